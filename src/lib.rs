@@ -1,2 +1,17 @@
 #![forbid(unsafe_code)]
 //! Omneo ID
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub mod body;
+pub mod clock;
+pub mod error;
+pub mod future;
+pub mod headers;
+pub mod identity;
+pub mod rejection;
+pub mod tenant;
+
+pub use body::Body;
+pub use identity::{ProfileId, Subject};
+pub use rejection::{Rejection, RejectionKind};
+pub use tenant::{ApiToken, Tenant};

@@ -1,0 +1,165 @@
+use std::any::Any;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, Bytes};
+use http_body::{Frame, SizeHint};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Either, Full};
+
+use super::ResponseBody;
+use crate::error::BoxError;
+
+/// A body of any origin: nothing, bytes, or a stream.
+///
+/// The facade speaks it on both sides, and the forwarding service hands it to its client. A body
+/// that is empty, already a `Body`, or one of hyper's is held as it is; only others are boxed.
+///
+/// ```
+/// use http_body_util::{BodyExt, Full};
+/// use omneo_id::Body;
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let body = Body::new(Full::new(&b"hello"[..]));
+/// assert_eq!(body.collect().await?.to_bytes(), "hello");
+/// # Ok::<(), omneo_id::error::BoxError>(())
+/// # }).unwrap();
+/// ```
+pub struct Body(Kind);
+
+enum Kind {
+    Empty,
+    Full(Full<Bytes>),
+    #[cfg(feature = "client")]
+    Incoming(hyper::body::Incoming),
+    Boxed(UnsyncBoxBody<Bytes, BoxError>),
+}
+
+impl Body {
+    /// No body: length 0, at its end at once.
+    pub const fn empty() -> Self {
+        Self(Kind::Empty)
+    }
+
+    /// Takes any body in, boxing it only if nothing cheaper holds it.
+    pub fn new<B>(body: B) -> Self
+    where
+        B: http_body::Body<Data: Buf, Error: Into<BoxError>> + Send + 'static,
+    {
+        if body.is_end_stream() {
+            return Self::empty();
+        }
+        let mut slot = Some(body);
+        if let Some(body) = take::<Self>(&mut slot) {
+            return body;
+        }
+        if let Some(body) = take::<Full<Bytes>>(&mut slot) {
+            return Self(Kind::Full(body));
+        }
+        if let Some(body) = take::<Either<Self, Full<Bytes>>>(&mut slot) {
+            return match body {
+                Either::Left(body) => body,
+                Either::Right(body) => Self(Kind::Full(body)),
+            };
+        }
+        #[cfg(feature = "client")]
+        if let Some(body) = take::<hyper::body::Incoming>(&mut slot) {
+            return Self(Kind::Incoming(body));
+        }
+        slot.map_or_else(Self::empty, |body| {
+            let body = body
+                .map_frame(|frame| frame.map_data(|mut data| data.copy_to_bytes(data.remaining())))
+                .map_err(Into::into);
+            Self(Kind::Boxed(body.boxed_unsync()))
+        })
+    }
+}
+
+/// What `slot` holds, if it is an `Option<T>`. The checks are of types known while compiling.
+fn take<T: 'static>(slot: &mut dyn Any) -> Option<T> {
+    slot.downcast_mut::<Option<T>>()?.take()
+}
+
+impl Default for Body {
+    fn default() -> Self {
+        Self::empty()
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        Self::from(Full::new(bytes))
+    }
+}
+
+impl From<Full<Bytes>> for Body {
+    fn from(body: Full<Bytes>) -> Self {
+        Self(Kind::Full(body))
+    }
+}
+
+impl<B> From<ResponseBody<B>> for Body
+where
+    B: Into<Self>,
+{
+    fn from(body: ResponseBody<B>) -> Self {
+        match body.into_inner() {
+            Ok(body) => body.into(),
+            Err(body) => body.into(),
+        }
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        match &mut self.0 {
+            Kind::Empty => Poll::Ready(None),
+            Kind::Full(body) => Pin::new(body)
+                .poll_frame(cx)
+                .map_err(|never| match never {}),
+            #[cfg(feature = "client")]
+            Kind::Incoming(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+            Kind::Boxed(body) => Pin::new(body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Kind::Empty => true,
+            Kind::Full(body) => body.is_end_stream(),
+            #[cfg(feature = "client")]
+            Kind::Incoming(body) => body.is_end_stream(),
+            Kind::Boxed(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Kind::Empty => SizeHint::with_exact(0),
+            Kind::Full(body) => body.size_hint(),
+            #[cfg(feature = "client")]
+            Kind::Incoming(body) => body.size_hint(),
+            Kind::Boxed(body) => body.size_hint(),
+        }
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match &self.0 {
+            Kind::Empty => "Empty",
+            Kind::Full(_) => "Full",
+            #[cfg(feature = "client")]
+            Kind::Incoming(_) => "Incoming",
+            Kind::Boxed(_) => "Boxed",
+        };
+        f.debug_tuple("Body").field(&kind).finish()
+    }
+}

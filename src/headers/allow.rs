@@ -1,0 +1,149 @@
+use std::sync::Arc;
+
+use http::HeaderMap;
+use http::header::{
+    ACCEPT, ACCEPT_CHARSET, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_ENCODING,
+    CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, IF_MATCH, IF_MODIFIED_SINCE,
+    IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE, USER_AGENT,
+};
+
+use crate::error::{ConfigError, ConfigErrorKind};
+
+/// What a client may say to the tenant: names that pass unless told otherwise.
+const DEFAULT: [HeaderName; 20] = [
+    // content negotiation
+    ACCEPT,
+    ACCEPT_CHARSET,
+    ACCEPT_ENCODING,
+    ACCEPT_LANGUAGE,
+    // conditions and ranges
+    CACHE_CONTROL,
+    IF_MATCH,
+    IF_MODIFIED_SINCE,
+    IF_NONE_MATCH,
+    IF_RANGE,
+    IF_UNMODIFIED_SINCE,
+    RANGE,
+    // what the body is
+    CONTENT_ENCODING,
+    CONTENT_LANGUAGE,
+    CONTENT_LENGTH,
+    CONTENT_TYPE,
+    // who asks, and how to find it again in the logs
+    USER_AGENT,
+    HeaderName::from_static("x-request-id"),
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
+    HeaderName::from_static("idempotency-key"),
+];
+
+/// Names that cannot be allowed: credentials, connection and framing, routing, method and URL
+/// overrides, and what a tenant would believe about the client.
+const NEVER: &[&str] = &[
+    "authorization",
+    "connection",
+    "cookie",
+    "expect",
+    "forwarded",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "php-auth-digest",
+    "php-auth-pw",
+    "php-auth-user",
+    "proxy",
+    "redirect-http-authorization",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "via",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-url",
+    "x-real-ip",
+    "x-rewrite-url",
+];
+
+/// Families of names that cannot be allowed, by their beginning.
+const NEVER_PREFIXES: &[&str] = &["proxy-", "sec-", "x-forwarded-"];
+
+/// Which headers of a client's request go up to the tenant: an allow-list.
+///
+/// It begins with content negotiation, conditions, ranges, content type and framing, user agent,
+/// request id and trace context. Whatever it does not name stays here, credentials and cookies
+/// first of all.
+///
+/// ```
+/// use omneo_id::headers::RequestHeaders;
+///
+/// let policy = RequestHeaders::default().allow("x-storefront")?;
+/// assert!(RequestHeaders::default().allow("Cookie").is_err());
+/// # Ok::<(), omneo_id::error::ConfigError>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct RequestHeaders {
+    extra: Option<Arc<[HeaderName]>>,
+}
+
+impl RequestHeaders {
+    /// Lets one more header pass.
+    ///
+    /// # Errors
+    /// If it is no header name, holds `_` or `.` (a PHP tenant reads those as `-`, so such a name
+    /// could pose as another one), or names a credential, a cookie, framing, a method or URL
+    /// override, or a forwarding header.
+    pub fn allow(self, name: &str) -> Result<Self, ConfigError> {
+        let refuse = |why: &str| {
+            let message = format!("the header {name:?} cannot be passed to the tenant: {why}");
+            Err(ConfigError::new(ConfigErrorKind::InvalidHeader, message))
+        };
+        let Ok(parsed) = HeaderName::from_bytes(name.as_bytes()) else {
+            return refuse("it is no header name");
+        };
+        if is_alias(&parsed) {
+            return refuse("names with `_` or `.` can pose as others");
+        }
+        let reserved = NEVER.contains(&parsed.as_str())
+            || NEVER_PREFIXES
+                .iter()
+                .any(|prefix| parsed.as_str().starts_with(prefix));
+        if reserved {
+            return refuse("it would be believed, or change what the request means");
+        }
+        let extra = self.extra.iter().flat_map(|extra| extra.iter().cloned());
+        Ok(Self {
+            extra: Some(extra.chain([parsed]).collect()),
+        })
+    }
+
+    /// Whether a header of this name may pass.
+    pub fn allows(&self, name: &HeaderName) -> bool {
+        DEFAULT.contains(name)
+            || self
+                .extra
+                .as_ref()
+                .is_some_and(|extra| extra.contains(name))
+    }
+
+    /// Keeps what may pass and drops the rest, in place.
+    pub fn retain(&self, headers: &mut HeaderMap) {
+        // A `HeaderMap` cannot be filtered in place; names to drop are few, and gathered first.
+        let dropped: Vec<HeaderName> = headers
+            .keys()
+            .filter(|name| !self.allows(name))
+            .cloned()
+            .collect();
+        for name in dropped {
+            headers.remove(name);
+        }
+    }
+}
+
+/// Whether a PHP or CGI tenant could read this name as that of another header.
+fn is_alias(name: &HeaderName) -> bool {
+    name.as_str()
+        .bytes()
+        .any(|byte| matches!(byte, b'_' | b'.'))
+}

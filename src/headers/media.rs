@@ -1,0 +1,84 @@
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue};
+
+/// In which protocol a caller expects to be refused.
+///
+/// Decided for each request from its `content-type`, so one server can carry HTTP and gRPC side by
+/// side and each caller understands the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Dialect {
+    /// Plain HTTP: a status, and JSON.
+    Http,
+    /// gRPC over HTTP/2: 200, trailers-only, `grpc-status`.
+    Grpc,
+    /// gRPC-Web: the same, under its own media type.
+    GrpcWeb,
+    /// gRPC-Web with base64 text bodies.
+    GrpcWebText,
+}
+
+impl Dialect {
+    /// The dialect of a request with these headers.
+    pub fn of(headers: &HeaderMap) -> Self {
+        let Some(media) = headers.get(CONTENT_TYPE).map(essence) else {
+            return Self::Http;
+        };
+        let is = |prefix: &[u8]| {
+            media
+                .split_at_checked(prefix.len())
+                .is_some_and(|(head, tail)| {
+                    head.eq_ignore_ascii_case(prefix) && (tail.is_empty() || tail.starts_with(b"+"))
+                })
+        };
+        if is(b"application/grpc") {
+            Self::Grpc
+        } else if is(b"application/grpc-web") {
+            Self::GrpcWeb
+        } else if is(b"application/grpc-web-text") {
+            Self::GrpcWebText
+        } else {
+            Self::Http
+        }
+    }
+}
+
+/// Whether a request declares its body as JSON in UTF-8: `application/json`, with no `charset` or
+/// with `charset=utf-8`, and exactly one `content-type`.
+pub fn is_json(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return false;
+    };
+    if !essence(value).eq_ignore_ascii_case(b"application/json") {
+        return false;
+    }
+    value
+        .as_bytes()
+        .split(|&byte| byte == b';')
+        .skip(1)
+        .all(|parameter| {
+            let parameter = parameter.trim_ascii();
+            match parameter.split_at_checked("charset=".len()) {
+                Some((name, value)) if name.eq_ignore_ascii_case(b"charset=") => {
+                    let value = value
+                        .strip_prefix(b"\"")
+                        .and_then(|value| value.strip_suffix(b"\""))
+                        .unwrap_or(value);
+                    value.eq_ignore_ascii_case(b"utf-8")
+                }
+                // RFC 8259 §11 defines no parameter; others are ignored.
+                _ => true,
+            }
+        })
+}
+
+/// The media type without its parameters.
+fn essence(value: &HeaderValue) -> &[u8] {
+    value
+        .as_bytes()
+        .split(|&byte| byte == b';')
+        .next()
+        .unwrap_or_default()
+        .trim_ascii()
+}

@@ -1,0 +1,14 @@
+//! Pure rules on headers: who may pass, who is asking, what is a credential.
+//!
+//! Nothing here knows a service or a body; each rule can be called and tested on a
+//! [`HeaderMap`](http::HeaderMap) alone.
+
+mod allow;
+mod bearer;
+mod hop;
+mod media;
+
+pub use allow::RequestHeaders;
+pub use bearer::{Bearer, CredentialsError};
+pub use hop::{HopByHopError, remove_hop_by_hop};
+pub use media::{Dialect, is_json};

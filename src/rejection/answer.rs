@@ -1,0 +1,106 @@
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http_body_util::Full;
+use serde::Serialize;
+
+use super::{FieldErrors, Rejection, RejectionKind};
+use crate::headers::Dialect;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+
+/// The shape of the tenant's own errors.
+#[derive(Serialize)]
+struct Message<'a> {
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errors: Option<&'a FieldErrors>,
+}
+
+impl Rejection {
+    /// The response, in the dialect of the request that is refused. The rejection itself goes into
+    /// its extensions.
+    pub fn into_response(self, dialect: Dialect) -> Response<Full<Bytes>> {
+        let mut response = match dialect {
+            Dialect::Http => self.http_response(),
+            Dialect::Grpc => self.grpc_response("application/grpc"),
+            Dialect::GrpcWeb => self.grpc_response("application/grpc-web"),
+            Dialect::GrpcWebText => self.grpc_response("application/grpc-web-text"),
+        };
+        response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
+        response.extensions_mut().insert(self);
+        response
+    }
+
+    fn http_response(&self) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::new(self.json()));
+        *response.status_mut() = self.kind.status();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, JSON);
+        if let Some(challenge) = self.challenge() {
+            headers.insert(WWW_AUTHENTICATE, challenge);
+        }
+        if let Some(allow) = self.allow {
+            headers.insert(ALLOW, HeaderValue::from_static(allow));
+        }
+        if let Some(after) = self.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(after)));
+        }
+        response
+    }
+
+    /// gRPC over HTTP/2, "Responses": a `Trailers-Only` answer is 200 with the status among the
+    /// headers and no body; a bare 401 would read as a broken transport.
+    fn grpc_response(&self, content_type: &'static str) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::default());
+        *response.status_mut() = StatusCode::OK;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        headers.insert(
+            GRPC_STATUS,
+            HeaderValue::from(u16::from(self.kind.grpc_status())),
+        );
+        // The table's words are plain ASCII without `%`: they need no percent-encoding.
+        headers.insert(GRPC_MESSAGE, HeaderValue::from_static(self.kind.message()));
+        response
+    }
+
+    fn json(&self) -> Bytes {
+        if self.message.is_none() && self.errors.is_none() {
+            return Bytes::from_static(self.kind.json().as_bytes());
+        }
+        let message = Message {
+            message: self.message(),
+            errors: self.errors(),
+        };
+        match serde_json::to_vec(&message) {
+            Ok(json) => json.into(),
+            // Strings and maps of strings always serialise; the table's words stand in regardless.
+            Err(_) => Bytes::from_static(self.kind.json().as_bytes()),
+        }
+    }
+
+    /// [RFC 6750 §3](https://www.rfc-editor.org/rfc/rfc6750#section-3): a request without any
+    /// credential learns the scheme and no error code; the reason for a refusal stays here.
+    fn challenge(&self) -> Option<HeaderValue> {
+        let default = match self.kind {
+            RejectionKind::MissingCredentials => r#"Bearer realm="omneo-id""#,
+            RejectionKind::InvalidToken => r#"Bearer realm="omneo-id", error="invalid_token""#,
+            RejectionKind::AmbiguousCredentials => {
+                r#"Bearer realm="omneo-id", error="invalid_request""#
+            }
+            _ => return None,
+        };
+        let challenge = self.challenge.clone();
+        Some(challenge.unwrap_or_else(|| HeaderValue::from_static(default)))
+    }
+}
+
+fn whole_seconds(after: Duration) -> u64 {
+    after.as_secs() + u64::from(after.subsec_nanos() > 0)
+}

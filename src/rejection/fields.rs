@@ -1,0 +1,55 @@
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+
+/// Fields and what is wrong with each, in the order found: the `errors` of a 422.
+///
+/// Nested fields are dotted, as the tenant names them: `attributes.comms.email_promo`.
+///
+/// ```
+/// use omneo_id::rejection::FieldErrors;
+///
+/// let mut errors = FieldErrors::default();
+/// errors.add("email", "The email field is required.");
+/// assert_eq!(serde_json::to_string(&errors)?, r#"{"email":["The email field is required."]}"#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FieldErrors(Vec<(String, Vec<String>)>);
+
+impl FieldErrors {
+    /// Blames a field. A field may be blamed more than once.
+    pub fn add(&mut self, field: impl Into<String>, message: impl Into<String>) {
+        let field = field.into();
+        match self.0.iter_mut().find(|(name, _)| *name == field) {
+            Some((_, messages)) => messages.push(message.into()),
+            None => self.0.push((field, vec![message.into()])),
+        }
+    }
+
+    /// Whether nothing is to blame.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The fields with their messages, in the order found.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[String])> {
+        self.0
+            .iter()
+            .map(|(field, messages)| (field.as_str(), messages.as_slice()))
+    }
+
+    /// The first message: what the tenant puts at the top of its 422.
+    pub(super) fn first(&self) -> Option<&str> {
+        self.0.first()?.1.first().map(String::as_str)
+    }
+}
+
+impl Serialize for FieldErrors {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (field, messages) in &self.0 {
+            map.serialize_entry(field, messages)?;
+        }
+        map.end()
+    }
+}

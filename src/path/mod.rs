@@ -19,10 +19,12 @@ mod canonical;
 mod confusable;
 mod me;
 mod percent;
+mod prefix;
 mod query;
 mod refusal;
 
 pub use canonical::CanonicalPath;
 pub use me::{MeRequest, rewrite_me};
+pub(crate) use prefix::plain_prefix;
 pub use query::{QueryRefusal, check_query};
 pub use refusal::PathRefusal;

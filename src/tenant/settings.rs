@@ -6,6 +6,7 @@ use http::uri::{Authority, Scheme};
 
 use super::{ApiToken, Origin};
 use crate::error::{ConfigError, ConfigErrorKind};
+use crate::path::plain_prefix;
 
 /// An Omneo tenant: its origin, the base path of its admin API, and the API token that opens it.
 ///
@@ -67,16 +68,12 @@ impl Tenant {
     /// # Errors
     /// If it is neither, or holds anything but letters, digits, `-`, `_`, `~` and inner dots.
     pub fn with_base_path(mut self, path: &str) -> Result<Self, ConfigError> {
-        let path = path.strip_suffix('/').unwrap_or(path);
-        let mut segments = path.split('/');
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_~.".contains(&byte);
-        let rooted = segments.next() == Some("");
-        if !rooted || !segments.all(|s| !matches!(s, "" | "." | "..") && s.bytes().all(plain)) {
-            return Err(ConfigError::new(
+        let path = plain_prefix(path).ok_or_else(|| {
+            ConfigError::new(
                 ConfigErrorKind::InvalidBasePath,
                 "a base path is empty or looks like /api/v3",
-            ));
-        }
+            )
+        })?;
         Arc::make_mut(&mut self.0).base_path = path.into();
         Ok(self)
     }

@@ -1,2 +1,5 @@
 #![forbid(unsafe_code)]
 //! Omneo ID
+
+#[cfg(feature = "sandbox")]
+pub mod sandbox;

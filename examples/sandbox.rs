@@ -1,7 +1,7 @@
 //! Serves the in-memory tenant over TCP, for trying things out with curl:
 //!
 //! ```sh
-//! cargo run --example sandbox --all-features -- --listen 127.0.0.1:8090
+//! cargo run --features sandbox --example sandbox -- --listen 127.0.0.1:8090
 //! ```
 //!
 //! HTTP/1.1 and HTTP/2 (prior knowledge). Ctrl-C and SIGTERM let running requests finish, then exit.

@@ -10,6 +10,7 @@ use http_body::{Body, Frame, SizeHint};
 use tower::BoxError;
 
 use super::fault::ConnectionReset;
+use super::flight::Flight;
 
 /// The body of an answer: what the tenant says, or as much of it as a [`Fault`](super::Fault) lets through.
 ///
@@ -21,6 +22,8 @@ pub struct SandboxBody {
     /// Bytes that the head declares and that have not been yielded.
     declared: Option<u64>,
     end: End,
+    /// Ends with the body.
+    flight: Option<Flight>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,6 +33,8 @@ pub(crate) enum End {
     Complete,
     /// Half of the body arrives, then the connection breaks.
     Reset,
+    /// Half of the body has arrived, the connection is about to break.
+    Broken,
     /// Half of the body arrives, then nothing more.
     Stall,
 }
@@ -45,8 +50,8 @@ impl SandboxBody {
         let (chunk, declared) = match end {
             End::Complete => (content, Some(length)),
             // Nothing to cut in half: leave the length open, so that the peer waits for more.
-            End::Reset | End::Stall if content.is_empty() => (content, None),
-            End::Reset | End::Stall => (content.slice(..length / 2), Some(length)),
+            End::Reset | End::Broken | End::Stall if content.is_empty() => (content, None),
+            End::Reset | End::Broken | End::Stall => (content.slice(..length / 2), Some(length)),
         };
         Self {
             chunks: Some(chunk)
@@ -56,7 +61,12 @@ impl SandboxBody {
             declared: declared.and_then(|length| u64::try_from(length).ok()),
             trailers,
             end,
+            flight: None,
         }
+    }
+
+    pub(crate) fn carry(&mut self, flight: Flight) {
+        self.flight = Some(flight);
     }
 }
 
@@ -72,7 +82,7 @@ impl Body for SandboxBody {
 
     fn poll_frame(
         self: Pin<&mut Self>,
-        _cx: &mut Context<'_>,
+        cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
         if let Some(chunk) = this.chunks.pop_front() {
@@ -84,6 +94,13 @@ impl Body for SandboxBody {
             // No waker is kept: a stalled answer never moves again, it can only be dropped.
             End::Stall => Poll::Pending,
             End::Reset => {
+                // A server writes out what it has only when there is no more for the moment; without this pause the
+                // error would overtake the head.
+                this.end = End::Broken;
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            End::Broken => {
                 this.end = End::Complete;
                 this.declared = Some(0);
                 Poll::Ready(Some(Err(ConnectionReset::new().into())))

@@ -9,6 +9,8 @@ use serde_json::Value;
 
 /// How many requests are kept; older ones are forgotten first.
 const KEPT: usize = 4096;
+/// How many bytes of their bodies are kept.
+const KEPT_BYTES: usize = 64 << 20;
 
 /// One request as it reached the sandbox, before the tenant made anything of it.
 ///
@@ -65,21 +67,28 @@ impl fmt::Debug for CapturedRequest {
 
 /// The last requests, oldest first.
 #[derive(Debug, Default)]
-pub(crate) struct Ring(VecDeque<CapturedRequest>);
+pub(crate) struct Ring {
+    requests: VecDeque<CapturedRequest>,
+    bytes: usize,
+}
 
 impl Ring {
     pub(crate) fn push(&mut self, request: CapturedRequest) {
-        if self.0.len() >= KEPT {
-            self.0.pop_front();
+        self.bytes = self.bytes.saturating_add(request.body.len());
+        self.requests.push_back(request);
+        while self.requests.len() > KEPT || self.bytes > KEPT_BYTES {
+            let Some(oldest) = self.requests.pop_front() else {
+                break;
+            };
+            self.bytes = self.bytes.saturating_sub(oldest.body.len());
         }
-        self.0.push_back(request);
     }
 
     pub(crate) fn to_vec(&self) -> Vec<CapturedRequest> {
-        self.0.iter().cloned().collect()
+        self.requests.iter().cloned().collect()
     }
 
     pub(crate) fn take(&mut self) -> Vec<CapturedRequest> {
-        std::mem::take(&mut self.0).into()
+        std::mem::take(self).requests.into()
     }
 }

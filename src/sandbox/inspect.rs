@@ -67,6 +67,11 @@ impl Sandbox {
         self.shared.captured().take()
     }
 
+    /// How many requests somebody still waits for: from the call until its future, or the answer's body, is dropped.
+    pub fn in_flight(&self) -> usize {
+        self.shared.flights.count()
+    }
+
     /// Lets something go wrong with the next matching request.
     pub fn inject(&self, fault: Fault) {
         self.shared.faults().push(fault);

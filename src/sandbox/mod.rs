@@ -2,8 +2,8 @@
 //!
 //! [`Sandbox`] is the admin API that Omneo ID stands in front of, not Omneo ID itself: a [`tower::Service`] that
 //! answers as a tenant does at `/api/v3`, starts with the same twenty-eight people in every run, and keeps what is
-//! written to it until it is dropped. Use it in place of an HTTP client, or serve it: `cargo run --example sandbox
-//! --all-features`.
+//! written to it until it is dropped. Use it in place of an HTTP client, or serve it: `cargo run --features sandbox
+//! --example sandbox`.
 //!
 //! ```
 //! use bytes::Bytes;
@@ -53,7 +53,7 @@
 //! takes the reading that is hardest on whoever stands in front: paths are decoded and dot segments resolved, names in
 //! a query are read as PHP reads them, `identity[handle]` makes the id in a path somebody's external identifier, a
 //! POST can name another method, a query adds to the input of a write, malformed JSON is an empty input, list filters
-//! find look-alikes, and every answer has a cookie and headers of its own.
+//! find look-alikes (ids and identities are compared exactly), and every answer has a cookie and headers of its own.
 //!
 //! The tokens are printed in these pages: never put real data in a sandbox, nor
 //! a sandbox on a public address.
@@ -68,6 +68,7 @@ mod comms;
 mod encode;
 mod fault;
 mod find;
+mod flight;
 mod handlers;
 mod inspect;
 mod known;

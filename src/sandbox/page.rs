@@ -35,7 +35,8 @@ impl<'c> Page<'c> {
             .filter(positive)
             .unwrap_or(DEFAULT_SIZE)
             .min(LARGEST_SIZE);
-        let by_offset = || read(call.query.get("offset")).map(|offset| offset / size + 1);
+        let by_offset =
+            || read(call.query.get("offset")).map(|offset| (offset / size).saturating_add(1));
         let number = read(inner("number"))
             .or_else(|| read(page))
             .or_else(by_offset)

@@ -18,6 +18,7 @@ use super::builder::SandboxBuilder;
 use super::call::{Call, below_base};
 use super::capture::{CapturedRequest, Ring};
 use super::fault::{ConnectionReset, Effect, Plan, Queue, Stage};
+use super::flight::Flights;
 use super::handlers::auth;
 use super::store::Store;
 use super::{encode, route, seed};
@@ -39,6 +40,7 @@ pub(crate) struct Shared {
     store: Mutex<Store>,
     captured: Mutex<Ring>,
     faults: Mutex<Queue>,
+    pub(crate) flights: Flights,
 }
 
 impl Sandbox {
@@ -51,6 +53,7 @@ impl Sandbox {
             store: Mutex::new(store),
             captured: Mutex::default(),
             faults: Mutex::default(),
+            flights: Flights::default(),
         };
         Self {
             shared: Arc::new(shared),
@@ -75,7 +78,12 @@ where
     fn call(&mut self, request: Request<B>) -> SandboxFuture {
         let shared = Arc::clone(&self.shared);
         let (parts, body) = request.into_parts();
-        SandboxFuture(Box::pin(async move { shared.serve(parts, body).await }))
+        let flight = shared.flights.begin();
+        SandboxFuture(Box::pin(async move {
+            let mut response = shared.serve(parts, body).await?;
+            response.body_mut().carry(flight);
+            Ok(response)
+        }))
     }
 }
 

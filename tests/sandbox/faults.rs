@@ -152,6 +152,17 @@ async fn a_stall_never_ends() {
 }
 
 #[tokio::test]
+async fn a_request_is_in_flight_until_its_answer_is_dropped() {
+    let sandbox = Sandbox::new();
+    let pending = sandbox.clone().oneshot(locations());
+    assert_eq!(sandbox.in_flight(), 0);
+    let response = pending.await.unwrap();
+    assert_eq!(sandbox.in_flight(), 1);
+    drop(response);
+    assert_eq!(sandbox.in_flight(), 0);
+}
+
+#[tokio::test]
 async fn an_early_fault_does_not_wait_for_the_body() {
     let sandbox = Sandbox::new();
     sandbox.inject(Fault::status(StatusCode::UNAUTHORIZED).early());

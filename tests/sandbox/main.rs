@@ -13,4 +13,6 @@ mod lists;
 mod lookups;
 mod pages;
 mod profiles;
+mod robust;
 mod seed;
+mod served;

@@ -55,8 +55,8 @@
 //! POST can name another method, a query adds to the input of a write, malformed JSON is an empty input, list filters
 //! find look-alikes (ids and identities are compared exactly), and every answer has a cookie and headers of its own.
 //!
-//! The tokens are printed in these pages: never put real data in a sandbox, nor
-//! a sandbox on a public address.
+//! The tokens are printed in these pages: never put real data in a sandbox, nor a sandbox on a public
+//! address.
 
 mod answer;
 mod body;

@@ -11,6 +11,8 @@ pub mod identity;
 pub mod me;
 pub mod path;
 pub mod rejection;
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
 pub mod tenant;
 
 pub use body::Body;

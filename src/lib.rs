@@ -12,6 +12,7 @@ pub mod me;
 pub mod path;
 pub mod rejection;
 pub mod tenant;
+pub mod upsert;
 
 pub use body::Body;
 pub use identity::{ProfileId, Subject};

@@ -22,7 +22,7 @@ pub(super) enum Rule {
     /// Three capital letters, [ISO 4217](https://www.iso.org/iso-4217-currency-codes.html).
     Currency,
     /// A list, each item by this rule and none of them null.
-    List(&'static Rule),
+    List(&'static Self),
     /// An object with these fields, and any others.
     Object(&'static [Field]),
     /// The comms attribute: the fields that the policy recognises.

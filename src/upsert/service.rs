@@ -94,10 +94,8 @@ where
     S::Future: Send + 'static,
     S::Error: Send,
     B: http_body::Body + Send + 'static,
-    B::Data: Send,
     B::Error: Into<BoxError>,
     RB: http_body::Body + Send + 'static,
-    RB::Data: Send,
     RB::Error: Into<BoxError>,
 {
     type Response = Response<ResponseBody<RB>>;

@@ -14,6 +14,7 @@ pub mod rejection;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod tenant;
+pub mod upsert;
 
 pub use body::Body;
 pub use identity::{ProfileId, Subject};

@@ -8,10 +8,15 @@ pub mod error;
 pub mod future;
 pub mod headers;
 pub mod identity;
+pub mod path;
 pub mod rejection;
 pub mod tenant;
+#[cfg(feature = "client")]
+pub mod upstream;
 
 pub use body::Body;
 pub use identity::{ProfileId, Subject};
 pub use rejection::{Rejection, RejectionKind};
 pub use tenant::{ApiToken, Tenant};
+#[cfg(feature = "client")]
+pub use upstream::Upstream;

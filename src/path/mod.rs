@@ -1,0 +1,5 @@
+//! Pure rules on paths.
+
+mod me_request;
+
+pub use me_request::MeRequest;

@@ -15,9 +15,13 @@ pub mod rejection;
 pub mod sandbox;
 pub mod tenant;
 pub mod upsert;
+#[cfg(feature = "client")]
+pub mod upstream;
 
 pub use body::Body;
 pub use identity::{ProfileId, Subject};
 pub use me::MeRewriteLayer;
 pub use rejection::{Rejection, RejectionKind};
 pub use tenant::{ApiToken, Tenant};
+#[cfg(feature = "client")]
+pub use upstream::Upstream;

@@ -1,0 +1,8 @@
+//! The forwarding service: over scripted clients, and over sockets to tenants of every temper.
+
+mod answers;
+mod bodies;
+mod deadlines;
+mod requests;
+mod support;
+mod wire;

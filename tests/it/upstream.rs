@@ -3,6 +3,9 @@
 mod answers;
 mod bodies;
 mod deadlines;
+mod faults;
+mod flow;
 mod requests;
 mod support;
+mod tenants;
 mod wire;

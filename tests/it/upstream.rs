@@ -5,6 +5,8 @@ mod bodies;
 mod deadlines;
 mod faults;
 mod flow;
+#[cfg(feature = "tracing")]
+mod logs;
 mod requests;
 mod support;
 mod tenants;

@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 use tower::{ServiceExt, service_fn};
 
-use super::support::{cause, get, kind, permitted, tenant, tenant_at, text};
+use super::support::{cause, get, kind, permitted, tenant, text};
 use super::tenants::{BOTH, Protocol, connections, raw, read_head, settle, upstream_to};
 
 /// An address that nobody listens on.
@@ -42,9 +42,16 @@ async fn a_tenant_that_refuses_connections_is_unreachable() {
 
 #[tokio::test]
 async fn a_name_that_does_not_exist_is_unreachable() {
-    let client = HttpClient::new().unwrap();
-    let upstream = Upstream::new(client, tenant_at("https://api.acme.invalid"));
-    let response = upstream.oneshot(get("/x")).await.unwrap();
+    let connector = service_fn(|_: Uri| async {
+        Err::<TokioIo<TcpStream>, _>(std::io::Error::other(
+            "failed to lookup address information",
+        ))
+    });
+    let client = HttpClient::builder().build_with_connector(connector);
+    let response = Upstream::new(client, tenant())
+        .oneshot(get("/x"))
+        .await
+        .unwrap();
     assert_eq!(kind(&response), RejectionKind::TenantUnreachable);
 }
 
@@ -89,6 +96,8 @@ async fn a_broken_answer_is_none() {
         "HTTP/1.1 99 Odd\r\n\r\n",
         "HTTP/1.1 200 OK\r\nx y: z\r\n\r\n",
         "HTTP/2.0 200 OK\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nconnection: a b\r\ncontent-length: 0\r\n\r\n",
         &flood,
         &many,
     ] {
@@ -142,6 +151,57 @@ async fn a_body_that_is_cut_short_breaks_off() {
         );
         assert!(body.frame().await.unwrap().is_err(), "{answer}");
     }
+}
+
+#[tokio::test]
+async fn of_two_lengths_the_true_one_counts() {
+    let answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n\
+                  5\r\nhello\r\n0\r\n\r\n";
+    let origin = raw(answer, false).await;
+    let response = upstream_to(&origin, Protocol::Http1)
+        .oneshot(get("/x"))
+        .await
+        .unwrap();
+    assert!(!response.headers().contains_key("content-length"));
+    assert_eq!(text(response).await, "hello");
+}
+
+/// Real time, because sockets keep to it: short enough not to be felt.
+const SOON: Duration = Duration::from_millis(50);
+
+#[tokio::test]
+async fn a_flood_of_interim_answers_is_no_answer() {
+    let origin = connections(|mut stream| async move {
+        read_head(&mut stream).await.unwrap();
+        while stream
+            .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")
+            .await
+            .is_ok()
+        {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let upstream = upstream_to(&origin, Protocol::Http1).with_head_timeout(SOON);
+    let response = upstream.oneshot(get("/x")).await.unwrap();
+    assert_eq!(kind(&response), RejectionKind::TenantTimeout);
+}
+
+#[tokio::test]
+async fn a_call_that_was_given_up_leaves_no_connection() {
+    let (closed, mut over) = tokio::sync::mpsc::channel(1);
+    let origin = connections(move |mut stream| {
+        let closed = closed.clone();
+        async move {
+            read_head(&mut stream).await.unwrap();
+            closed.send(read_head(&mut stream).await).await.unwrap();
+        }
+    })
+    .await;
+    let upstream = upstream_to(&origin, Protocol::Http1).with_head_timeout(SOON);
+    let response = upstream.oneshot(get("/x")).await.unwrap();
+    assert_eq!(kind(&response), RejectionKind::TenantTimeout);
+    assert_eq!(over.recv().await.unwrap(), None);
 }
 
 #[tokio::test]

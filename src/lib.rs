@@ -8,10 +8,12 @@ pub mod error;
 pub mod future;
 pub mod headers;
 pub mod identity;
+pub mod keys;
 pub mod rejection;
 pub mod tenant;
 
 pub use body::Body;
 pub use identity::{ProfileId, Subject};
+pub use keys::{Keyring, SigningKey, VerifyingKey};
 pub use rejection::{Rejection, RejectionKind};
 pub use tenant::{ApiToken, Tenant};

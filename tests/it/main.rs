@@ -1,0 +1,3 @@
+//! One binary for all that is tested through the public API.
+
+mod keys;

@@ -2,6 +2,7 @@
 //! Omneo ID
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod auth;
 pub mod body;
 pub mod clock;
 pub mod error;
@@ -12,6 +13,7 @@ pub mod keys;
 pub mod rejection;
 pub mod tenant;
 
+pub use auth::{JwtAuthLayer, TokenVerifier};
 pub use body::Body;
 pub use identity::{ProfileId, Subject};
 pub use keys::{Keyring, SigningKey, VerifyingKey};

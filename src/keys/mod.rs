@@ -49,5 +49,3 @@ pub use keyring::Keyring;
 pub use keyset::KeySet;
 pub use signing::SigningKey;
 pub use verifying::VerifyingKey;
-
-pub(crate) use keyring::Snapshot;

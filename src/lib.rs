@@ -12,6 +12,7 @@ pub mod identity;
 pub mod keys;
 pub mod rejection;
 pub mod tenant;
+pub mod token;
 
 pub use auth::{JwtAuthLayer, TokenVerifier};
 pub use body::Body;
@@ -19,3 +20,4 @@ pub use identity::{ProfileId, Subject};
 pub use keys::{Keyring, SigningKey, VerifyingKey};
 pub use rejection::{Rejection, RejectionKind};
 pub use tenant::{ApiToken, Tenant};
+pub use token::{TokenEndpoint, TokenIssuer};

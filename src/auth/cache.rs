@@ -50,10 +50,6 @@ impl Cache {
         }
     }
 
-    pub(super) fn capacity(&self) -> usize {
-        self.capacity
-    }
-
     /// What the very same token was found to say, under the very same keys.
     pub(super) fn get(&self, token: &str, generation: u64) -> Option<VerifiedToken> {
         let hash = self.hash(token);

@@ -1,3 +1,5 @@
 //! One binary for all that is tested through the public API.
 
+mod auth;
 mod keys;
+mod token;

@@ -7,5 +7,8 @@
     clippy::unwrap_used
 )]
 
+mod auth;
+mod keys;
 mod me;
 mod structure;
+mod token;

@@ -12,3 +12,4 @@ mod keys;
 mod me;
 mod structure;
 mod token;
+mod upstream;

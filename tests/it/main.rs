@@ -9,3 +9,4 @@
 
 mod me;
 mod structure;
+mod upsert;

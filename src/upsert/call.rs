@@ -46,8 +46,8 @@ pub(super) struct Caller<S, B> {
 }
 
 impl<S, B> Caller<S, B> {
-    /// Requests will carry the client's extensions: which tenant is meant may stand there. They may
-    /// go up, since this layer alone says what is in them.
+    /// Requests will carry the client's extensions: which tenant is meant may stand there. The
+    /// forwarding service lets them up, as they are made here and not by the client.
     pub(super) fn new(service: S, client: &HeaderMap, mut extensions: Extensions) -> Self {
         extensions.insert(Permit::new());
         let mut headers = HeaderMap::new();

@@ -1,5 +1,8 @@
 //! The upsert layer alone, in front of tenants that say what the scenario needs.
 
+#[cfg(feature = "sandbox")]
+mod sandbox;
+
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -13,7 +16,7 @@ use http_body_util::{BodyExt, Either, Full};
 use omneo_id::error::BoxError;
 use omneo_id::tenant::Permit;
 use omneo_id::upsert::{CommsPolicy, CommsUpsert, CommsUpsertLayer, TrustedCaller, UpsertOutcome};
-use omneo_id::{Rejection, RejectionKind, Subject};
+use omneo_id::{Body, Rejection, RejectionKind, Subject};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 const ADA: &str =
@@ -38,7 +41,6 @@ struct Script {
 }
 
 type Sent = Request<Either<Body, Full<Bytes>>>;
-type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, BoxError>;
 
 fn answer(status: u16, body: &'static str) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::from(body));
@@ -110,9 +112,7 @@ async fn own(body: Either<Body, Full<Bytes>>) -> Bytes {
 }
 
 fn body(text: &str) -> Body {
-    Full::from(text.to_owned())
-        .map_err(BoxError::from)
-        .boxed_unsync()
+    Bytes::from(text.to_owned()).into()
 }
 
 fn post(payload: &str) -> Request<Body> {
@@ -558,7 +558,7 @@ fn chunked(readable: usize, end: Option<BoxError>) -> Request<Body> {
         readable,
         end,
     };
-    post("").map(|_| chunks.boxed_unsync())
+    post("").map(|_| Body::new(chunks))
 }
 
 #[tokio::test]
@@ -575,7 +575,7 @@ async fn a_body_is_read_up_to_its_limit_and_no_further() {
         .insert("content-length", "2049".parse().unwrap());
     let response = script.asked(policy, declared).await;
     assert_eq!(response.status(), 413);
-    let outer = post(OPT_OUT).map(|body| http_body_util::Limited::new(body, 10).boxed_unsync());
+    let outer = post(OPT_OUT).map(|body| Body::new(http_body_util::Limited::new(body, 10)));
     let response = script.asked(CommsPolicy::new(), outer).await;
     assert_eq!(response.status(), 413, "the host's own limit");
 }
@@ -939,7 +939,7 @@ mod latency {
         }
 
         let (sender, receiver) = tokio::sync::oneshot::channel();
-        (sender, Slow(receiver, false).boxed_unsync())
+        (sender, Body::new(Slow(receiver, false)))
     }
 
     #[test]

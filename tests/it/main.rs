@@ -13,3 +13,4 @@ mod me;
 mod structure;
 mod token;
 mod upstream;
+mod upsert;

@@ -7,6 +7,10 @@
     clippy::unwrap_used
 )]
 
+mod auth;
+mod keys;
 mod me;
 mod structure;
+mod token;
 mod upstream;
+mod upsert;

@@ -21,7 +21,7 @@ use crate::error::BoxError;
 use crate::headers::{Bearer, CredentialsError, Dialect};
 use crate::identity::{Subject, VerifiedToken};
 use crate::rejection::{Rejection, RejectionKind};
-use crate::tenant::{ApiToken, CallAs};
+use crate::tenant::{ApiToken, CallAs, Permit};
 
 /// The service behind `POST /auth/token`: an API token and an id in, an ID token out.
 ///
@@ -75,6 +75,14 @@ impl<S> TokenEndpoint<S> {
     pub fn with_pinned_tokens(mut self, tokens: impl IntoIterator<Item = ApiToken>) -> Self {
         Arc::make_mut(&mut self.config).pinned = Some(tokens.into_iter().collect());
         self
+    }
+
+    /// The same endpoint in front of another service.
+    pub(crate) fn with_inner<T>(&self, inner: T) -> TokenEndpoint<T> {
+        TokenEndpoint {
+            inner,
+            config: Arc::clone(&self.config),
+        }
     }
 
     /// The tenant.
@@ -266,7 +274,10 @@ where
             extensions.insert(CallAs(token));
             Credential::Callers
         }
-        None => Credential::Own,
+        None => {
+            extensions.insert(Permit::new());
+            Credential::Own
+        }
     };
     let answer = tenant.call(question).await.map_err(Stop::Failed)?;
     let (answer, body) = answer.into_parts();

@@ -1,6 +1,7 @@
 //! Issuer and token endpoint, through the public API.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -615,7 +616,11 @@ async fn the_tenant_is_called_as_it_was_made_ready_and_its_errors_pass() {
     handle.allow(1);
     let mut endpoint = TokenEndpoint::new(mock, issuer());
     // The mock panics if the clone that is left behind is called instead.
-    let answer = tokio::spawn(endpoint.ready().await.unwrap().call(post("{}")));
+    let request = post("{}");
+    poll_fn(|cx| Service::<Request<Full<Bytes>>>::poll_ready(&mut endpoint, cx))
+        .await
+        .unwrap();
+    let answer = tokio::spawn(endpoint.call(request));
     let (request, respond) = handle.next_request().await.unwrap();
     assert_eq!(request.uri(), "/auth/verify");
     respond.send_response(Response::new(Body::empty()));

@@ -7,7 +7,10 @@ mod faults;
 mod flow;
 #[cfg(feature = "tracing")]
 mod logs;
+mod properties;
 mod requests;
 mod support;
 mod tenants;
+#[cfg(feature = "tls")]
+mod tls;
 mod wire;

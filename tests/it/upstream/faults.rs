@@ -7,7 +7,7 @@ use http_body_util::BodyExt;
 use hyper_util::rt::TokioIo;
 use omneo_id::upstream::{ClientError, HttpClient};
 use omneo_id::{Body, RejectionKind, Upstream};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 use tower::{ServiceExt, service_fn};
@@ -110,6 +110,71 @@ async fn a_broken_answer_is_none() {
         assert_eq!(kind(&response), RejectionKind::TenantAnswer, "{said:?}");
         assert_eq!(response.status(), StatusCode::BAD_GATEWAY);
     }
+}
+
+/// An HTTP/2 frame of at most 255 bytes.
+fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(payload.len()).unwrap();
+    let mut frame = vec![0, 0, length, kind, flags, 0, 0, 0, stream];
+    frame.extend_from_slice(payload);
+    frame
+}
+
+#[tokio::test]
+async fn an_http2_tenant_that_gives_up_has_no_answer() {
+    let (settings, rst, goaway, headers) = (4, 3, 7, 1);
+    let end_of_headers = 4;
+    for (name, answer) in [
+        ("internal error", frame(rst, 0, 1, &[0, 0, 0, 2])),
+        ("refused", frame(rst, 0, 1, &[0, 0, 0, 7])),
+        ("going away", frame(goaway, 0, 0, &[0; 8])),
+        (
+            "enhance your calm",
+            frame(goaway, 0, 0, &[0, 0, 0, 0, 0, 0, 0, 11]),
+        ),
+        ("no status", frame(headers, end_of_headers, 1, &[])),
+        (
+            "no compression",
+            frame(headers, end_of_headers, 1, &[0xff, 0xff, 0xff, 0xff]),
+        ),
+        ("silence", Vec::new()),
+    ] {
+        let origin = connections(move |mut stream| {
+            let answer = answer.clone();
+            async move {
+                let _ = stream.write_all(&frame(settings, 0, 0, &[])).await;
+                // The preface is followed by the frames of the request.
+                let mut read = [0; 4096];
+                let _ = stream.read(&mut read).await;
+                settle().await;
+                let _ = stream.write_all(&answer).await;
+                settle().await;
+            }
+        })
+        .await;
+        let upstream = upstream_to(&origin, Protocol::Http2);
+        let response = upstream.oneshot(get("/x")).await.unwrap();
+        assert_eq!(kind(&response), RejectionKind::TenantAnswer, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn an_http2_tenant_that_takes_no_byte_is_given_up() {
+    let origin = connections(|mut stream| async move {
+        // An initial window of zero, never opened.
+        let window = frame(4, 0, 0, &[0, 4, 0, 0, 0, 0]);
+        let _ = stream.write_all(&window).await;
+        let mut read = [0; 4096];
+        while stream.read(&mut read).await.is_ok_and(|read| read > 0) {}
+    })
+    .await;
+    let upstream = upstream_to(&origin, Protocol::Http2).with_head_timeout(SOON);
+    let request = permitted(Request::put("/x"));
+    let request = request
+        .body(Body::from(bytes::Bytes::from_static(b"body")))
+        .unwrap();
+    let response = upstream.oneshot(request).await.unwrap();
+    assert_eq!(kind(&response), RejectionKind::TenantTimeout);
 }
 
 #[tokio::test]

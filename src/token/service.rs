@@ -78,7 +78,7 @@ impl<S> TokenEndpoint<S> {
     }
 
     /// The same endpoint in front of another service.
-    pub(crate) fn with_inner<T>(&self, inner: T) -> TokenEndpoint<T> {
+    pub fn with_inner<T>(&self, inner: T) -> TokenEndpoint<T> {
         TokenEndpoint {
             inner,
             config: Arc::clone(&self.config),

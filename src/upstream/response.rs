@@ -46,12 +46,14 @@ pub(super) fn judge(status: StatusCode, called_as: &CalledAs) -> Result<(), Reje
     }
 }
 
-/// When to try again, as the tenant says it: seconds or a date, nothing else.
+/// When to try again, as the tenant says it: whole seconds or a date, nothing else.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<HeaderValue> {
     let value = headers.get(RETRY_AFTER)?;
-    let plain = |&byte: &u8| byte.is_ascii_alphanumeric() || b" ,:".contains(&byte);
-    let short = value.len() <= 32 && value.as_bytes().iter().all(plain);
-    short.then(|| value.clone())
+    let bytes = value.as_bytes();
+    let seconds = matches!(bytes.len(), 1..=9) && bytes.iter().all(u8::is_ascii_digit);
+    // RFC 9110 §5.6.7: `Sun, 06 Nov 1994 08:49:37 GMT`.
+    let date = bytes.len() == 29 && bytes.get(3) == Some(&b',') && bytes.ends_with(b" GMT");
+    (seconds || date).then(|| value.clone())
 }
 
 /// Why an answer's headers cannot be passed on.
@@ -338,6 +340,14 @@ mod tests {
         };
         assert!(of("120").is_some());
         assert!(of("Fri, 31 Dec 1999 23:59:59 GMT").is_some());
-        assert!(of("<script>").is_none());
+        for other in [
+            "",
+            "<script>",
+            "soon",
+            "12345678901",
+            "4fzKq0pLw8sN1vXyT2uR",
+        ] {
+            assert!(of(other).is_none(), "{other}");
+        }
     }
 }

@@ -15,4 +15,5 @@ mod structure;
 mod support;
 mod token;
 mod upsert;
+#[cfg(feature = "client")]
 mod upstream;

@@ -8,10 +8,13 @@ pub mod error;
 pub mod future;
 pub mod headers;
 pub mod identity;
+pub mod me;
+pub mod path;
 pub mod rejection;
 pub mod tenant;
 
 pub use body::Body;
 pub use identity::{ProfileId, Subject};
+pub use me::MeRewriteLayer;
 pub use rejection::{Rejection, RejectionKind};
 pub use tenant::{ApiToken, Tenant};

@@ -1,0 +1,11 @@
+//! The crate through its public API, a file for each subject.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
+
+mod me;
+mod structure;

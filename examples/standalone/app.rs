@@ -3,10 +3,11 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, Method, Request, Response};
-use hyper::body::Incoming;
-use omneo_id::error::ConfigError;
+use hyper::body::{Body as HttpBody, Incoming};
+use omneo_id::error::{BoxError, ConfigError};
 use omneo_id::{Body, OmneoId, Rejection};
 use tower::util::option_layer;
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
@@ -30,11 +31,7 @@ pub(crate) fn build(
 ) -> Result<
     impl Service<
         Request<Incoming>,
-        Response = Response<
-            impl hyper::body::Body<Data = bytes::Bytes, Error = omneo_id::error::BoxError>
-            + Send
-            + 'static,
-        >,
+        Response = Response<impl HttpBody<Data = Bytes, Error = BoxError> + Send + 'static>,
         Error = Infallible,
         Future: Send,
     > + Clone

@@ -11,10 +11,17 @@ pub mod identity;
 pub mod me;
 pub mod path;
 pub mod rejection;
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
 pub mod tenant;
+pub mod upsert;
+#[cfg(feature = "client")]
+pub mod upstream;
 
 pub use body::Body;
 pub use identity::{ProfileId, Subject};
 pub use me::MeRewriteLayer;
 pub use rejection::{Rejection, RejectionKind};
 pub use tenant::{ApiToken, Tenant};
+#[cfg(feature = "client")]
+pub use upstream::Upstream;

@@ -8,6 +8,7 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, Method, Request, Response};
 use hyper::body::{Body as HttpBody, Incoming};
 use omneo_id::error::{BoxError, ConfigError};
+use omneo_id::omneo_id::OmneoIdBuilder;
 use omneo_id::{Body, OmneoId, Rejection};
 use tower::util::option_layer;
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
@@ -25,28 +26,44 @@ const MAX_REQUEST_ID: usize = 64;
 /// Every cross-origin call is preceded by a preflight: browsers may remember the answer this long.
 const PREFLIGHT_LIFE: Duration = Duration::from_secs(60 * 60);
 
+/// What Omneo ID is told; the client decides the rest.
+pub(crate) fn builder(config: &Config) -> Result<OmneoIdBuilder, ConfigError> {
+    let tenant = &config.tenant;
+    let origin = format!("{}://{}", tenant.scheme(), tenant.authority());
+    let builder = OmneoId::builder()
+        .upstream(&origin)?
+        .base_path(tenant.base_path())
+        .api_token(&config.api_token)
+        .signing_key(config.signing_key.clone())
+        .token_lifetime(config.token_ttl)
+        .mount(&*config.mount);
+    Ok(builder)
+}
+
 /// Everything that is served, as one service.
-pub(crate) fn build(
+pub(crate) fn stack<S>(
+    id: S,
     config: &Config,
-) -> Result<
-    impl Service<
-        Request<Incoming>,
-        Response = Response<impl HttpBody<Data = Bytes, Error = BoxError> + Send + 'static>,
-        Error = Infallible,
-        Future: Send,
-    > + Clone
-    + Send
-    + 'static,
-    ConfigError,
-> {
-    let id = omneo_id(config)?;
-    let health = Health::new(id.clone(), &config.mount, config.tenant.api_token().clone());
+) -> impl Service<
+    Request<Incoming>,
+    Response = Response<impl HttpBody<Data = Bytes, Error = BoxError> + Send + 'static>,
+    Error = Infallible,
+    Future: Send,
+> + Clone
++ Send
++ 'static
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S: Clone + Send + Sync + 'static,
+    S::Future: Send,
+{
+    let health = Health::new(id.clone(), config);
     let routes = service_fn(move |request: Request<Incoming>| {
         let (id, health) = (id.clone(), health.clone());
         async move {
             match health.answer(&request).await {
                 Some(response) => Ok(response),
-                None => id.oneshot(request).await,
+                None => id.oneshot(request.map(Body::new)).await,
             }
         }
     });
@@ -57,25 +74,13 @@ pub(crate) fn build(
         .on_body_chunk(())
         .on_eos(())
         .on_failure(());
-    Ok(ServiceBuilder::new()
+    ServiceBuilder::new()
         .map_request(usable_request_id)
         .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
         .layer(trace)
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
         .layer(option_layer(cors(&config.cors)))
-        .service(routes))
-}
-
-fn omneo_id(config: &Config) -> Result<OmneoId, ConfigError> {
-    let builder = OmneoId::builder()
-        .tenant(config.tenant.clone())
-        .signing_key(config.signing_key.clone())
-        .token_lifetime(config.token_ttl)?
-        .mount(&config.mount)?;
-    match &config.sandbox {
-        Some(sandbox) => builder.build_with_client(sandbox.clone()),
-        None => builder.build(),
-    }
+        .service(routes)
 }
 
 fn cors(cors: &Cors) -> Option<CorsLayer> {

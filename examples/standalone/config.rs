@@ -93,6 +93,7 @@ pub(crate) enum Parsed {
 pub(crate) struct Config {
     pub(crate) listen: String,
     pub(crate) tenant: Tenant,
+    pub(crate) api_token: String,
     /// What answers as the tenant, unless the tenant is called over the network.
     pub(crate) sandbox: Option<Sandbox>,
     /// An API token that everybody may read: the sandbox's own.
@@ -199,6 +200,7 @@ impl Config {
         Ok(Self {
             listen,
             tenant,
+            api_token: token.to_owned(),
             sandbox,
             public_token,
             signing_key,

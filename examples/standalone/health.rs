@@ -1,15 +1,18 @@
 //! `GET /healthz`, alive; `GET /readyz`, the tenant can be reached and takes our API token.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use omneo_id::{ApiToken, Body, OmneoId};
+use omneo_id::{ApiToken, Body};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
-use tower::ServiceExt;
+use tower::{Service, ServiceExt};
+
+use crate::config::Config;
 
 /// Whoever asks for readiness is told within this time.
 const PROBE_LIMIT: Duration = Duration::from_secs(2);
@@ -18,8 +21,8 @@ const PROBE_EVERY: Duration = Duration::from_secs(1);
 
 /// What is known of the tenant.
 #[derive(Clone)]
-pub(crate) struct Health {
-    id: OmneoId,
+pub(crate) struct Health<S> {
+    id: S,
     mint: Arc<str>,
     api_token: ApiToken,
     last: Arc<Mutex<Option<(Instant, Readiness)>>>,
@@ -32,12 +35,16 @@ enum Readiness {
     Unreachable,
 }
 
-impl Health {
-    pub(crate) fn new(id: OmneoId, mount: &str, api_token: ApiToken) -> Self {
+impl<S> Health<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S: Clone,
+{
+    pub(crate) fn new(id: S, config: &Config) -> Self {
         Self {
             id,
-            mint: format!("{}/auth/token", mount.trim_end_matches('/')).into(),
-            api_token,
+            mint: format!("{}/auth/token", config.mount.trim_end_matches('/')).into(),
+            api_token: config.tenant.api_token().clone(),
             last: Arc::default(),
         }
     }

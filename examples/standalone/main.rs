@@ -14,11 +14,19 @@ mod guide;
 mod health;
 mod serve;
 
+use std::convert::Infallible;
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use config::{Config, Parsed};
+use http::{Request, Response};
+use omneo_id::error::ConfigError;
+use omneo_id::{Body, OmneoId};
+use serve::Signals;
+use tokio::net::TcpListener;
+use tower::Service;
 use tracing::warn;
 
 /// A flag or variable makes no sense; what `clap` uses, too.
@@ -52,34 +60,48 @@ fn main() -> ExitCode {
 }
 
 async fn run(config: Config) -> ExitCode {
-    let app = match app::build(&config) {
-        Ok(app) => app,
+    let builder = match app::builder(&config) {
+        Ok(builder) => builder,
         Err(error) => return fail(error, ExitCode::from(USAGE)),
     };
-    let cannot_listen = |error| {
-        let problem = format!("cannot listen on {}: {error}", config.listen);
-        fail(problem, ExitCode::FAILURE)
+    match config.sandbox.clone() {
+        Some(sandbox) => serve(builder.build_with_client(sandbox), &config).await,
+        None => serve(builder.build(), &config).await,
+    }
+}
+
+async fn serve<C>(id: Result<OmneoId<C>, ConfigError>, config: &Config) -> ExitCode
+where
+    OmneoId<C>: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>,
+    OmneoId<C>: Clone + Send + Sync + 'static,
+{
+    let app = match id {
+        Ok(id) => app::stack(id, config),
+        Err(error) => return fail(error, ExitCode::from(USAGE)),
     };
-    let listener = match tokio::net::TcpListener::bind(&config.listen).await {
-        Ok(listener) => listener,
-        Err(error) => return cannot_listen(error),
-    };
-    let address = match listener.local_addr() {
-        Ok(address) => address,
-        Err(error) => return cannot_listen(error),
+    let (listener, address, signals) = match listen(&config.listen).await {
+        Ok(open) => open,
+        Err(error) => {
+            let problem = format!("cannot listen on {}: {error}", config.listen);
+            return fail(problem, ExitCode::FAILURE);
+        }
     };
     if config.key_is_random {
         warn!(
             "no signing key was given: tokens end with this process, and no other one accepts them"
         );
     }
-    let signals = match serve::Signals::catch() {
-        Ok(signals) => signals,
-        Err(error) => return fail(format!("cannot catch signals: {error}"), ExitCode::FAILURE),
-    };
-    print(&guide::text(address, &config));
+    print(&guide::text(address, config));
     serve::until_told(listener, signals, app).await;
     ExitCode::SUCCESS
+}
+
+async fn listen(address: &str) -> io::Result<(TcpListener, SocketAddr, Signals)> {
+    // Before anybody can know that there is something to end.
+    let signals = Signals::catch()?;
+    let listener = TcpListener::bind(address).await?;
+    let address = listener.local_addr()?;
+    Ok((listener, address, signals))
 }
 
 /// Whoever started the server may have closed our stdout; that is no reason to stop.

@@ -10,6 +10,7 @@ use tower::Service;
 use super::answer::Answer;
 use crate::error::BoxError;
 use crate::rejection::{Rejection, RejectionKind};
+use crate::tenant::Permit;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -45,8 +46,10 @@ pub(super) struct Caller<S, B> {
 }
 
 impl<S, B> Caller<S, B> {
-    /// Requests will carry the client's extensions: which tenant is meant may stand there.
-    pub(super) fn new(service: S, client: &HeaderMap, extensions: Extensions) -> Self {
+    /// Requests will carry the client's extensions: which tenant is meant may stand there. The
+    /// forwarding service lets them up, as they are made here and not by the client.
+    pub(super) fn new(service: S, client: &HeaderMap, mut extensions: Extensions) -> Self {
+        extensions.insert(Permit::new());
         let mut headers = HeaderMap::new();
         for name in REPEATED {
             if let Some(value) = client.get(&name) {

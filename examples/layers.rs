@@ -16,7 +16,7 @@ use omneo_id::keys::{Keyring, SigningKey};
 use omneo_id::me::MeRewriteLayer;
 use omneo_id::sandbox::Sandbox;
 use omneo_id::token::TokenIssuer;
-use omneo_id::{ApiToken, Body, Subject, Tenant, Upstream};
+use omneo_id::{ApiToken, Subject, Tenant, Upstream};
 use tower::ServiceBuilder;
 
 fn app(keys: Keyring) -> Result<Router, ConfigError> {

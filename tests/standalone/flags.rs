@@ -87,7 +87,8 @@ fn an_api_token_of_ones_own_is_never_taken_for_the_public_one() {
 
 #[test]
 fn what_makes_no_sense_is_one_line_and_exit_code_2() {
-    let cases: &[(&[&str], &[(&str, &str)], &str)] = &[
+    type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
+    let cases: &[Case<'_>] = &[
         (&["--no-such-flag"], &[], "--no-such-flag"),
         (&["--listen"], &[], "--listen"),
         (&["stray"], &[], "stray"),

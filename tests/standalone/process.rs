@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Request, Response, Version};
@@ -46,9 +47,22 @@ fn binary() -> PathBuf {
     binary
 }
 
-/// Runs to the end: for command lines that do not serve.
+/// Runs to the end, which must come soon: for command lines that do not serve.
 pub(crate) fn run(flags: &[&str], variables: &[(&str, &str)]) -> Output {
-    command(flags, variables).output().unwrap()
+    let mut child = command(flags, variables)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let started = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if started.elapsed() > Duration::from_secs(20) {
+            child.kill().unwrap();
+            panic!("{flags:?} {variables:?} did not end: it serves");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.wait_with_output().unwrap()
 }
 
 /// A running server. Killed when dropped.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::request::{MintRequest, PROFILE_ID};
@@ -113,12 +113,6 @@ fn too_many(headers: &HeaderMap) -> Rejection {
     }
 }
 
-#[derive(Deserialize)]
-struct Found {
-    #[serde(default)]
-    data: Value,
-}
-
 /// For whom a token may be minted, by the body of a 200.
 pub(super) fn subject(
     asked: &MintRequest,
@@ -131,7 +125,8 @@ pub(super) fn subject(
         MintRequest::Identity { .. } => None,
     };
     let unusable = || Rejection::new(RejectionKind::TenantAnswer);
-    let Found { data } = serde_json::from_slice(body).map_err(|error| unusable().because(error))?;
+    let answer: Value = serde_json::from_slice(body).map_err(|error| unusable().because(error))?;
+    let data = answer.get("data").ok_or_else(unusable)?;
     if data.is_null() || data.as_array().is_some_and(Vec::is_empty) {
         return Err(missing(asked));
     }

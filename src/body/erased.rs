@@ -8,6 +8,8 @@ use http_body::{Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Either, Full};
 
+#[cfg(feature = "client")]
+use super::Relayed;
 use super::ResponseBody;
 use crate::error::BoxError;
 
@@ -33,6 +35,8 @@ enum Kind {
     Full(Full<Bytes>),
     #[cfg(feature = "client")]
     Incoming(hyper::body::Incoming),
+    #[cfg(feature = "client")]
+    Relayed(Relayed<hyper::body::Incoming>),
     Boxed(UnsyncBoxBody<Bytes, BoxError>),
 }
 
@@ -66,6 +70,10 @@ impl Body {
         #[cfg(feature = "client")]
         if let Some(body) = take::<hyper::body::Incoming>(&mut slot) {
             return Self(Kind::Incoming(body));
+        }
+        #[cfg(feature = "client")]
+        if let Some(body) = take::<Relayed<hyper::body::Incoming>>(&mut slot) {
+            return Self(Kind::Relayed(body));
         }
         slot.map_or_else(Self::empty, |body| {
             let body = body
@@ -126,6 +134,8 @@ impl http_body::Body for Body {
                 .map_err(|never| match never {}),
             #[cfg(feature = "client")]
             Kind::Incoming(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+            #[cfg(feature = "client")]
+            Kind::Relayed(body) => Pin::new(body).poll_frame(cx),
             Kind::Boxed(body) => Pin::new(body).poll_frame(cx),
         }
     }
@@ -136,6 +146,8 @@ impl http_body::Body for Body {
             Kind::Full(body) => body.is_end_stream(),
             #[cfg(feature = "client")]
             Kind::Incoming(body) => body.is_end_stream(),
+            #[cfg(feature = "client")]
+            Kind::Relayed(body) => body.is_end_stream(),
             Kind::Boxed(body) => body.is_end_stream(),
         }
     }
@@ -146,6 +158,8 @@ impl http_body::Body for Body {
             Kind::Full(body) => body.size_hint(),
             #[cfg(feature = "client")]
             Kind::Incoming(body) => body.size_hint(),
+            #[cfg(feature = "client")]
+            Kind::Relayed(body) => body.size_hint(),
             Kind::Boxed(body) => body.size_hint(),
         }
     }
@@ -158,6 +172,8 @@ impl fmt::Debug for Body {
             Kind::Full(_) => "Full",
             #[cfg(feature = "client")]
             Kind::Incoming(_) => "Incoming",
+            #[cfg(feature = "client")]
+            Kind::Relayed(_) => "Relayed",
             Kind::Boxed(_) => "Boxed",
         };
         f.debug_tuple("Body").field(&kind).finish()

@@ -1,7 +1,15 @@
 //! Bodies: [`Body`], of any origin, and [`ResponseBody`], an inner service's or one of ours.
 
 mod erased;
+#[cfg(feature = "client")]
+mod idle;
+#[cfg(feature = "client")]
+mod relayed;
 mod response;
 
 pub use erased::Body;
+#[cfg(feature = "client")]
+pub use idle::{IdleError, IdleTimeout};
+#[cfg(feature = "client")]
+pub(crate) use relayed::{Relayed, Watch};
 pub use response::ResponseBody;

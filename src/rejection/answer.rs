@@ -22,6 +22,18 @@ struct Message<'a> {
     errors: Option<&'a FieldErrors>,
 }
 
+/// The answer to `OPTIONS`: 204 and the methods that a path knows, as the `Allow` header lists them.
+///
+/// No refusal, but it is made here too, so that every answer of our own comes from one place.
+pub fn options(allow: &'static str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static(allow));
+    response
+}
+
 impl Rejection {
     /// The response, in the dialect of the request that is refused. The rejection itself goes into
     /// its extensions.
@@ -45,11 +57,13 @@ impl Rejection {
         if let Some(challenge) = self.challenge() {
             headers.insert(WWW_AUTHENTICATE, challenge);
         }
-        if let Some(allow) = self.allow {
-            headers.insert(ALLOW, HeaderValue::from_static(allow));
-        }
-        if let Some(after) = self.retry_after {
-            headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(after)));
+        if let Some(details) = &self.details {
+            if let Some(allow) = details.allow {
+                headers.insert(ALLOW, HeaderValue::from_static(allow));
+            }
+            if let Some(after) = details.retry_after {
+                headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(after)));
+            }
         }
         response
     }
@@ -71,7 +85,7 @@ impl Rejection {
     }
 
     fn json(&self) -> Bytes {
-        if self.message.is_none() && self.errors.is_none() {
+        if !self.has_own_words() {
             return Bytes::from_static(self.kind.json().as_bytes());
         }
         let message = Message {
@@ -96,7 +110,10 @@ impl Rejection {
             }
             _ => return None,
         };
-        let challenge = self.challenge.clone();
+        let challenge = self
+            .details
+            .as_ref()
+            .and_then(|details| details.challenge.clone());
         Some(challenge.unwrap_or_else(|| HeaderValue::from_static(default)))
     }
 }

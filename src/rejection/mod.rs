@@ -28,6 +28,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
+pub use answer::options;
 pub use fields::FieldErrors;
 pub use kind::RejectionKind;
 
@@ -40,6 +41,13 @@ use crate::headers::Dialect;
 #[derive(Clone)]
 pub struct Rejection {
     kind: RejectionKind,
+    // Most have nothing to add; boxed, so that a `Result` stays small.
+    details: Option<Box<Details>>,
+}
+
+/// What one case adds to its kind.
+#[derive(Clone, Default)]
+struct Details {
     message: Option<Cow<'static, str>>,
     errors: Option<Arc<FieldErrors>>,
     retry_after: Option<Duration>,
@@ -50,59 +58,50 @@ pub struct Rejection {
 
 impl Rejection {
     /// A rejection of this kind, with nothing added.
-    pub fn new(kind: RejectionKind) -> Self {
+    pub const fn new(kind: RejectionKind) -> Self {
         Self {
             kind,
-            message: None,
-            errors: None,
-            retry_after: None,
-            allow: None,
-            challenge: None,
-            cause: None,
+            details: None,
         }
     }
 
     /// A wrong method on a known path. `allow` lists the right ones, as the `Allow` header does.
     pub fn method_not_allowed(allow: &'static str) -> Self {
-        Self {
-            allow: Some(allow),
-            ..Self::new(RejectionKind::MethodNotAllowed)
-        }
+        Self::new(RejectionKind::MethodNotAllowed).with(|details| details.allow = Some(allow))
     }
 
     /// Fields to blame, in the tenant's 422 shape.
     pub fn invalid_fields(errors: FieldErrors) -> Self {
-        Self {
-            errors: Some(Arc::new(errors)),
-            ..Self::new(RejectionKind::InvalidFields)
-        }
+        Self::new(RejectionKind::InvalidFields)
+            .with(|details| details.errors = Some(Arc::new(errors)))
     }
 
     /// Replaces the words that the client reads. They must not hold anything secret.
     #[must_use]
-    pub fn with_message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
-        self.message = Some(message.into());
-        self
+    pub fn with_message(self, message: impl Into<Cow<'static, str>>) -> Self {
+        self.with(|details| details.message = Some(message.into()))
     }
 
     /// Tells the client when to try again, in whole seconds, rounded up.
     #[must_use]
-    pub fn with_retry_after(mut self, after: Duration) -> Self {
-        self.retry_after = Some(after);
-        self
+    pub fn with_retry_after(self, after: Duration) -> Self {
+        self.with(|details| details.retry_after = Some(after))
     }
 
     /// Replaces the `WWW-Authenticate` challenge of a 401.
     #[must_use]
-    pub fn with_challenge(mut self, challenge: HeaderValue) -> Self {
-        self.challenge = Some(challenge);
-        self
+    pub fn with_challenge(self, challenge: HeaderValue) -> Self {
+        self.with(|details| details.challenge = Some(challenge))
     }
 
     /// Keeps the cause, for logs and extensions. Clients never see it.
     #[must_use]
-    pub fn because(mut self, cause: impl Error + Send + Sync + 'static) -> Self {
-        self.cause = Some(Arc::new(cause));
+    pub fn because(self, cause: impl Error + Send + Sync + 'static) -> Self {
+        self.with(|details| details.cause = Some(Arc::new(cause)))
+    }
+
+    fn with(mut self, add: impl FnOnce(&mut Details)) -> Self {
+        add(self.details.get_or_insert_default());
         self
     }
 
@@ -113,15 +112,21 @@ impl Rejection {
 
     /// The words that the client reads.
     pub fn message(&self) -> &str {
-        self.message
-            .as_deref()
-            .or_else(|| self.errors.as_ref().and_then(|errors| errors.first()))
-            .unwrap_or_else(|| self.kind.message())
+        let own = self.details.as_ref().and_then(|details| {
+            let first = || details.errors.as_ref().and_then(|errors| errors.first());
+            details.message.as_deref().or_else(first)
+        });
+        own.unwrap_or_else(|| self.kind.message())
     }
 
     /// The fields to blame, if any.
     pub fn errors(&self) -> Option<&FieldErrors> {
-        self.errors.as_deref()
+        self.details.as_ref()?.errors.as_deref()
+    }
+
+    fn has_own_words(&self) -> bool {
+        let details = self.details.as_ref();
+        details.is_some_and(|details| details.message.is_some() || details.errors.is_some())
     }
 }
 
@@ -142,13 +147,14 @@ impl fmt::Debug for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Rejection")
             .field("kind", &self.kind)
-            .field("cause", &self.cause)
+            .field("cause", &self.source())
             .finish_non_exhaustive()
     }
 }
 
 impl Error for Rejection {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.cause.as_ref().map(|cause| &**cause as _)
+        let cause = self.details.as_ref()?.cause.as_ref()?;
+        Some(&**cause)
     }
 }

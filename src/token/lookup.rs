@@ -71,7 +71,9 @@ pub(super) fn check_status(
         }
         (StatusCode::NOT_FOUND, _) => missing(asked),
         (StatusCode::UNPROCESSABLE_ENTITY, _) => unprocessable(asked),
-        (StatusCode::TOO_MANY_REQUESTS, _) => too_many(headers),
+        (StatusCode::TOO_MANY_REQUESTS, _) => later(RejectionKind::TooManyRequests, headers),
+        (StatusCode::SERVICE_UNAVAILABLE, _) => later(RejectionKind::TenantBusy, headers),
+        (StatusCode::GATEWAY_TIMEOUT, _) => RejectionKind::TenantTimeout.into(),
         (status, _) if status.is_server_error() => RejectionKind::TenantFailed.into(),
         _ => RejectionKind::TenantAnswer.into(),
     })
@@ -101,15 +103,16 @@ fn unprocessable(asked: &MintRequest) -> Rejection {
     }
 }
 
-fn too_many(headers: &HeaderMap) -> Rejection {
-    let rejection = Rejection::new(RejectionKind::TooManyRequests);
-    // Seconds only: the other form, a date, would need the tenant's clock.
+/// With the tenant's `Retry-After`, in seconds and no longer than a day: the other form, a date,
+/// would need the tenant's clock.
+fn later(kind: RejectionKind, headers: &HeaderMap) -> Rejection {
     let seconds = headers
         .get(RETRY_AFTER)
-        .and_then(|value| value.to_str().ok()?.parse().ok());
+        .and_then(|value| value.to_str().ok()?.parse().ok())
+        .filter(|&seconds: &u64| seconds <= 24 * 60 * 60);
     match seconds {
-        Some(seconds) => rejection.with_retry_after(Duration::from_secs(seconds)),
-        None => rejection,
+        Some(seconds) => Rejection::new(kind).with_retry_after(Duration::from_secs(seconds)),
+        None => kind.into(),
     }
 }
 

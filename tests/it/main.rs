@@ -1,5 +1,14 @@
-//! One binary for all that is tested through the public API.
+//! The crate through its public API, a file for each subject.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
 
 mod auth;
 mod keys;
+mod me;
+mod structure;
 mod token;

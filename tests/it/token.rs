@@ -16,7 +16,7 @@ use http_body_util::{BodyExt, Full};
 use omneo_id::error::BoxError;
 use omneo_id::identity::VerifiedToken;
 use omneo_id::keys::{KeySet, Keyring, SigningKey, VerifyingKey};
-use omneo_id::tenant::CallAs;
+use omneo_id::tenant::{CallAs, Permit};
 use omneo_id::{
     ApiToken, Body, Rejection, RejectionKind, Subject, TokenEndpoint, TokenIssuer, TokenVerifier,
 };
@@ -177,6 +177,7 @@ impl Service<Request<Body>> for Tenant {
         let Self { answer, asked } = self.clone();
         Box::pin(async move {
             let (parts, body) = request.into_parts();
+            assert!(parts.extensions.get::<Permit>().is_some());
             assert!(parts.extensions.get::<Subject>().is_none());
             assert!(parts.extensions.get::<VerifiedToken>().is_none());
             let body = body.collect().await.unwrap().to_bytes();
@@ -322,7 +323,8 @@ async fn what_the_tenant_says_is_put_into_our_own_words() {
         (422, "{}", 502),
         (429, profile, 429),
         (500, profile, 502),
-        (503, "{}", 502),
+        (503, "{}", 503),
+        (504, "{}", 504),
         (201, profile, 502),
         (204, "{}", 502),
         (302, "{}", 502),
@@ -346,6 +348,7 @@ async fn what_the_tenant_says_is_put_into_our_own_words() {
 async fn a_tenant_that_asks_for_patience_is_heard() {
     for (value, expected) in [
         ("7", Some("7")),
+        ("99999999999", None),
         ("Wed, 21 Oct 2026 07:28:00 GMT", None),
         ("-1", None),
     ] {

@@ -1,0 +1,99 @@
+//! Serves the in-memory tenant over TCP, for trying things out with curl:
+//!
+//! ```sh
+//! cargo run --features sandbox --example sandbox -- --listen 127.0.0.1:8090
+//! ```
+//!
+//! HTTP/1.1 and HTTP/2 (prior knowledge). Ctrl-C and SIGTERM let running requests finish, then exit.
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::Parser;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use omneo_id::sandbox::Sandbox;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// How long running requests may take to finish.
+const DRAIN: Duration = Duration::from_secs(10);
+
+#[derive(Parser)]
+#[command(about = "An in-memory Omneo tenant, for trying things out")]
+struct Options {
+    /// Address to serve on.
+    #[arg(long, env = "SANDBOX_LISTEN", default_value = "127.0.0.1:8090")]
+    listen: SocketAddr,
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let options = Options::parse();
+    let sandbox = Sandbox::new();
+    let listener = TcpListener::bind(options.listen).await?;
+    let mut terminated = signal(SignalKind::terminate())?;
+    print!("{}", greeting(&sandbox, listener.local_addr()?));
+
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server.http1().timer(TokioTimer::new());
+    server.http2().timer(TokioTimer::new());
+    let graceful = GracefulShutdown::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = tokio::signal::ctrl_c() => break,
+            _ = terminated.recv() => break,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Out of file descriptors, most likely: others will be closed in a while.
+                eprintln!("accept: {error}");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        stream.set_nodelay(true)?;
+        let service = TowerToHyperService::new(sandbox.clone());
+        let connection = server.serve_connection(TokioIo::new(stream), service);
+        let connection = graceful.watch(connection.into_owned());
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                eprintln!("connection: {error}");
+            }
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(DRAIN, graceful.shutdown())
+        .await
+        .is_err()
+    {
+        eprintln!("some requests did not finish in {DRAIN:?}");
+    }
+    Ok(())
+}
+
+/// Where the tenant is, its token, and lines to paste.
+fn greeting(sandbox: &Sandbox, address: SocketAddr) -> String {
+    let base = format!("http://{address}{}", sandbox.base_path());
+    let token = sandbox.api_token();
+    let authorization = format!("-H 'authorization: Bearer {token}'");
+    let (id, handle, identifier) = (
+        Sandbox::ADA_ID,
+        Sandbox::ADA_IDENTITY_HANDLE,
+        Sandbox::ADA_IDENTITY,
+    );
+    format!(
+        "tenant   {base}\n\
+         token    {token}\n\
+         \n\
+         curl {authorization} {base}/profiles/{id}\n\
+         curl {authorization} -H 'content-type: application/json' -d '{{\"type\":\"{handle}\",\"id\":\"{identifier}\"}}' \
+         {base}/profiles/search-id\n\
+         curl -g {authorization} '{base}/locations?filter[is_published]=1&per_page=5'\n"
+    )
+}

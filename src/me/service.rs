@@ -1,0 +1,64 @@
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use tower::Service;
+
+use super::rule::{ALLOW, Stop, apply};
+use crate::body::ResponseBody;
+use crate::future::ResponseFuture;
+use crate::headers::Dialect;
+use crate::rejection::options;
+
+/// Middleware that turns `/profiles/me` into the path of the subject's profile.
+///
+/// See the [module docs](super) for an example.
+#[derive(Clone, Copy, Debug)]
+pub struct MeRewrite<S> {
+    inner: S,
+}
+
+impl<S> MeRewrite<S> {
+    /// Rewrites what goes to `inner`.
+    pub const fn new(inner: S) -> Self {
+        Self { inner }
+    }
+
+    /// The inner service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service, mutably.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// Gives the inner service back.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, B, ResBody> Service<Request<B>> for MeRewrite<S>
+where
+    S: Service<Request<B>, Response = Response<ResBody>>,
+{
+    type Response = Response<ResponseBody<ResBody>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        match apply(&mut request) {
+            Ok(()) => ResponseFuture::inner(self.inner.call(request)),
+            Err(Stop::Options) => ResponseFuture::answer(options(ALLOW)),
+            Err(Stop::Refused(rejection)) => {
+                let dialect = Dialect::of(request.headers());
+                ResponseFuture::answer(rejection.into_response(dialect))
+            }
+        }
+    }
+}

@@ -1,0 +1,176 @@
+use std::borrow::Cow;
+
+use super::PathRefusal;
+use super::confusable::is_confusable;
+use super::percent::{decode, is_well_formed};
+
+/// A path that every reader reads alike.
+///
+/// Runs of slashes are merged, because published clients send them; everything else stays byte for
+/// byte as it came. A path is refused when a segment, decoded again and again until it no longer
+/// changes, is `.` or `..` or holds a separator, a control character or a path parameter: what one
+/// reader takes for data another would take for structure.
+///
+/// ```
+/// use omneo_id::path::{CanonicalPath, PathRefusal};
+///
+/// let path = CanonicalPath::parse("//profiles/me/attributes/custom/shoes:size").unwrap();
+/// assert_eq!(path.as_str(), "/profiles/me/attributes/custom/shoes:size");
+/// assert_eq!(CanonicalPath::parse("/a/%252e%252e/b"), Err(PathRefusal::DotSegment));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CanonicalPath<'a>(Cow<'a, str>);
+
+/// How often a segment may be percent-encoded. Twice is an over-careful client, nobody needs five.
+const MAX_DEPTH: usize = 4;
+
+impl<'a> CanonicalPath<'a> {
+    /// Reads a path as it stands in a request target, without the query.
+    ///
+    /// # Errors
+    /// If some reader could take it for another path.
+    pub fn parse(path: &'a str) -> Result<Self, PathRefusal> {
+        if !path.starts_with('/') {
+            return Err(PathRefusal::NotAbsolute);
+        }
+        let merged = merge_slashes(path);
+        merged.split('/').try_for_each(check_segment)?;
+        Ok(Self(merged))
+    }
+
+    /// The path, with single slashes.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Its segments. A path that ends in a slash has an empty one at its end.
+    pub fn segments(&self) -> impl Iterator<Item = &str> {
+        self.0.split('/').skip(1)
+    }
+
+    /// What follows `prefix`, which has to end at the end of a segment: empty, or beginning with a
+    /// slash.
+    pub fn below(&self, prefix: &str) -> Option<&str> {
+        self.0
+            .strip_prefix(prefix)
+            .filter(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}
+
+fn merge_slashes(path: &str) -> Cow<'_, str> {
+    if !path.contains("//") {
+        return Cow::Borrowed(path);
+    }
+    let mut merged = String::with_capacity(path.len());
+    for character in path.chars() {
+        if character != '/' || !merged.ends_with('/') {
+            merged.push(character);
+        }
+    }
+    Cow::Owned(merged)
+}
+
+fn check_segment(segment: &str) -> Result<(), PathRefusal> {
+    let raw = segment.as_bytes();
+    // RFC 3986 §2: what is no URI character has to be percent-encoded.
+    if !raw.iter().all(u8::is_ascii_graphic) || !is_well_formed(raw) {
+        return Err(PathRefusal::Encoding);
+    }
+    let mut text = Cow::Borrowed(raw);
+    for _ in 0..=MAX_DEPTH {
+        check_text(&text)?;
+        match decode(&text) {
+            Cow::Borrowed(_) => return Ok(()),
+            Cow::Owned(decoded) => text = Cow::Owned(decoded),
+        }
+    }
+    Err(PathRefusal::TooDeep)
+}
+
+/// Checks a segment at one depth of decoding.
+fn check_text(text: &[u8]) -> Result<(), PathRefusal> {
+    // Overlong forms of `.` and `/` are no UTF-8, so they end here.
+    let text = std::str::from_utf8(text).map_err(|_| PathRefusal::Encoding)?;
+    for character in text.chars() {
+        match character {
+            '/' | '\\' | '?' | '#' => return Err(PathRefusal::Separator),
+            ';' => return Err(PathRefusal::Parameter),
+            _ if character.is_control() => return Err(PathRefusal::Control),
+            _ if is_confusable(character) => return Err(PathRefusal::Confusable),
+            _ => {}
+        }
+    }
+    // Some readers trim before they compare.
+    match text.trim() {
+        "." | ".." => Err(PathRefusal::DotSegment),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    macro_rules! table {
+        ($($name:ident: $path:expr => $expected:expr;)*) => {
+            $(
+                #[test]
+                fn $name() {
+                    let parsed = CanonicalPath::parse($path);
+                    assert_eq!(parsed.as_ref().map(CanonicalPath::as_str).map_err(|e| *e), $expected);
+                }
+            )*
+        };
+    }
+
+    table! {
+        root_stays: "/" => Ok("/");
+        slashes_are_merged: "//profiles///me//" => Ok("/profiles/me/");
+        raw_colons_pass: "/attributes/custom/ns:handle" => Ok("/attributes/custom/ns:handle");
+        encoded_text_passes_as_sent: "/lists/caf%C3%A9%20%40%2B" => Ok("/lists/caf%C3%A9%20%40%2B");
+        sub_delimiters_pass: "/a@b/~c/d+e/f=g/h,i/j!k/l(m)/n*o/p&q/$" => Ok("/a@b/~c/d+e/f=g/h,i/j!k/l(m)/n*o/p&q/$");
+        dots_inside_segments_pass: "/v1.2/a..b/...x/.well-known" => Ok("/v1.2/a..b/...x/.well-known");
+        an_encoded_percent_passes: "/lists/50%25" => Ok("/lists/50%25");
+        a_percent_that_decodes_to_no_escape_passes: "/lists/50%25off" => Ok("/lists/50%25off");
+        asterisk_form_is_refused: "*" => Err(PathRefusal::NotAbsolute);
+        nothing_is_refused: "" => Err(PathRefusal::NotAbsolute);
+        dot: "/a/./b" => Err(PathRefusal::DotSegment);
+        dot_dot: "/a/../b" => Err(PathRefusal::DotSegment);
+        dot_dot_at_the_end: "/a/.." => Err(PathRefusal::DotSegment);
+        half_encoded_dots: "/a/.%2e/b" => Err(PathRefusal::DotSegment);
+        encoded_dots: "/a/%2E%2e/b" => Err(PathRefusal::DotSegment);
+        twice_encoded_dots: "/a/%252e%252e/b" => Err(PathRefusal::DotSegment);
+        thrice_encoded_dots: "/a/%25252e./b" => Err(PathRefusal::DotSegment);
+        dots_with_space: "/a/..%20/b" => Err(PathRefusal::DotSegment);
+        encoded_slash: "/a/..%2fb" => Err(PathRefusal::Separator);
+        twice_encoded_slash: "/a%252Fb" => Err(PathRefusal::Separator);
+        backslash: "/a\\b" => Err(PathRefusal::Separator);
+        encoded_backslash: "/a%5cb" => Err(PathRefusal::Separator);
+        encoded_question_mark: "/a%3fb" => Err(PathRefusal::Separator);
+        encoded_hash: "/a%23b" => Err(PathRefusal::Separator);
+        path_parameter: "/a;v=1/b" => Err(PathRefusal::Parameter);
+        dots_with_parameter: "/a/..;/b" => Err(PathRefusal::Parameter);
+        encoded_parameter: "/a%3Bv" => Err(PathRefusal::Parameter);
+        nul: "/a%00" => Err(PathRefusal::Control);
+        newline: "/a%0ab" => Err(PathRefusal::Control);
+        twice_encoded_return: "/a%250d" => Err(PathRefusal::Control);
+        overlong_slash: "/a%c0%afb" => Err(PathRefusal::Encoding);
+        overlong_dots: "/%c0%ae%c0%ae/b" => Err(PathRefusal::Encoding);
+        utf8_surrogate: "/%ed%a0%80" => Err(PathRefusal::Encoding);
+        bad_escape: "/a%zz" => Err(PathRefusal::Encoding);
+        cut_escape: "/a%4" => Err(PathRefusal::Encoding);
+        iis_escape: "/%u002e%u002e/b" => Err(PathRefusal::Encoding);
+        raw_utf8: "/caf\u{e9}" => Err(PathRefusal::Encoding);
+        fullwidth_dots: "/%ef%bc%8e%ef%bc%8e/b" => Err(PathRefusal::Confusable);
+        fullwidth_slash: "/a%ef%bc%8fb" => Err(PathRefusal::Confusable);
+        one_dot_leaders: "/%e2%80%a4%e2%80%a4/b" => Err(PathRefusal::Confusable);
+        nested_beyond_reason: "/a%25252525252e" => Err(PathRefusal::TooDeep);
+    }
+
+    #[test]
+    fn a_prefix_ends_where_a_segment_ends() {
+        let path = CanonicalPath::parse("/profiles/meprofile").unwrap();
+        assert_eq!(path.below("/profiles/me"), None);
+        assert_eq!(path.below("/profiles"), Some("/meprofile"));
+    }
+}

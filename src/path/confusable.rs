@@ -1,0 +1,37 @@
+/// Characters whose NFKC form holds one of `. / \ ; ? #`, as ranges: what a tenant that normalises
+/// would turn into a separator after it was checked. From the Unicode Character Database, where
+/// compatibility decompositions never change once assigned.
+const RANGES: [(char, char); 24] = [
+    ('\u{037e}', '\u{037e}'),   // Greek question mark
+    ('\u{2024}', '\u{2026}'),   // dot leaders, ellipsis
+    ('\u{2047}', '\u{2049}'),   // doubled question and exclamation marks
+    ('\u{2100}', '\u{2101}'),   // a/c, a/s
+    ('\u{2105}', '\u{2106}'),   // c/o, c/u
+    ('\u{2488}', '\u{249b}'),   // digits with full stop
+    ('\u{33c2}', '\u{33c2}'),   // a.m.
+    ('\u{33c7}', '\u{33c7}'),   // Co.
+    ('\u{33d8}', '\u{33d8}'),   // p.m.
+    ('\u{fe14}', '\u{fe14}'),   // vertical semicolon
+    ('\u{fe16}', '\u{fe16}'),   // vertical question mark
+    ('\u{fe19}', '\u{fe19}'),   // vertical ellipsis
+    ('\u{fe30}', '\u{fe30}'),   // vertical two dot leader
+    ('\u{fe52}', '\u{fe52}'),   // small full stop
+    ('\u{fe54}', '\u{fe54}'),   // small semicolon
+    ('\u{fe56}', '\u{fe56}'),   // small question mark
+    ('\u{fe5f}', '\u{fe5f}'),   // small number sign
+    ('\u{fe68}', '\u{fe68}'),   // small reverse solidus
+    ('\u{ff03}', '\u{ff03}'),   // fullwidth number sign
+    ('\u{ff0e}', '\u{ff0f}'),   // fullwidth full stop, solidus
+    ('\u{ff1b}', '\u{ff1b}'),   // fullwidth semicolon
+    ('\u{ff1f}', '\u{ff1f}'),   // fullwidth question mark
+    ('\u{ff3c}', '\u{ff3c}'),   // fullwidth reverse solidus
+    ('\u{1f100}', '\u{1f100}'), // digit zero full stop
+];
+
+/// Whether normalisation would make a separator of this character.
+pub(super) fn is_confusable(character: char) -> bool {
+    !character.is_ascii()
+        && RANGES
+            .iter()
+            .any(|&(first, last)| (first..=last).contains(&character))
+}

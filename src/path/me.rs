@@ -1,0 +1,149 @@
+use http::Uri;
+
+use super::{CanonicalPath, PathRefusal};
+use crate::identity::{ProfileId, Subject};
+
+/// Where profiles live, here and at the tenant.
+const PROFILES: &str = "/profiles";
+
+/// `/profiles/me` and everything below it, as the path of the subject's profile.
+///
+/// `Ok(None)` is a path on which this rule has no opinion: `/profiles` itself, and whatever is not
+/// below it. What follows `me` is kept byte for byte. `me` is matched as it is written: `%6De` and
+/// `ME` are other profiles' ids, hence refused.
+///
+/// # Errors
+/// If the path is below `/profiles` but not `me`, some reader could take it for another path, or
+/// the subject has no profile.
+pub fn rewrite_me(path: &str, subject: &Subject) -> Result<Option<String>, PathRefusal> {
+    if !concerns_profiles(path) {
+        return Ok(None);
+    }
+    let path = CanonicalPath::parse(path)?;
+    let below = path.below(PROFILES).unwrap_or_default();
+    if below.is_empty() {
+        return Ok(None);
+    }
+    let remainder = path.below("/profiles/me").ok_or(PathRefusal::NotMe)?;
+    let profile = subject.profile().ok_or(PathRefusal::Anonymous)?;
+    let id = profile.as_str();
+    let mut rewritten = String::with_capacity(PROFILES.len() + 1 + id.len() + remainder.len());
+    for part in [PROFILES, "/", id, remainder] {
+        rewritten.push_str(part);
+    }
+    Ok(Some(rewritten))
+}
+
+/// Whether the first segment is `profiles`, however many slashes stand before and behind it.
+fn concerns_profiles(path: &str) -> bool {
+    path.starts_with('/') && path.split('/').find(|segment| !segment.is_empty()) == Some("profiles")
+}
+
+/// In the extensions of a request whose path was rewritten: whose `me` it is, and what was asked.
+///
+/// The forwarding service reads it to map the tenant's `Location` headers back.
+#[derive(Clone, Debug)]
+pub struct MeRequest {
+    profile: ProfileId,
+    original: Uri,
+}
+
+impl MeRequest {
+    pub(crate) fn new(profile: ProfileId, original: Uri) -> Self {
+        Self { profile, original }
+    }
+
+    /// Whose `me` it is.
+    pub fn profile(&self) -> &ProfileId {
+        &self.profile
+    }
+
+    /// The target as it was before the rewriting, below the mount.
+    pub fn original(&self) -> &Uri {
+        &self.original
+    }
+
+    /// A reference to something of this profile, as the caller may know it.
+    ///
+    /// `remainder` follows the profile's id in the tenant's path. The result is relative to the
+    /// request's own target
+    /// ([RFC 3986 §4.2](https://www.rfc-editor.org/rfc/rfc3986#section-4.2)), so it is right
+    /// wherever the service is mounted: for a request to `/profiles/me/addresses`, the tenant's
+    /// `…/profiles/{id}/addresses/7` is `../../profiles/me/addresses/7`.
+    pub fn public_reference(&self, remainder: &str) -> String {
+        let depth = self
+            .original
+            .path()
+            .bytes()
+            .filter(|&byte| byte == b'/')
+            .count();
+        let ups = depth.saturating_sub(1);
+        let start = if ups == 0 {
+            "./".into()
+        } else {
+            "../".repeat(ups)
+        };
+        start + "profiles/me" + remainder
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ada() -> Subject {
+        Subject::Profile("ada-1".parse().unwrap())
+    }
+
+    macro_rules! table {
+        ($($name:ident: $path:expr => $expected:expr;)*) => {
+            $(
+                #[test]
+                fn $name() {
+                    let rewritten = rewrite_me($path, &ada());
+                    assert_eq!(rewritten.as_ref().map(Option::as_deref).map_err(|e| *e), $expected);
+                }
+            )*
+        };
+    }
+
+    table! {
+        me_is_the_profile: "/profiles/me" => Ok(Some("/profiles/ada-1"));
+        a_trailing_slash_is_kept: "/profiles/me/" => Ok(Some("/profiles/ada-1/"));
+        everything_below_follows: "/profiles/me/lists/wishlist" => Ok(Some("/profiles/ada-1/lists/wishlist"));
+        doubled_slashes_are_merged: "//profiles//me//lists" => Ok(Some("/profiles/ada-1/lists"));
+        bytes_are_kept: "/profiles/me/lists/caf%C3%a9/%7E~" => Ok(Some("/profiles/ada-1/lists/caf%C3%a9/%7E~"));
+        me_below_me_is_just_a_name: "/profiles/me/me" => Ok(Some("/profiles/ada-1/me"));
+        the_collection_is_not_me: "/profiles" => Ok(None);
+        others_are_not_concerned: "/locations/7" => Ok(None);
+        others_may_be_odd: "/files/a;b/../c" => Ok(None);
+        a_longer_word_is_not_me: "/profiles/meprofile" => Err(PathRefusal::NotMe);
+        upper_case_is_not_me: "/profiles/ME" => Err(PathRefusal::NotMe);
+        encoded_is_not_me: "/profiles/%6De" => Err(PathRefusal::NotMe);
+        another_profile_is_not_me: "/profiles/grace-2" => Err(PathRefusal::NotMe);
+        the_collection_with_a_slash_is_not_me: "/profiles/" => Err(PathRefusal::NotMe);
+        connections_are_not_me: "/profiles/connection/7/balances" => Err(PathRefusal::NotMe);
+        climbing_out_is_refused: "/profiles/me/../grace-2" => Err(PathRefusal::DotSegment);
+        climbing_in_is_refused: "/profiles/x/../me" => Err(PathRefusal::DotSegment);
+    }
+
+    #[test]
+    fn nobody_has_no_me() {
+        assert_eq!(
+            rewrite_me("/profiles/me", &Subject::Anonymous),
+            Err(PathRefusal::Anonymous)
+        );
+    }
+
+    #[test]
+    fn references_are_relative_to_what_was_asked() {
+        let me = |path: &str| MeRequest::new("ada-1".parse().unwrap(), path.parse().unwrap());
+        for (asked, expected) in [
+            ("/profiles/me", "../profiles/me/x"),
+            ("/profiles/me/addresses", "../../profiles/me/x"),
+            ("//profiles/me/addresses", "../../../profiles/me/x"),
+        ] {
+            assert_eq!(me(asked).public_reference("/x"), expected, "{asked}");
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Pure rules on request targets: one reading of the path, used to decide *and* to send.
+//!
+//! [`rewrite_me`] is the whole of the me rule as a function; [`CanonicalPath`] is the reading below
+//! it, and [`check_query`] the rule on queries.
+//!
+//! ```
+//! use omneo_id::path::rewrite_me;
+//! use omneo_id::Subject;
+//!
+//! let ada = Subject::Profile("ada-1".parse()?);
+//! let rewritten = rewrite_me("//profiles/me/lists/wishlist", &ada).unwrap();
+//! assert_eq!(rewritten.as_deref(), Some("/profiles/ada-1/lists/wishlist"));
+//! assert!(rewrite_me("/profiles/me/%2e%2e/grace-2", &ada).is_err());
+//! assert_eq!(rewrite_me("/locations", &ada), Ok(None));
+//! # Ok::<(), omneo_id::identity::InvalidProfileId>(())
+//! ```
+
+mod canonical;
+mod confusable;
+mod me;
+mod percent;
+mod prefix;
+mod query;
+mod refusal;
+
+pub use canonical::CanonicalPath;
+pub use me::{MeRequest, rewrite_me};
+pub(crate) use prefix::plain_prefix;
+pub use query::{QueryRefusal, check_query};
+pub use refusal::PathRefusal;

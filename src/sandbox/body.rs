@@ -1,0 +1,124 @@
+//! The body of the sandbox's answers.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use tower::BoxError;
+
+use super::fault::ConnectionReset;
+use super::flight::Flight;
+
+/// The body of an answer: what the tenant says, or as much of it as a [`Fault`](super::Fault) lets through.
+///
+/// Its size hint is exact as long as the whole answer is known to arrive or to be declared.
+#[derive(Debug, Default)]
+pub struct SandboxBody {
+    chunks: VecDeque<Bytes>,
+    trailers: Option<HeaderMap>,
+    /// Bytes that the head declares and that have not been yielded.
+    declared: Option<u64>,
+    end: End,
+    /// Ends with the body.
+    flight: Option<Flight>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The body ends.
+    #[default]
+    Complete,
+    /// Half of the body arrives, then the connection breaks.
+    Reset,
+    /// Half of the body has arrived, the connection is about to break.
+    Broken,
+    /// Half of the body arrives, then nothing more.
+    Stall,
+}
+
+impl SandboxBody {
+    /// A body without content.
+    pub fn empty() -> Self {
+        Self::new(Bytes::new(), None, End::Complete)
+    }
+
+    pub(crate) fn new(content: Bytes, trailers: Option<HeaderMap>, end: End) -> Self {
+        let length = content.len();
+        let (chunk, declared) = match end {
+            End::Complete => (content, Some(length)),
+            // Nothing to cut in half: leave the length open, so that the peer waits for more.
+            End::Reset | End::Broken | End::Stall if content.is_empty() => (content, None),
+            End::Reset | End::Broken | End::Stall => (content.slice(..length / 2), Some(length)),
+        };
+        Self {
+            chunks: Some(chunk)
+                .into_iter()
+                .filter(|chunk| !chunk.is_empty())
+                .collect(),
+            declared: declared.and_then(|length| u64::try_from(length).ok()),
+            trailers,
+            end,
+            flight: None,
+        }
+    }
+
+    pub(crate) fn carry(&mut self, flight: Flight) {
+        self.flight = Some(flight);
+    }
+}
+
+impl From<Bytes> for SandboxBody {
+    fn from(content: Bytes) -> Self {
+        Self::new(content, None, End::Complete)
+    }
+}
+
+impl Body for SandboxBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = self.get_mut();
+        if let Some(chunk) = this.chunks.pop_front() {
+            let yielded = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
+            this.declared = this.declared.map(|left| left.saturating_sub(yielded));
+            return Poll::Ready(Some(Ok(Frame::data(chunk))));
+        }
+        match this.end {
+            // No waker is kept: a stalled answer never moves again, it can only be dropped.
+            End::Stall => Poll::Pending,
+            End::Reset => {
+                // A server writes out what it has only when there is no more for the moment; without this pause the
+                // error would overtake the head.
+                this.end = End::Broken;
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            End::Broken => {
+                this.end = End::Complete;
+                this.declared = Some(0);
+                Poll::Ready(Some(Err(ConnectionReset::new().into())))
+            }
+            End::Complete => Poll::Ready(
+                this.trailers
+                    .take()
+                    .map(|trailers| Ok(Frame::trailers(trailers))),
+            ),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.end == End::Complete && self.chunks.is_empty() && self.trailers.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.declared
+            .map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}

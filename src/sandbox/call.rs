@@ -1,0 +1,184 @@
+//! A request as the application sees it, after the framework has read it.
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HOST};
+use http::request::Parts;
+use http::{HeaderMap, Method};
+use serde_json::{Map, Value};
+
+use super::php;
+use super::resources::Place;
+
+const HOST_UNKNOWN: &str = "api.sandbox.getomneo.com";
+
+/// One call of the API: method, path below the base path, and what was passed.
+#[derive(Debug)]
+pub(crate) struct Call {
+    /// The method that the application acts on, after any override.
+    pub(crate) verb: Method,
+    /// The path below the base path, decoded and split.
+    pub(crate) segments: Vec<String>,
+    /// The whole decoded path, for messages.
+    pub(crate) path: String,
+    /// The variable parts of the path, as the route names them.
+    pub(crate) params: Vec<String>,
+    /// Where in the sub-resources of a profile the path points.
+    pub(crate) place: Option<Place>,
+    pub(crate) query: Map<String, Value>,
+    pub(crate) raw_query: String,
+    /// The body, if it is JSON or a form.
+    pub(crate) body: Value,
+    /// Body and query together, blanks trimmed and empty strings turned to null; the body wins.
+    pub(crate) input: Map<String, Value>,
+    /// Absolute URL of the path as received.
+    pub(crate) url: String,
+    /// Absolute URL of the base path.
+    pub(crate) root: String,
+}
+
+impl Call {
+    /// `None` if the path does not lie below the base path.
+    pub(crate) fn read(parts: &Parts, body: &Bytes, base: &str) -> Option<Self> {
+        let path = resolve(&php::decode(parts.uri.path()));
+        let below = below_base(&path, base)?.trim_matches('/');
+        let raw_query = parts.uri.query().unwrap_or_default().to_owned();
+        let query = php::parse_query(&raw_query);
+        let body = read_body(&parts.headers, body);
+        let input = input(&query, &body);
+        let origin = origin(parts);
+        Some(Self {
+            verb: effective_method(parts, &query, &body),
+            segments: below.split('/').map(str::to_owned).collect(),
+            params: Vec::new(),
+            place: None,
+            url: format!("{origin}{}", parts.uri.path()),
+            root: format!("{origin}{base}"),
+            path,
+            query,
+            raw_query,
+            body,
+            input,
+        })
+    }
+
+    /// A variable part of the path; empty if the route has none there.
+    pub(crate) fn param(&self, index: usize) -> &str {
+        self.params.get(index).map_or("", String::as_str)
+    }
+
+    /// An input as text: strings as they are, numbers in decimal.
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
+        text(self.input.get(name)?)
+    }
+}
+
+/// A string or a number as text.
+pub(crate) fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// What follows the base path, if the path lies below it.
+pub(crate) fn below_base<'p>(path: &'p str, base: &str) -> Option<&'p str> {
+    path.strip_prefix(base)
+        .filter(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Resolves dot segments after decoding: the most permissive of the readings found in the wild, so that whoever relies
+/// on the tenant to refuse them finds out here.
+fn resolve(path: &str) -> String {
+    let mut kept: Vec<&str> = Vec::new();
+    for segment in path.split('/').skip(1) {
+        match segment {
+            "." => {}
+            ".." => drop(kept.pop()),
+            segment => kept.push(segment),
+        }
+    }
+    format!("/{}", kept.join("/"))
+}
+
+fn origin(parts: &Parts) -> String {
+    let scheme = parts.uri.scheme_str();
+    let from_header = || parts.headers.get(HOST).and_then(|host| host.to_str().ok());
+    let host = parts
+        .uri
+        .authority()
+        .map(http::uri::Authority::as_str)
+        .or_else(from_header);
+    match host {
+        Some(host) => format!("{}://{host}", scheme.unwrap_or("http")),
+        None => format!("https://{HOST_UNKNOWN}"),
+    }
+}
+
+fn read_body(headers: &HeaderMap, body: &Bytes) -> Value {
+    let kind = headers
+        .get(CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .unwrap_or_default();
+    let kind = kind.to_ascii_lowercase();
+    if kind.contains("/json") || kind.contains("+json") {
+        // Malformed JSON is an empty input to the framework, not an error.
+        serde_json::from_slice(body).unwrap_or_default()
+    } else if kind.starts_with("application/x-www-form-urlencoded") {
+        Value::Object(php::parse_query(&String::from_utf8_lossy(body)))
+    } else {
+        Value::Null
+    }
+}
+
+fn input(query: &Map<String, Value>, body: &Value) -> Map<String, Value> {
+    let mut input = query.clone();
+    if let Value::Object(fields) = body {
+        input.extend(
+            fields
+                .iter()
+                .map(|(name, value)| (name.clone(), value.clone())),
+        );
+    }
+    input.values_mut().for_each(tidy);
+    input
+}
+
+/// Trims strings and turns empty ones into null, as the framework's default middleware does.
+fn tidy(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            let trimmed = text.trim();
+            *value = if trimmed.is_empty() {
+                Value::Null
+            } else {
+                Value::String(trimmed.to_owned())
+            };
+        }
+        Value::Array(items) => items.iter_mut().for_each(tidy),
+        Value::Object(fields) => fields.values_mut().for_each(tidy),
+        _ => {}
+    }
+}
+
+/// A POST may name another method: in a header, else in the body, else in the query.
+fn effective_method(parts: &Parts, query: &Map<String, Value>, body: &Value) -> Method {
+    if parts.method != Method::POST {
+        return parts.method.clone();
+    }
+    let overriding = |name: &str| name.replace(['_', '.'], "-") == "x-http-method-override";
+    let header = parts
+        .headers
+        .iter()
+        .find(|(name, _)| overriding(name.as_str()));
+    let named = match header {
+        Some((_, value)) => value.to_str().ok(),
+        None => body
+            .get("_method")
+            .or_else(|| query.get("_method"))
+            .and_then(Value::as_str),
+    };
+    named
+        .and_then(|name| Method::from_bytes(name.to_ascii_uppercase().as_bytes()).ok())
+        .unwrap_or(Method::POST)
+}

@@ -1,0 +1,94 @@
+//! What the sandbox has been asked, for assertions.
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Uri};
+use serde_json::Value;
+
+/// How many requests are kept; older ones are forgotten first.
+const KEPT: usize = 4096;
+/// How many bytes of their bodies are kept.
+const KEPT_BYTES: usize = 64 << 20;
+
+/// One request as it reached the sandbox, before the tenant made anything of it.
+///
+/// `Debug` prints the names of the headers, never their values.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct CapturedRequest {
+    /// The method on the wire, not what an override may turn it into.
+    pub method: Method,
+    /// The target as received, in origin or in absolute form.
+    pub uri: Uri,
+    /// All headers as received.
+    pub headers: HeaderMap,
+    /// The whole body; empty if an [early](super::Fault::early) fault came first.
+    pub body: Bytes,
+}
+
+impl CapturedRequest {
+    /// The path, byte for byte.
+    pub fn path(&self) -> &str {
+        self.uri.path()
+    }
+
+    /// The query, byte for byte, without the question mark.
+    pub fn query(&self) -> Option<&str> {
+        self.uri.query()
+    }
+
+    /// A header's value, if there is exactly one and it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut values = self.headers.get_all(name).iter();
+        match (values.next(), values.next()) {
+            (Some(value), None) => value.to_str().ok(),
+            _ => None,
+        }
+    }
+
+    /// The body as JSON; `null` if it is none.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for CapturedRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CapturedRequest")
+            .field("method", &self.method)
+            .field("uri", &self.uri)
+            .field("headers", &self.headers.keys().collect::<Vec<_>>())
+            .field("body", &self.body)
+            .finish()
+    }
+}
+
+/// The last requests, oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct Ring {
+    requests: VecDeque<CapturedRequest>,
+    bytes: usize,
+}
+
+impl Ring {
+    pub(crate) fn push(&mut self, request: CapturedRequest) {
+        self.bytes = self.bytes.saturating_add(request.body.len());
+        self.requests.push_back(request);
+        while self.requests.len() > KEPT || self.bytes > KEPT_BYTES {
+            let Some(oldest) = self.requests.pop_front() else {
+                break;
+            };
+            self.bytes = self.bytes.saturating_sub(oldest.body.len());
+        }
+    }
+
+    pub(crate) fn to_vec(&self) -> Vec<CapturedRequest> {
+        self.requests.iter().cloned().collect()
+    }
+
+    pub(crate) fn take(&mut self) -> Vec<CapturedRequest> {
+        std::mem::take(self).requests.into()
+    }
+}

@@ -1,0 +1,237 @@
+//! What can go wrong between us and a tenant, on demand.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Response, StatusCode};
+
+/// Something to go wrong with the next matching request; hand it to [`Sandbox::inject`](super::Sandbox::inject).
+///
+/// A fault strikes once unless told otherwise, any request unless narrowed, and before the request has any effect.
+/// Faults strike in the order of their injection; latencies add up with whatever follows them.
+///
+/// ```
+/// use http::{Method, StatusCode};
+/// use omneo_id::sandbox::{Fault, Sandbox};
+///
+/// let sandbox = Sandbox::new();
+/// sandbox.inject(Fault::status(StatusCode::SERVICE_UNAVAILABLE).times(3).on(Method::GET, "/profiles"));
+/// sandbox.inject(Fault::reset().after_effect());
+/// ```
+#[derive(Clone, Debug)]
+pub struct Fault {
+    effect: Effect,
+    stage: Stage,
+    left: Option<u32>,
+    method: Option<Method>,
+    path: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Effect {
+    Status(StatusCode),
+    Answer(Box<Canned>),
+    Latency(Duration),
+    Reset,
+    ResetBody,
+    Stall,
+    StallBody,
+}
+
+/// An answer to be given word for word.
+#[derive(Clone, Debug)]
+pub(crate) struct Canned {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) trailers: Option<HeaderMap>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// As soon as the request's head is there; its body is not read.
+    Early,
+    /// When the request has arrived, before it has any effect.
+    Before,
+    /// When the request has taken effect; the tenant's own answer is lost.
+    After,
+}
+
+impl Fault {
+    /// The tenant answers with this status and a message to match it; a 429 carries `Retry-After: 60`.
+    pub fn status(status: StatusCode) -> Self {
+        Self::new(Effect::Status(status))
+    }
+
+    /// The tenant says exactly this: status, headers and body, with none of its usual headers.
+    pub fn answer(response: Response<impl Into<Bytes>>) -> Self {
+        let (parts, body) = response.into_parts();
+        Self::new(Effect::Answer(Box::new(Canned {
+            status: parts.status,
+            headers: parts.headers,
+            body: body.into(),
+            trailers: None,
+        })))
+    }
+
+    /// As [`Fault::answer`], with trailers after the body.
+    pub fn answer_with_trailers(response: Response<impl Into<Bytes>>, trailers: HeaderMap) -> Self {
+        let mut fault = Self::answer(response);
+        if let Effect::Answer(canned) = &mut fault.effect {
+            canned.trailers = Some(trailers);
+        }
+        fault
+    }
+
+    /// The tenant takes this long before it does anything; measured by tokio's timer.
+    pub fn latency(delay: Duration) -> Self {
+        Self::new(Effect::Latency(delay))
+    }
+
+    /// The connection breaks before an answer: the service's future fails with [`ConnectionReset`].
+    pub fn reset() -> Self {
+        Self::new(Effect::Reset)
+    }
+
+    /// The head of the true answer arrives and half of its body, which then fails with [`ConnectionReset`].
+    pub fn reset_body() -> Self {
+        Self::new(Effect::ResetBody)
+    }
+
+    /// The tenant never answers; the service's future can only be dropped.
+    pub fn stall() -> Self {
+        Self::new(Effect::Stall)
+    }
+
+    /// The head of the true answer arrives and half of its body, then nothing more.
+    pub fn stall_body() -> Self {
+        Self::new(Effect::StallBody)
+    }
+
+    /// How often the fault strikes. Default is once.
+    pub fn times(mut self, times: u32) -> Self {
+        self.left = Some(times);
+        self
+    }
+
+    /// The fault strikes until [`Sandbox::clear_faults`](super::Sandbox::clear_faults).
+    pub fn forever(mut self) -> Self {
+        self.left = None;
+        self
+    }
+
+    /// Strikes only this method, on paths that begin so. See [`Fault::on_path`].
+    pub fn on(self, method: Method, prefix: impl Into<String>) -> Self {
+        self.on_method(method).on_path(prefix)
+    }
+
+    /// Strikes only this method (the one on the wire). Default is any.
+    pub fn on_method(mut self, method: Method) -> Self {
+        self.method = Some(method);
+        self
+    }
+
+    /// Strikes only paths that begin so, with the base path or without it, as received. Default is any.
+    pub fn on_path(mut self, prefix: impl Into<String>) -> Self {
+        self.path = Some(prefix.into());
+        self
+    }
+
+    /// Strikes as soon as the request's head is there, without reading its body. Default is to read it first.
+    pub fn early(mut self) -> Self {
+        self.stage = Stage::Early;
+        self
+    }
+
+    /// Strikes when the request has taken effect: the write is done, its answer lost. Default is before.
+    pub fn after_effect(mut self) -> Self {
+        self.stage = Stage::After;
+        self
+    }
+
+    fn new(effect: Effect) -> Self {
+        Self {
+            effect,
+            stage: Stage::Before,
+            left: Some(1),
+            method: None,
+            path: None,
+        }
+    }
+
+    fn strikes(&self, method: &Method, path: &str, below_base: Option<&str>) -> bool {
+        let path_fits = self.path.as_deref().is_none_or(|prefix| {
+            path.starts_with(prefix) || below_base.is_some_and(|below| below.starts_with(prefix))
+        });
+        path_fits && self.method.as_ref().is_none_or(|wanted| wanted == method)
+    }
+}
+
+/// What befalls one request.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    pub(crate) latency: Duration,
+    pub(crate) strike: Option<(Effect, Stage)>,
+}
+
+/// The faults that still wait, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Queue(VecDeque<Fault>);
+
+impl Queue {
+    pub(crate) fn push(&mut self, fault: Fault) {
+        self.0.push_back(fault);
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Takes what befalls this request: early faults when asked for them, all others otherwise.
+    pub(crate) fn take(
+        &mut self,
+        early: bool,
+        method: &Method,
+        path: &str,
+        below: Option<&str>,
+    ) -> Plan {
+        let mut plan = Plan::default();
+        for fault in &mut self.0 {
+            let due = (fault.stage == Stage::Early) == early && fault.left != Some(0);
+            if !due || !fault.strikes(method, path, below) {
+                continue;
+            }
+            fault.left = fault.left.map(|left| left.saturating_sub(1));
+            match &fault.effect {
+                Effect::Latency(delay) => plan.latency = plan.latency.saturating_add(*delay),
+                effect => {
+                    plan.strike = Some((effect.clone(), fault.stage));
+                    break;
+                }
+            }
+        }
+        self.0.retain(|fault| fault.left != Some(0));
+        plan
+    }
+}
+
+/// The connection to the tenant broke: the error of [`Fault::reset`] and [`Fault::reset_body`].
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct ConnectionReset {}
+
+impl ConnectionReset {
+    pub(crate) const fn new() -> Self {
+        Self {}
+    }
+}
+
+impl fmt::Display for ConnectionReset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("connection reset by an injected fault")
+    }
+}
+
+impl std::error::Error for ConnectionReset {}

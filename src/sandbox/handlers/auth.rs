@@ -1,0 +1,69 @@
+//! Who may call, and the route that tells.
+
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, Method, StatusCode};
+use serde_json::json;
+
+use crate::sandbox::answer::{Answer, Outcome};
+use crate::sandbox::call::Call;
+use crate::sandbox::service::Sandbox;
+use crate::sandbox::store::Store;
+
+/// `GET /auth/verify`: whoever gets here has a good token.
+pub(crate) fn verify(_: &mut Store, _: &Call) -> Outcome {
+    Ok(Answer::bare(json!({ "status": 200, "message": "OK" })))
+}
+
+/// What a token may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    Everything,
+    Reading,
+    Locations,
+}
+
+/// Checks the token of a call, then its scope.
+///
+/// # Errors
+/// 400 for several `Authorization` headers, 401 without a good token, 403 if the token does not reach that far.
+pub(crate) fn authorize(headers: &HeaderMap, api_token: &str, call: &Call) -> Result<(), Answer> {
+    let mut credentials = headers.get_all(AUTHORIZATION).iter();
+    let (first, second) = (credentials.next(), credentials.next());
+    if second.is_some() {
+        return Err(Answer::front(StatusCode::BAD_REQUEST));
+    }
+    let value = first
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let token = match value.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
+        _ => return Err(Answer::unauthenticated()),
+    };
+    let scope = match token {
+        token if token == api_token => Scope::Everything,
+        Sandbox::SECOND_API_TOKEN => Scope::Everything,
+        Sandbox::READ_ONLY_API_TOKEN => Scope::Reading,
+        Sandbox::LOCATIONS_API_TOKEN => Scope::Locations,
+        _ => return Err(Answer::unauthenticated()),
+    };
+    if reaches(scope, call) {
+        Ok(())
+    } else {
+        Err(Answer::forbidden())
+    }
+}
+
+fn reaches(scope: Scope, call: &Call) -> bool {
+    let segments: Vec<&str> = call.segments.iter().map(String::as_str).collect();
+    // Posted for the sake of its body; it reads.
+    let searches = matches!(
+        segments.as_slice(),
+        ["profiles", "search-id" | "availability"]
+    );
+    let reads = searches || matches!(call.verb, Method::GET | Method::HEAD | Method::OPTIONS);
+    match scope {
+        Scope::Everything => true,
+        Scope::Reading => reads,
+        Scope::Locations => reads && matches!(segments.first(), Some(&("auth" | "locations"))),
+    }
+}

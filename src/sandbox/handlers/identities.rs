@@ -1,0 +1,120 @@
+//! Identities: names that other systems have for a profile. A handle and identifier name at most one.
+
+use serde_json::{Value, json};
+
+use super::items;
+use crate::sandbox::answer::{Answer, Outcome};
+use crate::sandbox::call::{Call, text};
+use crate::sandbox::find;
+use crate::sandbox::page::Page;
+use crate::sandbox::store::Store;
+use crate::sandbox::validate::invalid;
+
+/// `GET /identities`: those of all profiles; `include=profile` shows whose they are.
+pub(crate) fn index(store: &mut Store, call: &Call) -> Outcome {
+    let include = call
+        .query
+        .get("include")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let with_profile = include.split(',').any(|name| name == "profile");
+    let mut all = Vec::new();
+    for profile in &store.profiles {
+        for identity in profile.list("identities") {
+            let mut identity = identity.clone();
+            if let (true, Value::Object(fields)) = (with_profile, &mut identity) {
+                fields.insert("profile".to_owned(), profile.show());
+            }
+            all.push(identity);
+        }
+    }
+    Ok(Page::cut(call, find::select(call, store.matching, all)).resource())
+}
+
+pub(crate) fn show(store: &mut Store, call: &Call) -> Outcome {
+    let profile = store.named(call)?;
+    let found = profile
+        .list("identities")
+        .iter()
+        .find(|identity| items::is_named(identity, call.param(1)));
+    found
+        .map(|identity| Answer::data(identity.clone()))
+        .ok_or_else(|| Answer::no_record("Identity"))
+}
+
+pub(crate) fn create(store: &mut Store, call: &Call) -> Outcome {
+    if let (Some(handle), Some(identifier)) = (call.text("handle"), call.text("identifier")) {
+        free(store, &handle, &identifier)?;
+    }
+    items::create(store, call)
+}
+
+pub(crate) fn update(store: &mut Store, call: &Call) -> Outcome {
+    let mut held = store.named(call)?.list("identities").iter();
+    let current = held
+        .find(|identity| items::is_named(identity, call.param(1)))
+        .cloned();
+    let current = current.ok_or_else(|| Answer::no_record("Identity"))?;
+    let member = |name: &str| call.text(name).or_else(|| current.get(name).and_then(text));
+    let (handle, identifier) = (member("handle"), member("identifier"));
+    let changed = handle != current.get("handle").and_then(text)
+        || identifier != current.get("identifier").and_then(text);
+    if let (true, Some(handle), Some(identifier)) = (changed, handle, identifier) {
+        free(store, &handle, &identifier)?;
+    }
+    let now = store.clock.timestamp();
+    let held = store
+        .named_mut(call)?
+        .collections
+        .entry("identities")
+        .or_default();
+    let found = held
+        .iter_mut()
+        .find(|identity| items::is_named(identity, call.param(1)));
+    let identity = found.ok_or_else(|| Answer::no_record("Identity"))?;
+    items::change(identity, &call.input, &now);
+    Ok(Answer::data(identity.clone()))
+}
+
+pub(crate) fn remove(store: &mut Store, call: &Call) -> Outcome {
+    let held = store
+        .named_mut(call)?
+        .collections
+        .entry("identities")
+        .or_default();
+    let position = held
+        .iter()
+        .position(|identity| items::is_named(identity, call.param(1)));
+    held.remove(position.ok_or_else(|| Answer::no_record("Identity"))?);
+    Ok(Answer::no_content())
+}
+
+/// An identity as the seed and the tenant store it.
+pub(crate) fn identity(
+    number: u64,
+    owner: &str,
+    handle: &str,
+    identifier: &str,
+    now: &str,
+) -> Value {
+    json!({
+        "id": number,
+        "handle": handle,
+        "identifier": identifier,
+        "is_primary": false,
+        "is_active": true,
+        "profile_id": owner,
+        "created_at": now,
+        "updated_at": now,
+    })
+}
+
+fn free(store: &Store, handle: &str, identifier: &str) -> Result<(), Answer> {
+    match store.by_identity(handle, identifier) {
+        Some(_) => Err(invalid(
+            "identifier",
+            "The identifier has already been taken.",
+        )),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,148 @@
+//! What a profile has earned, and spending it.
+
+use serde_json::{Value, json};
+
+use super::items::{self, is_named};
+use crate::sandbox::answer::{Answer, Outcome};
+use crate::sandbox::call::{Call, text};
+use crate::sandbox::store::{Store, object};
+use crate::sandbox::validate::{Errors, invalid};
+
+pub(crate) fn balances(store: &mut Store, call: &Call) -> Outcome {
+    Ok(Answer::data(store.named(call)?.balances()))
+}
+
+/// `POST …/redeem {amount}`: dollars off the rewards, oldest first.
+pub(crate) fn redeem(store: &mut Store, call: &Call) -> Outcome {
+    let owner = store.named_id(call)?;
+    let mut errors = Errors::default();
+    errors.require(&call.input, &["amount"]);
+    errors.check()?;
+    let amount = call
+        .text("amount")
+        .and_then(|amount| amount.parse::<f64>().ok());
+    let Some(amount) = amount.filter(|amount| amount.is_finite() && *amount > 0.0) else {
+        return Err(invalid("amount", "The amount must be greater than 0."));
+    };
+    let context = store.context(&owner);
+    let profile = store.named_mut(call)?;
+    let balance = profile
+        .balances()
+        .get("reward_balance")
+        .and_then(Value::as_f64)
+        .unwrap_or_default();
+    if amount > balance {
+        return Err(invalid(
+            "amount",
+            "The amount may not be greater than the balance.",
+        ));
+    }
+    let mut due = amount;
+    for reward in profile.collections.entry("rewards").or_default() {
+        let left = reward
+            .get("value_remaining")
+            .and_then(Value::as_f64)
+            .unwrap_or_default();
+        let taken = left.min(due);
+        due -= taken;
+        if taken > 0.0 {
+            items::change(
+                reward,
+                &object(Some(&json!({ "value_remaining": left - taken }))),
+                &context.now,
+            );
+        }
+    }
+    let redemption = json!({
+        "id": context.number,
+        "profile_id": owner,
+        "amount": amount,
+        "created_at": context.now,
+        "updated_at": context.now,
+    });
+    profile
+        .collections
+        .entry("redemptions")
+        .or_default()
+        .push(redemption.clone());
+    let mut shown = object(Some(&redemption));
+    shown.insert("balances".to_owned(), profile.balances());
+    Ok(Answer::data(shown))
+}
+
+/// `POST …/benefits/{id}/redeem`: once.
+pub(crate) fn redeem_benefit(store: &mut Store, call: &Call) -> Outcome {
+    let now = store.clock.timestamp();
+    let held = store
+        .named_mut(call)?
+        .collections
+        .entry("benefits")
+        .or_default();
+    let found = held
+        .iter_mut()
+        .find(|benefit| is_named(benefit, call.param(1)));
+    let benefit = found.ok_or_else(|| Answer::no_record("Benefit"))?;
+    if benefit.get("status").and_then(Value::as_str) == Some("redeemed") {
+        return Err(invalid("benefit", "The benefit has already been redeemed."));
+    }
+    let spent = json!({ "status": "redeemed", "redeemed_at": now, "value_remaining": 0 });
+    items::change(benefit, &object(Some(&spent)), &now);
+    Ok(Answer::data(benefit.clone()))
+}
+
+pub(crate) fn current_tier(store: &mut Store, call: &Call) -> Outcome {
+    let tier = store.named(call)?.list("tiers").last().cloned();
+    Ok(Answer::data(tier.unwrap_or_default()))
+}
+
+/// `POST …/tiers/assign`: by handle or by number; a handle that is new to the profile becomes its tier.
+pub(crate) fn assign_tier(store: &mut Store, call: &Call) -> Outcome {
+    let wanted = ["tier_id", "tier_handle", "handle", "id"]
+        .into_iter()
+        .find_map(|name| call.text(name));
+    let wanted = wanted.ok_or_else(|| invalid("tier_id", "The tier id field is required."))?;
+    let owner = store.named_id(call)?;
+    let context = store.context(&owner);
+    let held = store
+        .named_mut(call)?
+        .collections
+        .entry("tiers")
+        .or_default();
+    let known = held
+        .iter()
+        .position(|tier| is_named(tier, &wanted))
+        .map(|position| held.remove(position));
+    let tier = known.unwrap_or_else(|| {
+        json!({
+            "id": context.number, "profile_id": owner, "handle": wanted, "name": wanted,
+            "created_at": context.now, "updated_at": context.now,
+        })
+    });
+    held.push(tier.clone());
+    Ok(Answer::data(tier))
+}
+
+pub(crate) fn aggregations(store: &mut Store, call: &Call) -> Outcome {
+    let profile = store.named(call)?;
+    let transactions = profile.list("transactions");
+    let totals = transactions
+        .iter()
+        .filter_map(|transaction| transaction.get("total")?.as_f64());
+    Ok(Answer::data(json!({
+        "profile_id": profile.id,
+        "transaction_count": transactions.len(),
+        "total_spend": totals.fold(0.0, |sum, total| sum + total),
+    })))
+}
+
+/// Transactions by their number at the till, given as `external_id` or `receipt_ref`.
+pub(crate) fn find_transactions(store: &mut Store, call: &Call) -> Outcome {
+    let wanted = call
+        .text("external_id")
+        .or_else(|| call.text("receipt_ref"));
+    let all = store.named(call)?.list("transactions").iter();
+    let found = all.filter(|transaction| {
+        wanted.is_none() || transaction.get("external_id").and_then(text) == wanted
+    });
+    Ok(Answer::data(found.cloned().collect::<Vec<_>>()))
+}

@@ -1,0 +1,10 @@
+//! What the tenant does for each of its routes.
+
+pub(crate) mod attributes;
+pub(crate) mod auth;
+pub(crate) mod connections;
+pub(crate) mod identities;
+pub(crate) mod items;
+pub(crate) mod locations;
+pub(crate) mod loyalty;
+pub(crate) mod profiles;

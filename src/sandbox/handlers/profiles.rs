@@ -1,0 +1,189 @@
+//! Profiles: finding, reading, creating, changing, removing.
+
+use serde_json::{Map, Value, json};
+
+use super::items;
+use crate::sandbox::answer::{Answer, Outcome};
+use crate::sandbox::call::{Call, text};
+use crate::sandbox::comms;
+use crate::sandbox::find;
+use crate::sandbox::page::Page;
+use crate::sandbox::profile::Profile;
+use crate::sandbox::resources;
+use crate::sandbox::store::{Store, object};
+use crate::sandbox::validate::{self, Errors};
+
+pub(crate) fn index(store: &mut Store, call: &Call) -> Outcome {
+    let shown = store.profiles.iter().map(Profile::show).collect();
+    Ok(Page::cut(call, find::select(call, store.matching, shown)).resource())
+}
+
+pub(crate) fn show(store: &mut Store, call: &Call) -> Outcome {
+    Ok(Answer::data(store.named(call)?.show()))
+}
+
+/// `POST /profiles/search-id`: by the profile's own id, or by an identity.
+pub(crate) fn search_id(store: &mut Store, call: &Call) -> Outcome {
+    let mut errors = Errors::default();
+    errors.require(&call.input, &["type", "id"]);
+    errors.check()?;
+    let (kind, id) = (
+        call.text("type").unwrap_or_default(),
+        call.text("id").unwrap_or_default(),
+    );
+    let found = if kind == "profile_id" {
+        store.profile(&id)
+    } else {
+        store.by_identity(&kind, &id)
+    };
+    found
+        .map(|profile| Answer::data(profile.show()))
+        .ok_or_else(|| Answer::no_record("Profile"))
+}
+
+/// `POST /profiles/availability`: who has that address or number already.
+pub(crate) fn availability(store: &mut Store, call: &Call) -> Outcome {
+    let asked = ["email", "mobile_phone"].into_iter().filter_map(|field| {
+        let value = call.text(field)?;
+        let holder = store
+            .holder(field, &value)
+            .map(|holder| json!({ "id": holder.id, "full_name": holder.full_name() }));
+        Some((
+            field.to_owned(),
+            json!({ "available": holder.is_none(), "profile": holder }),
+        ))
+    });
+    let data: Map<String, Value> = asked.collect();
+    if data.is_empty() {
+        return Err(validate::invalid(
+            "email",
+            "The email field is required when mobile phone is not present.",
+        ));
+    }
+    Ok(Answer::data(data))
+}
+
+pub(crate) fn create(store: &mut Store, call: &Call) -> Outcome {
+    validate::profile(store, &call.input, None)?;
+    let id = store.profile_id();
+    let now = store.clock.timestamp();
+    let mut profile = Profile::new(id, &now);
+    profile.apply_fields(&without_null_names(&call.input), &now);
+    apply_related(store, &mut profile, &call.input, &now);
+    let shown = profile.show();
+    let location = format!("{}/profiles/{}", call.root, profile.id);
+    store.profiles.push(profile);
+    Ok(Answer::created(shown, &location))
+}
+
+pub(crate) fn update(store: &mut Store, call: &Call) -> Outcome {
+    let existing = store.named(call)?;
+    validate::profile(store, &call.input, Some(existing))?;
+    let mut profile = existing.clone();
+    let now = store.clock.timestamp();
+    profile.apply_fields(&call.input, &now);
+    apply_related(store, &mut profile, &call.input, &now);
+    let shown = profile.show();
+    *store.named_mut(call)? = profile;
+    Ok(Answer::data(shown))
+}
+
+pub(crate) fn update_type(store: &mut Store, call: &Call) -> Outcome {
+    let wanted = call.text("profile_type");
+    if !wanted.is_some_and(|wanted| validate::PROFILE_TYPES.contains(&wanted.as_str())) {
+        return Err(validate::invalid(
+            "profile_type",
+            "The selected profile type is invalid.",
+        ));
+    }
+    let now = store.clock.timestamp();
+    let profile = store.named_mut(call)?;
+    let kind = call
+        .input
+        .iter()
+        .filter(|(name, _)| *name == "profile_type");
+    profile.apply_fields(
+        &kind
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect(),
+        &now,
+    );
+    Ok(Answer::data(profile.show()))
+}
+
+/// Removal and purge alike leave nothing behind.
+pub(crate) fn remove(store: &mut Store, call: &Call) -> Outcome {
+    let id = store.named_id(call)?;
+    store.profiles.retain(|profile| profile.id != id);
+    let party =
+        |connection: &Value, side: &str| connection.get(side).and_then(Value::as_str) == Some(&id);
+    store.connections.retain(|connection| {
+        !party(connection, "connector_id") && !party(connection, "connected_id")
+    });
+    Ok(Answer::no_content())
+}
+
+/// Takes over what belongs to a profile without being a field of it.
+fn apply_related(store: &mut Store, profile: &mut Profile, input: &Map<String, Value>, now: &str) {
+    let attributes = object(input.get("attributes"));
+    if let Some(Value::Object(changes)) = attributes.get("comms") {
+        comms::apply(&mut profile.comms, changes, now);
+    }
+    profile
+        .appearance
+        .extend(object(attributes.get("appearance")));
+    for (member, path) in [
+        ("addresses", "addresses"),
+        ("identities", "identities"),
+        ("dates_attributes", "attributes/dates"),
+    ] {
+        let Some(place) = resources::place(&path.split('/').collect::<Vec<_>>()) else {
+            continue;
+        };
+        for new in input
+            .get(member)
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
+            let context = store.context(&profile.id);
+            let held = profile
+                .collections
+                .entry(place.collection.path)
+                .or_default();
+            let named = ["id", "handle", "name"]
+                .into_iter()
+                .find_map(|key| Some((key, new.get(key).and_then(text)?)));
+            let same = named.and_then(|(key, name)| {
+                held.iter_mut()
+                    .find(|item| item.get(key).and_then(text).as_ref() == Some(&name))
+            });
+            match same {
+                Some(item) => items::change(item, &object(Some(new)), now),
+                None => held.push(items::new_item(
+                    place.collection,
+                    &object(Some(new)),
+                    &context,
+                )),
+            }
+        }
+    }
+}
+
+/// Names that are null or missing stay what they are in a new profile.
+fn without_null_names(input: &Map<String, Value>) -> Map<String, Value> {
+    let mut input = input.clone();
+    for name in [
+        "first_name",
+        "last_name",
+        "currency",
+        "profile_type",
+        "tags",
+        "joined_at",
+    ] {
+        if input.get(name).is_some_and(Value::is_null) {
+            input.remove(name);
+        }
+    }
+    input
+}

@@ -1,0 +1,190 @@
+//! The table of what comes in lists below a profile.
+
+/// One kind of list below a profile, or inside an item of one.
+#[derive(Debug)]
+pub(crate) struct Collection {
+    /// Path below the profile (or the item), and the name it is stored by.
+    pub(crate) path: &'static str,
+    pub(crate) listing: Listing,
+    pub(crate) access: Access,
+    pub(crate) removal: Removal,
+    /// What a new item must have.
+    pub(crate) required: &'static [&'static str],
+    /// Lists inside each item.
+    pub(crate) children: &'static [Self],
+}
+
+/// How the whole list is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Listing {
+    /// `{data, links, meta}`.
+    Paged,
+    /// `{data}`.
+    Plain,
+    /// A bare paginator.
+    Bare,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    Read,
+    Write,
+    /// As `Write`; a PUT to an item that is not there creates it.
+    Upsert,
+}
+
+/// How the removal of an item is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Removal {
+    NoContent,
+    /// 200 with what remains.
+    Remaining,
+}
+
+/// Where a path points: a list, or an item of it, or a list inside an item.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) collection: &'static Collection,
+    pub(crate) key: Option<String>,
+    pub(crate) child: Option<(&'static Collection, Option<String>)>,
+}
+
+impl Place {
+    /// The innermost list that the path points into, and the item there.
+    pub(crate) fn innermost(&self) -> (&'static Collection, Option<&str>) {
+        match &self.child {
+            Some((child, key)) => (child, key.as_deref()),
+            None => (self.collection, self.key.as_deref()),
+        }
+    }
+}
+
+const fn read(path: &'static str) -> Collection {
+    Collection {
+        path,
+        listing: Listing::Paged,
+        access: Access::Read,
+        removal: Removal::NoContent,
+        required: &[],
+        children: &[],
+    }
+}
+
+const fn plain(path: &'static str) -> Collection {
+    Collection {
+        listing: Listing::Plain,
+        ..read(path)
+    }
+}
+
+const fn write(path: &'static str, required: &'static [&'static str]) -> Collection {
+    Collection {
+        access: Access::Write,
+        required,
+        ..read(path)
+    }
+}
+
+/// Longer paths come first where one begins with another.
+static COLLECTIONS: [Collection; 32] = [
+    write("addresses", &["address_line_1"]),
+    Collection {
+        listing: Listing::Plain,
+        removal: Removal::Remaining,
+        ..write("attributes/dates", &["name", "date"])
+    },
+    Collection {
+        listing: Listing::Plain,
+        access: Access::Upsert,
+        ..write("attributes/custom", &["namespace", "handle", "value"])
+    },
+    Collection {
+        access: Access::Upsert,
+        ..write("custom-fields", &["namespace", "handle", "value"])
+    },
+    write("identities/id", &["handle", "identifier"]),
+    write("identities", &["handle", "identifier"]),
+    Collection {
+        children: &[
+            Collection {
+                removal: Removal::Remaining,
+                ..write("items", &[])
+            },
+            write("shares", &["email"]),
+            Collection {
+                access: Access::Upsert,
+                ..write("custom-fields", &["namespace", "handle", "value"])
+            },
+        ],
+        ..write("lists", &["name"])
+    },
+    write("rewards", &["value"]),
+    write("points", &["points"]),
+    write("benefits", &["name"]),
+    read("redeemable_benefits"),
+    read("redemptions"),
+    write("credits", &["value"]),
+    plain("tiers"),
+    write("transactions/claims", &["external_id"]),
+    Collection {
+        children: &[read("items")],
+        ..write("transactions", &["external_id"])
+    },
+    plain("transactionitems/list/unassigned"),
+    read("transaction-products"),
+    Collection {
+        listing: Listing::Bare,
+        ..read("group_transactions")
+    },
+    Collection {
+        listing: Listing::Bare,
+        ..read("group_orders")
+    },
+    Collection {
+        children: &[read("items")],
+        ..write("orders", &[])
+    },
+    write("regions", &[]),
+    write("interactions", &["type"]),
+    read("ledgers"),
+    plain("aggregations"),
+    write("achievements", &["name"]),
+    write("appointments", &["starts_at"]),
+    write("tags", &["name"]),
+    write("notes", &["text"]),
+    write("subscriptions", &["name"]),
+    read("devices"),
+    read("activities"),
+];
+
+/// What the path below a profile points to, if it is a list or lies in one.
+pub(crate) fn place(rest: &[&str]) -> Option<Place> {
+    COLLECTIONS.iter().find_map(|collection| {
+        let mut below = rest;
+        for segment in collection.path.split('/') {
+            below = below.strip_prefix(&[segment])?;
+        }
+        let place = |key: Option<&&str>, child| {
+            Some(Place {
+                collection,
+                key: key.map(|key| (*key).to_owned()),
+                child,
+            })
+        };
+        match below {
+            [] => place(None, None),
+            [key] => place(Some(key), None),
+            [key, name, deeper @ ..] => {
+                let child = collection
+                    .children
+                    .iter()
+                    .find(|child| child.path == *name)?;
+                match deeper {
+                    [] => place(Some(key), Some((child, None))),
+                    [inner] => place(Some(key), Some((child, Some((*inner).to_owned())))),
+                    _ => None,
+                }
+            }
+        }
+    })
+}

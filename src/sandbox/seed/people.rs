@@ -1,0 +1,320 @@
+//! Who is there, in the order in which lists show them: look-alikes come before those they look like.
+
+use crate::sandbox::service::Sandbox;
+
+#[derive(Debug)]
+pub(crate) struct Person {
+    pub(crate) id: &'static str,
+    pub(crate) name: (&'static str, &'static str),
+    pub(crate) email: &'static str,
+    pub(crate) phone: Option<&'static str>,
+    pub(crate) gender: Option<&'static str>,
+    /// Year, month, day.
+    pub(crate) birth: Option<(u16, u8, u8)>,
+    pub(crate) consent: Consent,
+    /// Handle and identifier.
+    pub(crate) identities: &'static [(&'static str, &'static str)],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Consent {
+    Undecided,
+    Granted,
+    EmailOnly,
+    Withdrawn,
+    Bounced,
+}
+
+use Consent::{Bounced, EmailOnly, Granted, Undecided, Withdrawn};
+
+type Identities = &'static [(&'static str, &'static str)];
+
+/// Empty texts and years of zero stand for what is not known.
+const fn person(
+    id: &'static str,
+    name: (&'static str, &'static str),
+    (email, phone): (&'static str, &'static str),
+    gender: &'static str,
+    birth: (u16, u8, u8),
+    consent: Consent,
+    identities: Identities,
+) -> Person {
+    Person {
+        id,
+        name,
+        email,
+        phone: if phone.is_empty() { None } else { Some(phone) },
+        gender: if gender.is_empty() {
+            None
+        } else {
+            Some(gender)
+        },
+        birth: if birth.0 == 0 { None } else { Some(birth) },
+        consent,
+        identities,
+    }
+}
+
+const UNKNOWN: (u16, u8, u8) = (0, 0, 0);
+
+pub(crate) static PEOPLE: [Person; 28] = [
+    person(
+        "90c192cf-d3ac-44af-8f21-ddb66cad4a26",
+        ("Nada", "Lovelace"),
+        ("nada.lovelace@example.com", "+61412323124"),
+        "female",
+        (1988, 4, 2),
+        Granted,
+        &[("shopify", "6142338891903")],
+    ),
+    person(
+        "a170b338-3926-4059-b28c-105d1fb17c23",
+        ("Ada", "Lovelace-Hart"),
+        ("ada.lovelace@example.com.au", "+614123231239"),
+        "female",
+        (1979, 1, 30),
+        EmailOnly,
+        &[("magento_id", "10010")],
+    ),
+    person(
+        "0fd630f1-f29d-4da9-953f-48f1a09f76b5",
+        ("Ada", "Lovelace"),
+        ("ada_lovelace@example.com", "+61412323125"),
+        "",
+        UNKNOWN,
+        Undecided,
+        &[("pos", "P-10013")],
+    ),
+    person(
+        Sandbox::ADA_ID,
+        ("Ada", "Lovelace"),
+        (Sandbox::ADA_EMAIL, Sandbox::ADA_PHONE),
+        "female",
+        (1985, 12, 10),
+        Granted,
+        &[
+            (Sandbox::ADA_IDENTITY_HANDLE, Sandbox::ADA_IDENTITY),
+            ("magento_id", Sandbox::ADA_MAGENTO_ID),
+            ("pos", "P-10001"),
+        ],
+    ),
+    person(
+        Sandbox::GRACE_ID,
+        ("Grace", "Hopper"),
+        (Sandbox::GRACE_EMAIL, Sandbox::GRACE_PHONE),
+        "female",
+        (1976, 12, 9),
+        Granted,
+        &[("magento_id", "1002"), ("pos", Sandbox::ADA_MAGENTO_ID)],
+    ),
+    person(
+        Sandbox::ALAN_ID,
+        ("Alan", "Turing"),
+        (Sandbox::ALAN_EMAIL, ""),
+        "male",
+        (1982, 6, 23),
+        EmailOnly,
+        &[("magento_id", "1003")],
+    ),
+    person(
+        Sandbox::GRETA_ID,
+        ("Greta", "Still"),
+        (Sandbox::GRETA_EMAIL, "+4915112345678"),
+        "female",
+        (1991, 8, 17),
+        Withdrawn,
+        &[("pos", "P-10004")],
+    ),
+    person(
+        Sandbox::ZOE_ID,
+        ("Zoë", "Ångström"),
+        (Sandbox::ZOE_EMAIL, "+46701740605"),
+        "other",
+        (1996, 2, 29),
+        Granted,
+        &[("shopify", "6142338891907")],
+    ),
+    person(
+        "0cb1e29c-658c-4a14-95e6-0af593bd04cf",
+        ("Kim", "Sato"),
+        ("kim@example.com", "+61491570157"),
+        "withheld",
+        (1990, 5, 5),
+        Granted,
+        &[],
+    ),
+    person(
+        Sandbox::KIM_ID,
+        ("Kim", "Park"),
+        (Sandbox::KIM_EMAIL, "+61491570158"),
+        "",
+        (1999, 11, 11),
+        EmailOnly,
+        &[("shopify", "6142338891909")],
+    ),
+    person(
+        "8e81973e-0bec-47b0-b898-d190f9ebdacc",
+        ("Unknown", "Unknown"),
+        ("walk.in.0007@example.org", "+61491570159"),
+        "",
+        UNKNOWN,
+        Undecided,
+        &[("pos", "P-10010")],
+    ),
+    person(
+        "6b4cb242-4a23-4596-a217-beaddbc496cb",
+        ("Mária", "Nováková"),
+        ("maria.novakova@example.org", "+447700900123"),
+        "female",
+        (1968, 3, 14),
+        Bounced,
+        &[("magento_id", "1010")],
+    ),
+    person(
+        "92276658-1e27-41c0-8a6a-63ec24ede6a4",
+        ("太郎", "山田"),
+        ("taro.yamada@example.org", "+61491570110"),
+        "male",
+        (1994, 7, 7),
+        Granted,
+        &[("shopify", "6142338891912")],
+    ),
+    person(
+        "ae97ba94-d0ed-482f-8f6d-05584ef8aa38",
+        ("Siobhán", "O'Brien"),
+        ("siobhan.o'brien@example.org", "+447700900456"),
+        "female",
+        (1973, 10, 1),
+        Granted,
+        &[("loyalty_card", "2900000000013")],
+    ),
+    person(
+        "923a7369-94e3-4f91-9a61-dbe22e44158b",
+        ("Jean-Luc", "d'Arc"),
+        ("jl@example.org", "+33639981234"),
+        "male",
+        (1965, 7, 13),
+        EmailOnly,
+        &[],
+    ),
+    person(
+        "18f135d2-5f55-4203-b018-50c5a38fd547",
+        ("Priya", "Raman"),
+        ("priya.raman@example.net", "+64211234567"),
+        "female",
+        (1987, 9, 21),
+        Granted,
+        &[
+            ("shopify", "6142338891915"),
+            ("email", "priya.raman@example.net"),
+        ],
+    ),
+    person(
+        "907a70c3-1012-4037-b64c-e4228c38fb29",
+        ("Omar", "Haddad"),
+        ("omar.haddad@example.net", "+61491570313"),
+        "male",
+        (1980, 2, 8),
+        Granted,
+        &[("magento_id", "1016")],
+    ),
+    person(
+        "7f150524-34b9-45df-9e77-69b10f4205b4",
+        ("Lena", "Fischer"),
+        ("lena.fischer@example.de", "+4915123456789"),
+        "female",
+        (2001, 1, 1),
+        Undecided,
+        &[("shopify", "6142338891917")],
+    ),
+    person(
+        "c6f87718-6d76-407e-881e-d162ae2eb154",
+        ("Bo", "Li"),
+        ("bo@example.net", "+61491570737"),
+        "male",
+        (1992, 6, 18),
+        Granted,
+        &[("pos", "P-10018")],
+    ),
+    person(
+        "ec66a787-95e7-41d1-b731-af10506bf2ef",
+        ("Hannah", "Weiss"),
+        ("hannah.weiss@example.de", "+4915134567890"),
+        "female",
+        (1959, 4, 27),
+        Withdrawn,
+        &[("magento_id", "1019")],
+    ),
+    person(
+        "3f98e277-4cbd-47ad-9c90-a9587403e430",
+        ("Tane", "Ngata"),
+        ("tane.ngata@example.co.nz", "+64212345678"),
+        "male",
+        (1984, 12, 31),
+        Granted,
+        &[("shopify", "6142338891920")],
+    ),
+    person(
+        "c7a2ea20-b2f1-4c94-ae05-319acb5c7427",
+        ("Chiara", "Bianchi"),
+        ("chiara.bianchi@example.it", "+61491571266"),
+        "female",
+        (1978, 8, 8),
+        EmailOnly,
+        &[],
+    ),
+    person(
+        "4cdd2055-930d-4eaf-94f4-733f3e7d1bfb",
+        ("Diego", "Muñoz"),
+        ("diego.munoz@example.es", "+61491571491"),
+        "male",
+        (1995, 3, 3),
+        Granted,
+        &[("magento_id", "1022")],
+    ),
+    person(
+        "57ee05cd-e009-42c7-bebf-f20686734721",
+        ("Ruth", "Adeyemi"),
+        ("ruth.adeyemi@example.net", "+447700900789"),
+        "female",
+        (1970, 11, 2),
+        Granted,
+        &[("loyalty_card", "2900000000020")],
+    ),
+    person(
+        "9be4bcfc-49b6-4a08-b2e6-cc3ababced20",
+        ("Sam", "Taylor"),
+        ("sam.taylor@example.com", "+12025550143"),
+        "other",
+        (1998, 9, 9),
+        Undecided,
+        &[("shopify", "6142338891924")],
+    ),
+    person(
+        "830e07bc-1e39-4f10-92bd-4acefaecbd38",
+        ("Sam", "Taylor"),
+        ("sam.taylor.2@example.com", "+12025550144"),
+        "withheld",
+        UNKNOWN,
+        Granted,
+        &[("shopify", "6142338891925")],
+    ),
+    person(
+        "5790f82e-c1d3-4cff-aa3a-f4d46b0a18e8",
+        ("Ivy", "Nguyen"),
+        ("ivy_nguyen@example.com", "+61491571804"),
+        "female",
+        (2003, 5, 19),
+        Granted,
+        &[("pos", "P-10026")],
+    ),
+    person(
+        "6bf46c69-7d2c-4f82-aeea-cbe226e87555",
+        ("Max", "100%"),
+        ("max.100%off@example.com", "+61491572549"),
+        "male",
+        (1989, 1, 15),
+        Granted,
+        &[("magento_id", "1027")],
+    ),
+];

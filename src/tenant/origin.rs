@@ -1,0 +1,71 @@
+use http::HeaderValue;
+use http::uri::{Authority, Scheme, Uri};
+
+use crate::error::{ConfigError, ConfigErrorKind};
+
+/// Scheme, host and port.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    pub(super) scheme: Scheme,
+    pub(super) authority: Authority,
+    /// The authority as a header value, made once.
+    pub(super) host: HeaderValue,
+}
+
+impl Origin {
+    /// An origin that is fit for a secret: `https`, or `http` to loopback.
+    pub(crate) fn parse(origin: &str) -> Result<Self, ConfigError> {
+        let origin = Self::parse_insecure(origin)?;
+        if origin.scheme == Scheme::HTTP && !is_loopback(origin.authority.host()) {
+            return Err(invalid(
+                "the tenant's origin must be https: over plain http its API token is readable on the way",
+            ));
+        }
+        Ok(origin)
+    }
+
+    /// Any `http` or `https` origin.
+    pub(crate) fn parse_insecure(origin: &str) -> Result<Self, ConfigError> {
+        let uri: Uri = origin
+            .parse()
+            .map_err(|error| invalid("the tenant's origin is no URI").with_source(error))?;
+        let parts = uri.into_parts();
+        let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
+            return Err(invalid(
+                "the tenant's origin must look like https://api.acme.getomneo.com",
+            ));
+        };
+        if scheme != Scheme::HTTPS && scheme != Scheme::HTTP {
+            return Err(invalid("the tenant's origin must be https"));
+        }
+        if authority.host().is_empty() || authority.as_str().contains('@') {
+            return Err(invalid(
+                "the tenant's origin must be a host with no user name",
+            ));
+        }
+        if parts.path_and_query.is_some_and(|path| path != "/") {
+            return Err(invalid(
+                "the tenant's origin has a path: give that as the base path instead",
+            ));
+        }
+        let host = HeaderValue::from_str(authority.as_str())
+            .map_err(|error| invalid("the tenant's host cannot be sent").with_source(error))?;
+        Ok(Self {
+            scheme,
+            authority,
+            host,
+        })
+    }
+}
+
+fn invalid(why: &'static str) -> ConfigError {
+    ConfigError::new(ConfigErrorKind::InvalidOrigin, why)
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || address
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}

@@ -1,0 +1,91 @@
+//! The tenant's answers, judged.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, Response, StatusCode};
+use http_body::Body;
+use serde::de::IgnoredAny;
+
+use super::read::{Broken, collect};
+use crate::error::BoxError;
+use crate::rejection::{Rejection, RejectionKind};
+
+/// Bytes of an answer that are read: a page of a hundred large profiles.
+const LIMIT: usize = 8 * 1024 * 1024;
+
+/// A `Retry-After` over this is not passed on.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What the tenant said, read to its end.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) body: Bytes,
+}
+
+impl Answer {
+    /// Reads a response, unless it is a failure whatever was asked.
+    ///
+    /// A rejection that an inner layer left in the extensions is returned as it is.
+    pub(super) async fn read<B>(response: Response<B>) -> Result<Self, Rejection>
+    where
+        B: Body,
+        B::Error: Into<BoxError>,
+    {
+        if let Some(rejection) = response.extensions().get::<Rejection>() {
+            return Err(rejection.clone());
+        }
+        let status = response.status();
+        if let Some(fault) = fault(status, response.headers()) {
+            return Err(fault);
+        }
+        match collect(response.into_body(), LIMIT).await {
+            Ok(body) => Ok(Self { status, body }),
+            Err(Broken::TooLong) => Err(RejectionKind::TenantAnswer.into()),
+            Err(Broken::Error(error)) => Err(match error.find::<Rejection>() {
+                Some(rejection) => rejection.clone(),
+                None => Rejection::new(RejectionKind::TenantFailed).because(error),
+            }),
+        }
+    }
+
+    /// Whether something was stored: any 2xx, with a JSON object or nothing. A page of HTML with
+    /// status 200 is some proxy's, and nobody has signed up.
+    pub(super) fn is_stored(&self) -> bool {
+        let is_object = || {
+            self.body.trim_ascii_start().starts_with(b"{")
+                && serde_json::from_slice::<IgnoredAny>(&self.body).is_ok()
+        };
+        self.status.is_success() && (self.body.is_empty() || is_object())
+    }
+}
+
+/// A failure that has nothing to do with what was asked. Pure.
+fn fault(status: StatusCode, headers: &HeaderMap) -> Option<Rejection> {
+    let kind = match status {
+        // The credential is ours, so it is not the client's to mend.
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => RejectionKind::TenantCredentials,
+        StatusCode::TOO_MANY_REQUESTS => RejectionKind::TooManyRequests,
+        StatusCode::SERVICE_UNAVAILABLE => RejectionKind::TenantBusy,
+        StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT => RejectionKind::TenantTimeout,
+        status if status.is_server_error() => RejectionKind::TenantFailed,
+        _ => return None,
+    };
+    let rejection = Rejection::new(kind);
+    let may_wait = matches!(
+        kind,
+        RejectionKind::TooManyRequests | RejectionKind::TenantBusy
+    );
+    Some(match retry_after(headers).filter(|_| may_wait) {
+        Some(after) => rejection.with_retry_after(after),
+        None => rejection,
+    })
+}
+
+/// In seconds only: a date would need a clock, and tenants send seconds.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse();
+    let after = Duration::from_secs(seconds.ok()?);
+    (after <= MAX_RETRY_AFTER).then_some(after)
+}

@@ -1,0 +1,106 @@
+use std::future::poll_fn;
+use std::marker::PhantomData;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, ACCEPT_LANGUAGE, CONTENT_TYPE};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
+use http_body_util::{Either, Full};
+use tower::Service;
+
+use super::answer::Answer;
+use crate::error::BoxError;
+use crate::rejection::{Rejection, RejectionKind};
+use crate::tenant::Permit;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// Headers of the client that its sign-up's own requests repeat: to be found again in the tenant's
+/// logs, and answered in the client's language.
+const REPEATED: [HeaderName; 4] = [
+    ACCEPT_LANGUAGE,
+    HeaderName::from_static("x-request-id"),
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
+];
+
+/// Why a sign-up was not stored.
+pub(super) enum Failure<E> {
+    /// Answered by the table.
+    Rejected(Rejection),
+    /// The inner service's own error, which stays one.
+    Inner(E),
+}
+
+impl<E> From<Rejection> for Failure<E> {
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejected(rejection)
+    }
+}
+
+/// The inner service, called as the tenant.
+pub(super) struct Caller<S, B> {
+    service: S,
+    headers: HeaderMap,
+    extensions: Extensions,
+    body: PhantomData<fn() -> B>,
+}
+
+impl<S, B> Caller<S, B> {
+    /// Requests will carry the client's extensions: which tenant is meant may stand there. The
+    /// forwarding service lets them up, as they are made here and not by the client.
+    pub(super) fn new(service: S, client: &HeaderMap, mut extensions: Extensions) -> Self {
+        extensions.insert(Permit::new());
+        let mut headers = HeaderMap::new();
+        for name in REPEATED {
+            if let Some(value) = client.get(&name) {
+                headers.insert(name, value.clone());
+            }
+        }
+        headers.insert(ACCEPT, JSON);
+        Self {
+            service,
+            headers,
+            extensions,
+            body: PhantomData,
+        }
+    }
+
+    pub(super) async fn get<RB>(&mut self, path: String) -> Result<Answer, Failure<S::Error>>
+    where
+        S: Service<Request<Either<B, Full<Bytes>>>, Response = Response<RB>>,
+        RB: http_body::Body,
+        RB::Error: Into<BoxError>,
+    {
+        self.send(Method::GET, path, None).await
+    }
+
+    /// Sends one request, when the service is ready for it, and reads the answer.
+    pub(super) async fn send<RB>(
+        &mut self,
+        method: Method,
+        path: String,
+        body: Option<Bytes>,
+    ) -> Result<Answer, Failure<S::Error>>
+    where
+        S: Service<Request<Either<B, Full<Bytes>>>, Response = Response<RB>>,
+        RB: http_body::Body,
+        RB::Error: Into<BoxError>,
+    {
+        let uri = Uri::try_from(path)
+            .map_err(|error| Rejection::new(RejectionKind::TenantAnswer).because(error))?;
+        let mut headers = self.headers.clone();
+        if body.is_some() {
+            headers.insert(CONTENT_TYPE, JSON);
+        }
+        let mut request = Request::new(Either::Right(Full::new(body.unwrap_or_default())));
+        *request.method_mut() = method;
+        *request.uri_mut() = uri;
+        *request.headers_mut() = headers;
+        *request.extensions_mut() = self.extensions.clone();
+        poll_fn(|cx| self.service.poll_ready(cx))
+            .await
+            .map_err(Failure::Inner)?;
+        let response = self.service.call(request).await.map_err(Failure::Inner)?;
+        Ok(Answer::read(response).await?)
+    }
+}

@@ -1,0 +1,261 @@
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// Levels of objects and lists in one another, the outermost included.
+const MAX_DEPTH: usize = 16;
+
+/// Characters of a path that an error message repeats.
+const MAX_PATH: usize = 200;
+
+/// A JSON value that means the same to every reader: no key occurs twice, every string is Unicode
+/// text, and a number is the text that was sent, so that it loses nothing when passed on.
+#[derive(Clone, PartialEq)]
+pub(super) enum Json {
+    Null,
+    Bool(bool),
+    Number(Box<str>),
+    String(String),
+    List(Vec<Self>),
+    Object(Object),
+}
+
+/// The members of an object, in the order sent.
+#[derive(Clone, Default, PartialEq)]
+pub(super) struct Object(pub(super) Vec<(String, Json)>);
+
+impl Json {
+    /// Reads one JSON text, and nothing beside it.
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
+        if bytes.starts_with("\u{feff}".as_bytes()) {
+            return Err(Malformed::new("it begins with a byte order mark"));
+        }
+        let text = std::str::from_utf8(bytes).map_err(|error| {
+            Malformed::new(format!("byte {} is not UTF-8", error.valid_up_to() + 1))
+        })?;
+        let raw: &RawValue = serde_json::from_str(text).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            Malformed::new(format!("no JSON at line {line}, column {column}"))
+        })?;
+        Self::read(raw, 0, &mut Path::default())
+    }
+
+    /// Each level is scanned once to find its parts, so the whole at most `MAX_DEPTH` times.
+    fn read(raw: &RawValue, depth: usize, path: &mut Path) -> Result<Self, Malformed> {
+        let text = raw.get();
+        let at = |what: &str, path: &Path| Malformed::new(format!("{what}{path}"));
+        match text.as_bytes().first() {
+            Some(b'{' | b'[') if depth == MAX_DEPTH => Err(at("too many levels", path)),
+            Some(b'{') => {
+                let Members(members) =
+                    serde_json::from_str(text).map_err(|_| at("a key is no text", path))?;
+                let mut seen = HashSet::with_capacity(members.len());
+                for (key, _) in &members {
+                    if !seen.insert(key.as_str()) {
+                        path.push(key);
+                        return Err(at("a key occurs twice", path));
+                    }
+                }
+                let mut object = Vec::with_capacity(members.len());
+                for (key, raw) in &members {
+                    path.push(key);
+                    let value = Self::read(raw, depth + 1, path)?;
+                    path.pop();
+                    object.push((key.clone(), value));
+                }
+                Ok(Self::Object(Object(object)))
+            }
+            Some(b'[') => {
+                let items: Vec<&RawValue> =
+                    serde_json::from_str(text).map_err(|_| at("no list", path))?;
+                let mut list = Vec::with_capacity(items.len());
+                for (index, raw) in items.into_iter().enumerate() {
+                    path.push(&index.to_string());
+                    list.push(Self::read(raw, depth + 1, path)?);
+                    path.pop();
+                }
+                Ok(Self::List(list))
+            }
+            // Half of a surrogate pair, `"\ud800"`, is found here: no reader agrees on what it is.
+            Some(b'"') => serde_json::from_str(text)
+                .map(Self::String)
+                .map_err(|_| at("a string is no text", path)),
+            Some(b't') => Ok(Self::Bool(true)),
+            Some(b'f') => Ok(Self::Bool(false)),
+            Some(b'n') => Ok(Self::Null),
+            // `1e999` is good syntax, and infinite to whoever computes with it.
+            _ => match text.parse::<f64>() {
+                Ok(number) if number.is_finite() => Ok(Self::Number(text.into())),
+                _ => Err(at("a number is out of range", path)),
+            },
+        }
+    }
+
+    pub(super) fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    pub(super) fn as_object(&self) -> Option<&Object> {
+        match self {
+            Self::Object(object) => Some(object),
+            _ => None,
+        }
+    }
+
+    /// Nothing given: null, or a string of blanks, which the tenant's framework reads as null.
+    pub(super) fn is_blank(&self) -> bool {
+        match self {
+            Self::Null => true,
+            Self::String(text) => text.trim().is_empty(),
+            _ => false,
+        }
+    }
+
+    /// Appends the value as JSON text.
+    pub(super) fn write(&self, out: &mut String) {
+        match self {
+            Self::Null => out.push_str("null"),
+            Self::Bool(true) => out.push_str("true"),
+            Self::Bool(false) => out.push_str("false"),
+            Self::Number(text) => out.push_str(text),
+            Self::String(text) => write_string(text, out),
+            Self::List(items) => {
+                out.push('[');
+                for (index, item) in items.iter().enumerate() {
+                    separate(index, out);
+                    item.write(out);
+                }
+                out.push(']');
+            }
+            Self::Object(object) => object.write(out),
+        }
+    }
+}
+
+impl Object {
+    pub(super) fn get(&self, key: &str) -> Option<&Json> {
+        let (_, value) = self.0.iter().find(|(name, _)| name == key)?;
+        Some(value)
+    }
+
+    /// Replaces the member of this name, or adds it.
+    pub(super) fn set(&mut self, key: &str, value: Json) {
+        match self.0.iter_mut().find(|(name, _)| name == key) {
+            Some((_, old)) => *old = value,
+            None => self.0.push((key.to_owned(), value)),
+        }
+    }
+
+    /// Appends the object as JSON text.
+    pub(super) fn write(&self, out: &mut String) {
+        out.push('{');
+        for (index, (key, value)) in self.0.iter().enumerate() {
+            separate(index, out);
+            write_string(key, out);
+            out.push(':');
+            value.write(out);
+        }
+        out.push('}');
+    }
+}
+
+fn separate(index: usize, out: &mut String) {
+    if index > 0 {
+        out.push(',');
+    }
+}
+
+/// RFC 8259 §7: quotation mark, reverse solidus and U+0000 to U+001F must be escaped.
+fn write_string(text: &str, out: &mut String) {
+    const HEX: [char; 16] = [
+        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
+    ];
+    out.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\0'..='\u{1f}' => {
+                let code = character as usize;
+                out.push_str("\\u00");
+                out.extend(HEX.get(code >> 4));
+                out.extend(HEX.get(code & 15));
+            }
+            _ => out.push(character),
+        }
+    }
+    out.push('"');
+}
+
+/// The members of an object as they stand in the text, equal keys included.
+struct Members<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Gather;
+
+        impl<'de> Visitor<'de> for Gather {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(Gather)
+    }
+}
+
+/// Where in the text something stands, dotted, for the message.
+#[derive(Default)]
+struct Path(Vec<String>);
+
+impl Path {
+    fn push(&mut self, segment: &str) {
+        self.0.push(segment.chars().take(MAX_PATH).collect());
+    }
+
+    fn pop(&mut self) {
+        self.0.pop();
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        let path: String = self.0.join(".").chars().take(MAX_PATH).collect();
+        write!(f, " at {path}")
+    }
+}
+
+/// The text is no JSON, or JSON that could be read in two ways; with the place.
+#[derive(Debug, PartialEq)]
+pub(super) struct Malformed(Cow<'static, str>);
+
+impl Malformed {
+    fn new(what: impl Into<Cow<'static, str>>) -> Self {
+        Self(what.into())
+    }
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,32 @@
+use std::sync::Arc;
+
+use tower::Layer;
+
+use super::policy::CommsPolicy;
+use super::service::{CommsUpsert, Shared};
+
+/// Layer that answers `POST /profiles` by changing nothing but consent.
+///
+/// See the [module docs](super).
+#[derive(Clone, Debug, Default)]
+pub struct CommsUpsertLayer {
+    shared: Arc<Shared>,
+}
+
+impl CommsUpsertLayer {
+    /// A layer with this policy. Services made by one layer, and their clones, take turns over the
+    /// same person.
+    pub fn new(policy: CommsPolicy) -> Self {
+        Self {
+            shared: Arc::new(Shared::new(policy)),
+        }
+    }
+}
+
+impl<S> Layer<S> for CommsUpsertLayer {
+    type Service = CommsUpsert<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        CommsUpsert::from_shared(inner, Arc::clone(&self.shared))
+    }
+}

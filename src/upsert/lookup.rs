@@ -1,0 +1,157 @@
+//! What the tenant is asked, and what of its answer is believed. Pure.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::formats;
+use crate::identity::ProfileId;
+use crate::rejection::{Rejection, RejectionKind};
+
+/// Pages of a list that are read at most, behind the first.
+pub(super) const MAX_PAGES: u32 = 5;
+
+/// Profiles on each of them.
+const PAGE_SIZE: u32 = 100;
+
+/// By what somebody is looked up: normalised.
+#[derive(Clone, Copy)]
+pub(super) enum By<'a> {
+    Email(&'a str),
+    MobilePhone(&'a str),
+}
+
+impl By<'_> {
+    /// The path and query of the list, as the tenant serves it unasked: its best guesses.
+    pub(super) fn list(self) -> String {
+        let (field, value) = match self {
+            Self::Email(email) => ("email", email),
+            Self::MobilePhone(phone) => ("mobile_phone", phone),
+        };
+        format!("/profiles?filter%5B{field}%5D={}", Encoded(value))
+    }
+
+    /// One page of the list, counted from 1. The tenant's own links are never followed.
+    pub(super) fn page(self, number: u32) -> String {
+        let list = self.list();
+        format!("{list}&page%5Bsize%5D={PAGE_SIZE}&page%5Bnumber%5D={number}")
+    }
+
+    /// Whether it is this person, whatever the tenant's filter thinks.
+    fn is(self, candidate: &Candidate) -> bool {
+        match self {
+            Self::Email(email) => candidate
+                .email
+                .as_str()
+                .is_some_and(|other| other.trim_ascii().eq_ignore_ascii_case(email)),
+            Self::MobilePhone(phone) => candidate
+                .mobile_phone
+                .as_str()
+                .and_then(formats::phone)
+                .is_some_and(|other| other == phone),
+        }
+    }
+}
+
+/// A page of a list of profiles, read with suspicion.
+#[derive(Debug)]
+pub(super) struct Page {
+    /// The one profile that is asked for.
+    pub(super) hit: Option<ProfileId>,
+    /// Whether the tenant says that there are more.
+    pub(super) more: bool,
+}
+
+impl Page {
+    /// Reads an answer to a look-up.
+    ///
+    /// The tenant's filters match loosely: parts of an address, `%` and `_` as wildcards, lists at
+    /// commas. Only a profile with exactly this e-mail or phone counts.
+    pub(super) fn read(by: By<'_>, body: &[u8]) -> Result<Self, Rejection> {
+        let unusable = |error| Rejection::new(RejectionKind::TenantAnswer).because(error);
+        let list: List = serde_json::from_slice(body)
+            .map_err(|_| unusable(LookupError("the list of profiles cannot be read")))?;
+        let mut hit: Option<ProfileId> = None;
+        for candidate in list.data.iter().filter(|candidate| by.is(candidate)) {
+            let id = candidate.id.as_str().unwrap_or_default();
+            let id: ProfileId = id
+                .parse()
+                .map_err(|_| unusable(LookupError("the id of the profile is not one")))?;
+            match &hit {
+                Some(other) if *other != id => {
+                    return Err(unusable(LookupError("two profiles have the same address")));
+                }
+                _ => hit = Some(id),
+            }
+        }
+        Ok(Self {
+            hit,
+            more: list.links.next.is_string()
+                || list.meta.last_page.as_u64() > list.meta.current_page.as_u64(),
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct List {
+    data: Vec<Candidate>,
+    #[serde(default)]
+    links: Links,
+    #[serde(default)]
+    meta: Meta,
+}
+
+#[derive(Deserialize)]
+struct Candidate {
+    #[serde(default)]
+    id: Value,
+    #[serde(default)]
+    email: Value,
+    #[serde(default)]
+    mobile_phone: Value,
+}
+
+#[derive(Default, Deserialize)]
+struct Links {
+    #[serde(default)]
+    next: Value,
+}
+
+#[derive(Default, Deserialize)]
+struct Meta {
+    #[serde(default)]
+    current_page: Value,
+    #[serde(default)]
+    last_page: Value,
+}
+
+/// Why an answer to a look-up cannot be used. For the operator.
+#[derive(Debug)]
+struct LookupError(&'static str);
+
+impl fmt::Display for LookupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for LookupError {}
+
+/// One value of a query: everything but RFC 3986 §2.3's unreserved characters is percent-encoded.
+/// A raw `+` would arrive as a blank.
+struct Encoded<'a>(&'a str);
+
+impl fmt::Display for Encoded<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for &byte in self.0.as_bytes() {
+            match byte {
+                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                    write!(f, "{}", char::from(byte))?;
+                }
+                _ => write!(f, "%{byte:02X}")?,
+            }
+        }
+        Ok(())
+    }
+}

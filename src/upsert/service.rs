@@ -1,0 +1,215 @@
+use std::fmt;
+use std::mem;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Method, Request, Response, Uri};
+use http_body_util::{Either, Full};
+use tower::Service;
+
+use super::call::{Caller, Failure};
+use super::flow::upsert;
+use super::future::ResponseFuture;
+use super::layer::CommsUpsertLayer;
+use super::outcome::UpsertOutcome;
+use super::policy::CommsPolicy;
+use super::read::{gate, read};
+use super::release::Release;
+use super::sign_up::SignUp;
+use super::turns::Turns;
+use crate::body::ResponseBody;
+use crate::error::BoxError;
+use crate::headers::Dialect;
+use crate::identity::Subject;
+use crate::rejection::{Rejection, RejectionKind};
+
+/// In the extensions of a request: a server that presented the tenant's API token itself, and so
+/// may sign people up without an ID token.
+///
+/// Whoever checked that credential inserts it. Without it, and without a
+/// [`Subject`], a sign-up is refused with 401.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrustedCaller;
+
+/// Middleware that answers `POST /profiles` by changing nothing but consent.
+///
+/// See the [module docs](super).
+pub struct CommsUpsert<S> {
+    inner: S,
+    shared: Arc<Shared>,
+}
+
+/// What all services of one layer have in common.
+#[derive(Default)]
+pub(super) struct Shared {
+    policy: CommsPolicy,
+    turns: Turns,
+}
+
+impl Shared {
+    pub(super) fn new(policy: CommsPolicy) -> Self {
+        Self {
+            policy,
+            turns: Turns::default(),
+        }
+    }
+}
+
+impl<S> CommsUpsert<S> {
+    /// Wraps a service that calls the tenant.
+    pub fn new(inner: S, policy: CommsPolicy) -> Self {
+        Self::from_shared(inner, Arc::new(Shared::new(policy)))
+    }
+
+    /// The layer that wraps services in it.
+    pub fn layer(policy: CommsPolicy) -> CommsUpsertLayer {
+        CommsUpsertLayer::new(policy)
+    }
+
+    pub(super) fn from_shared(inner: S, shared: Arc<Shared>) -> Self {
+        Self { inner, shared }
+    }
+
+    /// The wrapped service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The wrapped service.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The wrapped service.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, B, RB> Service<Request<B>> for CommsUpsert<S>
+where
+    S: Service<Request<Either<B, Full<Bytes>>>, Response = Response<RB>>,
+    S: Clone + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Send,
+    B: http_body::Body + Send + 'static,
+    B::Error: Into<BoxError>,
+    RB: http_body::Body + Send + 'static,
+    RB::Error: Into<BoxError>,
+{
+    type Response = Response<ResponseBody<RB>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future, RB, S::Error>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        if !is_own(request.method(), request.uri()) {
+            return ResponseFuture::passed(self.inner.call(request.map(Either::Left)));
+        }
+        // The readiness that was reserved for this call is given back at once. A sign-up first
+        // waits for its body and for its turn: with a slot of a concurrency limit in hand, it could
+        // wait for somebody who waits for that slot. Each of its calls asks for readiness anew.
+        let not_ready_inner = self.inner.clone();
+        drop(mem::replace(&mut self.inner, not_ready_inner.clone()));
+        let shared = Arc::clone(&self.shared);
+        ResponseFuture::own(async move {
+            let dialect = Dialect::of(request.headers());
+            let mut release = Release::from_now(&shared.policy);
+            let result = sign_up(not_ready_inner, &shared, request, &mut release).await;
+            release.wait().await;
+            let response = match result {
+                Ok(outcome) => outcome.into_response(),
+                Err(Failure::Rejected(rejection)) => rejection.into_response(dialect),
+                Err(Failure::Inner(error)) => return Err(error),
+            };
+            Ok(response.map(ResponseBody::own))
+        })
+    }
+}
+
+/// `POST /profiles`, however many slashes precede it. A slash behind it makes it another path.
+fn is_own(method: &Method, uri: &Uri) -> bool {
+    let path = uri.path();
+    method == Method::POST && path.starts_with('/') && path.trim_start_matches('/') == "profiles"
+}
+
+/// From the request to what came of it.
+async fn sign_up<S, B, RB>(
+    service: S,
+    shared: &Shared,
+    request: Request<B>,
+    release: &mut Release,
+) -> Result<UpsertOutcome, Failure<S::Error>>
+where
+    S: Service<Request<Either<B, Full<Bytes>>>, Response = Response<RB>>,
+    B: http_body::Body,
+    B::Error: Into<BoxError>,
+    RB: http_body::Body,
+    RB::Error: Into<BoxError>,
+{
+    let Shared { policy, turns } = shared;
+    let (parts, body) = request.into_parts();
+    if !may_sign_up(&parts.extensions) {
+        return Err(Rejection::new(RejectionKind::MissingCredentials).into());
+    }
+    gate(&parts.headers, policy.body_limit())?;
+    let bytes = read(body, policy.body_limit()).await?;
+    // Counted from here, or a client could shift the boundaries by sending its body slowly.
+    *release = Release::from_now(policy);
+    let sign_up = SignUp::parse(&bytes, policy)?;
+    let mut tenant = Caller::<S, B>::new(service, &parts.headers, parts.extensions);
+    let _turn = turns.take(sign_up.email()).await;
+    let result = upsert(&mut tenant, policy, &sign_up).await;
+    #[cfg(feature = "tracing")]
+    log_failure(&result);
+    result
+}
+
+/// For the operator: an answer of the tenant that nobody can work with. Other failures are the
+/// forwarding service's to log.
+#[cfg(feature = "tracing")]
+fn log_failure<E>(result: &Result<UpsertOutcome, Failure<E>>) {
+    use std::error::Error;
+
+    if let Err(Failure::Rejected(rejection)) = result
+        && rejection.kind() == RejectionKind::TenantAnswer
+    {
+        let cause = rejection.source().map(ToString::to_string);
+        tracing::error!(cause, "a sign-up failed: the tenant's answer is unusable");
+    }
+}
+
+/// Whether somebody vouches for the caller. If the auth layer was forgotten, nobody signs up.
+fn may_sign_up(extensions: &http::Extensions) -> bool {
+    Subject::of(extensions).is_some() || extensions.get::<TrustedCaller>().is_some()
+}
+
+impl<S: Clone> Clone for CommsUpsert<S> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for CommsUpsert<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CommsUpsert")
+            .field("inner", &self.inner)
+            .field("shared", &self.shared)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,102 @@
+//! One after another, by key.
+
+use std::collections::{HashMap, VecDeque};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+/// Turns over keys: whoever comes while another has a key's turn waits, in order of arrival.
+///
+/// A key is remembered as long as somebody has or wants its turn, so there are never more keys or
+/// waiters than requests in flight.
+#[derive(Clone, Default)]
+pub(super) struct Turns(Arc<Mutex<HashMap<Arc<str>, Queue>>>);
+
+/// Those who want the turn; the first of them has it.
+#[derive(Default)]
+struct Queue {
+    places: VecDeque<(u64, Option<Waker>)>,
+    next: u64,
+}
+
+impl Turns {
+    /// Waits for the turn over this key. It is over when it is dropped, and so is the waiting.
+    pub(super) fn take(&self, key: &str) -> Take {
+        let key: Arc<str> = key.into();
+        let mut queues = self.lock();
+        let queue = queues.entry(Arc::clone(&key)).or_default();
+        let place = queue.next;
+        queue.next += 1;
+        queue.places.push_back((place, None));
+        drop(queues);
+        Take(Some(Turn {
+            turns: self.clone(),
+            key,
+            place,
+        }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Queue>> {
+        // Nothing in here can leave a queue half changed.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place in the queue. It becomes the turn when it is the first.
+pub(super) struct Turn {
+    turns: Turns,
+    key: Arc<str>,
+    place: u64,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut queues = self.turns.lock();
+        let Some(queue) = queues.get_mut(&self.key) else {
+            return;
+        };
+        queue.places.retain(|(place, _)| *place != self.place);
+        let first = queue.places.front_mut().and_then(|(_, waker)| waker.take());
+        if queue.places.is_empty() {
+            queues.remove(&self.key);
+        }
+        drop(queues);
+        if let Some(waker) = first {
+            waker.wake();
+        }
+    }
+}
+
+/// Waits for a [`Turn`].
+pub(super) struct Take(Option<Turn>);
+
+impl Future for Take {
+    type Output = Turn;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(turn) = &self.0 else {
+            // Polled after completion: never again.
+            return Poll::Pending;
+        };
+        let mut queues = turn.turns.lock();
+        let places = queues.get_mut(&turn.key).map(|queue| &mut queue.places);
+        match places.and_then(|places| {
+            let first = places
+                .front()
+                .is_some_and(|(place, _)| *place == turn.place);
+            places
+                .iter_mut()
+                .find(|(place, _)| !first && *place == turn.place)
+        }) {
+            Some((_, waker)) => {
+                *waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+            None => {
+                drop(queues);
+                self.0.take().map_or(Poll::Pending, Poll::Ready)
+            }
+        }
+    }
+}

@@ -1,0 +1,112 @@
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::Uri;
+use hyper_util::client::legacy::connect::HttpConnector;
+use tokio::time::timeout;
+use tower::Service;
+
+use super::ConnectTimeout;
+use crate::error::{BoxError, ConfigError};
+
+/// What [`HttpClient`](super::HttpClient) connects with unless it is given a connector: TCP, and
+/// TLS by rustls with the bundled Mozilla roots.
+#[cfg(feature = "tls")]
+pub type DefaultConnector = hyper_rustls::HttpsConnector<HttpConnector>;
+
+/// What [`HttpClient`](super::HttpClient) connects with unless it is given a connector: TCP.
+#[cfg(not(feature = "tls"))]
+pub type DefaultConnector = HttpConnector;
+
+fn tcp(connect_timeout: Duration) -> HttpConnector {
+    let mut tcp = HttpConnector::new();
+    tcp.set_nodelay(true);
+    // Split among the addresses of a name, so that one which does not answer leaves time for the
+    // next; the whole is bounded by `Timed`.
+    tcp.set_connect_timeout(Some(connect_timeout));
+    tcp
+}
+
+#[cfg(not(feature = "tls"))]
+pub(super) fn default(
+    connect_timeout: Duration,
+    _http2_only: bool,
+) -> Result<DefaultConnector, ConfigError> {
+    Ok(tcp(connect_timeout))
+}
+
+#[cfg(feature = "tls")]
+pub(super) fn default(
+    connect_timeout: Duration,
+    http2_only: bool,
+) -> Result<DefaultConnector, ConfigError> {
+    use crate::error::ConfigErrorKind;
+    use hyper_rustls::HttpsConnectorBuilder;
+
+    let mut tcp = tcp(connect_timeout);
+    tcp.enforce_http(false);
+    // Named, not taken from the process: with several providers linked the default is a panic.
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    let https = HttpsConnectorBuilder::new()
+        .with_provider_and_webpki_roots(provider)
+        .map_err(|error| {
+            let message = "TLS cannot be set up";
+            ConfigError::new(ConfigErrorKind::InvalidValue, message).with_source(error)
+        })?
+        .https_or_http();
+    Ok(if http2_only {
+        https.enable_http2().wrap_connector(tcp)
+    } else {
+        https.enable_all_versions().wrap_connector(tcp)
+    })
+}
+
+/// A connector with a deadline for all that it does: names, TCP and TLS.
+#[derive(Clone)]
+pub(super) struct Timed<K> {
+    connector: K,
+    timeout: Duration,
+}
+
+impl<K> Timed<K> {
+    pub(super) fn new(connector: K, timeout: Duration) -> Self {
+        Self { connector, timeout }
+    }
+}
+
+impl<K> Service<Uri> for Timed<K>
+where
+    K: Service<Uri>,
+    K::Error: Into<BoxError>,
+    K::Future: Send + 'static,
+{
+    type Response = K::Response;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<K::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.connector.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, target: Uri) -> Self::Future {
+        let limit = self.timeout;
+        let connecting = self.connector.call(target);
+        Box::pin(async move {
+            match timeout(limit, connecting).await {
+                Ok(connected) => connected.map_err(Into::into),
+                Err(_) => Err(ConnectTimeout(limit).into()),
+            }
+        })
+    }
+}
+
+impl<K> fmt::Debug for Timed<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Timed")
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,223 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Buf;
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, HeaderMap, RETRY_AFTER, VARY};
+use http::{Extensions, HeaderValue, Method, Request, Response, Version};
+
+use super::config::Config;
+use super::error::UpstreamError;
+use super::in_flight::Permit;
+use super::request::{self, Framing};
+use super::response::{self, CalledAs};
+use super::upload::Upload;
+use super::{ClientInfo, RequestBody, cause, target};
+use crate::body::{Body, Relayed, Watch};
+use crate::error::BoxError;
+use crate::headers::{Dialect, remove_hop_by_hop};
+use crate::path::MeRequest;
+use crate::rejection::{Rejection, RejectionKind};
+use crate::tenant::{ApiToken, CallAs};
+
+/// When to come back to a tenant that is busy and does not say.
+const BUSY: Duration = Duration::from_secs(1);
+
+/// One call of the tenant: what has to be known of the request when the answer comes.
+pub(super) struct Exchange {
+    config: Arc<Config>,
+    dialect: Dialect,
+    me: Option<MeRequest>,
+    called_as: CalledAs,
+    upload: Option<Upload>,
+    permit: Permit,
+}
+
+impl Exchange {
+    /// Turns a client's request into ours.
+    pub(super) fn begin<B>(
+        config: &Arc<Config>,
+        mut request: Request<B>,
+    ) -> Result<(Request<RequestBody>, Self), Rejection>
+    where
+        B: http_body::Body<Data: Buf, Error: Into<BoxError>> + Send + 'static,
+    {
+        if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
+            let allow = "GET, HEAD, POST, PUT, PATCH, DELETE";
+            return Err(Rejection::method_not_allowed(allow));
+        }
+        let extensions = request.extensions_mut();
+        let me = extensions.remove::<MeRequest>();
+        let client = extensions.remove::<ClientInfo>();
+        let called_as = match extensions.remove::<CallAs>() {
+            Some(CallAs(token)) => CalledAs::Caller(token),
+            None => CalledAs::Tenant,
+        };
+        let target =
+            target::of(&request, &config.tenant, me.as_ref()).ok_or(RejectionKind::PathRefused)?;
+        let (mut parts, body) = request.into_parts();
+        let dialect = Dialect::of(&parts.headers);
+        let (body, upload) = RequestBody::watched(body, config.body_idle_timeout);
+        let headers = &mut parts.headers;
+        request::clean(
+            headers,
+            &config.request_headers,
+            &parts.method,
+            Framing::of(&body),
+        )
+        .map_err(|error| Rejection::new(RejectionKind::HeadersRefused).because(error))?;
+        let permit = config.in_flight.enter().ok_or_else(|| {
+            Rejection::new(RejectionKind::TenantBusy)
+                .with_retry_after(BUSY)
+                .because(UpstreamError::in_flight(config.in_flight.max()))
+        })?;
+        let token = match &called_as {
+            CalledAs::Tenant => config.tenant.api_token(),
+            CalledAs::Caller(token) => token,
+        };
+        request::sign(headers, &config.tenant, token, client.as_ref());
+        parts.uri = target;
+        // What the client spoke to us says nothing of what we speak to the tenant.
+        parts.version = Version::HTTP_11;
+        parts.extensions = Extensions::new();
+        let exchange = Self {
+            config: Arc::clone(config),
+            dialect,
+            me,
+            called_as,
+            upload,
+            permit,
+        };
+        Ok((Request::from_parts(parts, body), exchange))
+    }
+
+    pub(super) fn head_timeout(&self) -> Duration {
+        self.config.head_timeout
+    }
+
+    pub(super) fn upload(&self) -> Option<&Upload> {
+        self.upload.as_ref()
+    }
+
+    /// The tenant's answer as the client gets it, or ours in its place.
+    pub(super) fn answered<B>(self, response: Response<B>) -> Response<Body>
+    where
+        B: http_body::Body<Data: Buf, Error: Into<BoxError>> + Send + 'static,
+    {
+        let (mut parts, body) = response.into_parts();
+        if let Err(kind) = response::judge(parts.status, &self.called_as) {
+            let retry_after = response::retry_after(&parts.headers);
+            return self.replaced(kind, UpstreamError::answer(parts.status), retry_after);
+        }
+        let cleaned = response::clean(
+            &mut parts.headers,
+            parts.status,
+            &self.config.response_headers,
+            &self.config.tenant,
+            self.me.as_ref(),
+        );
+        if let Err(error) = cleaned {
+            let error = UpstreamError::malformed(error);
+            return self.replaced(RejectionKind::TenantAnswer, error, None);
+        }
+        parts.extensions = Extensions::new();
+        let idle_timeout = self.config.body_idle_timeout;
+        let watch = BodyWatch {
+            config: self.config,
+            called_as: self.called_as,
+            _permit: self.permit,
+        };
+        watch.remove_echoes(&mut parts.headers);
+        let body = Relayed::new(body, idle_timeout, Box::new(watch));
+        Response::from_parts(parts, Body::new(body))
+    }
+
+    /// The client had no answer.
+    pub(super) fn failed(self, error: BoxError) -> Response<Body> {
+        let failure = self.upload.as_ref().and_then(Upload::failure);
+        let kind = failure.unwrap_or_else(|| cause::kind(&*error));
+        self.replaced(kind, UpstreamError::client(error), None)
+    }
+
+    /// The client took too long.
+    pub(super) fn expired(self) -> Response<Body> {
+        let error = UpstreamError::head_timeout(self.config.head_timeout);
+        self.replaced(RejectionKind::TenantTimeout, error, None)
+    }
+
+    fn replaced(
+        self,
+        kind: RejectionKind,
+        error: UpstreamError,
+        retry_after: Option<HeaderValue>,
+    ) -> Response<Body> {
+        let mut rejection = Rejection::new(kind).because(error);
+        if kind == RejectionKind::TenantBusy {
+            rejection = rejection.with_retry_after(BUSY);
+        }
+        let mut response = answer(rejection, self.dialect);
+        if let Some(value) = retry_after.filter(|_| response.headers().contains_key(RETRY_AFTER)) {
+            response.headers_mut().insert(RETRY_AFTER, value);
+        }
+        response
+    }
+}
+
+/// An answer of our own.
+pub(super) fn answer(rejection: Rejection, dialect: Dialect) -> Response<Body> {
+    #[cfg(feature = "tracing")]
+    log(&rejection);
+    rejection.into_response(dialect).map(Body::from)
+}
+
+#[cfg(feature = "tracing")]
+fn log(rejection: &Rejection) {
+    use std::error::Error;
+
+    let mut cause = String::new();
+    let mut source = rejection.source();
+    while let Some(error) = source {
+        if !cause.is_empty() {
+            cause.push_str(": ");
+        }
+        cause.push_str(&error.to_string());
+        source = error.source();
+    }
+    let kind = rejection.kind();
+    if kind.status().is_server_error() {
+        tracing::warn!(kind = kind.code(), cause, "the tenant could not be asked");
+    } else {
+        tracing::debug!(kind = kind.code(), cause, "request not forwarded");
+    }
+}
+
+/// Holds the call's place until the answer's body has ended, and cleans its trailers.
+struct BodyWatch {
+    config: Arc<Config>,
+    called_as: CalledAs,
+    _permit: Permit,
+}
+
+impl BodyWatch {
+    fn remove_echoes(&self, headers: &mut HeaderMap) {
+        let mut remove = |token: &ApiToken| response::remove_echoes(headers, token);
+        remove(self.config.tenant.api_token());
+        if let CalledAs::Caller(token) = &self.called_as {
+            remove(token);
+        }
+    }
+}
+
+impl Watch for BodyWatch {
+    fn clean_trailers(&self, trailers: &mut HeaderMap) {
+        if remove_hop_by_hop(trailers).is_err() {
+            trailers.clear();
+        }
+        self.config.response_headers.clean(trailers);
+        // RFC 9110 §6.5.1: framing and cache controls mean nothing behind a body; a recipient that
+        // merges them anyway must not be misled.
+        for name in [CACHE_CONTROL, CONTENT_LENGTH, VARY] {
+            trailers.remove(name);
+        }
+        self.remove_echoes(trailers);
+    }
+}

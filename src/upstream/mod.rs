@@ -1,0 +1,81 @@
+//! Forwards requests to the tenant: hygiene, credentials, transport.
+//!
+//! [`Upstream`] is the innermost service of every stack. It takes requests whose path is relative to
+//! the tenant's API (`/profiles/{id}/balances`), lets through what is on a list, signs them with the
+//! tenant's API token, and cleans the answer on its way back. It never fails: what goes wrong is
+//! answered from the table of [`Rejection`](crate::Rejection)s, in the dialect of the request.
+//!
+//! ```
+//! use http::{Request, Response};
+//! use omneo_id::upstream::RequestBody;
+//! use omneo_id::{ApiToken, Body, Tenant, Upstream};
+//! use tower::{ServiceExt, service_fn};
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+//! // Any service that sends requests is a client; `HttpClient` is one over the network.
+//! let client = service_fn(|request: Request<RequestBody>| async move {
+//!     assert_eq!(request.uri(), "https://api.acme.getomneo.com/api/v3/locations?page=2");
+//!     assert_eq!(request.headers()["authorization"], "Bearer secret");
+//!     Ok::<_, std::io::Error>(Response::new(Body::empty()))
+//! });
+//! let tenant = Tenant::new("https://api.acme.getomneo.com", ApiToken::new("secret")?)?;
+//! let request = Request::get("/locations?page=2").body(Body::empty())?;
+//! let response = Upstream::new(client, tenant).oneshot(request).await?;
+//! assert_eq!(response.status(), 200);
+//! # Ok::<(), omneo_id::error::BoxError>(())
+//! # }).unwrap();
+//! ```
+//!
+//! # Over the network
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use omneo_id::upstream::HttpClient;
+//! use omneo_id::{ApiToken, Tenant, Upstream};
+//!
+//! # fn main() -> Result<(), omneo_id::error::ConfigError> {
+//! let tenant = Tenant::new("https://api.acme.getomneo.com", ApiToken::new("secret")?)?;
+//! let client = HttpClient::builder()
+//!     .with_connect_timeout(Duration::from_secs(2))
+//!     .build()?;
+//! client.check_tenant(&tenant)?;
+//! let upstream = Upstream::new(client, tenant).with_head_timeout(Duration::from_secs(10));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What it reads from a request's extensions
+//! [`CallAs`](crate::tenant::CallAs) (another credential for this one call),
+//! [`MeRequest`](crate::path::MeRequest) (whose profile it is) and [`ClientInfo`] (for the tenant's
+//! forwarding headers). All other extensions stay here.
+//!
+//! # Caveats
+//! Deadlines need a tokio runtime with its timer enabled. Dots in the path that could lead out of
+//! the tenant's base path are refused; finer rules on paths and queries are those of the layers in
+//! front.
+
+mod cause;
+mod client;
+mod client_info;
+mod config;
+mod deadline;
+mod error;
+mod exchange;
+mod future;
+mod in_flight;
+mod location;
+mod request;
+mod request_body;
+mod response;
+mod response_headers;
+mod service;
+mod target;
+mod upload;
+
+pub use client::{ClientError, ClientFuture, DefaultConnector, HttpClient, HttpClientBuilder};
+pub use client_info::ClientInfo;
+pub use error::UpstreamError;
+pub use future::ResponseFuture;
+pub use request_body::{ClientBodyError, RequestBody};
+pub use response_headers::ResponseHeaders;
+pub use service::Upstream;

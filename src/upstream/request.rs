@@ -1,0 +1,318 @@
+//! What becomes of a request's headers on their way up. The order is the point: what belongs to
+//! the connection goes first, ours come last, so a client cannot nominate, double or alias them.
+
+use std::fmt;
+
+use http::Method;
+use http::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue,
+    TRANSFER_ENCODING,
+};
+
+use super::ClientInfo;
+use crate::headers::{HopByHopError, RequestHeaders, remove_hop_by_hop};
+use crate::tenant::{ApiToken, Tenant};
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
+
+/// What may stand in a request once only.
+const SINGLE: [HeaderName; 3] = [CONTENT_LENGTH, CONTENT_TYPE, HOST];
+
+/// The body as its framing has to describe it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Framing {
+    /// There is none.
+    Empty,
+    /// So many bytes.
+    Exact(u64),
+    /// As many as it turns out.
+    Unknown,
+}
+
+impl Framing {
+    pub(super) fn of(body: &impl http_body::Body) -> Self {
+        match body.size_hint().exact() {
+            _ if body.is_end_stream() => Self::Empty,
+            Some(exact) => Self::Exact(exact),
+            None => Self::Unknown,
+        }
+    }
+}
+
+/// Why a request's headers are refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum HeadersError {
+    Connection(HopByHopError),
+    Repeated(HeaderName),
+    Length,
+}
+
+/// Leaves in `headers` what may pass, with a framing that fits the body.
+pub(super) fn clean(
+    headers: &mut HeaderMap,
+    allowed: &RequestHeaders,
+    method: &Method,
+    framing: Framing,
+) -> Result<(), HeadersError> {
+    remove_hop_by_hop(headers).map_err(HeadersError::Connection)?;
+    for name in &SINGLE {
+        if headers.get_all(name).iter().nth(1).is_some() {
+            return Err(HeadersError::Repeated(name.clone()));
+        }
+    }
+    allowed.retain(headers);
+    frame(headers, method, framing)
+}
+
+/// Adds what is ours: nothing of the same name has survived, or does now.
+pub(super) fn sign(
+    headers: &mut HeaderMap,
+    tenant: &Tenant,
+    token: &ApiToken,
+    client: Option<&ClientInfo>,
+) {
+    if !headers.contains_key(ACCEPT) {
+        headers.insert(ACCEPT, JSON);
+    }
+    if let Some(client) = client {
+        client.apply(headers);
+    }
+    headers.insert(HOST, tenant.host().clone());
+    headers.insert(AUTHORIZATION, token.to_header());
+}
+
+/// One framing, made from the body itself.
+fn frame(headers: &mut HeaderMap, method: &Method, framing: Framing) -> Result<(), HeadersError> {
+    let declared = headers.remove(CONTENT_LENGTH);
+    let declared = declared.as_ref().map(length).transpose()?;
+    match framing {
+        // A length without a body would make the tenant wait for what the next request says.
+        Framing::Empty if declared.is_some_and(|declared| declared > 0) => {
+            return Err(HeadersError::Length);
+        }
+        // RFC 9110 §8.6: the length of nothing is said where a body is expected.
+        Framing::Empty if matches!(*method, Method::POST | Method::PUT | Method::PATCH) => {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(0));
+        }
+        Framing::Empty => {}
+        Framing::Exact(exact) if declared.is_some_and(|declared| declared < exact) => {
+            return Err(HeadersError::Length);
+        }
+        // A body may be capped below what its client declared. With the declared length it fails
+        // visibly; with its own it would reach the tenant cut short, and look complete.
+        Framing::Exact(exact) => {
+            headers.insert(CONTENT_LENGTH, declared.unwrap_or(exact).into());
+        }
+        // hyper sends a GET or HEAD of unknown length without its body unless told otherwise, other
+        // methods in chunks. Over HTTP/2 it leaves the header out, as it must be.
+        Framing::Unknown if matches!(*method, Method::GET | Method::HEAD) => {
+            headers.insert(TRANSFER_ENCODING, CHUNKED);
+        }
+        Framing::Unknown => {}
+    }
+    Ok(())
+}
+
+/// RFC 9110 §8.6: `Content-Length = 1*DIGIT`; no sign, no list.
+fn length(value: &HeaderValue) -> Result<u64, HeadersError> {
+    let digits = value
+        .to_str()
+        .ok()
+        .filter(|value| value.bytes().all(|byte| byte.is_ascii_digit()));
+    digits
+        .and_then(|digits| digits.parse().ok())
+        .ok_or(HeadersError::Length)
+}
+
+impl fmt::Display for HeadersError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connection(_) => f.write_str("the connection options cannot be dealt with"),
+            Self::Repeated(name) => write!(f, "{name} was sent more than once"),
+            Self::Length => f.write_str("content-length does not describe the body"),
+        }
+    }
+}
+
+impl std::error::Error for HeadersError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Connection(error) => Some(error),
+            Self::Repeated(_) | Self::Length => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tenant() -> Tenant {
+        Tenant::new("https://api.acme.test", ApiToken::new("api-token").unwrap()).unwrap()
+    }
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    fn prepared(
+        pairs: &[(&'static str, &'static str)],
+        method: &Method,
+        framing: Framing,
+    ) -> Result<HeaderMap, HeadersError> {
+        let mut headers = headers(pairs);
+        clean(&mut headers, &RequestHeaders::default(), method, framing)?;
+        let tenant = tenant();
+        sign(&mut headers, &tenant, tenant.api_token(), None);
+        Ok(headers)
+    }
+
+    fn names(headers: &HeaderMap) -> Vec<&str> {
+        let mut names: Vec<_> = headers.iter().map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        names
+    }
+
+    #[test]
+    fn only_what_is_allowed_goes_up() {
+        let headers = prepared(
+            &[
+                ("accept-language", "de"),
+                ("authorization", "Bearer of.the.client"),
+                ("cookie", "session=1"),
+                ("expect", "100-continue"),
+                ("forwarded", "for=1.2.3.4"),
+                ("if-none-match", "\"a\""),
+                ("proxy-authorization", "Basic x"),
+                ("te", "trailers"),
+                ("upgrade", "h2c"),
+                ("x-forwarded-for", "1.2.3.4"),
+                ("x-http-method-override", "DELETE"),
+                ("x-original-url", "/admin"),
+                ("x_forwarded_for", "1.2.3.4"),
+                ("x-unheard-of", "1"),
+            ],
+            &Method::GET,
+            Framing::Empty,
+        )
+        .unwrap();
+        let expected = [
+            "accept",
+            "accept-language",
+            "authorization",
+            "host",
+            "if-none-match",
+        ];
+        assert_eq!(names(&headers), expected);
+        assert_eq!(headers["authorization"], "Bearer api-token");
+        assert!(headers["authorization"].is_sensitive());
+        assert_eq!(headers["host"], "api.acme.test");
+        assert_eq!(headers["accept"], "application/json");
+    }
+
+    #[test]
+    fn a_client_cannot_nominate_what_is_ours() {
+        let headers = prepared(
+            &[
+                ("connection", "authorization, host, x-forwarded-for"),
+                ("connection", "accept, user-agent"),
+                ("accept", "text/html"),
+                ("user-agent", "curl"),
+            ],
+            &Method::GET,
+            Framing::Empty,
+        )
+        .unwrap();
+        assert_eq!(names(&headers), ["accept", "authorization", "host"]);
+        assert_eq!(headers["accept"], "application/json");
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused() {
+        for pairs in [
+            [("host", "a"), ("host", "b")],
+            [
+                ("content-type", "application/json"),
+                ("content-type", "text/plain"),
+            ],
+            [("content-length", "1"), ("content-length", "1")],
+        ] {
+            let refused = prepared(&pairs, &Method::POST, Framing::Exact(1));
+            assert!(
+                matches!(refused, Err(HeadersError::Repeated(_))),
+                "{pairs:?}"
+            );
+        }
+        let refused = prepared(&[("connection", "a b")], &Method::GET, Framing::Empty);
+        assert!(matches!(refused, Err(HeadersError::Connection(_))));
+    }
+
+    #[test]
+    fn the_framing_is_that_of_the_body() {
+        let content_length = |declared: Option<&'static str>, method, framing| {
+            let pairs: Vec<_> = declared
+                .map(|d| ("content-length", d))
+                .into_iter()
+                .collect();
+            prepared(&pairs, &method, framing).map(|headers| {
+                let text = |name| {
+                    headers
+                        .get(name)
+                        .map(|v: &HeaderValue| v.to_str().unwrap().to_owned())
+                };
+                (text(CONTENT_LENGTH), text(TRANSFER_ENCODING))
+            })
+        };
+        let length = |length: &str| Ok((Some(length.to_owned()), None));
+        let chunked = Ok((None, Some("chunked".to_owned())));
+        let nothing = Ok((None, None));
+        let refused = Err(HeadersError::Length);
+        let (empty, exact, unknown) = (Framing::Empty, Framing::Exact(5), Framing::Unknown);
+
+        assert_eq!(content_length(None, Method::GET, empty), nothing);
+        assert_eq!(content_length(Some("0"), Method::DELETE, empty), nothing);
+        assert_eq!(content_length(None, Method::POST, empty), length("0"));
+        assert_eq!(content_length(Some("5"), Method::POST, empty), refused);
+        assert_eq!(content_length(None, Method::PUT, exact), length("5"));
+        assert_eq!(content_length(Some("5"), Method::GET, exact), length("5"));
+        // Capped below what was declared: fails visibly.
+        assert_eq!(content_length(Some("9"), Method::PUT, exact), length("9"));
+        assert_eq!(content_length(Some("4"), Method::PUT, exact), refused);
+        assert_eq!(content_length(Some("5"), Method::POST, unknown), nothing);
+        assert_eq!(content_length(None, Method::DELETE, unknown), nothing);
+        assert_eq!(content_length(None, Method::GET, unknown), chunked);
+        assert_eq!(content_length(None, Method::HEAD, unknown), chunked);
+        for malformed in ["", "+5", "-5", "5, 5", "5 5", "0x5", "99999999999999999999"] {
+            assert_eq!(
+                content_length(Some(malformed), Method::POST, exact),
+                refused
+            );
+        }
+    }
+
+    #[test]
+    fn only_what_the_host_knows_of_the_client_is_forwarded() {
+        let mut headers = headers(&[("x-forwarded-for", "6.6.6.6")]);
+        let tenant = tenant();
+        clean(
+            &mut headers,
+            &RequestHeaders::default(),
+            &Method::GET,
+            Framing::Empty,
+        )
+        .unwrap();
+        let client = ClientInfo::default()
+            .add_addr([203, 0, 113, 7].into())
+            .add_addr([10, 0, 0, 1].into())
+            .with_scheme(http::uri::Scheme::HTTPS);
+        sign(&mut headers, &tenant, tenant.api_token(), Some(&client));
+        assert_eq!(headers["x-forwarded-for"], "203.0.113.7, 10.0.0.1");
+        assert_eq!(headers["x-forwarded-proto"], "https");
+        assert!(!headers.contains_key("x-forwarded-host"));
+    }
+}

@@ -1,0 +1,325 @@
+//! What becomes of a tenant's answer on its way down: which are passed on, and which headers.
+
+use http::StatusCode;
+use http::header::{
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_LOCATION, HeaderMap, HeaderName, HeaderValue, LOCATION,
+    RETRY_AFTER, TRAILER, VARY,
+};
+
+use super::{ResponseHeaders, location};
+use crate::headers::{HopByHopError, remove_hop_by_hop};
+use crate::path::MeRequest;
+use crate::rejection::RejectionKind;
+use crate::tenant::{ApiToken, Tenant};
+
+const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-store");
+const AUTHORIZATION: HeaderValue = HeaderValue::from_static("authorization");
+
+/// With whose credential the tenant was called: a 401 blames that one.
+#[derive(Clone, Debug)]
+pub(super) enum CalledAs {
+    Tenant,
+    Caller(ApiToken),
+}
+
+/// Whether an answer of this status is replaced by one of ours.
+pub(super) fn judge(status: StatusCode, called_as: &CalledAs) -> Result<(), RejectionKind> {
+    match status {
+        // Nobody asked for another protocol, and other 1xx are no answers.
+        status if status.is_informational() => Err(RejectionKind::TenantAnswer),
+        StatusCode::UNAUTHORIZED if matches!(called_as, CalledAs::Tenant) => {
+            Err(RejectionKind::TenantCredentials)
+        }
+        StatusCode::SERVICE_UNAVAILABLE => Err(RejectionKind::TenantBusy),
+        StatusCode::GATEWAY_TIMEOUT => Err(RejectionKind::TenantTimeout),
+        // An error page may hold anything, the tenant's credentials included.
+        status if status.is_server_error() => Err(RejectionKind::TenantFailed),
+        status if status.as_u16() >= 600 => Err(RejectionKind::TenantAnswer),
+        _ => Ok(()),
+    }
+}
+
+/// When to try again, as the tenant says it: seconds or a date, nothing else.
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<HeaderValue> {
+    let value = headers.get(RETRY_AFTER)?;
+    let plain = |&byte: &u8| byte.is_ascii_alphanumeric() || b" ,:".contains(&byte);
+    let short = value.len() <= 32 && value.as_bytes().iter().all(plain);
+    short.then(|| value.clone())
+}
+
+/// Cleans the headers of an answer that is passed on.
+pub(super) fn clean(
+    headers: &mut HeaderMap,
+    status: StatusCode,
+    removed: &ResponseHeaders,
+    tenant: &Tenant,
+    me: Option<&MeRequest>,
+) -> Result<(), HopByHopError> {
+    // RFC 9110 §7.6.1 does not count `Trailer` among what belongs to a connection, and over
+    // HTTP/1.1 the trailers that we pass on are announced by it.
+    let trailer: Vec<HeaderValue> = headers.get_all(TRAILER).iter().cloned().collect();
+    remove_hop_by_hop(headers)?;
+    for value in trailer {
+        headers.append(TRAILER, value);
+    }
+    if status == StatusCode::NO_CONTENT {
+        // RFC 9110 §8.6: no `Content-Length` in a 204.
+        headers.remove(CONTENT_LENGTH);
+    }
+    removed.clean(headers);
+    for name in [LOCATION, CONTENT_LOCATION] {
+        map_location(headers, &name, tenant, me);
+    }
+    if me.is_some() {
+        keep_private(headers);
+    }
+    Ok(())
+}
+
+/// Removes each header of which any value holds the token.
+pub(super) fn remove_echoes(headers: &mut HeaderMap, token: &ApiToken) {
+    let echoes: Vec<HeaderName> = headers
+        .iter()
+        .filter(|(_, value)| token.occurs_in(value.as_bytes()))
+        .map(|(name, _)| name.clone())
+        .collect();
+    for name in echoes {
+        headers.remove(name);
+    }
+}
+
+fn map_location(
+    headers: &mut HeaderMap,
+    name: &HeaderName,
+    tenant: &Tenant,
+    me: Option<&MeRequest>,
+) {
+    let Some(value) = headers.remove(name) else {
+        return;
+    };
+    let public = me
+        .zip(value.to_str().ok())
+        .and_then(|(me, value)| location::public(value, tenant, me))
+        .and_then(|value| HeaderValue::try_from(value).ok());
+    if let Some(public) = public {
+        headers.insert(name, public);
+    }
+}
+
+/// What one token may read must not be kept for another: not by a cache, and not by a browser.
+fn keep_private(headers: &mut HeaderMap) {
+    if !lists(headers, &CACHE_CONTROL, "no-store") {
+        headers.insert(CACHE_CONTROL, PRIVATE);
+    }
+    if !lists(headers, &VARY, "authorization") && !lists(headers, &VARY, "*") {
+        headers.append(VARY, AUTHORIZATION);
+    }
+}
+
+/// Whether a list, spread over however many headers, has this element.
+fn lists(headers: &HeaderMap, name: &HeaderName, element: &str) -> bool {
+    headers
+        .get_all(name)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
+        .any(|item| item.trim_ascii().eq_ignore_ascii_case(element.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tenant() -> Tenant {
+        Tenant::new("https://api.acme.test", ApiToken::new("api-token").unwrap()).unwrap()
+    }
+
+    fn cleaned(
+        pairs: &[(&'static str, &'static str)],
+        status: u16,
+        me: Option<&MeRequest>,
+    ) -> Vec<String> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        let tenant = tenant();
+        let status = StatusCode::from_u16(status).unwrap();
+        clean(
+            &mut headers,
+            status,
+            &ResponseHeaders::default(),
+            &tenant,
+            me,
+        )
+        .unwrap();
+        remove_echoes(&mut headers, tenant.api_token());
+        let mut lines: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+            .collect();
+        lines.sort();
+        lines
+    }
+
+    fn me() -> MeRequest {
+        MeRequest::new("ada".parse().unwrap(), "/profiles/me".parse().unwrap())
+    }
+
+    #[test]
+    fn a_failing_tenant_is_answered_from_the_table() {
+        use RejectionKind::*;
+        for (status, expected) in [
+            (101, Err(TenantAnswer)),
+            (103, Err(TenantAnswer)),
+            (200, Ok(())),
+            (302, Ok(())),
+            (401, Err(TenantCredentials)),
+            (403, Ok(())),
+            (404, Ok(())),
+            (422, Ok(())),
+            (429, Ok(())),
+            (500, Err(TenantFailed)),
+            (502, Err(TenantFailed)),
+            (503, Err(TenantBusy)),
+            (504, Err(TenantTimeout)),
+            (599, Err(TenantFailed)),
+            (600, Err(TenantAnswer)),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(judge(status, &CalledAs::Tenant), expected, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_callers_own_401_is_the_callers() {
+        let called_as = CalledAs::Caller(ApiToken::new("of-the-caller").unwrap());
+        assert_eq!(judge(StatusCode::UNAUTHORIZED, &called_as), Ok(()));
+        assert!(judge(StatusCode::INTERNAL_SERVER_ERROR, &called_as).is_err());
+    }
+
+    #[test]
+    fn what_is_the_tenants_own_stays_here() {
+        let lines = cleaned(
+            &[
+                ("access-control-allow-origin", "*"),
+                ("access-control-expose-headers", "x"),
+                ("alt-svc", "h3=\":443\""),
+                ("connection", "x-internal"),
+                ("content-type", "application/json"),
+                ("keep-alive", "timeout=5"),
+                ("server", "nginx"),
+                ("set-cookie", "laravel_session=1"),
+                ("set-cookie", "xsrf=2"),
+                ("strict-transport-security", "max-age=1"),
+                ("trailer", "x-checksum"),
+                ("transfer-encoding", "chunked"),
+                ("x-accel-redirect", "/internal"),
+                ("x-internal", "1"),
+                ("x-powered-by", "PHP"),
+                ("x-ratelimit-remaining", "59"),
+            ],
+            200,
+            None,
+        );
+        assert_eq!(
+            lines,
+            [
+                "content-type: application/json",
+                "trailer: x-checksum",
+                "x-ratelimit-remaining: 59",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_header_that_repeats_the_token_is_removed_with_all_its_values() {
+        let lines = cleaned(
+            &[
+                ("x-debug", "fine"),
+                ("x-debug", "Bearer api-token"),
+                ("x-other", "api token"),
+            ],
+            200,
+            None,
+        );
+        assert_eq!(lines, ["x-other: api token"]);
+    }
+
+    #[test]
+    fn several_values_stay_apart() {
+        let lines = cleaned(&[("link", "<a>"), ("link", "<b>, <c>")], 200, None);
+        assert_eq!(lines, ["link: <a>", "link: <b>, <c>"]);
+    }
+
+    #[test]
+    fn the_length_of_no_content_is_not_said() {
+        assert!(cleaned(&[("content-length", "0")], 204, None).is_empty());
+        assert_eq!(cleaned(&[("content-length", "5")], 304, None).len(), 1);
+    }
+
+    #[test]
+    fn what_is_mine_is_private() {
+        let private = ["cache-control: private, no-store", "vary: authorization"];
+        assert_eq!(
+            cleaned(&[("cache-control", "public, max-age=60")], 200, Some(&me())),
+            private
+        );
+        assert_eq!(
+            cleaned(&[("cache-control", "no-cache")], 200, Some(&me())),
+            private
+        );
+        assert_eq!(
+            cleaned(
+                &[("cache-control", "max-age=0, No-Store"), ("vary", "accept")],
+                200,
+                Some(&me())
+            ),
+            [
+                "cache-control: max-age=0, No-Store",
+                "vary: accept",
+                "vary: authorization"
+            ],
+        );
+        assert_eq!(
+            cleaned(
+                &[("cache-control", "no-store"), ("vary", "*")],
+                200,
+                Some(&me())
+            ),
+            ["cache-control: no-store", "vary: *"],
+        );
+        assert_eq!(
+            cleaned(&[("cache-control", "public")], 200, None),
+            ["cache-control: public"]
+        );
+    }
+
+    #[test]
+    fn a_location_is_mapped_or_removed() {
+        let pairs = [
+            ("content-location", "/api/v3/profiles/bob"),
+            (
+                "location",
+                "https://api.acme.test/api/v3/profiles/ada/addresses/7",
+            ),
+        ];
+        assert!(
+            cleaned(&pairs, 201, Some(&me()))
+                .contains(&"location: ../profiles/me/addresses/7".to_owned())
+        );
+        assert_eq!(cleaned(&pairs, 201, Some(&me())).len(), 3);
+        assert!(cleaned(&pairs, 201, None).is_empty());
+    }
+
+    #[test]
+    fn only_a_plain_retry_after_is_repeated() {
+        let of = |value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, HeaderValue::from_static(value));
+            retry_after(&headers)
+        };
+        assert!(of("120").is_some());
+        assert!(of("Fri, 31 Dec 1999 23:59:59 GMT").is_some());
+        assert!(of("<script>").is_none());
+    }
+}

@@ -1,0 +1,128 @@
+use std::sync::Arc;
+
+use http::header::{HeaderMap, HeaderName};
+
+use crate::error::{ConfigError, ConfigErrorKind};
+
+/// Names of a tenant's response that stay here unless told otherwise.
+const REMOVED: &[&str] = &[
+    // Sessions and credentials of the tenant's own origin.
+    "authorization",
+    "clear-site-data",
+    "set-cookie",
+    "set-cookie2",
+    // What holds for the tenant's host would be taken as said by the one that answers.
+    "alt-svc",
+    "expect-ct",
+    "nel",
+    "public-key-pins",
+    "refresh",
+    "report-to",
+    "reporting-endpoints",
+    "service-worker-allowed",
+    "strict-transport-security",
+    "timing-allow-origin",
+    // Orders to servers and caches in between.
+    "cdn-cache-control",
+    "cloudflare-cdn-cache-control",
+    "surrogate-control",
+    "x-sendfile",
+    // What runs there.
+    "server",
+    "via",
+    "x-powered-by",
+];
+
+/// Families of such names, by their beginning: CORS is the host's own layer, and `X-Accel-*` would
+/// be obeyed by an nginx in front of it.
+const REMOVED_PREFIXES: &[&str] = &["access-control-", "x-accel-"];
+
+/// Names that cannot be kept, whoever asks.
+const NEVER: &[&str] = &["authorization"];
+
+/// Which headers of a tenant's response come down to the client: all but a list.
+///
+/// Removed are cookies and credentials of the tenant's origin (`Set-Cookie`, `Authorization`,
+/// `Clear-Site-Data`), policies that browsers would take as the host's (`Access-Control-*`,
+/// `Alt-Svc`, `Strict-Transport-Security` and others), orders to servers in between (`X-Accel-*`,
+/// `CDN-Cache-Control`), and what tells of the machinery (`Server`, `Via`, `X-Powered-By`).
+///
+/// ```
+/// use omneo_id::upstream::ResponseHeaders;
+///
+/// // The tenant's cookies stay away; a header of its own goes too, and `Via` is wanted.
+/// let policy = ResponseHeaders::default().remove("x-debug-id")?.keep("via")?;
+/// assert!(policy.removes(&"set-cookie".parse().unwrap()));
+/// # Ok::<(), omneo_id::error::ConfigError>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct ResponseHeaders {
+    kept: Option<Arc<[HeaderName]>>,
+    removed: Option<Arc<[HeaderName]>>,
+}
+
+impl ResponseHeaders {
+    /// Lets a header pass that is removed by default: `set-cookie` for a tenant whose cookies are
+    /// meant for the host's domain, `access-control-allow-origin` where the tenant decides on CORS.
+    ///
+    /// # Errors
+    /// If it is no header name, or `authorization`.
+    pub fn keep(mut self, name: &str) -> Result<Self, ConfigError> {
+        let name = parse(name)?;
+        if NEVER.contains(&name.as_str()) {
+            return Err(invalid(name.as_str(), "it would carry a credential"));
+        }
+        self.kept = Some(with(self.kept.as_ref(), name));
+        Ok(self)
+    }
+
+    /// Removes one more header.
+    ///
+    /// # Errors
+    /// If it is no header name.
+    pub fn remove(mut self, name: &str) -> Result<Self, ConfigError> {
+        self.removed = Some(with(self.removed.as_ref(), parse(name)?));
+        Ok(self)
+    }
+
+    /// Whether a header of this name stays here.
+    pub fn removes(&self, name: &HeaderName) -> bool {
+        let among = |names: &Option<Arc<[HeaderName]>>| {
+            names.as_ref().is_some_and(|names| names.contains(name))
+        };
+        let listed = || {
+            REMOVED.contains(&name.as_str())
+                || REMOVED_PREFIXES
+                    .iter()
+                    .any(|prefix| name.as_str().starts_with(prefix))
+        };
+        among(&self.removed) || (listed() && !among(&self.kept))
+    }
+
+    /// Removes what stays here, in place.
+    pub(super) fn clean(&self, headers: &mut HeaderMap) {
+        // A `HeaderMap` cannot be filtered in place; names to remove are few, and gathered first.
+        let removed: Vec<HeaderName> = headers
+            .keys()
+            .filter(|name| self.removes(name))
+            .cloned()
+            .collect();
+        for name in removed {
+            headers.remove(name);
+        }
+    }
+}
+
+fn with(names: Option<&Arc<[HeaderName]>>, name: HeaderName) -> Arc<[HeaderName]> {
+    let names = names.into_iter().flat_map(|names| names.iter().cloned());
+    names.chain([name]).collect()
+}
+
+fn parse(name: &str) -> Result<HeaderName, ConfigError> {
+    HeaderName::from_bytes(name.as_bytes()).map_err(|_| invalid(name, "it is no header name"))
+}
+
+fn invalid(name: &str, why: &str) -> ConfigError {
+    let message = format!("the response header {name:?} cannot be configured: {why}");
+    ConfigError::new(ConfigErrorKind::InvalidHeader, message)
+}

@@ -1,0 +1,61 @@
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::time::Instant;
+
+use crate::rejection::RejectionKind;
+
+/// How far a request body has come: written by the body, read by the future that awaits the answer.
+///
+/// A client may fail to report why it gave up on a request (over HTTP/2 it sees its own reset), and
+/// a deadline must know whom it is waiting for. Both are answered here.
+#[derive(Clone, Debug)]
+pub(super) struct Upload(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    turn: Turn,
+    failure: Option<RejectionKind>,
+}
+
+/// Who has to do something next.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Turn {
+    /// The client: more of its body is awaited.
+    Client,
+    /// The tenant, since then: it has everything that the client sent.
+    Tenant(Instant),
+}
+
+impl Upload {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Mutex::new(State {
+            turn: Turn::Tenant(Instant::now()),
+            failure: None,
+        })))
+    }
+
+    pub(super) fn turn(&self) -> Turn {
+        self.state().turn
+    }
+
+    /// Why the client's body broke off, if it did.
+    pub(super) fn failure(&self) -> Option<RejectionKind> {
+        self.state().failure
+    }
+
+    pub(super) fn waits_for_client(&self) {
+        self.state().turn = Turn::Client;
+    }
+
+    pub(super) fn waits_for_tenant(&self) {
+        self.state().turn = Turn::Tenant(Instant::now());
+    }
+
+    pub(super) fn failed(&self, kind: RejectionKind) {
+        self.state().failure = Some(kind);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,185 @@
+//! The me layer alone, over services that are not ours.
+
+use std::convert::Infallible;
+
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::BodyExt;
+use omneo_id::me::MeRewriteLayer;
+use omneo_id::path::MeRequest;
+use omneo_id::{ProfileId, Rejection, RejectionKind, Subject};
+use tower::{Layer, Service, ServiceExt, service_fn};
+
+const ADA: &str = "3f0c2f6e-6a57-4f0b-9d3a-0d9a3c1b7f10";
+
+fn ada() -> Subject {
+    Subject::Profile(ADA.parse().unwrap())
+}
+
+fn request(method: Method, uri: &str, subject: Option<Subject>) -> Request<()> {
+    let mut request = Request::builder().method(method).uri(uri).body(()).unwrap();
+    if let Some(subject) = subject {
+        request.extensions_mut().insert(subject);
+    }
+    request
+}
+
+/// Answers with the target it was asked for, and whose `me` it was told.
+async fn echo(request: Request<()>) -> Result<Response<String>, Infallible> {
+    let me = request.extensions().get::<MeRequest>();
+    let mut response = Response::new(request.uri().to_string());
+    if let Some(me) = me {
+        response.extensions_mut().insert(me.clone());
+    }
+    Ok(response)
+}
+
+async fn ask(request: Request<()>) -> Response<String> {
+    let response = MeRewriteLayer::new()
+        .layer(service_fn(echo))
+        .oneshot(request)
+        .await
+        .unwrap();
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    Response::from_parts(parts, String::from_utf8(body.to_vec()).unwrap())
+}
+
+#[tokio::test]
+async fn me_is_rewritten_and_the_query_is_kept_byte_for_byte() {
+    let asked = "/profiles/me/lists/caf%C3%A9?filter%5Bx%5D=1&y=a+b&z";
+    let response = ask(request(Method::GET, asked, Some(ada()))).await;
+    assert_eq!(
+        *response.body(),
+        format!("/profiles/{ADA}/lists/caf%C3%A9?filter%5Bx%5D=1&y=a+b&z")
+    );
+    let me = response.extensions().get::<MeRequest>().unwrap();
+    assert_eq!(me.original(), asked);
+    assert_eq!(me.profile(), &ADA.parse::<ProfileId>().unwrap());
+}
+
+#[tokio::test]
+async fn scheme_and_authority_of_the_target_stay() {
+    let response = ask(request(
+        Method::GET,
+        "https://shop.example/profiles/me",
+        Some(ada()),
+    ))
+    .await;
+    assert_eq!(
+        *response.body(),
+        format!("https://shop.example/profiles/{ADA}")
+    );
+}
+
+#[tokio::test]
+async fn any_method_passes_but_those_that_are_answered_here() {
+    for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "SEARCH"] {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let response = ask(request(method.clone(), "/profiles/me", Some(ada()))).await;
+        assert_eq!(*response.body(), format!("/profiles/{ADA}"), "{method}");
+    }
+    let response = ask(request(Method::OPTIONS, "/profiles/me/lists", Some(ada()))).await;
+    assert_eq!(response.status(), StatusCode::NO_CONTENT);
+    assert!(response.headers().contains_key(header::ALLOW));
+    for method in [Method::TRACE, Method::CONNECT] {
+        let response = ask(request(method, "/profiles/me", Some(ada()))).await;
+        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert!(response.headers().contains_key(header::ALLOW));
+    }
+}
+
+#[tokio::test]
+async fn refusals_say_no_more_than_not_found_and_keep_their_reason_for_the_operator() {
+    for (path, kind) in [
+        ("/profiles/me/../grace-2", RejectionKind::PathRefused),
+        ("/profiles/me/%2e%2e%2fgrace-2", RejectionKind::PathRefused),
+        ("/profiles/me;x/lists", RejectionKind::PathRefused),
+        ("/profiles/grace-2", RejectionKind::NotFound),
+        ("/profiles/meprofile", RejectionKind::NotFound),
+        ("/profiles/%6De", RejectionKind::NotFound),
+        ("/profiles/connection/7/balances", RejectionKind::NotFound),
+    ] {
+        let response = ask(request(Method::GET, path, Some(ada()))).await;
+        assert_eq!(response.status(), StatusCode::NOT_FOUND, "{path}");
+        assert_eq!(response.body(), r#"{"message":"Not found."}"#, "{path}");
+        let rejection = response.extensions().get::<Rejection>().unwrap();
+        assert_eq!(rejection.kind(), kind, "{path}");
+        assert!(
+            std::error::Error::source(rejection).is_some(),
+            "{path}: the reason is kept"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_anonymous_me_is_not_found_and_a_request_of_nobody_is_unauthenticated() {
+    let response = ask(request(
+        Method::GET,
+        "/profiles/me",
+        Some(Subject::Anonymous),
+    ))
+    .await;
+    assert_eq!(response.status(), StatusCode::NOT_FOUND);
+    let response = ask(request(Method::GET, "/profiles/me", None)).await;
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+    assert!(response.headers().contains_key(header::WWW_AUTHENTICATE));
+}
+
+#[tokio::test]
+async fn identity_parameters_and_method_overrides_are_bad_requests() {
+    for (method, query) in [
+        (Method::GET, "identity%5Bpos%5D=1"),
+        (Method::DELETE, "x=1&%69dentity[pos]=1"),
+        (Method::POST, "%5fmethod=DELETE"),
+    ] {
+        let response = ask(request(
+            method,
+            &format!("/profiles/me?{query}"),
+            Some(ada()),
+        ))
+        .await;
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_below_profiles_passes_untouched() {
+    for uri in [
+        "/locations?x=1",
+        "/profiles",
+        "/files/a;b/../c%2f",
+        "*",
+        "/",
+    ] {
+        let response = ask(request(Method::GET, uri, None)).await;
+        assert_eq!(response.body(), uri);
+        assert!(response.extensions().get::<MeRequest>().is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_grpc_caller_is_refused_in_its_own_dialect() {
+    let mut asked = request(Method::POST, "/profiles/grace-2", Some(ada()));
+    asked.headers_mut().insert(
+        header::CONTENT_TYPE,
+        "application/grpc+proto".parse().unwrap(),
+    );
+    let response = ask(asked).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(response.headers()["grpc-status"], "5");
+    assert_eq!(response.headers()[header::CONTENT_TYPE], "application/grpc");
+    assert!(response.body().is_empty());
+}
+
+#[tokio::test]
+async fn the_service_that_was_made_ready_is_the_one_that_is_called() {
+    let (mock, mut handle) = tower_test::mock::pair::<Request<()>, Response<String>>();
+    let mut service = MeRewriteLayer::new().layer(mock);
+    handle.allow(1);
+    service.ready().await.unwrap();
+    let answer = service.call(request(Method::GET, "/profiles/me", Some(ada())));
+    let (asked, respond) = handle.next_request().await.unwrap();
+    assert_eq!(asked.uri().path(), format!("/profiles/{ADA}"));
+    respond.send_response(Response::new("ok".to_owned()));
+    assert_eq!(answer.await.unwrap().status(), StatusCode::OK);
+}

@@ -11,6 +11,8 @@ pub mod headers;
 pub mod identity;
 pub mod keys;
 pub mod me;
+#[cfg(feature = "client")]
+pub mod omneo_id;
 pub mod path;
 pub mod rejection;
 #[cfg(feature = "sandbox")]
@@ -26,6 +28,8 @@ pub use body::Body;
 pub use identity::{ProfileId, Subject};
 pub use keys::{Keyring, SigningKey, VerifyingKey};
 pub use me::MeRewriteLayer;
+#[cfg(feature = "client")]
+pub use omneo_id::{OmneoId, OmneoIdBuilder};
 pub use rejection::{Rejection, RejectionKind};
 pub use tenant::{ApiToken, Tenant};
 pub use token::{TokenEndpoint, TokenIssuer};

@@ -78,6 +78,14 @@ impl<S> TokenEndpoint<S> {
         self
     }
 
+    /// The same endpoint in front of another service.
+    pub fn with_inner<T>(&self, inner: T) -> TokenEndpoint<T> {
+        TokenEndpoint {
+            inner,
+            config: Arc::clone(&self.config),
+        }
+    }
+
     /// The tenant.
     pub fn get_ref(&self) -> &S {
         &self.inner
@@ -263,14 +271,17 @@ where
     extensions.remove::<Subject>();
     extensions.remove::<CallAs>();
     extensions.remove::<MeRequest>();
-    // The question is made here, not by the caller: it may go up.
-    extensions.insert(Permit::new());
+    extensions.remove::<Permit>();
     let credential = match asked.call_as {
         Some(token) => {
             extensions.insert(CallAs(token));
             Credential::Callers
         }
-        None => Credential::Own,
+        None => {
+            // The question is made here, not by the caller: it may go up.
+            extensions.insert(Permit::new());
+            Credential::Own
+        }
     };
     let answer = tenant.call(question).await.map_err(Stop::Failed)?;
     let (answer, body) = answer.into_parts();

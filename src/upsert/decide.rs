@@ -152,3 +152,6 @@ fn to_bytes(object: &Object) -> Bytes {
     object.write(&mut text);
     text.into()
 }
+
+#[cfg(test)]
+mod tests;

@@ -144,3 +144,130 @@ fn digits(text: Option<&str>, count: usize) -> Option<u32> {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit());
     plain.then(|| text.parse().ok())?
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn emails_are_trimmed_and_only_ascii_is_folded() {
+        for (given, wanted) in [
+            ("ada@example.com", Some("ada@example.com")),
+            (
+                "  Ada.Lovelace+News@Example.COM\t\n",
+                Some("ada.lovelace+news@example.com"),
+            ),
+            ("o'neil_99%x@a-b.example", Some("o'neil_99%x@a-b.example")),
+            ("Zoë@exämple.com", Some("zoë@exämple.com")),
+            ("用户@例子.广告", Some("用户@例子.广告")),
+            // İ would fold to two characters, K (Kelvin) to an ASCII k.
+            ("İ@example.com", Some("İ@example.com")),
+            ("\u{212a}@example.com", Some("\u{212a}@example.com")),
+            (r#""a,b"@example.com"#, Some(r#""a,b"@example.com"#)),
+            (r#""a b"@example.com"#, None),
+            ("", None),
+            ("@", None),
+            ("ada", None),
+            ("ada@", None),
+            ("@example.com", None),
+            ("ada@localhost", None),
+            ("ada@[127.0.0.1]", None),
+            ("Ada <ada@example.com>", None),
+            ("a@b@example.com", None),
+            ("a..b@example.com", None),
+            ("ada@example..com", None),
+            ("ada@-example.com", None),
+            ("a,b@example.com", None),
+            ("ada@example.com\nbcc: eve@example.com", None),
+            ("ad\0a@example.com", None),
+            ("ad\u{200b}a@example.com", None),
+            ("\u{202e}ada@example.com", None),
+            ("ada\u{a0}@example.com", None),
+        ] {
+            assert_eq!(email(given).as_deref(), wanted, "{given:?}");
+        }
+        assert_eq!(email(&format!("{}@example.com", "a".repeat(65))), None);
+        assert_eq!(email(&format!("a@{}com", "abcdefgh.".repeat(40))), None);
+    }
+
+    #[test]
+    fn phones_need_a_country_code_and_lose_their_separators() {
+        for (given, wanted) in [
+            ("+61412345678", Some("+61412345678")),
+            (" +61 412-345.678 ", Some("+61412345678")),
+            ("+1 (415) 555\u{a0}0100", Some("+14155550100")),
+            ("+12345678", Some("+12345678")),
+            ("+123456789012345", Some("+123456789012345")),
+            ("+1234567", None),
+            ("+1234567890123456", None),
+            ("0412345678", None),
+            ("0061412345678", None),
+            ("61412345678", None),
+            ("+0412345678", None),
+            ("+44 (0)20 7946 0000", None),
+            ("+61412345678;ext=5", None),
+            ("+61412345678,+61499999999", None),
+            ("+614123%5678", None),
+            ("+6141234567８", None),
+            ("++61412345678", None),
+            ("+", None),
+            ("", None),
+        ] {
+            assert_eq!(phone(given).as_deref(), wanted, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn moments_are_dates_that_exist() {
+        for good in [
+            "2024-02-29",
+            "2024-02-29 23:59:59",
+            "2024-02-29T23:59:59Z",
+            "2024-02-29t23:59:59.123456z",
+            "2024-02-29T23:59:59+10:00",
+            "2024-02-29T23:59-0330",
+            "2016-12-31T23:59:60Z",
+        ] {
+            assert!(is_moment(good), "{good}");
+        }
+        for bad in [
+            "",
+            "yesterday",
+            "2023-02-29",
+            "2024-13-01",
+            "2024-00-01",
+            "2024-01-32",
+            "24-01-01",
+            "2024-1-1",
+            "2024-01-01T",
+            "2024-01-01 24:00:00",
+            "2024-01-01T10",
+            "2024-01-01T10:61",
+            "2024-01-01T10:00:00.",
+            "2024-01-01T10:00.5",
+            "2024-01-01T10:00:00+",
+            "2024-01-01T10:00:00+1",
+            "2024-01-01T10:00:00ZZ",
+            "2024-01-01T10:00:00 Z",
+            "2024-01-01é",
+            "２０２４-01-01",
+        ] {
+            assert!(!is_moment(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn urls_are_absolute_and_of_the_web() {
+        assert!(is_url("https://cdn.example/ada.png?x=1"));
+        for bad in [
+            "",
+            "ada.png",
+            "/ada.png",
+            "javascript:alert(1)",
+            "ftp://x/y",
+            "https://",
+        ] {
+            assert!(!is_url(bad), "{bad}");
+        }
+    }
+}

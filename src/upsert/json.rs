@@ -259,3 +259,86 @@ impl fmt::Display for Malformed {
         f.write_str(&self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn again(text: &str) -> String {
+        let mut out = String::new();
+        Json::parse(text.as_bytes()).unwrap().write(&mut out);
+        out
+    }
+
+    #[test]
+    fn what_is_passed_on_means_the_same() {
+        for (given, wanted) in [
+            (
+                " { \"a\" : [ 1 , true , null ] } ",
+                r#"{"a":[1,true,null]}"#,
+            ),
+            // More digits than any number type holds.
+            (
+                "[12345678901234567890123.000000000000000000010]",
+                "[12345678901234567890123.000000000000000000010]",
+            ),
+            ("[-0,1E+2,1e-5,0.10]", "[-0,1E+2,1e-5,0.10]"),
+            (
+                r#""\u0041\/\ud83d\ude00\n\u0000\"\\""#,
+                "\"A/😀\\u000a\\u0000\\\"\\\\\"",
+            ),
+            ("{\"\u{e9}\":\"\u{7f}\"}", "{\"\u{e9}\":\"\u{7f}\"}"),
+            ("{}", "{}"),
+        ] {
+            assert_eq!(again(given), wanted);
+            assert_eq!(again(&again(given)), again(given));
+        }
+    }
+
+    #[test]
+    fn what_can_be_read_in_two_ways_is_refused_with_the_place() {
+        for (given, wanted) in [
+            (&br#"{"a":1,"a":2}"#[..], "a key occurs twice at a"),
+            (br#"{"a":1,"\u0061":2}"#, "a key occurs twice at a"),
+            (
+                br#"{"x":[{"y":{"z":1,"z":1}}]}"#,
+                "a key occurs twice at x.0.y.z",
+            ),
+            (br#"{"a":{"b":"\ud800"}}"#, "a string is no text at a.b"),
+            (br#"{"a":{"\udc00":1}}"#, "a key is no text at a"),
+            (br#"{"a":[1,1e999]}"#, "a number is out of range at a.1"),
+            (b"\xef\xbb\xbf{}", "it begins with a byte order mark"),
+            (b"{\"a\":\"\xff\"}", "byte 7 is not UTF-8"),
+            (b"{\"a\":\"\xed\xa0\x80\"}", "byte 7 is not UTF-8"),
+            (b"{} {}", "no JSON at line 1, column 4"),
+            (b"{}\0", "no JSON at line 1, column 3"),
+            (b"{\"a\":1,}", "no JSON at line 1, column 8"),
+            (b"{'a':1}", "no JSON at line 1, column 2"),
+            (b"{\"a\":01}", "no JSON at line 1, column 7"),
+            (b"{\"a\":NaN}", "no JSON at line 1, column 6"),
+            (b"{\"a\":\"\t\"}", "no JSON at line 1, column 6"),
+            (b"{\"a\":1 /* */}", "no JSON at line 1, column 8"),
+            (b"", "no JSON at line 1, column 0"),
+        ] {
+            let malformed = Json::parse(given).err().unwrap();
+            assert_eq!(malformed.to_string(), wanted, "{}", given.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn sixteen_levels_pass_and_no_more() {
+        let nested = |levels| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        assert!(Json::parse(nested(16).as_bytes()).is_ok());
+        let malformed = Json::parse(nested(17).as_bytes()).err().unwrap();
+        assert!(malformed.to_string().starts_with("too many levels at 0.0."));
+        assert!(Json::parse(nested(1_000_000).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_message_repeats_little_of_what_was_sent() {
+        let key = "k".repeat(10_000);
+        let text = format!(r#"{{"{key}":{{"{key}":1,"{key}":1}}}}"#);
+        let malformed = Json::parse(text.as_bytes()).err().unwrap();
+        assert!(malformed.to_string().len() < 300);
+    }
+}

@@ -155,3 +155,127 @@ impl fmt::Display for Encoded<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use super::*;
+
+    const ADA: By<'static> = By::Email("ada@example.com");
+    const PHONE: By<'static> = By::MobilePhone("+61412345678");
+
+    fn hit(by: By<'_>, body: &str) -> Option<String> {
+        let page = Page::read(by, body.as_bytes()).unwrap();
+        page.hit.map(|id| id.to_string())
+    }
+
+    fn cause(by: By<'_>, body: &str) -> String {
+        let rejection = Page::read(by, body.as_bytes()).unwrap_err();
+        assert_eq!(rejection.kind(), RejectionKind::TenantAnswer);
+        rejection.source().unwrap().to_string()
+    }
+
+    #[test]
+    fn values_are_encoded_to_the_last_character() {
+        let path = By::Email("a+b&c=%_*#é@x.example").list();
+        assert_eq!(
+            path,
+            "/profiles?filter%5Bemail%5D=a%2Bb%26c%3D%25_%2A%23%C3%A9%40x.example"
+        );
+        assert_eq!(
+            PHONE.list(),
+            "/profiles?filter%5Bmobile_phone%5D=%2B61412345678"
+        );
+        assert_eq!(
+            PHONE.page(2),
+            "/profiles?filter%5Bmobile_phone%5D=%2B61412345678&page%5Bsize%5D=100&page%5Bnumber%5D=2"
+        );
+    }
+
+    #[test]
+    fn look_alikes_never_match() {
+        for email in [
+            r#""xada@example.com""#,
+            r#""ada@example.com.au""#,
+            r#""ada@exampleXcom""#,
+            r#""%@example.com""#,
+            r#""ada@example.com,eve@example.com""#,
+            r#""ad\u00e1@example.com""#,
+            "null",
+            "7",
+            r#"["ada@example.com"]"#,
+        ] {
+            let body = format!(r#"{{"data":[{{"id":"eve-1","email":{email}}}]}}"#);
+            assert_eq!(hit(ADA, &body), None, "{email}");
+        }
+        for phone in [
+            r#""+614123456789""#,
+            r#""61412345678""#,
+            r#""0412345678""#,
+            "null",
+        ] {
+            let body = format!(r#"{{"data":[{{"id":"eve-1","mobile_phone":{phone}}}]}}"#);
+            assert_eq!(hit(PHONE, &body), None, "{phone}");
+        }
+        assert_eq!(hit(ADA, r#"{"data":[{"id":"eve-1"}]}"#), None);
+        assert_eq!(hit(ADA, r#"{"data":[]}"#), None);
+    }
+
+    #[test]
+    fn the_one_person_is_found_among_others() {
+        let body = r#"{"data":[{"id":"../x","email":"xada@example.com"},
+            {"id":"ada-1","email":" ADA@example.COM ","mobile_phone":"+61 412 345 678","x":{}}]}"#;
+        assert_eq!(hit(ADA, body).as_deref(), Some("ada-1"));
+        assert_eq!(hit(PHONE, body).as_deref(), Some("ada-1"));
+    }
+
+    #[test]
+    fn an_answer_that_leaves_a_doubt_is_not_used() {
+        let two = r#"{"data":[{"id":"a-1","email":"ada@example.com"},{"id":"a-2","email":"Ada@example.com"}]}"#;
+        assert_eq!(cause(ADA, two), "two profiles have the same address");
+        for id in [r#""../admin""#, r#""""#, r#""search-id""#, "7", "null"] {
+            let body = format!(r#"{{"data":[{{"id":{id},"email":"ada@example.com"}}]}}"#);
+            assert_eq!(
+                cause(ADA, &body),
+                "the id of the profile is not one",
+                "{id}"
+            );
+        }
+        for body in [
+            "",
+            "<html>",
+            "[]",
+            "{}",
+            r#"{"data":{}}"#,
+            r#"{"data":[7]}"#,
+            r#"{"data":null}"#,
+        ] {
+            assert_eq!(
+                cause(ADA, body),
+                "the list of profiles cannot be read",
+                "{body}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_further_page_is_known_by_link_or_by_number() {
+        for (rest, more) in [
+            (r#""links":{"next":"https://x/profiles?page=2"}"#, true),
+            (r#""meta":{"current_page":1,"last_page":2}"#, true),
+            (
+                r#""links":{"next":null},"meta":{"current_page":2,"last_page":2}"#,
+                false,
+            ),
+            (r#""meta":{}"#, false),
+        ] {
+            let body = format!(r#"{{"data":[],{rest}}}"#);
+            assert_eq!(
+                Page::read(ADA, body.as_bytes()).unwrap().more,
+                more,
+                "{rest}"
+            );
+        }
+    }
+}

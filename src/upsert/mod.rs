@@ -1,4 +1,80 @@
-//! Sign-ups that touch nothing but consent.
+//! `POST /profiles` for everybody: a known person's consent is changed, a new person is signed up,
+//! and the answer does not say which.
+//!
+//! Use it in front of a service that calls the tenant, behind whatever knows the
+//! [`Subject`](crate::Subject) of a request (an anonymous one is enough) or vouches for the caller
+//! with [`TrustedCaller`]. Without either, sign-ups are refused with 401.
+//!
+//! ```
+//! use http::{Request, Response, header::CONTENT_TYPE};
+//! use http_body_util::{BodyExt, Either, Full};
+//! use bytes::Bytes;
+//! use omneo_id::Subject;
+//! use omneo_id::upsert::{CommsPolicy, CommsUpsertLayer};
+//! use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut service = ServiceBuilder::new()
+//!     .layer(CommsUpsertLayer::new(CommsPolicy::new()))
+//!     .service(service_fn(async |request: Request<Either<_, Full<Bytes>>>| {
+//!         // The tenant: knows nobody, takes everybody.
+//!         let body = match request.method().as_str() {
+//!             "GET" => r#"{"data":[]}"#,
+//!             _ => r#"{"data":{"id":"ada-1"}}"#,
+//!         };
+//!         Ok::<_, std::convert::Infallible>(Response::new(Full::new(Bytes::from(body))))
+//!     }));
+//!
+//! let mut request = Request::post("/profiles")
+//!     .header(CONTENT_TYPE, "application/json")
+//!     .body(Full::from(r#"{"email":"ada@example.com"}"#))?;
+//! request.extensions_mut().insert(Subject::Anonymous);
+//! let response = service.ready().await?.call(request).await?;
+//! assert_eq!(response.status(), 200);
+//! let body = response.into_body().collect().await?.to_bytes();
+//! assert_eq!(body, r#"{"data":{"success":true}}"#);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Every other request passes: its future is the inner service's own, its body is
+//! [`Either::Left`](http_body_util::Either). The tenant is called with paths that are relative to
+//! its API, `/profiles?…`; origin, base path and credential are the inner service's to add.
+//!
+//! # What happens to a sign-up
+//! 1. It is read: JSON in UTF-8, not compressed, at most 64 KiB (415, 413), no key twice, no half
+//!    characters, at most 16 levels (400). The request's query is dropped.
+//! 2. It is checked against the documented profile (422, every field to blame). `email` is required.
+//!    A phone number needs its country code, since guessing one could find somebody else.
+//! 3. The person is looked up by e-mail, then by mobile phone. The tenant's filters match loosely,
+//!    so what they find counts only if it is equal, letter case of the e-mail aside.
+//! 4. Somebody known: one `PUT /profiles/{id}/attributes/comms` with the consent fields that the
+//!    [`CommsPolicy`] recognises, or nothing if there are none. Somebody new: one `POST /profiles`
+//!    with the payload and the documented defaults.
+//! 5. If somebody else was faster, which the tenant then says, 3 and 4 happen once more.
+//!
+//! Within the services of one layer the same e-mail address takes turns, so two clicks on one button
+//! make one profile; across processes step 5 does that. All of it can be repeated without harm, so
+//! a caller who hears nothing may try again.
+//!
+//! [`SignUp`] and [`CommsPolicy::decide`] are steps 1, 2 and 4 as functions, without HTTP.
+//!
+//! # What an attacker learns
+//! The answer to a known and to a new person is the same to the byte. What is left:
+//!
+//! - **Time.** A known person costs the tenant other work than a new one. With
+//!   [`CommsPolicy::with_uniform_latency`] (feature `client`) answers go out at multiples of a
+//!   quantum; if that is longer than the tenant ever takes, time says nothing.
+//! - **Rules of the tenant's own.** The tenant checks more on creation than is documented, and only
+//!   new people are created. By default its 422 is relayed, because people must be able to correct
+//!   their form: whoever finds such a rule can tell a known person, who gets 200, from a new one.
+//!   With [`CommsPolicy::conceal_tenant_validation`] it is answered 200 as well, and the sign-up is
+//!   lost but for an event in the log.
+//! - **Failures** of the tenant that hit one of its endpoints and not another.
+//! - **What was done.** A person who was new has a profile now, and may get a mail.
+//!
+//! Limit how often one client may call this; a `tower` layer in front sees the route as it is.
 
 mod answer;
 mod call;

@@ -122,3 +122,53 @@ impl Error for BodyError {
         Some(&*self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn kind(lines: &[(&'static str, &'static str)]) -> Option<RejectionKind> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        gate(&headers, 100).err().map(|rejection| rejection.kind())
+    }
+
+    #[test]
+    fn only_plain_json_of_a_sane_length_is_read() {
+        const JSON: (&str, &str) = ("content-type", "application/json");
+        const TYPE: Option<RejectionKind> = Some(RejectionKind::UnsupportedMediaType);
+        assert_eq!(kind(&[JSON]), None);
+        assert_eq!(
+            kind(&[("content-type", "Application/JSON; charset=UTF-8")]),
+            None
+        );
+        assert_eq!(kind(&[JSON, ("content-encoding", "Identity")]), None);
+        assert_eq!(kind(&[JSON, ("content-length", "100")]), None);
+        assert_eq!(kind(&[]), TYPE);
+        assert_eq!(kind(&[JSON, JSON]), TYPE);
+        assert_eq!(kind(&[("content-type", "text/json")]), TYPE);
+        assert_eq!(
+            kind(&[("content-type", "application/json; charset=utf-16")]),
+            TYPE
+        );
+        assert_eq!(
+            kind(&[("content-type", "application/x-www-form-urlencoded")]),
+            TYPE
+        );
+        assert_eq!(kind(&[("content-type", "application/grpc")]), TYPE);
+        assert_eq!(kind(&[JSON, ("content-encoding", "gzip")]), TYPE);
+        assert_eq!(kind(&[JSON, ("content-encoding", "identity, br")]), TYPE);
+        assert_eq!(
+            kind(&[JSON, ("content-length", "101")]),
+            Some(RejectionKind::PayloadTooLarge)
+        );
+        assert_eq!(
+            kind(&[JSON, ("content-length", "5"), ("content-length", "5000")]),
+            Some(RejectionKind::PayloadTooLarge)
+        );
+    }
+}

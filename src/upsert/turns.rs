@@ -100,3 +100,54 @@ impl Future for Take {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn poll(take: &mut Take) -> Poll<Turn> {
+        Pin::new(take).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn the_second_waits_until_the_first_is_done() {
+        let turns = Turns::default();
+        let (mut first, mut second, mut other) =
+            (turns.take("a"), turns.take("a"), turns.take("b"));
+        let Poll::Ready(turn) = poll(&mut first) else {
+            panic!("nobody was there before");
+        };
+        assert!(poll(&mut second).is_pending());
+        assert!(poll(&mut other).is_ready());
+        drop(turn);
+        assert!(poll(&mut second).is_ready());
+    }
+
+    #[test]
+    fn those_who_leave_the_queue_are_passed_over_and_nothing_is_left_behind() {
+        let turns = Turns::default();
+        let (mut first, mut second, mut third) =
+            (turns.take("a"), turns.take("a"), turns.take("a"));
+        let turn = poll(&mut first);
+        assert!(poll(&mut second).is_pending());
+        assert!(poll(&mut third).is_pending());
+        drop(second);
+        drop(turn);
+        let Poll::Ready(turn) = poll(&mut third) else {
+            panic!("the second has left");
+        };
+        drop(turn);
+        assert!(turns.lock().is_empty());
+    }
+
+    #[test]
+    fn a_turn_that_was_given_and_never_taken_is_passed_on() {
+        let turns = Turns::default();
+        let (first, mut second) = (turns.take("a"), turns.take("a"));
+        assert!(poll(&mut second).is_pending());
+        drop(first);
+        assert!(poll(&mut second).is_ready());
+        drop(second);
+        assert!(turns.lock().is_empty());
+    }
+}

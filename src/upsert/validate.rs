@@ -207,3 +207,6 @@ fn integer(value: &Json) -> Option<i64> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

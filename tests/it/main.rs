@@ -8,7 +8,11 @@
 )]
 
 mod auth;
+mod facade;
 mod keys;
 mod me;
 mod structure;
+mod support;
 mod token;
+mod upsert;
+mod upstream;

@@ -1,0 +1,230 @@
+use super::*;
+use crate::upsert::SignUp;
+
+/// The complaints about a payload, or about one that has an e-mail and this besides.
+fn errors(payload: &str) -> Vec<(String, Vec<String>)> {
+    let Err(rejection) = SignUp::parse(payload.as_bytes(), &CommsPolicy::new()) else {
+        return Vec::new();
+    };
+    let errors = rejection.errors().unwrap();
+    errors
+        .iter()
+        .map(|(field, texts)| (field.to_owned(), texts.to_vec()))
+        .collect()
+}
+
+fn complaint(member: &str) -> Option<String> {
+    let errors = errors(&format!(r#"{{"email":"ada@example.com",{member}}}"#));
+    assert!(errors.len() < 2, "{member}: {errors:?}");
+    let (field, texts) = errors.into_iter().next()?;
+    Some(format!("{field}: {}", texts.join(" ")))
+}
+
+#[test]
+fn the_email_is_required_and_must_be_one() {
+    for (payload, wanted) in [
+        ("{}", "The email field is required."),
+        (r#"{"email":null}"#, "The email field is required."),
+        (r#"{"email":" "}"#, "The email field is required."),
+        (r#"{"email":7}"#, "The email field must be a string."),
+        (
+            r#"{"email":["a@b.example"]}"#,
+            "The email field must be a string.",
+        ),
+        (
+            r#"{"email":"ada"}"#,
+            "The email field must be a valid email address.",
+        ),
+        (
+            r#"{"mobile_phone":"+61412345678"}"#,
+            "The email field is required.",
+        ),
+    ] {
+        assert_eq!(
+            errors(payload),
+            [("email".to_owned(), vec![wanted.to_owned()])],
+            "{payload}"
+        );
+    }
+}
+
+#[test]
+fn the_documented_profile_passes() {
+    assert_eq!(
+        complaint(
+            r#""id":7,"mobile_phone":"+61 412 345 678","secondary_phone":null,"first_name":"Ada","last_name":"",
+            "gender":"withheld","birth_day":29,"birth_month":2,"birth_year":1990,"title":"Dr","company":null,
+            "occupation":"Poet","avatar_url":"https://x.example/a.png","currency":"AUD","joined_at":"2024-01-01 10:00:00",
+            "tags":["vip"],"region_id":4,"profile_type":"pending","addresses":[{"country":"AU"}],
+            "identities":[{"handle":"shopify","identifier":"7","is_primary":true},{"handle":"x","identifier":8}],
+            "dates_attributes":[{"handle":"wedding","date":"2020-01-01"}],"point_balance":1.5,
+            "attributes":{"appearance":{"theme":"dark"},"custom":7,"comms":{"email_promo":true,"sms_optout":null,
+            "email_consent_updated_at":"2024-01-01T10:00:00Z","terms_accepted_at":true,"terms_accepted_version":"2"}},
+            "something":{"else":[1,2,3]}"#
+        ),
+        None
+    );
+    assert_eq!(complaint(r#""attributes":[]"#), None);
+    assert_eq!(complaint(r#""attributes":{"comms":[]}"#), None);
+    assert_eq!(
+        complaint(r#""attributes":{"comms":{"whatever":"x","email_bounced":"x"}}"#),
+        None
+    );
+    assert_eq!(complaint(r#""mobile_phone":"""#), None);
+}
+
+#[test]
+fn every_documented_field_has_its_rule() {
+    for (member, wanted) in [
+        (
+            r#""mobile_phone":"0412345678""#,
+            "mobile_phone: The mobile phone field must be a phone number with its country code (E.164), such as +61412345678.",
+        ),
+        (
+            r#""mobile_phone":61412345678"#,
+            "mobile_phone: The mobile phone field must be a string.",
+        ),
+        (
+            r#""secondary_phone":"x""#,
+            "secondary_phone: The secondary phone field must be a phone number with its country code (E.164), such as +61412345678.",
+        ),
+        (
+            r#""first_name":{}"#,
+            "first_name: The first name field must be a string.",
+        ),
+        (
+            r#""last_name":true"#,
+            "last_name: The last name field must be a string.",
+        ),
+        (r#""title":1"#, "title: The title field must be a string."),
+        (
+            r#""company":"a\u0000b""#,
+            "company: The company field must be text.",
+        ),
+        (
+            r#""occupation":[]"#,
+            "occupation: The occupation field must be a string.",
+        ),
+        (
+            r#""gender":"Male""#,
+            "gender: The selected gender is invalid.",
+        ),
+        (r#""gender":1"#, "gender: The selected gender is invalid."),
+        (
+            r#""birth_day":32"#,
+            "birth_day: The birth day field must be between 1 and 31.",
+        ),
+        (
+            r#""birth_month":"2""#,
+            "birth_month: The birth month field must be an integer.",
+        ),
+        (
+            r#""birth_month":2.0"#,
+            "birth_month: The birth month field must be an integer.",
+        ),
+        (
+            r#""birth_year":99999999999999999999"#,
+            "birth_year: The birth year field must be an integer.",
+        ),
+        (
+            r#""avatar_url":"javascript:x""#,
+            "avatar_url: The avatar url field must be a valid URL.",
+        ),
+        (
+            r#""currency":"aud""#,
+            "currency: The currency field must be an ISO 4217 code, such as AUD.",
+        ),
+        (
+            r#""joined_at":"now""#,
+            "joined_at: The joined at field must be a valid date.",
+        ),
+        (r#""tags":"vip""#, "tags: The tags field must be an array."),
+        (
+            r#""tags":["a",1]"#,
+            "tags.1: The tags.1 field must be a string.",
+        ),
+        (r#""tags":[null]"#, "tags.0: The tags.0 field is required."),
+        (
+            r#""region_id":1.5"#,
+            "region_id: The region id field must be a string.",
+        ),
+        (
+            r#""profile_type":"admin""#,
+            "profile_type: The selected profile type is invalid.",
+        ),
+        (
+            r#""addresses":{}"#,
+            "addresses: The addresses field must be an array.",
+        ),
+        (
+            r#""addresses":["x"]"#,
+            "addresses.0: The addresses.0 field must be an object.",
+        ),
+        (
+            r#""identities":[{"handle":"x"}]"#,
+            "identities.0.identifier: The identities.0.identifier field is required.",
+        ),
+        (
+            r#""identities":[{"handle":"x","identifier":"y","is_primary":1}]"#,
+            "identities.0.is_primary: The identities.0.is primary field must be true or false.",
+        ),
+        (
+            r#""dates_attributes":[[1]]"#,
+            "dates_attributes.0: The dates attributes.0 field must be an object.",
+        ),
+        (
+            r#""reward_balance":"7""#,
+            "reward_balance: The reward balance field must be a number.",
+        ),
+        (
+            r#""attributes":"x""#,
+            "attributes: The attributes field must be an object.",
+        ),
+        (
+            r#""attributes":{"appearance":1}"#,
+            "attributes.appearance: The attributes.appearance field must be an object.",
+        ),
+        (
+            r#""attributes":{"comms":true}"#,
+            "attributes.comms: The attributes.comms field must be an object.",
+        ),
+        (
+            r#""attributes":{"comms":{"email_promo":"yes"}}"#,
+            "attributes.comms.email_promo: The attributes.comms.email promo field must be true or false.",
+        ),
+        (
+            r#""attributes":{"comms":{"post_service":1}}"#,
+            "attributes.comms.post_service: The attributes.comms.post service field must be true or false.",
+        ),
+        (
+            r#""attributes":{"comms":{"sms_consent_updated_at":true}}"#,
+            "attributes.comms.sms_consent_updated_at: The attributes.comms.sms consent updated at field must be a valid date.",
+        ),
+        (
+            r#""attributes":{"comms":{"terms_accepted_at":[]}}"#,
+            "attributes.comms.terms_accepted_at: The attributes.comms.terms accepted at field must be a string.",
+        ),
+    ] {
+        assert_eq!(complaint(member).as_deref(), Some(wanted), "{member}");
+    }
+    let long = format!(r#""first_name":"{}""#, "é".repeat(256));
+    assert_eq!(
+        complaint(&long).unwrap(),
+        "first_name: The first name field must not be greater than 255 characters."
+    );
+}
+
+#[test]
+fn all_mistakes_are_told_at_once_up_to_a_bound() {
+    let found = errors(r#"{"gender":"x","birth_day":0,"attributes":{"comms":{"sms_promo":1}}}"#);
+    let fields: Vec<_> = found.iter().map(|(field, _)| field.as_str()).collect();
+    assert_eq!(
+        fields,
+        ["email", "gender", "birth_day", "attributes.comms.sms_promo"]
+    );
+    let many = format!(
+        r#"{{"email":"a@b.example","tags":[{}1]}}"#,
+        "1,".repeat(30_000)
+    );
+    assert_eq!(errors(&many).len(), MAX_ERRORS);
+}

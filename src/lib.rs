@@ -2,26 +2,36 @@
 //! Omneo ID
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod auth;
 pub mod body;
 pub mod clock;
 pub mod error;
 pub mod future;
 pub mod headers;
 pub mod identity;
+pub mod keys;
 pub mod me;
+#[cfg(feature = "client")]
+pub mod omneo_id;
 pub mod path;
 pub mod rejection;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod tenant;
+pub mod token;
 pub mod upsert;
 #[cfg(feature = "client")]
 pub mod upstream;
 
+pub use auth::{JwtAuthLayer, TokenVerifier};
 pub use body::Body;
 pub use identity::{ProfileId, Subject};
+pub use keys::{Keyring, SigningKey, VerifyingKey};
 pub use me::MeRewriteLayer;
+#[cfg(feature = "client")]
+pub use omneo_id::{OmneoId, OmneoIdBuilder};
 pub use rejection::{Rejection, RejectionKind};
 pub use tenant::{ApiToken, Tenant};
+pub use token::{TokenEndpoint, TokenIssuer};
 #[cfg(feature = "client")]
 pub use upstream::Upstream;

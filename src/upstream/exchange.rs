@@ -7,7 +7,7 @@ use http::{Extensions, HeaderValue, Method, Request, Response, Version};
 
 use super::config::Config;
 use super::error::UpstreamError;
-use super::in_flight::Permit;
+use super::in_flight::Place;
 use super::request::{self, Framing};
 use super::response::{self, CalledAs};
 use super::upload::Upload;
@@ -17,7 +17,7 @@ use crate::error::BoxError;
 use crate::headers::{Dialect, remove_hop_by_hop};
 use crate::path::MeRequest;
 use crate::rejection::{Rejection, RejectionKind};
-use crate::tenant::{ApiToken, CallAs};
+use crate::tenant::{ApiToken, CallAs, Permit};
 
 /// When to come back to a tenant that is busy and does not say.
 const BUSY: Duration = Duration::from_secs(1);
@@ -29,7 +29,7 @@ pub(super) struct Exchange {
     me: Option<MeRequest>,
     called_as: CalledAs,
     upload: Option<Upload>,
-    permit: Permit,
+    place: Place,
 }
 
 impl Exchange {
@@ -52,8 +52,12 @@ impl Exchange {
             Some(CallAs(token)) => CalledAs::Caller(token),
             None => CalledAs::Tenant,
         };
-        let target =
-            target::of(&request, &config.tenant, me.as_ref()).ok_or(RejectionKind::PathRefused)?;
+        let permitted = extensions.remove::<Permit>().is_some();
+        if me.is_none() && matches!(called_as, CalledAs::Tenant) && !permitted {
+            // Nobody decided that this may be asked with a token that opens everything.
+            return Err(RejectionKind::NotFound.into());
+        }
+        let target = target::of(&request, &config.tenant, me.as_ref())?;
         let (mut parts, body) = request.into_parts();
         let dialect = Dialect::of(&parts.headers);
         let (body, upload) = RequestBody::watched(body, config.body_idle_timeout);
@@ -65,7 +69,7 @@ impl Exchange {
             Framing::of(&body),
         )
         .map_err(|error| Rejection::new(RejectionKind::HeadersRefused).because(error))?;
-        let permit = config.in_flight.enter().ok_or_else(|| {
+        let place = config.in_flight.enter().ok_or_else(|| {
             Rejection::new(RejectionKind::TenantBusy)
                 .with_retry_after(BUSY)
                 .because(UpstreamError::in_flight(config.in_flight.max()))
@@ -85,7 +89,7 @@ impl Exchange {
             me,
             called_as,
             upload,
-            permit,
+            place,
         };
         Ok((Request::from_parts(parts, body), exchange))
     }
@@ -124,7 +128,7 @@ impl Exchange {
         let watch = BodyWatch {
             config: self.config,
             called_as: self.called_as,
-            _permit: self.permit,
+            _place: self.place,
         };
         watch.remove_echoes(&mut parts.headers);
         let body = Relayed::new(body, idle_timeout, Box::new(watch));
@@ -194,7 +198,7 @@ fn log(rejection: &Rejection) {
 struct BodyWatch {
     config: Arc<Config>,
     called_as: CalledAs,
-    _permit: Permit,
+    _place: Place,
 }
 
 impl BodyWatch {

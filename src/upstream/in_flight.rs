@@ -21,18 +21,18 @@ impl InFlight {
     }
 
     /// A place, kept until it is dropped; `None` if there is none.
-    pub(super) fn enter(&self) -> Option<Permit> {
-        // The permit is made first, and given back by dropping it.
+    pub(super) fn enter(&self) -> Option<Place> {
+        // The place is taken first, and given back by dropping it.
         let before = self.now.fetch_add(1, Ordering::Relaxed);
-        let permit = Permit(Arc::clone(&self.now));
-        (before < self.max).then_some(permit)
+        let place = Place(Arc::clone(&self.now));
+        (before < self.max).then_some(place)
     }
 }
 
 #[derive(Debug)]
-pub(super) struct Permit(Arc<AtomicUsize>);
+pub(super) struct Place(Arc<AtomicUsize>);
 
-impl Drop for Permit {
+impl Drop for Place {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

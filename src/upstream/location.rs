@@ -3,14 +3,15 @@
 use http::uri::Authority;
 
 use super::target;
-use crate::path::MeRequest;
+use crate::path::{CanonicalPath, MeRequest};
 use crate::tenant::Tenant;
 
 /// A `Location` at or below the profile of `me`, as a reference under `/profiles/me`.
 ///
-/// `None` for everything else: other hosts, other profiles, relative references, dot segments.
+/// `None` for everything else: other hosts, other profiles, relative references, paths that could
+/// be read in two ways.
 pub(super) fn public(location: &str, tenant: &Tenant, me: &MeRequest) -> Option<String> {
-    if !location.bytes().all(|byte| byte.is_ascii_graphic()) || location.contains('\\') {
+    if !location.bytes().all(|byte| byte.is_ascii_graphic()) {
         return None;
     }
     let location = location.split('#').next()?;
@@ -22,10 +23,8 @@ pub(super) fn public(location: &str, tenant: &Tenant, me: &MeRequest) -> Option<
         Some((path, query)) => (path, Some(query)),
         None => (path_and_query, None),
     };
-    if target::has_dot_segments(path) {
-        return None;
-    }
-    let below = path.strip_prefix(tenant.base_path())?;
+    let path = CanonicalPath::parse(path).ok()?;
+    let below = path.below(tenant.base_path())?;
     let mut remainder = target::below_profile(below, me)?.to_owned();
     if let Some(query) = query {
         remainder.push('?');

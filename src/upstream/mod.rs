@@ -4,9 +4,12 @@
 //! the tenant's API (`/profiles/{id}/balances`), lets through what is on a list, signs them with the
 //! tenant's API token, and cleans the answer on its way back. It never fails: what goes wrong is
 //! answered from the table of [`Rejection`](crate::Rejection)s, in the dialect of the request.
+//! Requests that nobody decided on are not sent: it takes those of the me layer, and those that
+//! carry a [`Permit`](crate::tenant::Permit) or a credential of their own.
 //!
 //! ```
 //! use http::{Request, Response};
+//! use omneo_id::tenant::Permit;
 //! use omneo_id::upstream::RequestBody;
 //! use omneo_id::{ApiToken, Body, Tenant, Upstream};
 //! use tower::{ServiceExt, service_fn};
@@ -19,7 +22,9 @@
 //!     Ok::<_, std::io::Error>(Response::new(Body::empty()))
 //! });
 //! let tenant = Tenant::new("https://api.acme.getomneo.com", ApiToken::new("secret")?)?;
-//! let request = Request::get("/locations?page=2").body(Body::empty())?;
+//! let request = Request::get("/locations?page=2")
+//!     .extension(Permit::new())
+//!     .body(Body::empty())?;
 //! let response = Upstream::new(client, tenant).oneshot(request).await?;
 //! assert_eq!(response.status(), 200);
 //! # Ok::<(), omneo_id::error::BoxError>(())
@@ -45,14 +50,13 @@
 //! ```
 //!
 //! # What it reads from a request's extensions
-//! [`CallAs`](crate::tenant::CallAs) (another credential for this one call),
-//! [`MeRequest`](crate::path::MeRequest) (whose profile it is) and [`ClientInfo`] (for the tenant's
-//! forwarding headers). All other extensions stay here.
+//! [`MeRequest`](crate::path::MeRequest) (whose profile it is), [`Permit`](crate::tenant::Permit)
+//! (somebody decided that it may go up), [`CallAs`](crate::tenant::CallAs) (another credential for
+//! this one call) and [`ClientInfo`] (for the tenant's forwarding headers). All extensions stay here.
 //!
 //! # Caveats
-//! Deadlines need a tokio runtime with its timer enabled. Dots in the path that could lead out of
-//! the tenant's base path are refused; finer rules on paths and queries are those of the layers in
-//! front.
+//! Deadlines need a tokio runtime with its timer enabled. A path that could be read in two ways is
+//! refused here once more, and so is a query that overrides the method.
 
 mod cause;
 mod client;

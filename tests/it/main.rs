@@ -7,6 +7,12 @@
     clippy::unwrap_used
 )]
 
+mod auth;
+mod facade;
+mod keys;
 mod me;
 mod structure;
+mod support;
+mod token;
 mod upsert;
+mod upstream;

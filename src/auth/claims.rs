@@ -1,0 +1,311 @@
+//! The claims ([RFC 7519 §4](https://www.rfc-editor.org/rfc/rfc7519#section-4)): read once, into
+//! borrowed text, and held against the verifier's policy.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use super::VerifyErrorKind;
+use super::header::Text;
+use crate::identity::{Claims, Subject};
+
+/// What a verifier demands besides a signature.
+#[derive(Clone, Debug)]
+pub(super) struct Policy {
+    pub(super) issuer: Option<Box<str>>,
+    pub(super) audience: AudiencePolicy,
+    /// Seconds by which the clocks of issuer and verifier may differ.
+    pub(super) leeway: u64,
+    /// Seconds that a token may live at most.
+    pub(super) max_lifetime: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum AudiencePolicy {
+    /// RFC 7519 §4.1.3: "If the principal processing the claim does not identify itself with a
+    /// value in the "aud" claim when this claim is present, then the JWT MUST be rejected."
+    Nobody,
+    Anybody,
+    Is(Box<str>),
+}
+
+impl Policy {
+    /// The content of a token whose signature is good.
+    pub(super) fn check(&self, payload: &[u8], now: u64) -> Result<Claims, VerifyErrorKind> {
+        let payload = Payload::parse(payload)?;
+        let claims = payload.to_claims()?;
+        self.check_times(&claims, now)?;
+        let issuer_fits = match &self.issuer {
+            None => true,
+            Some(issuer) => (payload.iss).is_some_and(|Text(iss)| *iss == **issuer),
+        };
+        if !issuer_fits {
+            return Err(VerifyErrorKind::Issuer);
+        }
+        let audience_fits = match (&self.audience, &payload.aud) {
+            (AudiencePolicy::Anybody, _) | (AudiencePolicy::Nobody, None) => true,
+            (AudiencePolicy::Nobody, Some(_)) | (AudiencePolicy::Is(_), None) => false,
+            (AudiencePolicy::Is(audience), Some(aud)) => aud.contains(audience),
+        };
+        if !audience_fits {
+            return Err(VerifyErrorKind::Audience);
+        }
+        Ok(claims)
+    }
+
+    /// What can change from one use of a token to the next: asked every time.
+    pub(super) fn check_times(&self, claims: &Claims, now: u64) -> Result<(), VerifyErrorKind> {
+        let latest_now = now.saturating_add(self.leeway);
+        // RFC 7519 §4.1.4: "on or after which the JWT MUST NOT be accepted".
+        if now >= claims.expires_at.saturating_add(self.leeway) {
+            return Err(VerifyErrorKind::Expired);
+        }
+        let starts = [claims.not_before, claims.issued_at];
+        if starts.into_iter().flatten().any(|start| start > latest_now) {
+            return Err(VerifyErrorKind::NotYetValid);
+        }
+        let lifetime = match claims.issued_at {
+            Some(issued_at) => claims.expires_at.saturating_sub(issued_at),
+            None => claims.expires_at.saturating_sub(latest_now),
+        };
+        if lifetime > self.max_lifetime {
+            return Err(VerifyErrorKind::LifetimeTooLong);
+        }
+        Ok(())
+    }
+}
+
+/// The claims that matter; others may be there and are not looked at. A name that occurs twice is
+/// an error of the derived code.
+#[derive(Deserialize)]
+struct Payload<'a> {
+    #[serde(borrow, default)]
+    pid: Pid<'a>,
+    #[serde(default, deserialize_with = "present")]
+    exp: Option<NumericDate>,
+    #[serde(default, deserialize_with = "present")]
+    nbf: Option<NumericDate>,
+    #[serde(default, deserialize_with = "present")]
+    iat: Option<NumericDate>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    iss: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    aud: Option<Audience<'a>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    jti: Option<Text<'a>>,
+}
+
+/// As the derived code for an `Option`, but `null` is a value of a wrong type, not an absent one.
+fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
+}
+
+impl<'a> Payload<'a> {
+    fn parse(json: &'a [u8]) -> Result<Self, VerifyErrorKind> {
+        let json = std::str::from_utf8(json).map_err(|_| VerifyErrorKind::Malformed)?;
+        // The derived code would take an array of values for an object, too.
+        if !json.trim_ascii_start().starts_with('{') {
+            return Err(VerifyErrorKind::Malformed);
+        }
+        serde_json::from_str(json).map_err(|error| match error.is_data() {
+            true => VerifyErrorKind::InvalidClaims,
+            false => VerifyErrorKind::Malformed,
+        })
+    }
+
+    fn to_claims(&self) -> Result<Claims, VerifyErrorKind> {
+        let expires_at = self.exp.ok_or(VerifyErrorKind::NoExpiry)?.floor();
+        let mut claims = Claims::new(self.pid.to_subject(), expires_at);
+        claims.issued_at = self.iat.map(NumericDate::ceil);
+        claims.not_before = self.nbf.map(NumericDate::ceil);
+        claims.token_id = self.jti.as_ref().map(|Text(jti)| (&**jti).into());
+        Ok(claims)
+    }
+}
+
+/// Seconds since 1970, possibly with a fraction: RFC 7519 §2 `NumericDate`. From 0 to the year 9999.
+#[derive(Clone, Copy)]
+struct NumericDate(f64);
+
+const MAX_DATE: f64 = 253_402_300_799.0;
+
+// In range, every value is a whole number that an `f64` holds exactly.
+impl NumericDate {
+    fn floor(self) -> u64 {
+        self.0.floor() as u64
+    }
+
+    fn ceil(self) -> u64 {
+        self.0.ceil() as u64
+    }
+}
+
+impl<'de> Deserialize<'de> for NumericDate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NumberVisitor;
+
+        impl Visitor<'_> for NumberVisitor {
+            type Value = NumericDate;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a NumericDate")
+            }
+
+            fn visit_u64<E: Error>(self, seconds: u64) -> Result<NumericDate, E> {
+                self.visit_f64(seconds as f64)
+            }
+
+            fn visit_f64<E: Error>(self, seconds: f64) -> Result<NumericDate, E> {
+                // Not true for NaN either.
+                match (0.0..=MAX_DATE).contains(&seconds) {
+                    true => Ok(NumericDate(seconds)),
+                    false => Err(E::custom("out of range")),
+                }
+            }
+        }
+
+        deserializer.deserialize_any(NumberVisitor)
+    }
+}
+
+/// RFC 7519 §4.1.3: an array of strings, or one string.
+enum Audience<'a> {
+    One(Cow<'a, str>),
+    Many(Vec<Text<'a>>),
+}
+
+impl Audience<'_> {
+    fn contains(&self, audience: &str) -> bool {
+        match self {
+            Self::One(one) => one == audience,
+            Self::Many(many) => many.iter().any(|Text(one)| one == audience),
+        }
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Audience<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AudienceVisitor;
+
+        impl<'de> Visitor<'de> for AudienceVisitor {
+            type Value = Audience<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string or an array of strings")
+            }
+
+            fn visit_borrowed_str<E: Error>(self, one: &'de str) -> Result<Self::Value, E> {
+                Ok(Audience::One(one.into()))
+            }
+
+            fn visit_str<E: Error>(self, one: &str) -> Result<Self::Value, E> {
+                Ok(Audience::One(one.to_owned().into()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let mut many = Vec::new();
+                while let Some(one) = seq.next_element()? {
+                    many.push(one);
+                }
+                Ok(Audience::Many(many))
+            }
+        }
+
+        deserializer.deserialize_any(AudienceVisitor)
+    }
+}
+
+/// Whom the token speaks for: text, nothing, or something that cannot be.
+#[derive(Default)]
+enum Pid<'a> {
+    #[default]
+    None,
+    Text(Cow<'a, str>),
+    Other,
+}
+
+impl Pid<'_> {
+    /// Whatever is no profile id speaks for nobody: a good token, without a `me`.
+    fn to_subject(&self) -> Subject {
+        let text = match self {
+            Self::None => return Subject::Anonymous,
+            Self::Text(text) if text.is_empty() || text == Subject::ANONYMOUS_PID => {
+                return Subject::Anonymous;
+            }
+            Self::Text(text) => text.parse(),
+            Self::Other => "".parse(),
+        };
+        match text {
+            Ok(id) => Subject::Profile(id),
+            Err(_) => {
+                log_unusable_pid();
+                Subject::Anonymous
+            }
+        }
+    }
+}
+
+fn log_unusable_pid() {
+    #[cfg(feature = "tracing")]
+    tracing::warn!("a verified token has a `pid` that is no profile id: read as anonymous");
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Pid<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(PidVisitor)
+    }
+}
+
+struct PidVisitor;
+
+impl<'de> Visitor<'de> for PidVisitor {
+    type Value = Pid<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("anything")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(Pid::None)
+    }
+
+    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Pid::Text(text.into()))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Pid::Text(text.to_owned().into()))
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(Pid::Other)
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(Pid::Other)
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(Pid::Other)
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(Pid::Other)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Pid::Other)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Pid::Other)
+    }
+}

@@ -1,0 +1,306 @@
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
+use http::{HeaderValue, Method, Request, Response};
+use http_body_util::Full;
+use tower::Layer;
+
+use super::source::Sources;
+use super::{AuthMode, AuthOutcome, JwtAuth, TokenVerifier};
+use crate::error::{ConfigError, ConfigErrorKind};
+use crate::headers::{CredentialsError, Dialect};
+use crate::identity::{Subject, VerifiedToken};
+use crate::rejection::{Rejection, RejectionKind};
+
+/// Lets requests with a good token pass, and answers the others itself.
+///
+/// See the [module docs](super).
+#[derive(Clone, Debug)]
+pub struct JwtAuthLayer(Arc<Config>);
+
+/// Shared by the layer and all services made by it.
+#[derive(Clone)]
+pub(super) struct Config {
+    verifier: TokenVerifier,
+    mode: AuthMode,
+    sources: Sources,
+    credential: Credential,
+    preflight: Preflight,
+    challenges: Option<Challenges>,
+    answer: Arc<Answer>,
+}
+
+type Answer = dyn Fn(Rejection, Dialect) -> Response<Full<Bytes>> + Send + Sync;
+
+#[derive(Clone, Copy, Debug)]
+enum Credential {
+    Remove,
+    Keep,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Preflight {
+    Judge,
+    Pass,
+}
+
+/// `WWW-Authenticate` under a realm of the user's choice.
+#[derive(Clone, Debug)]
+struct Challenges {
+    missing: HeaderValue,
+    invalid: HeaderValue,
+    ambiguous: HeaderValue,
+}
+
+impl JwtAuthLayer {
+    /// Demands a token that the verifier finds good, in the `Authorization` header.
+    pub fn new(verifier: TokenVerifier) -> Self {
+        Self(Arc::new(Config {
+            verifier,
+            mode: AuthMode::Required,
+            sources: Sources::default(),
+            credential: Credential::Remove,
+            preflight: Preflight::Judge,
+            challenges: None,
+            answer: Arc::new(Rejection::into_response),
+        }))
+    }
+
+    fn edit(mut self, change: impl FnOnce(&mut Config)) -> Self {
+        change(Arc::make_mut(&mut self.0));
+        self
+    }
+
+    /// Replaces what becomes of requests without a good token.
+    ///
+    /// Default is [`AuthMode::Required`].
+    #[must_use]
+    pub fn with_mode(self, mode: AuthMode) -> Self {
+        self.edit(|config| config.mode = mode)
+    }
+
+    /// Replaces the realm that a refused client is told in `WWW-Authenticate`.
+    ///
+    /// Default is `omneo-id`.
+    ///
+    /// # Errors
+    /// If it is empty, or holds anything but visible ASCII characters and spaces, or a quote or
+    /// backslash.
+    pub fn with_realm(self, realm: &str) -> Result<Self, ConfigError> {
+        let challenges = Challenges::new(realm).ok_or_else(|| {
+            ConfigError::new(
+                ConfigErrorKind::InvalidValue,
+                "a realm is visible ASCII characters and spaces, without quotes and backslashes",
+            )
+        })?;
+        Ok(self.edit(|config| config.challenges = Some(challenges)))
+    }
+
+    /// Takes the token from this cookie, too. Two tokens that differ are refused with a 400.
+    ///
+    /// A browser sends cookies with requests that a foreign site makes it send: have a defence
+    /// against request forgery outside of this layer.
+    ///
+    /// Default is no cookie.
+    ///
+    /// # Errors
+    /// If it is no cookie name.
+    pub fn with_cookie(self, name: &str) -> Result<Self, ConfigError> {
+        let name = Some(source_name(name)?);
+        Ok(self.edit(|config| config.sources.cookie = name))
+    }
+
+    /// Takes the token from this query parameter, too. Two tokens that differ are refused with a
+    /// 400.
+    ///
+    /// URLs are logged, cached and passed on as referrers:
+    /// [RFC 9700 §4.3.2](https://www.rfc-editor.org/rfc/rfc9700#section-4.3.2) advises against it.
+    ///
+    /// Default is no parameter.
+    ///
+    /// # Errors
+    /// If the name would have to be percent-encoded.
+    pub fn with_query_parameter(self, name: &str) -> Result<Self, ConfigError> {
+        let name = Some(source_name(name)?);
+        Ok(self.edit(|config| config.sources.query = name))
+    }
+
+    /// Leaves the credential in the request for the inner service to see.
+    ///
+    /// Default is to remove it once it is verified, so that it cannot travel on.
+    #[must_use]
+    pub fn keep_credential(self) -> Self {
+        self.edit(|config| config.credential = Credential::Keep)
+    }
+
+    /// Lets CORS preflights pass without a token: `OPTIONS` with `Origin` and
+    /// `Access-Control-Request-Method`. For inner services that answer them; better put the CORS
+    /// layer outside of this one.
+    ///
+    /// Default is to treat them as any other request.
+    #[must_use]
+    pub fn pass_preflights(self) -> Self {
+        self.edit(|config| config.preflight = Preflight::Pass)
+    }
+
+    /// Replaces how a refusal is put into words.
+    ///
+    /// Default is [`Rejection::into_response`].
+    ///
+    /// ```
+    /// use omneo_id::auth::JwtAuthLayer;
+    /// # use omneo_id::auth::TokenVerifier;
+    ///
+    /// # fn example(verifier: TokenVerifier) {
+    /// let layer = JwtAuthLayer::new(verifier).with_answer(|rejection, dialect| {
+    ///     rejection.with_message("Please sign in.").into_response(dialect)
+    /// });
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_answer<F>(self, answer: F) -> Self
+    where
+        F: Fn(Rejection, Dialect) -> Response<Full<Bytes>> + Send + Sync + 'static,
+    {
+        self.edit(|config| config.answer = Arc::new(answer))
+    }
+}
+
+impl<S> Layer<S> for JwtAuthLayer {
+    type Service = JwtAuth<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        JwtAuth::with_config(inner, Arc::clone(&self.0))
+    }
+}
+
+impl Config {
+    /// Decides whether a request may pass, and leaves in it what was found.
+    pub(super) fn admit<B>(&self, request: &mut Request<B>) -> Result<(), Rejection> {
+        // Nobody outside of this layer says who is asking.
+        let extensions = request.extensions_mut();
+        extensions.remove::<VerifiedToken>();
+        extensions.remove::<Subject>();
+        extensions.remove::<AuthOutcome>();
+        if matches!(self.preflight, Preflight::Pass) && is_preflight(request) {
+            return Ok(());
+        }
+        let outcome = self.judge(request);
+        if let Ok(token) = &outcome {
+            request.extensions_mut().insert(token.clone());
+            if matches!(self.credential, Credential::Remove) {
+                self.sources.remove_from_headers(request.headers_mut());
+                if let Some(uri) = self.sources.without_parameter(request.uri()) {
+                    *request.uri_mut() = uri;
+                }
+            }
+        }
+        if let Err(rejection) = &outcome {
+            log_refused(rejection, self.mode);
+        }
+        let absent = |rejection: &Rejection| rejection.kind() == RejectionKind::MissingCredentials;
+        match (self.mode, outcome) {
+            (AuthMode::Required, outcome) => outcome.map(drop),
+            (AuthMode::Optional, Err(rejection)) if !absent(&rejection) => Err(rejection),
+            (AuthMode::Optional | AuthMode::Observe, outcome) => {
+                request.extensions_mut().insert(AuthOutcome::new(outcome));
+                Ok(())
+            }
+        }
+    }
+
+    fn judge<B>(&self, request: &Request<B>) -> Result<VerifiedToken, Rejection> {
+        let found = self.sources.find(request.headers(), request.uri());
+        match found {
+            Ok(Some(token)) => self
+                .verifier
+                .verify(token)
+                .map_err(|error| self.rejection(RejectionKind::InvalidToken).because(error)),
+            Ok(None) => Err(self.rejection(RejectionKind::MissingCredentials)),
+            Err(error @ CredentialsError::Ambiguous) => Err(self
+                .rejection(RejectionKind::AmbiguousCredentials)
+                .because(error)),
+            Err(error) => Err(self.rejection(RejectionKind::InvalidToken).because(error)),
+        }
+    }
+
+    fn rejection(&self, kind: RejectionKind) -> Rejection {
+        let rejection = Rejection::new(kind);
+        let Some(challenges) = &self.challenges else {
+            return rejection;
+        };
+        rejection.with_challenge(match kind {
+            RejectionKind::MissingCredentials => challenges.missing.clone(),
+            RejectionKind::AmbiguousCredentials => challenges.ambiguous.clone(),
+            _ => challenges.invalid.clone(),
+        })
+    }
+
+    pub(super) fn answer(&self, rejection: Rejection, dialect: Dialect) -> Response<Full<Bytes>> {
+        (self.answer)(rejection, dialect)
+    }
+}
+
+fn is_preflight<B>(request: &Request<B>) -> bool {
+    request.method() == Method::OPTIONS
+        && request.headers().contains_key(ORIGIN)
+        && request
+            .headers()
+            .contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// A name that stands in a cookie or a query as it is: RFC 3986 `unreserved`.
+fn source_name(name: &str) -> Result<Box<str>, ConfigError> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    match !name.is_empty() && name.bytes().all(plain) {
+        true => Ok(name.into()),
+        false => Err(ConfigError::new(
+            ConfigErrorKind::InvalidValue,
+            "a cookie or parameter name is letters, digits, `-`, `.`, `_` and `~`",
+        )),
+    }
+}
+
+impl Challenges {
+    fn new(realm: &str) -> Option<Self> {
+        let plain =
+            |byte: u8| (byte == b' ' || byte.is_ascii_graphic()) && !b"\"\\".contains(&byte);
+        if realm.is_empty() || !realm.bytes().all(plain) {
+            return None;
+        }
+        let challenge =
+            |rest: &str| HeaderValue::from_str(&format!(r#"Bearer realm="{realm}"{rest}"#)).ok();
+        Some(Self {
+            missing: challenge("")?,
+            invalid: challenge(r#", error="invalid_token""#)?,
+            ambiguous: challenge(r#", error="invalid_request""#)?,
+        })
+    }
+}
+
+/// The code and the cause, which hold nothing of the request.
+fn log_refused(rejection: &Rejection, mode: AuthMode) {
+    #[cfg(feature = "tracing")]
+    tracing::debug!(
+        code = rejection.kind().code(),
+        cause = std::error::Error::source(rejection).map(tracing::field::display),
+        ?mode,
+        "a request has no good token",
+    );
+    #[cfg(not(feature = "tracing"))]
+    let _ = (rejection, mode);
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JwtAuth")
+            .field("verifier", &self.verifier)
+            .field("mode", &self.mode)
+            .field("sources", &self.sources)
+            .field("credential", &self.credential)
+            .field("preflight", &self.preflight)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,76 @@
+//! Bearer tokens: [`TokenVerifier`] judges them, [`JwtAuthLayer`] lets nobody pass without one.
+//!
+//! Use it in front of any service that is to know who is asking. The token's content goes into the
+//! request's extensions as a [`VerifiedToken`](crate::identity::VerifiedToken), the credential
+//! itself does not travel on, and every refusal is a 401 that tells nothing about its cause:
+//!
+//! ```
+//! use std::convert::Infallible;
+//!
+//! use http::{Request, Response};
+//! use omneo_id::auth::{JwtAuthLayer, TokenVerifier};
+//! use omneo_id::keys::{Keyring, SigningKey};
+//! use omneo_id::{Subject, TokenIssuer};
+//! use tower::{Layer, ServiceExt, service_fn};
+//!
+//! # #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! let ring = Keyring::new(SigningKey::hs256("a secret of at least 32 bytes, kept secret")?);
+//! let layer = JwtAuthLayer::new(TokenVerifier::new(ring.clone()));
+//! let service = layer.layer(service_fn(async |request: Request<String>| {
+//!     let subject = Subject::of(request.extensions()).unwrap();
+//!     Ok::<_, Infallible>(Response::new(subject.as_pid().to_owned()))
+//! }));
+//!
+//! let response = service.clone().oneshot(Request::new(String::new())).await?;
+//! assert_eq!(response.status(), 401);
+//!
+//! let token = TokenIssuer::new(ring).issue(&Subject::Profile("3f0c2f6e".parse()?))?;
+//! let request = Request::get("/").header("authorization", format!("Bearer {}", token.token()));
+//! let response = service.oneshot(request.body(String::new())?).await?;
+//! assert_eq!(response.into_body().into_inner().unwrap(), "3f0c2f6e");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).unwrap();
+//! ```
+//!
+//! What a token has to say besides being signed is the verifier's matter, how requests without a
+//! good one are treated is the layer's:
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use omneo_id::auth::{AuthMode, JwtAuthLayer, TokenVerifier};
+//! use omneo_id::keys::Keyring;
+//!
+//! # fn example(ring: Keyring) -> Result<(), omneo_id::error::ConfigError> {
+//! let verifier = TokenVerifier::new(ring)
+//!     .with_issuer("https://login.acme.example")?
+//!     .with_audience("storefront")?
+//!     .with_leeway(Duration::from_secs(10))?;
+//! let layer = JwtAuthLayer::new(verifier)
+//!     .with_realm("storefront")?
+//!     .with_mode(AuthMode::Optional);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - Put a CORS layer *outside* of this one: its refusals need CORS headers too, and preflights
+//!   carry no token. [`JwtAuthLayer::pass_preflights`] is for services that answer them inside.
+//! - gRPC callers are refused in gRPC, decided by each request's `content-type`.
+//! - To replace keys while requests run, see [`Keyring`](crate::keys::Keyring).
+
+mod cache;
+mod claims;
+mod error;
+mod header;
+mod layer;
+mod mode;
+mod service;
+mod source;
+mod verify;
+
+pub use error::{VerifyError, VerifyErrorKind};
+pub use layer::JwtAuthLayer;
+pub use mode::{AuthMode, AuthOutcome};
+pub use service::JwtAuth;
+pub use verify::TokenVerifier;

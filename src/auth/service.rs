@@ -1,0 +1,75 @@
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use tower::{Layer, Service};
+
+use super::layer::Config;
+use super::{JwtAuthLayer, TokenVerifier};
+use crate::body::ResponseBody;
+use crate::future::ResponseFuture;
+use crate::headers::Dialect;
+
+/// Lets requests with a good token pass to `S`, and answers the others itself.
+///
+/// See the [module docs](super).
+#[derive(Clone, Debug)]
+pub struct JwtAuth<S> {
+    inner: S,
+    config: Arc<Config>,
+}
+
+impl<S> JwtAuth<S> {
+    /// Demands a good token before `inner`. See [`JwtAuthLayer`] for what can be configured.
+    pub fn new(inner: S, verifier: TokenVerifier) -> Self {
+        JwtAuthLayer::new(verifier).layer(inner)
+    }
+
+    /// The layer that makes such services.
+    pub fn layer(verifier: TokenVerifier) -> JwtAuthLayer {
+        JwtAuthLayer::new(verifier)
+    }
+
+    pub(super) fn with_config(inner: S, config: Arc<Config>) -> Self {
+        Self { inner, config }
+    }
+
+    /// The inner service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The inner service.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for JwtAuth<S>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+{
+    type Response = Response<ResponseBody<ResBody>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    // The decision is made here and now, so the inner service is called as it was made ready.
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+        match self.config.admit(&mut request) {
+            Ok(()) => ResponseFuture::inner(self.inner.call(request)),
+            Err(rejection) => {
+                let dialect = Dialect::of(request.headers());
+                ResponseFuture::answer(self.config.answer(rejection, dialect))
+            }
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Where in a request the token is.
+
+use http::header::{AUTHORIZATION, COOKIE, Entry};
+use http::uri::{PathAndQuery, Uri};
+use http::{HeaderMap, HeaderValue};
+
+use crate::headers::{Bearer, CredentialsError};
+
+/// The places besides the `Authorization` header, by opt-in.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sources {
+    pub(super) cookie: Option<Box<str>>,
+    pub(super) query: Option<Box<str>>,
+}
+
+impl Sources {
+    /// The one token of a request, wherever it is. Two that differ are none.
+    pub(super) fn find<'a>(
+        &self,
+        headers: &'a HeaderMap,
+        uri: &'a Uri,
+    ) -> Result<Option<&'a str>, CredentialsError> {
+        let mut found = Bearer::of(headers)?.map(|bearer| bearer.as_str());
+        let cookies = (self.cookie.iter()).flat_map(|name| cookies(headers, name));
+        let parameters = (self.query.iter()).flat_map(|name| parameters(uri, name));
+        for token in cookies.chain(parameters) {
+            match found {
+                Some(other) if other != token => return Err(CredentialsError::Ambiguous),
+                _ => found = Some(token),
+            }
+        }
+        Ok(found)
+    }
+
+    /// Takes the token out of the request, so that it does not travel on.
+    pub(super) fn remove_from_headers(&self, headers: &mut HeaderMap) {
+        headers.remove(AUTHORIZATION);
+        if let Some(name) = &self.cookie {
+            remove_cookie(headers, name);
+        }
+    }
+
+    /// The request's target without the token, if it is there. `None`: nothing to change.
+    pub(super) fn without_parameter(&self, uri: &Uri) -> Option<Uri> {
+        let name = self.query.as_deref()?;
+        parameters(uri, name).next()?;
+        let mut target = uri.path().to_owned();
+        let mut separator = '?';
+        for pair in pairs(uri).filter(|pair| value_of(pair, name).is_none()) {
+            target.push(separator);
+            target.push_str(pair);
+            separator = '&';
+        }
+        let mut parts = uri.clone().into_parts();
+        // A part of a valid target is one; an empty target would be, if it were not.
+        parts.path_and_query =
+            Some(PathAndQuery::try_from(target).unwrap_or_else(|_| PathAndQuery::from_static("/")));
+        Uri::from_parts(parts).ok()
+    }
+}
+
+/// The values of a cookie, in all `Cookie` headers (HTTP/2 may send several).
+fn cookies<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a str> {
+    headers
+        .get_all(COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .filter_map(move |pair| value_of(pair.trim_ascii(), name))
+}
+
+/// The values of a query parameter, as they stand there: a token needs no percent-encoding.
+fn parameters<'a>(uri: &'a Uri, name: &str) -> impl Iterator<Item = &'a str> {
+    pairs(uri).filter_map(move |pair| value_of(pair, name))
+}
+
+fn pairs(uri: &Uri) -> impl Iterator<Item = &str> {
+    uri.query().into_iter().flat_map(|query| query.split('&'))
+}
+
+fn value_of<'a>(pair: &'a str, name: &str) -> Option<&'a str> {
+    pair.strip_prefix(name)?.strip_prefix('=')
+}
+
+fn remove_cookie(headers: &mut HeaderMap, name: &str) {
+    let Entry::Occupied(mut entry) = headers.entry(COOKIE) else {
+        return;
+    };
+    let mut left = Vec::new();
+    for value in entry.iter() {
+        let pairs = value.as_bytes().split(|&byte| byte == b';');
+        let is_it = |pair: &[u8]| {
+            let pair = pair.trim_ascii().strip_prefix(name.as_bytes());
+            pair.is_some_and(|rest| rest.starts_with(b"="))
+        };
+        let kept: Vec<&[u8]> = pairs.filter(|pair| !is_it(pair)).collect();
+        left.push(kept.join(&b';').trim_ascii().to_vec());
+    }
+    let mut left = left
+        .into_iter()
+        .filter(|value| !value.is_empty())
+        .filter_map(|value| HeaderValue::from_bytes(&value).ok());
+    match left.next() {
+        Some(first) => drop(entry.insert_mult(first)),
+        None => drop(entry.remove_entry_mult()),
+    }
+    for mut value in left {
+        value.set_sensitive(true);
+        headers.append(COOKIE, value);
+    }
+}

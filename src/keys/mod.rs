@@ -1,0 +1,51 @@
+//! Keys: what signs and verifies tokens, and the ring that holds them while requests run.
+//!
+//! A [`SigningKey`] signs and verifies, a [`VerifyingKey`] only verifies; each has one
+//! [`Algorithm`], and no token can choose another. A [`Keyring`] signs with one key and verifies
+//! with several, so that keys can be replaced without ending anybody's session:
+//!
+//! ```
+//! use omneo_id::keys::{KeySet, Keyring, SigningKey};
+//!
+//! # #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))] {
+//! let old = SigningKey::hs256("the first secret, at least 32 bytes long")?.with_key_id("2025")?;
+//! let ring = Keyring::new(old.clone());
+//!
+//! // A year later: sign with the new key, keep verifying what the old one has signed.
+//! let new = SigningKey::hs256("the second secret, also over 32 bytes long")?.with_key_id("2026")?;
+//! ring.replace(KeySet::new(new).with_verifying_key(old.verifying_key())?);
+//! # }
+//! # Ok::<(), omneo_id::error::ConfigError>(())
+//! ```
+//!
+//! Key files are PEM or DER, as `openssl` writes them:
+//!
+//! ```no_run
+//! use omneo_id::keys::{Algorithm, Keyring, SigningKey};
+//!
+//! // openssl genpkey -algorithm ed25519 -out key.pem
+//! let pem = std::fs::read("key.pem").unwrap();
+//! let key = SigningKey::from_pem(&pem)?.with_key_id("2026")?;
+//! assert_eq!(key.algorithm(), Algorithm::EdDSA);
+//! println!("{}", Keyring::new(key).to_jwks()); // for others to verify with
+//! # Ok::<(), omneo_id::error::ConfigError>(())
+//! ```
+//!
+//! Every key is tried when it is built: one that could not sign or verify later is refused there.
+//! Key material is wiped when the last clone is dropped, and `Debug` shows algorithm and key id only.
+
+mod algorithm;
+mod backend;
+mod der;
+mod jwk;
+mod keyring;
+mod keyset;
+mod material;
+mod signing;
+mod verifying;
+
+pub use algorithm::Algorithm;
+pub use keyring::Keyring;
+pub use keyset::KeySet;
+pub use signing::SigningKey;
+pub use verifying::VerifyingKey;

@@ -1,0 +1,196 @@
+use std::fmt;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::DecodingKey;
+use serde_json::Value;
+
+use super::algorithm::Family;
+use super::material::{Public, invalid};
+use super::{Algorithm, SigningKey, backend};
+use crate::error::{ConfigError, ConfigErrorKind};
+
+/// A key that verifies tokens and cannot sign them, unless it is a secret.
+///
+/// Clones share the key material. See the [module docs](super).
+#[derive(Clone)]
+pub struct VerifyingKey {
+    algorithm: Algorithm,
+    key: Arc<DecodingKey>,
+    /// `None` for a secret.
+    public: Option<Arc<Public>>,
+    key_id: Option<Arc<str>>,
+    /// The header segment of tokens that [`SigningKey`] signs: known by sight, never parsed.
+    header: Arc<str>,
+    signature_len: usize,
+}
+
+impl VerifyingKey {
+    /// A secret for HMAC with SHA-256.
+    ///
+    /// # Errors
+    /// If it has fewer than 32 bytes, or is the text of a key file.
+    pub fn hs256(secret: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
+        Self::from_secret(Algorithm::HS256, secret.as_ref())
+    }
+
+    /// A secret for HMAC with SHA-384.
+    ///
+    /// # Errors
+    /// If it has fewer than 32 bytes, or is the text of a key file.
+    pub fn hs384(secret: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
+        Self::from_secret(Algorithm::HS384, secret.as_ref())
+    }
+
+    /// A secret for HMAC with SHA-512.
+    ///
+    /// # Errors
+    /// If it has fewer than 32 bytes, or is the text of a key file.
+    pub fn hs512(secret: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
+        Self::from_secret(Algorithm::HS512, secret.as_ref())
+    }
+
+    /// A public key from a PEM file: Ed25519 verifies EdDSA, P-256 ES256, P-384 ES384, RSA RS256
+    /// (see [`with_algorithm`](Self::with_algorithm) for PS256 and others).
+    ///
+    /// # Errors
+    /// If it is not one public key of these kinds, or is RSA of under 2048 bits or over 4096.
+    pub fn from_pem(pem: &[u8]) -> Result<Self, ConfigError> {
+        Self::from_public(Public::from_pem(pem)?)
+    }
+
+    /// As [`from_pem`](Self::from_pem), without the PEM around it: `SubjectPublicKeyInfo`, or
+    /// PKCS#1 for RSA.
+    ///
+    /// # Errors
+    /// As [`from_pem`](Self::from_pem).
+    pub fn from_der(der: &[u8]) -> Result<Self, ConfigError> {
+        Self::from_public(Public::from_der(der)?)
+    }
+
+    pub(super) fn from_secret(algorithm: Algorithm, secret: &[u8]) -> Result<Self, ConfigError> {
+        SigningKey::check_secret(secret)?;
+        Self::new(algorithm, DecodingKey::from_secret(secret).into(), None)
+    }
+
+    pub(super) fn from_public(public: Public) -> Result<Self, ConfigError> {
+        let algorithm = match public.family() {
+            Family::Rsa => Algorithm::RS256,
+            Family::P256 => Algorithm::ES256,
+            Family::P384 => Algorithm::ES384,
+            Family::Ed25519 => Algorithm::EdDSA,
+            Family::Hmac => Algorithm::HS256,
+        };
+        Self::new(
+            algorithm,
+            public.to_backend().into(),
+            Some(Arc::new(public)),
+        )
+    }
+
+    fn new(
+        algorithm: Algorithm,
+        key: Arc<DecodingKey>,
+        public: Option<Arc<Public>>,
+    ) -> Result<Self, ConfigError> {
+        backend::require()?;
+        let modulus_len = match public.as_deref() {
+            Some(Public::Rsa { n, .. }) => n.len(),
+            _ => 0,
+        };
+        Ok(Self {
+            algorithm,
+            key,
+            public,
+            key_id: None,
+            header: header(algorithm, None),
+            signature_len: algorithm.signature_len().unwrap_or(modulus_len),
+        })
+    }
+
+    /// Replaces the algorithm by another one for the same kind of key.
+    ///
+    /// Default is what the constructor says.
+    ///
+    /// # Errors
+    /// If the algorithm needs another kind of key.
+    pub fn with_algorithm(self, algorithm: Algorithm) -> Result<Self, ConfigError> {
+        if algorithm.family() != self.algorithm.family() {
+            return Err(invalid("the algorithm needs another kind of key"));
+        }
+        Ok(Self {
+            header: header(algorithm, self.key_id()),
+            signature_len: algorithm.signature_len().unwrap_or(self.signature_len),
+            algorithm,
+            ..self
+        })
+    }
+
+    /// Names the key. It then verifies tokens that carry the name as `kid`, or no `kid` at all.
+    ///
+    /// Default is no name: it verifies tokens whose `kid` is not that of another key in the ring.
+    ///
+    /// # Errors
+    /// If it is empty, longer than 128 bytes, or holds a control character.
+    pub fn with_key_id(self, key_id: &str) -> Result<Self, ConfigError> {
+        if key_id.is_empty() || key_id.len() > 128 || key_id.chars().any(char::is_control) {
+            return Err(ConfigError::new(
+                ConfigErrorKind::InvalidValue,
+                "a key id is 1 to 128 bytes, without control characters",
+            ));
+        }
+        Ok(Self {
+            header: header(self.algorithm, Some(key_id)),
+            key_id: Some(key_id.into()),
+            ..self
+        })
+    }
+
+    /// What it verifies.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// Its name.
+    pub fn key_id(&self) -> Option<&str> {
+        self.key_id.as_deref()
+    }
+
+    pub(crate) fn header(&self) -> &str {
+        &self.header
+    }
+
+    pub(super) fn public(&self) -> Option<&Public> {
+        self.public.as_deref()
+    }
+
+    /// Whether `signature` is this key's of `message`.
+    // The backend's trait is over `Vec<u8>`.
+    #[allow(clippy::ptr_arg)]
+    pub(crate) fn verify(&self, message: &[u8], signature: &Vec<u8>) -> bool {
+        signature.len() == self.signature_len
+            && backend::verify(self.algorithm, &self.key, message, signature)
+    }
+}
+
+/// The JOSE header of our own tokens, encoded.
+fn header(algorithm: Algorithm, key_id: Option<&str>) -> Arc<str> {
+    let json = match key_id {
+        None => format!(r#"{{"alg":"{algorithm}","typ":"JWT"}}"#),
+        Some(key_id) => {
+            let key_id = Value::from(key_id);
+            format!(r#"{{"alg":"{algorithm}","kid":{key_id},"typ":"JWT"}}"#)
+        }
+    };
+    URL_SAFE_NO_PAD.encode(json).into()
+}
+
+impl fmt::Debug for VerifyingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifyingKey")
+            .field("algorithm", &self.algorithm)
+            .field("key_id", &self.key_id)
+            .finish_non_exhaustive()
+    }
+}

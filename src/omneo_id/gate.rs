@@ -1,0 +1,80 @@
+//! What happens to a request before any layer sees it.
+
+use http::uri::{PathAndQuery, Uri};
+use http::{Method, Request};
+
+use super::route::Route;
+use crate::path::CanonicalPath;
+use crate::rejection::{Rejection, RejectionKind};
+
+/// The longest request target, in bytes.
+const MAX_TARGET: usize = 8 * 1024;
+
+/// Why a request goes to no route.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// It only asked for these methods.
+    Options(&'static str),
+    Refused(Rejection),
+}
+
+impl From<RejectionKind> for Stop {
+    fn from(kind: RejectionKind) -> Self {
+        Self::Refused(kind.into())
+    }
+}
+
+/// Finds the route of a request and leaves in it the target below the mount, as it will be sent.
+///
+/// # Errors
+/// If there is no such route, or it has no such method.
+pub(super) fn admit<B>(request: &mut Request<B>, mount: &str) -> Result<Route, Stop> {
+    let uri = request.uri();
+    if uri
+        .path_and_query()
+        .is_some_and(|target| target.as_str().len() > MAX_TARGET)
+    {
+        return Err(RejectionKind::UriTooLong.into());
+    }
+    let path = below_mount(uri.path(), mount).ok_or(RejectionKind::NotFound)?;
+    let canonical = CanonicalPath::parse(path).map_err(|reason| {
+        Stop::Refused(Rejection::new(RejectionKind::PathRefused).because(reason))
+    })?;
+    let route = Route::of(&canonical).ok_or(RejectionKind::NotFound)?;
+    if request.method() == Method::OPTIONS {
+        return Err(Stop::Options(route.allow()));
+    }
+    if !route.takes(request.method()) {
+        return Err(Stop::Refused(Rejection::method_not_allowed(route.allow())));
+    }
+
+    // Me paths keep their slashes for now: the me rule merges them, and counts them for references.
+    let target = if route == Route::Me {
+        path
+    } else {
+        canonical.as_str()
+    };
+    if target.len() != uri.path().len() {
+        let target = with_query(target, uri.query());
+        let target = PathAndQuery::try_from(target).map_err(|error| {
+            Stop::Refused(Rejection::new(RejectionKind::PathRefused).because(error))
+        })?;
+        *request.uri_mut() = Uri::from(target);
+    }
+    Ok(route)
+}
+
+/// What follows the mount, which ends where a segment ends.
+fn below_mount<'a>(path: &'a str, mount: &str) -> Option<&'a str> {
+    match path.strip_prefix(mount)? {
+        "" => Some("/"),
+        below => below.starts_with('/').then_some(below),
+    }
+}
+
+fn with_query(path: &str, query: Option<&str>) -> String {
+    match query {
+        Some(query) => [path, "?", query].concat(),
+        None => path.to_owned(),
+    }
+}

@@ -1,0 +1,40 @@
+//! The facade: Omneo ID as one service.
+//!
+//! Use it to mount the whole of Omneo ID in an application. It serves under any framework that takes
+//! a tower service; below the mount it answers
+//!
+//! | route | credential | does |
+//! | --- | --- | --- |
+//! | `POST /auth/token` | the tenant's API token | mints an ID token |
+//! | any method `/profiles/me…` | ID token of a profile | the tenant's `/profiles/{id}…` |
+//! | `POST /profiles` | ID token, anonymous too, or the API token | signs up, or changes consent |
+//! | `GET /locations`, `GET /locations/{id}` | ID token, anonymous too | the tenant's stores |
+//!
+//! and everything else with 404, a wrong method with 405.
+//!
+//! ```no_run
+//! # #[cfg(all(feature = "tls", feature = "aws-lc-rs"))]
+//! # fn app() -> Result<axum::Router, omneo_id::error::ConfigError> {
+//! use omneo_id::{OmneoId, SigningKey};
+//!
+//! # let (env_token, secret) = ("token", "secret");
+//! let id = OmneoId::builder()
+//!     .upstream("https://api.acme.getomneo.com")?
+//!     .api_token(env_token)
+//!     .signing_key(SigningKey::hs256(secret)?)
+//!     .build()?;
+//! let app = axum::Router::new().nest_service("/id/api/v1", id);
+//! # Ok(app) }
+//! ```
+//!
+//! Where nobody strips the mount, as under raw hyper, [`OmneoIdBuilder::mount`] does.
+
+mod builder;
+mod future;
+mod gate;
+mod route;
+mod service;
+
+pub use builder::OmneoIdBuilder;
+pub use future::ResponseFuture;
+pub use service::OmneoId;

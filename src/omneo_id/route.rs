@@ -1,0 +1,96 @@
+use http::Method;
+
+use crate::path::CanonicalPath;
+
+/// What the service is asked for: a closed table, whatever it does not name is not found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Route {
+    /// `/auth/token`
+    Token,
+    /// `/profiles/me` and below
+    Me,
+    /// `/profiles`
+    Profiles,
+    /// `/locations` and `/locations/{id}`
+    Locations,
+}
+
+/// The longest id of a location, in bytes.
+const MAX_LOCATION_ID: usize = 64;
+
+impl Route {
+    /// The route of a path below the mount.
+    pub(super) fn of(path: &CanonicalPath<'_>) -> Option<Self> {
+        match path.as_str() {
+            "/auth/token" => return Some(Self::Token),
+            "/profiles" => return Some(Self::Profiles),
+            "/locations" => return Some(Self::Locations),
+            _ => {}
+        }
+        if path.below("/profiles/me").is_some() {
+            return Some(Self::Me);
+        }
+        let location = path.below("/locations")?.strip_prefix('/')?;
+        is_location_id(location).then_some(Self::Locations)
+    }
+
+    /// Its methods, as the `Allow` header lists them.
+    pub(super) const fn allow(self) -> &'static str {
+        match self {
+            Self::Token | Self::Profiles => "POST, OPTIONS",
+            Self::Me => "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
+            Self::Locations => "GET, HEAD, OPTIONS",
+        }
+    }
+
+    /// Whether it may be asked with this method.
+    pub(super) fn takes(self, method: &Method) -> bool {
+        match self {
+            Self::Token | Self::Profiles => method == Method::POST,
+            // The tenant knows which methods its resources have.
+            Self::Me => method != Method::TRACE && method != Method::CONNECT,
+            Self::Locations => method == Method::GET || method == Method::HEAD,
+        }
+    }
+}
+
+fn is_location_id(id: &str) -> bool {
+    let safe = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    (1..=MAX_LOCATION_ID).contains(&id.len()) && id.bytes().all(safe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_closed() {
+        for (path, expected) in [
+            ("/auth/token", Some(Route::Token)),
+            ("//auth//token", Some(Route::Token)),
+            ("/auth/token/", None),
+            ("/auth", None),
+            ("/auth/verify", None),
+            ("/profiles", Some(Route::Profiles)),
+            ("/profiles/", None),
+            ("/profiles/search-id", None),
+            ("/profiles/me", Some(Route::Me)),
+            ("/profiles/me/", Some(Route::Me)),
+            ("/profiles/me/lists/wishlist", Some(Route::Me)),
+            ("/profiles/meprofile", None),
+            ("/profiles/ME", None),
+            ("/profiles/m%65", None),
+            ("/profiles/connection/7", None),
+            ("/locations", Some(Route::Locations)),
+            ("/locations/", None),
+            ("/locations/12", Some(Route::Locations)),
+            ("/locations/external_id/12", None),
+            ("/locations/%31", None),
+            ("/rewards", None),
+            ("/", None),
+        ] {
+            let path = CanonicalPath::parse(path).unwrap();
+            assert_eq!(Route::of(&path), expected, "{}", path.as_str());
+        }
+    }
+}

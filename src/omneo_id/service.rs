@@ -1,0 +1,152 @@
+use std::convert::Infallible;
+use std::fmt;
+use std::mem;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Buf;
+use http::{Request, Response};
+use http_body::Body as HttpBody;
+use tower::{Layer, Service};
+
+use super::builder::OmneoIdBuilder;
+use super::future::ResponseFuture;
+use super::gate::{Stop, admit};
+use super::route::Route;
+use crate::auth::JwtAuthLayer;
+use crate::body::Body;
+use crate::error::BoxError;
+use crate::headers::{Bearer, Dialect};
+use crate::me::MeRewriteLayer;
+use crate::rejection::options;
+use crate::tenant::{ApiToken, Permit};
+use crate::token::TokenEndpoint;
+use crate::upsert::{CommsUpsertLayer, TrustedCaller};
+use crate::upstream::{HttpClient, RequestBody, Upstream};
+
+/// Omneo ID as a service, in front of one tenant that is called through `C`.
+///
+/// See the [module docs](super) for its routes and an example. Clones share their configuration,
+/// caches and connections.
+pub struct OmneoId<C = HttpClient> {
+    upstream: Upstream<C>,
+    config: Arc<Config>,
+}
+
+/// What does not change from request to request.
+pub(super) struct Config {
+    pub(super) mount: Box<str>,
+    pub(super) auth: JwtAuthLayer,
+    pub(super) upsert: CommsUpsertLayer,
+    pub(super) token: TokenEndpoint<()>,
+    /// Who may sign people up without an ID token.
+    pub(super) trusted_tokens: Vec<ApiToken>,
+}
+
+impl OmneoId {
+    /// Begins a configuration. Upstream, API token and signing key have no default.
+    pub fn builder() -> OmneoIdBuilder {
+        OmneoIdBuilder::default()
+    }
+}
+
+impl<C> OmneoId<C> {
+    pub(super) fn new(upstream: Upstream<C>, config: Config) -> Self {
+        Self {
+            upstream,
+            config: Arc::new(config),
+        }
+    }
+
+    pub(super) fn upstream(&self) -> &Upstream<C> {
+        &self.upstream
+    }
+}
+
+impl Config {
+    /// Whether the request carries an API token that opens the tenant anyway.
+    fn is_trusted<B>(&self, request: &Request<B>) -> bool {
+        let Ok(Some(bearer)) = Bearer::of(request.headers()) else {
+            return false;
+        };
+        // All are compared, so that time does not tell which one matched.
+        self.trusted_tokens
+            .iter()
+            .fold(false, |found, token| token.matches(bearer.as_str()) | found)
+    }
+}
+
+impl<C, B, ResBody> Service<Request<B>> for OmneoId<C>
+where
+    C: Service<Request<RequestBody>, Response = Response<ResBody>> + Clone + Send + 'static,
+    C::Error: Into<BoxError>,
+    C::Future: Send,
+    B: HttpBody<Data: Buf, Error: Into<BoxError>> + Send + 'static,
+    ResBody: HttpBody<Data: Buf, Error: Into<BoxError>> + Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = ResponseFuture<C::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Service::<Request<B>>::poll_ready(&mut self.upstream, cx)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let config = &*self.config;
+        let route = match admit(&mut request, &config.mount) {
+            Ok(route) => route,
+            Err(Stop::Options(allow)) => return ResponseFuture::answer(options(allow)),
+            Err(Stop::Refused(rejection)) => {
+                let dialect = Dialect::of(request.headers());
+                return ResponseFuture::answer(rejection.into_response(dialect));
+            }
+        };
+
+        // The stacks are thin shells around shared configuration: made here, for one request each.
+        let not_ready_inner = self.upstream.clone();
+        let ready_inner = mem::replace(&mut self.upstream, not_ready_inner);
+        match route {
+            Route::Me => {
+                let me = MeRewriteLayer::new().layer(ready_inner);
+                ResponseFuture::me(config.auth.layer(me).call(request))
+            }
+            Route::Locations => {
+                request.extensions_mut().insert(Permit::new());
+                ResponseFuture::locations(config.auth.layer(ready_inner).call(request))
+            }
+            // Rare, and they read the body: it is erased before.
+            Route::Profiles => {
+                let mut request = request.map(Body::new);
+                let mut upsert = config.upsert.layer(ready_inner);
+                if config.is_trusted(&request) {
+                    request.extensions_mut().insert(TrustedCaller);
+                    ResponseFuture::trusted_upsert(upsert.call(request))
+                } else {
+                    ResponseFuture::upsert(config.auth.layer(upsert).call(request))
+                }
+            }
+            Route::Token => {
+                let mut endpoint = config.token.with_inner(ready_inner);
+                ResponseFuture::token(endpoint.call(request.map(Body::new)))
+            }
+        }
+    }
+}
+
+impl<C: Clone> Clone for OmneoId<C> {
+    fn clone(&self) -> Self {
+        Self {
+            upstream: self.upstream.clone(),
+            config: self.config.clone(),
+        }
+    }
+}
+
+impl<C> fmt::Debug for OmneoId<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OmneoId")
+            .field("mount", &self.config.mount)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,244 @@
+use std::error::Error;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
+
+use crate::clock::{Clock, SystemClock};
+use crate::error::{ConfigError, ConfigErrorKind};
+use crate::identity::Subject;
+use crate::keys::Keyring;
+
+/// Signs ID tokens with the signing key of a [`Keyring`].
+///
+/// A token says `pid`, `iat`, `exp`, `jti`, and `iss` and `aud` where configured; nothing that a
+/// caller sends can add to it or change it. `jti` is unique, not secret. Clones are cheap.
+///
+/// See the [module docs](super).
+#[derive(Clone)]
+pub struct TokenIssuer(Arc<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    keyring: Keyring,
+    clock: Arc<dyn Clock>,
+    lifetime: u64,
+    issuer: Option<Box<str>>,
+    audience: Option<Box<str>>,
+    ids: Arc<TokenIds>,
+}
+
+impl TokenIssuer {
+    const LIFETIME: std::ops::RangeInclusive<u64> = 1..=24 * 60 * 60;
+
+    /// Signs with the signing key that the ring has at the time.
+    pub fn new(keyring: Keyring) -> Self {
+        Self(Arc::new(Inner {
+            keyring,
+            clock: Arc::new(SystemClock),
+            lifetime: 60 * 60,
+            issuer: None,
+            audience: None,
+            ids: Arc::new(TokenIds::new()),
+        }))
+    }
+
+    fn edit(mut self, change: impl FnOnce(&mut Inner)) -> Self {
+        change(Arc::make_mut(&mut self.0));
+        self
+    }
+
+    /// Replaces the clock.
+    ///
+    /// Default is the [system's](SystemClock).
+    #[must_use]
+    pub fn with_clock(self, clock: impl Clock) -> Self {
+        self.edit(|inner| inner.clock = Arc::new(clock))
+    }
+
+    /// Replaces how long a token lives, in whole seconds.
+    ///
+    /// Default is one hour.
+    ///
+    /// # Errors
+    /// If it has a fraction of a second, or is not from 1 second to 24 hours.
+    pub fn with_lifetime(self, lifetime: Duration) -> Result<Self, ConfigError> {
+        let seconds = lifetime.as_secs();
+        if lifetime.subsec_nanos() != 0 || !Self::LIFETIME.contains(&seconds) {
+            return Err(ConfigError::new(
+                ConfigErrorKind::InvalidDuration,
+                "a token lives from 1 second to 24 hours, in whole seconds",
+            ));
+        }
+        Ok(self.edit(|inner| inner.lifetime = seconds))
+    }
+
+    /// Replaces what tokens say as `iss`.
+    ///
+    /// Default is no `iss`.
+    ///
+    /// # Errors
+    /// If it is empty.
+    pub fn with_issuer(self, issuer: &str) -> Result<Self, ConfigError> {
+        let issuer = Some(name(issuer)?);
+        Ok(self.edit(|inner| inner.issuer = issuer))
+    }
+
+    /// Replaces what tokens say as `aud`. The verifier has to answer to it.
+    ///
+    /// Default is no `aud`.
+    ///
+    /// # Errors
+    /// If it is empty.
+    pub fn with_audience(self, audience: &str) -> Result<Self, ConfigError> {
+        let audience = Some(name(audience)?);
+        Ok(self.edit(|inner| inner.audience = audience))
+    }
+
+    /// The keys that it signs with.
+    pub fn keyring(&self) -> &Keyring {
+        &self.0.keyring
+    }
+
+    /// Signs a token.
+    ///
+    /// # Errors
+    /// If the ring has no signing key. A key that it has was tried when it was made.
+    pub fn issue(&self, subject: &Subject) -> Result<IssuedToken, IssueError> {
+        let inner = &*self.0;
+        let snapshot = inner.keyring.snapshot();
+        let key = snapshot.keys.signing_key().ok_or(IssueError(()))?;
+        let issued_at = inner.clock.now();
+        let expires_at = issued_at.saturating_add(inner.lifetime);
+        let claims = serde_json::to_vec(&Claims {
+            pid: subject.as_pid(),
+            iat: issued_at,
+            exp: expires_at,
+            jti: inner.ids.next(),
+            iss: inner.issuer.as_deref(),
+            aud: inner.audience.as_deref(),
+        })
+        .map_err(|_| IssueError(()))?;
+        let mut token = String::with_capacity(512);
+        token.push_str(key.header());
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(claims, &mut token);
+        let signature = key.sign(token.as_bytes()).ok_or(IssueError(()))?;
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+        Ok(IssuedToken { token, expires_at })
+    }
+}
+
+fn name(name: &str) -> Result<Box<str>, ConfigError> {
+    match name.is_empty() {
+        true => Err(ConfigError::new(
+            ConfigErrorKind::InvalidValue,
+            "an issuer or audience cannot be empty",
+        )),
+        false => Ok(name.into()),
+    }
+}
+
+#[derive(Serialize)]
+struct Claims<'a> {
+    pid: &'a str,
+    iat: u64,
+    exp: u64,
+    jti: TokenId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iss: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aud: Option<&'a str>,
+}
+
+/// 128 bits as 32 hexadecimal digits.
+struct TokenId(u64, u64);
+
+impl Serialize for TokenId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{:016x}{:016x}", self.0, self.1))
+    }
+}
+
+/// Ids that differ: keyed hashes, under keys that the operating system chose for this issuer, of a
+/// counter. Other processes have other keys.
+struct TokenIds {
+    count: AtomicU64,
+    keys: [RandomState; 2],
+}
+
+impl TokenIds {
+    fn new() -> Self {
+        Self {
+            count: AtomicU64::new(0),
+            keys: [RandomState::new(), RandomState::new()],
+        }
+    }
+
+    fn next(&self) -> TokenId {
+        let count = self.count.fetch_add(1, Ordering::Relaxed);
+        let [first, second] = &self.keys;
+        TokenId(first.hash_one(count), second.hash_one(count))
+    }
+}
+
+impl fmt::Debug for TokenIssuer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenIssuer")
+            .field("keyring", &self.0.keyring)
+            .field("lifetime", &self.0.lifetime)
+            .field("issuer", &self.0.issuer)
+            .field("audience", &self.0.audience)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A token, and when it ends. `Debug` does not show the token.
+#[derive(Clone, PartialEq, Eq)]
+pub struct IssuedToken {
+    token: String,
+    expires_at: u64,
+}
+
+impl IssuedToken {
+    /// The token, as it stands behind `Bearer`.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// The token itself, without a copy.
+    pub fn into_token(self) -> String {
+        self.token
+    }
+
+    /// Its `exp`: the first second, since 1970-01-01T00:00:00Z, in which it is no longer good.
+    pub fn expires_at(&self) -> u64 {
+        self.expires_at
+    }
+}
+
+impl fmt::Debug for IssuedToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IssuedToken")
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The ring has no key to sign with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IssueError(());
+
+impl fmt::Display for IssueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("there is no key to sign tokens with")
+    }
+}
+
+impl Error for IssueError {}

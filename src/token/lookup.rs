@@ -1,0 +1,166 @@
+//! The question to the tenant, and what its answer means.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::request::{MintRequest, PROFILE_ID};
+use crate::body::Body;
+use crate::identity::{ProfileId, Subject};
+use crate::rejection::{FieldErrors, Rejection, RejectionKind};
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// Whose API token the tenant is asked with, and so whose fault a refusal is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Credential {
+    /// The caller's: the question also finds out whether it is good.
+    Callers,
+    /// Ours; the caller's is known to be good.
+    Own,
+}
+
+#[derive(Serialize)]
+struct SearchId<'a> {
+    r#type: &'a str,
+    id: &'a str,
+}
+
+/// Method, target, headers and body of the question.
+pub(super) fn question(asked: &MintRequest) -> http::Request<Body> {
+    let (kind, id) = match asked {
+        MintRequest::Anonymous => return verify_question(),
+        MintRequest::Profile { id } => (PROFILE_ID, id),
+        MintRequest::Identity { handle, id } => (handle.as_str(), id),
+    };
+    // Two strings always serialise.
+    let body = serde_json::to_vec(&SearchId { r#type: kind, id }).unwrap_or_default();
+    let mut request = http::Request::new(Body::from(Bytes::from(body)));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = Uri::from_static("/profiles/search-id");
+    request.headers_mut().insert(ACCEPT, JSON);
+    request.headers_mut().insert(CONTENT_TYPE, JSON);
+    request
+}
+
+/// Whether the credential is good, and nothing else.
+fn verify_question() -> http::Request<Body> {
+    let mut request = http::Request::new(Body::empty());
+    *request.uri_mut() = Uri::from_static("/auth/verify");
+    request.headers_mut().insert(ACCEPT, JSON);
+    request
+}
+
+/// What any status but 200 means to the caller.
+pub(super) fn check_status(
+    asked: &MintRequest,
+    credential: Credential,
+    status: StatusCode,
+    headers: &HeaderMap,
+) -> Result<(), Rejection> {
+    Err(match (status, credential) {
+        (StatusCode::OK, _) => return Ok(()),
+        (StatusCode::UNAUTHORIZED, Credential::Callers) => RejectionKind::InvalidToken.into(),
+        (StatusCode::FORBIDDEN, Credential::Callers) => RejectionKind::Forbidden.into(),
+        (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, Credential::Own) => {
+            RejectionKind::TenantCredentials.into()
+        }
+        (StatusCode::NOT_FOUND, _) => missing(asked),
+        (StatusCode::UNPROCESSABLE_ENTITY, _) => unprocessable(asked),
+        (StatusCode::TOO_MANY_REQUESTS, _) => too_many(headers),
+        (status, _) if status.is_server_error() => RejectionKind::TenantFailed.into(),
+        _ => RejectionKind::TenantAnswer.into(),
+    })
+}
+
+/// No such profile; but that the tenant has no `auth/verify` is no matter of the caller's.
+fn missing(asked: &MintRequest) -> Rejection {
+    match asked {
+        MintRequest::Anonymous => RejectionKind::TenantAnswer.into(),
+        MintRequest::Profile { .. } | MintRequest::Identity { .. } => {
+            RejectionKind::NotFound.into()
+        }
+    }
+}
+
+/// The tenant does not even look: text that is no id of its own kind names no profile, a handle
+/// that it does not have is the caller's mistake.
+fn unprocessable(asked: &MintRequest) -> Rejection {
+    match asked {
+        MintRequest::Anonymous => RejectionKind::TenantAnswer.into(),
+        MintRequest::Profile { .. } => RejectionKind::NotFound.into(),
+        MintRequest::Identity { .. } => {
+            let mut errors = FieldErrors::default();
+            errors.add("id_handle", "The selected id_handle is invalid.");
+            Rejection::invalid_fields(errors)
+        }
+    }
+}
+
+fn too_many(headers: &HeaderMap) -> Rejection {
+    let rejection = Rejection::new(RejectionKind::TooManyRequests);
+    // Seconds only: the other form, a date, would need the tenant's clock.
+    let seconds = headers
+        .get(RETRY_AFTER)
+        .and_then(|value| value.to_str().ok()?.parse().ok());
+    match seconds {
+        Some(seconds) => rejection.with_retry_after(Duration::from_secs(seconds)),
+        None => rejection,
+    }
+}
+
+#[derive(Deserialize)]
+struct Found {
+    #[serde(default)]
+    data: Value,
+}
+
+/// For whom a token may be minted, by the body of a 200.
+pub(super) fn subject(
+    asked: &MintRequest,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Subject, Rejection> {
+    let expected = match asked {
+        MintRequest::Anonymous => return verified(headers, body).map(|()| Subject::Anonymous),
+        MintRequest::Profile { id } => Some(id),
+        MintRequest::Identity { .. } => None,
+    };
+    let unusable = || Rejection::new(RejectionKind::TenantAnswer);
+    let Found { data } = serde_json::from_slice(body).map_err(|error| unusable().because(error))?;
+    if data.is_null() || data.as_array().is_some_and(Vec::is_empty) {
+        return Err(missing(asked));
+    }
+    let id = data.get("id").and_then(Value::as_str).unwrap_or_default();
+    let id: ProfileId = id.parse().map_err(|error| unusable().because(error))?;
+    // Asked for one profile, the tenant may not answer with another.
+    match expected.is_none_or(|expected| expected.eq_ignore_ascii_case(id.as_str())) {
+        true => Ok(Subject::Profile(id)),
+        false => Err(unusable()),
+    }
+}
+
+/// `auth/verify` answers a good token with 200 and no JSON, or JSON whose `status` is 200. A page
+/// for people in its place (of a portal in between, say) says nothing about the token.
+fn verified(headers: &HeaderMap, body: &[u8]) -> Result<(), Rejection> {
+    let html = headers.get(CONTENT_TYPE).is_some_and(|media| {
+        media
+            .as_bytes()
+            .to_ascii_lowercase()
+            .starts_with(b"text/html")
+    });
+    if html || body.trim_ascii_start().starts_with(b"<") {
+        return Err(RejectionKind::TenantAnswer.into());
+    }
+    let status = serde_json::from_slice::<Value>(body)
+        .ok()
+        .and_then(|answer| answer.get("status").cloned());
+    match status {
+        Some(status) if status != 200 && status != "200" => Err(RejectionKind::InvalidToken.into()),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,59 @@
+//! Minting: [`TokenIssuer`] signs ID tokens, [`TokenEndpoint`] hands them out over HTTP.
+//!
+//! Use the issuer alone where the application itself knows who somebody is:
+//!
+//! ```
+//! use omneo_id::keys::{Keyring, SigningKey};
+//! use omneo_id::{Subject, TokenIssuer, TokenVerifier};
+//!
+//! # #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))] {
+//! let ring = Keyring::new(SigningKey::hs256("a secret of at least 32 bytes, kept secret")?);
+//! let ada = Subject::Profile("3f0c2f6e-6a57-4f0b-9d3a-0d9a3c1b7f10".parse()?);
+//! let token = TokenIssuer::new(ring.clone()).issue(&ada)?;
+//! assert_eq!(TokenVerifier::new(ring).verify(token.token())?.subject(), &ada);
+//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The endpoint is `POST /auth/token` of the Omneo ID service: a server sends its API token and a
+//! profile's id, or an identity, or neither, and gets a token for that profile, or an anonymous
+//! one. Its inner service is the tenant, called with paths relative to the API's base:
+//!
+//! ```
+//! use std::convert::Infallible;
+//!
+//! use http::{Request, Response};
+//! use http_body_util::{BodyExt, Full};
+//! use omneo_id::keys::{Keyring, SigningKey};
+//! use omneo_id::tenant::CallAs;
+//! use omneo_id::{Body, TokenEndpoint, TokenIssuer};
+//! use tower::{ServiceExt, service_fn};
+//!
+//! # #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! let ring = Keyring::new(SigningKey::hs256("a secret of at least 32 bytes, kept secret")?);
+//! let tenant = service_fn(async |request: Request<Body>| {
+//!     assert_eq!(request.uri(), "/profiles/search-id");
+//!     // The caller's own API token goes along: the tenant judges it.
+//!     assert!(request.extensions().get::<CallAs>().is_some());
+//!     Ok::<_, Infallible>(Response::new(Full::from(r#"{"data":{"id":"3f0c2f6e"}}"#)))
+//! });
+//! let endpoint = TokenEndpoint::new(tenant, TokenIssuer::new(ring));
+//!
+//! let request = Request::post("/auth/token")
+//!     .header("authorization", "Bearer the-callers-api-token")
+//!     .body(Full::from(r#"{"id":"c-1042","id_handle":"shopify"}"#))?;
+//! let response = endpoint.oneshot(request).await?;
+//! assert_eq!(response.status(), 200);
+//! assert!(response.into_body().collect().await?.to_bytes().starts_with(br#"{"data":{"token":""#));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).unwrap();
+//! ```
+
+mod issue;
+mod lookup;
+mod request;
+mod service;
+
+pub use issue::{IssueError, IssuedToken, TokenIssuer};
+pub use service::TokenEndpoint;

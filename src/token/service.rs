@@ -1,0 +1,396 @@
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::mem;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use serde::Serialize;
+use tower::Service;
+
+use super::lookup::{self, Credential};
+use super::request::MintRequest;
+use super::{IssuedToken, TokenIssuer};
+use crate::body::Body;
+use crate::error::BoxError;
+use crate::headers::{Bearer, CredentialsError, Dialect};
+use crate::identity::{Subject, VerifiedToken};
+use crate::rejection::{Rejection, RejectionKind};
+use crate::tenant::{ApiToken, CallAs, Permit};
+
+/// The service behind `POST /auth/token`: an API token and an id in, an ID token out.
+///
+/// `S` is the tenant, called with targets relative to the base of its API. It judges the caller's
+/// API token, with the very question that finds the profile; see
+/// [`with_pinned_tokens`](Self::with_pinned_tokens) for judging it here. Errors of `S` are passed
+/// on, everything that it answers becomes one of this crate's own answers.
+///
+/// See the [module docs](super).
+#[derive(Clone)]
+pub struct TokenEndpoint<S> {
+    inner: S,
+    config: Arc<Config>,
+}
+
+#[derive(Clone)]
+struct Config {
+    issuer: TokenIssuer,
+    /// `None`: the tenant judges.
+    pinned: Option<Box<[ApiToken]>>,
+}
+
+const ALLOWED: &str = "POST";
+const MAX_REQUEST_LEN: usize = 16 * 1024;
+const MAX_ANSWER_LEN: usize = 1024 * 1024;
+
+/// Of the caller's request, the question to the tenant carries these along: what finds it again in
+/// logs and traces.
+const CARRIED: [HeaderName; 3] = [
+    HeaderName::from_static("x-request-id"),
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
+];
+
+impl<S> TokenEndpoint<S> {
+    /// Hands out tokens of this issuer to whoever has an API token that the tenant takes.
+    pub fn new(inner: S, issuer: TokenIssuer) -> Self {
+        let pinned = None;
+        Self {
+            inner,
+            config: Arc::new(Config { issuer, pinned }),
+        }
+    }
+
+    /// Takes these API tokens and no others, judged here, in a time that does not depend on which
+    /// or how much of them is right. The tenant is then asked with its own configured token, and
+    /// not at all for an anonymous one.
+    ///
+    /// Default is to let the tenant judge.
+    #[must_use]
+    pub fn with_pinned_tokens(mut self, tokens: impl IntoIterator<Item = ApiToken>) -> Self {
+        Arc::make_mut(&mut self.config).pinned = Some(tokens.into_iter().collect());
+        self
+    }
+
+    /// The same endpoint in front of another service.
+    pub fn with_inner<T>(&self, inner: T) -> TokenEndpoint<T> {
+        TokenEndpoint {
+            inner,
+            config: Arc::clone(&self.config),
+        }
+    }
+
+    /// The tenant.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The tenant.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The tenant.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for TokenEndpoint<S>
+where
+    S: Service<Request<Body>, Response = Response<ResBody>> + Clone + Send + 'static,
+    S::Future: Send,
+    ReqBody: http_body::Body<Error: Into<BoxError>> + Send + 'static,
+    ReqBody::Data: Send,
+    ResBody: http_body::Body<Error: Into<BoxError>> + Send,
+    ResBody::Data: Send,
+{
+    type Response = Response<Full<Bytes>>;
+    type Error = S::Error;
+    // Boxed: this is the rare path of a service, and dwarfed by the call that it makes.
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        let not_ready_inner = self.inner.clone();
+        let ready_inner = mem::replace(&mut self.inner, not_ready_inner);
+        let config = Arc::clone(&self.config);
+        let dialect = Dialect::of(request.headers());
+        Box::pin(async move {
+            if request.method() == Method::OPTIONS {
+                return Ok(options());
+            }
+            match config.mint(ready_inner, request).await {
+                Ok(token) => Ok(granted(&token)),
+                Err(Stop::Rejected(rejection)) => {
+                    log_refused(&rejection);
+                    Ok(rejection.into_response(dialect))
+                }
+                Err(Stop::Failed(error)) => Err(error),
+            }
+        })
+    }
+}
+
+/// Why there is no token: an answer for the caller, or an error of the inner service.
+enum Stop<E> {
+    Rejected(Rejection),
+    Failed(E),
+}
+
+impl<E, R> From<R> for Stop<E>
+where
+    R: Into<Rejection>,
+{
+    fn from(rejection: R) -> Self {
+        Self::Rejected(rejection.into())
+    }
+}
+
+/// What is left of a request once it is read.
+struct Asked {
+    request: MintRequest,
+    /// The caller's own API token, unless it was judged here.
+    call_as: Option<ApiToken>,
+    headers: HeaderMap,
+    extensions: Extensions,
+}
+
+impl Config {
+    /// The whole exchange: who asks, for whom, what the tenant says to it, and the token.
+    async fn mint<S, ReqBody, ResBody>(
+        &self,
+        tenant: S,
+        request: Request<ReqBody>,
+    ) -> Result<IssuedToken, Stop<S::Error>>
+    where
+        S: Service<Request<Body>, Response = Response<ResBody>>,
+        ReqBody: http_body::Body<Error: Into<BoxError>>,
+        ResBody: http_body::Body<Error: Into<BoxError>>,
+    {
+        let asked = self.read(request).await?;
+        let subject = match (&asked.request, &asked.call_as) {
+            // The caller is known to be good, and there is nothing to look up.
+            (MintRequest::Anonymous, None) => Subject::Anonymous,
+            _ => ask(tenant, asked).await?,
+        };
+        // A ring without a signing key is for the operator to fix.
+        let unsigned = |error| Rejection::new(RejectionKind::TenantBusy).because(error);
+        Ok(self.issuer.issue(&subject).map_err(unsigned)?)
+    }
+
+    /// Everything about the request that can be judged without the tenant, credential first.
+    async fn read<B>(&self, request: Request<B>) -> Result<Asked, Rejection>
+    where
+        B: http_body::Body<Error: Into<BoxError>>,
+    {
+        if request.method() != Method::POST {
+            return Err(Rejection::method_not_allowed(ALLOWED));
+        }
+        let bearer = bearer(request.headers())?;
+        let call_as = match &self.pinned {
+            Some(pinned) => {
+                check_pinned(pinned, bearer)?;
+                None
+            }
+            None => Some(
+                ApiToken::new(bearer.as_str())
+                    .map_err(|error| Rejection::new(RejectionKind::InvalidToken).because(error))?,
+            ),
+        };
+        let encoded = |coding: &HeaderValue| !coding.as_bytes().eq_ignore_ascii_case(b"identity");
+        if request
+            .headers()
+            .get_all(CONTENT_ENCODING)
+            .iter()
+            .any(encoded)
+        {
+            return Err(RejectionKind::UnsupportedMediaType.into());
+        }
+        let (parts, body) = request.into_parts();
+        let body = collect(body, MAX_REQUEST_LEN)
+            .await
+            .map_err(|error| match error {
+                Unread::TooLong => Rejection::new(RejectionKind::PayloadTooLarge),
+                Unread::Broken(error) => Rejection::new(RejectionKind::BodyAborted).because(error),
+            })?;
+        Ok(Asked {
+            request: MintRequest::parse(&body)?,
+            call_as,
+            headers: parts.headers,
+            extensions: parts.extensions,
+        })
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Result<Bearer<'_>, Rejection> {
+    match Bearer::of(headers) {
+        Ok(Some(bearer)) => Ok(bearer),
+        Ok(None) => Err(RejectionKind::MissingCredentials.into()),
+        Err(error @ CredentialsError::Ambiguous) => {
+            Err(Rejection::new(RejectionKind::AmbiguousCredentials).because(error))
+        }
+        Err(error) => Err(Rejection::new(RejectionKind::InvalidToken).because(error)),
+    }
+}
+
+/// Compares with all of them, whichever fits.
+fn check_pinned(pinned: &[ApiToken], bearer: Bearer<'_>) -> Result<(), Rejection> {
+    let compare = |fits, pinned: &ApiToken| fits | pinned.matches(bearer.as_str());
+    match pinned.iter().fold(false, compare) {
+        true => Ok(()),
+        false => Err(RejectionKind::InvalidToken.into()),
+    }
+}
+
+/// One call to the tenant.
+async fn ask<S, ResBody>(mut tenant: S, asked: Asked) -> Result<Subject, Stop<S::Error>>
+where
+    S: Service<Request<Body>, Response = Response<ResBody>>,
+    ResBody: http_body::Body<Error: Into<BoxError>>,
+{
+    let mut question = lookup::question(&asked.request);
+    for name in CARRIED {
+        if let Some(value) = asked.headers.get(&name) {
+            question.headers_mut().insert(name, value.clone());
+        }
+    }
+    // What the host application has put there goes along, but not what says who is asking.
+    let extensions = question.extensions_mut();
+    *extensions = asked.extensions;
+    extensions.remove::<VerifiedToken>();
+    extensions.remove::<Subject>();
+    extensions.remove::<CallAs>();
+    let credential = match asked.call_as {
+        Some(token) => {
+            extensions.insert(CallAs(token));
+            Credential::Callers
+        }
+        None => {
+            extensions.insert(Permit::new());
+            Credential::Own
+        }
+    };
+    let answer = tenant.call(question).await.map_err(Stop::Failed)?;
+    let (answer, body) = answer.into_parts();
+    // The way to the tenant has said already what went wrong on it.
+    if let Some(rejection) = answer.extensions.get::<Rejection>() {
+        return Err(rejection.clone().into());
+    }
+    lookup::check_status(&asked.request, credential, answer.status, &answer.headers)?;
+    let body = collect(body, MAX_ANSWER_LEN)
+        .await
+        .map_err(|error| match error {
+            Unread::TooLong => Rejection::new(RejectionKind::TenantAnswer),
+            Unread::Broken(error) => Rejection::new(RejectionKind::TenantFailed).because(error),
+        })?;
+    Ok(lookup::subject(&asked.request, &answer.headers, &body)?)
+}
+
+enum Unread {
+    TooLong,
+    Broken(Broken),
+}
+
+/// A body in one piece, if it is no longer than `limit`.
+async fn collect<B>(body: B, limit: usize) -> Result<Bytes, Unread>
+where
+    B: http_body::Body<Error: Into<BoxError>>,
+{
+    // What says beforehand that it is too long is not read at all.
+    if body.size_hint().lower() > limit as u64 {
+        return Err(Unread::TooLong);
+    }
+    match Limited::new(body, limit).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Unread::TooLong),
+        Err(error) => Err(Unread::Broken(Broken(error))),
+    }
+}
+
+/// The error of a body. A boxed error is no `Error` itself.
+#[derive(Debug)]
+struct Broken(BoxError);
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the body broke off")
+    }
+}
+
+impl Error for Broken {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.0)
+    }
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    data: Data<'a>,
+}
+
+#[derive(Serialize)]
+struct Data<'a> {
+    token: &'a str,
+    exp: u64,
+}
+
+fn granted(token: &IssuedToken) -> Response<Full<Bytes>> {
+    let answer = Answer {
+        data: Data {
+            token: token.token(),
+            exp: token.expires_at(),
+        },
+    };
+    // A string and a number always serialise.
+    let json = serde_json::to_vec(&answer).unwrap_or_default();
+    let mut response = Response::new(Full::from(json));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn options() -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let allowed = HeaderValue::from_static(ALLOWED);
+    response.headers_mut().insert(ALLOW, allowed);
+    response
+}
+
+/// The code and the cause, which hold nothing of the request.
+fn log_refused(rejection: &Rejection) {
+    #[cfg(feature = "tracing")]
+    tracing::debug!(
+        code = rejection.kind().code(),
+        cause = rejection.source().map(tracing::field::display),
+        "no token was minted",
+    );
+    #[cfg(not(feature = "tracing"))]
+    let _ = rejection;
+}
+
+impl<S> fmt::Debug for TokenEndpoint<S>
+where
+    S: fmt::Debug,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenEndpoint")
+            .field("inner", &self.inner)
+            .field("issuer", &self.config.issuer)
+            .field(
+                "pinned",
+                &self.config.pinned.as_ref().map(|tokens| tokens.len()),
+            )
+            .finish()
+    }
+}

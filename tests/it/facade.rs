@@ -1,0 +1,714 @@
+//! Omneo ID as a whole, over a tenant that is awkward on purpose.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use omneo_id::RejectionKind;
+use omneo_id::keys::{KeySet, Keyring};
+use omneo_id::sandbox::{Fault, Sandbox};
+use omneo_id::{ApiToken, SigningKey};
+use serde_json::{Value, json};
+
+use crate::support::{SECRET, Shop, bearer};
+
+fn claims(token: &str) -> Value {
+    let payload = token.split('.').nth(1).unwrap();
+    serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
+}
+
+// --- tokens ---------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn a_token_by_profile_id_speaks_for_that_profile() {
+    let shop = Shop::open();
+    let answer = shop
+        .post(
+            "/auth/token",
+            Sandbox::API_TOKEN,
+            &json!({"id": Sandbox::ADA_ID}),
+        )
+        .await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.headers[header::CACHE_CONTROL], "no-store");
+    let data = &answer.json()["data"];
+    let claims = claims(data["token"].as_str().unwrap());
+    assert_eq!(claims["pid"], Sandbox::ADA_ID);
+    assert_eq!(claims["exp"], data["exp"]);
+    assert_eq!(
+        claims["exp"], 1_700_003_600,
+        "one hour by the clock that was given"
+    );
+    let asked = shop.sandbox.requests();
+    assert_eq!(
+        asked.len(),
+        1,
+        "one request both authenticates and resolves"
+    );
+    assert_eq!(asked[0].path(), "/api/v3/profiles/search-id");
+}
+
+#[tokio::test]
+async fn a_token_by_identity_speaks_for_the_profile_that_has_it() {
+    let shop = Shop::open();
+    let body = json!({"id": Sandbox::ADA_IDENTITY, "id_handle": Sandbox::ADA_IDENTITY_HANDLE});
+    assert_eq!(claims(&shop.mint(&body).await)["pid"], Sandbox::ADA_ID);
+    // shop platforms' customer ids are numbers
+    let number: u64 = Sandbox::ADA_IDENTITY.parse().unwrap();
+    let body = json!({"id": number, "id_handle": Sandbox::ADA_IDENTITY_HANDLE});
+    assert_eq!(claims(&shop.mint(&body).await)["pid"], Sandbox::ADA_ID);
+}
+
+#[tokio::test]
+async fn without_an_id_the_token_is_anonymous() {
+    let shop = Shop::open();
+    for body in [
+        json!({}),
+        json!({"id": ""}),
+        json!({"id": null}),
+        json!({"id_handle": "shopify"}),
+    ] {
+        assert_eq!(claims(&shop.mint(&body).await)["pid"], "null", "{body}");
+    }
+    let request = Request::post("/auth/token").header("authorization", bearer(Sandbox::API_TOKEN));
+    assert_eq!(
+        shop.send(request, "").await.status,
+        StatusCode::OK,
+        "no body at all"
+    );
+}
+
+#[tokio::test]
+async fn minting_needs_the_api_token_and_an_id_token_is_none() {
+    let shop = Shop::open();
+    let ada = shop.mint_for_ada().await;
+    for body in [json!({}), json!({"id": Sandbox::ADA_ID})] {
+        for token in [&*ada, "wrong"] {
+            let answer = shop.post("/auth/token", token, &body).await;
+            assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+            assert_eq!(answer.body, r#"{"message":"Unauthenticated."}"#);
+        }
+    }
+    shop.sandbox.take_requests();
+    let answer = shop.send(Request::post("/auth/token"), "{}").await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    assert!(
+        shop.sandbox.requests().is_empty(),
+        "without a credential the tenant is not asked"
+    );
+}
+
+#[tokio::test]
+async fn nobody_gets_a_token_for_somebody_unknown() {
+    let shop = Shop::open();
+    for body in [
+        json!({"id": "7f1c9d3e-0000-4000-8000-000000000000"}),
+        json!({"id": "nobody", "id_handle": "shopify"}),
+    ] {
+        let answer = shop.post("/auth/token", Sandbox::API_TOKEN, &body).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{body}");
+        assert_eq!(answer.json()["data"], Value::Null);
+    }
+}
+
+#[tokio::test]
+async fn pinned_api_tokens_are_judged_here() {
+    let shop = Shop::with(|builder| {
+        builder.pinned_api_tokens([ApiToken::new("pinned-by-the-operator").unwrap()])
+    });
+    let answer = shop
+        .post("/auth/token", Sandbox::API_TOKEN, &json!({}))
+        .await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    let answer = shop
+        .post("/auth/token", "pinned-by-the-operator", &json!({}))
+        .await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert!(
+        shop.sandbox.requests().is_empty(),
+        "anonymous tokens need no look-up"
+    );
+    let answer = shop
+        .post(
+            "/auth/token",
+            "pinned-by-the-operator",
+            &json!({"id": Sandbox::ADA_ID}),
+        )
+        .await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let asked = shop.sandbox.requests();
+    assert_eq!(
+        asked[0].header("authorization"),
+        Some(&*bearer(Sandbox::API_TOKEN))
+    );
+}
+
+#[tokio::test]
+async fn a_token_is_good_until_it_expires() {
+    let shop = Shop::open();
+    let token = shop.mint_for_ada().await;
+    assert_eq!(
+        shop.get("/profiles/me", &token).await.status,
+        StatusCode::OK
+    );
+    shop.clock.advance(3600 + 60);
+    let answer = shop.get("/profiles/me", &token).await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(answer.rejection, Some(RejectionKind::InvalidToken));
+}
+
+#[tokio::test]
+async fn keys_rotate_while_requests_run() {
+    let key = |secret: &str, id| SigningKey::hs256(secret).unwrap().with_key_id(id).unwrap();
+    let (first, second) = (
+        key(SECRET, "old"),
+        key("another secret of thirty-two bytes!", "new"),
+    );
+    let ring = Keyring::new(first.clone());
+    let shop = Shop::with(|builder| builder.keyring(ring.clone()));
+    let old = shop.mint_for_ada().await;
+
+    let both = KeySet::new(second.clone())
+        .with_verifying_key(first.verifying_key())
+        .unwrap();
+    ring.replace(both);
+    let new = shop.mint_for_ada().await;
+    assert_eq!(shop.get("/profiles/me", &old).await.status, StatusCode::OK);
+    assert_eq!(shop.get("/profiles/me", &new).await.status, StatusCode::OK);
+
+    ring.replace(KeySet::new(second));
+    assert_eq!(
+        shop.get("/profiles/me", &old).await.status,
+        StatusCode::UNAUTHORIZED
+    );
+    assert_eq!(shop.get("/profiles/me", &new).await.status, StatusCode::OK);
+}
+
+// --- me -------------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn me_and_everything_below_is_the_profile_of_the_token() {
+    let shop = Shop::open();
+    let token = shop.mint_for_ada().await;
+    let answer = shop.get("/profiles/me", &token).await;
+    assert_eq!(answer.json()["data"]["email"], Sandbox::ADA_EMAIL);
+    for path in [
+        "/profiles/me/balances",
+        "/profiles/me/lists/wishlist",
+        "//profiles/me/transactions?page%5Bsize%5D=2",
+        "/profiles/me/identities",
+        "/profiles/me/attributes/comms",
+        "/profiles/me/addresses",
+        "/profiles/me/rewards",
+        "/profiles/me/group_transactions",
+    ] {
+        let answer = shop.get(path, &token).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}: {:?}", answer.body);
+    }
+    let asked = shop.sandbox.requests();
+    let prefix = format!("/api/v3/profiles/{}", Sandbox::ADA_ID);
+    assert!(
+        asked
+            .iter()
+            .all(|request| request.path().starts_with(&prefix))
+    );
+    assert_eq!(asked[3].query(), Some("page%5Bsize%5D=2"));
+}
+
+#[tokio::test]
+async fn writes_reach_the_tenant_and_its_answers_come_back() {
+    let shop = Shop::open();
+    let token = shop.mint_for_ada().await;
+    let answer = shop
+        .put(
+            "/profiles/me/attributes/comms",
+            &token,
+            &json!({"email_promo": false}),
+        )
+        .await;
+    assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.body);
+    let answer = shop.get("/profiles/me/attributes/comms", &token).await;
+    assert_eq!(answer.json()["data"]["email_promo"], false);
+
+    let address = json!({"address_line_1": "1 Analytical Way", "city": "London", "country": "GB"});
+    let answer = shop.post("/profiles/me/addresses", &token, &address).await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{:?}", answer.body);
+    let location = answer.headers[header::LOCATION].to_str().unwrap();
+    assert!(
+        location.starts_with("../../profiles/me/addresses/"),
+        "{location}"
+    );
+
+    let request = Request::delete("/profiles/me").header("authorization", bearer(&token));
+    let answer = shop.send(request, "").await;
+    assert_eq!(
+        (answer.status, answer.body.len()),
+        (StatusCode::NO_CONTENT, 0)
+    );
+    assert!(shop.sandbox.profile(Sandbox::ADA_ID).is_none());
+}
+
+#[tokio::test]
+async fn the_tenants_validation_is_passed_on() {
+    let shop = Shop::open();
+    let token = shop.mint_for_ada().await;
+    let answer = shop
+        .put("/profiles/me", &token, &json!({"email": "no address"}))
+        .await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(answer.json()["errors"]["email"].is_array());
+}
+
+#[tokio::test]
+async fn an_anonymous_me_is_not_found_and_nothing_is_asked() {
+    let shop = Shop::open();
+    let token = shop.mint_anonymous().await;
+    for path in ["/profiles/me", "/profiles/me/balances"] {
+        assert_eq!(shop.get(path, &token).await.status, StatusCode::NOT_FOUND);
+    }
+    assert!(shop.sandbox.requests().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_below_me_is_private_to_every_cache() {
+    let shop = Shop::open();
+    let token = shop.mint_for_ada().await;
+    let answer = shop.get("/profiles/me", &token).await;
+    assert_eq!(answer.headers[header::CACHE_CONTROL], "private, no-store");
+    let vary: Vec<_> = answer.headers.get_all(header::VARY).iter().collect();
+    assert!(
+        vary.iter()
+            .any(|value| value.as_bytes().eq_ignore_ascii_case(b"authorization"))
+    );
+}
+
+// --- the table ------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn whatever_is_not_in_the_table_is_not_found_and_nothing_is_asked() {
+    let shop = Shop::open();
+    let token = shop.mint_for_ada().await;
+    let grace = format!("/profiles/{}", Sandbox::GRACE_ID);
+    for path in [
+        "/",
+        "/profiles/",
+        &grace,
+        "/profiles/search-id",
+        "/profiles/meprofile",
+        "/profiles/ME",
+        "/profiles/%6de",
+        "/profiles/me;x",
+        "/profiles/me/%2e%2e/search-id",
+        "/profiles/me/..%2f..%2fauth/verify",
+        "/profiles/me/%252e%252e/x",
+        "/profiles/me/..\\x",
+        "/profiles/me/%5c..%5c",
+        "/profiles/connection/1",
+        "/locations/",
+        "/locations/1/custom-fields",
+        "/locations/%31",
+        "/locations/..",
+        "/rewards",
+        "/auth/verify",
+        "/auth/token/",
+        "/api/v3/profiles",
+    ] {
+        let answer = shop.get(path, &token).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+        assert_eq!(answer.body, r#"{"message":"Not found."}"#, "{path}");
+    }
+    assert!(shop.sandbox.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_known_path_says_which_methods_it_has() {
+    let shop = Shop::open();
+    let token = shop.mint_for_ada().await;
+    for (method, path, allow) in [
+        (Method::GET, "/auth/token", "POST, OPTIONS"),
+        (Method::GET, "/profiles", "POST, OPTIONS"),
+        (Method::DELETE, "/profiles", "POST, OPTIONS"),
+        (Method::POST, "/locations", "GET, HEAD, OPTIONS"),
+        (Method::DELETE, "/locations/1", "GET, HEAD, OPTIONS"),
+        (
+            Method::TRACE,
+            "/profiles/me",
+            "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
+        ),
+        (
+            Method::CONNECT,
+            "/profiles/me",
+            "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
+        ),
+    ] {
+        let request = Request::builder().method(&method).uri(path);
+        let answer = shop
+            .send(request.header("authorization", bearer(&token)), "")
+            .await;
+        assert_eq!(
+            answer.status,
+            StatusCode::METHOD_NOT_ALLOWED,
+            "{method} {path}"
+        );
+        assert_eq!(answer.headers[header::ALLOW], allow);
+
+        let answer = shop.send(Request::options(path), "").await;
+        assert_eq!(
+            answer.status,
+            StatusCode::NO_CONTENT,
+            "OPTIONS {path} needs no token"
+        );
+        assert_eq!(answer.headers[header::ALLOW], allow);
+    }
+    assert!(shop.sandbox.requests().is_empty());
+}
+
+#[tokio::test]
+async fn every_route_but_minting_needs_an_id_token() {
+    let shop = Shop::open();
+    for (method, path) in [
+        (Method::GET, "/profiles/me"),
+        (Method::POST, "/profiles"),
+        (Method::GET, "/locations"),
+        (Method::GET, "/locations/1"),
+    ] {
+        let request = || Request::builder().method(&method).uri(path);
+        let answer = shop.send(request(), "{}").await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{path}");
+        assert_eq!(
+            answer.headers[header::WWW_AUTHENTICATE],
+            r#"Bearer realm="omneo-id""#
+        );
+        for credential in [
+            "Bearer x.y.z",
+            "Basic YTpi",
+            "Bearer",
+            "Bearer  a",
+            "Bearer\ta",
+        ] {
+            let answer = shop
+                .send(request().header("authorization", credential), "{}")
+                .await;
+            assert_eq!(
+                answer.status,
+                StatusCode::UNAUTHORIZED,
+                "{path} {credential:?}"
+            );
+            assert_eq!(answer.body, r#"{"message":"Unauthenticated."}"#);
+        }
+        let twice = request()
+            .header("authorization", "Bearer a")
+            .header("authorization", "Bearer b");
+        assert_eq!(
+            shop.send(twice, "{}").await.status,
+            StatusCode::BAD_REQUEST,
+            "{path}"
+        );
+    }
+    assert!(shop.sandbox.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_target_beyond_8_kib_is_too_long() {
+    let shop = Shop::open();
+    let token = shop.mint_for_ada().await;
+    let answer = shop
+        .get(&format!("/profiles/me?{}", "x".repeat(8200)), &token)
+        .await;
+    assert_eq!(answer.status, StatusCode::URI_TOO_LONG);
+}
+
+#[tokio::test]
+async fn a_mount_that_nobody_strips_is_stripped_here() {
+    let shop = Shop::with(|builder| builder.mount("/id/api/v1"));
+    let answer = shop
+        .post(
+            "/id/api/v1/auth/token",
+            Sandbox::API_TOKEN,
+            &json!({"id": Sandbox::ADA_ID}),
+        )
+        .await;
+    let token = answer.json()["data"]["token"].as_str().unwrap().to_owned();
+    for path in [
+        "/id/api/v1/profiles/me",
+        "/id/api/v1//profiles/me?include=tiers",
+        "/id/api/v1/locations",
+    ] {
+        assert_eq!(
+            shop.get(path, &token).await.status,
+            StatusCode::OK,
+            "{path}"
+        );
+    }
+    for path in [
+        "/profiles/me",
+        "/id/api/v1",
+        "/id/api/v1x/profiles/me",
+        "/id/api/v1/id/api/v1/locations",
+    ] {
+        assert_eq!(
+            shop.get(path, &token).await.status,
+            StatusCode::NOT_FOUND,
+            "{path}"
+        );
+    }
+}
+
+// --- sign-up --------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn a_sign_up_looks_alike_for_known_and_unknown_people() {
+    let shop = Shop::open();
+    let token = shop.mint_anonymous().await;
+    let body =
+        |email: &str| json!({"email": email, "attributes": {"comms": {"email_promo": false}}});
+    let known = shop
+        .post("/profiles", &token, &body(Sandbox::ADA_EMAIL))
+        .await;
+    let unknown = shop
+        .post("/profiles", &token, &body("newcomer@example.com"))
+        .await;
+    let nothing_to_do = shop
+        .post("/profiles", &token, &json!({"email": Sandbox::GRACE_EMAIL}))
+        .await;
+    for answer in [&known, &unknown, &nothing_to_do] {
+        assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.body);
+        assert_eq!(answer.body, r#"{"data":{"success":true}}"#);
+        assert!(answer.headers.iter().eq(known.headers.iter()));
+    }
+    let ada = shop.sandbox.profile(Sandbox::ADA_ID).unwrap();
+    assert_eq!(ada["attributes"]["comms"]["email_promo"], false);
+}
+
+#[tokio::test]
+async fn a_sign_up_changes_nothing_but_consent_of_somebody_known() {
+    let shop = Shop::open();
+    let token = shop.mint_anonymous().await;
+    let before = shop.sandbox.profile(Sandbox::ADA_ID).unwrap();
+    let answer = shop
+        .post("/profiles?first_name=Mallory&_method=DELETE", &token, &json!({
+            "email": Sandbox::ADA_EMAIL.to_uppercase(),
+            "id": Sandbox::GRACE_ID,
+            "first_name": "Mallory",
+            "mobile_phone": "+61400000001",
+            "attributes": {"comms": {"sms_promo": true, "profile_id": Sandbox::GRACE_ID, "email_bounced": true}},
+        }))
+        .await;
+    assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.body);
+    let mut after = shop.sandbox.profile(Sandbox::ADA_ID).unwrap();
+    assert_eq!(after["attributes"]["comms"]["sms_promo"], true);
+    for volatile in ["sms_promo", "updated_at"] {
+        after["attributes"]["comms"][volatile] = before["attributes"]["comms"][volatile].clone();
+    }
+    after["updated_at"] = before["updated_at"].clone();
+    assert_eq!(after, before);
+}
+
+#[tokio::test]
+async fn a_newcomer_is_created_with_the_defaults() {
+    let shop = Shop::open();
+    let token = shop.mint_anonymous().await;
+    shop.post(
+        "/profiles",
+        &token,
+        &json!({"email": "newcomer@example.com"}),
+    )
+    .await;
+    let created = shop
+        .sandbox
+        .profiles()
+        .into_iter()
+        .find(|profile| profile["email"] == "newcomer@example.com")
+        .unwrap();
+    assert_eq!(created["first_name"], "unknown");
+    assert_eq!(created["last_name"], "unknown");
+    assert_eq!(created["attributes"]["comms"]["email_promo"], true);
+    assert_eq!(created["attributes"]["comms"]["email_optout"], false);
+}
+
+#[tokio::test]
+async fn a_server_may_sign_people_up_with_the_api_token_and_no_other() {
+    let shop = Shop::open();
+    let body = json!({"email": "newcomer@example.com"});
+    assert_eq!(
+        shop.post("/profiles", Sandbox::API_TOKEN, &body)
+            .await
+            .status,
+        StatusCode::OK
+    );
+    let people = shop.sandbox.profiles().len();
+    shop.sandbox.take_requests();
+    let answer = shop
+        .post("/profiles", "wrong", &json!({"email": "other@example.com"}))
+        .await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    assert!(shop.sandbox.requests().is_empty());
+    assert_eq!(shop.sandbox.profiles().len(), people);
+}
+
+#[tokio::test]
+async fn a_sign_up_that_cannot_be_one_is_told_so_before_anybody_is_looked_up() {
+    let shop = Shop::open();
+    let token = shop.mint_anonymous().await;
+    let answer = shop
+        .post(
+            "/profiles",
+            &token,
+            &json!({"email": 7, "mobile_phone": "0412"}),
+        )
+        .await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(answer.json()["errors"]["email"].is_array());
+    assert!(answer.json()["errors"]["mobile_phone"].is_array());
+    assert!(shop.sandbox.requests().is_empty());
+}
+
+// --- locations ------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn stores_are_there_for_everybody_with_all_query_parameters() {
+    let shop = Shop::open();
+    let token = shop.mint_anonymous().await;
+    let query = "filter%5Bis_published%5D=1&filter[is_permanently_closed]=0&page[size]=3";
+    let answer = shop.get(&format!("/locations?{query}"), &token).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let stores = answer.json()["data"].as_array().unwrap().clone();
+    assert_eq!(stores.len(), 3);
+    assert_eq!(shop.sandbox.requests()[0].query(), Some(query));
+    let one = format!("/locations/{}", stores[0]["id"]);
+    assert_eq!(
+        shop.get(&one, &token).await.json()["data"]["id"],
+        stores[0]["id"]
+    );
+    assert_eq!(
+        shop.get("//locations//", &token).await.status,
+        StatusCode::NOT_FOUND
+    );
+    assert_eq!(
+        shop.get("//locations?page[size]=1", &token).await.status,
+        StatusCode::OK
+    );
+}
+
+// --- what must never happen -----------------------------------------------------------------------
+
+#[tokio::test]
+async fn the_clients_credentials_stay_here_and_the_api_token_stays_there() {
+    let shop = Shop::open();
+    let token = shop.mint_for_ada().await;
+    let echo = Response::builder()
+        .header("x-echo", bearer(Sandbox::API_TOKEN))
+        .header("set-cookie", "a=b")
+        .header("server", "nginx")
+        .header("access-control-allow-origin", "*")
+        .body(r#"{"data":[]}"#)
+        .unwrap();
+    shop.sandbox.inject(Fault::answer(echo));
+    let request = Request::get("/profiles/me")
+        .header("authorization", bearer(&token))
+        .header("cookie", "session=1")
+        .header("connection", "authorization, host, x-request-id")
+        .header("x-forwarded-for", "203.0.113.9")
+        .header("x-http-method-override", "DELETE")
+        .header("x_request_id", "alias")
+        .header("x-original-url", "/api/v3/profiles");
+    let answer = shop.send(request, "").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    for (name, value) in &answer.headers {
+        assert!(
+            !value.to_str().unwrap().contains(Sandbox::API_TOKEN),
+            "{name}"
+        );
+    }
+    for name in ["set-cookie", "server", "access-control-allow-origin"] {
+        assert!(!answer.headers.contains_key(name), "{name}");
+    }
+
+    let asked = shop.sandbox.requests().pop().unwrap();
+    let authorization: Vec<_> = asked.headers.get_all("authorization").iter().collect();
+    assert_eq!(authorization, [&*bearer(Sandbox::API_TOKEN)]);
+    for (name, value) in &asked.headers {
+        assert!(!value.to_str().unwrap().contains(&*token), "{name}");
+    }
+    for name in [
+        "cookie",
+        "x-http-method-override",
+        "x_request_id",
+        "x-original-url",
+        "connection",
+    ] {
+        assert!(!asked.headers.contains_key(name), "{name}");
+    }
+    assert_ne!(asked.header("x-forwarded-for"), Some("203.0.113.9"));
+}
+
+#[tokio::test]
+async fn the_tenants_troubles_are_told_in_our_words() {
+    let shop = Shop::open();
+    let token = shop.mint_for_ada().await;
+    let page = Response::builder()
+        .status(500)
+        .body("SQLSTATE: a debug page")
+        .unwrap();
+    for (fault, status) in [
+        (Fault::answer(page), StatusCode::BAD_GATEWAY),
+        (
+            Fault::status(StatusCode::BAD_GATEWAY),
+            StatusCode::BAD_GATEWAY,
+        ),
+        (
+            Fault::status(StatusCode::SERVICE_UNAVAILABLE),
+            StatusCode::SERVICE_UNAVAILABLE,
+        ),
+        (
+            Fault::status(StatusCode::GATEWAY_TIMEOUT),
+            StatusCode::GATEWAY_TIMEOUT,
+        ),
+        (
+            Fault::status(StatusCode::UNAUTHORIZED),
+            StatusCode::BAD_GATEWAY,
+        ),
+        (Fault::reset(), StatusCode::BAD_GATEWAY),
+    ] {
+        shop.sandbox.inject(fault);
+        let answer = shop.get("/profiles/me", &token).await;
+        assert_eq!(answer.status, status);
+        assert!(answer.json()["message"].is_string());
+        assert!(!answer.body.windows(8).any(|bytes| bytes == b"SQLSTATE"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenant_that_never_answers_is_a_gateway_timeout() {
+    let shop = Shop::with(|builder| builder.head_timeout(Duration::from_secs(7)));
+    let token = shop.mint_for_ada().await;
+    shop.sandbox.inject(Fault::stall().forever());
+    let before = tokio::time::Instant::now();
+    assert_eq!(
+        shop.get("/profiles/me", &token).await.status,
+        StatusCode::GATEWAY_TIMEOUT
+    );
+    assert_eq!(before.elapsed().as_secs(), 7);
+    let answer = shop
+        .post("/profiles", &token, &json!({"email": "a@example.com"}))
+        .await;
+    assert_eq!(answer.status, StatusCode::GATEWAY_TIMEOUT);
+    let answer = shop
+        .post("/auth/token", Sandbox::API_TOKEN, &json!({"id": "x"}))
+        .await;
+    assert_eq!(answer.status, StatusCode::GATEWAY_TIMEOUT);
+}
+
+#[tokio::test]
+async fn a_grpc_caller_is_refused_in_its_own_dialect() {
+    let shop = Shop::open();
+    let request = Request::post("/profiles/me").header("content-type", "application/grpc");
+    let answer = shop
+        .call(request.body(Full::new(Bytes::new())).unwrap())
+        .await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.headers["grpc-status"], "16");
+}

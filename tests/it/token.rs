@@ -1,0 +1,643 @@
+//! Issuer and token endpoint, through the public API.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_LENGTH};
+use http::{Method, Request, Response, StatusCode};
+use http_body::Frame;
+use http_body_util::{BodyExt, Full, StreamBody};
+use omneo_id::error::BoxError;
+use omneo_id::identity::VerifiedToken;
+use omneo_id::keys::{KeySet, Keyring, SigningKey, VerifyingKey};
+use omneo_id::tenant::CallAs;
+use omneo_id::{
+    ApiToken, Body, Rejection, RejectionKind, Subject, TokenEndpoint, TokenIssuer, TokenVerifier,
+};
+use serde_json::{Value, json};
+use tower::{Service, ServiceExt, service_fn};
+
+const NOW: u64 = 1_700_000_000;
+const PID: &str = "3f0c2f6e-6a57-4f0b-9d3a-0d9a3c1b7f10";
+const API_TOKEN: &str = "the-callers-api-token";
+
+fn ring() -> Keyring {
+    Keyring::new(SigningKey::hs256("a secret of more than thirty-two bytes").unwrap())
+}
+
+fn issuer() -> TokenIssuer {
+    TokenIssuer::new(ring()).with_clock(|| NOW)
+}
+
+fn subject_of(token: &str) -> Subject {
+    let verifier = TokenVerifier::new(ring()).with_clock(|| NOW);
+    verifier.verify(token).unwrap().subject().clone()
+}
+
+fn payload(token: &str) -> Value {
+    let payload = URL_SAFE_NO_PAD
+        .decode(token.split('.').nth(1).unwrap())
+        .unwrap();
+    serde_json::from_slice(&payload).unwrap()
+}
+
+// The issuer.
+
+#[test]
+fn a_token_says_what_published_clients_read() {
+    let issuer = issuer().with_lifetime(Duration::from_secs(900)).unwrap();
+    let anonymous = issuer.issue(&Subject::Anonymous).unwrap();
+    assert_eq!(payload(anonymous.token())["pid"], "null");
+    let token = issuer
+        .issue(&Subject::Profile(PID.parse().unwrap()))
+        .unwrap();
+    let claims = payload(token.token());
+    assert_eq!(claims["pid"], PID);
+    assert_eq!(claims["iat"], NOW);
+    assert_eq!(claims["exp"], NOW + 900);
+    assert_eq!(token.expires_at(), NOW + 900);
+    assert_eq!(claims.as_object().unwrap().len(), 4, "{claims}");
+    assert!(!token.token().contains('='));
+}
+
+#[test]
+fn no_two_tokens_have_the_same_id() {
+    let issuers = [
+        issuer(),
+        issuer(),
+        issuer().with_lifetime(Duration::from_secs(5)).unwrap(),
+    ];
+    let mut ids = std::collections::HashSet::new();
+    for _ in 0..500 {
+        for issuer in issuers
+            .iter()
+            .flat_map(|issuer| [issuer.clone(), issuer.clone()])
+        {
+            let token = issuer.issue(&Subject::Anonymous).unwrap();
+            assert!(ids.insert(payload(token.token())["jti"].as_str().unwrap().to_owned()));
+        }
+    }
+}
+
+#[test]
+fn lifetimes_out_of_range_are_refused() {
+    for lifetime in [
+        Duration::ZERO,
+        Duration::from_millis(1500),
+        Duration::from_secs(24 * 60 * 60 + 1),
+        Duration::MAX,
+    ] {
+        assert!(issuer().with_lifetime(lifetime).is_err());
+    }
+    assert!(issuer().with_issuer("").is_err());
+    assert!(issuer().with_audience("").is_err());
+}
+
+#[test]
+fn a_ring_that_cannot_sign_mints_nothing() {
+    let key = VerifyingKey::hs256([7; 32]).unwrap();
+    let ring = Keyring::verifying_only([key]).unwrap();
+    assert!(
+        TokenIssuer::new(ring.clone())
+            .issue(&Subject::Anonymous)
+            .is_err()
+    );
+    // It can, once it is given a key.
+    ring.replace(KeySet::new(SigningKey::hs256([8; 32]).unwrap()));
+    assert!(TokenIssuer::new(ring).issue(&Subject::Anonymous).is_ok());
+}
+
+// The endpoint.
+
+/// A tenant that gives one answer, and remembers what it was asked.
+#[derive(Clone)]
+struct Tenant {
+    answer: Arc<dyn Fn() -> Response<Body> + Send + Sync>,
+    asked: Arc<Mutex<Vec<Asked>>>,
+}
+
+#[derive(Clone, Debug)]
+struct Asked {
+    method: Method,
+    uri: String,
+    body: Value,
+    call_as: Option<ApiToken>,
+    request_id: Option<String>,
+    authorization: bool,
+}
+
+impl Tenant {
+    fn answering(status: u16, body: impl Into<String>) -> Self {
+        let body = body.into();
+        Self::new(move || {
+            let body = Body::from(Bytes::from(body.clone()));
+            Response::builder().status(status).body(body).unwrap()
+        })
+    }
+
+    fn new(answer: impl Fn() -> Response<Body> + Send + Sync + 'static) -> Self {
+        Self {
+            answer: Arc::new(answer),
+            asked: Arc::default(),
+        }
+    }
+
+    fn with_profile(id: &str) -> Self {
+        Self::answering(
+            200,
+            json!({ "data": { "id": id, "email": "a@b.c" } }).to_string(),
+        )
+    }
+
+    fn asked(&self) -> Vec<Asked> {
+        self.asked.lock().unwrap().clone()
+    }
+
+    fn endpoint(&self) -> TokenEndpoint<Self> {
+        TokenEndpoint::new(self.clone(), issuer())
+    }
+}
+
+impl Service<Request<Body>> for Tenant {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let Self { answer, asked } = self.clone();
+        Box::pin(async move {
+            let (parts, body) = request.into_parts();
+            assert!(parts.extensions.get::<Subject>().is_none());
+            assert!(parts.extensions.get::<VerifiedToken>().is_none());
+            let body = body.collect().await.unwrap().to_bytes();
+            let header = |name: &str| Some(parts.headers.get(name)?.to_str().unwrap().to_owned());
+            asked.lock().unwrap().push(Asked {
+                method: parts.method.clone(),
+                uri: parts.uri.to_string(),
+                body: serde_json::from_slice(&body).unwrap_or_default(),
+                call_as: parts
+                    .extensions
+                    .get::<CallAs>()
+                    .map(|CallAs(token)| token.clone()),
+                request_id: header("x-request-id"),
+                authorization: header("authorization").is_some(),
+            });
+            Ok(answer())
+        })
+    }
+}
+
+fn post(body: impl Into<Bytes>) -> Request<Full<Bytes>> {
+    Request::post("/auth/token")
+        .header(AUTHORIZATION, format!("Bearer {API_TOKEN}"))
+        .body(Full::new(body.into()))
+        .unwrap()
+}
+
+async fn send<S, B>(endpoint: S, request: Request<B>) -> (StatusCode, Value, Response<()>)
+where
+    S: Service<Request<B>, Response = Response<Full<Bytes>>, Error = Infallible>,
+{
+    let (parts, body) = endpoint.oneshot(request).await.unwrap().into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    let json = serde_json::from_slice(&body).unwrap_or_default();
+    (parts.status, json, Response::from_parts(parts, ()))
+}
+
+/// The token of a good answer.
+async fn minted<S>(endpoint: S, body: &str) -> Subject
+where
+    S: Service<Request<Full<Bytes>>, Response = Response<Full<Bytes>>, Error = Infallible>,
+{
+    let (status, json, response) = send(endpoint, post(body.to_owned())).await;
+    assert_eq!(status, 200, "{json}");
+    assert_eq!(response.headers()["content-type"], "application/json");
+    assert_eq!(response.headers()["cache-control"], "no-store");
+    assert_eq!(json["data"]["exp"], NOW + 3600);
+    let token = json["data"]["token"].as_str().unwrap();
+    assert_eq!(payload(token)["exp"], json["data"]["exp"]);
+    subject_of(token)
+}
+
+fn ada() -> Subject {
+    Subject::Profile(PID.parse().unwrap())
+}
+
+#[tokio::test]
+async fn a_profile_is_looked_up_with_the_callers_own_token() {
+    let tenant = Tenant::with_profile(PID);
+    let upper = PID.to_uppercase();
+    assert_eq!(
+        minted(tenant.endpoint(), &json!({ "id": upper }).to_string()).await,
+        ada()
+    );
+    let asked = tenant.asked();
+    assert_eq!(asked.len(), 1);
+    assert_eq!(asked[0].method, Method::POST);
+    assert_eq!(asked[0].uri, "/profiles/search-id");
+    assert_eq!(asked[0].body, json!({ "type": "profile_id", "id": upper }));
+    assert!(asked[0].call_as.as_ref().unwrap().matches(API_TOKEN));
+    assert!(!asked[0].authorization);
+}
+
+#[tokio::test]
+async fn an_identity_becomes_the_profile_that_has_it() {
+    let tenant = Tenant::with_profile(PID);
+    let body = r#"{"id":1042,"id_handle":"shopify"}"#;
+    assert_eq!(minted(tenant.endpoint(), body).await, ada());
+    assert_eq!(
+        tenant.asked()[0].body,
+        json!({ "type": "shopify", "id": "1042" })
+    );
+}
+
+#[tokio::test]
+async fn a_visitor_gets_an_anonymous_token_if_the_callers_is_good() {
+    for answer in ["", r#"{"status":200}"#, r#"{"data":{}}"#, "OK"] {
+        for body in [
+            "",
+            "{}",
+            r#"{"id":""}"#,
+            r#"{"id":null,"id_handle":"shopify"}"#,
+        ] {
+            let tenant = Tenant::answering(200, answer);
+            assert_eq!(minted(tenant.endpoint(), body).await, Subject::Anonymous);
+            let asked = &tenant.asked()[0];
+            assert_eq!((&asked.method, &*asked.uri), (&Method::GET, "/auth/verify"));
+            assert!(asked.call_as.as_ref().unwrap().matches(API_TOKEN));
+        }
+    }
+    for (answer, status) in [
+        (r#"{"status":401}"#, 401),
+        (r#"{"status":null}"#, 401),
+        ("<html>sign in</html>", 502),
+    ] {
+        let tenant = Tenant::answering(200, answer);
+        assert_eq!(send(tenant.endpoint(), post("{}")).await.0, status);
+    }
+    let page = Tenant::new(|| {
+        let response = Response::builder().header("content-type", "text/html; charset=utf-8");
+        response.body(Body::empty()).unwrap()
+    });
+    assert_eq!(send(page.endpoint(), post("{}")).await.0, 502);
+}
+
+#[tokio::test]
+async fn nothing_that_is_sent_gets_into_the_token() {
+    let body = json!({ "id": PID, "pid": "mallory", "exp": 9_999_999_999_u64, "iss": "x",
+        "aud": "x", "jti": "x", "data": { "id": "mallory" } });
+    let tenant = Tenant::with_profile(PID);
+    assert_eq!(minted(tenant.endpoint(), &body.to_string()).await, ada());
+    let anonymous = json!({ "pid": "mallory" }).to_string();
+    assert_eq!(
+        minted(tenant.endpoint(), &anonymous).await,
+        Subject::Anonymous
+    );
+}
+
+#[tokio::test]
+async fn what_the_tenant_says_is_put_into_our_own_words() {
+    let profile = r#"{"id":"3f0c2f6e"}"#;
+    let identity = r#"{"id":"1","id_handle":"shopify"}"#;
+    let secret = r#"{"message":"secret","data":{"token":"secret","id":"x"}}"#;
+    for (status, body, expected) in [
+        (401, profile, 401),
+        (401, "{}", 401),
+        (403, identity, 403),
+        (404, profile, 404),
+        (404, identity, 404),
+        (404, "{}", 502),
+        (422, profile, 404),
+        (422, identity, 422),
+        (422, "{}", 502),
+        (429, profile, 429),
+        (500, profile, 502),
+        (503, "{}", 502),
+        (201, profile, 502),
+        (204, "{}", 502),
+        (302, "{}", 502),
+        (400, identity, 502),
+        (418, profile, 502),
+    ] {
+        let tenant = Tenant::answering(status, secret);
+        let (found, json, response) = send(tenant.endpoint(), post(body)).await;
+        assert_eq!(found, expected, "{status} {body}");
+        assert!(json["message"].is_string() && json.get("data").is_none());
+        assert!(!json.to_string().contains("secret"));
+        assert_eq!(response.headers()["cache-control"], "no-store");
+        assert_eq!(
+            response.headers().contains_key("www-authenticate"),
+            expected == 401
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_tenant_that_asks_for_patience_is_heard() {
+    for (value, expected) in [
+        ("7", Some("7")),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", None),
+        ("-1", None),
+    ] {
+        let tenant = Tenant::new(move || {
+            let response = Response::builder().status(429).header("retry-after", value);
+            response.body(Body::empty()).unwrap()
+        });
+        let (status, _, response) = send(tenant.endpoint(), post("{}")).await;
+        assert_eq!(status, 429);
+        let after = response.headers().get("retry-after");
+        assert_eq!(after.map(|after| after.to_str().unwrap()), expected);
+    }
+}
+
+#[tokio::test]
+async fn what_went_wrong_on_the_way_to_the_tenant_is_told_as_it_is() {
+    for kind in [
+        RejectionKind::TenantUnreachable,
+        RejectionKind::TenantTimeout,
+        RejectionKind::TenantBusy,
+        RejectionKind::TenantCredentials,
+    ] {
+        let tenant = Tenant::new(move || {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = kind.status();
+            response.extensions_mut().insert(Rejection::new(kind));
+            response
+        });
+        let (status, _, response) = send(tenant.endpoint(), post("{}")).await;
+        assert_eq!(status, kind.status());
+        assert_eq!(
+            response.extensions().get::<Rejection>().unwrap().kind(),
+            kind
+        );
+    }
+}
+
+#[tokio::test]
+async fn no_answer_that_could_mean_another_profile_is_believed() {
+    let asked = r#"{"id":"3f0c2f6e"}"#;
+    for (answer, expected) in [
+        (r#"{"data":{"id":"3F0C2F6E"}}"#, 200),
+        (r#"{"data":null}"#, 404),
+        (r#"{"data":[]}"#, 404),
+        ("{}", 404),
+        (r#"{"data":{"id":"mallory"}}"#, 502),
+        (r#"{"data":{"id":7}}"#, 502),
+        (r#"{"data":{"id":"../x"}}"#, 502),
+        (r#"{"data":{"id":"me"}}"#, 502),
+        (r#"{"data":{}}"#, 502),
+        (r#"{"data":[{"id":"3f0c2f6e"}]}"#, 502),
+        (r#"{"data":"3f0c2f6e"}"#, 502),
+        ("[]", 502),
+        ("", 502),
+        ("<html>", 502),
+    ] {
+        let tenant = Tenant::answering(200, answer);
+        assert_eq!(
+            send(tenant.endpoint(), post(asked)).await.0,
+            expected,
+            "{answer}"
+        );
+    }
+    // Of an identity, any profile may be the right one, but it has to be a profile.
+    let identity = r#"{"id":"1","id_handle":"shopify"}"#;
+    let tenant = Tenant::answering(200, r#"{"data":{"id":"search-id"}}"#);
+    assert_eq!(send(tenant.endpoint(), post(identity)).await.0, 502);
+    // "profile_id" as a handle is not one.
+    let tenant = Tenant::answering(200, r#"{"data":{"id":"mallory"}}"#);
+    let by_type = r#"{"id":"3f0c2f6e","id_handle":"profile_id"}"#;
+    assert_eq!(send(tenant.endpoint(), post(by_type)).await.0, 502);
+}
+
+#[tokio::test]
+async fn an_answer_without_end_is_cut() {
+    let tenant = Tenant::new(|| Response::new(Body::from(Bytes::from(vec![b' '; 2 << 20]))));
+    assert_eq!(send(tenant.endpoint(), post(r#"{"id":"a"}"#)).await.0, 502);
+    let tenant = Tenant::new(|| {
+        let frames = [Ok(Frame::data(Bytes::from("{"))), Err("reset")];
+        let body = StreamBody::new(tokio_stream(frames));
+        Response::new(Body::new(body))
+    });
+    let (status, _, response) = send(tenant.endpoint(), post(r#"{"id":"a"}"#)).await;
+    assert_eq!(status, 502);
+    let kind = response.extensions().get::<Rejection>().unwrap().kind();
+    assert_eq!(kind, RejectionKind::TenantFailed);
+}
+
+/// A stream of what is given, without a dependency for it.
+fn tokio_stream<I>(items: I) -> Items<I::IntoIter>
+where
+    I: IntoIterator,
+{
+    Items(items.into_iter())
+}
+
+struct Items<I>(I);
+
+impl<I> Unpin for Items<I> {}
+
+impl<I: Iterator> futures_core::Stream for Items<I> {
+    type Item = I::Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<I::Item>> {
+        Poll::Ready(self.0.next())
+    }
+}
+
+/// A body that must not be read.
+struct Untouchable;
+
+impl http_body::Body for Untouchable {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        panic!("the body was read");
+    }
+}
+
+#[tokio::test]
+async fn no_byte_is_read_for_a_caller_without_a_credential() {
+    for (values, expected) in [
+        (&[][..], 401),
+        (&["Basic dTpw"], 401),
+        (&["Bearer"], 401),
+        (&["Bearer a", "Bearer a"], 400),
+        (&["Bearer wrong"], 401),
+    ] {
+        let tenant = Tenant::with_profile(PID);
+        let pinned = tenant
+            .endpoint()
+            .with_pinned_tokens([ApiToken::new("right").unwrap()]);
+        let mut request = Request::post("/auth/token").body(Untouchable).unwrap();
+        for value in values {
+            request
+                .headers_mut()
+                .append(AUTHORIZATION, value.parse().unwrap());
+        }
+        assert_eq!(send(pinned, request).await.0, expected);
+        assert!(tenant.asked().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_method_is_told_the_right_one() {
+    let tenant = Tenant::with_profile(PID);
+    for method in ["GET", "PUT", "DELETE", "HEAD", "PATCH", "TRACE", "post"] {
+        let request = Request::builder().method(method).body(Untouchable).unwrap();
+        let (status, _, response) = send(tenant.endpoint(), request).await;
+        assert_eq!(
+            (status.as_u16(), &response.headers()["allow"]),
+            (405, &"POST".parse().unwrap())
+        );
+    }
+    let request = Request::options("/").body(Untouchable).unwrap();
+    let (status, _, response) = send(tenant.endpoint(), request).await;
+    assert_eq!(
+        (status.as_u16(), &response.headers()["allow"]),
+        (204, &"POST".parse().unwrap())
+    );
+    assert!(tenant.asked().is_empty());
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_refused_declared_or_not() {
+    let tenant = Tenant::with_profile(PID);
+    let long = vec![b' '; 16 * 1024 + 1];
+    assert_eq!(send(tenant.endpoint(), post(long)).await.0, 413);
+    let frames = (0..100).map(|_| Ok::<_, Infallible>(Frame::data(Bytes::from(vec![b' '; 1024]))));
+    let request = post("").map(|_| StreamBody::new(tokio_stream(frames)));
+    assert_eq!(send(tenant.endpoint(), request).await.0, 413);
+    let broken = [Ok(Frame::data(Bytes::from("{"))), Err("reset by peer")];
+    let mut request = post("").map(|_| StreamBody::new(tokio_stream(broken)));
+    request.headers_mut().remove(CONTENT_LENGTH);
+    assert_eq!(send(tenant.endpoint(), request).await.0, 400);
+    let mut compressed = post("");
+    compressed
+        .headers_mut()
+        .insert("content-encoding", "gzip".parse().unwrap());
+    assert_eq!(send(tenant.endpoint(), compressed).await.0, 415);
+    assert!(tenant.asked().is_empty());
+}
+
+#[tokio::test]
+async fn a_body_of_the_wrong_shape_is_a_422_with_the_field_to_blame() {
+    let tenant = Tenant::with_profile(PID);
+    let (status, json, _) = send(tenant.endpoint(), post(r#"{"id":[]}"#)).await;
+    assert_eq!(status, 422);
+    assert_eq!(
+        json,
+        json!({
+            "message": "The id must be a string.",
+            "errors": { "id": ["The id must be a string."] },
+        })
+    );
+    let (status, json, _) = send(tenant.endpoint(), post("[]")).await;
+    assert_eq!(status, 422);
+    assert_eq!(
+        json,
+        json!({ "message": "The request body must be a JSON object." })
+    );
+    assert!(tenant.asked().is_empty());
+}
+
+#[tokio::test]
+async fn pinned_tokens_are_judged_here_and_the_look_up_is_ours() {
+    let tenant = Tenant::with_profile(PID);
+    let tokens = ["first", API_TOKEN, "third"].map(|token| ApiToken::new(token).unwrap());
+    let endpoint = tenant.endpoint().with_pinned_tokens(tokens);
+    assert_eq!(
+        minted(endpoint.clone(), r#"{"id":"1","id_handle":"h"}"#).await,
+        ada()
+    );
+    assert!(tenant.asked()[0].call_as.is_none());
+    assert_eq!(minted(endpoint.clone(), "{}").await, Subject::Anonymous);
+    assert_eq!(
+        tenant.asked().len(),
+        1,
+        "an anonymous token needs no question"
+    );
+    for close in [
+        "the-callers-api-toke",
+        "the-callers-api-token2",
+        "The-callers-api-token",
+    ] {
+        let mut request = post("{}");
+        let value = format!("Bearer {close}").parse().unwrap();
+        request.headers_mut().insert(AUTHORIZATION, value);
+        assert_eq!(send(endpoint.clone(), request).await.0, 401);
+    }
+    // Then it is our own credential that the tenant does not take.
+    for status in [401, 403] {
+        let endpoint = Tenant::answering(status, "").endpoint();
+        let endpoint = endpoint.with_pinned_tokens([ApiToken::new(API_TOKEN).unwrap()]);
+        let (found, _, response) = send(endpoint, post(r#"{"id":"a"}"#)).await;
+        assert_eq!(found, 502);
+        let kind = response.extensions().get::<Rejection>().unwrap().kind();
+        assert_eq!(kind, RejectionKind::TenantCredentials);
+    }
+}
+
+#[tokio::test]
+async fn the_request_id_goes_along_and_who_is_asking_does_not() {
+    let tenant = Tenant::with_profile(PID);
+    let mut request = post(r#"{"id":"1","id_handle":"h"}"#);
+    request
+        .headers_mut()
+        .insert("x-request-id", "r-1".parse().unwrap());
+    request.extensions_mut().insert(Subject::Anonymous);
+    request
+        .extensions_mut()
+        .insert(CallAs(ApiToken::new("planted").unwrap()));
+    let pinned = [ApiToken::new(API_TOKEN).unwrap()];
+    let endpoint = tenant.endpoint().with_pinned_tokens(pinned);
+    assert_eq!(send(endpoint, request).await.0, 200);
+    assert_eq!(tenant.asked()[0].request_id.as_deref(), Some("r-1"));
+    assert!(tenant.asked()[0].call_as.is_none());
+}
+
+#[tokio::test]
+async fn the_tenant_is_called_as_it_was_made_ready_and_its_errors_pass() {
+    let (mock, mut handle) = tower_test::mock::pair::<Request<Body>, Response<Body>>();
+    handle.allow(1);
+    let mut endpoint = TokenEndpoint::new(mock, issuer());
+    // The mock panics if the clone that is left behind is called instead.
+    let request = post("{}");
+    poll_fn(|cx| Service::<Request<Full<Bytes>>>::poll_ready(&mut endpoint, cx))
+        .await
+        .unwrap();
+    let answer = tokio::spawn(endpoint.call(request));
+    let (request, respond) = handle.next_request().await.unwrap();
+    assert_eq!(request.uri(), "/auth/verify");
+    respond.send_response(Response::new(Body::empty()));
+    assert_eq!(answer.await.unwrap().unwrap().status(), 200);
+
+    let failing = service_fn(async |_: Request<Body>| Err::<Response<Body>, _>("broken"));
+    let endpoint = TokenEndpoint::new(failing, issuer());
+    assert_eq!(endpoint.oneshot(post("{}")).await.unwrap_err(), "broken");
+}
+
+#[test]
+fn debug_shows_neither_keys_nor_tokens() {
+    let endpoint = TokenEndpoint::new((), issuer());
+    let endpoint = endpoint.with_pinned_tokens([ApiToken::new("api-secret").unwrap()]);
+    let text = format!("{endpoint:?}");
+    assert!(
+        !text.contains("api-secret") && !text.contains("a secret of"),
+        "{text}"
+    );
+}

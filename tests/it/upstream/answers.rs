@@ -1,0 +1,223 @@
+//! What comes down.
+
+use http::{Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use omneo_id::me::MeRewriteLayer;
+use omneo_id::tenant::CallAs;
+use omneo_id::upstream::{RequestBody, ResponseHeaders};
+use omneo_id::{ApiToken, Body, Rejection, RejectionKind, Subject, Upstream};
+use tower::{Layer, ServiceExt, service_fn};
+
+use super::support::{
+    Scripted, TOKEN, cause, data, frames, get, kind, permitted, tenant, text, trailers,
+};
+
+/// What becomes of an answer with this status and these headers.
+async fn answered(status: u16, headers: &'static [(&'static str, &'static str)]) -> Response<Body> {
+    let answer = move || {
+        let mut response = Response::builder().status(status);
+        for (name, value) in headers {
+            response = response.header(*name, *value);
+        }
+        response
+            .extension("an extension")
+            .body(frames([data("a page of the tenant's")]))
+            .unwrap()
+    };
+    Scripted::ask(get("/locations"), answer).await.0
+}
+
+#[tokio::test]
+async fn an_answer_passes_without_what_is_the_tenants_own() {
+    let response = answered(
+        200,
+        &[
+            ("access-control-allow-origin", "*"),
+            ("connection", "x-hop"),
+            ("content-type", "application/json"),
+            ("link", "<a>"),
+            ("link", "<b>"),
+            ("location", "https://api.acme.test/api/v3/locations/7"),
+            ("server", "nginx"),
+            ("set-cookie", "a=b"),
+            ("x-hop", "1"),
+            ("x-powered-by", "PHP"),
+        ],
+    )
+    .await;
+    let mut headers: Vec<_> = response
+        .headers()
+        .iter()
+        .map(|(n, v)| (n.as_str(), v.to_str().unwrap()))
+        .collect();
+    headers.sort_by_key(|(name, _)| *name);
+    let expected = [
+        ("content-type", "application/json"),
+        ("link", "<a>"),
+        ("link", "<b>"),
+    ];
+    assert_eq!(headers, expected);
+    assert!(response.extensions().is_empty());
+    assert_eq!(text(response).await, "a page of the tenant's");
+}
+
+#[tokio::test]
+async fn a_failing_tenant_is_answered_for() {
+    use RejectionKind::*;
+    for (status, expected, code) in [
+        (101, TenantAnswer, 502),
+        (401, TenantCredentials, 502),
+        (500, TenantFailed, 502),
+        (503, TenantBusy, 503),
+        (504, TenantTimeout, 504),
+    ] {
+        let response = answered(status, &[("x-debug", "SQLSTATE")]).await;
+        assert_eq!(kind(&response), expected);
+        assert_eq!(response.status().as_u16(), code);
+        assert_eq!(cause(&response).status().unwrap().as_u16(), status);
+        assert!(!response.headers().contains_key("x-debug"));
+        assert!(!text(response).await.contains("a page"));
+    }
+    for status in [200, 201, 302, 403, 404, 422, 429] {
+        let response = answered(status, &[("retry-after", "9")]).await;
+        assert_eq!(response.status().as_u16(), status);
+        assert_eq!(response.headers()["retry-after"], "9");
+        assert_eq!(text(response).await, "a page of the tenant's");
+    }
+}
+
+#[tokio::test]
+async fn a_busy_tenant_says_when_to_come_back() {
+    let told = answered(503, &[("retry-after", "120")]).await;
+    assert_eq!(told.headers()["retry-after"], "120");
+    let untold = answered(503, &[]).await;
+    assert_eq!(untold.headers()["retry-after"], "1");
+}
+
+#[tokio::test]
+async fn a_callers_own_401_is_passed_on() {
+    let request = Request::get("/auth/verify")
+        .extension(CallAs(ApiToken::new("of-the-caller").unwrap()))
+        .body(Body::empty())
+        .unwrap();
+    let answer = || Response::builder().status(401).body(Body::empty()).unwrap();
+    let (response, _) = Scripted::ask(request, answer).await;
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+    assert!(response.extensions().get::<Rejection>().is_none());
+}
+
+#[tokio::test]
+async fn a_tenant_that_mirrors_every_header_does_not_give_the_token_away() {
+    let mirror = service_fn(|request: Request<RequestBody>| async move {
+        let mut response = Response::new(Body::empty());
+        for (name, value) in request.headers() {
+            response.headers_mut().append(name, value.clone());
+            let echo = http::HeaderName::try_from(format!("x-echo-{name}")).unwrap();
+            response.headers_mut().append(echo, value.clone());
+        }
+        let escaped = TOKEN.replace('|', "%7C");
+        response
+            .headers_mut()
+            .insert("x-escaped", escaped.parse().unwrap());
+        Ok::<_, std::io::Error>(response)
+    });
+    for call_as in [
+        None,
+        Some(CallAs(ApiToken::new("a-token-of-the-caller").unwrap())),
+    ] {
+        let mut request = permitted(Request::get("/locations"))
+            .header("x-request-id", "42")
+            .body(Body::empty())
+            .unwrap();
+        request.extensions_mut().extend({
+            let mut extensions = http::Extensions::new();
+            if let Some(call_as) = call_as {
+                extensions.insert(call_as);
+            }
+            extensions
+        });
+        let response = Upstream::new(mirror, tenant())
+            .oneshot(request)
+            .await
+            .unwrap();
+        let all = format!("{:?}", response.headers());
+        assert!(
+            !all.contains("4fzK") && !all.contains("of-the-caller"),
+            "{all}"
+        );
+        assert_eq!(response.headers()["x-echo-x-request-id"], "42");
+    }
+}
+
+#[tokio::test]
+async fn trailers_pass_and_are_cleaned_too() {
+    let answer = || {
+        let last = trailers(&[
+            ("x-checksum", "abc"),
+            ("x-echo", concat!("Bearer ", "7|4fzKq0pLw8sN1vXyT2uR")),
+            ("set-cookie", "a=b"),
+            ("content-length", "7"),
+        ]);
+        let response = Response::builder().header("trailer", "x-checksum");
+        response.body(frames([data("a"), last])).unwrap()
+    };
+    let (response, _) = Scripted::ask(get("/locations"), answer).await;
+    assert_eq!(response.headers()["trailer"], "x-checksum");
+    let body = response.into_body().collect().await.unwrap();
+    let trailers = body.trailers().unwrap();
+    assert_eq!(trailers.len(), 1);
+    assert_eq!(trailers["x-checksum"], "abc");
+}
+
+#[tokio::test]
+async fn under_me_locations_are_mapped_and_nothing_is_kept() {
+    let client = service_fn(|_: Request<RequestBody>| async {
+        Response::builder()
+            .status(201)
+            .header(
+                "location",
+                "http://api.acme.test/api/v3/profiles/ada/addresses/7",
+            )
+            .header("content-location", "/api/v3/profiles/bob")
+            .header("cache-control", "public, max-age=600")
+            .header("vary", "accept")
+            .body(Body::empty())
+    });
+    let service = MeRewriteLayer::new().layer(Upstream::new(client, tenant()));
+    let request = Request::post("/profiles/me/addresses")
+        .extension(Subject::Profile("ada".parse().unwrap()))
+        .body(Body::empty())
+        .unwrap();
+    let response = service.oneshot(request).await.unwrap();
+    let headers = response.headers();
+    assert_eq!(headers["location"], "../../profiles/me/addresses/7");
+    assert!(!headers.contains_key("content-location"));
+    assert_eq!(headers["cache-control"], "private, no-store");
+    let vary: Vec<_> = headers.get_all("vary").iter().collect();
+    assert_eq!(vary, ["accept", "authorization"]);
+}
+
+#[tokio::test]
+async fn what_is_removed_can_be_chosen() {
+    let client = service_fn(|_: Request<RequestBody>| async {
+        Response::builder()
+            .header("via", "1.1 lb")
+            .header("x-node", "3")
+            .body(Body::empty())
+    });
+    let headers = ResponseHeaders::default()
+        .keep("via")
+        .unwrap()
+        .remove("x-node")
+        .unwrap();
+    let upstream = Upstream::new(client, tenant()).with_response_headers(headers);
+    let response = upstream.oneshot(get("/locations")).await.unwrap();
+    assert_eq!(response.headers()["via"], "1.1 lb");
+    assert!(!response.headers().contains_key("x-node"));
+}
+
+#[tokio::test]
+async fn an_answer_that_contradicts_itself_is_not_passed_on() {
+    let response = answered(200, &[("connection", "a b")]).await;
+    assert_eq!(kind(&response), RejectionKind::TenantAnswer);
+}

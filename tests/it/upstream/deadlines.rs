@@ -1,0 +1,201 @@
+//! Nothing waits for ever, and nobody is blamed for another's slowness.
+
+use std::time::Duration;
+
+use http::{Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use omneo_id::body::IdleError;
+use omneo_id::error::BoxError;
+use omneo_id::upstream::RequestBody;
+use omneo_id::{Body, RejectionKind, Upstream};
+use tokio::time::{Instant, sleep};
+use tower::{Service, ServiceExt, service_fn};
+
+use super::support::{data, fed, get, kind, permitted, silent, tenant, text};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn put(body: Body) -> Request<Body> {
+    permitted(Request::put("/profiles/ada")).body(body).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenant_that_does_not_answer_is_given_up_after_thirty_seconds() {
+    let start = Instant::now();
+    let upstream = Upstream::new(silent(), tenant());
+    let response = upstream.oneshot(get("/locations")).await.unwrap();
+    assert_eq!(start.elapsed(), 30 * SECOND);
+    assert_eq!(response.status(), StatusCode::GATEWAY_TIMEOUT);
+    assert_eq!(kind(&response), RejectionKind::TenantTimeout);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_can_be_another_or_none() {
+    let start = Instant::now();
+    let upstream = Upstream::new(silent(), tenant()).with_head_timeout(SECOND);
+    upstream.clone().oneshot(get("/locations")).await.unwrap();
+    assert_eq!(start.elapsed(), SECOND);
+
+    let patient = upstream.with_head_timeout(Duration::MAX);
+    let waiting = patient.oneshot(get("/locations"));
+    assert!(
+        tokio::time::timeout(1_000_000 * SECOND, waiting)
+            .await
+            .is_err()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_upload_is_no_slow_tenant() {
+    let start = Instant::now();
+    let (feeder, body) = fed();
+    let feeding = tokio::spawn(async move {
+        for _ in 0..5 {
+            sleep(25 * SECOND).await;
+            feeder.send(data("x")).await.unwrap();
+        }
+    });
+    let upstream = Upstream::new(silent(), tenant());
+    let response = upstream.oneshot(put(body)).await.unwrap();
+    feeding.await.unwrap();
+    assert_eq!(kind(&response), RejectionKind::TenantTimeout);
+    // Thirty seconds after the last byte, not after the first.
+    assert_eq!(start.elapsed(), (5 * 25 + 30) * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_stops_sending_is_not_blamed_on_the_tenant() {
+    let start = Instant::now();
+    let (feeder, body) = fed();
+    feeder.send(data("x")).await.unwrap();
+    let upstream = Upstream::new(silent(), tenant());
+    let response = upstream.oneshot(put(body)).await.unwrap();
+    assert_eq!(start.elapsed(), 60 * SECOND);
+    assert_eq!(kind(&response), RejectionKind::RequestTimeout);
+    assert_eq!(response.status(), StatusCode::REQUEST_TIMEOUT);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenant_that_does_not_read_is_given_up() {
+    let (_feeder, body) = fed();
+    let deaf = service_fn(|request: Request<RequestBody>| async move {
+        let _kept = request;
+        std::future::pending::<Result<Response<Body>, BoxError>>().await
+    });
+    let start = Instant::now();
+    let response = Upstream::new(deaf, tenant())
+        .oneshot(put(body))
+        .await
+        .unwrap();
+    assert_eq!(start.elapsed(), 30 * SECOND);
+    assert_eq!(kind(&response), RejectionKind::TenantTimeout);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_stands_still_breaks_off() {
+    let (feeder, body) = fed();
+    let mut body = Some(body);
+    let client = service_fn(move |_: Request<RequestBody>| {
+        let body = body.take().unwrap();
+        async move { Ok::<_, BoxError>(Response::new(body)) }
+    });
+    let response = Upstream::new(client, tenant())
+        .oneshot(get("/locations"))
+        .await
+        .unwrap();
+    let mut body = response.into_body();
+    feeder.send(data("x")).await.unwrap();
+    assert!(body.frame().await.unwrap().is_ok());
+    let start = Instant::now();
+    let error = body.frame().await.unwrap().unwrap_err();
+    assert!(error.is::<IdleError>());
+    assert_eq!(start.elapsed(), 60 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_reader_is_no_slow_tenant() {
+    let client = service_fn(move |_: Request<RequestBody>| async move {
+        Ok::<_, BoxError>(Response::new(super::support::frames([
+            data("a"),
+            data("b"),
+        ])))
+    });
+    let response = Upstream::new(client, tenant())
+        .oneshot(get("/locations"))
+        .await
+        .unwrap();
+    let mut body = response.into_body();
+    assert!(body.frame().await.unwrap().is_ok());
+    sleep(600 * SECOND).await;
+    assert!(body.frame().await.unwrap().is_ok());
+    assert!(body.frame().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_call_ends_with_its_deadline_not_with_its_caller() {
+    struct Guard(tokio::sync::mpsc::Sender<()>);
+    let (guard, mut ended) = tokio::sync::mpsc::channel(1);
+    let client = service_fn(move |_: Request<RequestBody>| {
+        let guard = Guard(guard.clone());
+        async move {
+            let _guard = guard;
+            std::future::pending::<Result<Response<Body>, BoxError>>().await
+        }
+    });
+    let upstream = Upstream::new(client, tenant());
+    let mut future = Box::pin(upstream.oneshot(get("/locations")));
+    let response = future.as_mut().await.unwrap();
+    assert_eq!(kind(&response), RejectionKind::TenantTimeout);
+    assert!(
+        ended.recv().await.is_none(),
+        "the call is gone, its future is not"
+    );
+    drop(future);
+    text(response).await;
+}
+
+#[tokio::test]
+async fn one_call_too_many_is_told_to_come_back() {
+    let (feeder, body) = fed();
+    let mut bodies = vec![Body::empty(), body];
+    let client = service_fn(move |_: Request<RequestBody>| {
+        let body = bodies.pop().unwrap();
+        async move { Ok::<_, BoxError>(Response::new(body)) }
+    });
+    let mut upstream = Upstream::new(client, tenant()).with_max_in_flight(1);
+    let mut ask = async || {
+        let ready = ServiceExt::<Request<Body>>::ready(&mut upstream)
+            .await
+            .unwrap();
+        ready.call(get("/locations")).await.unwrap()
+    };
+    let first = ask().await;
+    let second = ask().await;
+    assert_eq!(kind(&second), RejectionKind::TenantBusy);
+    assert_eq!(second.headers()["retry-after"], "1");
+    // The place is free when the first answer has been read to its end.
+    drop(feeder);
+    text(first).await;
+    assert_eq!(ask().await.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_client_that_is_not_ready_is_answered_for() {
+    let (mut mock, mut handle) = tower_test::mock::spawn_with(
+        |mock: tower_test::mock::Mock<Request<RequestBody>, Response<Body>>| {
+            Upstream::new(mock, tenant())
+        },
+    );
+    handle.allow(0);
+    handle.send_error("broken");
+    tokio_ready(&mut mock).await;
+    let response = mock.get_mut().call(get("/locations")).await.unwrap();
+    assert_eq!(kind(&response), RejectionKind::TenantUnreachable);
+}
+
+async fn tokio_ready<S>(mock: &mut tower_test::mock::Spawn<S>)
+where
+    S: Service<Request<Body>>,
+{
+    std::future::poll_fn(|cx| mock.get_mut().poll_ready(cx).map(drop)).await;
+}

@@ -1,0 +1,222 @@
+//! Bodies flow as fast as they are read, and stop when nobody wants them.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use omneo_id::Body;
+use tokio::sync::{Notify, mpsc};
+use tower::ServiceExt;
+
+use super::support::{Chunks, data, fed, get, kind, permitted};
+use super::tenants::{BOTH, serve, settle, upstream_to};
+
+const CHUNK: usize = 64 * 1024;
+const CHUNKS: usize = 512;
+/// Far above what two sockets and hyper hold, far below the whole.
+const HELD: usize = 256;
+
+fn chunks() -> (Chunks, Arc<AtomicUsize>) {
+    let made = Arc::new(AtomicUsize::new(0));
+    let chunks = Chunks {
+        left: CHUNKS,
+        chunk: Bytes::from(vec![b'x'; CHUNK]),
+        made: Arc::clone(&made),
+    };
+    (chunks, made)
+}
+
+async fn length(body: impl http_body::Body<Data = Bytes, Error: std::fmt::Debug> + Unpin) -> usize {
+    let mut body = body;
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        length += frame.unwrap().data_ref().map_or(0, Bytes::len);
+    }
+    length
+}
+
+#[tokio::test]
+async fn an_upload_is_not_read_faster_than_the_tenant_takes_it() {
+    let gate = Arc::new(Notify::new());
+    let open = Arc::clone(&gate);
+    let origin = serve(move |request: Request<Incoming>| {
+        let gate = Arc::clone(&gate);
+        async move {
+            gate.notified().await;
+            let length = length(request.into_body()).await;
+            Response::new(Full::new(Bytes::from(length.to_string())))
+        }
+    })
+    .await;
+    for protocol in BOTH {
+        let (body, made) = chunks();
+        let request = permitted(Request::put("/x")).body(Body::new(body)).unwrap();
+        let asking = tokio::spawn(upstream_to(&origin, protocol).oneshot(request));
+        settle().await;
+        let held = made.load(Ordering::Relaxed);
+        assert!((1..HELD).contains(&held), "{protocol:?}: {held}");
+        open.notify_one();
+        let response = asking.await.unwrap().unwrap();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(body, (CHUNK * CHUNKS).to_string());
+    }
+}
+
+#[tokio::test]
+async fn a_download_is_not_made_faster_than_the_client_takes_it() {
+    for protocol in BOTH {
+        let made = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&made);
+        let origin = serve(move |_: Request<Incoming>| {
+            let (mut chunks, _) = chunks();
+            chunks.made = Arc::clone(&count);
+            async move { Response::new(chunks) }
+        })
+        .await;
+        let response = upstream_to(&origin, protocol)
+            .oneshot(get("/x"))
+            .await
+            .unwrap();
+        settle().await;
+        let held = made.load(Ordering::Relaxed);
+        assert!(held < HELD, "{protocol:?}: {held}");
+        assert_eq!(length(response.into_body()).await, CHUNK * CHUNKS);
+    }
+}
+
+/// Says so when it is dropped.
+struct Dropped(mpsc::Sender<()>);
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        let _ = self.0.try_send(());
+    }
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_takes_the_call_along() {
+    let (began, mut begun) = mpsc::channel(8);
+    let (ended, mut over) = mpsc::channel(8);
+    let origin = serve(move |_: Request<Incoming>| {
+        let (began, ended) = (began.clone(), Dropped(ended.clone()));
+        async move {
+            let _ended = ended;
+            began.send(()).await.unwrap();
+            pending::<Response<Body>>().await
+        }
+    })
+    .await;
+    for protocol in BOTH {
+        let asking = tokio::spawn(upstream_to(&origin, protocol).oneshot(get("/x")));
+        begun.recv().await.unwrap();
+        asking.abort();
+        over.recv().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_in_mid_upload_takes_the_call_along() {
+    let (began, mut begun) = mpsc::channel(8);
+    let (ended, mut over) = mpsc::channel(8);
+    let origin = serve(move |request: Request<Incoming>| {
+        let (began, ended) = (began.clone(), ended.clone());
+        async move {
+            let mut body = request.into_body();
+            assert!(body.frame().await.unwrap().is_ok());
+            began.send(()).await.unwrap();
+            // Broken off, not ended: what was sent must not look complete.
+            let rest = body.frame().await;
+            ended
+                .send(rest.is_some_and(|frame| frame.is_err()))
+                .await
+                .unwrap();
+            Response::new(Body::empty())
+        }
+    })
+    .await;
+    for protocol in BOTH {
+        let (feeder, body) = fed();
+        feeder.send(data("begin")).await.unwrap();
+        let request = permitted(Request::put("/x")).body(body).unwrap();
+        let asking = tokio::spawn(upstream_to(&origin, protocol).oneshot(request));
+        begun.recv().await.unwrap();
+        asking.abort();
+        let _ = asking.await;
+        assert!(over.recv().await.unwrap(), "{protocol:?}");
+        drop(feeder);
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_the_clients_fault_and_never_looks_complete() {
+    let (ended, mut over) = mpsc::channel(8);
+    let origin = serve(move |request: Request<Incoming>| {
+        let ended = ended.clone();
+        async move {
+            let complete = request.into_body().collect().await.is_ok();
+            ended.send(complete).await.unwrap();
+            pending::<Response<Body>>().await
+        }
+    })
+    .await;
+    for protocol in BOTH {
+        let (feeder, body) = fed();
+        let request = permitted(Request::put("/x")).body(body).unwrap();
+        let asking = tokio::spawn(upstream_to(&origin, protocol).oneshot(request));
+        feeder.send(data("begin")).await.unwrap();
+        settle().await;
+        feeder.send(Err("the client reset".into())).await.unwrap();
+        let response = asking.await.unwrap().unwrap();
+        assert_eq!(kind(&response).code(), "body_aborted", "{protocol:?}");
+        assert_eq!(over.recv().await, Some(false), "{protocol:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_over_its_limit_is_too_large_and_never_looks_complete() {
+    let (ended, mut over) = mpsc::channel(8);
+    let origin = serve(move |request: Request<Incoming>| {
+        let ended = ended.clone();
+        async move {
+            let complete = request.into_body().collect().await.is_ok();
+            ended.send(complete).await.unwrap();
+            pending::<Response<Body>>().await
+        }
+    })
+    .await;
+    for protocol in BOTH {
+        let (feeder, body) = fed();
+        let limited = Body::new(http_body_util::Limited::new(body, 8));
+        let request = permitted(Request::put("/x")).body(limited).unwrap();
+        let asking = tokio::spawn(upstream_to(&origin, protocol).oneshot(request));
+        feeder.send(data("begin")).await.unwrap();
+        settle().await;
+        feeder.send(data("too much")).await.unwrap();
+        let response = asking.await.unwrap().unwrap();
+        assert_eq!(response.status(), 413, "{protocol:?}");
+        assert_eq!(over.recv().await, Some(false), "{protocol:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_early_answer_does_not_wait_for_the_upload() {
+    let origin = serve(|_: Request<Incoming>| async {
+        Response::builder().status(413).body(Body::empty()).unwrap()
+    })
+    .await;
+    for protocol in BOTH {
+        let (feeder, body) = fed();
+        feeder.send(data("begin")).await.unwrap();
+        let request = permitted(Request::put("/x")).body(body).unwrap();
+        let response = upstream_to(&origin, protocol)
+            .oneshot(request)
+            .await
+            .unwrap();
+        assert_eq!(response.status(), 413, "{protocol:?}");
+        drop(feeder);
+    }
+}

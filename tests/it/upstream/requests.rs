@@ -1,0 +1,212 @@
+//! What goes up.
+
+use std::net::IpAddr;
+
+use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
+use omneo_id::headers::RequestHeaders;
+use omneo_id::me::MeRewriteLayer;
+use omneo_id::tenant::{CallAs, Permit};
+use omneo_id::upstream::{ClientInfo, RequestBody};
+use omneo_id::{ApiToken, Body, RejectionKind, Subject, Upstream};
+use tower::{Layer, ServiceExt, service_fn};
+
+use super::support::{TOKEN, get, kind, permitted, sent, tenant};
+
+fn names(headers: &HeaderMap) -> Vec<&str> {
+    let mut names: Vec<_> = headers.iter().map(|(name, _)| name.as_str()).collect();
+    names.sort_unstable();
+    names
+}
+
+#[tokio::test]
+async fn a_request_goes_to_the_tenant_signed_and_with_nothing_it_does_not_need() {
+    let request = permitted(Request::get("/locations?filter%5Bx%5D=1&y=a+b"))
+        .version(Version::HTTP_2)
+        .header("authorization", "Bearer id.token.of-the-client")
+        .header("cookie", "a=b")
+        .header("host", "shop.test")
+        .header("x-forwarded-for", "6.6.6.6")
+        .header("x-http-method-override", "DELETE")
+        .header("x-request-id", "42")
+        .header("x_request_id", "43")
+        .body(Body::empty())
+        .unwrap();
+    let (response, sent) = sent(request).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    let [request] = &sent[..] else { panic!() };
+    assert_eq!(
+        request.uri(),
+        "https://api.acme.test/api/v3/locations?filter%5Bx%5D=1&y=a+b"
+    );
+    assert_eq!(request.version(), Version::HTTP_11);
+    let expected = ["accept", "authorization", "host", "x-request-id"];
+    assert_eq!(names(request.headers()), expected);
+    assert_eq!(
+        request.headers()["authorization"],
+        format!("Bearer {TOKEN}")
+    );
+    assert!(request.headers()["authorization"].is_sensitive());
+    assert_eq!(request.headers()["host"], "api.acme.test");
+}
+
+#[tokio::test]
+async fn a_client_cannot_nominate_our_headers_away() {
+    let request = permitted(Request::get("/locations"))
+        .header("connection", "close, authorization, host, accept")
+        .header("connection", "x-forwarded-for")
+        .extension(ClientInfo::default().add_addr(IpAddr::from([203, 0, 113, 7])))
+        .body(Body::empty())
+        .unwrap();
+    let (_, sent) = sent(request).await;
+    let headers = sent[0].headers();
+    assert_eq!(
+        names(headers),
+        ["accept", "authorization", "host", "x-forwarded-for"]
+    );
+    assert_eq!(headers["x-forwarded-for"], "203.0.113.7");
+}
+
+#[tokio::test]
+async fn what_nobody_decided_on_is_not_sent() {
+    let request = Request::get("/locations").body(Body::empty()).unwrap();
+    let (response, sent) = sent(request).await;
+    assert_eq!(kind(&response), RejectionKind::NotFound);
+    assert!(sent.is_empty());
+}
+
+#[tokio::test]
+async fn what_is_refused_is_not_sent() {
+    use RejectionKind::*;
+    let request = |method: Method, uri: &str| permitted(Request::builder().method(method).uri(uri));
+    let cases = [
+        (
+            request(Method::GET, "http://evil.test/locations"),
+            PathRefused,
+        ),
+        (request(Method::OPTIONS, "*"), PathRefused),
+        (
+            request(Method::GET, "/locations/../profiles/bob"),
+            PathRefused,
+        ),
+        (
+            request(Method::GET, "/locations/%2e%2e/profiles/bob"),
+            PathRefused,
+        ),
+        (request(Method::TRACE, "/locations"), MethodNotAllowed),
+        (request(Method::CONNECT, "evil.test:443"), MethodNotAllowed),
+        (
+            request(Method::POST, "/locations?_method=DELETE"),
+            QueryRefused,
+        ),
+        (
+            request(Method::GET, "/a")
+                .header("host", "a")
+                .header("host", "b"),
+            HeadersRefused,
+        ),
+        (
+            request(Method::GET, "/a").header("connection", "a b"),
+            HeadersRefused,
+        ),
+        (
+            request(Method::POST, "/a").header("content-length", "7"),
+            HeadersRefused,
+        ),
+    ];
+    for (request, expected) in cases {
+        let request = request.body(Body::empty()).unwrap();
+        let said = format!("{request:?}");
+        let (response, sent) = sent(request).await;
+        assert_eq!(kind(&response), expected, "{said}");
+        assert!(sent.is_empty(), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_target_beyond_all_measure_is_refused() {
+    // Each fits by itself; together with the base path they are too long to be a target.
+    let (response, sent) = sent(get(&format!("/{}", "a".repeat(65_530)))).await;
+    assert_eq!(kind(&response), RejectionKind::UriTooLong);
+    assert!(sent.is_empty());
+}
+
+#[tokio::test]
+async fn the_authority_of_an_http2_request_does_not_matter() {
+    let request = permitted(Request::get("https://shop.test/locations"))
+        .version(Version::HTTP_2)
+        .body(Body::empty())
+        .unwrap();
+    let (_, sent) = sent(request).await;
+    assert_eq!(sent[0].uri(), "https://api.acme.test/api/v3/locations");
+}
+
+#[tokio::test]
+async fn behind_the_me_layer_a_profile_is_asked_for_as_me() {
+    let client = service_fn(|request: Request<RequestBody>| async move {
+        assert_eq!(
+            request.uri(),
+            "https://api.acme.test/api/v3/profiles/ada/balances?x"
+        );
+        assert!(request.extensions().is_empty(), "ours stay here");
+        Ok::<_, std::io::Error>(Response::new(Body::empty()))
+    });
+    let service = MeRewriteLayer::new().layer(Upstream::new(client, tenant()));
+    let ada = Subject::Profile("ada".parse().unwrap());
+    let request = Request::get("/profiles/me/balances?x")
+        .extension(ada)
+        .body(Body::empty())
+        .unwrap();
+    let response = service.oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_call_may_bring_its_own_credential() {
+    let request = Request::post("/profiles/search-id")
+        .extension(CallAs(ApiToken::new("of-the-caller").unwrap()))
+        .header("authorization", "Bearer something-else")
+        .body(Body::from(bytes::Bytes::from_static(b"{}")))
+        .unwrap();
+    let (_, sent) = sent(request).await;
+    let authorization: Vec<_> = sent[0].headers().get_all("authorization").iter().collect();
+    assert_eq!(authorization, ["Bearer of-the-caller"]);
+    assert_eq!(sent[0].headers()["content-length"], "2");
+}
+
+#[tokio::test]
+async fn one_more_header_can_be_let_through() {
+    let client = service_fn(|request: Request<RequestBody>| async move {
+        assert_eq!(request.headers()["x-storefront"], "blue");
+        Ok::<_, std::io::Error>(Response::new(Body::empty()))
+    });
+    let headers = RequestHeaders::default().allow("x-storefront").unwrap();
+    let upstream = Upstream::new(client, tenant()).with_request_headers(headers);
+    let request = permitted(Request::get("/locations"))
+        .header("x-storefront", "blue")
+        .body(Body::empty())
+        .unwrap();
+    assert_eq!(upstream.oneshot(request).await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn a_grpc_caller_is_refused_in_its_own_dialect() {
+    let request = Request::post("/locations")
+        .extension(Permit::new())
+        .version(Version::HTTP_2)
+        .header("content-type", "application/grpc")
+        .header("connection", "a b")
+        .body(Body::empty())
+        .unwrap();
+    let (response, _) = sent(request).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(response.headers()["grpc-status"], "3");
+}
+
+#[test]
+fn neither_the_service_nor_its_configuration_shows_the_token() {
+    let client = service_fn(|_: Request<RequestBody>| async {
+        Ok::<_, std::io::Error>(Response::new(Body::empty()))
+    });
+    let upstream = Upstream::new(client, tenant());
+    assert!(!format!("{upstream:?}").contains("4fzK"));
+}

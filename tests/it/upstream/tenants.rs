@@ -1,0 +1,106 @@
+//! Tenants on loopback: a proper one over both protocols, and one that writes what it likes.
+
+use std::convert::Infallible;
+use std::future::Future;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use omneo_id::Upstream;
+use omneo_id::error::BoxError;
+use omneo_id::upstream::HttpClient;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::support::tenant_at;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Protocol {
+    Http1,
+    Http2,
+}
+
+pub const BOTH: [Protocol; 2] = [Protocol::Http1, Protocol::Http2];
+
+pub fn upstream_to(origin: &str, protocol: Protocol) -> Upstream<HttpClient> {
+    let builder = match protocol {
+        Protocol::Http1 => HttpClient::builder(),
+        Protocol::Http2 => HttpClient::builder().with_http2_only(),
+    };
+    let client = builder.build().unwrap();
+    let tenant = tenant_at(origin);
+    client.check_tenant(&tenant).unwrap();
+    Upstream::new(client, tenant)
+}
+
+/// A tenant that answers as `handler` does, over HTTP/1.1 and HTTP/2 with prior knowledge.
+pub async fn serve<H, F, B>(handler: H) -> String
+where
+    H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    connections(move |stream| {
+        let handler = handler.clone();
+        let service = service_fn(move |request| {
+            let answer = handler(request);
+            async move { Ok::<_, Infallible>(answer.await) }
+        });
+        async move {
+            let server = auto::Builder::new(TokioExecutor::new());
+            let _ = server.serve_connection(TokioIo::new(stream), service).await;
+        }
+    })
+    .await
+}
+
+/// A tenant that does as it likes with each connection.
+pub async fn connections<H, F>(handler: H) -> String
+where
+    H: Fn(TcpStream) -> F + Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(handler(stream));
+        }
+    });
+    origin
+}
+
+/// A tenant that answers every request with these bytes, and closes the connection once asked to.
+pub async fn raw(answer: impl Into<Bytes>, close: bool) -> String {
+    let answer = answer.into();
+    connections(move |mut stream| {
+        let answer = answer.clone();
+        async move {
+            while read_head(&mut stream).await.is_some() {
+                if stream.write_all(&answer).await.is_err() || close {
+                    return;
+                }
+            }
+        }
+    })
+    .await
+}
+
+/// The next request's head, up to and with its empty line.
+pub async fn read_head(stream: &mut TcpStream) -> Option<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.ok()?);
+    }
+    String::from_utf8(head).ok()
+}
+
+/// Lets everything that can happen on this thread's runtime happen.
+pub async fn settle() {
+    for _ in 0..2_000 {
+        tokio::task::yield_now().await;
+    }
+}

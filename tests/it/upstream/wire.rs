@@ -1,0 +1,268 @@
+//! What the tenant really sees, and what comes back of what it really sends.
+
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, Version};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use omneo_id::Body;
+use tokio::io::AsyncWriteExt;
+use tower::ServiceExt;
+
+use super::support::{TOKEN, data, frames, get, permitted, text, trailers};
+use super::tenants::{BOTH, Protocol, connections, raw, read_head, serve, upstream_to};
+
+#[tokio::test]
+async fn a_request_over_http1_has_one_host_and_one_credential() {
+    let (heads, mut seen) = tokio::sync::mpsc::channel(1);
+    let origin = connections(move |mut stream| {
+        let heads = heads.clone();
+        async move {
+            heads
+                .send(read_head(&mut stream).await.unwrap())
+                .await
+                .unwrap();
+            stream
+                .write_all(b"HTTP/1.1 204 No Content\r\n\r\n")
+                .await
+                .unwrap();
+        }
+    })
+    .await;
+    let request = permitted(Request::get("//locations?a=%5B"))
+        .header("authorization", "Bearer of.the.client")
+        .header("connection", "authorization, host")
+        .header("host", "shop.test")
+        .body(Body::empty())
+        .unwrap();
+    let upstream = upstream_to(&origin, Protocol::Http1);
+    assert_eq!(upstream.oneshot(request).await.unwrap().status(), 204);
+
+    let head = seen.recv().await.unwrap();
+    let mut lines: Vec<_> = head.trim_end().split("\r\n").collect();
+    lines.sort_unstable();
+    let host = format!("host: {}", origin.trim_start_matches("http://"));
+    let authorization = format!("authorization: Bearer {TOKEN}");
+    let expected = [
+        "GET /api/v3/locations?a=%5B HTTP/1.1",
+        "accept: application/json",
+        &authorization,
+        &host,
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[tokio::test]
+async fn a_request_over_http2_names_its_authority_once() {
+    let (requests, mut seen) = tokio::sync::mpsc::channel(1);
+    let origin = serve(move |request: Request<Incoming>| {
+        let requests = requests.clone();
+        async move {
+            requests.send(request.map(drop)).await.unwrap();
+            Response::new(Body::empty())
+        }
+    })
+    .await;
+    let upstream = upstream_to(&origin, Protocol::Http2);
+    upstream.oneshot(get("/locations")).await.unwrap();
+    let request = seen.recv().await.unwrap();
+    assert_eq!(request.version(), Version::HTTP_2);
+    assert_eq!(
+        request.uri().to_string(),
+        format!("{origin}/api/v3/locations")
+    );
+    assert!(!request.headers().contains_key("host"));
+    assert_eq!(request.headers().get_all("authorization").iter().count(), 1);
+}
+
+#[tokio::test]
+async fn every_body_arrives_whatever_the_method_and_the_protocol() {
+    /// Gives the body back, and says how it was framed.
+    async fn echo(request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let (parts, body) = request.into_parts();
+        let framing = |name| {
+            parts
+                .headers
+                .get(name)
+                .map(|v| v.to_str().unwrap().to_owned())
+        };
+        let framing = format!(
+            "{:?} {:?}",
+            framing("content-length"),
+            framing("transfer-encoding")
+        );
+        let body = body.collect().await.unwrap().to_bytes();
+        let response = Response::builder().header("x-framing", framing);
+        response.body(Full::new(body)).unwrap()
+    }
+    let origin = serve(echo).await;
+    for protocol in BOTH {
+        let upstream = upstream_to(&origin, protocol);
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
+            let ask = async |body: Body| {
+                let request = permitted(Request::builder().method(method).uri("/x"));
+                let response = upstream
+                    .clone()
+                    .oneshot(request.body(body).unwrap())
+                    .await
+                    .unwrap();
+                let framing = response.headers()["x-framing"].to_str().unwrap().to_owned();
+                (text(response).await, framing)
+            };
+            let case = format!("{protocol:?} {method}");
+            let expected = match method {
+                "POST" | "PUT" | "PATCH" => r#"Some("0") None"#,
+                _ => "None None",
+            };
+            assert_eq!(
+                ask(Body::empty()).await,
+                (String::new(), expected.to_owned()),
+                "{case}"
+            );
+
+            let sized = ask(Body::from(Bytes::from_static(b"sized"))).await;
+            assert_eq!(
+                sized,
+                ("sized".to_owned(), r#"Some("5") None"#.to_owned()),
+                "{case}"
+            );
+
+            let streamed = ask(frames([data("un"), data("known")])).await;
+            let expected = match protocol {
+                Protocol::Http1 => r#"None Some("chunked")"#,
+                Protocol::Http2 => "None None",
+            };
+            assert_eq!(
+                streamed,
+                ("unknown".to_owned(), expected.to_owned()),
+                "{case}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn trailers_of_a_request_never_arrive() {
+    let (trailers_seen, mut seen) = tokio::sync::mpsc::channel(1);
+    let origin = serve(move |request: Request<Incoming>| {
+        let trailers_seen = trailers_seen.clone();
+        async move {
+            let body = request.into_body().collect().await.unwrap();
+            trailers_seen.send(body.trailers().cloned()).await.unwrap();
+            Response::new(Body::empty())
+        }
+    })
+    .await;
+    for protocol in BOTH {
+        let body = frames([data("a"), trailers(&[("x-admin", "1")])]);
+        let request = permitted(Request::put("/x")).header("trailer", "x-admin");
+        let request = request.body(body).unwrap();
+        upstream_to(&origin, protocol)
+            .oneshot(request)
+            .await
+            .unwrap();
+        assert_eq!(seen.recv().await.unwrap(), None, "{protocol:?}");
+    }
+}
+
+#[tokio::test]
+async fn trailers_of_an_answer_do() {
+    let expect = async |origin: &str, protocol| {
+        let response = upstream_to(origin, protocol)
+            .oneshot(get("/x"))
+            .await
+            .unwrap();
+        let body = response.into_body().collect().await.unwrap();
+        let trailers: HeaderMap = body.trailers().unwrap().clone();
+        assert_eq!(trailers["x-checksum"], "abc");
+        assert_eq!(trailers.len(), 1);
+        assert_eq!(body.to_bytes(), "body");
+    };
+    let last = [("x-checksum", "abc"), ("x-echo", TOKEN)];
+    let origin =
+        serve(move |_| async move { Response::new(frames([data("body"), trailers(&last)])) });
+    expect(&origin.await, Protocol::Http2).await;
+
+    let chunked = format!(
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: x-checksum\r\n\r\n\
+         4\r\nbody\r\n0\r\nx-checksum: abc\r\nx-echo: {TOKEN}\r\n\r\n"
+    );
+    expect(&raw(chunked, false).await, Protocol::Http1).await;
+}
+
+#[tokio::test]
+async fn what_has_no_body_keeps_what_it_says_of_one() {
+    let not_modified = "HTTP/1.1 304 Not Modified\r\ncontent-length: 12\r\netag: \"a\"\r\n\r\n";
+    let head = "HTTP/1.1 200 OK\r\ncontent-length: 12\r\n\r\n";
+    let no_content = "HTTP/1.1 204 No Content\r\n\r\n";
+    for (method, answer, status, length) in [
+        (Method::GET, not_modified, 304, Some("12")),
+        (Method::HEAD, head, 200, Some("12")),
+        (Method::DELETE, no_content, 204, None),
+    ] {
+        let origin = raw(answer, false).await;
+        let upstream = upstream_to(&origin, Protocol::Http1);
+        // Twice, over one connection: nothing is left on it.
+        for _ in 0..2 {
+            let request = permitted(Request::builder().method(&method).uri("/x"));
+            let request = request.body(Body::empty()).unwrap();
+            let response = upstream.clone().oneshot(request).await.unwrap();
+            assert_eq!(response.status().as_u16(), status);
+            let said = response.headers().get("content-length");
+            assert_eq!(said.map(|v| v.to_str().unwrap()), length, "{method}");
+            assert_eq!(text(response).await, "");
+        }
+    }
+}
+
+#[tokio::test]
+async fn interim_answers_are_not_the_answer() {
+    let answer = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: <a>\r\n\r\n\
+                  HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+    let origin = raw(answer, false).await;
+    let response = upstream_to(&origin, Protocol::Http1)
+        .oneshot(get("/x"))
+        .await
+        .unwrap();
+    assert_eq!(response.status(), 200);
+    assert!(!response.headers().contains_key("link"));
+    assert_eq!(text(response).await, "ok");
+}
+
+#[tokio::test]
+async fn a_compressed_body_is_passed_as_it_is() {
+    let origin = raw(
+        "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 4\r\n\r\n\x1f\x0b\x08\x00",
+        false,
+    )
+    .await;
+    let response = upstream_to(&origin, Protocol::Http1)
+        .oneshot(get("/x"))
+        .await
+        .unwrap();
+    assert_eq!(response.headers()["content-encoding"], "gzip");
+    assert_eq!(text(response).await, "\x1f\x0b\x08\x00");
+}
+
+#[tokio::test]
+async fn one_connection_serves_many_requests() {
+    let opened = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&opened);
+    let origin = connections(move |mut stream| {
+        *count.lock().unwrap() += 1;
+        async move {
+            while read_head(&mut stream).await.is_some() {
+                let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+                stream.write_all(answer).await.unwrap();
+            }
+        }
+    })
+    .await;
+    let upstream = upstream_to(&origin, Protocol::Http1);
+    for _ in 0..10 {
+        let response = upstream.clone().oneshot(get("/x")).await.unwrap();
+        assert_eq!(text(response).await, "ok");
+    }
+    assert_eq!(*opened.lock().unwrap(), 1);
+}

@@ -1,12 +1,14 @@
 //! What is logged, and what never is.
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use http::{Request, Response};
 use omneo_id::upstream::RequestBody;
 use omneo_id::{Body, Upstream};
 use tower::{ServiceExt, service_fn};
+use tracing::Dispatch;
+use tracing::subscriber::NoSubscriber;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::support::{data, frames, permitted, tenant};
@@ -37,6 +39,10 @@ impl<'a> MakeWriter<'a> for Log {
 impl Log {
     /// Everything that this thread logs while the guard lives.
     fn capture() -> (Self, tracing::subscriber::DefaultGuard) {
+        // With one subscriber alive, tracing asks the thread that first reaches an event whether
+        // anybody listens, and remembers its no for all. With two it asks the subscribers.
+        static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
+        LazyLock::force(&SECOND);
         let log = Self::default();
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(tracing::Level::TRACE)

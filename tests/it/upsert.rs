@@ -1,5 +1,7 @@
 //! The upsert layer alone, in front of tenants that say what the scenario needs.
 
+#[cfg(feature = "sandbox")]
+mod contract;
 mod corpus;
 #[cfg(feature = "sandbox")]
 mod sandbox;
@@ -235,6 +237,14 @@ async fn somebody_on_a_later_page_is_found_and_pages_are_bounded() {
         (CREATE, answer(200, "{}")),
     ]);
     script.sign_up(CommsPolicy::new(), OPT_OUT).await;
+}
+
+#[tokio::test]
+async fn nobody_is_looked_for_behind_the_page_they_are_on() {
+    let more = r#"{"data":[{"id":"ada-1","email":"ada@example.com"}],"meta":{"current_page":1,"last_page":9}}"#;
+    let script = Script::new([(BY_EMAIL, answer(200, more)), (UPDATE, answer(200, "{}"))]);
+    let response = script.sign_up(CommsPolicy::new(), OPT_OUT).await;
+    assert_eq!(response.status(), 200);
 }
 
 #[tokio::test]
@@ -905,6 +915,15 @@ mod latency {
         assert_eq!(taken(124, OPT_OUT).await, QUANTUM);
         assert_eq!(taken(126, OPT_OUT).await, QUANTUM * 2);
         assert_eq!(taken(1, "{}").await, QUANTUM, "refusals as well");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_stands_still_is_given_up_where_the_host_says_so() {
+        let (_sender, body) = slow();
+        let body = omneo_id::body::IdleTimeout::new(body, QUANTUM);
+        let request = post("").map(|_| Body::new(body));
+        let response = Script::new([]).asked(CommsPolicy::new(), request).await;
+        assert_eq!(rejected(&response), RejectionKind::RequestTimeout);
     }
 
     #[tokio::test(start_paused = true)]

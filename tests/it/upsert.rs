@@ -267,7 +267,8 @@ async fn mass_assignment_reaches_nobody_who_exists() {
 #[tokio::test]
 async fn whoever_loses_the_race_updates_instead() {
     let phone = r#"{"errors":{"mobile_phone":["The phone number exists"]}}"#;
-    for taken in [TAKEN, phone] {
+    let german = r#"{"message":"x","errors":{"email":["Die E-Mail ist bereits vergeben."]}}"#;
+    for taken in [TAKEN, phone, german] {
         let script = Script::new([
             (BY_EMAIL, answer(200, NOBODY)),
             (CREATE, answer(422, taken)),
@@ -1033,8 +1034,7 @@ mod log {
             .with_ansi(false)
             .finish();
         let _guard = tracing::subscriber::set_default(subscriber);
-        let body =
-            r#"{"message":"ada@example.com is bad","errors":{"email":["ada@example.com is bad"]}}"#;
+        let body = r#"{"message":"ada@example.com is bad","errors":{"first_name":["ada@example.com is bad"]}}"#;
         let script = Script::new([(BY_EMAIL, answer(200, NOBODY)), (CREATE, answer(422, body))]);
         let policy = CommsPolicy::new().conceal_tenant_validation();
         script.sign_up(policy, OPT_OUT).await;
@@ -1042,7 +1042,7 @@ mod log {
         let script = Script::new([(BY_EMAIL, answer(200, two))]);
         script.sign_up(CommsPolicy::new(), OPT_OUT).await;
         let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-        assert!(log.contains(r#"a sign-up is lost: the tenant refused it, and that is concealed fields=["email"]"#), "{log}");
+        assert!(log.contains(r#"a sign-up is lost: the tenant refused it, and that is concealed fields=["first_name"]"#), "{log}");
         assert!(log.contains("two profiles have the same address"), "{log}");
         assert!(!log.to_lowercase().contains("ada"), "{log}");
     }

@@ -17,7 +17,7 @@
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let mut service = ServiceBuilder::new()
 //!     .layer(CommsUpsertLayer::new(CommsPolicy::new()))
-//!     .service(service_fn(async |request: Request<Either<_, Full<Bytes>>>| {
+//!     .service(service_fn(async |request: Request<Either<Full<Bytes>, _>>| {
 //!         // The tenant: knows nobody, takes everybody.
 //!         let body = match request.method().as_str() {
 //!             "GET" => r#"{"data":[]}"#,

@@ -1,6 +1,6 @@
-#![forbid(unsafe_code)]
-//! Omneo ID
+#![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![forbid(unsafe_code)]
 
 pub mod auth;
 pub mod body;

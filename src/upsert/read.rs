@@ -54,12 +54,24 @@ where
         }
         Ok(bytes) => Ok(bytes),
         Err(Broken::TooLong) => Err(RejectionKind::PayloadTooLarge.into()),
-        // A limit that the host set outside of this layer.
-        Err(Broken::Error(error)) if error.find::<LengthLimitError>().is_some() => {
-            Err(RejectionKind::PayloadTooLarge.into())
-        }
-        Err(Broken::Error(error)) => Err(Rejection::new(RejectionKind::BodyAborted).because(error)),
+        Err(Broken::Error(error)) => Err(blame(error)),
     }
+}
+
+/// The client's part in a body that failed. A limit or a deadline that the host set outside of this
+/// layer is told by its error.
+fn blame(error: BodyError) -> Rejection {
+    if let Some(rejection) = error.find::<Rejection>() {
+        return rejection.clone();
+    }
+    #[cfg(feature = "client")]
+    if error.find::<crate::body::IdleError>().is_some() {
+        return RejectionKind::RequestTimeout.into();
+    }
+    if error.find::<LengthLimitError>().is_some() {
+        return RejectionKind::PayloadTooLarge.into();
+    }
+    Rejection::new(RejectionKind::BodyAborted).because(error)
 }
 
 /// All of a body, unless it is longer than `limit` or breaks.

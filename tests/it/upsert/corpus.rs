@@ -1,6 +1,9 @@
 //! Texts on which JSON readers disagree, after the public JSONTestSuite: what it wants refused goes nowhere, what it
 //! wants read is read, and no text makes the service fail.
 
+use omneo_id::upsert::SignUp;
+use proptest::prelude::*;
+
 use super::*;
 
 /// No JSON, by any reading of RFC 8259.
@@ -285,5 +288,32 @@ async fn depth_is_bounded_before_it_costs_anything() {
     ] {
         let (status, seen) = sign_up(text.into_bytes()).await;
         assert_eq!((status, seen.len()), (400, 0));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// A good payload with a few bytes changed: refused with a reason, or read as every reader reads it.
+    #[test]
+    fn damaged_payloads_are_refused_or_mean_the_same(
+        damage in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 0..4)
+    ) {
+        let mut payload = br#"{"email":"a@b.example","x":[1.50,{"y":"\u00e9\ud83d\ude00"}],"attributes":{"comms":{"sms_promo":true}}}"#.to_vec();
+        for (at, byte) in damage {
+            let at = at.index(payload.len());
+            payload[at] = byte;
+        }
+        let policy = CommsPolicy::new();
+        match SignUp::parse(&payload, &policy) {
+            Err(rejection) => prop_assert!(rejection.kind().status().is_client_error()),
+            Ok(sign_up) => {
+                let given: serde_json::Value = serde_json::from_slice(&payload).unwrap();
+                let created: serde_json::Value = serde_json::from_slice(&policy.create_body(&sign_up)).unwrap();
+                prop_assert_eq!(&created["x"], &given["x"]);
+                let flag = created["attributes"]["comms"].get("sms_promo");
+                prop_assert_eq!(flag, given["attributes"]["comms"].get("sms_promo"));
+            }
+        }
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::*;
 
-type Shop = tower::util::BoxCloneService<Sent, Response<SandboxBody>, String>;
+pub(super) type Shop = tower::util::BoxCloneService<Sent, Response<SandboxBody>, String>;
 
 /// The sandbox at relative paths, with its credential; others may come between any two requests.
 fn tenant(sandbox: &Sandbox, hesitate: impl Fn(&Method) -> Pause + Clone + Send + 'static) -> Shop {
@@ -35,7 +35,7 @@ fn tenant(sandbox: &Sandbox, hesitate: impl Fn(&Method) -> Pause + Clone + Send 
 
 type Pause = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-async fn sign_up(service: CommsUpsert<Shop>, payload: String) -> Response<Bytes> {
+pub(super) async fn sign_up(service: CommsUpsert<Shop>, payload: String) -> Response<Bytes> {
     let (parts, body) = service.oneshot(post(&payload)).await.unwrap().into_parts();
     Response::from_parts(parts, body.collect().await.unwrap().to_bytes())
 }
@@ -44,7 +44,7 @@ fn at_once(_: &Method) -> Pause {
     Box::pin(std::future::ready(()))
 }
 
-fn in_front_of(sandbox: &Sandbox) -> CommsUpsert<Shop> {
+pub(super) fn in_front_of(sandbox: &Sandbox) -> CommsUpsert<Shop> {
     CommsUpsert::new(tenant(sandbox, at_once), CommsPolicy::new())
 }
 
@@ -333,7 +333,7 @@ async fn run(batches: Vec<Vec<Step>>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn concurrent_sign_ups_end_as_the_naive_model_does(

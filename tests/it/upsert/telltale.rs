@@ -67,11 +67,11 @@ async fn observe(policy: &CommsPolicy, known: bool, sample: u64) -> Observed {
 /// answer is this one, and came before that moment (or behind it).
 async fn best_guess(policy: CommsPolicy) -> f64 {
     let mut samples = Vec::new();
-    for sample in 0..400 {
+    for sample in 0..160 {
         let known = sample % 2 == 0;
         samples.push((known, observe(&policy, known, sample).await));
     }
-    let (seen, unseen) = samples.split_at(200);
+    let (seen, unseen) = samples.split_at(80);
     let rate = |rule: &dyn Fn(&Observed) -> bool, samples: &[(bool, Observed)]| {
         let right = samples
             .iter()

@@ -17,7 +17,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -93,7 +93,7 @@ def server(command, first_line=r"listening on (http://\S+)", wait=1200, **enviro
         code = process.wait(20)
         assert code == 0, f"{command}: exit code {code} after SIGTERM"
     finally:
-        if process.poll() is None:
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         log.close()

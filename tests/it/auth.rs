@@ -68,7 +68,7 @@ fn hmac_sha256(secret: &[u8], message: &[u8]) -> Vec<u8> {
 
 const HS256: &str = r#"{"alg":"HS256"}"#;
 
-fn claims(claims: Value) -> Result<VerifiedToken, VerifyError> {
+fn claims(claims: &Value) -> Result<VerifiedToken, VerifyError> {
     verifier().verify(&sign(HS256, claims.to_string().as_bytes()))
 }
 
@@ -144,7 +144,7 @@ fn a_token_is_good_until_its_last_second_and_the_leeway_after_it() {
 
 #[test]
 fn times_are_numbers_in_range_or_the_token_is_refused() {
-    assert_eq!(kind(claims(json!({}))), VerifyErrorKind::NoExpiry);
+    assert_eq!(kind(claims(&json!({}))), VerifyErrorKind::NoExpiry);
     let huge = json!(u64::MAX);
     for bad in [
         json!(null),
@@ -159,7 +159,7 @@ fn times_are_numbers_in_range_or_the_token_is_refused() {
             let mut payload = json!({ "exp": NOW + 60 });
             payload[name] = bad.clone();
             assert_eq!(
-                kind(claims(payload)),
+                kind(claims(&payload)),
                 VerifyErrorKind::InvalidClaims,
                 "{name} {bad}"
             );
@@ -183,23 +183,23 @@ fn a_token_from_the_future_is_not_valid_yet() {
     for name in ["nbf", "iat"] {
         let mut payload = json!({ "exp": NOW + 60 });
         payload[name] = json!(NOW + 5);
-        assert!(claims(payload.clone()).is_ok());
+        assert!(claims(&payload).is_ok());
         payload[name] = json!(NOW + 6);
-        assert_eq!(kind(claims(payload)), VerifyErrorKind::NotYetValid);
+        assert_eq!(kind(claims(&payload)), VerifyErrorKind::NotYetValid);
     }
 }
 
 #[test]
 fn no_token_lives_for_ever() {
     let day = 24 * 60 * 60;
-    assert!(claims(json!({ "iat": NOW, "exp": NOW + day })).is_ok());
+    assert!(claims(&json!({ "iat": NOW, "exp": NOW + day })).is_ok());
     let long = json!({ "iat": NOW, "exp": NOW + day + 1 });
-    assert_eq!(kind(claims(long)), VerifyErrorKind::LifetimeTooLong);
+    assert_eq!(kind(claims(&long)), VerifyErrorKind::LifetimeTooLong);
     let old = json!({ "iat": NOW - day, "exp": NOW + 60 });
-    assert_eq!(kind(claims(old)), VerifyErrorKind::LifetimeTooLong);
-    assert!(claims(json!({ "exp": NOW + day })).is_ok());
+    assert_eq!(kind(claims(&old)), VerifyErrorKind::LifetimeTooLong);
+    assert!(claims(&json!({ "exp": NOW + day })).is_ok());
     let unsaid = json!({ "exp": NOW + day + 6 });
-    assert_eq!(kind(claims(unsaid)), VerifyErrorKind::LifetimeTooLong);
+    assert_eq!(kind(claims(&unsaid)), VerifyErrorKind::LifetimeTooLong);
 }
 
 #[test]
@@ -279,10 +279,10 @@ fn a_pid_that_is_no_profile_speaks_for_nobody() {
         json!([PID]),
         json!({ "pid": PID }),
     ] {
-        let verified = claims(json!({ "exp": NOW + 60, "pid": pid })).unwrap();
+        let verified = claims(&json!({ "exp": NOW + 60, "pid": pid })).unwrap();
         assert_eq!(verified.subject(), &Subject::Anonymous, "{pid}");
     }
-    let verified = claims(json!({ "exp": NOW + 60 })).unwrap();
+    let verified = claims(&json!({ "exp": NOW + 60 })).unwrap();
     assert_eq!(verified.subject(), &Subject::Anonymous);
     let escaped = format!(r#"{{"exp":{},"p\u0069d":"\u0061b"}}"#, NOW + 60);
     let verified = verifier().verify(&sign(HS256, escaped.as_bytes())).unwrap();

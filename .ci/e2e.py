@@ -13,10 +13,11 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -72,30 +73,27 @@ def server(command, first_line=r"listening on (http://\S+)", wait=1200, **enviro
     """A server that has said where it listens; afterwards it must end by SIGTERM with 0."""
     log = open(ROOT / "target/e2e.log", "w+")
     process = subprocess.Popen(
-        command, shell=isinstance(command, str), cwd=ROOT, stdout=subprocess.PIPE, stderr=log,
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log,
         text=True, env=clean_environment(**environment), start_new_session=True,
     )
-    deadline = time.monotonic() + wait
     printed = []
+    reader = threading.Thread(target=lambda: printed.extend(process.stdout), daemon=True)
+    reader.start()
     try:
-        url = None
-        while url is None:
-            line = process.stdout.readline()
-            if not line or time.monotonic() > deadline:
+        deadline = time.monotonic() + wait
+        while not (found := re.search(first_line, "".join(printed))):
+            if process.poll() is not None or time.monotonic() > deadline:
                 log.seek(0)
                 raise SystemExit(f"{command}: no server came up\n{log.read()}")
-            printed.append(line)
-            if found := re.search(first_line, line):
-                url = found[1]
-        os.set_blocking(process.stdout.fileno(), False)
-        time.sleep(0.3)
-        printed.append(process.stdout.read() or "")
+            time.sleep(0.05)
+        url = found[1]
+        time.sleep(0.3)  # what follows is written in the same moment
         yield url, "".join(printed), process
         process.send_signal(signal.SIGTERM)
         code = process.wait(20)
         assert code == 0, f"{command}: exit code {code} after SIGTERM"
     finally:
-        if process.poll() is None:
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         log.close()
@@ -158,13 +156,13 @@ def by_the_readme():
         environment["OMNEO_ID_LISTEN"] = address
         print(f"   {DEFAULT} is taken: listening on {address} instead")
     readme_lines = next(block for block in fenced("sh") if "/auth/token" in block)
-    with server(start, **environment) as (url, printed, _):
+    with server(start.split(), **environment) as (url, printed, _):
         assert url == f"http://{address}{MOUNT}", url
         paste(printed)
         origin = f"http://{address}"
         for path, status in (("/healthz", 200), ("/readyz", 200), ("/nothing", 404)):
             assert ask(origin + path)[0] == status, path
-    with server(start, **environment):
+    with server(start.split(), **environment):
         paste(readme_lines.replace(DEFAULT, address))
 
 
@@ -236,12 +234,8 @@ def clients(directory):
     finally:
         node_tenant.terminate()
         node_tenant.wait()
-    sandbox = [SANDBOX, *SANDBOX_LISTEN]
-    with server(sandbox, r"(http://127\.0\.0\.1:\d+)", wait=60) as (url, _, _):
+    with server([SANDBOX, "--listen", "127.0.0.1:0"], r"(http://127\.0\.0\.1:\d+)", wait=60) as (url, _, _):
         check_clients(directory, page, url, "sandbox-api-token")
-
-
-SANDBOX_LISTEN = ["127.0.0.1:0"]
 
 
 def check_clients(directory, page, upstream, api_token, **extra):

@@ -6,6 +6,7 @@
 //! ```
 
 use std::error::Error;
+use std::time::Duration;
 
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -34,8 +35,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     server.http2().timer(TokioTimer::new());
     let listener = TcpListener::bind("127.0.0.1:8080").await?;
     loop {
-        let Ok((stream, _)) = listener.accept().await else {
-            continue;
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Out of file descriptors, most likely: others will be closed in a while.
+                eprintln!("accept: {error}");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
         };
         let connection = server.serve_connection(TokioIo::new(stream), service.clone());
         let connection = connection.into_owned();

@@ -1,4 +1,14 @@
-#![doc = include_str!("../README.md")]
+#![cfg_attr(
+    all(feature = "client", any(feature = "aws-lc-rs", feature = "rust-crypto")),
+    doc = include_str!("../README.md")
+)]
+#![cfg_attr(
+    not(all(
+        feature = "client",
+        any(feature = "aws-lc-rs", feature = "rust-crypto")
+    )),
+    doc = "Omneo ID as tower layers."
+)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 

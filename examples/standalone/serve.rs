@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::future;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,6 +17,7 @@ use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use omneo_id::error::BoxError;
+use omneo_id::upstream::ClientInfo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
@@ -52,12 +54,12 @@ where
             let place = Arc::clone(&open).acquire_owned().await;
             (accept(&listener).await, place)
         };
-        let (stream, place) = tokio::select! {
+        let (accepted, place) = tokio::select! {
             biased;
             () = signals.next() => break,
             next = next => next,
         };
-        let connection = serve(builder.clone(), stream, app.clone(), graceful.watcher());
+        let connection = serve(builder.clone(), accepted, app.clone(), graceful.watcher());
         tokio::spawn(async move {
             connection.await;
             drop(place);
@@ -94,13 +96,13 @@ fn builder() -> auto::Builder<TokioExecutor> {
 
 /// The next connection. Errors are about one connection, or about a shortage that may pass: neither
 /// is a reason to stop.
-async fn accept(listener: &TcpListener) -> TcpStream {
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 // Answers are small and waited for.
                 let _ = stream.set_nodelay(true);
-                return stream;
+                return (stream, peer);
             }
             Err(error) if is_about_one_connection(&error) => debug!(%error, "lost a connection"),
             Err(error) => {
@@ -122,7 +124,7 @@ fn is_about_one_connection(error: &io::Error) -> bool {
 
 async fn serve<S, B>(
     builder: auto::Builder<TokioExecutor>,
-    stream: TcpStream,
+    (stream, peer): (TcpStream, SocketAddr),
     app: S,
     watcher: Watcher,
 ) where
@@ -134,8 +136,11 @@ async fn serve<S, B>(
     let asked = Arc::new(AtomicBool::new(false));
     let app = app.map_request({
         let asked = Arc::clone(&asked);
-        move |request| {
+        // For the tenant; what clients say of themselves does not go up.
+        let client = ClientInfo::default().add_addr(peer.ip().to_canonical());
+        move |mut request: Request<Incoming>| {
             asked.store(true, Ordering::Relaxed);
+            request.extensions_mut().insert(client.clone());
             request
         }
     });

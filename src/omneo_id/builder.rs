@@ -37,6 +37,13 @@ pub struct OmneoIdBuilder {
     mount: String,
 }
 
+impl OmneoId {
+    /// Begins a configuration. Upstream, API token and signing key have no default.
+    pub fn builder() -> OmneoIdBuilder {
+        OmneoIdBuilder::default()
+    }
+}
+
 impl Default for OmneoIdBuilder {
     fn default() -> Self {
         Self {

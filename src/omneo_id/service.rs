@@ -10,7 +10,6 @@ use http::{Request, Response};
 use http_body::Body as HttpBody;
 use tower::{Layer, Service};
 
-use super::builder::OmneoIdBuilder;
 use super::future::ResponseFuture;
 use super::gate::{Stop, admit};
 use super::route::Route;
@@ -44,13 +43,6 @@ pub(super) struct Config {
     pub(super) trusted_tokens: Vec<ApiToken>,
     /// How long a body that is read here may stand still.
     pub(super) body_idle_timeout: Duration,
-}
-
-impl OmneoId {
-    /// Begins a configuration. Upstream, API token and signing key have no default.
-    pub fn builder() -> OmneoIdBuilder {
-        OmneoIdBuilder::default()
-    }
 }
 
 impl<C> OmneoId<C> {

@@ -72,6 +72,7 @@ mod flight;
 mod handlers;
 mod inspect;
 mod known;
+mod matching;
 mod page;
 mod phone;
 mod php;
@@ -84,8 +85,9 @@ mod store;
 mod validate;
 
 pub use body::SandboxBody;
-pub use builder::{Matching, SandboxBuilder};
+pub use builder::SandboxBuilder;
 pub use capture::CapturedRequest;
 pub use fault::{ConnectionReset, Fault};
 pub use inspect::{Customer, Identity};
+pub use matching::Matching;
 pub use service::{Sandbox, SandboxFuture};

@@ -16,3 +16,4 @@ mod support;
 mod token;
 mod upsert;
 mod upstream;
+mod vectors;

@@ -50,10 +50,10 @@ fn a_bad_token_costs_none() {
     let forged = token(Keyring::new(SigningKey::hs256([8; 32]).unwrap()));
     verifier.verify(&forged).unwrap_err();
     let cost = measure(|| assert!(verifier.verify(&forged).is_err()));
-    assert!(cost.count_total <= 0, "{cost:?}");
+    assert_eq!(cost.count_total, 0);
     for cheap in ["", "a.b.c", "not a token", &"x".repeat(9000)] {
         let cost = measure(|| assert!(verifier.verify(cheap).is_err()));
-        assert!(cost.count_total <= 0, "{cost:?}");
+        assert_eq!(cost.count_total, 0);
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 const CLAIMS: &str = "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
 const BEFORE: u64 = 1_300_819_379;
 
-fn from_jwk(jwk: Value) -> Keyring {
+fn from_jwk(jwk: &Value) -> Keyring {
     Keyring::from_jwks(json!({ "keys": [jwk] }).to_string()).unwrap()
 }
 
@@ -54,7 +54,7 @@ fn rfc_7515_a_1_hmac() {
 
 #[test]
 fn rfc_7515_a_2_rsa() {
-    let ring = from_jwk(json!({
+    let ring = from_jwk(&json!({
         "kty": "RSA",
         "n": "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ",
         "e": "AQAB",
@@ -68,7 +68,7 @@ fn rfc_7515_a_2_rsa() {
 
 #[test]
 fn rfc_7515_a_3_ecdsa() {
-    let ring = from_jwk(json!({
+    let ring = from_jwk(&json!({
         "kty": "EC",
         "crv": "P-256",
         "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
@@ -91,7 +91,7 @@ fn rfc_7515_a_5_is_unsigned_and_stays_outside() {
 
 #[test]
 fn rfc_8037_a_4_is_signed_and_no_token() {
-    let ring = from_jwk(json!({
+    let ring = from_jwk(&json!({
         "kty": "OKP",
         "crv": "Ed25519",
         "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",

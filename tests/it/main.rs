@@ -17,3 +17,4 @@ mod token;
 mod upsert;
 #[cfg(feature = "client")]
 mod upstream;
+mod vectors;

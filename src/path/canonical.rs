@@ -88,7 +88,7 @@ fn check_segment(segment: &str) -> Result<(), PathRefusal> {
 }
 
 /// Checks a segment at one depth of decoding.
-fn check_text(text: &[u8]) -> Result<(), PathRefusal> {
+pub(super) fn check_text(text: &[u8]) -> Result<(), PathRefusal> {
     // Overlong forms of `.` and `/` are no UTF-8, so they end here.
     let text = std::str::from_utf8(text).map_err(|_| PathRefusal::Encoding)?;
     for character in text.chars() {

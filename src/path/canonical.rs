@@ -163,6 +163,8 @@ mod tests {
         raw_utf8: "/caf\u{e9}" => Err(PathRefusal::Encoding);
         fullwidth_dots: "/%ef%bc%8e%ef%bc%8e/b" => Err(PathRefusal::Confusable);
         fullwidth_slash: "/a%ef%bc%8fb" => Err(PathRefusal::Confusable);
+        division_slash: "/..%e2%88%95b" => Err(PathRefusal::Confusable);
+        set_minus: "/..%e2%88%96b" => Err(PathRefusal::Confusable);
         one_dot_leaders: "/%e2%80%a4%e2%80%a4/b" => Err(PathRefusal::Confusable);
         nested_beyond_reason: "/a%25252525252e" => Err(PathRefusal::TooDeep);
     }

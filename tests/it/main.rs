@@ -8,10 +8,12 @@
 )]
 
 mod access;
+mod attacks;
 mod auth;
 mod facade;
 mod keys;
 mod me;
+mod naive;
 mod structure;
 mod support;
 mod token;

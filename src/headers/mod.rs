@@ -11,4 +11,4 @@ mod media;
 pub use allow::RequestHeaders;
 pub use bearer::{Bearer, CredentialsError};
 pub use hop::{HopByHopError, remove_hop_by_hop};
-pub use media::{Dialect, is_json};
+pub use media::{Dialect, is_form, is_json, is_unencoded};

@@ -8,7 +8,8 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::{ConfigError, ConfigErrorKind};
 use crate::headers::RequestHeaders;
 use crate::keys::{Keyring, SigningKey};
-use crate::path::plain_prefix;
+use crate::me::MeRewriteLayer;
+use crate::path::{AccessPolicy, plain_prefix};
 use crate::tenant::{ApiToken, Origin, Tenant};
 use crate::token::{TokenEndpoint, TokenIssuer};
 use crate::upsert::{CommsPolicy, CommsUpsertLayer};
@@ -31,6 +32,7 @@ pub struct OmneoIdBuilder {
     clock: Arc<dyn Clock>,
     pinned_tokens: Vec<ApiToken>,
     comms_policy: CommsPolicy,
+    access: Option<AccessPolicy>,
     request_headers: RequestHeaders,
     head_timeout: Option<Duration>,
     body_idle_timeout: Duration,
@@ -58,6 +60,7 @@ impl Default for OmneoIdBuilder {
             clock: Arc::new(SystemClock),
             pinned_tokens: Vec::new(),
             comms_policy: CommsPolicy::default(),
+            access: None,
             request_headers: RequestHeaders::default(),
             head_timeout: None,
             body_idle_timeout: Duration::from_secs(60),
@@ -150,6 +153,12 @@ impl OmneoIdBuilder {
     /// What a sign-up may change. Default is [`CommsPolicy::default`].
     pub fn comms_policy(mut self, policy: CommsPolicy) -> Self {
         self.comms_policy = policy;
+        self
+    }
+
+    /// What of `/profiles/me` may be asked. Default is everything.
+    pub fn access_policy(mut self, policy: AccessPolicy) -> Self {
+        self.access = Some(policy);
         self
     }
 
@@ -249,6 +258,9 @@ impl OmneoIdBuilder {
             mount: mount.into(),
             auth: JwtAuthLayer::new(verifier),
             upsert: CommsUpsertLayer::new(self.comms_policy),
+            me: self
+                .access
+                .map(|policy| MeRewriteLayer::new().with_access(policy)),
             token,
             trusted_tokens,
             body_idle_timeout: self.body_idle_timeout,

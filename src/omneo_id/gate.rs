@@ -1,10 +1,12 @@
 //! What happens to a request before any layer sees it.
 
+use std::borrow::Cow;
+
 use http::uri::{PathAndQuery, Uri};
 use http::{Method, Request};
 
 use super::route::Route;
-use crate::path::CanonicalPath;
+use crate::path::{AccessPolicy, CanonicalPath};
 use crate::rejection::{Rejection, RejectionKind};
 
 /// The longest request target, in bytes.
@@ -14,7 +16,7 @@ const MAX_TARGET: usize = 8 * 1024;
 #[derive(Debug)]
 pub(super) enum Stop {
     /// It only asked for these methods.
-    Options(&'static str),
+    Options(Cow<'static, str>),
     Refused(Rejection),
 }
 
@@ -28,7 +30,11 @@ impl From<RejectionKind> for Stop {
 ///
 /// # Errors
 /// If there is no such route, or it has no such method.
-pub(super) fn admit<B>(request: &mut Request<B>, mount: &str) -> Result<Route, Stop> {
+pub(super) fn admit<B>(
+    request: &mut Request<B>,
+    mount: &str,
+    access: Option<&AccessPolicy>,
+) -> Result<Route, Stop> {
     let uri = request.uri();
     if uri
         .path_and_query()
@@ -42,7 +48,12 @@ pub(super) fn admit<B>(request: &mut Request<B>, mount: &str) -> Result<Route, S
     })?;
     let route = Route::of(&canonical).ok_or(RejectionKind::NotFound)?;
     if request.method() == Method::OPTIONS {
-        return Err(Stop::Options(route.allow()));
+        // Nobody's token is needed to ask, so the me rule never comes to answer.
+        let below_me = canonical.below("/profiles/me").unwrap_or_default();
+        return Err(Stop::Options(match access {
+            Some(access) if route == Route::Me => access.allow_header(below_me).into(),
+            _ => route.allow().into(),
+        }));
     }
     if !route.takes(request.method()) {
         return Err(Stop::Refused(Rejection::method_not_allowed(route.allow())));

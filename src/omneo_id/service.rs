@@ -17,7 +17,8 @@ use crate::auth::JwtAuthLayer;
 use crate::body::{Body, IdleTimeout};
 use crate::error::BoxError;
 use crate::headers::{Bearer, Dialect};
-use crate::me::MeRewriteLayer;
+use crate::me::{MeRewriteLayer, RestrictedMeLayer};
+use crate::path::AccessPolicy;
 use crate::rejection::options;
 use crate::tenant::{ApiToken, Permit};
 use crate::token::TokenEndpoint;
@@ -37,6 +38,8 @@ pub struct OmneoId<C = HttpClient> {
 pub(super) struct Config {
     pub(super) mount: Box<str>,
     pub(super) auth: JwtAuthLayer,
+    /// Only where there is less than everything to be asked of `me`.
+    pub(super) me: Option<RestrictedMeLayer>,
     pub(super) upsert: CommsUpsertLayer,
     pub(super) token: TokenEndpoint<()>,
     /// Who may sign people up without an ID token.
@@ -59,6 +62,10 @@ impl<C> OmneoId<C> {
 }
 
 impl Config {
+    fn access(&self) -> Option<&AccessPolicy> {
+        self.me.as_ref().map(RestrictedMeLayer::access)
+    }
+
     /// Whether the request carries an API token that opens the tenant anyway.
     fn is_trusted<B>(&self, request: &Request<B>) -> bool {
         let Ok(Some(bearer)) = Bearer::of(request.headers()) else {
@@ -98,7 +105,7 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let config = &*self.config;
-        let route = match admit(&mut request, &config.mount) {
+        let route = match admit(&mut request, &config.mount, config.access()) {
             Ok(route) => route,
             Err(Stop::Options(allow)) => return ResponseFuture::answer(options(allow)),
             Err(Stop::Refused(rejection)) => {
@@ -111,10 +118,17 @@ where
         let not_ready_inner = self.upstream.clone();
         let ready_inner = mem::replace(&mut self.upstream, not_ready_inner);
         match route {
-            Route::Me => {
-                let me = MeRewriteLayer::new().layer(ready_inner);
-                ResponseFuture::me(config.auth.layer(me).call(request))
-            }
+            Route::Me => match &config.me {
+                None => {
+                    let me = MeRewriteLayer::new().layer(ready_inner);
+                    ResponseFuture::me(config.auth.layer(me).call(request))
+                }
+                Some(me) => {
+                    let me = me.layer(ready_inner);
+                    let request = request.map(Body::new);
+                    ResponseFuture::restricted_me(config.auth.layer(me).call(request))
+                }
+            },
             Route::Locations => {
                 request.extensions_mut().insert(Permit::new());
                 ResponseFuture::locations(config.auth.layer(ready_inner).call(request))

@@ -50,7 +50,8 @@ pub fn check_query(query: &str, method: &Method) -> Result<(), QueryRefusal> {
         return Err(QueryRefusal::Encoding);
     }
     let reading = matches!(*method, Method::GET | Method::HEAD);
-    for pair in query.split('&') {
+    // PHP separates at `&` only, unless it is told to take `;` as well.
+    for pair in query.as_bytes().split(|&byte| matches!(byte, b'&' | b';')) {
         let name = Name::of(pair);
         if name.is_identity() {
             return Err(QueryRefusal::Identity);
@@ -62,6 +63,12 @@ pub fn check_query(query: &str, method: &Method) -> Result<(), QueryRefusal> {
     Ok(())
 }
 
+/// Whether a form holds a `_method` field, in any spelling that PHP reads as such.
+pub(crate) fn form_overrides_method(form: &[u8]) -> bool {
+    form.split(|&byte| matches!(byte, b'&' | b';'))
+        .any(|pair| Name::of(pair).is_method())
+}
+
 /// The beginning of a parameter's name, decoded: enough of it to know the two names that matter.
 struct Name {
     bytes: [u8; Self::KEPT],
@@ -71,8 +78,7 @@ struct Name {
 impl Name {
     const KEPT: usize = "identity[".len();
 
-    fn of(pair: &str) -> Self {
-        let raw = pair.as_bytes();
+    fn of(raw: &[u8]) -> Self {
         let end = raw
             .iter()
             .position(|&byte| byte == b'=')
@@ -151,6 +157,7 @@ mod tests {
             "Identity[pos]=1",
             "method=card&x_method=1",
             "&&=&%zz=%",
+            "colour=red;size=7",
         ] {
             check(&Method::POST, query, Ok(()));
         }
@@ -172,6 +179,7 @@ mod tests {
             "%20%20identity[pos]=1",
             "identity%00[pos]=1",
             "identity[][]=1",
+            "a=1;identity[pos]=1",
         ] {
             check(&Method::GET, query, Err(QueryRefusal::Identity));
         }
@@ -191,12 +199,35 @@ mod tests {
             "_method[]=PUT",
             "_method%00x=PUT",
             "_method",
+            "a=1;_method=PUT",
         ] {
             for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
                 check(&method, query, Err(QueryRefusal::MethodOverride));
             }
             check(&Method::GET, query, Ok(()));
         }
+    }
+
+    #[test]
+    fn a_form_is_read_as_php_reads_it() {
+        for form in [
+            "_method=DELETE",
+            "a=1&+%2emethod=PUT",
+            "a;_method[]=x",
+            "\u{e9}=1&_method",
+        ] {
+            assert!(form_overrides_method(form.as_bytes()), "{form}");
+        }
+        for form in [
+            "",
+            "method=x",
+            "a=_method",
+            "x_method=1",
+            "a=%26_method%3DPUT",
+        ] {
+            assert!(!form_overrides_method(form.as_bytes()), "{form}");
+        }
+        assert!(form_overrides_method(b"\xff=\xfe&_method=PUT"));
     }
 
     #[test]

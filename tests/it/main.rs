@@ -7,10 +7,13 @@
     clippy::unwrap_used
 )]
 
+mod access;
+mod attacks;
 mod auth;
 mod facade;
 mod keys;
 mod me;
+mod naive;
 mod structure;
 mod support;
 mod token;

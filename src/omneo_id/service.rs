@@ -3,6 +3,7 @@ use std::fmt;
 use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Buf;
 use http::{Request, Response};
@@ -14,7 +15,7 @@ use super::future::ResponseFuture;
 use super::gate::{Stop, admit};
 use super::route::Route;
 use crate::auth::JwtAuthLayer;
-use crate::body::Body;
+use crate::body::{Body, IdleTimeout};
 use crate::error::BoxError;
 use crate::headers::{Bearer, Dialect};
 use crate::me::MeRewriteLayer;
@@ -41,6 +42,8 @@ pub(super) struct Config {
     pub(super) token: TokenEndpoint<()>,
     /// Who may sign people up without an ID token.
     pub(super) trusted_tokens: Vec<ApiToken>,
+    /// How long a body that is read here may stand still.
+    pub(super) body_idle_timeout: Duration,
 }
 
 impl OmneoId {
@@ -73,6 +76,15 @@ impl Config {
         self.trusted_tokens
             .iter()
             .fold(false, |found, token| token.matches(bearer.as_str()) | found)
+    }
+
+    /// A request whose body is read here, and not for ever. Bodies that pass through are watched by
+    /// the forwarding service.
+    fn watched<B>(&self, request: Request<B>) -> Request<Body>
+    where
+        B: HttpBody<Data: Buf, Error: Into<BoxError>> + Send + 'static,
+    {
+        request.map(|body| Body::new(IdleTimeout::new(body, self.body_idle_timeout)))
     }
 }
 
@@ -115,9 +127,8 @@ where
                 request.extensions_mut().insert(Permit::new());
                 ResponseFuture::locations(config.auth.layer(ready_inner).call(request))
             }
-            // Rare, and they read the body: it is erased before.
             Route::Profiles => {
-                let mut request = request.map(Body::new);
+                let mut request = config.watched(request);
                 let mut upsert = config.upsert.layer(ready_inner);
                 if config.is_trusted(&request) {
                     request.extensions_mut().insert(TrustedCaller);
@@ -128,7 +139,7 @@ where
             }
             Route::Token => {
                 let mut endpoint = config.token.with_inner(ready_inner);
-                ResponseFuture::token(endpoint.call(request.map(Body::new)))
+                ResponseFuture::token(endpoint.call(config.watched(request)))
             }
         }
     }

@@ -17,7 +17,7 @@
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let mut service = ServiceBuilder::new()
 //!     .layer(CommsUpsertLayer::new(CommsPolicy::new()))
-//!     .service(service_fn(async |request: Request<Either<_, Full<Bytes>>>| {
+//!     .service(service_fn(async |request: Request<Either<Full<Bytes>, _>>| {
 //!         // The tenant: knows nobody, takes everybody.
 //!         let body = match request.method().as_str() {
 //!             "GET" => r#"{"data":[]}"#,
@@ -74,7 +74,10 @@
 //! - **Failures** of the tenant that hit one of its endpoints and not another.
 //! - **What was done.** A person who was new has a profile now, and may get a mail.
 //!
-//! Limit how often one client may call this; a `tower` layer in front sees the route as it is.
+//! # What is left to the host
+//! Limit how often one client may call this; a `tower` layer in front sees the route as it is. Give
+//! the request's body a deadline, with `IdleTimeout` in [`body`](crate::body) for example, because a
+//! sign-up waits for all of it.
 
 mod answer;
 mod call;

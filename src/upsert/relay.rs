@@ -14,7 +14,8 @@ const MAX_TEXT: usize = 500;
 pub(super) struct Complaint {
     /// The answer to give if it is relayed.
     pub(super) rejection: Rejection,
-    /// Whether it says that the e-mail or the mobile phone is somebody's already.
+    /// Whether it is about the e-mail or the mobile phone: well-formed as they are, somebody else
+    /// has them by now, whatever the words and the language in which the tenant says so.
     pub(super) taken: bool,
 }
 
@@ -31,8 +32,8 @@ impl Complaint {
         let mut errors = FieldErrors::default();
         let mut taken = false;
         for (field, texts) in tenant.errors.iter().take(MAX_FIELDS) {
+            taken |= matches!(field.as_str(), "email" | "mobile_phone");
             for text in strings(texts).take(MAX_MESSAGES) {
-                taken |= is_taken(field, text);
                 errors.add(format!("{prefix}{}", shown(field)), shown(text));
             }
         }
@@ -63,16 +64,41 @@ fn strings(texts: &Value) -> impl Iterator<Item = &str> {
     list.iter().chain([texts]).filter_map(Value::as_str)
 }
 
-/// `The phone number exists`, and `The email has already been taken.` of the tenant's framework.
-fn is_taken(field: &str, text: &str) -> bool {
-    let text = text.to_ascii_lowercase();
-    matches!(field, "email" | "mobile_phone")
-        && (text.contains("taken") || text.contains("exists") || text.contains("unique"))
-}
-
 fn shown(text: &str) -> String {
     text.chars()
         .filter(|character| !character.is_control())
         .take(MAX_TEXT)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unreadable_complaint_is_still_one() {
+        for body in ["", "<html>", "[]", r#"{"errors":[]}"#, r#"{"errors":"x"}"#] {
+            let complaint = Complaint::read(body.as_bytes(), "");
+            assert_eq!(complaint.rejection.kind(), RejectionKind::InvalidFields);
+            assert!(!complaint.taken, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_flood_of_complaints_is_cut() {
+        let list = vec!["x".repeat(1000); 20];
+        let errors: Map<_, _> = (0..100)
+            .map(|n| (format!("f{n}"), list.clone().into()))
+            .collect();
+        let body = serde_json::json!({"message": "y".repeat(10_000), "errors": errors}).to_string();
+        let rejection = Complaint::read(body.as_bytes(), "").rejection;
+        let errors = rejection.errors().unwrap();
+        assert_eq!(errors.iter().count(), MAX_FIELDS);
+        assert!(
+            errors
+                .iter()
+                .all(|(_, texts)| texts.len() == MAX_MESSAGES && texts[0].len() == MAX_TEXT)
+        );
+        assert_eq!(rejection.message().len(), MAX_TEXT);
+    }
 }

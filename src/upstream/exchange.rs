@@ -7,8 +7,11 @@ use http::{Extensions, HeaderValue, Method, Request, Response, Version};
 
 use super::config::Config;
 use super::error::UpstreamError;
+use super::framing::Framing;
 use super::in_flight::Place;
-use super::request::{self, Framing};
+#[cfg(feature = "tracing")]
+use super::log;
+use super::request;
 use super::response::{self, CalledAs};
 use super::upload::Upload;
 use super::{ClientInfo, RequestBody, cause, target};
@@ -30,6 +33,8 @@ pub(super) struct Exchange {
     called_as: CalledAs,
     upload: Option<Upload>,
     place: Place,
+    #[cfg(feature = "tracing")]
+    began: std::time::Instant,
 }
 
 impl Exchange {
@@ -90,6 +95,8 @@ impl Exchange {
             called_as,
             upload,
             place,
+            #[cfg(feature = "tracing")]
+            began: std::time::Instant::now(),
         };
         Ok((Request::from_parts(parts, body), exchange))
     }
@@ -124,6 +131,8 @@ impl Exchange {
             return self.replaced(RejectionKind::TenantAnswer, error, None);
         }
         parts.extensions = Extensions::new();
+        #[cfg(feature = "tracing")]
+        log::answered(&self.config.tenant, parts.status, self.began.elapsed());
         let idle_timeout = self.config.body_idle_timeout;
         let watch = BodyWatch {
             config: self.config,
@@ -158,39 +167,13 @@ impl Exchange {
         if kind == RejectionKind::TenantBusy {
             rejection = rejection.with_retry_after(BUSY);
         }
-        let mut response = answer(rejection, self.dialect);
+        #[cfg(feature = "tracing")]
+        log::replaced(&self.config.tenant, &rejection, self.began.elapsed());
+        let mut response = rejection.into_response(self.dialect).map(Body::from);
         if let Some(value) = retry_after.filter(|_| response.headers().contains_key(RETRY_AFTER)) {
             response.headers_mut().insert(RETRY_AFTER, value);
         }
         response
-    }
-}
-
-/// An answer of our own.
-pub(super) fn answer(rejection: Rejection, dialect: Dialect) -> Response<Body> {
-    #[cfg(feature = "tracing")]
-    log(&rejection);
-    rejection.into_response(dialect).map(Body::from)
-}
-
-#[cfg(feature = "tracing")]
-fn log(rejection: &Rejection) {
-    use std::error::Error;
-
-    let mut cause = String::new();
-    let mut source = rejection.source();
-    while let Some(error) = source {
-        if !cause.is_empty() {
-            cause.push_str(": ");
-        }
-        cause.push_str(&error.to_string());
-        source = error.source();
-    }
-    let kind = rejection.kind();
-    if kind.status().is_server_error() {
-        tracing::warn!(kind = kind.code(), cause, "the tenant could not be asked");
-    } else {
-        tracing::debug!(kind = kind.code(), cause, "request not forwarded");
     }
 }
 

@@ -65,9 +65,12 @@ mod config;
 mod deadline;
 mod error;
 mod exchange;
+mod framing;
 mod future;
 mod in_flight;
 mod location;
+#[cfg(feature = "tracing")]
+mod log;
 mod request;
 mod request_body;
 mod response;

@@ -15,5 +15,6 @@ mod structure;
 mod support;
 mod token;
 mod upsert;
+#[cfg(feature = "client")]
 mod upstream;
 mod vectors;

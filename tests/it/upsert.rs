@@ -1,7 +1,12 @@
 //! The upsert layer alone, in front of tenants that say what the scenario needs.
 
 #[cfg(feature = "sandbox")]
+mod contract;
+mod corpus;
+#[cfg(feature = "sandbox")]
 mod sandbox;
+#[cfg(all(feature = "sandbox", feature = "client"))]
+mod telltale;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -33,10 +38,13 @@ struct Seen {
     permitted: bool,
 }
 
+/// A request line, and the answer to it.
+type Expected = (String, Response<Full<Bytes>>);
+
 /// A tenant that plays a script: the answer to each request, in turn.
 #[derive(Clone)]
 struct Script {
-    answers: Arc<Mutex<Vec<(String, Response<Full<Bytes>>)>>>,
+    answers: Arc<Mutex<Vec<Expected>>>,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
@@ -232,6 +240,14 @@ async fn somebody_on_a_later_page_is_found_and_pages_are_bounded() {
 }
 
 #[tokio::test]
+async fn nobody_is_looked_for_behind_the_page_they_are_on() {
+    let more = r#"{"data":[{"id":"ada-1","email":"ada@example.com"}],"meta":{"current_page":1,"last_page":9}}"#;
+    let script = Script::new([(BY_EMAIL, answer(200, more)), (UPDATE, answer(200, "{}"))]);
+    let response = script.sign_up(CommsPolicy::new(), OPT_OUT).await;
+    assert_eq!(response.status(), 200);
+}
+
+#[tokio::test]
 async fn mass_assignment_reaches_nobody_who_exists() {
     for payload in [
         r#"{"email":"ada@example.com","id":"eve-1","_method":"DELETE","first_name":"Eve"}"#,
@@ -251,7 +267,8 @@ async fn mass_assignment_reaches_nobody_who_exists() {
 #[tokio::test]
 async fn whoever_loses_the_race_updates_instead() {
     let phone = r#"{"errors":{"mobile_phone":["The phone number exists"]}}"#;
-    for taken in [TAKEN, phone] {
+    let german = r#"{"message":"x","errors":{"email":["Die E-Mail ist bereits vergeben."]}}"#;
+    for taken in [TAKEN, phone, german] {
         let script = Script::new([
             (BY_EMAIL, answer(200, NOBODY)),
             (CREATE, answer(422, taken)),
@@ -902,6 +919,15 @@ mod latency {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_body_that_stands_still_is_given_up_where_the_host_says_so() {
+        let (_sender, body) = slow();
+        let body = omneo_id::body::IdleTimeout::new(body, QUANTUM);
+        let request = post("").map(|_| Body::new(body));
+        let response = Script::new([]).asked(CommsPolicy::new(), request).await;
+        assert_eq!(rejected(&response), RejectionKind::RequestTimeout);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_slow_body_does_not_move_the_boundaries() {
         let tenant = service_fn(async |_: Sent| {
             sleep(Duration::from_millis(100)).await;
@@ -967,4 +993,57 @@ fn the_types_can_be_shared_and_show_nothing() {
     shared(UpsertOutcome::Created);
     let sign_up = omneo_id::upsert::SignUp::parse(OPT_OUT.as_bytes(), &CommsPolicy::new()).unwrap();
     assert!(!shared(sign_up).to_lowercase().contains("ada"));
+}
+
+#[cfg(feature = "tracing")]
+mod log {
+    use std::io::Write;
+
+    use tracing_subscriber::fmt::MakeWriter;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl<'a> MakeWriter<'a> for Lines {
+        type Writer = Self;
+
+        fn make_writer(&'a self) -> Self {
+            self.clone()
+        }
+    }
+
+    #[tokio::test]
+    async fn operators_learn_what_was_lost_and_nothing_of_the_person() {
+        let lines = Lines::default();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_writer(lines.clone())
+            .with_ansi(false)
+            .finish();
+        let _guard = tracing::subscriber::set_default(subscriber);
+        let body = r#"{"message":"ada@example.com is bad","errors":{"first_name":["ada@example.com is bad"]}}"#;
+        let script = Script::new([(BY_EMAIL, answer(200, NOBODY)), (CREATE, answer(422, body))]);
+        let policy = CommsPolicy::new().conceal_tenant_validation();
+        script.sign_up(policy, OPT_OUT).await;
+        let two = r#"{"data":[{"id":"a-1","email":"ada@example.com"},{"id":"a-2","email":"ada@example.com"}]}"#;
+        let script = Script::new([(BY_EMAIL, answer(200, two))]);
+        script.sign_up(CommsPolicy::new(), OPT_OUT).await;
+        let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        assert!(log.contains(r#"a sign-up is lost: the tenant refused it, and that is concealed fields=["first_name"]"#), "{log}");
+        assert!(log.contains("two profiles have the same address"), "{log}");
+        assert!(!log.to_lowercase().contains("ada"), "{log}");
+    }
 }

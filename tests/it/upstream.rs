@@ -5,7 +5,12 @@ mod bodies;
 mod deadlines;
 mod faults;
 mod flow;
+#[cfg(feature = "tracing")]
+mod logs;
+mod properties;
 mod requests;
 mod support;
 mod tenants;
+#[cfg(feature = "tls")]
+mod tls;
 mod wire;

@@ -1,5 +1,6 @@
 //! What a verification costs in allocations: a budget. A binary of its own, as it counts them all.
 
+#![cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
 #![allow(clippy::unwrap_used)]
 
 use allocation_counter::measure;

@@ -1,7 +1,7 @@
 //! Which requests pass.
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -246,6 +246,10 @@ async fn a_cookie_carries_the_token_only_by_opt_in() {
         request(&[("cookie", "a=1"), ("cookie", &format!("id={token}"))]),
     );
     assert_eq!(seen.await.unwrap().headers()["cookie"], "a=1");
+    let mut foreign = with_cookie(&cookie);
+    let utf8 = HeaderValue::from_bytes("name=Zoë".as_bytes()).unwrap();
+    foreign.headers_mut().append("cookie", utf8);
+    assert!(through(layer.clone(), foreign).await.is_ok());
     assert!(
         through(layer.clone(), with_cookie(&format!("xid={token}")))
             .await
@@ -412,4 +416,52 @@ fn no_secret_and_no_token_is_shown_by_debug() {
     );
     assert!(!text.contains(SECRET) && !text.contains(&token) && !text.contains(issued.token()));
     assert!(!text.contains("115, 101, 99"), "bytes of the secret");
+}
+
+/// What is logged while `work` is done, of every level.
+fn logged(work: impl FnOnce()) -> String {
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    tracing::subscriber::with_default(subscriber, work);
+    String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
+}
+
+#[test]
+fn the_cause_is_logged_and_nothing_of_the_token() {
+    let payload = json!({ "exp": 1, "pid": "secret-pid" }).to_string();
+    let expired = sign(HS256, payload.as_bytes());
+    let odd = json!({ "exp": NOW + 60, "pid": "secret pid" }).to_string();
+    let odd = sign(HS256, odd.as_bytes());
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.build().unwrap();
+    let log = logged(|| {
+        runtime.block_on(async {
+            through(layer(), bearer(&expired)).await.unwrap_err();
+            through(layer(), bearer(&odd)).await.unwrap();
+        });
+    });
+    assert!(
+        log.contains("invalid_token") && log.contains("expired"),
+        "{log}"
+    );
+    assert!(log.contains("no profile id"), "{log}");
+    assert!(!log.contains("secret") && !log.contains("eyJ"), "{log}");
 }

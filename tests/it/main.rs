@@ -11,6 +11,7 @@ mod access;
 mod attacks;
 mod auth;
 mod facade;
+mod invariants;
 mod keys;
 mod me;
 mod naive;

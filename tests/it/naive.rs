@@ -3,14 +3,14 @@
 //! the crate's own reading, which it is compared with.
 
 /// Whether every lenient reading of a path lies at or under this prefix.
-pub fn stays_below(path: &[u8], prefix: &[&str]) -> bool {
+pub(crate) fn stays_below(path: &[u8], prefix: &[&str]) -> bool {
     readings(path).iter().all(|segments| {
         segments.len() >= prefix.len() && segments.iter().zip(prefix).all(|(a, b)| a == b)
     })
 }
 
 /// The segments of a path after each step of decoding.
-pub fn readings(path: &[u8]) -> Vec<Vec<String>> {
+pub(crate) fn readings(path: &[u8]) -> Vec<Vec<String>> {
     let mut bytes = path.to_vec();
     let mut readings = Vec::new();
     for _ in 0..16 {

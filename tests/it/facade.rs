@@ -753,3 +753,27 @@ async fn a_grpc_caller_is_refused_in_its_own_dialect() {
     assert_eq!(answer.status, StatusCode::OK);
     assert_eq!(answer.headers["grpc-status"], "16");
 }
+
+#[tokio::test]
+async fn no_route_changes_the_protocol() {
+    let shop = Shop::open();
+    let token = shop.mint_for_ada().await;
+    for (method, path) in [
+        (Method::GET, "/profiles/me"),
+        (Method::GET, "/locations"),
+        (Method::POST, "/profiles"),
+        (Method::POST, "/auth/token"),
+    ] {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("authorization", bearer(&token))
+            .header("connection", "Upgrade, HTTP2-Settings")
+            .header("upgrade", "h2c")
+            .header("http2-settings", "AAMAAABkAAQAoAAAAAIAAAAA");
+        let answer = shop.send(request, "").await;
+        assert_eq!(answer.status, StatusCode::NOT_IMPLEMENTED, "{path}");
+        assert_eq!(answer.rejection, Some(RejectionKind::UpgradeRefused));
+    }
+    assert!(shop.sandbox.requests().is_empty());
+}

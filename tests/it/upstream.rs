@@ -5,8 +5,10 @@ mod bodies;
 mod deadlines;
 mod faults;
 mod flow;
+mod host;
 #[cfg(feature = "tracing")]
 mod logs;
+mod matrix;
 mod properties;
 mod requests;
 mod support;

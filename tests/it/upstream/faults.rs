@@ -184,13 +184,8 @@ async fn a_change_of_protocol_that_nobody_asked_for_is_none() {
         false,
     )
     .await;
-    let request = permitted(Request::get("/x"))
-        .header("connection", "upgrade")
-        .header("upgrade", "websocket")
-        .body(Body::empty())
-        .unwrap();
     let response = upstream_to(&origin, Protocol::Http1)
-        .oneshot(request)
+        .oneshot(get("/x"))
         .await
         .unwrap();
     assert_eq!(kind(&response), RejectionKind::TenantAnswer);

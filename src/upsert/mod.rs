@@ -86,6 +86,7 @@ mod decide;
 mod flow;
 mod formats;
 mod future;
+mod holder;
 mod json;
 mod layer;
 mod lookup;

@@ -3,6 +3,7 @@
 #[cfg(feature = "sandbox")]
 mod contract;
 mod corpus;
+mod hidden;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 #[cfg(all(feature = "sandbox", feature = "client"))]
@@ -467,22 +468,6 @@ async fn the_same_field_has_the_same_name_on_update_and_on_creation() {
         response.body(),
         r#"{"message":"no","errors":{"attributes.comms.email_optout":["no"]}}"#
     );
-}
-
-#[tokio::test]
-async fn somebody_whom_the_tenant_knows_and_does_not_show_is_refused_as_it_says() {
-    let script = || {
-        Script::new([
-            (BY_EMAIL, answer(200, NOBODY)),
-            (CREATE, answer(422, TAKEN)),
-            (BY_EMAIL, answer(200, NOBODY)),
-        ])
-    };
-    let response = script().sign_up(CommsPolicy::new(), OPT_OUT).await;
-    assert_eq!(response.status(), 422);
-    let policy = CommsPolicy::new().conceal_tenant_validation();
-    let response = script().sign_up(policy, OPT_OUT).await;
-    assert_eq!(response.extensions().get(), Some(&UpsertOutcome::Concealed));
 }
 
 #[tokio::test]

@@ -84,11 +84,21 @@ async fn wildcards_and_parts_of_addresses_are_new_people() {
         "ada.lovelace@example.co",
         "*@example.com",
         "kim%2Bvip@example.com",
+        r#""ada,lovelace"@example.com"#,
+        "ada.lovelace%00@example.com",
+        "ada*@example.com",
+        "ada.lovelace@example.com.evil.example",
+        // Cyrillic, accented, dotted, dotless, Kelvin, fullwidth: other letters, other people.
+        "\u{430}da.lovelace@example.com",
+        "ad\u{e1}.lovelace@example.com",
+        "ada.lovelace@ex\u{430}mple.com",
+        "k\u{130}m+vip@example.com",
+        "k\u{131}m+vip@example.com",
+        "\u{ff41}da.lovelace@example.com",
     ];
     for email in strangers {
-        let payload =
-            format!(r#"{{"email":"{email}","attributes":{{"comms":{{"sms_optout":true}}}}}}"#);
-        let response = sign_up(service.clone(), payload).await;
+        let payload = json!({"email": email, "attributes": {"comms": {"sms_optout": true}}});
+        let response = sign_up(service.clone(), payload.to_string()).await;
         assert_eq!(
             response.extensions().get(),
             Some(&UpsertOutcome::Created),
@@ -97,6 +107,27 @@ async fn wildcards_and_parts_of_addresses_are_new_people() {
     }
     assert_eq!(sandbox.profiles()[..before.len()], before[..]);
     assert_eq!(sandbox.profiles().len(), before.len() + strangers.len());
+}
+
+/// The tenant folds letters into one address where this service sees two: nobody learns that there is one.
+#[tokio::test]
+async fn letters_that_only_the_tenant_folds_do_not_tell_who_is_a_customer() {
+    let sandbox = Sandbox::new();
+    let service = in_front_of(&sandbox);
+    for (email, folded) in [
+        ("zoë@example.com", "ZOË@example.com"),
+        ("kim@example.org", "\u{212a}im@example.org"),
+    ] {
+        sign_up(service.clone(), json!({"email": email}).to_string()).await;
+        let before = sandbox.profiles();
+        assert_eq!(before.last().unwrap()["email"], email);
+        let payload =
+            json!({"email": folded, "attributes": {"comms": {"email_optout": true}}}).to_string();
+        let response = sign_up(service.clone(), payload).await;
+        assert_eq!(rejected(&response), RejectionKind::TenantAnswer);
+        assert!(!String::from_utf8_lossy(response.body()).contains("taken"));
+        assert_eq!(sandbox.profiles(), before);
+    }
 }
 
 #[tokio::test]

@@ -55,18 +55,32 @@ impl Shop {
         let open = build(None);
         let mint = |body: String| {
             let request = Request::post("/auth/token")
-                .header(header::AUTHORIZATION, format!("Bearer {}", Sandbox::API_TOKEN))
+                .header(
+                    header::AUTHORIZATION,
+                    format!("Bearer {}", Sandbox::API_TOKEN),
+                )
                 .header(header::CONTENT_TYPE, "application/json")
                 .body(Full::<Bytes>::from(body))
                 .unwrap();
             let answer = runtime.block_on(open.clone().oneshot(request)).unwrap();
-            let answer = runtime.block_on(answer.into_body().collect()).unwrap().to_bytes();
+            let answer = runtime
+                .block_on(answer.into_body().collect())
+                .unwrap()
+                .to_bytes();
             let text = String::from_utf8(answer.to_vec()).unwrap();
-            text.split('"').find(|part| part.starts_with("ey")).unwrap().to_owned()
+            text.split('"')
+                .find(|part| part.starts_with("ey"))
+                .unwrap()
+                .to_owned()
         };
+        let (ada, anonymous) = (
+            mint(format!(r#"{{"id":"{}"}}"#, Sandbox::ADA_ID)),
+            mint("{}".to_owned()),
+        );
+        sandbox.take_requests();
         Self {
-            ada: mint(format!(r#"{{"id":"{}"}}"#, Sandbox::ADA_ID)),
-            anonymous: mint("{}".to_owned()),
+            ada,
+            anonymous,
             guarded: build(Some(policy)),
             open,
             sandbox,
@@ -140,13 +154,19 @@ fn ask(runtime: &Runtime, shop: &Shop, mut request: Request<Full<Bytes>>, choice
 
     let answer = runtime.block_on(id.clone().oneshot(request)).unwrap();
     let (parts, body) = answer.into_parts();
-    let body = runtime.block_on(body.collect()).map(|body| body.to_bytes()).unwrap_or_default();
+    let body = runtime
+        .block_on(body.collect())
+        .map(|body| body.to_bytes())
+        .unwrap_or_default();
     assert!(parts.status.as_u16() < 500, "{} for {target}", parts.status);
     assert!(!holds(&body, Sandbox::API_TOKEN));
     let asked = shop.sandbox.take_requests();
     if let Some(kind) = parts.extensions.get::<Rejection>().map(Rejection::kind) {
         let ours = matches!(kind, RejectionKind::TooManyRequests);
-        assert!(asked.is_empty() || ours || target.path().ends_with("profiles"), "{kind:?} {asked:?}");
+        assert!(
+            asked.is_empty() || ours || target.path().ends_with("profiles"),
+            "{kind:?} {asked:?}"
+        );
     }
     for asked in asked {
         let path = asked.path();
@@ -154,7 +174,10 @@ fn ask(runtime: &Runtime, shop: &Shop, mut request: Request<Full<Bytes>>, choice
         let stores = naive::stays_below(path.as_bytes(), &["api", "v3", "locations"]);
         let sign_up = target.path().trim_start_matches('/') == "profiles";
         assert!(own || stores || sign_up, "{target}: {path}");
-        assert_eq!(asked.headers.get_all(header::AUTHORIZATION).iter().count(), 1);
+        assert_eq!(
+            asked.headers.get_all(header::AUTHORIZATION).iter().count(),
+            1
+        );
         for (name, value) in &asked.headers {
             assert!(!holds(value.as_bytes(), &shop.ada), "{name}");
             assert!(!name.as_str().contains(['_', '.']), "{name}");
@@ -164,5 +187,7 @@ fn ask(runtime: &Runtime, shop: &Shop, mut request: Request<Full<Bytes>>, choice
 }
 
 fn holds(bytes: &[u8], text: &str) -> bool {
-    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+    bytes
+        .windows(text.len())
+        .any(|window| window == text.as_bytes())
 }

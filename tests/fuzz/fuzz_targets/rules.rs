@@ -25,15 +25,21 @@ static POLICY: LazyLock<AccessPolicy> = LazyLock::new(|| {
         .unwrap()
 });
 
-static LISTS: LazyLock<AccessPolicy> = LazyLock::new(|| {
-    AccessPolicy::deny_all().allow("GET", "/lists/**").unwrap()
-});
+static LISTS: LazyLock<AccessPolicy> =
+    LazyLock::new(|| AccessPolicy::deny_all().allow("GET", "/lists/**").unwrap());
 
 fuzz_target!(|data: &[u8]| {
     let Some((&pick, rest)) = data.split_first() else {
         return;
     };
-    let methods = [Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::PATCH, Method::HEAD];
+    let methods = [
+        Method::GET,
+        Method::POST,
+        Method::PUT,
+        Method::DELETE,
+        Method::PATCH,
+        Method::HEAD,
+    ];
     let method = &methods[usize::from(pick) % methods.len()];
     let mut lines = rest.split(|&byte| byte == b'\n');
     if let Some(Ok(path)) = lines.next().map(std::str::from_utf8) {
@@ -48,19 +54,32 @@ fuzz_target!(|data: &[u8]| {
 fn check_path(path: &str, method: &Method) {
     if let Ok(canonical) = CanonicalPath::parse(path) {
         let text = canonical.as_str();
-        assert_eq!(CanonicalPath::parse(text).unwrap().as_str(), text, "canonical once is for ever");
+        assert_eq!(
+            CanonicalPath::parse(text).unwrap().as_str(),
+            text,
+            "canonical once is for ever"
+        );
         assert!(!text.contains("//"));
         let below = format!("/api/v3{text}");
-        assert!(naive::stays_below(below.as_bytes(), &["api", "v3"]), "{path}");
+        assert!(
+            naive::stays_below(below.as_bytes(), &["api", "v3"]),
+            "{path}"
+        );
     }
     let ada = Subject::Profile("ada-1".parse().unwrap());
     if let Ok(Some(rewritten)) = rewrite_me(path, &ada) {
-        assert!(naive::stays_below(rewritten.as_bytes(), &["profiles", "ada-1"]), "{path}");
+        assert!(
+            naive::stays_below(rewritten.as_bytes(), &["profiles", "ada-1"]),
+            "{path}"
+        );
         let merged: String = rewritten["/profiles/ada-1".len()..].to_owned();
         assert!(merged.is_empty() || merged.starts_with('/'));
         check_policies(&merged, method);
     }
-    assert!(!matches!(rewrite_me(path, &Subject::Anonymous), Ok(Some(_))));
+    assert!(!matches!(
+        rewrite_me(path, &Subject::Anonymous),
+        Ok(Some(_))
+    ));
 }
 
 fn check_policies(below: &str, method: &Method) {
@@ -106,7 +125,11 @@ fn check_query_rule(query: &str, method: &Method) {
         let cut = decoded.split(|&byte| byte == 0).next().unwrap_or_default();
         let name = String::from_utf8_lossy(cut);
         let name = name.trim_start_matches(' ');
-        let head = name.split('[').next().unwrap_or_default().replace([' ', '.'], "_");
+        let head = name
+            .split('[')
+            .next()
+            .unwrap_or_default()
+            .replace([' ', '.'], "_");
         assert_ne!(head, "identity", "{query}");
         if !matches!(*method, Method::GET | Method::HEAD) {
             assert_ne!(head, "_method", "{query}");
@@ -155,7 +178,18 @@ fn check_headers<'a>(lines: impl Iterator<Item = &'a [u8]>) {
     for name in headers.keys() {
         let name = name.as_str();
         assert!(!name.contains(['_', '.']), "{name}");
-        let forbidden = ["authorization", "cookie", "host", "te", "upgrade", "connection", "expect"];
-        assert!(!forbidden.contains(&name) && !name.starts_with("x-forwarded"), "{name}");
+        let forbidden = [
+            "authorization",
+            "cookie",
+            "host",
+            "te",
+            "upgrade",
+            "connection",
+            "expect",
+        ];
+        assert!(
+            !forbidden.contains(&name) && !name.starts_with("x-forwarded"),
+            "{name}"
+        );
     }
 }

@@ -35,7 +35,7 @@ pub struct OmneoIdBuilder {
     access: Option<AccessPolicy>,
     request_headers: RequestHeaders,
     head_timeout: Option<Duration>,
-    body_idle_timeout: Option<Duration>,
+    body_idle_timeout: Duration,
     mount: String,
 }
 
@@ -56,7 +56,7 @@ impl Default for OmneoIdBuilder {
             access: None,
             request_headers: RequestHeaders::default(),
             head_timeout: None,
-            body_idle_timeout: None,
+            body_idle_timeout: Duration::from_secs(60),
             mount: String::new(),
         }
     }
@@ -167,9 +167,9 @@ impl OmneoIdBuilder {
         self
     }
 
-    /// How long a response body may stand still. Default is 60 s.
+    /// How long a body may stand still, in either direction. Default is 60 s.
     pub fn body_idle_timeout(mut self, timeout: Duration) -> Self {
-        self.body_idle_timeout = Some(timeout);
+        self.body_idle_timeout = timeout;
         self
     }
 
@@ -228,12 +228,11 @@ impl OmneoIdBuilder {
             verifier = verifier.with_audience(&name)?;
         }
 
-        let mut upstream = Upstream::new(client, tenant).with_request_headers(self.request_headers);
+        let mut upstream = Upstream::new(client, tenant)
+            .with_request_headers(self.request_headers)
+            .with_body_idle_timeout(self.body_idle_timeout);
         if let Some(timeout) = self.head_timeout {
             upstream = upstream.with_head_timeout(timeout);
-        }
-        if let Some(timeout) = self.body_idle_timeout {
-            upstream = upstream.with_body_idle_timeout(timeout);
         }
         // Pinned tokens are the only ones that count; else the tenant's own opens the sign-up.
         let mut token = TokenEndpoint::new((), issuer);
@@ -252,6 +251,7 @@ impl OmneoIdBuilder {
             mount: mount.into(),
             auth: JwtAuthLayer::new(verifier),
             upsert: CommsUpsertLayer::new(self.comms_policy),
+            body_idle_timeout: self.body_idle_timeout,
             me: self
                 .access
                 .map(|policy| MeRewriteLayer::new().with_access(policy)),

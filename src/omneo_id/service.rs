@@ -3,6 +3,7 @@ use std::fmt;
 use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Buf;
 use http::{Request, Response};
@@ -14,7 +15,7 @@ use super::future::ResponseFuture;
 use super::gate::{Stop, admit};
 use super::route::Route;
 use crate::auth::JwtAuthLayer;
-use crate::body::Body;
+use crate::body::{Body, IdleTimeout};
 use crate::error::BoxError;
 use crate::headers::{Bearer, Dialect};
 use crate::me::{MeRewriteLayer, RestrictedMeLayer};
@@ -40,6 +41,7 @@ pub(super) struct Config {
     pub(super) auth: JwtAuthLayer,
     /// Only where there is less than everything to be asked of `me`.
     pub(super) me: Option<RestrictedMeLayer>,
+    pub(super) body_idle_timeout: Duration,
     pub(super) upsert: CommsUpsertLayer,
     pub(super) token: TokenEndpoint<()>,
     /// Who may sign people up without an ID token.
@@ -121,7 +123,9 @@ where
                 }
                 Some(me) => {
                     let me = me.layer(ready_inner);
-                    let request = request.map(Body::new);
+                    // It may read the body, which must not stand still meanwhile.
+                    let idle = config.body_idle_timeout;
+                    let request = request.map(|body| Body::new(IdleTimeout::new(body, idle)));
                     ResponseFuture::restricted_me(config.auth.layer(me).call(request))
                 }
             },

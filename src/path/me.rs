@@ -57,7 +57,7 @@ fn hides_profiles(path: &str) -> bool {
     match CanonicalPath::parse(path) {
         Ok(path) => {
             let first = path.segments().next().unwrap_or_default();
-            hidden && *decode_fully(first.as_bytes()) == *WORD.as_bytes()
+            hidden && decode_fully(first.as_bytes()).trim_ascii() == WORD.as_bytes()
         }
         Err(_) => decoded
             .windows(WORD.len())
@@ -151,6 +151,7 @@ mod tests {
         connections_are_not_me: "/profiles/connection/7/balances" => Err(PathRefusal::NotMe);
         hidden_profiles_are_not_me: "/%70rofiles/grace-2" => Err(PathRefusal::NotMe);
         profiles_hidden_twice_are_not_me: "/%2570rofiles/me" => Err(PathRefusal::NotMe);
+        blanks_hide_nothing: "/%20profiles/grace-2" => Err(PathRefusal::NotMe);
         climbing_to_profiles_is_refused: "/x/../profiles/grace-2" => Err(PathRefusal::DotSegment);
         climbing_to_hidden_profiles_is_refused: "/x/..;/%70rofiles/grace-2" => Err(PathRefusal::Parameter);
         a_dot_before_profiles_is_refused: "/%2e/profiles/grace-2" => Err(PathRefusal::DotSegment);

@@ -77,13 +77,17 @@ where
     Ok(content.freeze())
 }
 
-/// A limit that the host set outside of this layer breaks a body off as well.
+/// A limit that was set outside of this layer breaks a body off as well.
 fn broken(error: impl Into<BoxError>) -> Rejection {
     let error = BrokenContent(error.into());
     let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
     while let Some(error) = cause {
         if error.is::<LengthLimitError>() {
             return RejectionKind::PayloadTooLarge.into();
+        }
+        #[cfg(feature = "client")]
+        if error.is::<crate::body::IdleError>() {
+            return RejectionKind::RequestTimeout.into();
         }
         cause = error.source();
     }

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
+use http::header::HOST;
 use http::uri::{PathAndQuery, Uri};
-use http::{Method, Request};
+use http::{Method, Request, Version};
 
 use super::route::Route;
 use crate::headers::asks_for_upgrade;
@@ -36,6 +37,7 @@ pub(super) fn admit<B>(
     mount: &str,
     access: Option<&AccessPolicy>,
 ) -> Result<Route, Stop> {
+    to_origin_form(request)?;
     let uri = request.uri();
     if uri
         .path_and_query()
@@ -77,6 +79,30 @@ pub(super) fn admit<B>(
         *request.uri_mut() = Uri::from(target);
     }
     Ok(route)
+}
+
+/// RFC 9112 §3.2.2: "a server MUST accept the absolute-form in requests even though most HTTP/1.1
+/// clients will only send the absolute-form to a proxy". Ours is no proxy for other hosts: the
+/// authority has to be the one of `Host`.
+fn to_origin_form<B>(request: &mut Request<B>) -> Result<(), Stop> {
+    // RFC 9113 §8.3.1: over HTTP/2 every request names its authority.
+    let multiplexed = matches!(request.version(), Version::HTTP_2 | Version::HTTP_3);
+    let uri = request.uri();
+    let (false, Some(authority)) = (multiplexed, uri.authority()) else {
+        return Ok(());
+    };
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let own = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => host
+            .as_bytes()
+            .eq_ignore_ascii_case(authority.as_str().as_bytes()),
+        _ => false,
+    };
+    match uri.path_and_query() {
+        Some(target) if own => *request.uri_mut() = Uri::from(target.clone()),
+        _ => return Err(RejectionKind::PathRefused.into()),
+    }
+    Ok(())
 }
 
 /// What follows the mount, which ends where a segment ends.

@@ -40,6 +40,7 @@ pub(super) struct Config {
     pub(super) auth: JwtAuthLayer,
     /// Only where there is less than everything to be asked of `me`.
     pub(super) me: Option<RestrictedMeLayer>,
+    pub(super) body_idle_timeout: Duration,
     pub(super) upsert: CommsUpsertLayer,
     pub(super) token: TokenEndpoint<()>,
     /// Who may sign people up without an ID token.
@@ -125,7 +126,9 @@ where
                 }
                 Some(me) => {
                     let me = me.layer(ready_inner);
-                    let request = request.map(Body::new);
+                    // It may read the body, which must not stand still meanwhile.
+                    let idle = config.body_idle_timeout;
+                    let request = request.map(|body| Body::new(IdleTimeout::new(body, idle)));
                     ResponseFuture::restricted_me(config.auth.layer(me).call(request))
                 }
             },

@@ -12,6 +12,8 @@ pub enum QueryRefusal {
     Identity,
     /// `_method` in a writing request: the tenant would act on another method.
     MethodOverride,
+    /// What PHP could take for the arguments of a command line.
+    CommandLine,
     /// Bytes that should have been percent-encoded.
     Encoding,
 }
@@ -21,6 +23,7 @@ impl fmt::Display for QueryRefusal {
         f.write_str(match self {
             Self::Identity => "the query holds an `identity` parameter",
             Self::MethodOverride => "the query overrides the method",
+            Self::CommandLine => "the query holds arguments of a command line",
             Self::Encoding => "the query is not percent-encoded",
         })
     }
@@ -43,11 +46,14 @@ impl std::error::Error for QueryRefusal {}
 /// ```
 ///
 /// # Errors
-/// If it holds an `identity` parameter, a `_method` parameter in a request that writes, or raw bytes
-/// beyond printable ASCII.
+/// If it holds an `identity` parameter, a `_method` parameter in a request that writes, what PHP
+/// could take for a command line, or raw bytes beyond printable ASCII.
 pub fn check_query(query: &str, method: &Method) -> Result<(), QueryRefusal> {
     if !query.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(QueryRefusal::Encoding);
+    }
+    if is_command_line(query) {
+        return Err(QueryRefusal::CommandLine);
     }
     let reading = matches!(*method, Method::GET | Method::HEAD);
     // PHP separates at `&` only, unless it is told to take `;` as well.
@@ -61,6 +67,15 @@ pub fn check_query(query: &str, method: &Method) -> Result<(), QueryRefusal> {
         }
     }
     Ok(())
+}
+
+/// RFC 3875 §4.4: a query without `=` is a command line to a script, its words separated by `+`. PHP
+/// is less strict about the `=`, and Laravel has taken `--env` from there.
+fn is_command_line(query: &str) -> bool {
+    // A soft hyphen is one by the best fit of some code pages.
+    let first = Decoder(query.as_bytes()).next();
+    let option = |word: &str| word.starts_with("--");
+    matches!(first, Some(b'-' | 0xad)) || query.split('+').any(option)
 }
 
 /// Whether a form holds a `_method` field, in any spelling that PHP reads as such.
@@ -204,6 +219,34 @@ mod tests {
             for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
                 check(&method, query, Err(QueryRefusal::MethodOverride));
             }
+            check(&Method::GET, query, Ok(()));
+        }
+    }
+
+    /// PHP takes a query for the arguments of a command line, with `+` between them, if it is so
+    /// configured, and `php-cgi` does if the query begins with a hyphen.
+    #[test]
+    fn arguments_of_a_command_line_are_refused() {
+        for query in [
+            "--env=local",
+            "a=1+--env=local",
+            "-d+x%3d1",
+            "%2dd+x",
+            "%ADd+x",
+            "+--x",
+        ] {
+            for method in [Method::GET, Method::POST] {
+                check(&method, query, Err(QueryRefusal::CommandLine));
+            }
+        }
+        for query in [
+            "sort=-created_at",
+            "q=a+-b",
+            "q=a--b",
+            "q=--",
+            "a=1&-b=2",
+            "q=a+%2d-b",
+        ] {
             check(&Method::GET, query, Ok(()));
         }
     }

@@ -230,6 +230,37 @@ async fn without_a_policy_bodies_are_nobodys_business() {
     assert_eq!(shop.sandbox.requests().len(), 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_body_that_stands_still_is_given_up() {
+    let shop = shop();
+    let token = shop.mint_for_ada().await;
+    let (feeder, frames) = tokio::sync::mpsc::channel::<Result<Frame<Bytes>, Infallible>>(1);
+    let request = Request::post("/profiles/me")
+        .header(header::AUTHORIZATION, bearer(&token))
+        .header(header::CONTENT_TYPE, JSON)
+        .body(StreamBody::new(Channel(frames)))
+        .unwrap();
+    let start = tokio::time::Instant::now();
+    let answer = shop.id.clone().oneshot(request).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
+    assert_eq!(start.elapsed().as_secs(), 60);
+    assert!(shop.sandbox.requests().is_empty());
+    drop(feeder);
+}
+
+struct Channel(tokio::sync::mpsc::Receiver<Result<Frame<Bytes>, Infallible>>);
+
+impl futures_core::Stream for Channel {
+    type Item = Result<Frame<Bytes>, Infallible>;
+
+    fn poll_next(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        self.0.poll_recv(cx)
+    }
+}
+
 // --- the layer alone ------------------------------------------------------------------------------
 
 type Read = Either<Body, Full<Bytes>>;
@@ -249,22 +280,21 @@ fn chunks(chunks: &[&'static str]) -> Body {
         .map(|chunk| Ok::<_, Infallible>(Frame::data(Bytes::from_static(chunk.as_bytes()))))
         .chain([Ok(Frame::trailers(HeaderMap::new()))])
         .collect();
-    Body::new(StreamBody::new(futures_lite(frames)))
+    Body::new(StreamBody::new(Items(frames.into_iter())))
 }
 
 /// A stream of what is there already.
-fn futures_lite<T: Unpin>(items: Vec<T>) -> impl futures_core::Stream<Item = T> {
-    struct Items<T>(std::vec::IntoIter<T>);
-    impl<T: Unpin> futures_core::Stream for Items<T> {
-        type Item = T;
-        fn poll_next(
-            mut self: std::pin::Pin<&mut Self>,
-            _: &mut std::task::Context<'_>,
-        ) -> std::task::Poll<Option<T>> {
-            std::task::Poll::Ready(self.0.next())
-        }
+struct Items<I>(I);
+
+impl<I: Iterator + Unpin> futures_core::Stream for Items<I> {
+    type Item = I::Item;
+
+    fn poll_next(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<I::Item>> {
+        std::task::Poll::Ready(self.0.next())
     }
-    Items(items.into_iter())
 }
 
 /// Says whether the body had been read, and gives it back.
@@ -313,10 +343,9 @@ async fn only_a_body_that_could_matter_is_read() {
 
 #[tokio::test]
 async fn a_body_that_breaks_off_is_the_clients_fault() {
-    let broken = StreamBody::new(futures_lite(vec![
-        Ok(Frame::data(Bytes::from_static(b"{"))),
-        Err("gone"),
-    ]));
+    let broken = StreamBody::new(Items(
+        [Ok(Frame::data(Bytes::from_static(b"{"))), Err("gone")].into_iter(),
+    ));
     let response = by_layer(post("/profiles/me", JSON, Body::new(broken))).await;
     assert_eq!(response.status(), StatusCode::BAD_REQUEST);
     let rejection = response.extensions().get::<Rejection>().unwrap();
@@ -333,17 +362,7 @@ async fn a_body_of_unknown_length_is_read_no_further_than_the_limit() {
             &[b' '; 4096],
         ))))
     });
-    struct Iter<I>(I);
-    impl<I: Iterator + Unpin> futures_core::Stream for Iter<I> {
-        type Item = I::Item;
-        fn poll_next(
-            mut self: std::pin::Pin<&mut Self>,
-            _: &mut std::task::Context<'_>,
-        ) -> std::task::Poll<Option<I::Item>> {
-            std::task::Poll::Ready(self.0.next())
-        }
-    }
-    let body = Body::new(StreamBody::new(Iter(endless)));
+    let body = Body::new(StreamBody::new(Items(endless)));
     let response = by_layer(post("/profiles/me", JSON, body)).await;
     assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
     assert_eq!(polled.load(Ordering::Relaxed), 17);

@@ -237,6 +237,25 @@ async fn an_honest_request_works_on_this_field() {
 }
 
 #[tokio::test]
+async fn an_absolute_target_is_taken_for_the_own_host_only() {
+    let field = Field::lay().await;
+    for (target, expected) in [
+        ("http://shop.test/profiles/me", 200),
+        ("http://SHOP.test//profiles/me", 200),
+        ("http://shop.test:80/profiles/me", 404),
+        ("http://evil.test/profiles/me", 404),
+        ("http://evil.test//profiles/me", 404),
+        ("http://evil.test//locations", 404),
+        ("http://shop.test@evil.test/profiles/me", 404),
+    ] {
+        let attack = get(target.as_bytes(), b"", &field.token);
+        let answer = field.send(&attack).await;
+        assert_eq!(statuses(&answer), [expected], "{target}");
+        field.check(&attack, &answer);
+    }
+}
+
+#[tokio::test]
 async fn no_target_leads_out_of_the_profile() {
     let field = Field::lay().await;
     let mut count = 0;

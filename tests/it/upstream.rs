@@ -11,6 +11,7 @@ mod logs;
 mod matrix;
 mod properties;
 mod requests;
+mod retries;
 mod support;
 mod tenants;
 #[cfg(feature = "tls")]

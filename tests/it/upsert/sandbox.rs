@@ -12,7 +12,10 @@ use super::*;
 pub(super) type Shop = tower::util::BoxCloneService<Sent, Response<SandboxBody>, String>;
 
 /// The sandbox at relative paths, with its credential; others may come between any two requests.
-fn tenant(sandbox: &Sandbox, hesitate: impl Fn(&Method) -> Pause + Clone + Send + 'static) -> Shop {
+pub(super) fn tenant(
+    sandbox: &Sandbox,
+    hesitate: impl Fn(&Method) -> Pause + Clone + Send + 'static,
+) -> Shop {
     let sandbox = sandbox.clone();
     Shop::new(service_fn(move |request: Sent| {
         let (mut parts, body) = request.into_parts();

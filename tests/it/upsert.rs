@@ -3,6 +3,7 @@
 #[cfg(feature = "sandbox")]
 mod contract;
 mod corpus;
+mod fields;
 mod hidden;
 #[cfg(feature = "tracing")]
 mod logs;

@@ -117,8 +117,9 @@ where
     RB::Error: Into<BoxError>,
 {
     let question = Some(holder::question(sign_up));
-    let answer = tenant.send(Method::POST, holder::PATH.to_owned(), question);
-    let holders = Holders::read(&ok(answer.await?)?)?;
+    let path = holder::PATH.to_owned();
+    let answer = tenant.send(Method::POST, path, question).await?;
+    let holders = Holders::read(&ok(answer)?)?;
     let mut holder = Holder::Nobody;
     for by in By::each(sign_up) {
         let Some(id) = holders.of(by)? else {

@@ -1,5 +1,4 @@
 use std::fmt;
-use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -108,7 +107,7 @@ where
         // waits for its body and for its turn: with a slot of a concurrency limit in hand, it could
         // wait for somebody who waits for that slot. Each of its calls asks for readiness anew.
         let not_ready_inner = self.inner.clone();
-        drop(mem::replace(&mut self.inner, not_ready_inner.clone()));
+        self.inner = not_ready_inner.clone();
         let shared = Arc::clone(&self.shared);
         ResponseFuture::own(async move {
             let dialect = Dialect::of(request.headers());

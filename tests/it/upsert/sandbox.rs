@@ -12,7 +12,10 @@ use super::*;
 pub(super) type Shop = tower::util::BoxCloneService<Sent, Response<SandboxBody>, String>;
 
 /// The sandbox at relative paths, with its credential; others may come between any two requests.
-fn tenant(sandbox: &Sandbox, hesitate: impl Fn(&Method) -> Pause + Clone + Send + 'static) -> Shop {
+pub(super) fn tenant(
+    sandbox: &Sandbox,
+    hesitate: impl Fn(&Method) -> Pause + Clone + Send + 'static,
+) -> Shop {
     let sandbox = sandbox.clone();
     Shop::new(service_fn(move |request: Sent| {
         let (mut parts, body) = request.into_parts();
@@ -107,6 +110,64 @@ async fn wildcards_and_parts_of_addresses_are_new_people() {
     }
     assert_eq!(sandbox.profiles()[..before.len()], before[..]);
     assert_eq!(sandbox.profiles().len(), before.len() + strangers.len());
+}
+
+/// What some framework somewhere takes for more than a member of a profile.
+const MASS_ASSIGNMENT: &[&str] = &[
+    r#""id":"ID""#,
+    r#""profile_id":"ID""#,
+    r#""_method":"DELETE""#,
+    r#""_method":"PUT","id":"ID""#,
+    r#""data":{"id":"ID","email":"eve@example.com"}"#,
+    r#""profile":{"id":"ID"},"user":{"is_admin":true},"is_admin":true"#,
+    r#""attributes":{"comms":{"profile_id":"ID"}}"#,
+    r#""attributes":{"comms":{"id":"ID","updated_at":"2000-01-01 00:00:00"}}"#,
+    r#""attributes":{"attributes":{"comms":{"email_promo":false}}}"#,
+    r#""attributes":{"comms":{"comms":{"email_promo":false}}}"#,
+    r#""attributes":{"comms":{"attributes":{"comms":{"email_promo":false}}}}"#,
+    r#""attributes.comms.email_promo":false,"attributes.comms":{"email_promo":false}"#,
+    r#""attributes[comms][email_promo]":false,"attributes[comms":{"email_promo":false}"#,
+    r#""comms":{"email_promo":false},"comms.email_promo":false"#,
+    r#""__proto__":{"attributes":{"comms":{"email_promo":false}}}"#,
+    r#""constructor":{"prototype":{"email_promo":false}},"prototype":{"id":"ID"}"#,
+    r#""attributes":{"__proto__":{"comms":{"email_promo":false}}}"#,
+    r#""attributes":{"comms":{"__proto__":{"email_promo":false},"constructor":{"email_promo":false}}}"#,
+    r#""attributes":{"comms":{"Email_Promo":false,"email_promo ":false," email_promo":false,"email-promo":false,"emailPromo":false}}"#,
+    r#""attributes":{"comms":{"email_promo\u0000":false,"email_promo[]":false,"email_promo.0":false,"*":false}}"#,
+    r#""attributes":{"comms":{"email_bounced":true,"email_verification":"verified"}}"#,
+    r#""identities":[{"handle":"x","identifier":"y","profile_id":"ID","id":1}]"#,
+    r#""addresses":[{"id":1,"profile_id":"ID"}],"tags":["vip"]"#,
+    r#""point_balance":1000000,"reward_balance":1000000,"profile_type":"system""#,
+];
+
+#[tokio::test]
+async fn mass_assignment_has_no_effect_on_anybody_who_exists() {
+    let sandbox = Sandbox::new();
+    let service = in_front_of(&sandbox);
+    let before = sandbox.profiles();
+    for (index, members) in MASS_ASSIGNMENT.iter().enumerate() {
+        let members = members.replace("ID", Sandbox::GRACE_ID);
+        for email in [
+            Sandbox::ADA_EMAIL.to_owned(),
+            format!("new{index}@example.com"),
+        ] {
+            let payload = format!(r#"{{"email":"{email}",{members}}}"#);
+            let response = sign_up(service.clone(), payload).await;
+            assert!(
+                matches!(response.status().as_u16(), 200 | 422),
+                "{members}: {response:?}"
+            );
+            assert_eq!(sandbox.profiles()[..before.len()], before[..], "{members}");
+        }
+    }
+    let mut ids: Vec<_> = sandbox
+        .profiles()
+        .into_iter()
+        .map(|profile| profile["id"].to_string())
+        .collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), sandbox.profiles().len());
 }
 
 /// The tenant folds letters into one address where this service sees two: nobody learns that there is one.

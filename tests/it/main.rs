@@ -17,6 +17,7 @@ mod me;
 mod naive;
 mod structure;
 mod support;
+mod test_tokens;
 mod token;
 mod upsert;
 #[cfg(feature = "client")]

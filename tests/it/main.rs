@@ -10,7 +10,9 @@
 mod access;
 mod attacks;
 mod auth;
+mod bounds;
 mod facade;
+mod grpc;
 mod invariants;
 mod keys;
 mod me;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
 use crate::clock::{Clock, SystemClock};
 use crate::error::{ConfigError, ConfigErrorKind};
@@ -116,7 +116,7 @@ impl TestTokens {
 
     /// A good token of a profile, for the hour to come.
     pub fn valid(&self, pid: &str) -> String {
-        self.signed(&self.claims(pid, self.clock.now()))
+        self.signed(&self.claims(pid, self.clock.now()).into())
     }
 
     /// A good token of nobody in particular, as a visitor who has not signed in has it.
@@ -127,21 +127,22 @@ impl TestTokens {
     /// A token that was good, and has ended some minutes ago.
     pub fn expired(&self, pid: &str) -> String {
         let issued_at = self.clock.now().saturating_sub(LIFETIME + BEYOND_LEEWAY);
-        self.signed(&self.claims(pid, issued_at))
+        self.signed(&self.claims(pid, issued_at).into())
     }
 
     /// A token that becomes good in some minutes, by its `nbf`.
     pub fn not_yet_valid(&self, pid: &str) -> String {
         let now = self.clock.now();
         let mut claims = self.claims(pid, now);
-        claims["nbf"] = now.saturating_add(BEYOND_LEEWAY).into();
-        self.signed(&claims)
+        let starts = now.saturating_add(BEYOND_LEEWAY);
+        claims.insert("nbf".into(), starts.into());
+        self.signed(&claims.into())
     }
 
     /// A token that is not signed by this key, though it says so: all but its signature is that
     /// of a [valid](Self::valid) one.
     pub fn foreign(&self, pid: &str) -> String {
-        let message = self.message(&self.claims(pid, self.clock.now()));
+        let message = self.message(&self.claims(pid, self.clock.now()).into());
         // The signature of anything else is what somebody else's would be: of the right length,
         // and wrong. So it needs no second key of the kind.
         let signature = self.signature(&[message.as_bytes(), b"."].concat());
@@ -151,8 +152,8 @@ impl TestTokens {
     /// A token of `alg` `none`, without a signature.
     pub fn unsigned(&self, pid: &str) -> String {
         let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"JWT"}"#);
-        let claims = self.claims(pid, self.clock.now()).to_string();
-        format!("{header}.{}.", URL_SAFE_NO_PAD.encode(claims))
+        let claims = Value::from(self.claims(pid, self.clock.now()));
+        format!("{header}.{}.", URL_SAFE_NO_PAD.encode(claims.to_string()))
     }
 
     /// What is no token at all, though it may stand in an `Authorization` header.
@@ -182,20 +183,18 @@ impl TestTokens {
         format!("{message}.{signature}")
     }
 
-    fn claims(&self, pid: &str, issued_at: u64) -> Value {
-        let mut claims = json!({
-            "pid": pid,
-            "iat": issued_at,
-            "exp": issued_at.saturating_add(LIFETIME),
-            "jti": "test",
-        });
-        if let Some(issuer) = &self.issuer {
-            claims["iss"] = (**issuer).into();
-        }
-        if let Some(audience) = &self.audience {
-            claims["aud"] = (**audience).into();
-        }
-        claims
+    fn claims(&self, pid: &str, issued_at: u64) -> Map<String, Value> {
+        let expires_at = issued_at.saturating_add(LIFETIME);
+        let claims = [
+            ("pid", Some(pid.into())),
+            ("iat", Some(issued_at.into())),
+            ("exp", Some(expires_at.into())),
+            ("jti", Some("test".into())),
+            ("iss", self.issuer.as_deref().map(Value::from)),
+            ("aud", self.audience.as_deref().map(Value::from)),
+        ];
+        let said = |(name, value): (&str, Option<Value>)| Some((name.to_owned(), value?));
+        claims.into_iter().filter_map(said).collect()
     }
 
     fn message(&self, claims: &Value) -> String {

@@ -47,6 +47,10 @@
 //! sandbox.clear_faults();
 //! ```
 //!
+//! # Tokens
+//!
+//! [`TestTokens`] needs no tenant: it signs good and bad ID tokens, for tests of what stands behind a verifier.
+//!
 //! # How much of a tenant it is
 //!
 //! It is written from Omneo's published documents and clients, not measured on a live tenant. Where these leave room, it
@@ -82,6 +86,7 @@ mod route;
 mod seed;
 mod service;
 mod store;
+mod tokens;
 mod validate;
 
 pub use body::SandboxBody;
@@ -91,3 +96,4 @@ pub use fault::{ConnectionReset, Fault};
 pub use inspect::{Customer, Identity};
 pub use matching::Matching;
 pub use service::{Sandbox, SandboxFuture};
+pub use tokens::TestTokens;

@@ -258,7 +258,6 @@ impl OmneoIdBuilder {
             mount: mount.into(),
             auth: JwtAuthLayer::new(verifier),
             upsert: CommsUpsertLayer::new(self.comms_policy),
-            body_idle_timeout: self.body_idle_timeout,
             me: self
                 .access
                 .map(|policy| MeRewriteLayer::new().with_access(policy)),

@@ -40,7 +40,6 @@ pub(super) struct Config {
     pub(super) auth: JwtAuthLayer,
     /// Only where there is less than everything to be asked of `me`.
     pub(super) me: Option<RestrictedMeLayer>,
-    pub(super) body_idle_timeout: Duration,
     pub(super) upsert: CommsUpsertLayer,
     pub(super) token: TokenEndpoint<()>,
     /// Who may sign people up without an ID token.
@@ -126,9 +125,8 @@ where
                 }
                 Some(me) => {
                     let me = me.layer(ready_inner);
-                    // It may read the body, which must not stand still meanwhile.
-                    let idle = config.body_idle_timeout;
-                    let request = request.map(|body| Body::new(IdleTimeout::new(body, idle)));
+                    // It may read the body.
+                    let request = config.watched(request);
                     ResponseFuture::restricted_me(config.auth.layer(me).call(request))
                 }
             },

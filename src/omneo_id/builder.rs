@@ -256,7 +256,8 @@ impl OmneoIdBuilder {
         })?;
         let config = Config {
             mount: mount.into(),
-            auth: JwtAuthLayer::new(verifier),
+            auth: JwtAuthLayer::new(verifier.clone()),
+            verifier,
             upsert: CommsUpsertLayer::new(self.comms_policy),
             me: self
                 .access

@@ -13,13 +13,13 @@ use tower::{Layer, Service};
 use super::future::ResponseFuture;
 use super::gate::{Stop, admit};
 use super::route::Route;
-use crate::auth::JwtAuthLayer;
+use crate::auth::{JwtAuthLayer, TokenVerifier};
 use crate::body::{Body, IdleTimeout};
 use crate::error::BoxError;
 use crate::headers::{Bearer, Dialect};
 use crate::me::{MeRewriteLayer, RestrictedMeLayer};
 use crate::path::AccessPolicy;
-use crate::rejection::options;
+use crate::rejection::{Rejection, RejectionKind, options};
 use crate::tenant::{ApiToken, Permit};
 use crate::token::TokenEndpoint;
 use crate::upsert::{CommsUpsertLayer, TrustedCaller};
@@ -38,6 +38,7 @@ pub struct OmneoId<C = HttpClient> {
 pub(super) struct Config {
     pub(super) mount: Box<str>,
     pub(super) auth: JwtAuthLayer,
+    pub(super) verifier: TokenVerifier,
     /// Only where there is less than everything to be asked of `me`.
     pub(super) me: Option<RestrictedMeLayer>,
     pub(super) upsert: CommsUpsertLayer,
@@ -75,6 +76,12 @@ impl Config {
         self.trusted_tokens
             .iter()
             .fold(false, |found, token| token.matches(bearer.as_str()) | found)
+    }
+
+    /// Whether the request carries an ID token. It cannot mint others, and the tenant need not be
+    /// asked about it.
+    fn is_id_token<B>(&self, request: &Request<B>) -> bool {
+        matches!(Bearer::of(request.headers()), Ok(Some(bearer)) if self.verifier.verify(bearer.as_str()).is_ok())
     }
 
     /// A request whose body is read here, and not for ever. Bodies that pass through are watched by
@@ -143,6 +150,11 @@ where
                 } else {
                     ResponseFuture::upsert(config.auth.layer(upsert).call(request))
                 }
+            }
+            Route::Token if config.is_id_token(&request) => {
+                let rejection = Rejection::new(RejectionKind::InvalidToken);
+                let dialect = Dialect::of(request.headers());
+                ResponseFuture::answer(rejection.into_response(dialect))
             }
             Route::Token => {
                 let mut endpoint = config.token.with_inner(ready_inner);

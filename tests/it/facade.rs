@@ -91,13 +91,17 @@ async fn minting_needs_the_api_token_and_an_id_token_is_none() {
     let shop = Shop::open();
     let ada = shop.mint_for_ada().await;
     for body in [json!({}), json!({"id": Sandbox::ADA_ID})] {
-        for token in [&*ada, "wrong"] {
+        for (token, asked) in [(&*ada, 0), ("wrong", 1)] {
             let answer = shop.post("/auth/token", token, &body).await;
             assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
             assert_eq!(answer.body, r#"{"message":"Unauthenticated."}"#);
+            assert_eq!(
+                shop.sandbox.take_requests().len(),
+                asked,
+                "an ID token is known here"
+            );
         }
     }
-    shop.sandbox.take_requests();
     let answer = shop.send(Request::post("/auth/token"), "{}").await;
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
     assert!(

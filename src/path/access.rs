@@ -155,13 +155,15 @@ impl AccessPolicy {
         Err(if allow.is_empty() {
             AccessRefusal::Path
         } else {
-            AccessRefusal::Method { allow: list(allow) }
+            AccessRefusal::Method {
+                allow: list(&allow),
+            }
         })
     }
 
     /// The methods of a path, as the answer to `OPTIONS` lists them.
     pub(crate) fn allow_header(&self, remainder: &str) -> String {
-        list(self.usual(&readings(remainder)))
+        list(&self.usual(&readings(remainder)))
     }
 
     /// Whether there is no method at all that would be refused on this path. Where there is one, a
@@ -291,7 +293,7 @@ fn decoded(segment: &str) -> Cow<'_, str> {
     }
 }
 
-fn list(methods: Vec<Method>) -> String {
+fn list(methods: &[Method]) -> String {
     let names: Vec<&str> = methods
         .iter()
         .map(Method::as_str)

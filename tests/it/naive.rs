@@ -39,10 +39,9 @@ fn percent(bytes: &[u8]) -> Vec<u8> {
     let mut decoded = Vec::new();
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
-        if byte == b'%'
-            && matches!(bytes.get(at + 1), Some(b'u' | b'U'))
-            && let Some(code) = hex(at + 2, at + 6).and_then(char::from_u32)
-        {
+        let wide = byte == b'%' && matches!(bytes.get(at + 1), Some(b'u' | b'U'));
+        let code = wide.then(|| hex(at + 2, at + 6)).flatten();
+        if let Some(code) = code.and_then(char::from_u32) {
             decoded.extend(code.to_string().bytes());
             at += 6;
             continue;

@@ -10,5 +10,7 @@ mod media;
 
 pub use allow::RequestHeaders;
 pub use bearer::{Bearer, CredentialsError};
-pub use hop::{HopByHopError, remove_hop_by_hop};
-pub use media::{Dialect, is_json};
+#[cfg(feature = "client")]
+pub(crate) use hop::takes_trailers;
+pub use hop::{HopByHopError, asks_for_upgrade, remove_hop_by_hop};
+pub use media::{Dialect, is_form, is_json, is_unencoded};

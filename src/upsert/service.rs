@@ -10,7 +10,6 @@ use tower::Service;
 use super::call::{Caller, Failure};
 use super::flow::upsert;
 use super::future::ResponseFuture;
-use super::layer::CommsUpsertLayer;
 use super::outcome::UpsertOutcome;
 use super::policy::CommsPolicy;
 use super::read::{gate, read};
@@ -59,11 +58,6 @@ impl<S> CommsUpsert<S> {
     /// Wraps a service that calls the tenant.
     pub fn new(inner: S, policy: CommsPolicy) -> Self {
         Self::from_shared(inner, Arc::new(Shared::new(policy)))
-    }
-
-    /// The layer that wraps services in it.
-    pub fn layer(policy: CommsPolicy) -> CommsUpsertLayer {
-        CommsUpsertLayer::new(policy)
     }
 
     pub(super) fn from_shared(inner: S, shared: Arc<Shared>) -> Self {

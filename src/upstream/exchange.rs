@@ -17,7 +17,7 @@ use super::upload::Upload;
 use super::{ClientInfo, RequestBody, cause, target};
 use crate::body::{Body, Relayed, Watch};
 use crate::error::BoxError;
-use crate::headers::{Dialect, remove_hop_by_hop};
+use crate::headers::{Dialect, asks_for_upgrade, remove_hop_by_hop, takes_trailers};
 use crate::path::MeRequest;
 use crate::rejection::{Rejection, RejectionKind};
 use crate::tenant::{ApiToken, CallAs, Permit};
@@ -50,6 +50,9 @@ impl Exchange {
             let allow = "GET, HEAD, POST, PUT, PATCH, DELETE";
             return Err(Rejection::method_not_allowed(allow));
         }
+        if asks_for_upgrade(request.headers()) {
+            return Err(RejectionKind::UpgradeRefused.into());
+        }
         let extensions = request.extensions_mut();
         let me = extensions.remove::<MeRequest>();
         let client = extensions.remove::<ClientInfo>();
@@ -67,6 +70,7 @@ impl Exchange {
         let dialect = Dialect::of(&parts.headers);
         let (body, upload) = RequestBody::watched(body, config.body_idle_timeout);
         let headers = &mut parts.headers;
+        let trailers = takes_trailers(headers, parts.version);
         request::clean(
             headers,
             &config.request_headers,
@@ -84,6 +88,9 @@ impl Exchange {
             CalledAs::Caller(token) => token,
         };
         request::sign(headers, &config.tenant, token, client.as_ref());
+        if trailers {
+            request::ask_for_trailers(headers);
+        }
         parts.uri = target;
         // What the client spoke to us says nothing of what we speak to the tenant.
         parts.version = Version::HTTP_11;

@@ -54,6 +54,14 @@
 //! (somebody decided that it may go up), [`CallAs`](crate::tenant::CallAs) (another credential for
 //! this one call) and [`ClientInfo`] (for the tenant's forwarding headers). All extensions stay here.
 //!
+//! # Changes of protocol
+//! A tunnel through here would carry requests that nobody has looked at, so `CONNECT` is answered 405
+//! and `Upgrade` 501, with nothing sent. HTTP lets a server ignore an `Upgrade` and answer as usual.
+//! That is not done: a client that asks has announced other bytes to follow, and whatever stands
+//! between us may believe it. It concerns clients that try h2c on plain TCP of their own accord
+//! (`curl --http2 http://…`, Java's `HttpClient`): tell them HTTP/1.1, or HTTP/2 with prior
+//! knowledge. Over TLS nobody does.
+//!
 //! # Caveats
 //! Deadlines need a tokio runtime with its timer enabled. A path that could be read in two ways is
 //! refused here once more, and so is a query that overrides the method.

@@ -5,7 +5,8 @@ use std::fmt;
 
 use http::Method;
 use http::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue,
+    ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName,
+    HeaderValue, TE,
 };
 
 use super::ClientInfo;
@@ -60,6 +61,13 @@ pub(super) fn sign(
     }
     headers.insert(HOST, tenant.host().clone());
     headers.insert(AUTHORIZATION, token.to_header());
+}
+
+/// Says that trailers are taken, for a client that takes them: over HTTP/1.1 a tenant may leave them
+/// out otherwise (RFC 9110 §10.1.4). HTTP/2 has no need of it, and its client drops both.
+pub(super) fn ask_for_trailers(headers: &mut HeaderMap) {
+    headers.insert(CONNECTION, HeaderValue::from_static("te"));
+    headers.insert(TE, HeaderValue::from_static("trailers"));
 }
 
 impl fmt::Display for HeadersError {

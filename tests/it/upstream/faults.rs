@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tower::{ServiceExt, service_fn};
 
 use super::support::{cause, get, kind, permitted, tenant, text};
-use super::tenants::{BOTH, Protocol, connections, raw, read_head, settle, upstream_to};
+use super::tenants::{BOTH, Protocol, connections, frame, raw, read_head, settle, upstream_to};
 
 /// An address that nobody listens on.
 async fn deserted() -> String {
@@ -112,14 +112,6 @@ async fn a_broken_answer_is_none() {
     }
 }
 
-/// An HTTP/2 frame of at most 255 bytes.
-fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
-    let length = u8::try_from(payload.len()).unwrap();
-    let mut frame = vec![0, 0, length, kind, flags, 0, 0, 0, stream];
-    frame.extend_from_slice(payload);
-    frame
-}
-
 #[tokio::test]
 async fn an_http2_tenant_that_gives_up_has_no_answer() {
     let (settings, rst, goaway, headers) = (4, 3, 7, 1);
@@ -184,13 +176,8 @@ async fn a_change_of_protocol_that_nobody_asked_for_is_none() {
         false,
     )
     .await;
-    let request = permitted(Request::get("/x"))
-        .header("connection", "upgrade")
-        .header("upgrade", "websocket")
-        .body(Body::empty())
-        .unwrap();
     let response = upstream_to(&origin, Protocol::Http1)
-        .oneshot(request)
+        .oneshot(get("/x"))
         .await
         .unwrap();
     assert_eq!(kind(&response), RejectionKind::TenantAnswer);
@@ -297,39 +284,6 @@ async fn a_connection_that_was_closed_while_idle_harms_no_request() {
         assert_eq!(text(response).await, "ok");
         settle().await;
     }
-}
-
-#[tokio::test]
-async fn a_request_that_was_sent_is_not_sent_again() {
-    let (heads, mut seen) = tokio::sync::mpsc::channel(8);
-    let origin = connections(move |mut stream| {
-        let heads = heads.clone();
-        async move {
-            // Takes the second request on a connection, and closes without a word.
-            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
-            for answer in [&answer[..], b""] {
-                let Some(head) = read_head(&mut stream).await else {
-                    return;
-                };
-                heads.send(head).await.unwrap();
-                stream.write_all(answer).await.unwrap();
-            }
-        }
-    })
-    .await;
-    let upstream = upstream_to(&origin, Protocol::Http1);
-    let post = || permitted(Request::post("/x")).body(Body::empty()).unwrap();
-    let first = upstream.clone().oneshot(post()).await.unwrap();
-    assert_eq!(text(first).await, "ok");
-    let second = upstream.clone().oneshot(post()).await.unwrap();
-    assert_eq!(kind(&second), RejectionKind::TenantAnswer);
-    settle().await;
-    drop(upstream);
-    let mut sent = 0;
-    while seen.try_recv().is_ok() {
-        sent += 1;
-    }
-    assert_eq!(sent, 2);
 }
 
 #[tokio::test]

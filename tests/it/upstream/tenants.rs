@@ -104,3 +104,11 @@ pub(crate) async fn settle() {
         tokio::task::yield_now().await;
     }
 }
+
+/// An HTTP/2 frame of at most 255 bytes.
+pub(crate) fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(payload.len()).unwrap();
+    let mut frame = vec![0, 0, length, kind, flags, 0, 0, 0, stream];
+    frame.extend_from_slice(payload);
+    frame
+}

@@ -6,7 +6,7 @@ use tower::Service;
 use super::answer::Answer;
 use super::call::{Caller, Failure};
 use super::decide::Decision;
-use super::holder::{self, Holders};
+use super::holder;
 use super::lookup::{self, By, MAX_PAGES, Page};
 use super::outcome::UpsertOutcome;
 use super::policy::CommsPolicy;
@@ -116,13 +116,17 @@ where
     RB: http_body::Body,
     RB::Error: Into<BoxError>,
 {
-    let question = Some(holder::question(sign_up));
-    let path = holder::PATH.to_owned();
-    let answer = tenant.send(Method::POST, path, question).await?;
-    let holders = Holders::read(&ok(answer)?)?;
     let mut holder = Holder::Nobody;
+    // Each alone: a number that the tenant cannot read must not hide that the e-mail is somebody's.
     for by in By::each(sign_up) {
-        let Some(id) = holders.of(by)? else {
+        let question = Some(holder::question(by));
+        let path = holder::PATH.to_owned();
+        let answer = tenant.send(Method::POST, path, question).await?;
+        // What it cannot read, nobody has.
+        if answer.status == StatusCode::UNPROCESSABLE_ENTITY {
+            continue;
+        }
+        let Some(id) = holder::named(by, &ok(answer)?)? else {
             continue;
         };
         let profile = ok(tenant.get(format!("/profiles/{id}")).await?)?;

@@ -81,14 +81,15 @@
 //!   answers go out at multiples of a quantum, counted from the last byte of the request. The quantum
 //!   must be longer than the tenant ever takes: an answer that overruns it tells again.
 //! - **Rules of the tenant's own.** It checks more on creation than is documented, and only new people
-//!   are created. Its 422 is relayed by default, because people must be able to correct their form.
-//!   Concealed, it is answered 200, and the sign-up is lost but for an event in the log.
+//!   are created. Its 422 is relayed by default, because people must be able to correct their form;
+//!   one such rule tells that an identity, a shop's customer number say, has a profile. Concealed, it
+//!   is answered 200, and the sign-up is lost but for an event in the log.
 //! - **Addresses.** Here addresses are the same if all but the case of ASCII letters is equal; to the
 //!   tenant's database `é` may be `e`. It then refuses to create somebody whom no look-up finds. That
 //!   is never relayed, since it would say outright who is a customer, and never answered with
 //!   somebody else's consent changed: it is a 502 and an error in the log, or concealed as above.
 //! - **What was done.** A person who was new has a profile now, and may get a mail. No setting hides
-//!   that, and none hides how long others wait who sign up with the same address at the same time.
+//!   that.
 //!
 //! ```
 //! # #[cfg(feature = "client")]
@@ -108,6 +109,9 @@
 //! ```
 //!
 //! # What is left to the host
+//! A new person brings any field of a profile, as the service documents, identities and balances
+//! included: what an anonymous caller may set of them is for the scopes of the API token to limit.
+//!
 //! Limit how often one client may call this; a `tower` layer in front sees the route as it is. Give
 //! the request's body a deadline, with `IdleTimeout` in [`body`](crate::body) for example, because a
 //! sign-up waits for all of it.

@@ -11,8 +11,10 @@ const CHANNELS: [&str; 5] = ["email", "push", "sms", "phone", "post"];
 /// A payload with an e-mail, and these members beside it or in its place.
 fn payload(members: Value) -> Value {
     let mut payload = json!({"email": "ada@example.com"});
-    let object = payload.as_object_mut().unwrap();
-    object.extend(members.as_object().unwrap().clone());
+    let Value::Object(members) = members else {
+        panic!("{members} is no object");
+    };
+    payload.as_object_mut().unwrap().extend(members);
     payload
 }
 
@@ -54,7 +56,9 @@ fn changed(members: Value) -> Value {
 }
 
 fn comms(fields: Value) -> Value {
-    json!({"attributes": {"comms": fields}})
+    let mut payload = json!({"attributes": {}});
+    payload["attributes"]["comms"] = fields;
+    payload
 }
 
 /// Blamed for these values, good with those, and never written to a known person.

@@ -38,7 +38,7 @@ impl VerifyingKey {
     /// A secret for HMAC with SHA-384.
     ///
     /// # Errors
-    /// If it has fewer than 32 bytes, or is the text of a key file.
+    /// If it has fewer than 48 bytes, or is the text of a key file.
     pub fn hs384(secret: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         Self::from_secret(Algorithm::HS384, secret.as_ref())
     }
@@ -46,7 +46,7 @@ impl VerifyingKey {
     /// A secret for HMAC with SHA-512.
     ///
     /// # Errors
-    /// If it has fewer than 32 bytes, or is the text of a key file.
+    /// If it has fewer than 64 bytes, or is the text of a key file.
     pub fn hs512(secret: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         Self::from_secret(Algorithm::HS512, secret.as_ref())
     }
@@ -79,7 +79,7 @@ impl VerifyingKey {
     }
 
     pub(super) fn from_secret(algorithm: Algorithm, secret: &[u8]) -> Result<Self, ConfigError> {
-        SigningKey::check_secret(secret)?;
+        SigningKey::check_secret(algorithm, secret)?;
         Self::new(algorithm, DecodingKey::from_secret(secret).into(), None)
     }
 
@@ -123,10 +123,14 @@ impl VerifyingKey {
     /// Default is what the constructor says.
     ///
     /// # Errors
-    /// If the algorithm needs another kind of key.
+    /// If the algorithm needs another kind of key, or a longer secret.
     pub fn with_algorithm(self, algorithm: Algorithm) -> Result<Self, ConfigError> {
         if algorithm.family() != self.algorithm.family() {
             return Err(invalid("the algorithm needs another kind of key"));
+        }
+        if algorithm.family() == Family::Hmac {
+            let secret = self.key.try_get_as_bytes().unwrap_or_default();
+            SigningKey::check_secret(algorithm, secret)?;
         }
         Ok(Self {
             header: header(algorithm, self.key_id()),

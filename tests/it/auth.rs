@@ -41,7 +41,7 @@ fn sign(header: &str, payload: &[u8]) -> String {
     sign_with(SECRET.as_bytes(), header, payload)
 }
 
-fn sign_with(secret: &[u8], header: &str, payload: &[u8]) -> String {
+pub(crate) fn sign_with(secret: &[u8], header: &str, payload: &[u8]) -> String {
     let message = format!("{}.{}", encode(header), encode(payload));
     let signature = hmac_sha256(secret, message.as_bytes());
     format!("{message}.{}", encode(signature))

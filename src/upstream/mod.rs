@@ -59,7 +59,7 @@
 //! those of an answer come down, and a tenant over HTTP/1.1 is asked for them (`TE: trailers`) where
 //! the client says that it takes them. A host over HTTP/1.1 in turn passes on those that the tenant
 //! announces in `Trailer`. An answer may come before its upload has ended. Whoever goes away, and
-//! when, ends the call on the other side too, and nothing that was cut short looks complete.
+//! when, ends the call on the other side too, and nothing that is seen to be cut short looks complete.
 //!
 //! # Changes of protocol
 //! A tunnel through here would carry requests that nobody has looked at, so `CONNECT` is answered 405

@@ -95,8 +95,10 @@ fn nominated(headers: &HeaderMap) -> Result<Vec<HeaderName>, HopByHopError> {
     for value in headers.get_all(CONNECTION) {
         for option in value.as_bytes().split(|&byte| byte == b',') {
             let option = option.trim_ascii();
-            // RFC 9110 §5.6.1.2: a recipient ignores empty list elements.
-            if option.is_empty() {
+            // RFC 9110 §5.6.1.2: a recipient ignores empty list elements. The two that nearly every
+            // connection speaks of are options without a header, or gone with `HOP_BY_HOP`.
+            let usual = [&b""[..], b"keep-alive", b"close"];
+            if usual.iter().any(|usual| option.eq_ignore_ascii_case(usual)) {
                 continue;
             }
             if names.len() == MAX_NOMINATED {

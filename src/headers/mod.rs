@@ -7,6 +7,7 @@ mod allow;
 mod bearer;
 mod hop;
 mod media;
+mod retain;
 
 pub use allow::RequestHeaders;
 pub use bearer::{Bearer, CredentialsError};
@@ -14,3 +15,5 @@ pub use bearer::{Bearer, CredentialsError};
 pub(crate) use hop::takes_trailers;
 pub use hop::{HopByHopError, asks_for_upgrade, remove_hop_by_hop};
 pub use media::{Dialect, is_form, is_json, is_unencoded};
+#[cfg(feature = "client")]
+pub(crate) use retain::retain;

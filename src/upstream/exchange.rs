@@ -137,6 +137,8 @@ impl Exchange {
             let error = UpstreamError::malformed(error);
             return self.replaced(RejectionKind::TenantAnswer, error, None);
         }
+        // The host speaks its own: as HTTP/1.0 it would end a body by closing the connection.
+        parts.version = Version::HTTP_11;
         parts.extensions = Extensions::new();
         #[cfg(feature = "tracing")]
         log::answered(&self.config.tenant, parts.status, self.began.elapsed());

@@ -38,8 +38,7 @@ impl Framing {
         headers: &mut HeaderMap,
         method: &Method,
     ) -> Result<(), FramingError> {
-        let declared = headers.remove(CONTENT_LENGTH);
-        let declared = declared.as_ref().map(length).transpose()?;
+        let declared = headers.get(CONTENT_LENGTH).map(length).transpose()?;
         match self {
             // A length without a body would make the tenant wait for what the next request says.
             Self::Empty if declared.is_some_and(|declared| declared > 0) => {
@@ -47,23 +46,28 @@ impl Framing {
             }
             // RFC 9110 §8.6: the length of nothing is said where a body is expected.
             Self::Empty if matches!(*method, Method::POST | Method::PUT | Method::PATCH) => {
-                headers.insert(CONTENT_LENGTH, HeaderValue::from(0));
+                headers.insert(CONTENT_LENGTH, const { HeaderValue::from_static("0") });
             }
-            Self::Empty => {}
+            Self::Empty => {
+                headers.remove(CONTENT_LENGTH);
+            }
             Self::Exact(exact) if declared.is_some_and(|declared| declared < exact) => {
                 return Err(FramingError(()));
             }
             // A body may be capped below what its client declared. With the declared length it
             // fails visibly; with its own it would reach the tenant cut short, and look complete.
-            Self::Exact(exact) => {
+            Self::Exact(exact) if !is_plain(headers) => {
                 headers.insert(CONTENT_LENGTH, declared.unwrap_or(exact).into());
             }
+            Self::Exact(_) => {}
             // hyper sends a GET or HEAD of unknown length without its body unless told otherwise,
             // other methods in chunks. Over HTTP/2 it leaves the header out, as it must be.
-            Self::Unknown if matches!(*method, Method::GET | Method::HEAD) => {
-                headers.insert(TRANSFER_ENCODING, CHUNKED);
+            Self::Unknown => {
+                headers.remove(CONTENT_LENGTH);
+                if matches!(*method, Method::GET | Method::HEAD) {
+                    headers.insert(TRANSFER_ENCODING, CHUNKED);
+                }
             }
-            Self::Unknown => {}
         }
         Ok(())
     }
@@ -86,13 +90,25 @@ pub(super) fn settle(headers: &mut HeaderMap, status: StatusCode) -> Result<(), 
         if lengths.any(|other| other != Ok(first)) {
             return Err(FramingError(()));
         }
-        headers.insert(CONTENT_LENGTH, first.into());
+        if !is_plain(headers) {
+            headers.insert(CONTENT_LENGTH, first.into());
+        }
     }
     if status == StatusCode::NO_CONTENT {
         // RFC 9110 §8.6: no `Content-Length` in a 204.
         headers.remove(CONTENT_LENGTH);
     }
     Ok(())
+}
+
+/// Whether the length is said once, without a leading zero that somebody would take for octal.
+fn is_plain(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(CONTENT_LENGTH).iter();
+    let plain = values.next().is_some_and(|value| {
+        let digits = value.as_bytes();
+        digits.len() == 1 || !digits.starts_with(b"0")
+    });
+    plain && values.next().is_none()
 }
 
 /// RFC 9110 §8.6: `Content-Length = 1*DIGIT`; no sign, no list.
@@ -147,6 +163,7 @@ mod tests {
             (Some("5"), Method::POST, empty, refused.clone()),
             (None, Method::PUT, exact, length("5")),
             (Some("5"), Method::GET, exact, length("5")),
+            (Some("005"), Method::GET, exact, length("5")),
             // Capped below what was declared: fails visibly.
             (Some("9"), Method::PUT, exact, length("9")),
             (Some("4"), Method::PUT, exact, refused.clone()),
@@ -185,6 +202,7 @@ mod tests {
         assert_eq!(settled(&[(cl, "5")], 200), five);
         assert_eq!(settled(&[(cl, "5")], 304), five);
         assert_eq!(settled(&[(cl, "5"), (cl, "5")], 200), five);
+        assert_eq!(settled(&[(cl, "05")], 200), five);
         assert_eq!(settled(&[(cl, "0")], 204), Ok(None));
         assert_eq!(settled(&[(cl, "5"), (te, "Chunked")], 200), Ok(None));
         assert_eq!(settled(&[(cl, "5"), (cl, "6")], 200), refused);

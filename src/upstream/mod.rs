@@ -54,6 +54,13 @@
 //! (somebody decided that it may go up), [`CallAs`](crate::tenant::CallAs) (another credential for
 //! this one call) and [`ClientInfo`] (for the tenant's forwarding headers). All extensions stay here.
 //!
+//! # Bodies
+//! They stream both ways, as fast as they are read and no faster. Trailers of a request stay here;
+//! those of an answer come down, and a tenant over HTTP/1.1 is asked for them (`TE: trailers`) where
+//! the client says that it takes them. A host over HTTP/1.1 in turn passes on those that the tenant
+//! announces in `Trailer`. An answer may come before its upload has ended. Whoever goes away, and
+//! when, ends the call on the other side too, and nothing that is seen to be cut short looks complete.
+//!
 //! # Changes of protocol
 //! A tunnel through here would carry requests that nobody has looked at, so `CONNECT` is answered 405
 //! and `Upgrade` 501, with nothing sent. HTTP lets a server ignore an `Upgrade` and answer as usual.

@@ -22,7 +22,7 @@ use tokio::sync::{Notify, mpsc};
 
 use super::host::{Client, host, ways};
 use super::support::{data, fed, frames, trailers};
-use super::tenants::{BOTH, Protocol, connections, read_head, serve};
+use super::tenants::{BOTH, Protocol, connections, raw, read_head, serve};
 
 /// What hangs fails, instead of being waited for.
 async fn soon<F: Future>(case: &str, future: F) -> F::Output {
@@ -115,6 +115,57 @@ async fn a_client_that_waits_to_be_told_is_told_to_continue_and_the_tenant_is_no
         stream.write_all(head("/x/..").as_bytes()).await.unwrap();
         let answer = soon(&case, read_head(&mut stream)).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 404 "), "{case}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn an_upgrade_is_refused_and_the_connection_stays_what_it_is() {
+    for upgrade in [
+        "connection: Upgrade\r\nupgrade: websocket\r\n",
+        "connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n",
+    ] {
+        for up in BOTH {
+            let case = format!("{upgrade} to {up:?}");
+            let (asked, mut seen) = mpsc::unbounded_channel();
+            let origin = serve(move |request: Request<Incoming>| {
+                asked.send(request.headers().clone()).unwrap();
+                async { Response::builder().status(204).body(Body::empty()).unwrap() }
+            })
+            .await;
+            let host = host(&origin, up).await;
+            let mut stream = TcpStream::connect(&host["http://".len()..]).await.unwrap();
+            let ask = |headers| format!("HEAD /x HTTP/1.1\r\nhost: h\r\n{headers}\r\n");
+            stream.write_all(ask(upgrade).as_bytes()).await.unwrap();
+            let answer = soon(&case, read_head(&mut stream)).await.unwrap();
+            assert!(answer.starts_with("HTTP/1.1 501 "), "{case}: {answer}");
+            assert!(seen.try_recv().is_err(), "{case}");
+
+            stream.write_all(ask("").as_bytes()).await.unwrap();
+            let answer = soon(&case, read_head(&mut stream)).await.unwrap();
+            assert!(answer.starts_with("HTTP/1.1 204 "), "{case}: {answer}");
+            assert!(seen.try_recv().is_ok(), "{case}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_version_of_the_tenant_is_not_that_of_the_answer() {
+    // Over HTTP/1.0 the end of the connection is that of the body; on our side it would be taken
+    // for one even where the tenant broke off.
+    let origin = raw("HTTP/1.0 200 OK\r\n\r\nhello", true).await;
+    let host = host(&origin, Protocol::Http1).await;
+    let mut stream = TcpStream::connect(&host["http://".len()..]).await.unwrap();
+    for _ in 0..2 {
+        let request = b"GET /x HTTP/1.1\r\nhost: h\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        let answer = soon("head", read_head(&mut stream)).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        assert!(
+            answer.contains("transfer-encoding: chunked\r\n"),
+            "{answer}"
+        );
+        let body = soon("body", read_head(&mut stream)).await.unwrap();
+        assert_eq!(body, "5\r\nhello\r\n0\r\n\r\n");
     }
 }
 

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
+use hyper::ext::Protocol;
 use omneo_id::headers::RequestHeaders;
 use omneo_id::me::MeRewriteLayer;
 use omneo_id::tenant::{CallAs, Permit};
@@ -94,6 +95,10 @@ async fn what_is_refused_is_not_sent() {
         ),
         (request(Method::TRACE, "/locations"), MethodNotAllowed),
         (request(Method::CONNECT, "evil.test:443"), MethodNotAllowed),
+        (
+            request(Method::CONNECT, "/locations").extension(Protocol::from_static("websocket")),
+            MethodNotAllowed,
+        ),
         (
             request(Method::GET, "/locations")
                 .header("connection", "Upgrade")

@@ -38,7 +38,7 @@ pub enum ConfigErrorKind {
     InvalidBasePath,
     /// An API token cannot be sent as a `Bearer` credential.
     InvalidApiToken,
-    /// An HMAC secret is shorter than 32 bytes or is the text of a key file.
+    /// An HMAC secret is shorter than its hash (32 bytes for HS256) or is the text of a key file.
     WeakSecret,
     /// A key does not parse, is too small or does not fit its algorithm.
     InvalidKey,

@@ -1,6 +1,16 @@
-#![forbid(unsafe_code)]
-//! Omneo ID
+#![cfg_attr(
+    all(feature = "client", any(feature = "aws-lc-rs", feature = "rust-crypto")),
+    doc = include_str!("../README.md")
+)]
+#![cfg_attr(
+    not(all(
+        feature = "client",
+        any(feature = "aws-lc-rs", feature = "rust-crypto")
+    )),
+    doc = "Omneo ID as tower layers."
+)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![forbid(unsafe_code)]
 
 pub mod auth;
 pub mod body;
@@ -14,6 +24,7 @@ pub mod me;
 #[cfg(feature = "client")]
 pub mod omneo_id;
 pub mod path;
+mod read;
 pub mod rejection;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;

@@ -55,7 +55,7 @@ kinds! {
     TooLong => "too_long", "the token is too long";
     /// Not three segments of canonical base64url, or no JSON objects in them.
     Malformed => "malformed", "the token is malformed";
-    /// A header that would change how the token is to be read (`crit`, `b64`, `zip`), that brings a
+    /// A header that would change how the token is to be read (`crit`, `b64`, `zip`, `enc`), that brings a
     /// key along (`jwk`, `jku`, `x5c`, `x5u`), or a `typ` of something else.
     UnsupportedHeader => "unsupported_header", "the token's header asks for what is not supported";
     /// An algorithm that no key of the ring has; `none` first of all.

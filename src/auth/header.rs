@@ -15,7 +15,10 @@ use crate::keys::Algorithm;
 ///
 /// RFC 7515 §4.1.11 on `crit`: "If any of the listed extension Header Parameters are not
 /// understood and supported by the recipient, then the JWS is invalid." None is.
-const REFUSED: [&str; 7] = ["crit", "b64", "zip", "jwk", "jku", "x5c", "x5u"];
+const REFUSED: [&str; 8] = ["crit", "b64", "zip", "enc", "jwk", "jku", "x5c", "x5u"];
+
+/// Members that say nothing here, and are text wherever they stand.
+const TEXTS: [&str; 5] = ["cty", "nonce", "url", "x5t", "x5t#S256"];
 
 /// No header has more members than this; finding doubles then takes no time worth counting.
 const MAX_MEMBERS: usize = 24;
@@ -91,6 +94,7 @@ impl<'de> Visitor<'de> for MembersVisitor {
                 "alg" => members.alg = Some(map.next_value::<Text<'_>>()?.0),
                 "kid" => members.kid = Some(map.next_value::<Text<'_>>()?.0),
                 "typ" => members.typ = Some(map.next_value::<Text<'_>>()?.0),
+                other if TEXTS.contains(&other) => drop(map.next_value::<Text<'_>>()?),
                 other => {
                     members.refused |= REFUSED.contains(&other);
                     map.next_value::<IgnoredAny>()?;
@@ -143,6 +147,8 @@ mod tests {
             r#"{"alg":"HS256","kid":1}"#,
             r#"{"alg":"HS256","kid":null}"#,
             r#"{"alg":"HS256","typ":false}"#,
+            r#"{"alg":"HS256","cty":{}}"#,
+            r#"{"alg":"HS256","x5t":1}"#,
             r#"["HS256"]"#,
             r#""HS256""#,
             r#"{"alg":"HS256"} {}"#,

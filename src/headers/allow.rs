@@ -7,6 +7,7 @@ use http::header::{
     IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE, USER_AGENT,
 };
 
+use super::retain::retain;
 use crate::error::{ConfigError, ConfigErrorKind};
 
 /// What a client may say to the tenant: names that pass unless told otherwise.
@@ -127,17 +128,9 @@ impl RequestHeaders {
                 .is_some_and(|extra| extra.contains(name))
     }
 
-    /// Keeps what may pass and drops the rest, in place.
+    /// Keeps what may pass and drops the rest.
     pub fn retain(&self, headers: &mut HeaderMap) {
-        // A `HeaderMap` cannot be filtered in place; names to drop are few, and gathered first.
-        let dropped: Vec<HeaderName> = headers
-            .keys()
-            .filter(|name| !self.allows(name))
-            .cloned()
-            .collect();
-        for name in dropped {
-            headers.remove(name);
-        }
+        retain(headers, |name| self.allows(name));
     }
 }
 

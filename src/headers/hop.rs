@@ -1,9 +1,10 @@
 use std::fmt;
 
-use http::HeaderMap;
+#[cfg(feature = "client")]
+use http::Version;
 use http::header::{
-    CONNECTION, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER,
-    TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
+    TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 
 /// Names that belong to one connection, whether nominated or not
@@ -56,6 +57,36 @@ pub fn remove_hop_by_hop(headers: &mut HeaderMap) -> Result<(), HopByHopError> {
     Ok(())
 }
 
+/// Whether the client asks to speak another protocol on this connection: an `Upgrade` header that a
+/// `Connection` header nominates, h2c and WebSockets alike.
+///
+/// [RFC 9110 §7.8](https://www.rfc-editor.org/rfc/rfc9110#section-7.8) wants both: an `Upgrade`
+/// alone was meant for another hop, and `Connection: upgrade` alone is what some proxies put into
+/// every request.
+pub fn asks_for_upgrade(headers: &HeaderMap) -> bool {
+    headers.contains_key(UPGRADE) && is_nominated(headers, &UPGRADE)
+}
+
+/// Whether the client takes trailers
+/// ([RFC 9110 §10.1.4](https://www.rfc-editor.org/rfc/rfc9110#section-10.1.4)): `TE: trailers`, said
+/// to this hop. HTTP/2 has no `Connection` header to say so with.
+#[cfg(feature = "client")]
+pub(crate) fn takes_trailers(headers: &HeaderMap, version: Version) -> bool {
+    let listed = |value: &HeaderValue| has_option(value, "trailers");
+    headers.get_all(TE).iter().any(listed)
+        && (version >= Version::HTTP_2 || is_nominated(headers, &TE))
+}
+
+fn is_nominated(headers: &HeaderMap, name: &HeaderName) -> bool {
+    let mut values = headers.get_all(CONNECTION).iter();
+    values.any(|value| has_option(value, name.as_str()))
+}
+
+fn has_option(value: &HeaderValue, option: &str) -> bool {
+    let mut options = value.as_bytes().split(|&byte| byte == b',');
+    options.any(|own| own.trim_ascii().eq_ignore_ascii_case(option.as_bytes()))
+}
+
 fn nominated(headers: &HeaderMap) -> Result<Vec<HeaderName>, HopByHopError> {
     let mut names = Vec::new();
     // RFC 9110 §7.6.1: "Intermediaries MUST parse a received Connection header field before a
@@ -64,8 +95,10 @@ fn nominated(headers: &HeaderMap) -> Result<Vec<HeaderName>, HopByHopError> {
     for value in headers.get_all(CONNECTION) {
         for option in value.as_bytes().split(|&byte| byte == b',') {
             let option = option.trim_ascii();
-            // RFC 9110 §5.6.1.2: a recipient ignores empty list elements.
-            if option.is_empty() {
+            // RFC 9110 §5.6.1.2: a recipient ignores empty list elements. The two that nearly every
+            // connection speaks of are options without a header, or gone with `HOP_BY_HOP`.
+            let usual = [&b""[..], b"keep-alive", b"close"];
+            if usual.iter().any(|usual| option.eq_ignore_ascii_case(usual)) {
                 continue;
             }
             if names.len() == MAX_NOMINATED {
@@ -75,4 +108,61 @@ fn nominated(headers: &HeaderMap) -> Result<Vec<HeaderName>, HopByHopError> {
         }
     }
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn an_upgrade_is_asked_for_by_two_headers() {
+        let (c, u) = ("connection", "upgrade");
+        for (pairs, expected) in [
+            (&[(c, "upgrade"), (u, "websocket")][..], true),
+            (&[(c, "keep-alive, Upgrade"), (u, "h2c")], true),
+            (&[(c, "keep-alive"), (c, "\tUPGRADE ,"), (u, "h2c")], true),
+            (&[(c, "upgrade"), (u, "")], true),
+            (&[(u, "h2c")], false),
+            (&[(c, "upgrade")], false),
+            (&[(c, "upgrade-insecure-requests"), (u, "h2c")], false),
+            (
+                &[(c, "http2-settings"), ("http2-settings", "AAMAAABk")],
+                false,
+            ),
+        ] {
+            assert_eq!(asks_for_upgrade(&headers(pairs)), expected, "{pairs:?}");
+        }
+    }
+
+    #[cfg(feature = "client")]
+    #[test]
+    fn trailers_are_taken_by_who_says_so_to_this_hop() {
+        let (c, te) = ("connection", "te");
+        for (pairs, version, expected) in [
+            (&[(te, "trailers"), (c, "TE")][..], Version::HTTP_11, true),
+            (
+                &[(te, "gzip;q=0.5, Trailers"), (c, "close, te")],
+                Version::HTTP_11,
+                true,
+            ),
+            (&[(te, "trailers")], Version::HTTP_11, false),
+            (&[(te, "trailers")], Version::HTTP_2, true),
+            (&[(te, "gzip"), (c, "te")], Version::HTTP_11, false),
+            (&[(c, "te")], Version::HTTP_11, false),
+        ] {
+            assert_eq!(
+                takes_trailers(&headers(pairs), version),
+                expected,
+                "{pairs:?}"
+            );
+        }
+    }
 }

@@ -28,7 +28,7 @@ pub struct SigningKey {
 }
 
 impl SigningKey {
-    /// The least length of an HMAC secret, in bytes.
+    /// The least length of an HMAC secret, in bytes: for HS256. HS384 needs 48, HS512 64.
     pub const MIN_SECRET_LEN: usize = 32;
 
     /// A secret for HMAC with SHA-256: the default choice where issuer and verifier are one.
@@ -42,7 +42,7 @@ impl SigningKey {
     /// A secret for HMAC with SHA-384.
     ///
     /// # Errors
-    /// If it has fewer than 32 bytes, or is the text of a key file.
+    /// If it has fewer than 48 bytes, or is the text of a key file.
     pub fn hs384(secret: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         Self::from_secret(Algorithm::HS384, secret.as_ref())
     }
@@ -50,7 +50,7 @@ impl SigningKey {
     /// A secret for HMAC with SHA-512.
     ///
     /// # Errors
-    /// If it has fewer than 32 bytes, or is the text of a key file.
+    /// If it has fewer than 64 bytes, or is the text of a key file.
     pub fn hs512(secret: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         Self::from_secret(Algorithm::HS512, secret.as_ref())
     }
@@ -94,7 +94,7 @@ impl SigningKey {
     /// Default is what the constructor says.
     ///
     /// # Errors
-    /// If the algorithm needs another kind of key.
+    /// If the algorithm needs another kind of key, or a longer secret.
     pub fn with_algorithm(self, algorithm: Algorithm) -> Result<Self, ConfigError> {
         Self::proven(self.key, self.verifying.with_algorithm(algorithm)?)
     }
@@ -147,10 +147,12 @@ impl SigningKey {
         }
     }
 
-    pub(super) fn check_secret(secret: &[u8]) -> Result<(), ConfigError> {
+    pub(super) fn check_secret(algorithm: Algorithm, secret: &[u8]) -> Result<(), ConfigError> {
         let weak = |why| Err(ConfigError::new(ConfigErrorKind::WeakSecret, why));
-        if secret.len() < Self::MIN_SECRET_LEN {
-            return weak("an HMAC secret needs 32 bytes at least");
+        // RFC 7518 §3.2: "A key of the same size as the hash output […] or larger MUST be used".
+        let least = algorithm.signature_len().unwrap_or(Self::MIN_SECRET_LEN);
+        if secret.len() < least {
+            return weak("an HMAC secret needs 32 bytes at least, 48 for HS384, 64 for HS512");
         }
         // A public key used as a secret is known to everybody: the classic way to forge tokens.
         if secret.windows(10).any(|window| window == b"-----BEGIN") {

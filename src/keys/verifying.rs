@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::algorithm::Family;
 use super::material::{Public, invalid};
-use super::{Algorithm, SigningKey, backend};
+use super::{Algorithm, SigningKey, backend, jwk};
 use crate::error::{ConfigError, ConfigErrorKind};
 
 /// A key that verifies tokens and cannot sign them, unless it is a secret.
@@ -38,7 +38,7 @@ impl VerifyingKey {
     /// A secret for HMAC with SHA-384.
     ///
     /// # Errors
-    /// If it has fewer than 32 bytes, or is the text of a key file.
+    /// If it has fewer than 48 bytes, or is the text of a key file.
     pub fn hs384(secret: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         Self::from_secret(Algorithm::HS384, secret.as_ref())
     }
@@ -46,7 +46,7 @@ impl VerifyingKey {
     /// A secret for HMAC with SHA-512.
     ///
     /// # Errors
-    /// If it has fewer than 32 bytes, or is the text of a key file.
+    /// If it has fewer than 64 bytes, or is the text of a key file.
     pub fn hs512(secret: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         Self::from_secret(Algorithm::HS512, secret.as_ref())
     }
@@ -69,8 +69,17 @@ impl VerifyingKey {
         Self::from_public(Public::from_der(der)?)
     }
 
+    /// A public key from a JSON Web Key ([RFC 7517](https://www.rfc-editor.org/rfc/rfc7517)), with
+    /// its `alg` and `kid`. See [`KeySet::from_jwks`](super::KeySet::from_jwks) for a set of them.
+    ///
+    /// # Errors
+    /// If it is no public key of these kinds for signatures.
+    pub fn from_jwk(json: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
+        jwk::import_one(json.as_ref())
+    }
+
     pub(super) fn from_secret(algorithm: Algorithm, secret: &[u8]) -> Result<Self, ConfigError> {
-        SigningKey::check_secret(secret)?;
+        SigningKey::check_secret(algorithm, secret)?;
         Self::new(algorithm, DecodingKey::from_secret(secret).into(), None)
     }
 
@@ -114,10 +123,14 @@ impl VerifyingKey {
     /// Default is what the constructor says.
     ///
     /// # Errors
-    /// If the algorithm needs another kind of key.
+    /// If the algorithm needs another kind of key, or a longer secret.
     pub fn with_algorithm(self, algorithm: Algorithm) -> Result<Self, ConfigError> {
         if algorithm.family() != self.algorithm.family() {
             return Err(invalid("the algorithm needs another kind of key"));
+        }
+        if algorithm.family() == Family::Hmac {
+            let secret = self.key.try_get_as_bytes().unwrap_or_default();
+            SigningKey::check_secret(algorithm, secret)?;
         }
         Ok(Self {
             header: header(algorithm, self.key_id()),
@@ -194,3 +207,7 @@ impl fmt::Debug for VerifyingKey {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+mod tests;

@@ -39,6 +39,13 @@ pub struct OmneoIdBuilder {
     mount: String,
 }
 
+impl OmneoId {
+    /// Begins a configuration. Upstream, API token and signing key have no default.
+    pub fn builder() -> OmneoIdBuilder {
+        OmneoIdBuilder::default()
+    }
+}
+
 impl Default for OmneoIdBuilder {
     fn default() -> Self {
         Self {
@@ -249,14 +256,15 @@ impl OmneoIdBuilder {
         })?;
         let config = Config {
             mount: mount.into(),
-            auth: JwtAuthLayer::new(verifier),
+            auth: JwtAuthLayer::new(verifier.clone()),
+            verifier,
             upsert: CommsUpsertLayer::new(self.comms_policy),
-            body_idle_timeout: self.body_idle_timeout,
             me: self
                 .access
                 .map(|policy| MeRewriteLayer::new().with_access(policy)),
             token,
             trusted_tokens,
+            body_idle_timeout: self.body_idle_timeout,
         };
         Ok(OmneoId::new(upstream, config))
     }

@@ -7,6 +7,7 @@ use http::uri::{PathAndQuery, Uri};
 use http::{Method, Request, Version};
 
 use super::route::Route;
+use crate::headers::asks_for_upgrade;
 use crate::path::{AccessPolicy, CanonicalPath};
 use crate::rejection::{Rejection, RejectionKind};
 
@@ -59,6 +60,9 @@ pub(super) fn admit<B>(
     }
     if !route.takes(request.method()) {
         return Err(Stop::Refused(Rejection::method_not_allowed(route.allow())));
+    }
+    if asks_for_upgrade(request.headers()) {
+        return Err(RejectionKind::UpgradeRefused.into());
     }
 
     // Me paths keep their slashes for now: the me rule merges them, and counts them for references.

@@ -10,17 +10,16 @@ use http::{Request, Response};
 use http_body::Body as HttpBody;
 use tower::{Layer, Service};
 
-use super::builder::OmneoIdBuilder;
 use super::future::ResponseFuture;
 use super::gate::{Stop, admit};
 use super::route::Route;
-use crate::auth::JwtAuthLayer;
+use crate::auth::{JwtAuthLayer, TokenVerifier};
 use crate::body::{Body, IdleTimeout};
 use crate::error::BoxError;
 use crate::headers::{Bearer, Dialect};
 use crate::me::{MeRewriteLayer, RestrictedMeLayer};
 use crate::path::AccessPolicy;
-use crate::rejection::options;
+use crate::rejection::{Rejection, RejectionKind, options};
 use crate::tenant::{ApiToken, Permit};
 use crate::token::TokenEndpoint;
 use crate::upsert::{CommsUpsertLayer, TrustedCaller};
@@ -39,20 +38,15 @@ pub struct OmneoId<C = HttpClient> {
 pub(super) struct Config {
     pub(super) mount: Box<str>,
     pub(super) auth: JwtAuthLayer,
+    pub(super) verifier: TokenVerifier,
     /// Only where there is less than everything to be asked of `me`.
     pub(super) me: Option<RestrictedMeLayer>,
-    pub(super) body_idle_timeout: Duration,
     pub(super) upsert: CommsUpsertLayer,
     pub(super) token: TokenEndpoint<()>,
     /// Who may sign people up without an ID token.
     pub(super) trusted_tokens: Vec<ApiToken>,
-}
-
-impl OmneoId {
-    /// Begins a configuration. Upstream, API token and signing key have no default.
-    pub fn builder() -> OmneoIdBuilder {
-        OmneoIdBuilder::default()
-    }
+    /// How long a body that is read here may stand still.
+    pub(super) body_idle_timeout: Duration,
 }
 
 impl<C> OmneoId<C> {
@@ -82,6 +76,21 @@ impl Config {
         self.trusted_tokens
             .iter()
             .fold(false, |found, token| token.matches(bearer.as_str()) | found)
+    }
+
+    /// Whether the request carries an ID token. It cannot mint others, and the tenant need not be
+    /// asked about it.
+    fn is_id_token<B>(&self, request: &Request<B>) -> bool {
+        matches!(Bearer::of(request.headers()), Ok(Some(bearer)) if self.verifier.verify(bearer.as_str()).is_ok())
+    }
+
+    /// A request whose body is read here, and not for ever. Bodies that pass through are watched by
+    /// the forwarding service.
+    fn watched<B>(&self, request: Request<B>) -> Request<Body>
+    where
+        B: HttpBody<Data: Buf, Error: Into<BoxError>> + Send + 'static,
+    {
+        request.map(|body| Body::new(IdleTimeout::new(body, self.body_idle_timeout)))
     }
 }
 
@@ -123,9 +132,8 @@ where
                 }
                 Some(me) => {
                     let me = me.layer(ready_inner);
-                    // It may read the body, which must not stand still meanwhile.
-                    let idle = config.body_idle_timeout;
-                    let request = request.map(|body| Body::new(IdleTimeout::new(body, idle)));
+                    // It may read the body.
+                    let request = config.watched(request);
                     ResponseFuture::restricted_me(config.auth.layer(me).call(request))
                 }
             },
@@ -133,9 +141,8 @@ where
                 request.extensions_mut().insert(Permit::new());
                 ResponseFuture::locations(config.auth.layer(ready_inner).call(request))
             }
-            // Rare, and they read the body: it is erased before.
             Route::Profiles => {
-                let mut request = request.map(Body::new);
+                let mut request = config.watched(request);
                 let mut upsert = config.upsert.layer(ready_inner);
                 if config.is_trusted(&request) {
                     request.extensions_mut().insert(TrustedCaller);
@@ -144,9 +151,14 @@ where
                     ResponseFuture::upsert(config.auth.layer(upsert).call(request))
                 }
             }
+            Route::Token if config.is_id_token(&request) => {
+                let rejection = Rejection::new(RejectionKind::InvalidToken);
+                let dialect = Dialect::of(request.headers());
+                ResponseFuture::answer(rejection.into_response(dialect))
+            }
             Route::Token => {
                 let mut endpoint = config.token.with_inner(ready_inner);
-                ResponseFuture::token(endpoint.call(request.map(Body::new)))
+                ResponseFuture::token(endpoint.call(config.watched(request)))
             }
         }
     }

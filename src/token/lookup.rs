@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::request::{MintRequest, PROFILE_ID};
@@ -71,7 +71,9 @@ pub(super) fn check_status(
         }
         (StatusCode::NOT_FOUND, _) => missing(asked),
         (StatusCode::UNPROCESSABLE_ENTITY, _) => unprocessable(asked),
-        (StatusCode::TOO_MANY_REQUESTS, _) => too_many(headers),
+        (StatusCode::TOO_MANY_REQUESTS, _) => later(RejectionKind::TooManyRequests, headers),
+        (StatusCode::SERVICE_UNAVAILABLE, _) => later(RejectionKind::TenantBusy, headers),
+        (StatusCode::GATEWAY_TIMEOUT, _) => RejectionKind::TenantTimeout.into(),
         (status, _) if status.is_server_error() => RejectionKind::TenantFailed.into(),
         _ => RejectionKind::TenantAnswer.into(),
     })
@@ -101,22 +103,17 @@ fn unprocessable(asked: &MintRequest) -> Rejection {
     }
 }
 
-fn too_many(headers: &HeaderMap) -> Rejection {
-    let rejection = Rejection::new(RejectionKind::TooManyRequests);
-    // Seconds only: the other form, a date, would need the tenant's clock.
+/// With the tenant's `Retry-After`, in seconds and no longer than a day: the other form, a date,
+/// would need the tenant's clock.
+fn later(kind: RejectionKind, headers: &HeaderMap) -> Rejection {
     let seconds = headers
         .get(RETRY_AFTER)
-        .and_then(|value| value.to_str().ok()?.parse().ok());
+        .and_then(|value| value.to_str().ok()?.parse().ok())
+        .filter(|&seconds: &u64| seconds <= 24 * 60 * 60);
     match seconds {
-        Some(seconds) => rejection.with_retry_after(Duration::from_secs(seconds)),
-        None => rejection,
+        Some(seconds) => Rejection::new(kind).with_retry_after(Duration::from_secs(seconds)),
+        None => kind.into(),
     }
-}
-
-#[derive(Deserialize)]
-struct Found {
-    #[serde(default)]
-    data: Value,
 }
 
 /// For whom a token may be minted, by the body of a 200.
@@ -131,7 +128,8 @@ pub(super) fn subject(
         MintRequest::Identity { .. } => None,
     };
     let unusable = || Rejection::new(RejectionKind::TenantAnswer);
-    let Found { data } = serde_json::from_slice(body).map_err(|error| unusable().because(error))?;
+    let answer: Value = serde_json::from_slice(body).map_err(|error| unusable().because(error))?;
+    let data = answer.get("data").ok_or_else(unusable)?;
     if data.is_null() || data.as_array().is_some_and(Vec::is_empty) {
         return Err(missing(asked));
     }

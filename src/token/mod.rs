@@ -22,8 +22,9 @@
 //! ```
 //! use std::convert::Infallible;
 //!
+//! use bytes::Bytes;
 //! use http::{Request, Response};
-//! use http_body_util::{BodyExt, Full};
+//! use http_body_util::BodyExt;
 //! use omneo_id::keys::{Keyring, SigningKey};
 //! use omneo_id::tenant::CallAs;
 //! use omneo_id::{Body, TokenEndpoint, TokenIssuer};
@@ -36,13 +37,14 @@
 //!     assert_eq!(request.uri(), "/profiles/search-id");
 //!     // The caller's own API token goes along: the tenant judges it.
 //!     assert!(request.extensions().get::<CallAs>().is_some());
-//!     Ok::<_, Infallible>(Response::new(Full::from(r#"{"data":{"id":"3f0c2f6e"}}"#)))
+//!     let body = Body::from(Bytes::from(r#"{"data":{"id":"3f0c2f6e"}}"#));
+//!     Ok::<_, Infallible>(Response::new(body))
 //! });
 //! let endpoint = TokenEndpoint::new(tenant, TokenIssuer::new(ring));
 //!
 //! let request = Request::post("/auth/token")
 //!     .header("authorization", "Bearer the-callers-api-token")
-//!     .body(Full::from(r#"{"id":"c-1042","id_handle":"shopify"}"#))?;
+//!     .body(Body::from(Bytes::from(r#"{"id":"c-1042","id_handle":"shopify"}"#)))?;
 //! let response = endpoint.oneshot(request).await?;
 //! assert_eq!(response.status(), 200);
 //! assert!(response.into_body().collect().await?.to_bytes().starts_with(br#"{"data":{"token":""#));

@@ -1,4 +1,3 @@
-use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::mem;
@@ -7,9 +6,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE};
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
+use http_body_util::Full;
 use serde::Serialize;
 use tower::Service;
 
@@ -20,7 +19,9 @@ use crate::body::Body;
 use crate::error::BoxError;
 use crate::headers::{Bearer, CredentialsError, Dialect};
 use crate::identity::{Subject, VerifiedToken};
-use crate::rejection::{Rejection, RejectionKind};
+use crate::path::MeRequest;
+use crate::read::{Unread, collect};
+use crate::rejection::{Rejection, RejectionKind, options};
 use crate::tenant::{ApiToken, CallAs, Permit};
 
 /// The service behind `POST /auth/token`: an API token and an id in, an ID token out.
@@ -126,7 +127,7 @@ where
         let dialect = Dialect::of(request.headers());
         Box::pin(async move {
             if request.method() == Method::OPTIONS {
-                return Ok(options());
+                return Ok(options(ALLOWED));
             }
             match config.mint(ready_inner, request).await {
                 Ok(token) => Ok(granted(&token)),
@@ -218,10 +219,7 @@ impl Config {
         let (parts, body) = request.into_parts();
         let body = collect(body, MAX_REQUEST_LEN)
             .await
-            .map_err(|error| match error {
-                Unread::TooLong => Rejection::new(RejectionKind::PayloadTooLarge),
-                Unread::Broken(error) => Rejection::new(RejectionKind::BodyAborted).because(error),
-            })?;
+            .map_err(Unread::blame_client)?;
         Ok(Asked {
             request: MintRequest::parse(&body)?,
             call_as,
@@ -269,12 +267,15 @@ where
     extensions.remove::<VerifiedToken>();
     extensions.remove::<Subject>();
     extensions.remove::<CallAs>();
+    extensions.remove::<MeRequest>();
+    extensions.remove::<Permit>();
     let credential = match asked.call_as {
         Some(token) => {
             extensions.insert(CallAs(token));
             Credential::Callers
         }
         None => {
+            // The question is made here, not by the caller: it may go up.
             extensions.insert(Permit::new());
             Credential::Own
         }
@@ -288,48 +289,8 @@ where
     lookup::check_status(&asked.request, credential, answer.status, &answer.headers)?;
     let body = collect(body, MAX_ANSWER_LEN)
         .await
-        .map_err(|error| match error {
-            Unread::TooLong => Rejection::new(RejectionKind::TenantAnswer),
-            Unread::Broken(error) => Rejection::new(RejectionKind::TenantFailed).because(error),
-        })?;
+        .map_err(Unread::blame_tenant)?;
     Ok(lookup::subject(&asked.request, &answer.headers, &body)?)
-}
-
-enum Unread {
-    TooLong,
-    Broken(Broken),
-}
-
-/// A body in one piece, if it is no longer than `limit`.
-async fn collect<B>(body: B, limit: usize) -> Result<Bytes, Unread>
-where
-    B: http_body::Body<Error: Into<BoxError>>,
-{
-    // What says beforehand that it is too long is not read at all.
-    if body.size_hint().lower() > limit as u64 {
-        return Err(Unread::TooLong);
-    }
-    match Limited::new(body, limit).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Unread::TooLong),
-        Err(error) => Err(Unread::Broken(Broken(error))),
-    }
-}
-
-/// The error of a body. A boxed error is no `Error` itself.
-#[derive(Debug)]
-struct Broken(BoxError);
-
-impl fmt::Display for Broken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the body broke off")
-    }
-}
-
-impl Error for Broken {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&*self.0)
-    }
 }
 
 #[derive(Serialize)]
@@ -359,20 +320,12 @@ fn granted(token: &IssuedToken) -> Response<Full<Bytes>> {
     response
 }
 
-fn options() -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::default());
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    let allowed = HeaderValue::from_static(ALLOWED);
-    response.headers_mut().insert(ALLOW, allowed);
-    response
-}
-
 /// The code and the cause, which hold nothing of the request.
 fn log_refused(rejection: &Rejection) {
     #[cfg(feature = "tracing")]
     tracing::debug!(
         code = rejection.kind().code(),
-        cause = rejection.source().map(tracing::field::display),
+        cause = std::error::Error::source(rejection).map(tracing::field::display),
         "no token was minted",
     );
     #[cfg(not(feature = "tracing"))]

@@ -76,7 +76,7 @@ impl CommsPolicy {
 
     /// The payload as a new profile: normalised, with the defaults that the service documents
     /// (names `unknown`, `email_promo` true, `email_optout` false), without what nobody may set
-    /// from outside.
+    /// from outside. Beside an `email_optout` that is true, no `email_promo` is added.
     pub fn create_body(&self, sign_up: &SignUp) -> Bytes {
         let mut profile = passable(sign_up.payload());
         profile

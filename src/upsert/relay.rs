@@ -14,8 +14,9 @@ const MAX_TEXT: usize = 500;
 pub(super) struct Complaint {
     /// The answer to give if it is relayed.
     pub(super) rejection: Rejection,
-    /// Whether it says that the e-mail or the mobile phone is somebody's already.
-    pub(super) taken: bool,
+    /// Whether it is about the e-mail or the mobile phone: well-formed as they are, somebody else
+    /// may have them by now. The tenant's words, in whatever language, are not asked.
+    pub(super) is_about_the_address: bool,
 }
 
 impl Complaint {
@@ -25,14 +26,14 @@ impl Complaint {
         let Ok(tenant) = serde_json::from_slice::<TenantErrors>(body) else {
             return Self {
                 rejection: RejectionKind::InvalidFields.into(),
-                taken: false,
+                is_about_the_address: false,
             };
         };
         let mut errors = FieldErrors::default();
-        let mut taken = false;
+        let mut is_about_the_address = false;
         for (field, texts) in tenant.errors.iter().take(MAX_FIELDS) {
+            is_about_the_address |= matches!(field.as_str(), "email" | "mobile_phone");
             for text in strings(texts).take(MAX_MESSAGES) {
-                taken |= is_taken(field, text);
                 errors.add(format!("{prefix}{}", shown(field)), shown(text));
             }
         }
@@ -45,7 +46,7 @@ impl Complaint {
                 Some(message) if !message.is_empty() => rejection.with_message(shown(message)),
                 _ => rejection,
             },
-            taken,
+            is_about_the_address,
         }
     }
 }
@@ -63,16 +64,41 @@ fn strings(texts: &Value) -> impl Iterator<Item = &str> {
     list.iter().chain([texts]).filter_map(Value::as_str)
 }
 
-/// `The phone number exists`, and `The email has already been taken.` of the tenant's framework.
-fn is_taken(field: &str, text: &str) -> bool {
-    let text = text.to_ascii_lowercase();
-    matches!(field, "email" | "mobile_phone")
-        && (text.contains("taken") || text.contains("exists") || text.contains("unique"))
-}
-
 fn shown(text: &str) -> String {
     text.chars()
         .filter(|character| !character.is_control())
         .take(MAX_TEXT)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unreadable_complaint_is_still_one() {
+        for body in ["", "<html>", "[]", r#"{"errors":[]}"#, r#"{"errors":"x"}"#] {
+            let complaint = Complaint::read(body.as_bytes(), "");
+            assert_eq!(complaint.rejection.kind(), RejectionKind::InvalidFields);
+            assert!(!complaint.is_about_the_address, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_flood_of_complaints_is_cut() {
+        let list = vec!["x".repeat(1000); 20];
+        let errors: Map<_, _> = (0..100)
+            .map(|n| (format!("f{n}"), list.clone().into()))
+            .collect();
+        let body = serde_json::json!({"message": "y".repeat(10_000), "errors": errors}).to_string();
+        let rejection = Complaint::read(body.as_bytes(), "").rejection;
+        let errors = rejection.errors().unwrap();
+        assert_eq!(errors.iter().count(), MAX_FIELDS);
+        assert!(
+            errors
+                .iter()
+                .all(|(_, texts)| texts.len() == MAX_MESSAGES && texts[0].len() == MAX_TEXT)
+        );
+        assert_eq!(rejection.message().len(), MAX_TEXT);
+    }
 }

@@ -1,3 +1,4 @@
+use std::fmt::Write;
 use std::net::IpAddr;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -56,21 +57,20 @@ impl ClientInfo {
 
     /// Says it to the tenant, in place of whatever was said before.
     pub(super) fn apply(&self, headers: &mut HeaderMap) {
-        let addrs: Vec<String> = self.addrs.iter().map(IpAddr::to_string).collect();
+        let mut addrs = String::new();
+        for addr in &self.addrs {
+            let separator = if addrs.is_empty() { "" } else { ", " };
+            // Writing to a `String` cannot fail.
+            let _ = write!(addrs, "{separator}{addr}");
+        }
         let facts = [
-            (X_FORWARDED_FOR, Some(addrs.join(", "))),
-            (
-                X_FORWARDED_PROTO,
-                self.scheme.as_ref().map(Scheme::to_string),
-            ),
-            (
-                X_FORWARDED_HOST,
-                self.host.as_ref().map(Authority::to_string),
-            ),
+            (X_FORWARDED_FOR, Some(addrs.as_str())),
+            (X_FORWARDED_PROTO, self.scheme.as_ref().map(Scheme::as_str)),
+            (X_FORWARDED_HOST, self.host.as_ref().map(Authority::as_str)),
         ];
         for (name, value) in facts {
             let value = value.filter(|value| !value.is_empty());
-            if let Some(Ok(value)) = value.map(HeaderValue::try_from) {
+            if let Some(Ok(value)) = value.map(HeaderValue::from_str) {
                 headers.insert(name, value);
             }
         }

@@ -7,14 +7,17 @@ use http::{Extensions, HeaderValue, Method, Request, Response, Version};
 
 use super::config::Config;
 use super::error::UpstreamError;
+use super::framing::Framing;
 use super::in_flight::Place;
-use super::request::{self, Framing};
+#[cfg(feature = "tracing")]
+use super::log;
+use super::request;
 use super::response::{self, CalledAs};
 use super::upload::Upload;
 use super::{ClientInfo, RequestBody, cause, target};
 use crate::body::{Body, Relayed, Watch};
 use crate::error::BoxError;
-use crate::headers::{Dialect, remove_hop_by_hop};
+use crate::headers::{Dialect, asks_for_upgrade, remove_hop_by_hop, takes_trailers};
 use crate::path::MeRequest;
 use crate::rejection::{Rejection, RejectionKind};
 use crate::tenant::{ApiToken, CallAs, Permit};
@@ -30,6 +33,8 @@ pub(super) struct Exchange {
     called_as: CalledAs,
     upload: Option<Upload>,
     place: Place,
+    #[cfg(feature = "tracing")]
+    began: std::time::Instant,
 }
 
 impl Exchange {
@@ -44,6 +49,9 @@ impl Exchange {
         if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
             let allow = "GET, HEAD, POST, PUT, PATCH, DELETE";
             return Err(Rejection::method_not_allowed(allow));
+        }
+        if asks_for_upgrade(request.headers()) {
+            return Err(RejectionKind::UpgradeRefused.into());
         }
         let extensions = request.extensions_mut();
         let me = extensions.remove::<MeRequest>();
@@ -62,6 +70,7 @@ impl Exchange {
         let dialect = Dialect::of(&parts.headers);
         let (body, upload) = RequestBody::watched(body, config.body_idle_timeout);
         let headers = &mut parts.headers;
+        let trailers = takes_trailers(headers, parts.version);
         request::clean(
             headers,
             &config.request_headers,
@@ -79,6 +88,9 @@ impl Exchange {
             CalledAs::Caller(token) => token,
         };
         request::sign(headers, &config.tenant, token, client.as_ref());
+        if trailers {
+            request::ask_for_trailers(headers);
+        }
         parts.uri = target;
         // What the client spoke to us says nothing of what we speak to the tenant.
         parts.version = Version::HTTP_11;
@@ -90,6 +102,8 @@ impl Exchange {
             called_as,
             upload,
             place,
+            #[cfg(feature = "tracing")]
+            began: std::time::Instant::now(),
         };
         Ok((Request::from_parts(parts, body), exchange))
     }
@@ -123,7 +137,11 @@ impl Exchange {
             let error = UpstreamError::malformed(error);
             return self.replaced(RejectionKind::TenantAnswer, error, None);
         }
+        // The host speaks its own: as HTTP/1.0 it would end a body by closing the connection.
+        parts.version = Version::HTTP_11;
         parts.extensions = Extensions::new();
+        #[cfg(feature = "tracing")]
+        log::answered(&self.config.tenant, parts.status, self.began.elapsed());
         let idle_timeout = self.config.body_idle_timeout;
         let watch = BodyWatch {
             config: self.config,
@@ -158,39 +176,13 @@ impl Exchange {
         if kind == RejectionKind::TenantBusy {
             rejection = rejection.with_retry_after(BUSY);
         }
-        let mut response = answer(rejection, self.dialect);
+        #[cfg(feature = "tracing")]
+        log::replaced(&self.config.tenant, &rejection, self.began.elapsed());
+        let mut response = rejection.into_response(self.dialect).map(Body::from);
         if let Some(value) = retry_after.filter(|_| response.headers().contains_key(RETRY_AFTER)) {
             response.headers_mut().insert(RETRY_AFTER, value);
         }
         response
-    }
-}
-
-/// An answer of our own.
-pub(super) fn answer(rejection: Rejection, dialect: Dialect) -> Response<Body> {
-    #[cfg(feature = "tracing")]
-    log(&rejection);
-    rejection.into_response(dialect).map(Body::from)
-}
-
-#[cfg(feature = "tracing")]
-fn log(rejection: &Rejection) {
-    use std::error::Error;
-
-    let mut cause = String::new();
-    let mut source = rejection.source();
-    while let Some(error) = source {
-        if !cause.is_empty() {
-            cause.push_str(": ");
-        }
-        cause.push_str(&error.to_string());
-        source = error.source();
-    }
-    let kind = rejection.kind();
-    if kind.status().is_server_error() {
-        tracing::warn!(kind = kind.code(), cause, "the tenant could not be asked");
-    } else {
-        tracing::debug!(kind = kind.code(), cause, "request not forwarded");
     }
 }
 

@@ -9,7 +9,7 @@ use http::Response;
 use pin_project_lite::pin_project;
 
 use super::deadline::HeadDeadline;
-use super::exchange::{self, Exchange};
+use super::exchange::Exchange;
 use crate::body::Body;
 use crate::error::BoxError;
 use crate::headers::Dialect;
@@ -51,9 +51,11 @@ impl<F> ResponseFuture<F> {
     }
 
     pub(super) fn rejected(rejection: Rejection, dialect: Dialect) -> Self {
+        #[cfg(feature = "tracing")]
+        super::log::refused(&rejection);
         Self {
             kind: Kind::Answer {
-                response: Some(exchange::answer(rejection, dialect)),
+                response: Some(rejection.into_response(dialect).map(Body::from)),
             },
         }
     }

@@ -54,6 +54,21 @@
 //! (somebody decided that it may go up), [`CallAs`](crate::tenant::CallAs) (another credential for
 //! this one call) and [`ClientInfo`] (for the tenant's forwarding headers). All extensions stay here.
 //!
+//! # Bodies
+//! They stream both ways, as fast as they are read and no faster. Trailers of a request stay here;
+//! those of an answer come down, and a tenant over HTTP/1.1 is asked for them (`TE: trailers`) where
+//! the client says that it takes them. A host over HTTP/1.1 in turn passes on those that the tenant
+//! announces in `Trailer`. An answer may come before its upload has ended. Whoever goes away, and
+//! when, ends the call on the other side too, and nothing that is seen to be cut short looks complete.
+//!
+//! # Changes of protocol
+//! A tunnel through here would carry requests that nobody has looked at, so `CONNECT` is answered 405
+//! and `Upgrade` 501, with nothing sent. HTTP lets a server ignore an `Upgrade` and answer as usual.
+//! That is not done: a client that asks has announced other bytes to follow, and whatever stands
+//! between us may believe it. It concerns clients that try h2c on plain TCP of their own accord
+//! (`curl --http2 http://…`, Java's `HttpClient`): tell them HTTP/1.1, or HTTP/2 with prior
+//! knowledge. Over TLS nobody does.
+//!
 //! # Caveats
 //! Deadlines need a tokio runtime with its timer enabled. A path that could be read in two ways is
 //! refused here once more, and so is a query that overrides the method.
@@ -65,9 +80,12 @@ mod config;
 mod deadline;
 mod error;
 mod exchange;
+mod framing;
 mod future;
 mod in_flight;
 mod location;
+#[cfg(feature = "tracing")]
+mod log;
 mod request;
 mod request_body;
 mod response;

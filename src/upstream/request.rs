@@ -5,47 +5,26 @@ use std::fmt;
 
 use http::Method;
 use http::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue,
-    TRANSFER_ENCODING,
+    ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName,
+    HeaderValue, TE,
 };
 
 use super::ClientInfo;
+use super::framing::{Framing, FramingError};
 use crate::headers::{HopByHopError, RequestHeaders, remove_hop_by_hop};
 use crate::tenant::{ApiToken, Tenant};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
 
 /// What may stand in a request once only.
 const SINGLE: [HeaderName; 3] = [CONTENT_LENGTH, CONTENT_TYPE, HOST];
-
-/// The body as its framing has to describe it.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Framing {
-    /// There is none.
-    Empty,
-    /// So many bytes.
-    Exact(u64),
-    /// As many as it turns out.
-    Unknown,
-}
-
-impl Framing {
-    pub(super) fn of(body: &impl http_body::Body) -> Self {
-        match body.size_hint().exact() {
-            _ if body.is_end_stream() => Self::Empty,
-            Some(exact) => Self::Exact(exact),
-            None => Self::Unknown,
-        }
-    }
-}
 
 /// Why a request's headers are refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum HeadersError {
     Connection(HopByHopError),
     Repeated(HeaderName),
-    Length,
+    Framing(FramingError),
 }
 
 /// Leaves in `headers` what may pass, with a framing that fits the body.
@@ -62,7 +41,9 @@ pub(super) fn clean(
         }
     }
     allowed.retain(headers);
-    frame(headers, method, framing)
+    framing
+        .declare(headers, method)
+        .map_err(HeadersError::Framing)
 }
 
 /// Adds what is ours: nothing of the same name has survived, or does now.
@@ -82,47 +63,11 @@ pub(super) fn sign(
     headers.insert(AUTHORIZATION, token.to_header());
 }
 
-/// One framing, made from the body itself.
-fn frame(headers: &mut HeaderMap, method: &Method, framing: Framing) -> Result<(), HeadersError> {
-    let declared = headers.remove(CONTENT_LENGTH);
-    let declared = declared.as_ref().map(length).transpose()?;
-    match framing {
-        // A length without a body would make the tenant wait for what the next request says.
-        Framing::Empty if declared.is_some_and(|declared| declared > 0) => {
-            return Err(HeadersError::Length);
-        }
-        // RFC 9110 §8.6: the length of nothing is said where a body is expected.
-        Framing::Empty if matches!(*method, Method::POST | Method::PUT | Method::PATCH) => {
-            headers.insert(CONTENT_LENGTH, HeaderValue::from(0));
-        }
-        Framing::Empty => {}
-        Framing::Exact(exact) if declared.is_some_and(|declared| declared < exact) => {
-            return Err(HeadersError::Length);
-        }
-        // A body may be capped below what its client declared. With the declared length it fails
-        // visibly; with its own it would reach the tenant cut short, and look complete.
-        Framing::Exact(exact) => {
-            headers.insert(CONTENT_LENGTH, declared.unwrap_or(exact).into());
-        }
-        // hyper sends a GET or HEAD of unknown length without its body unless told otherwise, other
-        // methods in chunks. Over HTTP/2 it leaves the header out, as it must be.
-        Framing::Unknown if matches!(*method, Method::GET | Method::HEAD) => {
-            headers.insert(TRANSFER_ENCODING, CHUNKED);
-        }
-        Framing::Unknown => {}
-    }
-    Ok(())
-}
-
-/// RFC 9110 §8.6: `Content-Length = 1*DIGIT`; no sign, no list.
-fn length(value: &HeaderValue) -> Result<u64, HeadersError> {
-    let digits = value
-        .to_str()
-        .ok()
-        .filter(|value| value.bytes().all(|byte| byte.is_ascii_digit()));
-    digits
-        .and_then(|digits| digits.parse().ok())
-        .ok_or(HeadersError::Length)
+/// Says that trailers are taken, for a client that takes them: over HTTP/1.1 a tenant may leave them
+/// out otherwise (RFC 9110 §10.1.4). HTTP/2 has no need of it, and its client drops both.
+pub(super) fn ask_for_trailers(headers: &mut HeaderMap) {
+    headers.insert(CONNECTION, HeaderValue::from_static("te"));
+    headers.insert(TE, HeaderValue::from_static("trailers"));
 }
 
 impl fmt::Display for HeadersError {
@@ -130,7 +75,7 @@ impl fmt::Display for HeadersError {
         match self {
             Self::Connection(_) => f.write_str("the connection options cannot be dealt with"),
             Self::Repeated(name) => write!(f, "{name} was sent more than once"),
-            Self::Length => f.write_str("content-length does not describe the body"),
+            Self::Framing(_) => f.write_str("the framing does not describe the body"),
         }
     }
 }
@@ -139,7 +84,8 @@ impl std::error::Error for HeadersError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Connection(error) => Some(error),
-            Self::Repeated(_) | Self::Length => None,
+            Self::Framing(error) => Some(error),
+            Self::Repeated(_) => None,
         }
     }
 }
@@ -250,49 +196,6 @@ mod tests {
         }
         let refused = prepared(&[("connection", "a b")], &Method::GET, Framing::Empty);
         assert!(matches!(refused, Err(HeadersError::Connection(_))));
-    }
-
-    #[test]
-    fn the_framing_is_that_of_the_body() {
-        let content_length = |declared: Option<&'static str>, method, framing| {
-            let pairs: Vec<_> = declared
-                .map(|d| ("content-length", d))
-                .into_iter()
-                .collect();
-            prepared(&pairs, &method, framing).map(|headers| {
-                let text = |name| {
-                    headers
-                        .get(name)
-                        .map(|v: &HeaderValue| v.to_str().unwrap().to_owned())
-                };
-                (text(CONTENT_LENGTH), text(TRANSFER_ENCODING))
-            })
-        };
-        let length = |length: &str| Ok((Some(length.to_owned()), None));
-        let chunked = Ok((None, Some("chunked".to_owned())));
-        let nothing = Ok((None, None));
-        let refused = Err(HeadersError::Length);
-        let (empty, exact, unknown) = (Framing::Empty, Framing::Exact(5), Framing::Unknown);
-
-        assert_eq!(content_length(None, Method::GET, empty), nothing);
-        assert_eq!(content_length(Some("0"), Method::DELETE, empty), nothing);
-        assert_eq!(content_length(None, Method::POST, empty), length("0"));
-        assert_eq!(content_length(Some("5"), Method::POST, empty), refused);
-        assert_eq!(content_length(None, Method::PUT, exact), length("5"));
-        assert_eq!(content_length(Some("5"), Method::GET, exact), length("5"));
-        // Capped below what was declared: fails visibly.
-        assert_eq!(content_length(Some("9"), Method::PUT, exact), length("9"));
-        assert_eq!(content_length(Some("4"), Method::PUT, exact), refused);
-        assert_eq!(content_length(Some("5"), Method::POST, unknown), nothing);
-        assert_eq!(content_length(None, Method::DELETE, unknown), nothing);
-        assert_eq!(content_length(None, Method::GET, unknown), chunked);
-        assert_eq!(content_length(None, Method::HEAD, unknown), chunked);
-        for malformed in ["", "+5", "-5", "5, 5", "5 5", "0x5", "99999999999999999999"] {
-            assert_eq!(
-                content_length(Some(malformed), Method::POST, exact),
-                refused
-            );
-        }
     }
 
     #[test]

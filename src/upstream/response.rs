@@ -1,11 +1,14 @@
 //! What becomes of a tenant's answer on its way down: which are passed on, and which headers.
 
+use std::fmt;
+
 use http::StatusCode;
 use http::header::{
-    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_LOCATION, HeaderMap, HeaderName, HeaderValue, LOCATION,
-    RETRY_AFTER, TRAILER, VARY,
+    CACHE_CONTROL, CONTENT_LOCATION, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
+    TRAILER, VARY,
 };
 
+use super::framing::{self, FramingError};
 use super::{ResponseHeaders, location};
 use crate::headers::{HopByHopError, remove_hop_by_hop};
 use crate::path::MeRequest;
@@ -27,6 +30,10 @@ pub(super) fn judge(status: StatusCode, called_as: &CalledAs) -> Result<(), Reje
     match status {
         // Nobody asked for another protocol, and other 1xx are no answers.
         status if status.is_informational() => Err(RejectionKind::TenantAnswer),
+        // Said to us, about how we asked: a proxy's credentials, a wrong host, another protocol.
+        StatusCode::PROXY_AUTHENTICATION_REQUIRED
+        | StatusCode::MISDIRECTED_REQUEST
+        | StatusCode::UPGRADE_REQUIRED => Err(RejectionKind::TenantAnswer),
         StatusCode::UNAUTHORIZED if matches!(called_as, CalledAs::Tenant) => {
             Err(RejectionKind::TenantCredentials)
         }
@@ -39,12 +46,21 @@ pub(super) fn judge(status: StatusCode, called_as: &CalledAs) -> Result<(), Reje
     }
 }
 
-/// When to try again, as the tenant says it: seconds or a date, nothing else.
+/// When to try again, as the tenant says it: whole seconds or a date, nothing else.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<HeaderValue> {
     let value = headers.get(RETRY_AFTER)?;
-    let plain = |&byte: &u8| byte.is_ascii_alphanumeric() || b" ,:".contains(&byte);
-    let short = value.len() <= 32 && value.as_bytes().iter().all(plain);
-    short.then(|| value.clone())
+    let bytes = value.as_bytes();
+    let seconds = matches!(bytes.len(), 1..=9) && bytes.iter().all(u8::is_ascii_digit);
+    // RFC 9110 §5.6.7: `Sun, 06 Nov 1994 08:49:37 GMT`.
+    let date = bytes.len() == 29 && bytes.get(3) == Some(&b',') && bytes.ends_with(b" GMT");
+    (seconds || date).then(|| value.clone())
+}
+
+/// Why an answer's headers cannot be passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AnswerError {
+    Connection(HopByHopError),
+    Framing(FramingError),
 }
 
 /// Cleans the headers of an answer that is passed on.
@@ -54,17 +70,14 @@ pub(super) fn clean(
     removed: &ResponseHeaders,
     tenant: &Tenant,
     me: Option<&MeRequest>,
-) -> Result<(), HopByHopError> {
+) -> Result<(), AnswerError> {
+    framing::settle(headers, status).map_err(AnswerError::Framing)?;
     // RFC 9110 §7.6.1 does not count `Trailer` among what belongs to a connection, and over
     // HTTP/1.1 the trailers that we pass on are announced by it.
     let trailer: Vec<HeaderValue> = headers.get_all(TRAILER).iter().cloned().collect();
-    remove_hop_by_hop(headers)?;
+    remove_hop_by_hop(headers).map_err(AnswerError::Connection)?;
     for value in trailer {
         headers.append(TRAILER, value);
-    }
-    if status == StatusCode::NO_CONTENT {
-        // RFC 9110 §8.6: no `Content-Length` in a 204.
-        headers.remove(CONTENT_LENGTH);
     }
     removed.clean(headers);
     for name in [LOCATION, CONTENT_LOCATION] {
@@ -125,6 +138,17 @@ fn lists(headers: &HeaderMap, name: &HeaderName, element: &str) -> bool {
         .any(|item| item.trim_ascii().eq_ignore_ascii_case(element.as_bytes()))
 }
 
+impl fmt::Display for AnswerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connection(error) => error.fmt(f),
+            Self::Framing(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for AnswerError {}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,6 +200,8 @@ mod tests {
             (401, Err(TenantCredentials)),
             (403, Ok(())),
             (404, Ok(())),
+            (407, Err(TenantAnswer)),
+            (421, Err(TenantAnswer)),
             (422, Ok(())),
             (429, Ok(())),
             (500, Err(TenantFailed)),
@@ -252,12 +278,6 @@ mod tests {
     }
 
     #[test]
-    fn the_length_of_no_content_is_not_said() {
-        assert!(cleaned(&[("content-length", "0")], 204, None).is_empty());
-        assert_eq!(cleaned(&[("content-length", "5")], 304, None).len(), 1);
-    }
-
-    #[test]
     fn what_is_mine_is_private() {
         let private = ["cache-control: private, no-store", "vary: authorization"];
         assert_eq!(
@@ -320,6 +340,14 @@ mod tests {
         };
         assert!(of("120").is_some());
         assert!(of("Fri, 31 Dec 1999 23:59:59 GMT").is_some());
-        assert!(of("<script>").is_none());
+        for other in [
+            "",
+            "<script>",
+            "soon",
+            "12345678901",
+            "4fzKq0pLw8sN1vXyT2uR",
+        ] {
+            assert!(of(other).is_none(), "{other}");
+        }
     }
 }

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use http::header::{HeaderMap, HeaderName};
 
 use crate::error::{ConfigError, ConfigErrorKind};
+use crate::headers::retain;
 
 /// Names of a tenant's response that stay here unless told otherwise.
 const REMOVED: &[&str] = &[
@@ -99,17 +100,9 @@ impl ResponseHeaders {
         among(&self.removed) || (listed() && !among(&self.kept))
     }
 
-    /// Removes what stays here, in place.
+    /// Removes what stays here.
     pub(super) fn clean(&self, headers: &mut HeaderMap) {
-        // A `HeaderMap` cannot be filtered in place; names to remove are few, and gathered first.
-        let removed: Vec<HeaderName> = headers
-            .keys()
-            .filter(|name| self.removes(name))
-            .cloned()
-            .collect();
-        for name in removed {
-            headers.remove(name);
-        }
+        retain(headers, |name| !self.removes(name));
     }
 }
 

@@ -104,6 +104,36 @@ fn weak_and_mistaken_secrets_are_refused() {
     }
 }
 
+/// RFC 7518 §3.2: "A key of the same size as the hash output (for instance, 256 bits for "HS256")
+/// or larger MUST be used with this algorithm."
+#[test]
+fn a_secret_is_as_long_as_the_hash_at_least() {
+    let secret = [7; 64];
+    for (algorithm, least) in [
+        (Algorithm::HS256, 32),
+        (Algorithm::HS384, 48),
+        (Algorithm::HS512, 64),
+    ] {
+        let make = |secret: &[u8]| match algorithm {
+            Algorithm::HS256 => (SigningKey::hs256(secret), VerifyingKey::hs256(secret)),
+            Algorithm::HS384 => (SigningKey::hs384(secret), VerifyingKey::hs384(secret)),
+            _ => (SigningKey::hs512(secret), VerifyingKey::hs512(secret)),
+        };
+        let (signing, verifying) = make(&secret[..least]);
+        assert_eq!(signing.unwrap().algorithm(), algorithm);
+        assert_eq!(verifying.unwrap().algorithm(), algorithm);
+        let (signing, verifying) = make(&secret[..least - 1]);
+        assert_eq!(kind(signing), ConfigErrorKind::WeakSecret, "{algorithm}");
+        assert_eq!(kind(verifying), ConfigErrorKind::WeakSecret, "{algorithm}");
+    }
+    // Nor by a detour.
+    let short = SigningKey::hs256(&secret[..32]).unwrap();
+    let longer = short.with_algorithm(Algorithm::HS512);
+    assert_eq!(kind(longer), ConfigErrorKind::WeakSecret);
+    let long = SigningKey::hs512(secret).unwrap();
+    assert!(long.with_algorithm(Algorithm::HS256).is_ok());
+}
+
 #[test]
 fn key_files_that_cannot_be_used_are_refused_with_a_reason() {
     for pem in [
@@ -258,6 +288,17 @@ fn a_jwk_set_skips_what_cannot_be_used() {
         );
     }
     assert_eq!(kind(Keyring::from_jwks("{")), ConfigErrorKind::InvalidKey);
+    let one = VerifyingKey::from_jwk(with("kid", json!("k")).to_string()).unwrap();
+    assert_eq!(
+        (one.algorithm(), one.key_id()),
+        (Algorithm::EdDSA, Some("k"))
+    );
+    for nothing in ["{}", "", "[]", r#"{"kty":"oct","k":"AAAA"}"#] {
+        assert_eq!(
+            kind(VerifyingKey::from_jwk(nothing)),
+            ConfigErrorKind::InvalidKey
+        );
+    }
 }
 
 #[test]

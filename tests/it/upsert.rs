@@ -1,7 +1,18 @@
 //! The upsert layer alone, in front of tenants that say what the scenario needs.
 
 #[cfg(feature = "sandbox")]
+mod contract;
+mod corpus;
+mod fields;
+mod hidden;
+#[cfg(feature = "tracing")]
+mod logs;
+#[cfg(feature = "sandbox")]
+mod races;
+#[cfg(feature = "sandbox")]
 mod sandbox;
+#[cfg(all(feature = "sandbox", feature = "client"))]
+mod telltale;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -33,10 +44,13 @@ struct Seen {
     permitted: bool,
 }
 
+/// A request line, and the answer to it.
+type Expected = (String, Response<Full<Bytes>>);
+
 /// A tenant that plays a script: the answer to each request, in turn.
 #[derive(Clone)]
 struct Script {
-    answers: Arc<Mutex<Vec<(String, Response<Full<Bytes>>)>>>,
+    answers: Arc<Mutex<Vec<Expected>>>,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
@@ -232,6 +246,14 @@ async fn somebody_on_a_later_page_is_found_and_pages_are_bounded() {
 }
 
 #[tokio::test]
+async fn nobody_is_looked_for_behind_the_page_they_are_on() {
+    let more = r#"{"data":[{"id":"ada-1","email":"ada@example.com"}],"meta":{"current_page":1,"last_page":9}}"#;
+    let script = Script::new([(BY_EMAIL, answer(200, more)), (UPDATE, answer(200, "{}"))]);
+    let response = script.sign_up(CommsPolicy::new(), OPT_OUT).await;
+    assert_eq!(response.status(), 200);
+}
+
+#[tokio::test]
 async fn mass_assignment_reaches_nobody_who_exists() {
     for payload in [
         r#"{"email":"ada@example.com","id":"eve-1","_method":"DELETE","first_name":"Eve"}"#,
@@ -251,7 +273,8 @@ async fn mass_assignment_reaches_nobody_who_exists() {
 #[tokio::test]
 async fn whoever_loses_the_race_updates_instead() {
     let phone = r#"{"errors":{"mobile_phone":["The phone number exists"]}}"#;
-    for taken in [TAKEN, phone] {
+    let german = r#"{"message":"x","errors":{"email":["Die E-Mail ist bereits vergeben."]}}"#;
+    for taken in [TAKEN, phone, german] {
         let script = Script::new([
             (BY_EMAIL, answer(200, NOBODY)),
             (CREATE, answer(422, taken)),
@@ -450,22 +473,6 @@ async fn the_same_field_has_the_same_name_on_update_and_on_creation() {
         response.body(),
         r#"{"message":"no","errors":{"attributes.comms.email_optout":["no"]}}"#
     );
-}
-
-#[tokio::test]
-async fn somebody_whom_the_tenant_knows_and_does_not_show_is_refused_as_it_says() {
-    let script = || {
-        Script::new([
-            (BY_EMAIL, answer(200, NOBODY)),
-            (CREATE, answer(422, TAKEN)),
-            (BY_EMAIL, answer(200, NOBODY)),
-        ])
-    };
-    let response = script().sign_up(CommsPolicy::new(), OPT_OUT).await;
-    assert_eq!(response.status(), 422);
-    let policy = CommsPolicy::new().conceal_tenant_validation();
-    let response = script().sign_up(policy, OPT_OUT).await;
-    assert_eq!(response.extensions().get(), Some(&UpsertOutcome::Concealed));
 }
 
 #[tokio::test]
@@ -899,6 +906,15 @@ mod latency {
         assert_eq!(taken(124, OPT_OUT).await, QUANTUM);
         assert_eq!(taken(126, OPT_OUT).await, QUANTUM * 2);
         assert_eq!(taken(1, "{}").await, QUANTUM, "refusals as well");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_stands_still_is_given_up_where_the_host_says_so() {
+        let (_sender, body) = slow();
+        let body = omneo_id::body::IdleTimeout::new(body, QUANTUM);
+        let request = post("").map(|_| Body::new(body));
+        let response = Script::new([]).asked(CommsPolicy::new(), request).await;
+        assert_eq!(rejected(&response), RejectionKind::RequestTimeout);
     }
 
     #[tokio::test(start_paused = true)]

@@ -5,7 +5,15 @@ mod bodies;
 mod deadlines;
 mod faults;
 mod flow;
+mod host;
+#[cfg(feature = "tracing")]
+mod logs;
+mod matrix;
+mod properties;
 mod requests;
+mod retries;
 mod support;
 mod tenants;
+#[cfg(feature = "tls")]
+mod tls;
 mod wire;

@@ -101,6 +101,6 @@ impl HttpClientBuilder {
             .http2_keep_alive_timeout(Duration::from_secs(10))
             .http2_max_header_list_size(64 * 1024)
             .build(connector);
-        HttpClient::from_client(client)
+        HttpClient::from_client(client, self.http2_only)
     }
 }

@@ -17,6 +17,25 @@ impl ClientError {
     pub fn is_connect(&self) -> bool {
         self.0.is_connect()
     }
+
+    /// Whether an HTTP/2 tenant said that it has not begun to work on this request: `REFUSED_STREAM`
+    /// ([RFC 9113 §8.7](https://www.rfc-editor.org/rfc/rfc9113#section-8.7)), or a `GOAWAY` without
+    /// an error, which fails only the requests behind the last one that it names.
+    pub(super) fn was_given_back(&self) -> bool {
+        let mut cause: Option<&(dyn Error + 'static)> = self.0.source();
+        while let Some(error) = cause {
+            if let Some(error) = error.downcast_ref::<h2::Error>() {
+                return error.is_remote()
+                    && match error.reason() {
+                        Some(h2::Reason::REFUSED_STREAM) => error.is_reset(),
+                        Some(h2::Reason::NO_ERROR) => error.is_go_away(),
+                        _ => false,
+                    };
+            }
+            cause = error.source();
+        }
+        false
+    }
 }
 
 impl fmt::Display for ClientError {

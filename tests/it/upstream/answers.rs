@@ -9,7 +9,7 @@ use omneo_id::{ApiToken, Body, Rejection, RejectionKind, Subject, Upstream};
 use tower::{Layer, ServiceExt, service_fn};
 
 use super::support::{
-    Scripted, TOKEN, cause, data, frames, get, kind, permitted, tenant, text, trailers,
+    TOKEN, ask, cause, data, frames, get, kind, permitted, tenant, text, trailers,
 };
 
 /// What becomes of an answer with this status and these headers.
@@ -24,7 +24,7 @@ async fn answered(status: u16, headers: &'static [(&'static str, &'static str)])
             .body(frames([data("a page of the tenant's")]))
             .unwrap()
     };
-    Scripted::ask(get("/locations"), answer).await.0
+    ask(get("/locations"), answer).await.0
 }
 
 #[tokio::test]
@@ -101,7 +101,7 @@ async fn a_callers_own_401_is_passed_on() {
         .body(Body::empty())
         .unwrap();
     let answer = || Response::builder().status(401).body(Body::empty()).unwrap();
-    let (response, _) = Scripted::ask(request, answer).await;
+    let (response, _) = ask(request, answer).await;
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
     assert!(response.extensions().get::<Rejection>().is_none());
 }
@@ -161,7 +161,7 @@ async fn trailers_pass_and_are_cleaned_too() {
         let response = Response::builder().header("trailer", "x-checksum");
         response.body(frames([data("a"), last])).unwrap()
     };
-    let (response, _) = Scripted::ask(get("/locations"), answer).await;
+    let (response, _) = ask(get("/locations"), answer).await;
     assert_eq!(response.headers()["trailer"], "x-checksum");
     let body = response.into_body().collect().await.unwrap();
     let trailers = body.trailers().unwrap();

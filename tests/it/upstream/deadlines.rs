@@ -133,10 +133,9 @@ async fn a_slow_reader_is_no_slow_tenant() {
 
 #[tokio::test(start_paused = true)]
 async fn the_call_ends_with_its_deadline_not_with_its_caller() {
-    struct Guard(tokio::sync::mpsc::Sender<()>);
-    let (guard, mut ended) = tokio::sync::mpsc::channel(1);
+    let (guard, mut ended) = tokio::sync::mpsc::channel::<()>(1);
     let client = service_fn(move |_: Request<RequestBody>| {
-        let guard = Guard(guard.clone());
+        let guard = guard.clone();
         async move {
             let _guard = guard;
             std::future::pending::<Result<Response<Body>, BoxError>>().await

@@ -7,13 +7,13 @@ use http_body_util::BodyExt;
 use hyper_util::rt::TokioIo;
 use omneo_id::upstream::{ClientError, HttpClient};
 use omneo_id::{Body, RejectionKind, Upstream};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 use tower::{ServiceExt, service_fn};
 
-use super::support::{cause, get, kind, permitted, tenant, tenant_at, text};
-use super::tenants::{BOTH, Protocol, connections, raw, read_head, settle, upstream_to};
+use super::support::{cause, get, kind, permitted, tenant, text};
+use super::tenants::{BOTH, Protocol, connections, frame, raw, read_head, settle, upstream_to};
 
 /// An address that nobody listens on.
 async fn deserted() -> String {
@@ -42,9 +42,16 @@ async fn a_tenant_that_refuses_connections_is_unreachable() {
 
 #[tokio::test]
 async fn a_name_that_does_not_exist_is_unreachable() {
-    let client = HttpClient::new().unwrap();
-    let upstream = Upstream::new(client, tenant_at("https://api.acme.invalid"));
-    let response = upstream.oneshot(get("/x")).await.unwrap();
+    let connector = service_fn(|_: Uri| async {
+        Err::<TokioIo<TcpStream>, _>(std::io::Error::other(
+            "failed to lookup address information",
+        ))
+    });
+    let client = HttpClient::builder().build_with_connector(connector);
+    let response = Upstream::new(client, tenant())
+        .oneshot(get("/x"))
+        .await
+        .unwrap();
     assert_eq!(kind(&response), RejectionKind::TenantUnreachable);
 }
 
@@ -89,6 +96,8 @@ async fn a_broken_answer_is_none() {
         "HTTP/1.1 99 Odd\r\n\r\n",
         "HTTP/1.1 200 OK\r\nx y: z\r\n\r\n",
         "HTTP/2.0 200 OK\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nconnection: a b\r\ncontent-length: 0\r\n\r\n",
         &flood,
         &many,
     ] {
@@ -104,19 +113,71 @@ async fn a_broken_answer_is_none() {
 }
 
 #[tokio::test]
+async fn an_http2_tenant_that_gives_up_has_no_answer() {
+    let (settings, rst, goaway, headers) = (4, 3, 7, 1);
+    let end_of_headers = 4;
+    for (name, answer) in [
+        ("internal error", frame(rst, 0, 1, &[0, 0, 0, 2])),
+        ("refused", frame(rst, 0, 1, &[0, 0, 0, 7])),
+        ("going away", frame(goaway, 0, 0, &[0; 8])),
+        (
+            "enhance your calm",
+            frame(goaway, 0, 0, &[0, 0, 0, 0, 0, 0, 0, 11]),
+        ),
+        ("no status", frame(headers, end_of_headers, 1, &[])),
+        (
+            "no compression",
+            frame(headers, end_of_headers, 1, &[0xff, 0xff, 0xff, 0xff]),
+        ),
+        ("silence", Vec::new()),
+    ] {
+        let origin = connections(move |mut stream| {
+            let answer = answer.clone();
+            async move {
+                let _ = stream.write_all(&frame(settings, 0, 0, &[])).await;
+                // The preface is followed by the frames of the request.
+                let mut read = [0; 4096];
+                let _ = stream.read(&mut read).await;
+                settle().await;
+                let _ = stream.write_all(&answer).await;
+                settle().await;
+            }
+        })
+        .await;
+        let upstream = upstream_to(&origin, Protocol::Http2);
+        let response = upstream.oneshot(get("/x")).await.unwrap();
+        assert_eq!(kind(&response), RejectionKind::TenantAnswer, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn an_http2_tenant_that_takes_no_byte_is_given_up() {
+    let origin = connections(|mut stream| async move {
+        // An initial window of zero, never opened.
+        let window = frame(4, 0, 0, &[0, 4, 0, 0, 0, 0]);
+        let _ = stream.write_all(&window).await;
+        let mut read = [0; 4096];
+        while stream.read(&mut read).await.is_ok_and(|read| read > 0) {}
+    })
+    .await;
+    let upstream = upstream_to(&origin, Protocol::Http2).with_head_timeout(SOON);
+    let request = permitted(Request::put("/x"));
+    let request = request
+        .body(Body::from(bytes::Bytes::from_static(b"body")))
+        .unwrap();
+    let response = upstream.oneshot(request).await.unwrap();
+    assert_eq!(kind(&response), RejectionKind::TenantTimeout);
+}
+
+#[tokio::test]
 async fn a_change_of_protocol_that_nobody_asked_for_is_none() {
     let origin = raw(
         "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n",
         false,
     )
     .await;
-    let request = permitted(Request::get("/x"))
-        .header("connection", "upgrade")
-        .header("upgrade", "websocket")
-        .body(Body::empty())
-        .unwrap();
     let response = upstream_to(&origin, Protocol::Http1)
-        .oneshot(request)
+        .oneshot(get("/x"))
         .await
         .unwrap();
     assert_eq!(kind(&response), RejectionKind::TenantAnswer);
@@ -142,6 +203,57 @@ async fn a_body_that_is_cut_short_breaks_off() {
         );
         assert!(body.frame().await.unwrap().is_err(), "{answer}");
     }
+}
+
+#[tokio::test]
+async fn of_two_lengths_the_true_one_counts() {
+    let answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n\
+                  5\r\nhello\r\n0\r\n\r\n";
+    let origin = raw(answer, false).await;
+    let response = upstream_to(&origin, Protocol::Http1)
+        .oneshot(get("/x"))
+        .await
+        .unwrap();
+    assert!(!response.headers().contains_key("content-length"));
+    assert_eq!(text(response).await, "hello");
+}
+
+/// Real time, because sockets keep to it: short enough not to be felt.
+const SOON: Duration = Duration::from_millis(50);
+
+#[tokio::test]
+async fn a_flood_of_interim_answers_is_no_answer() {
+    let origin = connections(|mut stream| async move {
+        read_head(&mut stream).await.unwrap();
+        while stream
+            .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")
+            .await
+            .is_ok()
+        {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let upstream = upstream_to(&origin, Protocol::Http1).with_head_timeout(SOON);
+    let response = upstream.oneshot(get("/x")).await.unwrap();
+    assert_eq!(kind(&response), RejectionKind::TenantTimeout);
+}
+
+#[tokio::test]
+async fn a_call_that_was_given_up_leaves_no_connection() {
+    let (closed, mut over) = tokio::sync::mpsc::channel(1);
+    let origin = connections(move |mut stream| {
+        let closed = closed.clone();
+        async move {
+            read_head(&mut stream).await.unwrap();
+            closed.send(read_head(&mut stream).await).await.unwrap();
+        }
+    })
+    .await;
+    let upstream = upstream_to(&origin, Protocol::Http1).with_head_timeout(SOON);
+    let response = upstream.oneshot(get("/x")).await.unwrap();
+    assert_eq!(kind(&response), RejectionKind::TenantTimeout);
+    assert_eq!(over.recv().await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -172,39 +284,6 @@ async fn a_connection_that_was_closed_while_idle_harms_no_request() {
         assert_eq!(text(response).await, "ok");
         settle().await;
     }
-}
-
-#[tokio::test]
-async fn a_request_that_was_sent_is_not_sent_again() {
-    let (heads, mut seen) = tokio::sync::mpsc::channel(8);
-    let origin = connections(move |mut stream| {
-        let heads = heads.clone();
-        async move {
-            // Takes the second request on a connection, and closes without a word.
-            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
-            for answer in [&answer[..], b""] {
-                let Some(head) = read_head(&mut stream).await else {
-                    return;
-                };
-                heads.send(head).await.unwrap();
-                stream.write_all(answer).await.unwrap();
-            }
-        }
-    })
-    .await;
-    let upstream = upstream_to(&origin, Protocol::Http1);
-    let post = || permitted(Request::post("/x")).body(Body::empty()).unwrap();
-    let first = upstream.clone().oneshot(post()).await.unwrap();
-    assert_eq!(text(first).await, "ok");
-    let second = upstream.clone().oneshot(post()).await.unwrap();
-    assert_eq!(kind(&second), RejectionKind::TenantAnswer);
-    settle().await;
-    drop(upstream);
-    let mut sent = 0;
-    while seen.try_recv().is_ok() {
-        sent += 1;
-    }
-    assert_eq!(sent, 2);
 }
 
 #[tokio::test]

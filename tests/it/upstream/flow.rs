@@ -1,11 +1,15 @@
 //! Bodies flow as fast as they are read, and stop when nobody wants them.
 
+use std::convert::Infallible;
 use std::future::pending;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{Request, Response};
+use http_body::Frame;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use omneo_id::Body;
@@ -114,6 +118,40 @@ async fn a_caller_that_goes_away_takes_the_call_along() {
         let asking = tokio::spawn(upstream_to(&origin, protocol).oneshot(get("/x")));
         begun.recv().await.unwrap();
         asking.abort();
+        over.recv().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_caller_that_stops_reading_takes_the_answer_along() {
+    /// Never ends by itself.
+    struct Endless(Dropped);
+
+    impl http_body::Body for Endless {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            let _watched = &self.0;
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[0; CHUNK])))))
+        }
+    }
+
+    let (ended, mut over) = mpsc::channel(8);
+    let origin = serve(move |_: Request<Incoming>| {
+        let body = Endless(Dropped(ended.clone()));
+        async move { Response::new(body) }
+    })
+    .await;
+    for protocol in BOTH {
+        let upstream = upstream_to(&origin, protocol);
+        let response = upstream.oneshot(get("/x")).await.unwrap();
+        let mut body = response.into_body();
+        assert!(body.frame().await.unwrap().is_ok());
+        drop(body);
         over.recv().await.unwrap();
     }
 }

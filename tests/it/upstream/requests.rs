@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
+use hyper::ext::Protocol;
 use omneo_id::headers::RequestHeaders;
 use omneo_id::me::MeRewriteLayer;
 use omneo_id::tenant::{CallAs, Permit};
@@ -94,6 +95,23 @@ async fn what_is_refused_is_not_sent() {
         ),
         (request(Method::TRACE, "/locations"), MethodNotAllowed),
         (request(Method::CONNECT, "evil.test:443"), MethodNotAllowed),
+        (
+            request(Method::CONNECT, "/locations").extension(Protocol::from_static("websocket")),
+            MethodNotAllowed,
+        ),
+        (
+            request(Method::GET, "/locations")
+                .header("connection", "Upgrade")
+                .header("upgrade", "websocket"),
+            UpgradeRefused,
+        ),
+        (
+            request(Method::GET, "/locations")
+                .header("connection", "Upgrade, HTTP2-Settings")
+                .header("upgrade", "h2c")
+                .header("http2-settings", "AAMAAABkAAQAoAAAAAIAAAAA"),
+            UpgradeRefused,
+        ),
         (
             request(Method::POST, "/locations?_method=DELETE"),
             QueryRefused,
@@ -209,4 +227,51 @@ fn neither_the_service_nor_its_configuration_shows_the_token() {
     });
     let upstream = Upstream::new(client, tenant());
     assert!(!format!("{upstream:?}").contains("4fzK"));
+}
+
+#[tokio::test]
+async fn an_upgrade_that_was_meant_for_another_hop_is_not_passed_on() {
+    for pairs in [
+        &[("upgrade", "h2c")][..],
+        &[("connection", "upgrade")],
+        &[
+            ("http2-settings", "AAMAAABk"),
+            ("connection", "http2-settings"),
+        ],
+    ] {
+        let mut request = permitted(Request::get("/locations"));
+        for (name, value) in pairs {
+            request = request.header(*name, *value);
+        }
+        let (response, sent) = sent(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(response.status(), 200, "{pairs:?}");
+        for name in ["connection", "http2-settings", "upgrade"] {
+            assert!(!sent[0].headers().contains_key(name), "{pairs:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn trailers_are_asked_for_if_the_client_takes_them() {
+    let asked = async |pairs: &[(&'static str, &'static str)]| {
+        let mut request = permitted(Request::get("/locations"));
+        for (name, value) in pairs {
+            request = request.header(*name, *value);
+        }
+        let (_, sent) = sent(request.body(Body::empty()).unwrap()).await;
+        let said = |name| Some(sent[0].headers().get(name)?.to_str().unwrap().to_owned());
+        (said("connection"), said("te"))
+    };
+    let both = (Some("te".to_owned()), Some("trailers".to_owned()));
+    assert_eq!(
+        asked(&[("te", "trailers, gzip"), ("connection", "TE, close")]).await,
+        both
+    );
+    // Not said to us, or not said at all.
+    assert_eq!(asked(&[("te", "trailers")]).await, (None, None));
+    assert_eq!(
+        asked(&[("te", "gzip"), ("connection", "te")]).await,
+        (None, None)
+    );
+    assert_eq!(asked(&[]).await, (None, None));
 }

@@ -17,66 +17,60 @@ use omneo_id::{ApiToken, Body, Rejection, RejectionKind, Tenant, Upstream};
 use tokio::sync::mpsc;
 use tower::{ServiceExt, service_fn};
 
-pub const TOKEN: &str = "7|4fzKq0pLw8sN1vXyT2uR";
+pub(crate) const TOKEN: &str = "7|4fzKq0pLw8sN1vXyT2uR";
 
-pub fn tenant() -> Tenant {
+pub(crate) fn tenant() -> Tenant {
     tenant_at("https://api.acme.test")
 }
 
-pub fn tenant_at(origin: &str) -> Tenant {
+pub(crate) fn tenant_at(origin: &str) -> Tenant {
     Tenant::new(origin, ApiToken::new(TOKEN).unwrap()).unwrap()
 }
 
 /// A request that somebody decided on.
-pub fn get(uri: &str) -> Request<Body> {
+pub(crate) fn get(uri: &str) -> Request<Body> {
     permitted(Request::get(uri)).body(Body::empty()).unwrap()
 }
 
-pub fn permitted(request: http::request::Builder) -> http::request::Builder {
+pub(crate) fn permitted(request: http::request::Builder) -> http::request::Builder {
     request.extension(Permit::new())
 }
 
-/// Answers as `script` does, and keeps what was sent.
-pub struct Scripted {
-    pub sent: Arc<Mutex<Vec<Request<Bytes>>>>,
-}
-
-impl Scripted {
-    pub async fn ask<B>(
-        request: Request<Body>,
-        answer: impl Fn() -> Response<B> + Clone + Send + 'static,
-    ) -> (Response<Body>, Vec<Request<Bytes>>)
-    where
-        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
-    {
-        let sent = Arc::new(Mutex::new(Vec::new()));
-        let kept = Arc::clone(&sent);
-        let client = service_fn(move |request: Request<RequestBody>| {
-            let kept = Arc::clone(&kept);
-            let answer = answer.clone();
-            async move {
-                let (parts, body) = request.into_parts();
-                let body = body.collect().await.map_err(BoxError::from)?.to_bytes();
-                kept.lock().unwrap().push(Request::from_parts(parts, body));
-                Ok::<_, BoxError>(answer())
-            }
-        });
-        let response = Upstream::new(client, tenant())
-            .oneshot(request)
-            .await
-            .unwrap();
-        let sent = std::mem::take(&mut *sent.lock().unwrap());
-        (response, sent)
-    }
+/// Asks through a client that answers like this. Returns the answer, and what was sent.
+pub(crate) async fn ask<B>(
+    request: Request<Body>,
+    answer: impl Fn() -> Response<B> + Clone + Send + 'static,
+) -> (Response<Body>, Vec<Request<Bytes>>)
+where
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    let sent = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&sent);
+    let client = service_fn(move |request: Request<RequestBody>| {
+        let kept = Arc::clone(&kept);
+        let answer = answer.clone();
+        async move {
+            let (parts, body) = request.into_parts();
+            let body = body.collect().await.map_err(BoxError::from)?.to_bytes();
+            kept.lock().unwrap().push(Request::from_parts(parts, body));
+            Ok::<_, BoxError>(answer())
+        }
+    });
+    let response = Upstream::new(client, tenant())
+        .oneshot(request)
+        .await
+        .unwrap();
+    let sent = std::mem::take(&mut *sent.lock().unwrap());
+    (response, sent)
 }
 
 /// Asks through a client that answers 200 with nothing.
-pub async fn sent(request: Request<Body>) -> (Response<Body>, Vec<Request<Bytes>>) {
-    Scripted::ask(request, || Response::new(Body::empty())).await
+pub(crate) async fn sent(request: Request<Body>) -> (Response<Body>, Vec<Request<Bytes>>) {
+    ask(request, || Response::new(Body::empty())).await
 }
 
 /// Asks through a client that never begins its answer, after having read the body.
-pub fn silent() -> impl tower::Service<
+pub(crate) fn silent() -> impl tower::Service<
     Request<RequestBody>,
     Response = Response<Body>,
     Error = BoxError,
@@ -88,33 +82,33 @@ pub fn silent() -> impl tower::Service<
     })
 }
 
-pub fn kind(response: &Response<Body>) -> RejectionKind {
+pub(crate) fn kind(response: &Response<Body>) -> RejectionKind {
     rejection(response).kind()
 }
 
-pub fn rejection(response: &Response<Body>) -> &Rejection {
+pub(crate) fn rejection(response: &Response<Body>) -> &Rejection {
     response.extensions().get().expect("an answer of our own")
 }
 
 /// The source of a rejection that is about the tenant.
-pub fn cause(response: &Response<Body>) -> &UpstreamError {
+pub(crate) fn cause(response: &Response<Body>) -> &UpstreamError {
     let source = std::error::Error::source(rejection(response)).expect("a cause");
     source
         .downcast_ref()
         .expect("a cause of the forwarding service")
 }
 
-pub async fn text(response: Response<Body>) -> String {
+pub(crate) async fn text(response: Response<Body>) -> String {
     let bytes = response.into_body().collect().await.unwrap().to_bytes();
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
 /// A body that is fed by hand. It ends when its sender is dropped.
-pub struct Fed(mpsc::Receiver<Result<Frame<Bytes>, BoxError>>);
+pub(crate) struct Fed(mpsc::Receiver<Result<Frame<Bytes>, BoxError>>);
 
-pub type Feeder = mpsc::Sender<Result<Frame<Bytes>, BoxError>>;
+pub(crate) type Feeder = mpsc::Sender<Result<Frame<Bytes>, BoxError>>;
 
-pub fn fed() -> (Feeder, Body) {
+pub(crate) fn fed() -> (Feeder, Body) {
     let (feeder, frames) = mpsc::channel(1);
     (feeder, Body::new(Fed(frames)))
 }
@@ -131,11 +125,11 @@ impl http_body::Body for Fed {
     }
 }
 
-pub fn data(text: &'static str) -> Result<Frame<Bytes>, BoxError> {
+pub(crate) fn data(text: &'static str) -> Result<Frame<Bytes>, BoxError> {
     Ok(Frame::data(Bytes::from_static(text.as_bytes())))
 }
 
-pub fn trailers(pairs: &[(&'static str, &'static str)]) -> Result<Frame<Bytes>, BoxError> {
+pub(crate) fn trailers(pairs: &[(&'static str, &'static str)]) -> Result<Frame<Bytes>, BoxError> {
     let mut trailers = HeaderMap::new();
     for (name, value) in pairs {
         trailers.append(*name, value.parse().unwrap());
@@ -144,9 +138,9 @@ pub fn trailers(pairs: &[(&'static str, &'static str)]) -> Result<Frame<Bytes>, 
 }
 
 /// Frames that are all there, of a length that nobody knows.
-pub struct Frames(pub std::collections::VecDeque<Result<Frame<Bytes>, BoxError>>);
+pub(crate) struct Frames(pub std::collections::VecDeque<Result<Frame<Bytes>, BoxError>>);
 
-pub fn frames<const N: usize>(frames: [Result<Frame<Bytes>, BoxError>; N]) -> Body {
+pub(crate) fn frames<const N: usize>(frames: [Result<Frame<Bytes>, BoxError>; N]) -> Body {
     Body::new(Frames(frames.into()))
 }
 
@@ -163,10 +157,10 @@ impl http_body::Body for Frames {
 }
 
 /// A stream of so many chunks, each made when it is asked for.
-pub struct Chunks {
-    pub left: usize,
-    pub chunk: Bytes,
-    pub made: Arc<std::sync::atomic::AtomicUsize>,
+pub(crate) struct Chunks {
+    pub(crate) left: usize,
+    pub(crate) chunk: Bytes,
+    pub(crate) made: Arc<std::sync::atomic::AtomicUsize>,
 }
 
 impl http_body::Body for Chunks {

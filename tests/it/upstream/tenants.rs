@@ -18,14 +18,14 @@ use tokio::net::{TcpListener, TcpStream};
 use super::support::tenant_at;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Protocol {
+pub(crate) enum Protocol {
     Http1,
     Http2,
 }
 
-pub const BOTH: [Protocol; 2] = [Protocol::Http1, Protocol::Http2];
+pub(crate) const BOTH: [Protocol; 2] = [Protocol::Http1, Protocol::Http2];
 
-pub fn upstream_to(origin: &str, protocol: Protocol) -> Upstream<HttpClient> {
+pub(crate) fn upstream_to(origin: &str, protocol: Protocol) -> Upstream<HttpClient> {
     let builder = match protocol {
         Protocol::Http1 => HttpClient::builder(),
         Protocol::Http2 => HttpClient::builder().with_http2_only(),
@@ -37,7 +37,7 @@ pub fn upstream_to(origin: &str, protocol: Protocol) -> Upstream<HttpClient> {
 }
 
 /// A tenant that answers as `handler` does, over HTTP/1.1 and HTTP/2 with prior knowledge.
-pub async fn serve<H, F, B>(handler: H) -> String
+pub(crate) async fn serve<H, F, B>(handler: H) -> String
 where
     H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
@@ -58,7 +58,7 @@ where
 }
 
 /// A tenant that does as it likes with each connection.
-pub async fn connections<H, F>(handler: H) -> String
+pub(crate) async fn connections<H, F>(handler: H) -> String
 where
     H: Fn(TcpStream) -> F + Send + 'static,
     F: Future<Output = ()> + Send + 'static,
@@ -74,7 +74,7 @@ where
 }
 
 /// A tenant that answers every request with these bytes, and closes the connection once asked to.
-pub async fn raw(answer: impl Into<Bytes>, close: bool) -> String {
+pub(crate) async fn raw(answer: impl Into<Bytes>, close: bool) -> String {
     let answer = answer.into();
     connections(move |mut stream| {
         let answer = answer.clone();
@@ -90,7 +90,7 @@ pub async fn raw(answer: impl Into<Bytes>, close: bool) -> String {
 }
 
 /// The next request's head, up to and with its empty line.
-pub async fn read_head(stream: &mut TcpStream) -> Option<String> {
+pub(crate) async fn read_head(stream: &mut TcpStream) -> Option<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.ok()?);
@@ -99,8 +99,16 @@ pub async fn read_head(stream: &mut TcpStream) -> Option<String> {
 }
 
 /// Lets everything that can happen on this thread's runtime happen.
-pub async fn settle() {
+pub(crate) async fn settle() {
     for _ in 0..2_000 {
         tokio::task::yield_now().await;
     }
+}
+
+/// An HTTP/2 frame of at most 255 bytes.
+pub(crate) fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(payload.len()).unwrap();
+    let mut frame = vec![0, 0, length, kind, flags, 0, 0, 0, stream];
+    frame.extend_from_slice(payload);
+    frame
 }

@@ -1,0 +1,157 @@
+//! What is printed at the start: where it listens, and lines to paste.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use omneo_id::sandbox::Sandbox;
+
+use crate::config::Config;
+
+/// The text for a server on this address. It holds no secret: an API token that was given stands
+/// as a shell variable.
+pub(crate) fn text(address: SocketAddr, config: &Config) -> String {
+    let id = format!(
+        "http://{}{}",
+        reachable(address),
+        config.mount.trim_end_matches('/')
+    );
+    let names = if config.sandbox.is_some() {
+        Names::of_sandbox(config.public_token)
+    } else {
+        Names::placeholders()
+    };
+    let tenant = match config.sandbox {
+        Some(_) => "the embedded sandbox, an invented tenant in memory".to_owned(),
+        None => config.tenant.to_string(),
+    };
+    format!(
+        "Omneo ID is listening on {id}\nTenant: {tenant}\n\n{}\n{}",
+        names.preface,
+        lines(&id, &names)
+    )
+}
+
+/// What the lines are filled with.
+struct Names {
+    preface: &'static str,
+    api_token: &'static str,
+    profile: &'static str,
+    identity: (&'static str, &'static str),
+    known: &'static str,
+    unknown: &'static str,
+}
+
+impl Names {
+    fn of_sandbox(public_token: Option<&'static str>) -> Self {
+        Self {
+            preface: "Lines to paste into a shell, from top to bottom. Each prints the answer's status last.\n",
+            api_token: public_token.unwrap_or("$OMNEO_API_TOKEN"),
+            profile: Sandbox::ADA_ID,
+            identity: (Sandbox::ADA_IDENTITY_HANDLE, Sandbox::ADA_IDENTITY),
+            known: Sandbox::ADA_EMAIL,
+            unknown: "someone.new@example.com",
+        }
+    }
+
+    fn placeholders() -> Self {
+        Self {
+            preface: "Lines to paste into a shell, once these are set to what your tenant knows. Some of them write.\n\
+                      OMNEO_API_TOKEN= PROFILE_ID= IDENTITY_HANDLE= IDENTITY= KNOWN_EMAIL= NEW_EMAIL=\n",
+            api_token: "$OMNEO_API_TOKEN",
+            profile: "'\"$PROFILE_ID\"'",
+            identity: ("'\"$IDENTITY_HANDLE\"'", "'\"$IDENTITY\"'"),
+            known: "'\"$KNOWN_EMAIL\"'",
+            unknown: "'\"$NEW_EMAIL\"'",
+        }
+    }
+}
+
+fn lines(id: &str, names: &Names) -> String {
+    let Names {
+        api_token,
+        profile,
+        identity: (handle, identifier),
+        known,
+        unknown,
+        ..
+    } = names;
+    let json = "-H 'content-type: application/json'";
+    let status = r"-w ' -> %{http_code}\n'";
+    let mint = |variable: &str, body: &str| {
+        format!(
+            r#"{variable}=$(curl -s {id}/auth/token -H "authorization: Bearer {api_token}" {json} -d '{body}' | sed -n 's/.*"token":"\([^"]*\)".*/\1/p'); echo "${variable}""#
+        )
+    };
+    let call = |variable: &str, arguments: &str| {
+        format!(r#"curl -s {status} -H "authorization: Bearer ${variable}" {arguments}"#)
+    };
+    let upsert = |email: &str| {
+        let body =
+            format!(r#"{{"email":"{email}","attributes":{{"comms":{{"email_promo":true}}}}}}"#);
+        call("ANONYMOUS", &format!("{id}/profiles {json} -d '{body}'"))
+    };
+    let paragraphs = [
+        (
+            "Mint a token for a profile, by its id",
+            mint("TOKEN", &format!(r#"{{"id":"{profile}"}}"#)),
+        ),
+        (
+            "Mint a token for the same profile, by what a shop calls it",
+            mint(
+                "TOKEN",
+                &format!(r#"{{"id":"{identifier}","id_handle":"{handle}"}}"#),
+            ),
+        ),
+        ("Mint an anonymous token", mint("ANONYMOUS", "{}")),
+        (
+            "Read the profile: 200",
+            call("TOKEN", &format!("{id}/profiles/me")),
+        ),
+        (
+            "Read its wishlist: 200",
+            call("TOKEN", &format!("{id}/profiles/me/lists/wishlist")),
+        ),
+        (
+            "Change what it wants to hear of: 200",
+            call(
+                "TOKEN",
+                &format!(
+                    r#"-X PUT {id}/profiles/me/attributes/comms {json} -d '{{"email_promo":false}}'"#
+                ),
+            ),
+        ),
+        (
+            "The anonymous token has no profile: 404",
+            call("ANONYMOUS", &format!("{id}/profiles/me")),
+        ),
+        (
+            "Sign up somebody whom the tenant knows; nothing but the consent can change: 200",
+            upsert(known),
+        ),
+        (
+            "Sign up somebody new; the answer is the same: 200",
+            upsert(unknown),
+        ),
+        (
+            "Find published shops: 200",
+            call(
+                "ANONYMOUS",
+                &format!("-g '{id}/locations?filter[is_published]=1&page[size]=2'"),
+            ),
+        ),
+    ];
+    paragraphs
+        .iter()
+        .map(|(what, line)| format!("# {what}\n{line}\n"))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// An address to call: one that means "all of them" is none.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}

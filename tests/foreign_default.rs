@@ -1,0 +1,55 @@
+//! Another crate of the build has put a backend of its own into `jsonwebtoken`, one that panics:
+//! nothing here notices. A binary of its own, for that is process-wide.
+
+#![cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
+#![allow(clippy::panic, clippy::unwrap_used)]
+
+use jsonwebtoken::crypto::{CryptoProvider, KeyUtils};
+use omneo_id::keys::{Algorithm, KeySet, Keyring, SigningKey, VerifyingKey};
+use omneo_id::{Subject, TokenIssuer, TokenVerifier};
+
+static FOREIGN: CryptoProvider = CryptoProvider {
+    signer_factory: |_, _| panic!("the process default was asked to sign"),
+    verifier_factory: |_, _| panic!("the process default was asked to verify"),
+    key_utils: KeyUtils::new_unimplemented(),
+};
+
+#[test]
+fn keys_sign_and_verify_by_the_backend_that_was_chosen() {
+    FOREIGN.install_default().unwrap();
+    for pem in [
+        include_bytes!("keys/ed25519.pem").as_slice(),
+        include_bytes!("keys/p256.pem"),
+        include_bytes!("keys/p384.pem"),
+        include_bytes!("keys/rsa2048.pem"),
+        include_bytes!("keys/rsa2048.pkcs1.pem"),
+    ] {
+        mints_and_verifies(SigningKey::from_pem(pem).unwrap());
+    }
+    let rsa = SigningKey::from_pem(include_bytes!("keys/rsa2048.pem")).unwrap();
+    mints_and_verifies(rsa.with_algorithm(Algorithm::PS512).unwrap());
+    mints_and_verifies(SigningKey::hs256([7; 32]).unwrap());
+}
+
+fn mints_and_verifies(key: SigningKey) {
+    let ring = Keyring::new(key);
+    let token = TokenIssuer::new(ring.clone())
+        .issue(&Subject::Anonymous)
+        .unwrap();
+    assert!(
+        TokenVerifier::new(ring.clone())
+            .verify(token.token())
+            .is_ok()
+    );
+    // Out as a JWK set and in again.
+    if let Ok(keys) = KeySet::from_jwks(ring.to_jwks().to_string()) {
+        assert!(
+            TokenVerifier::new(keys.into())
+                .verify(token.token())
+                .is_ok()
+        );
+    }
+    let other = VerifyingKey::hs256([8; 32]).unwrap();
+    let other = Keyring::verifying_only([other]).unwrap();
+    assert!(TokenVerifier::new(other).verify(token.token()).is_err());
+}

@@ -1,0 +1,161 @@
+//! What can be told from outside about who is a customer: everything but the time is the same, and with a uniform
+//! latency the time is.
+
+use std::time::Duration;
+
+use omneo_id::sandbox::{Sandbox, SandboxBody};
+use tokio::time::{Instant, sleep};
+
+use super::*;
+
+/// All that a client can see of an answer.
+#[derive(Clone, Debug, PartialEq)]
+struct Observed {
+    answer: String,
+    time: Duration,
+}
+
+/// A tenant that takes its time: creating takes longer than changing, and both vary. Every other pair of people says
+/// nothing about consent, so that somebody known is not even written to.
+async fn observe(sandbox: &Sandbox, policy: &CommsPolicy, known: bool, sample: u64) -> Observed {
+    let mut state = sample.wrapping_mul(2).wrapping_add(u64::from(known));
+    let tenant = {
+        let sandbox = sandbox.clone();
+        service_fn(move |request: Sent| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let jitter = (state >> 33) % 20;
+            let work = if request.method() == Method::POST {
+                35
+            } else {
+                15
+            };
+            let (mut parts, body) = request.into_parts();
+            parts.uri = format!("/api/v3{}", parts.uri).parse().unwrap();
+            let credential = format!("Bearer {}", sandbox.api_token());
+            parts
+                .headers
+                .insert("authorization", credential.parse().unwrap());
+            let sandbox = sandbox.clone();
+            async move {
+                sleep(Duration::from_millis(work + jitter)).await;
+                let answer = sandbox.oneshot(Request::from_parts(parts, body)).await;
+                answer.map_err(|error| error.to_string())
+            }
+        })
+    };
+    let email = if known {
+        Sandbox::ADA_EMAIL.to_owned()
+    } else {
+        format!("nobody{sample}@example.com")
+    };
+    let payload = match sample % 4 {
+        0 | 1 => {
+            format!(r#"{{"email":"{email}","attributes":{{"comms":{{"sms_promo":true}}}}}}"#)
+        }
+        _ => format!(r#"{{"email":"{email}"}}"#),
+    };
+    let start = Instant::now();
+    let service = CommsUpsert::new(tenant, policy.clone());
+    let response: Response<omneo_id::body::ResponseBody<SandboxBody>> =
+        service.oneshot(post(&payload)).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let size = http_body::Body::size_hint(&body).exact();
+    let body = body.collect().await.unwrap();
+    let trailers = body.trailers().cloned();
+    let headers: Vec<_> = parts.headers.iter().collect();
+    Observed {
+        answer: format!(
+            "{:?} {} {headers:?} {size:?} {:?} {trailers:?}",
+            parts.version,
+            parts.status,
+            body.to_bytes()
+        ),
+        time: start.elapsed(),
+    }
+}
+
+/// Half of them known, half new.
+async fn samples(policy: CommsPolicy) -> Vec<(bool, Observed)> {
+    let sandbox = Sandbox::new();
+    let mut samples = Vec::new();
+    for sample in 0..80 {
+        let known = sample % 2 == 0;
+        samples.push((known, observe(&sandbox, &policy, known, sample).await));
+    }
+    samples
+}
+
+/// How often the best rule learned from one half of the samples is right about the other half. A rule: "known" if the
+/// answer is this one, or came before that moment (or is another, or came behind it).
+fn best_guess(samples: &[(bool, Observed)]) -> f64 {
+    let (seen, unseen) = samples.split_at(samples.len() / 2);
+    let rate = |rule: &dyn Fn(&Observed) -> bool, samples: &[(bool, Observed)]| {
+        let right = samples
+            .iter()
+            .filter(|(known, observed)| rule(observed) == *known)
+            .count();
+        right as f64 / samples.len() as f64
+    };
+    let mut best = (0.0, 0.0);
+    for (_, model) in seen {
+        let earlier = |observed: &Observed| observed.time <= model.time;
+        let later = |observed: &Observed| observed.time > model.time;
+        let same = |observed: &Observed| observed.answer == model.answer;
+        let other = |observed: &Observed| observed.answer != model.answer;
+        let rules: [&dyn Fn(&Observed) -> bool; 4] = [&earlier, &later, &same, &other];
+        for rule in rules {
+            let learned = rate(rule, seen);
+            if learned > best.0 {
+                best = (learned, rate(rule, unseen));
+            }
+        }
+    }
+    best.1
+}
+
+fn uniform(millis: u64) -> CommsPolicy {
+    CommsPolicy::new()
+        .with_uniform_latency(Duration::from_millis(millis))
+        .unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_a_uniform_latency_no_rule_beats_chance() {
+    let samples = samples(uniform(200)).await;
+    assert_eq!(best_guess(&samples), 0.5);
+    // And no cleverer rule could: there is but one observation.
+    let (_, first) = &samples[0];
+    assert!(samples.iter().all(|(_, observed)| observed == first));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_it_the_time_tells_and_this_test_would_see_it() {
+    let samples = samples(CommsPolicy::new()).await;
+    let rate = best_guess(&samples);
+    assert!(rate > 0.8, "{rate}");
+    let (_, first) = &samples[0];
+    let same = |(_, observed): &(bool, Observed)| observed.answer == first.answer;
+    assert!(samples.iter().all(same), "and nothing but the time");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quantum_that_the_tenant_overruns_tells_again() {
+    let rate = best_guess(&samples(uniform(60)).await);
+    assert!(rate > 0.7, "{rate}");
+}
+
+/// A rule that looks at the answer is learned as well: were one byte another, it would be seen.
+#[test]
+fn an_answer_that_differs_would_be_seen() {
+    let samples: Vec<_> = (0..160)
+        .map(|sample| {
+            let known = sample % 2 == 0;
+            let answer = if known { "{}" } else { "{} " }.to_owned();
+            let time = Duration::from_millis(200);
+            (known, Observed { answer, time })
+        })
+        .collect();
+    assert_eq!(best_guess(&samples), 1.0);
+}

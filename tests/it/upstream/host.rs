@@ -1,0 +1,111 @@
+//! A host on loopback that forwards what it is asked, and clients that ask it.
+
+use std::convert::Infallible;
+use std::net::Shutdown;
+use std::sync::Arc;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use omneo_id::Body;
+use omneo_id::tenant::Permit;
+use tokio::net::TcpStream;
+use tokio::sync::Mutex;
+use tower::ServiceExt;
+
+use super::tenants::{BOTH, Protocol, connections, upstream_to};
+
+/// Each protocol of the client with each of the tenant.
+pub(crate) fn ways() -> impl Iterator<Item = (Protocol, Protocol)> {
+    BOTH.into_iter()
+        .flat_map(|down| BOTH.into_iter().map(move |up| (down, up)))
+}
+
+/// Forwards everything to the tenant at `origin`, in its protocol, for clients of either.
+pub(crate) async fn host(origin: &str, up: Protocol) -> String {
+    let upstream = upstream_to(origin, up);
+    connections(move |stream| {
+        let upstream = upstream.clone();
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(Permit::new());
+            let answer = upstream.clone().oneshot(request);
+            async move { Ok::<_, Infallible>(answer.await.unwrap()) }
+        });
+        async move {
+            let server = auto::Builder::new(TokioExecutor::new());
+            let _ = server.serve_connection(TokioIo::new(stream), service).await;
+        }
+    })
+    .await
+}
+
+/// A client with one connection.
+pub(crate) struct Client {
+    host: String,
+    sender: Sender,
+    socket: std::net::TcpStream,
+}
+
+#[derive(Clone)]
+enum Sender {
+    Http1(Arc<Mutex<http1::SendRequest<Body>>>),
+    Http2(http2::SendRequest<Body>),
+}
+
+impl Client {
+    pub(crate) async fn connect(host: &str, protocol: Protocol) -> Self {
+        let stream = TcpStream::connect(host.trim_start_matches("http://"));
+        let stream = stream.await.unwrap().into_std().unwrap();
+        let socket = stream.try_clone().unwrap();
+        let stream = TokioIo::new(TcpStream::from_std(stream).unwrap());
+        let sender = match protocol {
+            Protocol::Http1 => {
+                let (sender, connection) = http1::handshake(stream).await.unwrap();
+                tokio::spawn(connection);
+                Sender::Http1(Arc::new(sender.into()))
+            }
+            Protocol::Http2 => {
+                let executor = TokioExecutor::new();
+                let (sender, connection) = http2::handshake(executor, stream).await.unwrap();
+                tokio::spawn(connection);
+                Sender::Http2(sender)
+            }
+        };
+        Self {
+            host: host.to_owned(),
+            sender,
+            socket,
+        }
+    }
+
+    /// Asks for `/x`. `request` is a method and headers.
+    pub(crate) fn ask(
+        &self,
+        request: http::request::Builder,
+        body: Body,
+    ) -> impl Future<Output = hyper::Result<Response<Incoming>>> + Send + 'static {
+        let (host, sender) = (self.host.clone(), self.sender.clone());
+        async move {
+            match sender {
+                Sender::Http1(sender) => {
+                    let host = host.trim_start_matches("http://");
+                    let request = request.uri("/x").header("host", host).body(body);
+                    let answer = sender.lock().await.send_request(request.unwrap());
+                    answer.await
+                }
+                Sender::Http2(mut sender) => {
+                    let request = request.uri(format!("{host}/x")).body(body);
+                    sender.send_request(request.unwrap()).await
+                }
+            }
+        }
+    }
+
+    /// Closes the connection, whatever is going on.
+    pub(crate) fn die(&self) {
+        self.socket.shutdown(Shutdown::Both).unwrap();
+    }
+}

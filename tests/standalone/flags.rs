@@ -1,0 +1,286 @@
+//! Flags and variables.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::time::Duration;
+
+use crate::config::{Config, Cors, Parsed};
+use crate::process::{Server, run};
+
+const SECRET: &str = crate::process::SECRET;
+const SHORT: &str = "hunter2";
+
+fn parse(flags: &[&str]) -> Result<Config, String> {
+    let argv = std::iter::once(&"standalone").chain(flags);
+    match Config::parse(argv.map(OsString::from))? {
+        Parsed::Serve(config) => Ok(*config),
+        Parsed::Print(text) => panic!("{text}"),
+    }
+}
+
+#[test]
+fn nothing_given_means_the_documented_defaults() {
+    let config = parse(&[]).unwrap();
+    assert_eq!(config.listen, "127.0.0.1:8080");
+    assert_eq!(config.mount, "/id/api/v1");
+    assert_eq!(config.tenant.base_path(), "/api/v3");
+    assert_eq!(config.token_ttl, Duration::from_secs(3600));
+    assert_eq!(config.cors, Cors::None);
+    assert!(config.sandbox.is_some() && config.key_is_random && config.threads.is_none());
+    assert_eq!(config.log.to_string(), "info");
+}
+
+#[test]
+fn everything_given_is_taken() {
+    let config = parse(&[
+        "--listen",
+        "localhost:0",
+        "--upstream",
+        "https://api.acme.getomneo.com",
+        "--upstream-base",
+        "/api/v4",
+        "--api-token",
+        "t",
+        "--signing-key",
+        SECRET,
+        "--token-ttl",
+        "15m",
+        "--cors-origin",
+        "https://a.example, https://b.example:8443",
+        "--cors-origin",
+        "http://localhost:3000",
+        "--mount",
+        "/id",
+        "--threads",
+        "3",
+        "--log",
+        "omneo_id=debug",
+    ])
+    .unwrap();
+    assert_eq!(
+        config.tenant.to_string(),
+        "https://api.acme.getomneo.com/api/v4"
+    );
+    assert_eq!(config.token_ttl, Duration::from_secs(900));
+    assert_eq!(config.threads.map(usize::from), Some(3));
+    assert!(config.sandbox.is_none() && !config.key_is_random && config.public_token.is_none());
+    let Cors::Origins(origins) = config.cors else {
+        panic!("{:?}", config.cors);
+    };
+    assert_eq!(
+        origins,
+        [
+            "https://a.example",
+            "https://b.example:8443",
+            "http://localhost:3000"
+        ]
+    );
+    assert_eq!(parse(&["--cors-origin", "*"]).unwrap().cors, Cors::Any);
+}
+
+#[test]
+fn an_api_token_of_ones_own_is_never_taken_for_the_public_one() {
+    assert!(parse(&[]).unwrap().public_token.is_some());
+    let config = parse(&["--api-token", "of-my-own"]).unwrap();
+    assert!(config.public_token.is_none() && config.sandbox.is_some());
+}
+
+#[test]
+fn what_makes_no_sense_is_one_line_and_exit_code_2() {
+    type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
+    let cases: &[Case<'_>] = &[
+        (&["--no-such-flag"], &[], "--no-such-flag"),
+        (&["--listen"], &[], "--listen"),
+        (&["stray"], &[], "stray"),
+        (&["--listen", "nowhere"], &[], "--listen"),
+        (&[], &[("OMNEO_ID_LISTEN", "nowhere")], "OMNEO_ID_LISTEN"),
+        (&["--signing-key", SHORT], &[], "--signing-key"),
+        (
+            &[],
+            &[("OMNEO_ID_SIGNING_KEY", SHORT)],
+            "OMNEO_ID_SIGNING_KEY",
+        ),
+        (&["--signing-key", ""], &[], "--signing-key"),
+        (
+            &["--signing-key", SECRET, "--signing-key-file", "/dev/null"],
+            &[],
+            "not both",
+        ),
+        (
+            &["--signing-key-file", "/no/such/file"],
+            &[],
+            "--signing-key-file",
+        ),
+        (
+            &["--signing-key-file", "/dev/null"],
+            &[],
+            "--signing-key-file",
+        ),
+        (
+            &["--upstream", "https://api.acme.getomneo.com"],
+            &[],
+            "OMNEO_API_TOKEN",
+        ),
+        (
+            &["--upstream", ""],
+            &[("OMNEO_API_TOKEN", "t")],
+            "--upstream",
+        ),
+        (
+            &[
+                "--upstream",
+                "http://api.acme.getomneo.com",
+                "--api-token",
+                "t",
+            ],
+            &[],
+            "https",
+        ),
+        (
+            &["--upstream", "https://a.example/api", "--api-token", "t"],
+            &[],
+            "base path",
+        ),
+        (&["--upstream-base", "api/v3"], &[], "--upstream-base"),
+        (&["--api-token", "with space"], &[], "--api-token"),
+        (&["--token-ttl", "soon"], &[], "--token-ttl"),
+        (&["--token-ttl", "0s"], &[], ""),
+        (&["--threads", "0"], &[], "--threads"),
+        (&[], &[("OMNEO_ID_THREADS", "many")], "OMNEO_ID_THREADS"),
+        (
+            &["--cors-origin", "https://shop.example/"],
+            &[],
+            "--cors-origin",
+        ),
+        (&["--cors-origin", "shop.example"], &[], "--cors-origin"),
+        (
+            &[],
+            &[("OMNEO_ID_CORS_ORIGINS", "*,https://a.example")],
+            "OMNEO_ID_CORS_ORIGINS",
+        ),
+        (&["--mount", "id"], &[], ""),
+        (&["--mount", "/id/../api"], &[], ""),
+        (&["--log", "omneo_id=loud"], &[], "--log"),
+    ];
+    for (flags, variables, hint) in cases {
+        let output = run(flags, variables);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(
+            output.status.code(),
+            Some(2),
+            "{flags:?} {variables:?} {stderr}"
+        );
+        assert_eq!(
+            stderr.lines().count(),
+            1,
+            "{flags:?} {variables:?} {stderr}"
+        );
+        assert!(
+            stderr.starts_with("error: ") && stderr.contains(hint),
+            "{flags:?} {stderr}"
+        );
+        assert!(
+            !stderr.contains(SHORT) && !stderr.contains(SECRET),
+            "{stderr}"
+        );
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn an_address_in_use_is_one_line_and_exit_code_1() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = run(&["--listen", &address, "--signing-key", SECRET], &[]);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    assert!(stderr.contains(&address), "{stderr}");
+}
+
+#[test]
+fn help_lists_every_variable_and_shows_no_secret() {
+    let output = run(
+        &["--help"],
+        &[
+            ("OMNEO_API_TOKEN", "an-api-token"),
+            ("OMNEO_ID_SIGNING_KEY", SECRET),
+        ],
+    );
+    assert_eq!(output.status.code(), Some(0));
+    let help = String::from_utf8(output.stdout).unwrap();
+    for variable in [
+        "OMNEO_ID_LISTEN",
+        "OMNEO_UPSTREAM",
+        "OMNEO_UPSTREAM_BASE",
+        "OMNEO_API_TOKEN",
+        "OMNEO_ID_SIGNING_KEY",
+        "OMNEO_ID_SIGNING_KEY_FILE",
+        "OMNEO_ID_TOKEN_TTL",
+        "OMNEO_ID_CORS_ORIGINS",
+        "OMNEO_ID_MOUNT",
+        "OMNEO_ID_THREADS",
+        "RUST_LOG",
+    ] {
+        assert!(help.contains(variable), "{variable}");
+    }
+    assert!(!help.contains("an-api-token") && !help.contains(SECRET));
+}
+
+#[tokio::test]
+async fn flags_win_over_variables() {
+    let wrong = [
+        ("OMNEO_ID_LISTEN", "nowhere"),
+        ("OMNEO_ID_TOKEN_TTL", "soon"),
+        ("OMNEO_ID_MOUNT", "/elsewhere"),
+        ("OMNEO_ID_SIGNING_KEY_FILE", "/no/such/file"),
+        ("OMNEO_ID_THREADS", "1"),
+    ];
+    let flags = [
+        "--token-ttl",
+        "90s",
+        "--mount",
+        "/here",
+        "--signing-key",
+        SECRET,
+    ];
+    let server = Server::start(&flags, &wrong);
+    assert!(server.greeting.ends_with("/here\n"), "{}", server.greeting);
+    let lost = server.get("/elsewhere/locations").await;
+    let found = server.get("/here/locations").await;
+    assert_eq!(
+        (lost.status().as_u16(), found.status().as_u16()),
+        (404, 401)
+    );
+}
+
+#[tokio::test]
+async fn a_key_file_holds_pem_or_a_secret() {
+    // The Ed25519 key of RFC 8410, section 10.3.
+    let pem = "-----BEGIN PRIVATE KEY-----\n\
+               MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n\
+               -----END PRIVATE KEY-----\n";
+    for (content, algorithm) in [(pem, "EdDSA"), (&format!("{SECRET}\n"), "HS256")] {
+        let name = format!("omneo-id-{}-{algorithm}.key", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::File::create(&path)
+            .unwrap()
+            .write_all(content.as_bytes())
+            .unwrap();
+        let server = Server::start(&["--signing-key-file", path.to_str().unwrap()], &[]);
+        std::fs::remove_file(path).unwrap();
+        let token = server.mint("sandbox-api-token", "{}").await;
+        let header = base64_json(token.split('.').next().unwrap());
+        assert_eq!(header["alg"], algorithm);
+        let response = server
+            .send(crate::process::get_as(&token, "/id/api/v1/locations"))
+            .await;
+        assert_eq!(response.status(), 200);
+    }
+}
+
+fn base64_json(text: &str) -> serde_json::Value {
+    use base64::Engine;
+    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text);
+    serde_json::from_slice(&bytes.unwrap()).unwrap()
+}

@@ -1,0 +1,46 @@
+//! What is printed at the start.
+
+use crate::process::Server;
+
+const README: &str = include_str!("../../README.md");
+
+#[test]
+fn the_readme_shows_the_lines_that_the_server_prints() {
+    let server = Server::start(&[], &[]);
+    let address = server.address.to_string();
+    let printed = server
+        .terminate()
+        .stdout
+        .replace(&address, "127.0.0.1:8080");
+    let lines = |text: &str| -> Vec<String> {
+        text.lines()
+            .filter(|line| line.contains("curl -s "))
+            .map(str::to_owned)
+            .collect()
+    };
+    assert!(lines(&printed).len() >= 10, "{printed}");
+    assert_eq!(lines(README), lines(&printed));
+}
+
+#[test]
+fn no_secret_is_printed() {
+    let secrets = [
+        "--api-token",
+        "the-api-token",
+        "--signing-key",
+        crate::process::SECRET,
+    ];
+    for tenant in [&["--upstream", "http://127.0.0.1:9"][..], &[]] {
+        let flags = [&secrets, tenant].concat();
+        let ended = Server::start(&flags, &[("RUST_LOG", "debug")]).terminate();
+        assert!(
+            ended.stdout.contains("$OMNEO_API_TOKEN"),
+            "{}",
+            ended.stdout
+        );
+        for text in [ended.stdout, ended.stderr] {
+            assert!(!text.contains("the-api-token"), "{text}");
+            assert!(!text.contains(crate::process::SECRET), "{text}");
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! The compiled example, started and stopped.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Request, Response, Version};
+use http_body_util::{BodyExt, Full};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::TcpStream;
+
+pub(crate) const MOUNT: &str = "/id/api/v1";
+pub(crate) const SECRET: &str = "a secret that is longer than 32 bytes";
+
+/// A command without the variables of whoever runs the tests.
+pub(crate) fn command(flags: &[&str], variables: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(binary());
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("OMNEO_") || text == "RUST_LOG" {
+            command.env_remove(&name);
+        }
+    }
+    command
+        .args(flags)
+        .envs(variables.iter().copied())
+        .stdin(Stdio::null());
+    command
+}
+
+/// `target/{profile}/examples/standalone`, beside `target/{profile}/deps/` with this test.
+fn binary() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let profile = test.parent().unwrap().parent().unwrap();
+    let binary = profile
+        .join("examples/standalone")
+        .with_extension(std::env::consts::EXE_EXTENSION);
+    assert!(
+        binary.exists(),
+        "{} is missing: `cargo build --example standalone`, or `cargo test` without `--test`",
+        binary.display()
+    );
+    binary
+}
+
+/// Runs to the end, which must come soon: for command lines that do not serve.
+pub(crate) fn run(flags: &[&str], variables: &[(&str, &str)]) -> Output {
+    let mut child = command(flags, variables)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let started = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if started.elapsed() > Duration::from_secs(20) {
+            child.kill().unwrap();
+            panic!("{flags:?} {variables:?} did not end: it serves");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.wait_with_output().unwrap()
+}
+
+/// A running server. Killed when dropped.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    /// The line that says where.
+    pub(crate) greeting: String,
+    stdout: Option<JoinHandle<String>>,
+    stderr: Option<JoinHandle<String>>,
+}
+
+/// How a server ended, and what it said.
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Server {
+    /// Starts on a free port and waits until it listens.
+    pub(crate) fn start(flags: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut child = command(flags, variables)
+            .args(["--listen", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stderr = child.stderr.take().unwrap();
+        let stderr = std::thread::spawn(move || {
+            let mut text = String::new();
+            stderr.read_to_string(&mut text).unwrap();
+            text
+        });
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut greeting = String::new();
+        stdout.read_line(&mut greeting).unwrap();
+        let address = greeting
+            .split_once("http://")
+            .and_then(|(_, url)| url.split(['/', '\n']).next()?.parse().ok());
+        let Some(address) = address else {
+            let _ = child.wait();
+            panic!("no server: {greeting:?} {}", stderr.join().unwrap());
+        };
+        let stdout = std::thread::spawn(move || {
+            let mut text = String::new();
+            stdout.read_to_string(&mut text).unwrap();
+            text
+        });
+        Self {
+            child,
+            address,
+            greeting,
+            stdout: Some(stdout),
+            stderr: Some(stderr),
+        }
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let status = Command::new("kill").args(["-s", name, &pid]).status();
+        assert!(status.unwrap().success());
+    }
+
+    /// Waits for the end.
+    pub(crate) fn wait(mut self) -> Ended {
+        let code = self.child.wait().unwrap().code();
+        Ended {
+            code,
+            stdout: self.stdout.take().unwrap().join().unwrap(),
+            stderr: self.stderr.take().unwrap().join().unwrap(),
+        }
+    }
+
+    pub(crate) fn terminate(self) -> Ended {
+        self.signal("TERM");
+        self.wait()
+    }
+
+    /// One request on a connection of its own.
+    pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Response<Bytes> {
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        let io = TokioIo::new(stream);
+        let host = self.address.to_string();
+        let response = if request.version() == Version::HTTP_2 {
+            let (mut sender, connection) =
+                hyper::client::conn::http2::handshake(TokioExecutor::new(), io)
+                    .await
+                    .unwrap();
+            tokio::spawn(connection);
+            let (mut parts, body) = request.into_parts();
+            let mut uri = parts.uri.into_parts();
+            uri.scheme = Some(http::uri::Scheme::HTTP);
+            uri.authority = Some(host.parse().unwrap());
+            parts.uri = uri.try_into().unwrap();
+            sender.send_request(Request::from_parts(parts, body)).await
+        } else {
+            let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
+            tokio::spawn(connection);
+            let mut request = request;
+            request.headers_mut().insert("host", host.parse().unwrap());
+            sender.send_request(request).await
+        };
+        let (parts, body) = response.unwrap().into_parts();
+        Response::from_parts(parts, body.collect().await.unwrap().to_bytes())
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Response<Bytes> {
+        self.send(Request::get(path).body(Full::default()).unwrap())
+            .await
+    }
+
+    /// A token, minted with this API token for what the body asks.
+    pub(crate) async fn mint(&self, api_token: &str, body: &str) -> String {
+        let request = Request::post(format!("{MOUNT}/auth/token"))
+            .header("authorization", format!("Bearer {api_token}"))
+            .header("content-type", "application/json")
+            .body(Full::from(body.to_owned()))
+            .unwrap();
+        let response = self.send(request).await;
+        let answer: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
+        match answer["data"]["token"].as_str() {
+            Some(token) => token.to_owned(),
+            None => panic!("no token: {} {answer}", response.status()),
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// `GET` with a bearer token.
+pub(crate) fn get_as(token: &str, path: &str) -> Request<Full<Bytes>> {
+    Request::get(path)
+        .header("authorization", format!("Bearer {token}"))
+        .body(Full::default())
+        .unwrap()
+}

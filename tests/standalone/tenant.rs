@@ -1,0 +1,67 @@
+//! A tenant on loopback that takes its time.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+
+pub(crate) struct SlowTenant {
+    pub(crate) address: SocketAddr,
+    /// Told when `/locations` is asked for.
+    pub(crate) asked: Arc<Notify>,
+    /// Tell it to answer that.
+    pub(crate) answer: Arc<Notify>,
+    /// The headers of each request.
+    pub(crate) seen: Arc<Mutex<Vec<HeaderMap>>>,
+}
+
+impl SlowTenant {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let tenant = Self {
+            address: listener.local_addr().unwrap(),
+            asked: Arc::default(),
+            answer: Arc::default(),
+            seen: Arc::default(),
+        };
+        let (asked, answer) = (Arc::clone(&tenant.asked), Arc::clone(&tenant.answer));
+        let seen = Arc::clone(&tenant.seen);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (asked, answer) = (Arc::clone(&asked), Arc::clone(&answer));
+                let seen = Arc::clone(&seen);
+                let service = service_fn(move |request: Request<Incoming>| {
+                    let (asked, answer) = (Arc::clone(&asked), Arc::clone(&answer));
+                    seen.lock().unwrap().push(request.headers().clone());
+                    async move {
+                        if request.uri().path().ends_with("/locations") {
+                            asked.notify_one();
+                            answer.notified().await;
+                        }
+                        let body = Full::<Bytes>::from(r#"{"data":[]}"#);
+                        let response =
+                            Response::builder().header("content-type", "application/json");
+                        Ok::<_, Infallible>(response.body(body).unwrap())
+                    }
+                });
+                let io = TokioIo::new(stream);
+                tokio::spawn(
+                    hyper::server::conn::http1::Builder::new().serve_connection(io, service),
+                );
+            }
+        });
+        tenant
+    }
+
+    pub(crate) fn origin(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}

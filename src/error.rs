@@ -48,6 +48,8 @@ pub enum ConfigErrorKind {
     NoSignatureBackend,
     /// A life, leeway or deadline is out of its range.
     InvalidDuration,
+    /// A rule of an access policy matches nothing, or would do nothing.
+    InvalidAccessRule,
     /// A header name may not be passed to the tenant.
     InvalidHeader,
     /// An issuer, audience, realm or key id holds what its place cannot carry.

@@ -24,6 +24,7 @@ pub mod me;
 #[cfg(feature = "client")]
 pub mod omneo_id;
 pub mod path;
+mod read;
 pub mod rejection;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;

@@ -1,6 +1,7 @@
 //! The verifier against `jsonwebtoken::decode` in its strictest settings: it may refuse more, it
 //! may never accept more. A binary of its own, for the process-wide backend that `decode` needs.
 
+#![cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,

@@ -52,9 +52,11 @@ impl Cache {
 
     /// What the very same token was found to say, under the very same keys.
     pub(super) fn get(&self, token: &str, generation: u64) -> Option<VerifiedToken> {
+        let sets = self.sets.get()?;
         let hash = self.hash(token);
-        let set = self.sets.get().and_then(|sets| set(sets, hash))?;
-        let mut set = set.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut set = set(sets, hash)?
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         set.advance(generation);
         // The keyed hash comes first, so that how long a comparison takes tells nobody how much of
         // a guess is right.

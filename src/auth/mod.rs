@@ -59,6 +59,7 @@
 //! - gRPC callers are refused in gRPC, decided by each request's `content-type`.
 //! - To replace keys while requests run, see [`Keyring`](crate::keys::Keyring).
 
+mod admit;
 mod cache;
 mod claims;
 mod error;

@@ -4,7 +4,7 @@ use std::task::{Context, Poll};
 use http::{Request, Response};
 use tower::{Layer, Service};
 
-use super::layer::Config;
+use super::admit::Config;
 use super::{JwtAuthLayer, TokenVerifier};
 use crate::body::ResponseBody;
 use crate::future::ResponseFuture;

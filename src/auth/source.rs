@@ -24,6 +24,7 @@ impl Sources {
         let cookies = (self.cookie.iter()).flat_map(|name| cookies(headers, name));
         let parameters = (self.query.iter()).flat_map(|name| parameters(uri, name));
         for token in cookies.chain(parameters) {
+            let token = std::str::from_utf8(token).map_err(|_| CredentialsError::Malformed)?;
             match found {
                 Some(other) if other != token => return Err(CredentialsError::Ambiguous),
                 _ => found = Some(token),
@@ -46,7 +47,7 @@ impl Sources {
         parameters(uri, name).next()?;
         let mut target = uri.path().to_owned();
         let mut separator = '?';
-        for pair in pairs(uri).filter(|pair| value_of(pair, name).is_none()) {
+        for pair in pairs(uri).filter(|pair| value_of(pair.as_bytes(), name).is_none()) {
             target.push(separator);
             target.push_str(pair);
             separator = '&';
@@ -60,26 +61,25 @@ impl Sources {
 }
 
 /// The values of a cookie, in all `Cookie` headers (HTTP/2 may send several).
-fn cookies<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a str> {
+fn cookies<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a [u8]> {
     headers
         .get_all(COOKIE)
         .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(';'))
+        .flat_map(|value| value.as_bytes().split(|&byte| byte == b';'))
         .filter_map(move |pair| value_of(pair.trim_ascii(), name))
 }
 
 /// The values of a query parameter, as they stand there: a token needs no percent-encoding.
-fn parameters<'a>(uri: &'a Uri, name: &str) -> impl Iterator<Item = &'a str> {
-    pairs(uri).filter_map(move |pair| value_of(pair, name))
+fn parameters<'a>(uri: &'a Uri, name: &str) -> impl Iterator<Item = &'a [u8]> {
+    pairs(uri).filter_map(move |pair| value_of(pair.as_bytes(), name))
 }
 
 fn pairs(uri: &Uri) -> impl Iterator<Item = &str> {
     uri.query().into_iter().flat_map(|query| query.split('&'))
 }
 
-fn value_of<'a>(pair: &'a str, name: &str) -> Option<&'a str> {
-    pair.strip_prefix(name)?.strip_prefix('=')
+fn value_of<'a>(pair: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=")
 }
 
 fn remove_cookie(headers: &mut HeaderMap, name: &str) {
@@ -89,11 +89,8 @@ fn remove_cookie(headers: &mut HeaderMap, name: &str) {
     let mut left = Vec::new();
     for value in entry.iter() {
         let pairs = value.as_bytes().split(|&byte| byte == b';');
-        let is_it = |pair: &[u8]| {
-            let pair = pair.trim_ascii().strip_prefix(name.as_bytes());
-            pair.is_some_and(|rest| rest.starts_with(b"="))
-        };
-        let kept: Vec<&[u8]> = pairs.filter(|pair| !is_it(pair)).collect();
+        let is_other = |pair: &&[u8]| value_of(pair.trim_ascii(), name).is_none();
+        let kept: Vec<&[u8]> = pairs.filter(is_other).collect();
         left.push(kept.join(&b';').trim_ascii().to_vec());
     }
     let mut left = left

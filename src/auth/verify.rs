@@ -1,3 +1,4 @@
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use super::{VerifyError, VerifyErrorKind};
 use crate::clock::{Clock, SystemClock};
 use crate::error::{ConfigError, ConfigErrorKind};
 use crate::identity::{Claims, VerifiedToken};
-use crate::keys::{KeySet, Keyring};
+use crate::keys::{KeySet, Keyring, VerifyingKey};
 
 /// Judges tokens: signature, algorithm, times, issuer and audience.
 ///
@@ -201,6 +202,17 @@ fn name(name: &str) -> Result<Box<str>, ConfigError> {
     }
 }
 
+/// What a verification decodes into, kept by each thread for its next one.
+#[derive(Default)]
+struct Scratch {
+    signature: Vec<u8>,
+    payload: Vec<u8>,
+}
+
+thread_local! {
+    static SCRATCH: Cell<Scratch> = Cell::default();
+}
+
 /// [RFC 7515 §5.2](https://www.rfc-editor.org/rfc/rfc7515#section-5.2), in the order in which the
 /// least is done for a token that is no good. No byte of the payload is looked at before the
 /// signature is found right.
@@ -212,31 +224,46 @@ fn verify(
 ) -> Result<Claims, VerifyErrorKind> {
     let (message, signature) = token.rsplit_once('.').ok_or(VerifyErrorKind::Malformed)?;
     let (header, payload) = message.split_once('.').ok_or(VerifyErrorKind::Malformed)?;
+    let mut scratch = SCRATCH.try_with(Cell::take).unwrap_or_default();
     // Of a fourth segment, the payload would hold the dot: no base64url.
-    let signature = decode(signature)?;
+    let claims = decode(signature, &mut scratch.signature)
+        .and_then(|signature| check_signature(header, message, signature, keys))
+        .and_then(|()| decode(payload, &mut scratch.payload))
+        .and_then(|payload| policy.check(payload, now));
+    // Where the thread is ending already, there is nothing to keep it for.
+    let _ = SCRATCH.try_with(|cell| cell.set(scratch));
+    claims
+}
 
+// The backend's trait is over `Vec<u8>`.
+#[allow(clippy::ptr_arg)]
+fn check_signature(
+    header: &str,
+    message: &str,
+    signature: &Vec<u8>,
+    keys: &KeySet,
+) -> Result<(), VerifyErrorKind> {
+    let verifies = |key: &VerifyingKey| key.verify(message.as_bytes(), signature);
     // Our own headers are known by sight; a ring sees no others unless it has a foreign issuer.
     let own = (keys.verifying_keys().iter()).find(|key| key.header() == header);
-    let signed = match own {
-        Some(key) => keys
-            .candidates(key.algorithm(), key.key_id())
-            .any(|key| key.verify(message.as_bytes(), &signature)),
+    let verified = match own {
+        Some(key) => keys.candidates(key.algorithm(), key.key_id()).any(verifies),
         None => {
-            let header = decode(header)?;
-            let header = Header::parse(&header)?;
+            let mut json = Vec::new();
+            let header = Header::parse(decode(header, &mut json)?)?;
             let mut candidates = keys
                 .candidates(header.algorithm, header.key_id.as_deref())
                 .peekable();
             if candidates.peek().is_none() {
                 return Err(no_candidate(keys, &header));
             }
-            candidates.any(|key| key.verify(message.as_bytes(), &signature))
+            candidates.any(verifies)
         }
     };
-    if !signed {
-        return Err(VerifyErrorKind::Signature);
+    match verified {
+        true => Ok(()),
+        false => Err(VerifyErrorKind::Signature),
     }
-    policy.check(&decode(payload)?, now)
 }
 
 fn no_candidate(keys: &KeySet, header: &Header<'_>) -> VerifyErrorKind {
@@ -249,10 +276,12 @@ fn no_candidate(keys: &KeySet, header: &Header<'_>) -> VerifyErrorKind {
 
 /// Base64url without padding, nothing but its alphabet, and no bits left over (RFC 4648 §3.5): a
 /// segment has exactly one spelling.
-fn decode(segment: &str) -> Result<Vec<u8>, VerifyErrorKind> {
-    URL_SAFE_NO_PAD
-        .decode(segment)
-        .map_err(|_| VerifyErrorKind::Malformed)
+fn decode<'a>(segment: &str, buffer: &'a mut Vec<u8>) -> Result<&'a Vec<u8>, VerifyErrorKind> {
+    buffer.clear();
+    match URL_SAFE_NO_PAD.decode_vec(segment, buffer) {
+        Ok(()) => Ok(buffer),
+        Err(_) => Err(VerifyErrorKind::Malformed),
+    }
 }
 
 impl fmt::Debug for TokenVerifier {

@@ -1,4 +1,4 @@
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
 
 /// In which protocol a caller expects to be refused.
@@ -71,6 +71,35 @@ pub fn is_json(headers: &HeaderMap) -> bool {
                 _ => true,
             }
         })
+}
+
+/// Whether a request declares its body as a form in UTF-8: `application/x-www-form-urlencoded`, with
+/// no parameter but `charset=utf-8`, and exactly one `content-type`.
+///
+/// Another parameter is refused: Laravel takes for JSON whatever has `/json` anywhere in its type.
+pub fn is_form(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return false;
+    };
+    let mut parts = value.as_bytes().split(|&byte| byte == b';');
+    let media = parts.next().unwrap_or_default().trim_ascii();
+    media.eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
+        && parts.all(|parameter| {
+            parameter
+                .trim_ascii()
+                .eq_ignore_ascii_case(b"charset=utf-8")
+        })
+}
+
+/// Whether a request's body is sent as it is, in no content coding.
+pub fn is_unencoded(headers: &HeaderMap) -> bool {
+    headers.get_all(CONTENT_ENCODING).iter().all(|value| {
+        value.as_bytes().split(|&byte| byte == b',').all(|coding| {
+            let coding = coding.trim_ascii();
+            coding.is_empty() || coding.eq_ignore_ascii_case(b"identity")
+        })
+    })
 }
 
 /// The media type without its parameters.

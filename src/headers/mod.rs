@@ -14,6 +14,6 @@ pub use bearer::{Bearer, CredentialsError};
 #[cfg(feature = "client")]
 pub(crate) use hop::takes_trailers;
 pub use hop::{HopByHopError, asks_for_upgrade, remove_hop_by_hop};
-pub use media::{Dialect, is_json};
+pub use media::{Dialect, is_form, is_json, is_unencoded};
 #[cfg(feature = "client")]
 pub(crate) use retain::retain;

@@ -50,6 +50,13 @@ pub(super) fn import(json: &[u8]) -> Result<Vec<VerifyingKey>, ConfigError> {
     Ok(keys.iter().filter_map(from_jwk).collect())
 }
 
+/// One key, which has to be of use.
+pub(super) fn import_one(json: &[u8]) -> Result<VerifyingKey, ConfigError> {
+    let jwk = serde_json::from_slice(json)
+        .map_err(|error| invalid("the JWK is no JSON").with_source(error))?;
+    from_jwk(&jwk).ok_or_else(|| invalid("the JWK is no public key that can verify here"))
+}
+
 fn from_jwk(jwk: &Value) -> Option<VerifyingKey> {
     let text = |name: &str| jwk.get(name).and_then(Value::as_str);
     let bytes = |name: &str| URL_SAFE_NO_PAD.decode(text(name)?).ok();

@@ -32,7 +32,9 @@
 //! ```
 //!
 //! Every key is tried when it is built: one that could not sign or verify later is refused there.
-//! Key material is wiped when the last clone is dropped, and `Debug` shows algorithm and key id only.
+//! Key material is wiped when the last clone is dropped; a thread that has verified with a secret
+//! keeps the backend's form of it until it verifies with another one, or ends. `Debug` shows
+//! algorithm and key id only.
 
 mod algorithm;
 mod backend;

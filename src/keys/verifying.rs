@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::algorithm::Family;
 use super::material::{Public, invalid};
-use super::{Algorithm, SigningKey, backend};
+use super::{Algorithm, SigningKey, backend, jwk};
 use crate::error::{ConfigError, ConfigErrorKind};
 
 /// A key that verifies tokens and cannot sign them, unless it is a secret.
@@ -67,6 +67,15 @@ impl VerifyingKey {
     /// As [`from_pem`](Self::from_pem).
     pub fn from_der(der: &[u8]) -> Result<Self, ConfigError> {
         Self::from_public(Public::from_der(der)?)
+    }
+
+    /// A public key from a JSON Web Key ([RFC 7517](https://www.rfc-editor.org/rfc/rfc7517)), with
+    /// its `alg` and `kid`. See [`KeySet::from_jwks`](super::KeySet::from_jwks) for a set of them.
+    ///
+    /// # Errors
+    /// If it is no public key of these kinds for signatures.
+    pub fn from_jwk(json: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
+        jwk::import_one(json.as_ref())
     }
 
     pub(super) fn from_secret(algorithm: Algorithm, secret: &[u8]) -> Result<Self, ConfigError> {
@@ -194,3 +203,7 @@ impl fmt::Debug for VerifyingKey {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+mod tests;

@@ -1,6 +1,9 @@
+use std::sync::Arc;
+
 use tower::Layer;
 
-use super::MeRewrite;
+use super::{MeRewrite, RestrictedMe};
+use crate::path::AccessPolicy;
 
 /// Layer that applies [`MeRewrite`].
 ///
@@ -13,6 +16,14 @@ impl MeRewriteLayer {
     pub const fn new() -> Self {
         Self(())
     }
+
+    /// Narrows what of `me` may be asked. Default is everything.
+    #[must_use]
+    pub fn with_access(self, policy: AccessPolicy) -> RestrictedMeLayer {
+        RestrictedMeLayer {
+            access: Arc::new(policy),
+        }
+    }
 }
 
 impl<S> Layer<S> for MeRewriteLayer {
@@ -20,5 +31,26 @@ impl<S> Layer<S> for MeRewriteLayer {
 
     fn layer(&self, inner: S) -> Self::Service {
         MeRewrite::new(inner)
+    }
+}
+
+/// Layer that applies [`RestrictedMe`]: [`MeRewriteLayer`] with an access policy.
+#[derive(Clone, Debug)]
+pub struct RestrictedMeLayer {
+    access: Arc<AccessPolicy>,
+}
+
+impl RestrictedMeLayer {
+    /// What may be asked.
+    pub fn access(&self) -> &AccessPolicy {
+        &self.access
+    }
+}
+
+impl<S> Layer<S> for RestrictedMeLayer {
+    type Service = RestrictedMe<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        RestrictedMe::from_shared(inner, Arc::clone(&self.access))
     }
 }

@@ -27,14 +27,30 @@
 //! # }
 //! ```
 //!
-//! What is below `/profiles` and is not `me` is 404. `OPTIONS` on `me` is answered here, `TRACE` and
-//! `CONNECT` are refused with 405, queries are checked by [`check_query`](crate::path::check_query).
+//! Everything of `me` may be asked, unless an [`AccessPolicy`](crate::path::AccessPolicy) says less:
+//!
+//! ```
+//! use omneo_id::me::MeRewriteLayer;
+//! use omneo_id::path::AccessPolicy;
+//!
+//! let policy = AccessPolicy::allow_all().deny("DELETE", "/")?.deny("*", "/purge")?;
+//! let layer = MeRewriteLayer::new().with_access(policy);
+//! # Ok::<(), omneo_id::error::ConfigError>(())
+//! ```
+//!
+//! What is below `/profiles` and is not `me` is 404. `OPTIONS` on `me` is answered here, `TRACE`,
+//! `CONNECT` and methods that are not in capitals are refused with 405, queries are checked by [`check_query`](crate::path::check_query).
 //! Every other path passes untouched. Behind the layer, the request's extensions hold a
 //! [`MeRequest`](crate::path::MeRequest) with the original target.
 
+mod content;
+mod future;
 mod layer;
+mod restricted;
 mod rule;
 mod service;
 
-pub use layer::MeRewriteLayer;
+pub use future::RestrictedFuture;
+pub use layer::{MeRewriteLayer, RestrictedMeLayer};
+pub use restricted::RestrictedMe;
 pub use service::MeRewrite;

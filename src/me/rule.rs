@@ -1,19 +1,42 @@
-use http::uri::{PathAndQuery, Uri};
-use http::{Method, Request};
+use std::borrow::Cow;
 
+use bytes::Bytes;
+use http::uri::{PathAndQuery, Uri};
+use http::{HeaderMap, Method, Request, Response};
+use http_body_util::Full;
+
+use crate::headers::Dialect;
 use crate::identity::Subject;
-use crate::path::{MeRequest, PathRefusal, check_query, rewrite_me};
-use crate::rejection::{Rejection, RejectionKind};
+use crate::path::{AccessPolicy, AccessRefusal, MeRequest, PathRefusal, check_query, rewrite_me};
+use crate::rejection::{Rejection, RejectionKind, options};
 
 /// What any path below `me` may be asked, as far as this side knows.
-pub(super) const ALLOW: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+const ALLOW: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
+/// What becomes of a request that is not stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Go {
+    On,
+    /// As soon as its body is known not to turn it into another method.
+    AfterReading,
+}
 
 /// Why a request does not go on.
 #[derive(Debug)]
 pub(super) enum Stop {
-    /// It only asked for the methods.
-    Options,
+    /// It only asked for these methods.
+    Options(Cow<'static, str>),
     Refused(Rejection),
+}
+
+impl Stop {
+    /// What the client is told instead.
+    pub(super) fn into_response(self, request: &HeaderMap) -> Response<Full<Bytes>> {
+        match self {
+            Self::Options(allow) => options(allow),
+            Self::Refused(rejection) => rejection.into_response(Dialect::of(request)),
+        }
+    }
 }
 
 impl From<Rejection> for Stop {
@@ -28,16 +51,19 @@ impl From<RejectionKind> for Stop {
     }
 }
 
-/// Applies the me rule to a request, in place.
+/// Applies the me rule to a request, in place, and what may be asked of `me`.
 ///
 /// # Errors
 /// If the request is not to go on.
-pub(super) fn apply<B>(request: &mut Request<B>) -> Result<(), Stop> {
+pub(super) fn apply<B>(
+    request: &mut Request<B>,
+    access: Option<&AccessPolicy>,
+) -> Result<Go, Stop> {
     // Without a subject nobody is asking. The rule still says whether that matters on this path.
     let subject = Subject::of(request.extensions());
     let nobody = Subject::Anonymous;
     let (path, profile) = match rewrite_me(request.uri().path(), subject.unwrap_or(&nobody)) {
-        Ok(None) => return Ok(()),
+        Ok(None) => return Ok(Go::On),
         Ok(Some(path)) => (path, subject.and_then(Subject::profile).cloned()),
         Err(PathRefusal::Anonymous) if subject.is_none() => {
             return Err(RejectionKind::MissingCredentials.into());
@@ -46,11 +72,8 @@ pub(super) fn apply<B>(request: &mut Request<B>) -> Result<(), Stop> {
     };
     let profile = profile.ok_or(RejectionKind::NoProfile)?;
 
-    match *request.method() {
-        Method::OPTIONS => return Err(Stop::Options),
-        Method::TRACE | Method::CONNECT => return Err(Rejection::method_not_allowed(ALLOW).into()),
-        _ => {}
-    }
+    let below = path.get("/profiles/".len() + profile.as_str().len()..);
+    let go = check_method(request.method(), below.unwrap_or_default(), access)?;
     if let Some(query) = request.uri().query() {
         check_query(query, request.method())
             .map_err(|reason| Rejection::new(RejectionKind::QueryRefused).because(reason))?;
@@ -61,7 +84,41 @@ pub(super) fn apply<B>(request: &mut Request<B>) -> Result<(), Stop> {
     request
         .extensions_mut()
         .insert(MeRequest::new(profile, original));
-    Ok(())
+    Ok(go)
+}
+
+/// `below` is what follows `me` in the path.
+fn check_method(method: &Method, below: &str, access: Option<&AccessPolicy>) -> Result<Go, Stop> {
+    if *method == Method::OPTIONS {
+        return Err(Stop::Options(match access {
+            Some(access) => access.allow_header(below).into(),
+            None => ALLOW.into(),
+        }));
+    }
+    // RFC 9110 §9.1: methods are case-sensitive. Symfony makes capitals of them, so `delete` would
+    // be one method here and another one there.
+    let capital = |byte: u8| byte.is_ascii_uppercase() || byte == b'-';
+    let plain = method.as_str().bytes().all(capital);
+    if !plain || matches!(*method, Method::TRACE | Method::CONNECT) {
+        return Err(Rejection::method_not_allowed(ALLOW).into());
+    }
+    let Some(access) = access else {
+        return Ok(Go::On);
+    };
+    access.check(method, below).map_err(refused)?;
+    // Symfony lets the content of a POST, and of nothing else, name the method that counts.
+    if *method == Method::POST && !access.permits_every_method(below) {
+        return Ok(Go::AfterReading);
+    }
+    Ok(Go::On)
+}
+
+fn refused(reason: AccessRefusal) -> Rejection {
+    let rejection = match &reason {
+        AccessRefusal::Method { allow } => Rejection::method_not_allowed(allow.clone()),
+        AccessRefusal::Path => RejectionKind::Forbidden.into(),
+    };
+    rejection.because(reason)
 }
 
 fn kind_of(reason: PathRefusal) -> RejectionKind {

@@ -3,11 +3,9 @@ use std::task::{Context, Poll};
 use http::{Request, Response};
 use tower::Service;
 
-use super::rule::{ALLOW, Stop, apply};
+use super::rule::apply;
 use crate::body::ResponseBody;
 use crate::future::ResponseFuture;
-use crate::headers::Dialect;
-use crate::rejection::options;
 
 /// Middleware that turns `/profiles/me` into the path of the subject's profile.
 ///
@@ -52,13 +50,9 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        match apply(&mut request) {
-            Ok(()) => ResponseFuture::inner(self.inner.call(request)),
-            Err(Stop::Options) => ResponseFuture::answer(options(ALLOW)),
-            Err(Stop::Refused(rejection)) => {
-                let dialect = Dialect::of(request.headers());
-                ResponseFuture::answer(rejection.into_response(dialect))
-            }
+        match apply(&mut request, None) {
+            Ok(_) => ResponseFuture::inner(self.inner.call(request)),
+            Err(stop) => ResponseFuture::answer(stop.into_response(request.headers())),
         }
     }
 }

@@ -8,7 +8,8 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::{ConfigError, ConfigErrorKind};
 use crate::headers::RequestHeaders;
 use crate::keys::{Keyring, SigningKey};
-use crate::path::plain_prefix;
+use crate::me::MeRewriteLayer;
+use crate::path::{AccessPolicy, plain_prefix};
 use crate::tenant::{ApiToken, Origin, Tenant};
 use crate::token::{TokenEndpoint, TokenIssuer};
 use crate::upsert::{CommsPolicy, CommsUpsertLayer};
@@ -31,10 +32,18 @@ pub struct OmneoIdBuilder {
     clock: Arc<dyn Clock>,
     pinned_tokens: Vec<ApiToken>,
     comms_policy: CommsPolicy,
+    access: Option<AccessPolicy>,
     request_headers: RequestHeaders,
     head_timeout: Option<Duration>,
-    body_idle_timeout: Option<Duration>,
+    body_idle_timeout: Duration,
     mount: String,
+}
+
+impl OmneoId {
+    /// Begins a configuration. Upstream, API token and signing key have no default.
+    pub fn builder() -> OmneoIdBuilder {
+        OmneoIdBuilder::default()
+    }
 }
 
 impl Default for OmneoIdBuilder {
@@ -51,9 +60,10 @@ impl Default for OmneoIdBuilder {
             clock: Arc::new(SystemClock),
             pinned_tokens: Vec::new(),
             comms_policy: CommsPolicy::default(),
+            access: None,
             request_headers: RequestHeaders::default(),
             head_timeout: None,
-            body_idle_timeout: None,
+            body_idle_timeout: Duration::from_secs(60),
             mount: String::new(),
         }
     }
@@ -146,6 +156,12 @@ impl OmneoIdBuilder {
         self
     }
 
+    /// What of `/profiles/me` may be asked. Default is everything.
+    pub fn access_policy(mut self, policy: AccessPolicy) -> Self {
+        self.access = Some(policy);
+        self
+    }
+
     /// Which request headers go up to the tenant. Default is [`RequestHeaders::default`].
     pub fn request_headers(mut self, policy: RequestHeaders) -> Self {
         self.request_headers = policy;
@@ -158,9 +174,9 @@ impl OmneoIdBuilder {
         self
     }
 
-    /// How long a response body may stand still. Default is 60 s.
+    /// How long a body may stand still, in either direction. Default is 60 s.
     pub fn body_idle_timeout(mut self, timeout: Duration) -> Self {
-        self.body_idle_timeout = Some(timeout);
+        self.body_idle_timeout = timeout;
         self
     }
 
@@ -219,12 +235,11 @@ impl OmneoIdBuilder {
             verifier = verifier.with_audience(&name)?;
         }
 
-        let mut upstream = Upstream::new(client, tenant).with_request_headers(self.request_headers);
+        let mut upstream = Upstream::new(client, tenant)
+            .with_request_headers(self.request_headers)
+            .with_body_idle_timeout(self.body_idle_timeout);
         if let Some(timeout) = self.head_timeout {
             upstream = upstream.with_head_timeout(timeout);
-        }
-        if let Some(timeout) = self.body_idle_timeout {
-            upstream = upstream.with_body_idle_timeout(timeout);
         }
         // Pinned tokens are the only ones that count; else the tenant's own opens the sign-up.
         let mut token = TokenEndpoint::new((), issuer);
@@ -241,10 +256,15 @@ impl OmneoIdBuilder {
         })?;
         let config = Config {
             mount: mount.into(),
-            auth: JwtAuthLayer::new(verifier),
+            auth: JwtAuthLayer::new(verifier.clone()),
+            verifier,
             upsert: CommsUpsertLayer::new(self.comms_policy),
+            me: self
+                .access
+                .map(|policy| MeRewriteLayer::new().with_access(policy)),
             token,
             trusted_tokens,
+            body_idle_timeout: self.body_idle_timeout,
         };
         Ok(OmneoId::new(upstream, config))
     }

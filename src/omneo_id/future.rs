@@ -12,6 +12,7 @@ use pin_project_lite::pin_project;
 use crate::body::Body;
 use crate::error::BoxError;
 use crate::future;
+use crate::me;
 use crate::upsert;
 use crate::upstream;
 
@@ -19,6 +20,7 @@ use crate::upstream;
 type Upstream<F> = upstream::ResponseFuture<F>;
 /// A layer that refuses or lets the inner service answer.
 type Guarded<F> = future::ResponseFuture<F>;
+type RestrictedMe<F> = me::RestrictedFuture<Upstream<F>, Body, Infallible>;
 type Upsert<F> = upsert::ResponseFuture<Upstream<F>, Body, Infallible>;
 /// Minting is rare and boxed where it is made.
 type Token = Pin<Box<dyn Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send>>;
@@ -35,6 +37,7 @@ pin_project! {
     #[project = KindProj]
     enum Kind<F> {
         Me { #[pin] future: Guarded<Guarded<Upstream<F>>> },
+        RestrictedMe { #[pin] future: Guarded<RestrictedMe<F>> },
         Locations { #[pin] future: Guarded<Upstream<F>> },
         Upsert { #[pin] future: Guarded<Upsert<F>> },
         TrustedUpsert { #[pin] future: Upsert<F> },
@@ -47,6 +50,10 @@ pin_project! {
 impl<F> ResponseFuture<F> {
     pub(super) fn me(future: Guarded<Guarded<Upstream<F>>>) -> Self {
         Kind::Me { future }.into()
+    }
+
+    pub(super) fn restricted_me(future: Guarded<RestrictedMe<F>>) -> Self {
+        Kind::RestrictedMe { future }.into()
     }
 
     pub(super) fn locations(future: Guarded<Upstream<F>>) -> Self {
@@ -88,6 +95,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().kind.project() {
             KindProj::Me { future } => future.poll(cx).map_ok(into_body),
+            KindProj::RestrictedMe { future } => future.poll(cx).map_ok(into_body),
             KindProj::Locations { future } => future.poll(cx).map_ok(into_body),
             KindProj::Upsert { future } => future.poll(cx).map_ok(into_body),
             KindProj::TrustedUpsert { future } => future.poll(cx).map_ok(into_body),

@@ -1,11 +1,14 @@
 //! What happens to a request before any layer sees it.
 
+use std::borrow::Cow;
+
+use http::header::HOST;
 use http::uri::{PathAndQuery, Uri};
-use http::{Method, Request};
+use http::{Method, Request, Version};
 
 use super::route::Route;
 use crate::headers::asks_for_upgrade;
-use crate::path::CanonicalPath;
+use crate::path::{AccessPolicy, CanonicalPath};
 use crate::rejection::{Rejection, RejectionKind};
 
 /// The longest request target, in bytes.
@@ -15,7 +18,7 @@ const MAX_TARGET: usize = 8 * 1024;
 #[derive(Debug)]
 pub(super) enum Stop {
     /// It only asked for these methods.
-    Options(&'static str),
+    Options(Cow<'static, str>),
     Refused(Rejection),
 }
 
@@ -29,7 +32,12 @@ impl From<RejectionKind> for Stop {
 ///
 /// # Errors
 /// If there is no such route, or it has no such method.
-pub(super) fn admit<B>(request: &mut Request<B>, mount: &str) -> Result<Route, Stop> {
+pub(super) fn admit<B>(
+    request: &mut Request<B>,
+    mount: &str,
+    access: Option<&AccessPolicy>,
+) -> Result<Route, Stop> {
+    to_origin_form(request)?;
     let uri = request.uri();
     if uri
         .path_and_query()
@@ -43,7 +51,12 @@ pub(super) fn admit<B>(request: &mut Request<B>, mount: &str) -> Result<Route, S
     })?;
     let route = Route::of(&canonical).ok_or(RejectionKind::NotFound)?;
     if request.method() == Method::OPTIONS {
-        return Err(Stop::Options(route.allow()));
+        // Nobody's token is needed to ask, so the me rule never comes to answer.
+        let below_me = canonical.below("/profiles/me").unwrap_or_default();
+        return Err(Stop::Options(match access {
+            Some(access) if route == Route::Me => access.allow_header(below_me).into(),
+            _ => route.allow().into(),
+        }));
     }
     if !route.takes(request.method()) {
         return Err(Stop::Refused(Rejection::method_not_allowed(route.allow())));
@@ -66,6 +79,30 @@ pub(super) fn admit<B>(request: &mut Request<B>, mount: &str) -> Result<Route, S
         *request.uri_mut() = Uri::from(target);
     }
     Ok(route)
+}
+
+/// RFC 9112 §3.2.2: "a server MUST accept the absolute-form in requests even though most HTTP/1.1
+/// clients will only send the absolute-form to a proxy". Ours is no proxy for other hosts: the
+/// authority has to be the one of `Host`.
+fn to_origin_form<B>(request: &mut Request<B>) -> Result<(), Stop> {
+    // RFC 9113 §8.3.1: over HTTP/2 every request names its authority.
+    let multiplexed = matches!(request.version(), Version::HTTP_2 | Version::HTTP_3);
+    let uri = request.uri();
+    let (false, Some(authority)) = (multiplexed, uri.authority()) else {
+        return Ok(());
+    };
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let own = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => host
+            .as_bytes()
+            .eq_ignore_ascii_case(authority.as_str().as_bytes()),
+        _ => false,
+    };
+    match uri.path_and_query() {
+        Some(target) if own => *request.uri_mut() = Uri::from(target.clone()),
+        _ => return Err(RejectionKind::PathRefused.into()),
+    }
+    Ok(())
 }
 
 /// What follows the mount, which ends where a segment ends.

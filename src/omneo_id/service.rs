@@ -3,22 +3,23 @@ use std::fmt;
 use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Buf;
 use http::{Request, Response};
 use http_body::Body as HttpBody;
 use tower::{Layer, Service};
 
-use super::builder::OmneoIdBuilder;
 use super::future::ResponseFuture;
 use super::gate::{Stop, admit};
 use super::route::Route;
-use crate::auth::JwtAuthLayer;
-use crate::body::Body;
+use crate::auth::{JwtAuthLayer, TokenVerifier};
+use crate::body::{Body, IdleTimeout};
 use crate::error::BoxError;
 use crate::headers::{Bearer, Dialect};
-use crate::me::MeRewriteLayer;
-use crate::rejection::options;
+use crate::me::{MeRewriteLayer, RestrictedMeLayer};
+use crate::path::AccessPolicy;
+use crate::rejection::{Rejection, RejectionKind, options};
 use crate::tenant::{ApiToken, Permit};
 use crate::token::TokenEndpoint;
 use crate::upsert::{CommsUpsertLayer, TrustedCaller};
@@ -37,17 +38,15 @@ pub struct OmneoId<C = HttpClient> {
 pub(super) struct Config {
     pub(super) mount: Box<str>,
     pub(super) auth: JwtAuthLayer,
+    pub(super) verifier: TokenVerifier,
+    /// Only where there is less than everything to be asked of `me`.
+    pub(super) me: Option<RestrictedMeLayer>,
     pub(super) upsert: CommsUpsertLayer,
     pub(super) token: TokenEndpoint<()>,
     /// Who may sign people up without an ID token.
     pub(super) trusted_tokens: Vec<ApiToken>,
-}
-
-impl OmneoId {
-    /// Begins a configuration. Upstream, API token and signing key have no default.
-    pub fn builder() -> OmneoIdBuilder {
-        OmneoIdBuilder::default()
-    }
+    /// How long a body that is read here may stand still.
+    pub(super) body_idle_timeout: Duration,
 }
 
 impl<C> OmneoId<C> {
@@ -64,6 +63,10 @@ impl<C> OmneoId<C> {
 }
 
 impl Config {
+    fn access(&self) -> Option<&AccessPolicy> {
+        self.me.as_ref().map(RestrictedMeLayer::access)
+    }
+
     /// Whether the request carries an API token that opens the tenant anyway.
     fn is_trusted<B>(&self, request: &Request<B>) -> bool {
         let Ok(Some(bearer)) = Bearer::of(request.headers()) else {
@@ -73,6 +76,21 @@ impl Config {
         self.trusted_tokens
             .iter()
             .fold(false, |found, token| token.matches(bearer.as_str()) | found)
+    }
+
+    /// Whether the request carries an ID token. It cannot mint others, and the tenant need not be
+    /// asked about it.
+    fn is_id_token<B>(&self, request: &Request<B>) -> bool {
+        matches!(Bearer::of(request.headers()), Ok(Some(bearer)) if self.verifier.verify(bearer.as_str()).is_ok())
+    }
+
+    /// A request whose body is read here, and not for ever. Bodies that pass through are watched by
+    /// the forwarding service.
+    fn watched<B>(&self, request: Request<B>) -> Request<Body>
+    where
+        B: HttpBody<Data: Buf, Error: Into<BoxError>> + Send + 'static,
+    {
+        request.map(|body| Body::new(IdleTimeout::new(body, self.body_idle_timeout)))
     }
 }
 
@@ -94,7 +112,7 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let config = &*self.config;
-        let route = match admit(&mut request, &config.mount) {
+        let route = match admit(&mut request, &config.mount, config.access()) {
             Ok(route) => route,
             Err(Stop::Options(allow)) => return ResponseFuture::answer(options(allow)),
             Err(Stop::Refused(rejection)) => {
@@ -107,17 +125,24 @@ where
         let not_ready_inner = self.upstream.clone();
         let ready_inner = mem::replace(&mut self.upstream, not_ready_inner);
         match route {
-            Route::Me => {
-                let me = MeRewriteLayer::new().layer(ready_inner);
-                ResponseFuture::me(config.auth.layer(me).call(request))
-            }
+            Route::Me => match &config.me {
+                None => {
+                    let me = MeRewriteLayer::new().layer(ready_inner);
+                    ResponseFuture::me(config.auth.layer(me).call(request))
+                }
+                Some(me) => {
+                    let me = me.layer(ready_inner);
+                    // It may read the body.
+                    let request = config.watched(request);
+                    ResponseFuture::restricted_me(config.auth.layer(me).call(request))
+                }
+            },
             Route::Locations => {
                 request.extensions_mut().insert(Permit::new());
                 ResponseFuture::locations(config.auth.layer(ready_inner).call(request))
             }
-            // Rare, and they read the body: it is erased before.
             Route::Profiles => {
-                let mut request = request.map(Body::new);
+                let mut request = config.watched(request);
                 let mut upsert = config.upsert.layer(ready_inner);
                 if config.is_trusted(&request) {
                     request.extensions_mut().insert(TrustedCaller);
@@ -126,9 +151,14 @@ where
                     ResponseFuture::upsert(config.auth.layer(upsert).call(request))
                 }
             }
+            Route::Token if config.is_id_token(&request) => {
+                let rejection = Rejection::new(RejectionKind::InvalidToken);
+                let dialect = Dialect::of(request.headers());
+                ResponseFuture::answer(rejection.into_response(dialect))
+            }
             Route::Token => {
                 let mut endpoint = config.token.with_inner(ready_inner);
-                ResponseFuture::token(endpoint.call(request.map(Body::new)))
+                ResponseFuture::token(endpoint.call(config.watched(request)))
             }
         }
     }

@@ -88,7 +88,7 @@ fn check_segment(segment: &str) -> Result<(), PathRefusal> {
 }
 
 /// Checks a segment at one depth of decoding.
-fn check_text(text: &[u8]) -> Result<(), PathRefusal> {
+pub(super) fn check_text(text: &[u8]) -> Result<(), PathRefusal> {
     // Overlong forms of `.` and `/` are no UTF-8, so they end here.
     let text = std::str::from_utf8(text).map_err(|_| PathRefusal::Encoding)?;
     for character in text.chars() {
@@ -163,6 +163,8 @@ mod tests {
         raw_utf8: "/caf\u{e9}" => Err(PathRefusal::Encoding);
         fullwidth_dots: "/%ef%bc%8e%ef%bc%8e/b" => Err(PathRefusal::Confusable);
         fullwidth_slash: "/a%ef%bc%8fb" => Err(PathRefusal::Confusable);
+        division_slash: "/..%e2%88%95b" => Err(PathRefusal::Confusable);
+        set_minus: "/..%e2%88%96b" => Err(PathRefusal::Confusable);
         one_dot_leaders: "/%e2%80%a4%e2%80%a4/b" => Err(PathRefusal::Confusable);
         nested_beyond_reason: "/a%25252525252e" => Err(PathRefusal::TooDeep);
     }

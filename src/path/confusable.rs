@@ -1,13 +1,18 @@
-/// Characters whose NFKC form holds one of `. / \ ; ? #`, as ranges: what a tenant that normalises
-/// would turn into a separator after it was checked. From the Unicode Character Database, where
-/// compatibility decompositions never change once assigned.
-const RANGES: [(char, char); 24] = [
+/// Characters that a tenant could turn into one of `. / \ ; ? #` after they were checked, as ranges:
+/// by normalisation (NFKC, from the Unicode Character Database, where compatibility decompositions
+/// never change once assigned), or by the best fit of an older code page.
+const RANGES: [(char, char); 29] = [
     ('\u{037e}', '\u{037e}'),   // Greek question mark
     ('\u{2024}', '\u{2026}'),   // dot leaders, ellipsis
+    ('\u{2044}', '\u{2044}'),   // fraction slash, by best fit
     ('\u{2047}', '\u{2049}'),   // doubled question and exclamation marks
     ('\u{2100}', '\u{2101}'),   // a/c, a/s
     ('\u{2105}', '\u{2106}'),   // c/o, c/u
+    ('\u{2215}', '\u{2216}'),   // division slash, set minus, by best fit
     ('\u{2488}', '\u{249b}'),   // digits with full stop
+    ('\u{29f5}', '\u{29f5}'),   // reverse solidus operator, by best fit
+    ('\u{29f8}', '\u{29f8}'),   // big solidus, by best fit
+    ('\u{29f9}', '\u{29f9}'),   // big reverse solidus, by best fit
     ('\u{33c2}', '\u{33c2}'),   // a.m.
     ('\u{33c7}', '\u{33c7}'),   // Co.
     ('\u{33d8}', '\u{33d8}'),   // p.m.
@@ -28,7 +33,7 @@ const RANGES: [(char, char); 24] = [
     ('\u{1f100}', '\u{1f100}'), // digit zero full stop
 ];
 
-/// Whether normalisation would make a separator of this character.
+/// Whether some reader would make a separator of this character.
 pub(super) fn is_confusable(character: char) -> bool {
     !character.is_ascii()
         && RANGES

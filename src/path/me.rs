@@ -1,15 +1,17 @@
 use http::Uri;
 
+use super::percent::decode_fully;
 use super::{CanonicalPath, PathRefusal};
 use crate::identity::{ProfileId, Subject};
 
 /// Where profiles live, here and at the tenant.
 const PROFILES: &str = "/profiles";
+const WORD: &str = "profiles";
 
 /// `/profiles/me` and everything below it, as the path of the subject's profile.
 ///
 /// `Ok(None)` is a path on which this rule has no opinion: `/profiles` itself, and whatever is not
-/// below it. What follows `me` is kept byte for byte. `me` is matched as it is written: `%6De` and
+/// below it in any reading. What follows `me` is kept byte for byte. `me` is matched as it is written: `%6De` and
 /// `ME` are other profiles' ids, hence refused.
 ///
 /// # Errors
@@ -20,7 +22,7 @@ pub fn rewrite_me(path: &str, subject: &Subject) -> Result<Option<String>, PathR
         return Ok(None);
     }
     let path = CanonicalPath::parse(path)?;
-    let below = path.below(PROFILES).unwrap_or_default();
+    let below = path.below(PROFILES).ok_or(PathRefusal::NotMe)?;
     if below.is_empty() {
         return Ok(None);
     }
@@ -34,9 +36,33 @@ pub fn rewrite_me(path: &str, subject: &Subject) -> Result<Option<String>, PathR
     Ok(Some(rewritten))
 }
 
-/// Whether the first segment is `profiles`, however many slashes stand before and behind it.
+/// Whether the first segment is `profiles`, however many slashes stand before and behind it, or some
+/// reader could think so.
 fn concerns_profiles(path: &str) -> bool {
-    path.starts_with('/') && path.split('/').find(|segment| !segment.is_empty()) == Some("profiles")
+    if !path.starts_with('/') {
+        return false;
+    }
+    let first = path.split('/').find(|segment| !segment.is_empty());
+    first == Some(WORD) || hides_profiles(path)
+}
+
+/// What is behind this layer may decode a path, and resolve it. So `%70rofiles` is no other word, and
+/// a path that can be read in two ways is nobody else's where one of them could be a profile's.
+fn hides_profiles(path: &str) -> bool {
+    let hidden = path.contains('%');
+    if !hidden && !path.contains(WORD) {
+        return false;
+    }
+    let decoded = decode_fully(path.as_bytes());
+    match CanonicalPath::parse(path) {
+        Ok(path) => {
+            let first = path.segments().next().unwrap_or_default();
+            hidden && decode_fully(first.as_bytes()).trim_ascii() == WORD.as_bytes()
+        }
+        Err(_) => decoded
+            .windows(WORD.len())
+            .any(|window| window == WORD.as_bytes()),
+    }
 }
 
 /// In the extensions of a request whose path was rewritten: whose `me` it is, and what was asked.
@@ -123,6 +149,14 @@ mod tests {
         another_profile_is_not_me: "/profiles/grace-2" => Err(PathRefusal::NotMe);
         the_collection_with_a_slash_is_not_me: "/profiles/" => Err(PathRefusal::NotMe);
         connections_are_not_me: "/profiles/connection/7/balances" => Err(PathRefusal::NotMe);
+        hidden_profiles_are_not_me: "/%70rofiles/grace-2" => Err(PathRefusal::NotMe);
+        profiles_hidden_twice_are_not_me: "/%2570rofiles/me" => Err(PathRefusal::NotMe);
+        blanks_hide_nothing: "/%20profiles/grace-2" => Err(PathRefusal::NotMe);
+        climbing_to_profiles_is_refused: "/x/../profiles/grace-2" => Err(PathRefusal::DotSegment);
+        climbing_to_hidden_profiles_is_refused: "/x/..;/%70rofiles/grace-2" => Err(PathRefusal::Parameter);
+        a_dot_before_profiles_is_refused: "/%2e/profiles/grace-2" => Err(PathRefusal::DotSegment);
+        profiles_behind_a_hidden_slash_are_refused: "/x%2f..%2fprofiles%2fgrace-2" => Err(PathRefusal::Separator);
+        profiles_further_down_are_not_concerned: "/shops/profiles/7" => Ok(None);
         climbing_out_is_refused: "/profiles/me/../grace-2" => Err(PathRefusal::DotSegment);
         climbing_in_is_refused: "/profiles/x/../me" => Err(PathRefusal::DotSegment);
     }

@@ -1,7 +1,7 @@
 //! Pure rules on request targets: one reading of the path, used to decide *and* to send.
 //!
 //! [`rewrite_me`] is the whole of the me rule as a function; [`CanonicalPath`] is the reading below
-//! it, and [`check_query`] the rule on queries.
+//! it, [`check_query`] the rule on queries, and [`AccessPolicy`] what may be asked at all.
 //!
 //! ```
 //! use omneo_id::path::rewrite_me;
@@ -15,16 +15,20 @@
 //! # Ok::<(), omneo_id::identity::InvalidProfileId>(())
 //! ```
 
+mod access;
 mod canonical;
 mod confusable;
 mod me;
+mod pattern;
 mod percent;
 mod prefix;
 mod query;
 mod refusal;
 
+pub use access::{AccessPolicy, AccessRefusal};
 pub use canonical::CanonicalPath;
 pub use me::{MeRequest, rewrite_me};
 pub(crate) use prefix::plain_prefix;
+pub(crate) use query::form_overrides_method;
 pub use query::{QueryRefusal, check_query};
 pub use refusal::PathRefusal;

@@ -33,6 +33,20 @@ pub(super) fn decode(bytes: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(decoded)
 }
 
+/// Decodes again and again, as often as any reader would, or until nothing is left to decode.
+pub(super) fn decode_fully(bytes: &[u8]) -> Cow<'_, [u8]> {
+    // A bound, as each time could take off as little as one escape.
+    const TIMES: usize = 8;
+    let mut text = Cow::Borrowed(bytes);
+    for _ in 0..TIMES {
+        match decode(&text) {
+            Cow::Borrowed(_) => break,
+            Cow::Owned(decoded) => text = Cow::Owned(decoded),
+        }
+    }
+    text
+}
+
 /// The bytes of a percent-encoded text, one by one.
 pub(super) struct Decoder<'a>(pub(super) &'a [u8]);
 

@@ -12,6 +12,8 @@ pub enum QueryRefusal {
     Identity,
     /// `_method` in a writing request: the tenant would act on another method.
     MethodOverride,
+    /// What PHP could take for the arguments of a command line.
+    CommandLine,
     /// Bytes that should have been percent-encoded.
     Encoding,
 }
@@ -21,6 +23,7 @@ impl fmt::Display for QueryRefusal {
         f.write_str(match self {
             Self::Identity => "the query holds an `identity` parameter",
             Self::MethodOverride => "the query overrides the method",
+            Self::CommandLine => "the query holds arguments of a command line",
             Self::Encoding => "the query is not percent-encoded",
         })
     }
@@ -43,14 +46,18 @@ impl std::error::Error for QueryRefusal {}
 /// ```
 ///
 /// # Errors
-/// If it holds an `identity` parameter, a `_method` parameter in a request that writes, or raw bytes
-/// beyond printable ASCII.
+/// If it holds an `identity` parameter, a `_method` parameter in a request that writes, what PHP
+/// could take for a command line, or raw bytes beyond printable ASCII.
 pub fn check_query(query: &str, method: &Method) -> Result<(), QueryRefusal> {
     if !query.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(QueryRefusal::Encoding);
     }
+    if is_command_line(query) {
+        return Err(QueryRefusal::CommandLine);
+    }
     let reading = matches!(*method, Method::GET | Method::HEAD);
-    for pair in query.split('&') {
+    // PHP separates at `&` only, unless it is told to take `;` as well.
+    for pair in query.as_bytes().split(|&byte| matches!(byte, b'&' | b';')) {
         let name = Name::of(pair);
         if name.is_identity() {
             return Err(QueryRefusal::Identity);
@@ -62,6 +69,21 @@ pub fn check_query(query: &str, method: &Method) -> Result<(), QueryRefusal> {
     Ok(())
 }
 
+/// RFC 3875 §4.4: a query without `=` is a command line to a script, its words separated by `+`. PHP
+/// is less strict about the `=`, and Laravel has taken `--env` from there.
+fn is_command_line(query: &str) -> bool {
+    // A soft hyphen is one by the best fit of some code pages.
+    let first = Decoder(query.as_bytes()).next();
+    let option = |word: &str| word.starts_with("--");
+    matches!(first, Some(b'-' | 0xad)) || query.split('+').any(option)
+}
+
+/// Whether a form holds a `_method` field, in any spelling that PHP reads as such.
+pub(crate) fn form_overrides_method(form: &[u8]) -> bool {
+    form.split(|&byte| matches!(byte, b'&' | b';'))
+        .any(|pair| Name::of(pair).is_method())
+}
+
 /// The beginning of a parameter's name, decoded: enough of it to know the two names that matter.
 struct Name {
     bytes: [u8; Self::KEPT],
@@ -71,8 +93,7 @@ struct Name {
 impl Name {
     const KEPT: usize = "identity[".len();
 
-    fn of(pair: &str) -> Self {
-        let raw = pair.as_bytes();
+    fn of(raw: &[u8]) -> Self {
         let end = raw
             .iter()
             .position(|&byte| byte == b'=')
@@ -151,6 +172,7 @@ mod tests {
             "Identity[pos]=1",
             "method=card&x_method=1",
             "&&=&%zz=%",
+            "colour=red;size=7",
         ] {
             check(&Method::POST, query, Ok(()));
         }
@@ -172,6 +194,7 @@ mod tests {
             "%20%20identity[pos]=1",
             "identity%00[pos]=1",
             "identity[][]=1",
+            "a=1;identity[pos]=1",
         ] {
             check(&Method::GET, query, Err(QueryRefusal::Identity));
         }
@@ -191,12 +214,63 @@ mod tests {
             "_method[]=PUT",
             "_method%00x=PUT",
             "_method",
+            "a=1;_method=PUT",
         ] {
             for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
                 check(&method, query, Err(QueryRefusal::MethodOverride));
             }
             check(&Method::GET, query, Ok(()));
         }
+    }
+
+    /// PHP takes a query for the arguments of a command line, with `+` between them, if it is so
+    /// configured, and `php-cgi` does if the query begins with a hyphen.
+    #[test]
+    fn arguments_of_a_command_line_are_refused() {
+        for query in [
+            "--env=local",
+            "a=1+--env=local",
+            "-d+x%3d1",
+            "%2dd+x",
+            "%ADd+x",
+            "+--x",
+        ] {
+            for method in [Method::GET, Method::POST] {
+                check(&method, query, Err(QueryRefusal::CommandLine));
+            }
+        }
+        for query in [
+            "sort=-created_at",
+            "q=a+-b",
+            "q=a--b",
+            "q=--",
+            "a=1&-b=2",
+            "q=a+%2d-b",
+        ] {
+            check(&Method::GET, query, Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_form_is_read_as_php_reads_it() {
+        for form in [
+            "_method=DELETE",
+            "a=1&+%2emethod=PUT",
+            "a;_method[]=x",
+            "\u{e9}=1&_method",
+        ] {
+            assert!(form_overrides_method(form.as_bytes()), "{form}");
+        }
+        for form in [
+            "",
+            "method=x",
+            "a=_method",
+            "x_method=1",
+            "a=%26_method%3DPUT",
+        ] {
+            assert!(!form_overrides_method(form.as_bytes()), "{form}");
+        }
+        assert!(form_overrides_method(b"\xff=\xfe&_method=PUT"));
     }
 
     #[test]

@@ -1,8 +1,9 @@
+use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use serde::Serialize;
 
@@ -25,13 +26,18 @@ struct Message<'a> {
 /// The answer to `OPTIONS`: 204 and the methods that a path knows, as the `Allow` header lists them.
 ///
 /// No refusal, but it is made here too, so that every answer of our own comes from one place.
-pub fn options(allow: &'static str) -> Response<Full<Bytes>> {
+pub fn options(allow: impl Into<Cow<'static, str>>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::default());
     *response.status_mut() = StatusCode::NO_CONTENT;
+    insert_allow(response.headers_mut(), &allow.into());
     response
-        .headers_mut()
-        .insert(ALLOW, HeaderValue::from_static(allow));
-    response
+}
+
+fn insert_allow(headers: &mut HeaderMap, allow: &str) {
+    // Names of methods and commas always are a header's value.
+    if let Ok(allow) = HeaderValue::from_str(allow) {
+        headers.insert(ALLOW, allow);
+    }
 }
 
 impl Rejection {
@@ -58,8 +64,8 @@ impl Rejection {
             headers.insert(WWW_AUTHENTICATE, challenge);
         }
         if let Some(details) = &self.details {
-            if let Some(allow) = details.allow {
-                headers.insert(ALLOW, HeaderValue::from_static(allow));
+            if let Some(allow) = &details.allow {
+                insert_allow(headers, allow);
             }
             if let Some(after) = details.retry_after {
                 headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(after)));

@@ -51,7 +51,7 @@ struct Details {
     message: Option<Cow<'static, str>>,
     errors: Option<Arc<FieldErrors>>,
     retry_after: Option<Duration>,
-    allow: Option<&'static str>,
+    allow: Option<Cow<'static, str>>,
     challenge: Option<HeaderValue>,
     cause: Option<Arc<dyn Error + Send + Sync>>,
 }
@@ -66,8 +66,9 @@ impl Rejection {
     }
 
     /// A wrong method on a known path. `allow` lists the right ones, as the `Allow` header does.
-    pub fn method_not_allowed(allow: &'static str) -> Self {
-        Self::new(RejectionKind::MethodNotAllowed).with(|details| details.allow = Some(allow))
+    pub fn method_not_allowed(allow: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(RejectionKind::MethodNotAllowed)
+            .with(|details| details.allow = Some(allow.into()))
     }
 
     /// Fields to blame, in the tenant's 422 shape.

@@ -3,27 +3,18 @@
 use std::time::SystemTime;
 
 use super::clock::Clock;
+use super::matching::Matching;
 use super::service::Sandbox;
-
-/// How the tenant's list filters compare.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Matching {
-    /// As a real tenant does: `filter[email]=a@b.c` finds every address that contains this text, whatever its case, and
-    /// `%` and `_` are wildcards.
-    #[default]
-    Loose,
-    /// The whole value must be equal; case is still ignored.
-    Exact,
-}
+use super::store::Store;
 
 /// Builds a [`Sandbox`]. Made by [`Sandbox::builder`].
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct SandboxBuilder {
-    pub(crate) base_path: String,
-    pub(crate) api_token: String,
-    pub(crate) matching: Matching,
-    pub(crate) clock: Clock,
+    base_path: String,
+    api_token: String,
+    matching: Matching,
+    clock: Clock,
 }
 
 impl SandboxBuilder {
@@ -73,6 +64,7 @@ impl SandboxBuilder {
 
     /// The sandbox, with the seed's data.
     pub fn build(self) -> Sandbox {
-        Sandbox::from_builder(self)
+        let store = Store::new(self.clock, self.matching);
+        Sandbox::planted(self.base_path, self.api_token, store)
     }
 }

@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 
 use serde_json::{Map, Value};
 
-use super::builder::Matching;
 use super::call::Call;
+use super::matching::Matching;
 
 /// The fields that `search` looks at.
 const SEARCHED: [&str; 4] = ["email", "first_name", "last_name", "mobile_phone"];

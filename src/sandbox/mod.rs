@@ -47,6 +47,10 @@
 //! sandbox.clear_faults();
 //! ```
 //!
+//! # Tokens
+//!
+//! [`TestTokens`] needs no tenant: it signs good and bad ID tokens, for tests of what stands behind a verifier.
+//!
 //! # How much of a tenant it is
 //!
 //! It is written from Omneo's published documents and clients, not measured on a live tenant. Where these leave room, it
@@ -72,6 +76,7 @@ mod flight;
 mod handlers;
 mod inspect;
 mod known;
+mod matching;
 mod page;
 mod phone;
 mod php;
@@ -81,11 +86,14 @@ mod route;
 mod seed;
 mod service;
 mod store;
+mod tokens;
 mod validate;
 
 pub use body::SandboxBody;
-pub use builder::{Matching, SandboxBuilder};
+pub use builder::SandboxBuilder;
 pub use capture::CapturedRequest;
 pub use fault::{ConnectionReset, Fault};
 pub use inspect::{Customer, Identity};
+pub use matching::Matching;
 pub use service::{Sandbox, SandboxFuture};
+pub use tokens::TestTokens;

@@ -14,7 +14,6 @@ use tower::{BoxError, Service};
 
 use super::answer::Answer;
 use super::body::{End, SandboxBody};
-use super::builder::SandboxBuilder;
 use super::call::{Call, below_base};
 use super::capture::{CapturedRequest, Ring};
 use super::fault::{ConnectionReset, Effect, Plan, Queue, Stage};
@@ -44,12 +43,12 @@ pub(crate) struct Shared {
 }
 
 impl Sandbox {
-    pub(crate) fn from_builder(builder: SandboxBuilder) -> Self {
-        let mut store = Store::new(builder.clock, builder.matching);
+    /// A tenant below this path, with the seed's data in `store`.
+    pub(crate) fn planted(base_path: String, api_token: String, mut store: Store) -> Self {
         seed::plant(&mut store);
         let shared = Shared {
-            base_path: builder.base_path,
-            api_token: builder.api_token,
+            base_path,
+            api_token,
             store: Mutex::new(store),
             captured: Mutex::default(),
             faults: Mutex::default(),

@@ -3,9 +3,9 @@
 use serde_json::{Map, Value};
 
 use super::answer::Answer;
-use super::builder::Matching;
 use super::call::Call;
 use super::clock::Clock;
+use super::matching::Matching;
 use super::profile::Profile;
 
 /// The state behind all handlers.

@@ -54,7 +54,6 @@
 
 mod issue;
 mod lookup;
-mod read;
 mod request;
 mod service;
 

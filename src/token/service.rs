@@ -13,7 +13,6 @@ use serde::Serialize;
 use tower::Service;
 
 use super::lookup::{self, Credential};
-use super::read::{Unread, collect};
 use super::request::MintRequest;
 use super::{IssuedToken, TokenIssuer};
 use crate::body::Body;
@@ -21,6 +20,7 @@ use crate::error::BoxError;
 use crate::headers::{Bearer, CredentialsError, Dialect};
 use crate::identity::{Subject, VerifiedToken};
 use crate::path::MeRequest;
+use crate::read::{Unread, collect};
 use crate::rejection::{Rejection, RejectionKind, options};
 use crate::tenant::{ApiToken, CallAs, Permit};
 
@@ -219,10 +219,7 @@ impl Config {
         let (parts, body) = request.into_parts();
         let body = collect(body, MAX_REQUEST_LEN)
             .await
-            .map_err(|unread| match unread {
-                Unread::TooLong => Rejection::new(RejectionKind::PayloadTooLarge),
-                Unread::Broken(error) => error.into_rejection(RejectionKind::BodyAborted),
-            })?;
+            .map_err(Unread::blame_client)?;
         Ok(Asked {
             request: MintRequest::parse(&body)?,
             call_as,
@@ -292,10 +289,7 @@ where
     lookup::check_status(&asked.request, credential, answer.status, &answer.headers)?;
     let body = collect(body, MAX_ANSWER_LEN)
         .await
-        .map_err(|unread| match unread {
-            Unread::TooLong => Rejection::new(RejectionKind::TenantAnswer),
-            Unread::Broken(error) => error.into_rejection(RejectionKind::TenantFailed),
-        })?;
+        .map_err(Unread::blame_tenant)?;
     Ok(lookup::subject(&asked.request, &answer.headers, &body)?)
 }
 

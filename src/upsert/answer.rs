@@ -8,8 +8,8 @@ use http::{HeaderMap, Response, StatusCode};
 use http_body::Body;
 use serde::de::IgnoredAny;
 
-use super::read::{Broken, collect};
 use crate::error::BoxError;
+use crate::read::{Unread, collect};
 use crate::rejection::{Rejection, RejectionKind};
 
 /// Bytes of an answer that are read: a page of a hundred large profiles.
@@ -40,14 +40,9 @@ impl Answer {
         if let Some(fault) = fault(status, response.headers()) {
             return Err(fault);
         }
-        match collect(response.into_body(), LIMIT).await {
-            Ok(body) => Ok(Self { status, body }),
-            Err(Broken::TooLong) => Err(RejectionKind::TenantAnswer.into()),
-            Err(Broken::Error(error)) => Err(match error.find::<Rejection>() {
-                Some(rejection) => rejection.clone(),
-                None => Rejection::new(RejectionKind::TenantFailed).because(error),
-            }),
-        }
+        let body = collect(response.into_body(), LIMIT).await;
+        let body = body.map_err(Unread::blame_tenant)?;
+        Ok(Self { status, body })
     }
 
     /// Whether something was stored: any 2xx, with a JSON object or nothing. A page of HTML with

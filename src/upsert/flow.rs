@@ -6,7 +6,8 @@ use tower::Service;
 use super::answer::Answer;
 use super::call::{Caller, Failure};
 use super::decide::Decision;
-use super::lookup::{By, MAX_PAGES, Page};
+use super::holder::{self, Holders};
+use super::lookup::{self, By, MAX_PAGES, Page};
 use super::outcome::UpsertOutcome;
 use super::policy::CommsPolicy;
 use super::relay::Complaint;
@@ -30,13 +31,22 @@ where
     RB: http_body::Body,
     RB::Error: Into<BoxError>,
 {
-    let mut taken: Option<Complaint> = None;
+    let mut refusal: Option<Complaint> = None;
     let mut deleted = false;
     loop {
-        let found = find(tenant, sign_up).await?;
-        match (policy.decide(sign_up, found), taken.take()) {
-            (Decision::Nothing, _) => return Ok(UpsertOutcome::Unchanged),
-            (Decision::Update { profile, body }, _) => {
+        let mut found = find(tenant, sign_up).await?;
+        if let Some(complaint) = refusal.take()
+            && found.is_none()
+        {
+            found = match find_holder(tenant, sign_up).await? {
+                Holder::Proven(profile) => Some(profile),
+                Holder::Nobody => return refused(policy, complaint),
+                Holder::SomebodyElse => return contradicted(policy, &complaint),
+            };
+        }
+        match policy.decide(sign_up, found) {
+            Decision::Nothing => return Ok(UpsertOutcome::Unchanged),
+            Decision::Update { profile, body } => {
                 let path = format!("/profiles/{profile}/attributes/comms");
                 let answer = tenant.send(Method::PUT, path, Some(body)).await?;
                 match answer.status {
@@ -49,19 +59,17 @@ where
                     _ => return Err(unusable(&answer).into()),
                 }
             }
-            // The tenant says that the person is there, and does not show them.
-            (Decision::Create { .. }, Some(complaint)) => return refused(policy, complaint),
-            (Decision::Create { body }, None) => {
+            Decision::Create { body } => {
                 let path = "/profiles".to_owned();
                 let answer = tenant.send(Method::POST, path, Some(body)).await?;
                 match answer.status {
                     _ if answer.is_stored() => return Ok(UpsertOutcome::Created),
                     StatusCode::UNPROCESSABLE_ENTITY => {
                         let complaint = Complaint::read(&answer.body, "");
-                        if !complaint.taken {
+                        if !complaint.is_about_the_address {
                             return refused(policy, complaint);
                         }
-                        taken = Some(complaint);
+                        refusal = Some(complaint);
                     }
                     _ => return Err(unusable(&answer).into()),
                 }
@@ -80,14 +88,50 @@ where
     RB: http_body::Body,
     RB::Error: Into<BoxError>,
 {
-    let email = By::Email(sign_up.email());
-    if let Some(id) = find_by(tenant, email).await? {
-        return Ok(Some(id));
+    for by in By::each(sign_up) {
+        if let Some(id) = find_by(tenant, by).await? {
+            return Ok(Some(id));
+        }
     }
-    match sign_up.mobile_phone() {
-        Some(phone) => find_by(tenant, By::MobilePhone(phone)).await,
-        None => Ok(None),
+    Ok(None)
+}
+
+/// Who has an address that the tenant refuses, and that no look-up finds.
+enum Holder {
+    /// The person who signs up: filters that mind letter case, or too many look-alikes, hid them.
+    Proven(ProfileId),
+    /// Somebody whose address is equal to the tenant only, which may take `é` for `e`.
+    SomebodyElse,
+    /// It is free, so it is the address itself that the tenant does not like.
+    Nobody,
+}
+
+/// Asks the tenant who has the address, and believes it once the profile has been compared.
+async fn find_holder<S, B, RB>(
+    tenant: &mut Caller<S, B>,
+    sign_up: &SignUp,
+) -> Result<Holder, Failure<S::Error>>
+where
+    S: Service<Request<Either<B, Full<Bytes>>>, Response = Response<RB>>,
+    RB: http_body::Body,
+    RB::Error: Into<BoxError>,
+{
+    let question = Some(holder::question(sign_up));
+    let path = holder::PATH.to_owned();
+    let answer = tenant.send(Method::POST, path, question).await?;
+    let holders = Holders::read(&ok(answer)?)?;
+    let mut holder = Holder::Nobody;
+    for by in By::each(sign_up) {
+        let Some(id) = holders.of(by)? else {
+            continue;
+        };
+        let profile = ok(tenant.get(format!("/profiles/{id}")).await?)?;
+        if holder::proves(by, &id, &profile)? {
+            return Ok(Holder::Proven(id));
+        }
+        holder = Holder::SomebodyElse;
     }
+    Ok(holder)
 }
 
 /// The first page as the tenant serves it, and a bounded number of others behind it. Somebody who
@@ -122,21 +166,43 @@ where
     RB: http_body::Body,
     RB::Error: Into<BoxError>,
 {
-    let answer = tenant.get(path).await?;
-    if answer.status != StatusCode::OK {
-        return Err(unusable(&answer).into());
+    let body = ok(tenant.get(path).await?)?;
+    Ok(Page::read(by, &body)?)
+}
+
+/// The body of a 200.
+fn ok(answer: Answer) -> Result<Bytes, Rejection> {
+    match answer.status {
+        StatusCode::OK => Ok(answer.body),
+        _ => Err(unusable(&answer)),
     }
-    Ok(Page::read(by, &answer.body)?)
+}
+
+/// The tenant refuses the address as somebody's whom it does not show under it. Nobody can correct
+/// that in a form, and its words would say outright that there is a customer.
+fn contradicted<E>(
+    policy: &CommsPolicy,
+    complaint: &Complaint,
+) -> Result<UpsertOutcome, Failure<E>> {
+    if policy.conceals() {
+        return Ok(conceal(complaint));
+    }
+    Err(lookup::unusable("an address is taken by somebody who has another").into())
 }
 
 /// A 422 by a rule that only the tenant knows.
 fn refused<E>(policy: &CommsPolicy, complaint: Complaint) -> Result<UpsertOutcome, Failure<E>> {
     if policy.conceals() {
-        #[cfg(feature = "tracing")]
-        log_concealed(&complaint.rejection);
-        return Ok(UpsertOutcome::Concealed);
+        return Ok(conceal(&complaint));
     }
     Err(complaint.rejection.into())
+}
+
+#[cfg_attr(not(feature = "tracing"), expect(unused_variables))]
+fn conceal(complaint: &Complaint) -> UpsertOutcome {
+    #[cfg(feature = "tracing")]
+    log_concealed(&complaint.rejection);
+    UpsertOutcome::Concealed
 }
 
 /// For the operator, who alone learns of it: which fields, never what they held.

@@ -30,3 +30,10 @@ impl<S> Layer<S> for CommsUpsertLayer {
         CommsUpsert::from_shared(inner, Arc::clone(&self.shared))
     }
 }
+
+impl<S> CommsUpsert<S> {
+    /// The layer that wraps services in it.
+    pub fn layer(policy: CommsPolicy) -> CommsUpsertLayer {
+        CommsUpsertLayer::new(policy)
+    }
+}

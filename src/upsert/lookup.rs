@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::formats;
+use super::sign_up::SignUp;
 use crate::identity::ProfileId;
 use crate::rejection::{Rejection, RejectionKind};
 
@@ -22,13 +23,24 @@ pub(super) enum By<'a> {
     MobilePhone(&'a str),
 }
 
-impl By<'_> {
-    /// The path and query of the list, as the tenant serves it unasked: its best guesses.
-    pub(super) fn list(self) -> String {
-        let (field, value) = match self {
+impl<'a> By<'a> {
+    /// All that somebody can be found by, in the order of what decides.
+    pub(super) fn each(sign_up: &'a SignUp) -> impl Iterator<Item = Self> + Send {
+        let phone = sign_up.mobile_phone().map(Self::MobilePhone);
+        std::iter::once(Self::Email(sign_up.email())).chain(phone)
+    }
+
+    /// The profile's field, and what is looked for in it.
+    pub(super) fn field(self) -> (&'static str, &'a str) {
+        match self {
             Self::Email(email) => ("email", email),
             Self::MobilePhone(phone) => ("mobile_phone", phone),
-        };
+        }
+    }
+
+    /// The path and query of the list, as the tenant serves it unasked: its best guesses.
+    pub(super) fn list(self) -> String {
+        let (field, value) = self.field();
         format!("/profiles?filter%5B{field}%5D={}", Encoded(value))
     }
 
@@ -39,7 +51,7 @@ impl By<'_> {
     }
 
     /// Whether it is this person, whatever the tenant's filter thinks.
-    fn is(self, candidate: &Candidate) -> bool {
+    pub(super) fn is(self, candidate: &Candidate) -> bool {
         match self {
             Self::Email(email) => candidate
                 .email
@@ -69,18 +81,14 @@ impl Page {
     /// The tenant's filters match loosely: parts of an address, `%` and `_` as wildcards, lists at
     /// commas. Only a profile with exactly this e-mail or phone counts.
     pub(super) fn read(by: By<'_>, body: &[u8]) -> Result<Self, Rejection> {
-        let unusable = |error| Rejection::new(RejectionKind::TenantAnswer).because(error);
         let list: List = serde_json::from_slice(body)
-            .map_err(|_| unusable(LookupError("the list of profiles cannot be read")))?;
+            .map_err(|_| unusable("the list of profiles cannot be read"))?;
         let mut hit: Option<ProfileId> = None;
         for candidate in list.data.iter().filter(|candidate| by.is(candidate)) {
-            let id = candidate.id.as_str().unwrap_or_default();
-            let id: ProfileId = id
-                .parse()
-                .map_err(|_| unusable(LookupError("the id of the profile is not one")))?;
+            let id = id_of(&candidate.id)?;
             match &hit {
                 Some(other) if *other != id => {
-                    return Err(unusable(LookupError("two profiles have the same address")));
+                    return Err(unusable("two profiles have the same address"));
                 }
                 _ => hit = Some(id),
             }
@@ -93,6 +101,17 @@ impl Page {
     }
 }
 
+/// An id that may become part of a path.
+pub(super) fn id_of(id: &Value) -> Result<ProfileId, Rejection> {
+    let id = id.as_str().unwrap_or_default().parse();
+    id.map_err(|_| unusable("the id of the profile is not one"))
+}
+
+/// An answer that leaves a doubt about who is who.
+pub(super) fn unusable(why: &'static str) -> Rejection {
+    Rejection::new(RejectionKind::TenantAnswer).because(LookupError(why))
+}
+
 #[derive(Deserialize)]
 struct List {
     data: Vec<Candidate>,
@@ -102,10 +121,11 @@ struct List {
     meta: Meta,
 }
 
+/// What of a profile is compared.
 #[derive(Deserialize)]
-struct Candidate {
+pub(super) struct Candidate {
     #[serde(default)]
-    id: Value,
+    pub(super) id: Value,
     #[serde(default)]
     email: Value,
     #[serde(default)]

@@ -52,7 +52,9 @@
 //! 4. Somebody known: one `PUT /profiles/{id}/attributes/comms` with the consent fields that the
 //!    [`CommsPolicy`] recognises, or nothing if there are none. Somebody new: one `POST /profiles`
 //!    with the payload and the documented defaults.
-//! 5. If somebody else was faster, which the tenant then says, 3 and 4 happen once more.
+//! 5. If the tenant refuses the new person's address, somebody else was faster, and 3 and 4 happen
+//!    once more. If nobody is found then either, the tenant is asked who has the address
+//!    (`POST /profiles/availability`), and believed if that profile shows it.
 //!
 //! Within the services of one layer the same e-mail address takes turns, so two clicks on one button
 //! make one profile; across processes step 5 does that. All of it can be repeated without harm, so
@@ -61,18 +63,49 @@
 //! [`SignUp`] and [`CommsPolicy::decide`] are steps 1, 2 and 4 as functions, without HTTP.
 //!
 //! # What an attacker learns
-//! The answer to a known and to a new person is the same to the byte. What is left:
+//! Found, created, nothing to do and a lost race are answered with the same status, the same headers
+//! in the same order and the same bytes, and so is a payload that breaks a documented rule, as
+//! nobody is looked up for it. Whoever asks whether an address is a customer's is left with this:
 //!
-//! - **Time.** A known person costs the tenant other work than a new one. With
-//!   [`CommsPolicy::with_uniform_latency`] (feature `client`) answers go out at multiples of a
-//!   quantum; if that is longer than the tenant ever takes, time says nothing.
-//! - **Rules of the tenant's own.** The tenant checks more on creation than is documented, and only
-//!   new people are created. By default its 422 is relayed, because people must be able to correct
-//!   their form: whoever finds such a rule can tell a known person, who gets 200, from a new one.
-//!   With [`CommsPolicy::conceal_tenant_validation`] it is answered 200 as well, and the sign-up is
-//!   lost but for an event in the log.
-//! - **Failures** of the tenant that hit one of its endpoints and not another.
-//! - **What was done.** A person who was new has a profile now, and may get a mail.
+//! | what is looked at | by default | [uniform latency](CommsPolicy::with_uniform_latency) | [concealed validation](CommsPolicy::conceal_tenant_validation) |
+//! | --- | --- | --- | --- |
+//! | the answer to a good payload | nothing | nothing | nothing |
+//! | how long it took | tells, after a few tries | nothing | tells |
+//! | a payload that breaks a rule of the tenant's own | 422 if new, 200 if known | as by default | nothing |
+//! | an address that only the tenant takes for another | 502 if that is known | as by default | nothing |
+//! | a tenant that fails | 5xx, if one endpoint fails and not another | as by default | as by default |
+//!
+//! With both, a failing tenant is all that is left.
+//!
+//! - **Time.** A known person costs the tenant other work than a new one. With a uniform latency
+//!   answers go out at multiples of a quantum, counted from the last byte of the request. The quantum
+//!   must be longer than the tenant ever takes: an answer that overruns it tells again.
+//! - **Rules of the tenant's own.** It checks more on creation than is documented, and only new people
+//!   are created. Its 422 is relayed by default, because people must be able to correct their form.
+//!   Concealed, it is answered 200, and the sign-up is lost but for an event in the log.
+//! - **Addresses.** Here addresses are the same if all but the case of ASCII letters is equal; to the
+//!   tenant's database `é` may be `e`. It then refuses to create somebody whom no look-up finds. That
+//!   is never relayed, since it would say outright who is a customer, and never answered with
+//!   somebody else's consent changed: it is a 502 and an error in the log, or concealed as above.
+//! - **What was done.** A person who was new has a profile now, and may get a mail. No setting hides
+//!   that, and none hides how long others wait who sign up with the same address at the same time.
+//!
+//! ```
+//! # #[cfg(feature = "client")]
+//! # fn main() -> Result<(), omneo_id::error::ConfigError> {
+//! use std::time::Duration;
+//! use omneo_id::upsert::{CommsPolicy, CommsUpsertLayer};
+//!
+//! let policy = CommsPolicy::new()
+//!     .with_uniform_latency(Duration::from_secs(3))?
+//!     .conceal_tenant_validation();
+//! let layer = CommsUpsertLayer::new(policy);
+//! # let _ = layer;
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "client"))]
+//! # fn main() {}
+//! ```
 //!
 //! # What is left to the host
 //! Limit how often one client may call this; a `tower` layer in front sees the route as it is. Give
@@ -86,6 +119,7 @@ mod decide;
 mod flow;
 mod formats;
 mod future;
+mod holder;
 mod json;
 mod layer;
 mod lookup;

@@ -114,6 +114,8 @@ impl CommsPolicy {
     ///
     /// The sign-up is lost then, and nobody but the log says so. In exchange, such a rule no longer
     /// tells a customer from somebody else: it applies to creations, and customers are not created.
+    /// So it is with an address that only the tenant takes for a customer's, which otherwise is a
+    /// 502.
     ///
     /// Default is to relay the tenant's 422, so that people can correct what they typed.
     #[must_use]

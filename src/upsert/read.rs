@@ -1,15 +1,11 @@
-use std::error::Error;
-use std::fmt;
-use std::pin::pin;
-
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http_body::Body;
-use http_body_util::{BodyExt, LengthLimitError};
 
 use crate::error::BoxError;
 use crate::headers::is_json;
+use crate::read::{Unread, collect};
 use crate::rejection::{Rejection, RejectionKind};
 
 /// Whether a body that is declared like this may be read at all. Pure.
@@ -47,92 +43,12 @@ where
     B: Body,
     B::Error: Into<BoxError>,
 {
-    match collect(body, limit).await {
-        Ok(bytes) if bytes.is_empty() => {
-            Err(Rejection::new(RejectionKind::MalformedBody)
-                .with_message("The request body is empty."))
-        }
-        Ok(bytes) => Ok(bytes),
-        Err(Broken::TooLong) => Err(RejectionKind::PayloadTooLarge.into()),
-        Err(Broken::Error(error)) => Err(blame(error)),
+    let bytes = collect(body, limit).await.map_err(Unread::blame_client)?;
+    if bytes.is_empty() {
+        let rejection = Rejection::new(RejectionKind::MalformedBody);
+        return Err(rejection.with_message("The request body is empty."));
     }
-}
-
-/// The client's part in a body that failed. A limit or a deadline that the host set outside of this
-/// layer is told by its error.
-fn blame(error: BodyError) -> Rejection {
-    if let Some(rejection) = error.find::<Rejection>() {
-        return rejection.clone();
-    }
-    #[cfg(feature = "client")]
-    if error.find::<crate::body::IdleError>().is_some() {
-        return RejectionKind::RequestTimeout.into();
-    }
-    if error.find::<LengthLimitError>().is_some() {
-        return RejectionKind::PayloadTooLarge.into();
-    }
-    Rejection::new(RejectionKind::BodyAborted).because(error)
-}
-
-/// All of a body, unless it is longer than `limit` or breaks.
-pub(super) async fn collect<B>(body: B, limit: usize) -> Result<Bytes, Broken>
-where
-    B: Body,
-    B::Error: Into<BoxError>,
-{
-    if body.size_hint().lower() > limit as u64 {
-        return Err(Broken::TooLong);
-    }
-    let mut body = pin!(body);
-    let mut bytes = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| Broken::Error(BodyError(error.into())))?;
-        let Ok(data) = frame.into_data() else {
-            continue;
-        };
-        if data.remaining() > limit - bytes.len() {
-            return Err(Broken::TooLong);
-        }
-        bytes.put(data);
-    }
-    Ok(bytes.freeze())
-}
-
-/// Why a body could not be had.
-#[derive(Debug)]
-pub(super) enum Broken {
-    TooLong,
-    Error(BodyError),
-}
-
-/// A body's own error.
-#[derive(Debug)]
-pub(super) struct BodyError(BoxError);
-
-impl BodyError {
-    /// The first error of this type, from the outermost to the cause.
-    pub(super) fn find<E: Error + 'static>(&self) -> Option<&E> {
-        let mut error: Option<&(dyn Error + 'static)> = Some(&*self.0);
-        while let Some(current) = error {
-            if let Some(found) = current.downcast_ref() {
-                return Some(found);
-            }
-            error = current.source();
-        }
-        None
-    }
-}
-
-impl fmt::Display for BodyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the body broke off")
-    }
-}
-
-impl Error for BodyError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&*self.0)
-    }
+    Ok(bytes)
 }
 
 #[cfg(test)]

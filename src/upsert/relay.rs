@@ -15,8 +15,8 @@ pub(super) struct Complaint {
     /// The answer to give if it is relayed.
     pub(super) rejection: Rejection,
     /// Whether it is about the e-mail or the mobile phone: well-formed as they are, somebody else
-    /// has them by now, whatever the words and the language in which the tenant says so.
-    pub(super) taken: bool,
+    /// may have them by now. The tenant's words, in whatever language, are not asked.
+    pub(super) is_about_the_address: bool,
 }
 
 impl Complaint {
@@ -26,13 +26,13 @@ impl Complaint {
         let Ok(tenant) = serde_json::from_slice::<TenantErrors>(body) else {
             return Self {
                 rejection: RejectionKind::InvalidFields.into(),
-                taken: false,
+                is_about_the_address: false,
             };
         };
         let mut errors = FieldErrors::default();
-        let mut taken = false;
+        let mut is_about_the_address = false;
         for (field, texts) in tenant.errors.iter().take(MAX_FIELDS) {
-            taken |= matches!(field.as_str(), "email" | "mobile_phone");
+            is_about_the_address |= matches!(field.as_str(), "email" | "mobile_phone");
             for text in strings(texts).take(MAX_MESSAGES) {
                 errors.add(format!("{prefix}{}", shown(field)), shown(text));
             }
@@ -46,7 +46,7 @@ impl Complaint {
                 Some(message) if !message.is_empty() => rejection.with_message(shown(message)),
                 _ => rejection,
             },
-            taken,
+            is_about_the_address,
         }
     }
 }
@@ -80,7 +80,7 @@ mod tests {
         for body in ["", "<html>", "[]", r#"{"errors":[]}"#, r#"{"errors":"x"}"#] {
             let complaint = Complaint::read(body.as_bytes(), "");
             assert_eq!(complaint.rejection.kind(), RejectionKind::InvalidFields);
-            assert!(!complaint.taken, "{body}");
+            assert!(!complaint.is_about_the_address, "{body}");
         }
     }
 

@@ -1,5 +1,4 @@
 use std::fmt;
-use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -11,7 +10,6 @@ use tower::Service;
 use super::call::{Caller, Failure};
 use super::flow::upsert;
 use super::future::ResponseFuture;
-use super::layer::CommsUpsertLayer;
 use super::outcome::UpsertOutcome;
 use super::policy::CommsPolicy;
 use super::read::{gate, read};
@@ -62,11 +60,6 @@ impl<S> CommsUpsert<S> {
         Self::from_shared(inner, Arc::new(Shared::new(policy)))
     }
 
-    /// The layer that wraps services in it.
-    pub fn layer(policy: CommsPolicy) -> CommsUpsertLayer {
-        CommsUpsertLayer::new(policy)
-    }
-
     pub(super) fn from_shared(inner: S, shared: Arc<Shared>) -> Self {
         Self { inner, shared }
     }
@@ -114,7 +107,7 @@ where
         // waits for its body and for its turn: with a slot of a concurrency limit in hand, it could
         // wait for somebody who waits for that slot. Each of its calls asks for readiness anew.
         let not_ready_inner = self.inner.clone();
-        drop(mem::replace(&mut self.inner, not_ready_inner.clone()));
+        self.inner = not_ready_inner.clone();
         let shared = Arc::clone(&self.shared);
         ResponseFuture::own(async move {
             let dialect = Dialect::of(request.headers());

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use http_body::{Frame, SizeHint};
-use http_body_util::LengthLimitError;
 
 use super::upload::Upload;
-use crate::body::{Body, IdleError, IdleTimeout};
+use crate::body::{Body, IdleTimeout};
 use crate::error::BoxError;
+use crate::read::client_fault;
 use crate::rejection::RejectionKind;
 
 /// What goes up to the tenant: the client's body, without its trailers.
@@ -130,17 +130,7 @@ pub struct ClientBodyError {
 impl ClientBodyError {
     /// How it is answered.
     pub fn kind(&self) -> RejectionKind {
-        let mut cause: Option<&(dyn Error + 'static)> = Some(&*self.source);
-        while let Some(error) = cause {
-            if error.is::<LengthLimitError>() {
-                return RejectionKind::PayloadTooLarge;
-            }
-            if error.is::<IdleError>() {
-                return RejectionKind::RequestTimeout;
-            }
-            cause = error.source();
-        }
-        RejectionKind::BodyAborted
+        client_fault(&*self.source)
     }
 }
 

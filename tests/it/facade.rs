@@ -1,17 +1,22 @@
 //! Omneo ID as a whole, over a tenant that is awkward on purpose.
 
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
+use http_body::Frame;
 use http_body_util::Full;
 use omneo_id::RejectionKind;
 use omneo_id::keys::{KeySet, Keyring};
 use omneo_id::sandbox::{Fault, Sandbox};
 use omneo_id::{ApiToken, SigningKey};
 use serde_json::{Value, json};
+use tower::ServiceExt;
 
 use crate::support::{SECRET, Shop, bearer};
 
@@ -86,13 +91,17 @@ async fn minting_needs_the_api_token_and_an_id_token_is_none() {
     let shop = Shop::open();
     let ada = shop.mint_for_ada().await;
     for body in [json!({}), json!({"id": Sandbox::ADA_ID})] {
-        for token in [&*ada, "wrong"] {
+        for (token, asked) in [(&*ada, 0), ("wrong", 1)] {
             let answer = shop.post("/auth/token", token, &body).await;
             assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
             assert_eq!(answer.body, r#"{"message":"Unauthenticated."}"#);
+            assert_eq!(
+                shop.sandbox.take_requests().len(),
+                asked,
+                "an ID token is known here"
+            );
         }
     }
-    shop.sandbox.take_requests();
     let answer = shop.send(Request::post("/auth/token"), "{}").await;
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
     assert!(
@@ -700,6 +709,42 @@ async fn a_tenant_that_never_answers_is_a_gateway_timeout() {
         .post("/auth/token", Sandbox::API_TOKEN, &json!({"id": "x"}))
         .await;
     assert_eq!(answer.status, StatusCode::GATEWAY_TIMEOUT);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_stops_in_the_middle_of_its_body_is_not_awaited_for_ever() {
+    let shop = Shop::open();
+    let token = shop.mint_anonymous().await;
+    for (uri, token) in [("/profiles", &*token), ("/auth/token", Sandbox::API_TOKEN)] {
+        let (half, body) = tokio::sync::mpsc::channel::<Bytes>(1);
+        half.send(Bytes::from_static(b"{\"email\":")).await.unwrap();
+        let request = Request::post(uri)
+            .header("authorization", bearer(token))
+            .header("content-type", "application/json")
+            .body(Silent(body))
+            .unwrap();
+        let response = shop.id.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::REQUEST_TIMEOUT, "{uri}");
+        drop(half);
+    }
+    assert!(shop.sandbox.requests().is_empty());
+}
+
+/// A body that says what it is given, and is silent in between.
+struct Silent(tokio::sync::mpsc::Receiver<Bytes>);
+
+impl http_body::Body for Silent {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0
+            .poll_recv(cx)
+            .map(|data| data.map(|data| Ok(Frame::data(data))))
+    }
 }
 
 #[tokio::test]

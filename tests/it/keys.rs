@@ -258,6 +258,17 @@ fn a_jwk_set_skips_what_cannot_be_used() {
         );
     }
     assert_eq!(kind(Keyring::from_jwks("{")), ConfigErrorKind::InvalidKey);
+    let one = VerifyingKey::from_jwk(with("kid", json!("k")).to_string()).unwrap();
+    assert_eq!(
+        (one.algorithm(), one.key_id()),
+        (Algorithm::EdDSA, Some("k"))
+    );
+    for nothing in ["{}", "", "[]", r#"{"kty":"oct","k":"AAAA"}"#] {
+        assert_eq!(
+            kind(VerifyingKey::from_jwk(nothing)),
+            ConfigErrorKind::InvalidKey
+        );
+    }
 }
 
 #[test]

@@ -7,13 +7,21 @@
     clippy::unwrap_used
 )]
 
+mod access;
+mod attacks;
 mod auth;
+mod bounds;
 mod facade;
+mod grpc;
+mod invariants;
 mod keys;
 mod me;
+mod naive;
 mod structure;
 mod support;
+mod test_tokens;
 mod token;
 mod upsert;
 #[cfg(feature = "client")]
 mod upstream;
+mod vectors;

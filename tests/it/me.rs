@@ -88,6 +88,20 @@ async fn any_method_passes_but_those_that_are_answered_here() {
     }
 }
 
+/// Symfony makes capitals of a method before it acts on it.
+#[tokio::test]
+async fn a_method_that_is_another_one_in_capitals_is_refused() {
+    for method in ["delete", "Post", "pUT", "get", "trace", "x~y"] {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let response = ask(request(method.clone(), "/profiles/me", Some(ada()))).await;
+        assert_eq!(
+            response.status(),
+            StatusCode::METHOD_NOT_ALLOWED,
+            "{method}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn refusals_say_no_more_than_not_found_and_keep_their_reason_for_the_operator() {
     for (path, kind) in [

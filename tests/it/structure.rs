@@ -16,6 +16,7 @@ const LEVELS: &[(&str, u8)] = &[
     ("keys", 10),
     ("rejection", 15),
     ("tenant", 15),
+    ("read", 16),
     ("future", 15),
     ("auth", 20),
     ("me", 20),

@@ -19,6 +19,10 @@ pub(crate) const SECRET: &str = "a secret of at least thirty-two bytes";
 pub(crate) struct TestClock(Arc<AtomicU64>);
 
 impl TestClock {
+    pub(crate) fn now(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+
     pub(crate) fn advance(&self, seconds: u64) {
         self.0.fetch_add(seconds, Ordering::SeqCst);
     }

@@ -3,6 +3,12 @@
 #[cfg(feature = "sandbox")]
 mod contract;
 mod corpus;
+mod fields;
+mod hidden;
+#[cfg(feature = "tracing")]
+mod logs;
+#[cfg(feature = "sandbox")]
+mod races;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 #[cfg(all(feature = "sandbox", feature = "client"))]
@@ -467,22 +473,6 @@ async fn the_same_field_has_the_same_name_on_update_and_on_creation() {
         response.body(),
         r#"{"message":"no","errors":{"attributes.comms.email_optout":["no"]}}"#
     );
-}
-
-#[tokio::test]
-async fn somebody_whom_the_tenant_knows_and_does_not_show_is_refused_as_it_says() {
-    let script = || {
-        Script::new([
-            (BY_EMAIL, answer(200, NOBODY)),
-            (CREATE, answer(422, TAKEN)),
-            (BY_EMAIL, answer(200, NOBODY)),
-        ])
-    };
-    let response = script().sign_up(CommsPolicy::new(), OPT_OUT).await;
-    assert_eq!(response.status(), 422);
-    let policy = CommsPolicy::new().conceal_tenant_validation();
-    let response = script().sign_up(policy, OPT_OUT).await;
-    assert_eq!(response.extensions().get(), Some(&UpsertOutcome::Concealed));
 }
 
 #[tokio::test]
@@ -993,57 +983,4 @@ fn the_types_can_be_shared_and_show_nothing() {
     shared(UpsertOutcome::Created);
     let sign_up = omneo_id::upsert::SignUp::parse(OPT_OUT.as_bytes(), &CommsPolicy::new()).unwrap();
     assert!(!shared(sign_up).to_lowercase().contains("ada"));
-}
-
-#[cfg(feature = "tracing")]
-mod log {
-    use std::io::Write;
-
-    use tracing_subscriber::fmt::MakeWriter;
-
-    use super::*;
-
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().extend(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl<'a> MakeWriter<'a> for Lines {
-        type Writer = Self;
-
-        fn make_writer(&'a self) -> Self {
-            self.clone()
-        }
-    }
-
-    #[tokio::test]
-    async fn operators_learn_what_was_lost_and_nothing_of_the_person() {
-        let lines = Lines::default();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
-            .with_writer(lines.clone())
-            .with_ansi(false)
-            .finish();
-        let _guard = tracing::subscriber::set_default(subscriber);
-        let body = r#"{"message":"ada@example.com is bad","errors":{"first_name":["ada@example.com is bad"]}}"#;
-        let script = Script::new([(BY_EMAIL, answer(200, NOBODY)), (CREATE, answer(422, body))]);
-        let policy = CommsPolicy::new().conceal_tenant_validation();
-        script.sign_up(policy, OPT_OUT).await;
-        let two = r#"{"data":[{"id":"a-1","email":"ada@example.com"},{"id":"a-2","email":"ada@example.com"}]}"#;
-        let script = Script::new([(BY_EMAIL, answer(200, two))]);
-        script.sign_up(CommsPolicy::new(), OPT_OUT).await;
-        let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-        assert!(log.contains(r#"a sign-up is lost: the tenant refused it, and that is concealed fields=["first_name"]"#), "{log}");
-        assert!(log.contains("two profiles have the same address"), "{log}");
-        assert!(!log.to_lowercase().contains("ada"), "{log}");
-    }
 }

@@ -8,6 +8,7 @@ use http_body_util::Full;
 use omneo_id::sandbox::Sandbox;
 
 use crate::process::{MOUNT, SECRET, Server, get_as};
+use crate::tenant::SlowTenant;
 
 const PAGE: &str = "https://shop.example";
 
@@ -103,6 +104,30 @@ async fn without_a_tenant_it_is_alive_and_not_ready_and_every_route_is_502() {
         assert!(answer["message"].is_string(), "{answer}");
     }
     assert_eq!(server.get("/healthz").await.status(), 200);
+}
+
+#[tokio::test]
+async fn the_tenant_hears_who_called_from_us_and_not_from_the_caller() {
+    let tenant = SlowTenant::start().await;
+    let origin = tenant.origin();
+    let server = Server::start(&["--upstream", &origin, "--api-token", "the-token"], &[]);
+    let token = server.mint("the-token", "{}").await;
+    tenant.answer.notify_one();
+    let mut request = get_as(&token, &format!("{MOUNT}/locations"));
+    for (name, value) in [
+        ("x-forwarded-for", "203.0.113.7"),
+        ("forwarded", "for=203.0.113.7"),
+        ("cookie", "a=b"),
+        ("x-request-id", "from-the-page"),
+    ] {
+        request.headers_mut().insert(name, value.parse().unwrap());
+    }
+    assert_eq!(server.send(request).await.status(), 200);
+    let seen = tenant.seen.lock().unwrap().pop().unwrap();
+    assert_eq!(seen["x-forwarded-for"], "127.0.0.1");
+    assert_eq!(seen["authorization"], "Bearer the-token");
+    assert_eq!(seen["x-request-id"], "from-the-page");
+    assert!(!seen.contains_key("cookie") && !seen.contains_key("forwarded"));
 }
 
 #[tokio::test]

@@ -2,10 +2,10 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -19,6 +19,8 @@ pub(crate) struct SlowTenant {
     pub(crate) asked: Arc<Notify>,
     /// Tell it to answer that.
     pub(crate) answer: Arc<Notify>,
+    /// The headers of each request.
+    pub(crate) seen: Arc<Mutex<Vec<HeaderMap>>>,
 }
 
 impl SlowTenant {
@@ -28,13 +30,17 @@ impl SlowTenant {
             address: listener.local_addr().unwrap(),
             asked: Arc::default(),
             answer: Arc::default(),
+            seen: Arc::default(),
         };
         let (asked, answer) = (Arc::clone(&tenant.asked), Arc::clone(&tenant.answer));
+        let seen = Arc::clone(&tenant.seen);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (asked, answer) = (Arc::clone(&asked), Arc::clone(&answer));
+                let seen = Arc::clone(&seen);
                 let service = service_fn(move |request: Request<Incoming>| {
                     let (asked, answer) = (Arc::clone(&asked), Arc::clone(&answer));
+                    seen.lock().unwrap().push(request.headers().clone());
                     async move {
                         if request.uri().path().ends_with("/locations") {
                             asked.notify_one();

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::sandbox::answer::{Answer, Outcome};
 use crate::sandbox::call::Call;
-use crate::sandbox::service::Sandbox;
+use crate::sandbox::seed::names;
 use crate::sandbox::store::Store;
 
 /// `GET /auth/verify`: whoever gets here has a good token.
@@ -41,9 +41,9 @@ pub(crate) fn authorize(headers: &HeaderMap, api_token: &str, call: &Call) -> Re
     };
     let scope = match token {
         token if token == api_token => Scope::Everything,
-        Sandbox::SECOND_API_TOKEN => Scope::Everything,
-        Sandbox::READ_ONLY_API_TOKEN => Scope::Reading,
-        Sandbox::LOCATIONS_API_TOKEN => Scope::Locations,
+        names::SECOND_API_TOKEN => Scope::Everything,
+        names::READ_ONLY_API_TOKEN => Scope::Reading,
+        names::LOCATIONS_API_TOKEN => Scope::Locations,
         _ => return Err(Answer::unauthenticated()),
     };
     if reaches(scope, call) {

@@ -6,7 +6,7 @@ use super::people::{Consent, Person};
 use crate::sandbox::comms;
 use crate::sandbox::handlers::identities::identity;
 use crate::sandbox::profile::Profile;
-use crate::sandbox::service::Sandbox;
+use crate::sandbox::seed::names;
 use crate::sandbox::store::{Store, object};
 
 /// When the seed was sown.
@@ -63,7 +63,7 @@ fn lists_of(place: usize, person: &Person) -> Vec<(&'static str, Vec<Value>)> {
         .get(place % STREETS.len())
         .copied()
         .unwrap_or_default();
-    let transactions = if person.id == Sandbox::ADA_ID {
+    let transactions = if person.id == names::ADA_ID {
         MANY_TRANSACTIONS
     } else {
         2
@@ -103,7 +103,7 @@ fn lists_of(place: usize, person: &Person) -> Vec<(&'static str, Vec<Value>)> {
         (
             "lists",
             vec![
-                list("Wishlist", Sandbox::WISHLIST, place),
+                list("Wishlist", names::WISHLIST, place),
                 list("Favourites", "favourites", place + 7),
             ],
         ),

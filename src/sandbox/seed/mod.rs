@@ -2,6 +2,7 @@
 
 mod belongings;
 mod locations;
+pub(crate) mod names;
 mod people;
 mod plant;
 

@@ -1,6 +1,6 @@
 //! Who is there, in the order in which lists show them: look-alikes come before those they look like.
 
-use crate::sandbox::service::Sandbox;
+use crate::sandbox::seed::names;
 
 #[derive(Debug)]
 pub(crate) struct Person {
@@ -86,49 +86,49 @@ pub(crate) static PEOPLE: [Person; 28] = [
         &[("pos", "P-10013")],
     ),
     person(
-        Sandbox::ADA_ID,
+        names::ADA_ID,
         ("Ada", "Lovelace"),
-        (Sandbox::ADA_EMAIL, Sandbox::ADA_PHONE),
+        (names::ADA_EMAIL, names::ADA_PHONE),
         "female",
         (1985, 12, 10),
         Granted,
         &[
-            (Sandbox::ADA_IDENTITY_HANDLE, Sandbox::ADA_IDENTITY),
-            ("magento_id", Sandbox::ADA_MAGENTO_ID),
+            (names::ADA_IDENTITY_HANDLE, names::ADA_IDENTITY),
+            ("magento_id", names::ADA_MAGENTO_ID),
             ("pos", "P-10001"),
         ],
     ),
     person(
-        Sandbox::GRACE_ID,
+        names::GRACE_ID,
         ("Grace", "Hopper"),
-        (Sandbox::GRACE_EMAIL, Sandbox::GRACE_PHONE),
+        (names::GRACE_EMAIL, names::GRACE_PHONE),
         "female",
         (1976, 12, 9),
         Granted,
-        &[("magento_id", "1002"), ("pos", Sandbox::ADA_MAGENTO_ID)],
+        &[("magento_id", "1002"), ("pos", names::ADA_MAGENTO_ID)],
     ),
     person(
-        Sandbox::ALAN_ID,
+        names::ALAN_ID,
         ("Alan", "Turing"),
-        (Sandbox::ALAN_EMAIL, ""),
+        (names::ALAN_EMAIL, ""),
         "male",
         (1982, 6, 23),
         EmailOnly,
         &[("magento_id", "1003")],
     ),
     person(
-        Sandbox::GRETA_ID,
+        names::GRETA_ID,
         ("Greta", "Still"),
-        (Sandbox::GRETA_EMAIL, "+4915112345678"),
+        (names::GRETA_EMAIL, "+4915112345678"),
         "female",
         (1991, 8, 17),
         Withdrawn,
         &[("pos", "P-10004")],
     ),
     person(
-        Sandbox::ZOE_ID,
+        names::ZOE_ID,
         ("Zoë", "Ångström"),
-        (Sandbox::ZOE_EMAIL, "+46701740605"),
+        (names::ZOE_EMAIL, "+46701740605"),
         "other",
         (1996, 2, 29),
         Granted,
@@ -144,9 +144,9 @@ pub(crate) static PEOPLE: [Person; 28] = [
         &[],
     ),
     person(
-        Sandbox::KIM_ID,
+        names::KIM_ID,
         ("Kim", "Park"),
-        (Sandbox::KIM_EMAIL, "+61491570158"),
+        (names::KIM_EMAIL, "+61491570158"),
         "",
         (1999, 11, 11),
         EmailOnly,

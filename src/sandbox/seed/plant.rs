@@ -4,15 +4,15 @@ use super::belongings::{self, SOWN};
 use super::locations;
 use super::people::PEOPLE;
 use crate::sandbox::handlers::connections::connection;
-use crate::sandbox::service::Sandbox;
+use crate::sandbox::seed::names;
 use crate::sandbox::store::Store;
 
 /// Connector, connected, status.
 const CONNECTIONS: [(&str, &str, &str); 4] = [
-    (Sandbox::ADA_ID, Sandbox::GRACE_ID, "accepted"),
-    (Sandbox::ALAN_ID, Sandbox::ADA_ID, "pending"),
-    (Sandbox::GRETA_ID, Sandbox::ZOE_ID, "rejected"),
-    (Sandbox::KIM_ID, Sandbox::ZOE_ID, "accepted"),
+    (names::ADA_ID, names::GRACE_ID, "accepted"),
+    (names::ALAN_ID, names::ADA_ID, "pending"),
+    (names::GRETA_ID, names::ZOE_ID, "rejected"),
+    (names::KIM_ID, names::ZOE_ID, "accepted"),
 ];
 
 pub(crate) fn plant(store: &mut Store) {

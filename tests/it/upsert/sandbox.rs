@@ -12,7 +12,10 @@ use super::*;
 pub(super) type Shop = tower::util::BoxCloneService<Sent, Response<SandboxBody>, String>;
 
 /// The sandbox at relative paths, with its credential; others may come between any two requests.
-fn tenant(sandbox: &Sandbox, hesitate: impl Fn(&Method) -> Pause + Clone + Send + 'static) -> Shop {
+pub(super) fn tenant(
+    sandbox: &Sandbox,
+    hesitate: impl Fn(&Method) -> Pause + Clone + Send + 'static,
+) -> Shop {
     let sandbox = sandbox.clone();
     Shop::new(service_fn(move |request: Sent| {
         let (mut parts, body) = request.into_parts();
@@ -84,11 +87,21 @@ async fn wildcards_and_parts_of_addresses_are_new_people() {
         "ada.lovelace@example.co",
         "*@example.com",
         "kim%2Bvip@example.com",
+        r#""ada,lovelace"@example.com"#,
+        "ada.lovelace%00@example.com",
+        "ada*@example.com",
+        "ada.lovelace@example.com.evil.example",
+        // Cyrillic, accented, dotted, dotless, Kelvin, fullwidth: other letters, other people.
+        "\u{430}da.lovelace@example.com",
+        "ad\u{e1}.lovelace@example.com",
+        "ada.lovelace@ex\u{430}mple.com",
+        "k\u{130}m+vip@example.com",
+        "k\u{131}m+vip@example.com",
+        "\u{ff41}da.lovelace@example.com",
     ];
     for email in strangers {
-        let payload =
-            format!(r#"{{"email":"{email}","attributes":{{"comms":{{"sms_optout":true}}}}}}"#);
-        let response = sign_up(service.clone(), payload).await;
+        let payload = json!({"email": email, "attributes": {"comms": {"sms_optout": true}}});
+        let response = sign_up(service.clone(), payload.to_string()).await;
         assert_eq!(
             response.extensions().get(),
             Some(&UpsertOutcome::Created),
@@ -97,6 +110,85 @@ async fn wildcards_and_parts_of_addresses_are_new_people() {
     }
     assert_eq!(sandbox.profiles()[..before.len()], before[..]);
     assert_eq!(sandbox.profiles().len(), before.len() + strangers.len());
+}
+
+/// What some framework somewhere takes for more than a member of a profile.
+const MASS_ASSIGNMENT: &[&str] = &[
+    r#""id":"ID""#,
+    r#""profile_id":"ID""#,
+    r#""_method":"DELETE""#,
+    r#""_method":"PUT","id":"ID""#,
+    r#""data":{"id":"ID","email":"eve@example.com"}"#,
+    r#""profile":{"id":"ID"},"user":{"is_admin":true},"is_admin":true"#,
+    r#""attributes":{"comms":{"profile_id":"ID"}}"#,
+    r#""attributes":{"comms":{"id":"ID","updated_at":"2000-01-01 00:00:00"}}"#,
+    r#""attributes":{"attributes":{"comms":{"email_promo":false}}}"#,
+    r#""attributes":{"comms":{"comms":{"email_promo":false}}}"#,
+    r#""attributes":{"comms":{"attributes":{"comms":{"email_promo":false}}}}"#,
+    r#""attributes.comms.email_promo":false,"attributes.comms":{"email_promo":false}"#,
+    r#""attributes[comms][email_promo]":false,"attributes[comms":{"email_promo":false}"#,
+    r#""comms":{"email_promo":false},"comms.email_promo":false"#,
+    r#""__proto__":{"attributes":{"comms":{"email_promo":false}}}"#,
+    r#""constructor":{"prototype":{"email_promo":false}},"prototype":{"id":"ID"}"#,
+    r#""attributes":{"__proto__":{"comms":{"email_promo":false}}}"#,
+    r#""attributes":{"comms":{"__proto__":{"email_promo":false},"constructor":{"email_promo":false}}}"#,
+    r#""attributes":{"comms":{"Email_Promo":false,"email_promo ":false," email_promo":false,"email-promo":false,"emailPromo":false}}"#,
+    r#""attributes":{"comms":{"email_promo\u0000":false,"email_promo[]":false,"email_promo.0":false,"*":false}}"#,
+    r#""attributes":{"comms":{"email_bounced":true,"email_verification":"verified"}}"#,
+    r#""identities":[{"handle":"x","identifier":"y","profile_id":"ID","id":1}]"#,
+    r#""addresses":[{"id":1,"profile_id":"ID"}],"tags":["vip"]"#,
+    r#""point_balance":1000000,"reward_balance":1000000,"profile_type":"system""#,
+];
+
+#[tokio::test]
+async fn mass_assignment_has_no_effect_on_anybody_who_exists() {
+    let sandbox = Sandbox::new();
+    let service = in_front_of(&sandbox);
+    let before = sandbox.profiles();
+    for (index, members) in MASS_ASSIGNMENT.iter().enumerate() {
+        let members = members.replace("ID", Sandbox::GRACE_ID);
+        for email in [
+            Sandbox::ADA_EMAIL.to_owned(),
+            format!("new{index}@example.com"),
+        ] {
+            let payload = format!(r#"{{"email":"{email}",{members}}}"#);
+            let response = sign_up(service.clone(), payload).await;
+            assert!(
+                matches!(response.status().as_u16(), 200 | 422),
+                "{members}: {response:?}"
+            );
+            assert_eq!(sandbox.profiles()[..before.len()], before[..], "{members}");
+        }
+    }
+    let mut ids: Vec<_> = sandbox
+        .profiles()
+        .into_iter()
+        .map(|profile| profile["id"].to_string())
+        .collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), sandbox.profiles().len());
+}
+
+/// The tenant folds letters into one address where this service sees two: nobody learns that there is one.
+#[tokio::test]
+async fn letters_that_only_the_tenant_folds_do_not_tell_who_is_a_customer() {
+    let sandbox = Sandbox::new();
+    let service = in_front_of(&sandbox);
+    for (email, folded) in [
+        ("zoë@example.com", "ZOË@example.com"),
+        ("kim@example.org", "\u{212a}im@example.org"),
+    ] {
+        sign_up(service.clone(), json!({"email": email}).to_string()).await;
+        let before = sandbox.profiles();
+        assert_eq!(before.last().unwrap()["email"], email);
+        let payload =
+            json!({"email": folded, "attributes": {"comms": {"email_optout": true}}}).to_string();
+        let response = sign_up(service.clone(), payload).await;
+        assert_eq!(rejected(&response), RejectionKind::TenantAnswer);
+        assert!(!String::from_utf8_lossy(response.body()).contains("taken"));
+        assert_eq!(sandbox.profiles(), before);
+    }
 }
 
 #[tokio::test]

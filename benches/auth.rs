@@ -1,0 +1,92 @@
+//! What does it cost to check a token? Beside `jsonwebtoken::decode`, in the same run.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::hint::black_box;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::{DecodingKey, Validation, decode};
+use omneo_id::keys::{Keyring, SigningKey};
+use omneo_id::{Subject, TokenIssuer, TokenVerifier};
+use serde::Deserialize;
+
+const SECRET: &[u8] = b"a secret of more than thirty-two bytes";
+
+/// The claims that we read, as the other reads them best.
+#[derive(Deserialize)]
+#[allow(dead_code)]
+struct Claims {
+    pid: String,
+    exp: u64,
+    iat: u64,
+    jti: String,
+}
+
+fn keys() -> [(&'static str, SigningKey); 4] {
+    let pem = |pem: &[u8]| SigningKey::from_pem(pem).unwrap();
+    [
+        ("HS256", SigningKey::hs256(SECRET).unwrap()),
+        ("ES256", pem(include_bytes!("../tests/keys/p256.pem"))),
+        ("EdDSA", pem(include_bytes!("../tests/keys/ed25519.pem"))),
+        ("RS256", pem(include_bytes!("../tests/keys/rsa2048.pem"))),
+    ]
+}
+
+fn theirs(ring: &Keyring) -> (DecodingKey, Validation) {
+    let jwks = ring.to_jwks();
+    let (key, algorithm) = match jwks["keys"].get(0) {
+        None => (DecodingKey::from_secret(SECRET), "HS256"),
+        Some(jwk) => {
+            let jwk_of: Jwk = serde_json::from_value(jwk.clone()).unwrap();
+            (
+                DecodingKey::from_jwk(&jwk_of).unwrap(),
+                jwk["alg"].as_str().unwrap(),
+            )
+        }
+    };
+    let mut validation = Validation::new(algorithm.parse().unwrap());
+    validation.validate_nbf = true;
+    (key, validation)
+}
+
+/// The same token under another signature of the right length.
+fn forged(token: &str) -> String {
+    let (message, signature) = token.rsplit_once('.').unwrap();
+    let first = if signature.starts_with('A') { 'B' } else { 'A' };
+    format!("{message}.{first}{}", &signature[1..])
+}
+
+fn verify(criterion: &mut Criterion) {
+    #[cfg(feature = "aws-lc-rs")]
+    let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
+    for (name, key) in keys() {
+        let ring = Keyring::new(key);
+        let issuer = TokenIssuer::new(ring.clone());
+        let subject = Subject::Profile("3f0c2f6e-6a57-4f0b-9d3a-0d9a3c1b7f10".parse().unwrap());
+        let token = issuer.issue(&subject).unwrap().into_token();
+        let forged = forged(&token);
+        let (key, validation) = theirs(&ring);
+        let uncached = TokenVerifier::new(ring.clone()).with_cache_capacity(0);
+        let cached = TokenVerifier::new(ring);
+        cached.verify(&token).unwrap();
+
+        let mut group = criterion.benchmark_group(name);
+        group.bench_function("jsonwebtoken", |bench| {
+            bench.iter(|| decode::<Claims>(black_box(&token), &key, &validation).unwrap());
+        });
+        group.bench_function("miss", |bench| {
+            bench.iter(|| uncached.verify(black_box(&token)).unwrap());
+        });
+        group.bench_function("hit", |bench| {
+            bench.iter(|| cached.verify(black_box(&token)).unwrap());
+        });
+        group.bench_function("rejected", |bench| {
+            bench.iter(|| cached.verify(black_box(&forged)).unwrap_err());
+        });
+        group.finish();
+    }
+}
+
+criterion_group!(benches, verify);
+criterion_main!(benches);

@@ -1,0 +1,164 @@
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
+use http::{HeaderValue, Method, Request, Response};
+use http_body_util::Full;
+
+use super::source::Sources;
+use super::{AuthMode, AuthOutcome, TokenVerifier};
+use crate::headers::{CredentialsError, Dialect};
+use crate::identity::{Subject, VerifiedToken};
+use crate::rejection::{Rejection, RejectionKind};
+
+/// Shared by the layer and all services made by it.
+#[derive(Clone)]
+pub(super) struct Config {
+    pub(super) verifier: TokenVerifier,
+    pub(super) mode: AuthMode,
+    pub(super) sources: Sources,
+    pub(super) credential: Credential,
+    pub(super) preflight: Preflight,
+    pub(super) challenges: Option<Challenges>,
+    pub(super) answer: Arc<Answer>,
+}
+
+pub(super) type Answer = dyn Fn(Rejection, Dialect) -> Response<Full<Bytes>> + Send + Sync;
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Credential {
+    Remove,
+    Keep,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Preflight {
+    Judge,
+    Pass,
+}
+
+/// `WWW-Authenticate` under a realm of the user's choice.
+#[derive(Clone, Debug)]
+pub(super) struct Challenges {
+    missing: HeaderValue,
+    invalid: HeaderValue,
+    ambiguous: HeaderValue,
+}
+
+impl Config {
+    /// Decides whether a request may pass, and leaves in it what was found.
+    pub(super) fn admit<B>(&self, request: &mut Request<B>) -> Result<(), Rejection> {
+        // Nobody outside of this layer says who is asking.
+        let extensions = request.extensions_mut();
+        extensions.remove::<VerifiedToken>();
+        extensions.remove::<Subject>();
+        extensions.remove::<AuthOutcome>();
+        if matches!(self.preflight, Preflight::Pass) && is_preflight(request) {
+            return Ok(());
+        }
+        let outcome = self.judge(request);
+        if let Ok(token) = &outcome {
+            request.extensions_mut().insert(token.clone());
+            if matches!(self.credential, Credential::Remove) {
+                self.sources.remove_from_headers(request.headers_mut());
+                if let Some(uri) = self.sources.without_parameter(request.uri()) {
+                    *request.uri_mut() = uri;
+                }
+            }
+        }
+        if let Err(rejection) = &outcome {
+            log_refused(rejection, self.mode);
+        }
+        let absent = |rejection: &Rejection| rejection.kind() == RejectionKind::MissingCredentials;
+        match (self.mode, outcome) {
+            (AuthMode::Required, outcome) => outcome.map(drop),
+            (AuthMode::Optional, Err(rejection)) if !absent(&rejection) => Err(rejection),
+            (AuthMode::Optional | AuthMode::Observe, outcome) => {
+                request.extensions_mut().insert(AuthOutcome::new(outcome));
+                Ok(())
+            }
+        }
+    }
+
+    fn judge<B>(&self, request: &Request<B>) -> Result<VerifiedToken, Rejection> {
+        let found = self.sources.find(request.headers(), request.uri());
+        match found {
+            Ok(Some(token)) => self
+                .verifier
+                .verify(token)
+                .map_err(|error| self.rejection(RejectionKind::InvalidToken).because(error)),
+            Ok(None) => Err(self.rejection(RejectionKind::MissingCredentials)),
+            Err(error @ CredentialsError::Ambiguous) => Err(self
+                .rejection(RejectionKind::AmbiguousCredentials)
+                .because(error)),
+            Err(error) => Err(self.rejection(RejectionKind::InvalidToken).because(error)),
+        }
+    }
+
+    fn rejection(&self, kind: RejectionKind) -> Rejection {
+        let rejection = Rejection::new(kind);
+        let Some(challenges) = &self.challenges else {
+            return rejection;
+        };
+        rejection.with_challenge(match kind {
+            RejectionKind::MissingCredentials => challenges.missing.clone(),
+            RejectionKind::AmbiguousCredentials => challenges.ambiguous.clone(),
+            _ => challenges.invalid.clone(),
+        })
+    }
+
+    pub(super) fn answer(&self, rejection: Rejection, dialect: Dialect) -> Response<Full<Bytes>> {
+        (self.answer)(rejection, dialect)
+    }
+}
+
+fn is_preflight<B>(request: &Request<B>) -> bool {
+    request.method() == Method::OPTIONS
+        && request.headers().contains_key(ORIGIN)
+        && request
+            .headers()
+            .contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+impl Challenges {
+    pub(super) fn new(realm: &str) -> Option<Self> {
+        let plain =
+            |byte: u8| (byte == b' ' || byte.is_ascii_graphic()) && !b"\"\\".contains(&byte);
+        if realm.is_empty() || !realm.bytes().all(plain) {
+            return None;
+        }
+        let challenge =
+            |rest: &str| HeaderValue::from_str(&format!(r#"Bearer realm="{realm}"{rest}"#)).ok();
+        Some(Self {
+            missing: challenge("")?,
+            invalid: challenge(r#", error="invalid_token""#)?,
+            ambiguous: challenge(r#", error="invalid_request""#)?,
+        })
+    }
+}
+
+/// The code and the cause, which hold nothing of the request.
+fn log_refused(rejection: &Rejection, mode: AuthMode) {
+    #[cfg(feature = "tracing")]
+    tracing::debug!(
+        code = rejection.kind().code(),
+        cause = std::error::Error::source(rejection).map(tracing::field::display),
+        ?mode,
+        "a request has no good token",
+    );
+    #[cfg(not(feature = "tracing"))]
+    let _ = (rejection, mode);
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JwtAuth")
+            .field("verifier", &self.verifier)
+            .field("mode", &self.mode)
+            .field("sources", &self.sources)
+            .field("credential", &self.credential)
+            .field("preflight", &self.preflight)
+            .finish_non_exhaustive()
+    }
+}

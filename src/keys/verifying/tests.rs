@@ -1,0 +1,92 @@
+//! Signatures that other implementations have got wrong: Project Wycheproof's collection.
+
+use super::*;
+
+const VECTORS: &str = include_str!("../../../tests/data/wycheproof.txt");
+
+/// How the vectors of a set came out.
+#[derive(Debug, Default, PartialEq)]
+struct Tally {
+    accepted: usize,
+    refused: usize,
+    /// Valid elsewhere, and refused here for a reason: the key is too small, a MAC is truncated,
+    /// the salt is not as long as the hash.
+    not_for_jws: usize,
+}
+
+fn decode(field: &str) -> Vec<u8> {
+    let field = if field == "-" { "" } else { field };
+    URL_SAFE_NO_PAD.decode(field).unwrap()
+}
+
+fn key(algorithm: Algorithm, bytes: &[u8]) -> Result<VerifyingKey, ConfigError> {
+    match algorithm.family() {
+        Family::Hmac => VerifyingKey::from_secret(algorithm, bytes),
+        _ => VerifyingKey::from_der(bytes)?.with_algorithm(algorithm),
+    }
+}
+
+/// Runs the set in this file, and fails on the first verdict that is wrong.
+fn run(file: &str) -> Tally {
+    let (algorithm, lines) = (VECTORS.split("\nset ").skip(1))
+        .filter_map(|set| set.split_once('\n'))
+        .find_map(|(title, lines)| Some((title.strip_suffix(file)?.trim_end(), lines)))
+        .unwrap();
+    let algorithm = Algorithm::from_name(algorithm).unwrap();
+    let mut tally = Tally::default();
+    let mut current = None;
+    for line in lines.lines() {
+        let fields: Vec<&str> = line.split(' ').collect();
+        let [verdict, id, message, signature] = fields[..] else {
+            current = Some(key(algorithm, &decode(fields[1])));
+            continue;
+        };
+        let signature = decode(signature);
+        let current = current.as_ref().unwrap();
+        let verified = (current.as_ref()).is_ok_and(|key| key.verify(&decode(message), &signature));
+        let truncated = algorithm.signature_len() == Some(2 * signature.len());
+        let exempt = current.is_err() || truncated || file == UNSALTED;
+        match (verdict, verified) {
+            ("valid", true) if !exempt => tally.accepted += 1,
+            ("valid", false) if exempt => tally.not_for_jws += 1,
+            // The one with the salt that JWS asks for.
+            ("invalid", true) if file == UNSALTED && id == "69" => tally.accepted += 1,
+            // "Acceptable" are encodings that RFC 8017 does not know, but some software does.
+            ("invalid" | "acceptable", false) => tally.refused += 1,
+            _ => panic!("{file} {id}: {verdict}, and verified is {verified}"),
+        }
+    }
+    tally
+}
+
+/// RFC 7518 §3.5: "The size of the salt value is the same size as the hash function output." Here,
+/// there is none.
+const UNSALTED: &str = "rsa_pss_2048_sha256_mgf1_0_test";
+
+#[test]
+fn wycheproof_finds_no_verdict_that_is_wrong() {
+    // Accepted, refused, and valid but not for JWS: no vector may get lost.
+    for (file, accepted, refused, not_for_jws) in [
+        // Keys of under 32 bytes are refused, and so are truncated MACs.
+        ("hmac_sha256_test", 30, 108, 36),
+        ("hmac_sha384_test", 30, 108, 36),
+        ("hmac_sha512_test", 33, 108, 33),
+        ("ecdsa_secp256r1_sha256_p1363_test", 173, 89, 0),
+        ("ecdsa_secp384r1_sha384_p1363_test", 193, 87, 0),
+        ("ed25519_test", 88, 63, 0),
+        ("rsa_signature_2048_sha256_test", 9, 250, 0),
+        ("rsa_signature_2048_sha384_test", 7, 251, 0),
+        ("rsa_signature_2048_sha512_test", 8, 251, 0),
+        ("rsa_pss_2048_sha256_mgf1_32_test", 63, 45, 0),
+        (UNSALTED, 1, 41, 61),
+        ("rsa_pss_2048_sha384_mgf1_48_test", 95, 46, 0),
+        ("rsa_pss_4096_sha512_mgf1_64_test", 132, 47, 0),
+    ] {
+        let tally = Tally {
+            accepted,
+            refused,
+            not_for_jws,
+        };
+        assert_eq!(run(file), tally, "{file}");
+    }
+}

@@ -1,0 +1,10 @@
+/// How the tenant's list filters compare.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Matching {
+    /// As a real tenant does: `filter[email]=a@b.c` finds every address that contains this text, whatever its case, and
+    /// `%` and `_` are wildcards.
+    #[default]
+    Loose,
+    /// The whole value must be equal; case is still ignored.
+    Exact,
+}

@@ -1,0 +1,219 @@
+//! ID tokens, good and bad, for testing what stands behind a verifier.
+
+use std::fmt;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
+
+use crate::clock::{Clock, SystemClock};
+use crate::error::{ConfigError, ConfigErrorKind};
+use crate::identity::Subject;
+use crate::keys::{Keyring, SigningKey};
+
+/// ID tokens for tests of a host application: good ones, and each kind of bad one.
+///
+/// They are signed with the key that the ring has when this is made, so what an application is
+/// told by its own [`JwtAuthLayer`](crate::auth::JwtAuthLayer) can be tested without a network:
+///
+/// ```
+/// use std::convert::Infallible;
+///
+/// use http::{Request, Response};
+/// use omneo_id::keys::{Keyring, SigningKey};
+/// use omneo_id::sandbox::TestTokens;
+/// use omneo_id::{JwtAuthLayer, Subject, TokenVerifier};
+/// use tower::{Layer, ServiceExt, service_fn};
+///
+/// # #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// // The application under test:
+/// let ring = Keyring::new(SigningKey::hs256("a secret of at least 32 bytes, kept secret")?);
+/// let app = JwtAuthLayer::new(TokenVerifier::new(ring.clone())).layer(service_fn(
+///     async |request: Request<String>| {
+///         let subject = Subject::of(request.extensions()).unwrap();
+///         Ok::<_, Infallible>(Response::new(subject.as_pid().to_owned()))
+///     },
+/// ));
+///
+/// let tokens = TestTokens::new(&ring)?;
+/// let send = |token: String| {
+///     let request = Request::get("/").header("authorization", format!("Bearer {token}"));
+///     app.clone().oneshot(request.body(String::new()).unwrap())
+/// };
+/// assert_eq!(send(tokens.valid("3f0c2f6e")).await?.status(), 200);
+/// assert_eq!(send(tokens.anonymous()).await?.status(), 200);
+/// for bad in [tokens.expired("3f0c2f6e"), tokens.foreign("3f0c2f6e"), tokens.malformed()] {
+///     assert_eq!(send(bad).await?.status(), 401);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+///
+/// A `pid` is taken as it stands, so that what an application makes of one that is no profile id
+/// can be tested, too. Tokens of the same claims at the same second are the same.
+#[derive(Clone)]
+pub struct TestTokens {
+    key: SigningKey,
+    clock: Arc<dyn Clock>,
+    issuer: Option<Box<str>>,
+    audience: Option<Box<str>>,
+}
+
+/// Seconds that are past every leeway that a verifier can have.
+const BEYOND_LEEWAY: u64 = 10 * 60;
+const LIFETIME: u64 = 60 * 60;
+
+impl TestTokens {
+    /// Signs with the signing key that the ring has now. If that is replaced later, these are the
+    /// tokens from before.
+    ///
+    /// # Errors
+    /// If the ring only verifies: make one of the private key for the test.
+    pub fn new(ring: &Keyring) -> Result<Self, ConfigError> {
+        let keys = ring.keys();
+        let key = keys.signing_key().ok_or_else(|| {
+            ConfigError::new(
+                ConfigErrorKind::InvalidKey,
+                "the ring has no key to sign tokens with",
+            )
+        })?;
+        Ok(Self {
+            key: key.clone(),
+            clock: Arc::new(SystemClock),
+            issuer: None,
+            audience: None,
+        })
+    }
+
+    /// Replaces the clock. Give it the verifier's.
+    ///
+    /// Default is the [system's](SystemClock).
+    #[must_use]
+    pub fn with_clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Replaces what tokens say as `iss`.
+    ///
+    /// Default is no `iss`.
+    #[must_use]
+    pub fn with_issuer(mut self, issuer: &str) -> Self {
+        self.issuer = Some(issuer.into());
+        self
+    }
+
+    /// Replaces what tokens say as `aud`.
+    ///
+    /// Default is no `aud`.
+    #[must_use]
+    pub fn with_audience(mut self, audience: &str) -> Self {
+        self.audience = Some(audience.into());
+        self
+    }
+
+    /// A good token of a profile, for the hour to come.
+    pub fn valid(&self, pid: &str) -> String {
+        self.signed(&self.claims(pid, self.clock.now()).into())
+    }
+
+    /// A good token of nobody in particular, as a visitor who has not signed in has it.
+    pub fn anonymous(&self) -> String {
+        self.valid(Subject::ANONYMOUS_PID)
+    }
+
+    /// A token that was good, and has ended some minutes ago.
+    pub fn expired(&self, pid: &str) -> String {
+        let issued_at = self.clock.now().saturating_sub(LIFETIME + BEYOND_LEEWAY);
+        self.signed(&self.claims(pid, issued_at).into())
+    }
+
+    /// A token that becomes good in some minutes, by its `nbf`.
+    pub fn not_yet_valid(&self, pid: &str) -> String {
+        let now = self.clock.now();
+        let mut claims = self.claims(pid, now);
+        let starts = now.saturating_add(BEYOND_LEEWAY);
+        claims.insert("nbf".into(), starts.into());
+        self.signed(&claims.into())
+    }
+
+    /// A token that is not signed by this key, though it says so: all but its signature is that
+    /// of a [valid](Self::valid) one.
+    pub fn foreign(&self, pid: &str) -> String {
+        let message = self.message(&self.claims(pid, self.clock.now()).into());
+        // The signature of anything else is what somebody else's would be: of the right length,
+        // and wrong. So it needs no second key of the kind.
+        let signature = self.signature(&[message.as_bytes(), b"."].concat());
+        format!("{message}.{signature}")
+    }
+
+    /// A token of `alg` `none`, without a signature.
+    pub fn unsigned(&self, pid: &str) -> String {
+        let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"JWT"}"#);
+        let claims = Value::from(self.claims(pid, self.clock.now()));
+        format!("{header}.{}.", URL_SAFE_NO_PAD.encode(claims.to_string()))
+    }
+
+    /// What is no token at all, though it may stand in an `Authorization` header.
+    pub fn malformed(&self) -> String {
+        "not-a-token".to_owned()
+    }
+
+    /// These claims and no others, signed: for what the other methods have no name for.
+    ///
+    /// ```
+    /// # #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))] {
+    /// use omneo_id::auth::{TokenVerifier, VerifyErrorKind};
+    /// # use omneo_id::keys::{Keyring, SigningKey};
+    /// # use omneo_id::sandbox::TestTokens;
+    /// use serde_json::json;
+    ///
+    /// # let ring = Keyring::new(SigningKey::hs256("a secret of at least 32 bytes, kept secret")?);
+    /// let eternal = TestTokens::new(&ring)?.signed(&json!({ "pid": "3f0c2f6e" }));
+    /// let error = TokenVerifier::new(ring).verify(&eternal).unwrap_err();
+    /// assert_eq!(error.kind(), VerifyErrorKind::NoExpiry);
+    /// # }
+    /// # Ok::<(), omneo_id::error::ConfigError>(())
+    /// ```
+    pub fn signed(&self, claims: &Value) -> String {
+        let message = self.message(claims);
+        let signature = self.signature(message.as_bytes());
+        format!("{message}.{signature}")
+    }
+
+    fn claims(&self, pid: &str, issued_at: u64) -> Map<String, Value> {
+        let expires_at = issued_at.saturating_add(LIFETIME);
+        let claims = [
+            ("pid", Some(pid.into())),
+            ("iat", Some(issued_at.into())),
+            ("exp", Some(expires_at.into())),
+            ("jti", Some("test".into())),
+            ("iss", self.issuer.as_deref().map(Value::from)),
+            ("aud", self.audience.as_deref().map(Value::from)),
+        ];
+        let said = |(name, value): (&str, Option<Value>)| Some((name.to_owned(), value?));
+        claims.into_iter().filter_map(said).collect()
+    }
+
+    fn message(&self, claims: &Value) -> String {
+        let payload = URL_SAFE_NO_PAD.encode(claims.to_string());
+        format!("{}.{payload}", self.key.header())
+    }
+
+    fn signature(&self, message: &[u8]) -> String {
+        // A key has signed once before it is one.
+        URL_SAFE_NO_PAD.encode(self.key.sign(message).unwrap_or_default())
+    }
+}
+
+impl fmt::Debug for TestTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TestTokens")
+            .field("key", &self.key)
+            .field("issuer", &self.issuer)
+            .field("audience", &self.audience)
+            .finish_non_exhaustive()
+    }
+}

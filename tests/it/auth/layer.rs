@@ -1,0 +1,467 @@
+//! Which requests pass.
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use omneo_id::auth::{AuthMode, AuthOutcome, JwtAuth, JwtAuthLayer, TokenVerifier};
+use omneo_id::keys::Keyring;
+use omneo_id::{Rejection, RejectionKind, Subject, TokenIssuer};
+use serde_json::json;
+use tower::{Layer, Service, ServiceExt, service_fn};
+
+use super::{HS256, NOW, SECRET, ada, ring, sign, sign_with, token, verifier};
+
+/// What the inner service saw.
+type Seen = Request<String>;
+
+async fn through(layer: JwtAuthLayer, request: Request<String>) -> Result<Seen, Response<String>> {
+    let inner = service_fn(async |request: Request<String>| {
+        let mut response = Response::new(String::new());
+        response.extensions_mut().insert(Arc::new(request));
+        Ok::<_, Infallible>(response)
+    });
+    let response = layer.layer(inner).oneshot(request).await.unwrap();
+    let (mut parts, body) = response.into_parts();
+    match parts.extensions.remove::<Arc<Seen>>() {
+        Some(seen) => Ok(Arc::into_inner(seen).unwrap()),
+        None => {
+            let body = body
+                .into_inner()
+                .unwrap_err()
+                .collect()
+                .await
+                .unwrap()
+                .to_bytes();
+            let body = String::from_utf8(body.to_vec()).unwrap();
+            Err(Response::from_parts(parts, body))
+        }
+    }
+}
+
+fn layer() -> JwtAuthLayer {
+    JwtAuthLayer::new(verifier())
+}
+
+fn request(headers: &[(&'static str, &str)]) -> Request<String> {
+    let mut request = Request::new("body".to_owned());
+    for (name, value) in headers {
+        let value = HeaderValue::from_str(value).unwrap();
+        request.headers_mut().append(*name, value);
+    }
+    request
+}
+
+fn bearer(token: &str) -> Request<String> {
+    request(&[("authorization", &format!("Bearer {token}"))])
+}
+
+#[tokio::test]
+async fn a_good_token_passes_and_stays_behind() {
+    for scheme in ["Bearer", "bearer", "BEARER"] {
+        let request = request(&[
+            ("authorization", &format!("{scheme} {}", token())),
+            ("x", "y"),
+        ]);
+        let seen = through(layer(), request).await.unwrap();
+        assert_eq!(Subject::of(seen.extensions()), Some(&ada()));
+        assert!(!seen.headers().contains_key("authorization"));
+        assert_eq!(seen.headers()["x"], "y");
+        assert_eq!(seen.body(), "body");
+    }
+    let seen = through(layer().keep_credential(), bearer(&token()))
+        .await
+        .unwrap();
+    assert!(seen.headers().contains_key("authorization"));
+}
+
+#[tokio::test]
+async fn who_has_no_token_learns_the_scheme_and_who_has_a_bad_one_that_it_is_bad() {
+    let absent = through(layer(), request(&[])).await.unwrap_err();
+    assert_eq!(absent.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        absent.headers()["www-authenticate"],
+        r#"Bearer realm="omneo-id""#
+    );
+    let bad = through(layer(), bearer("abc")).await.unwrap_err();
+    assert_eq!(bad.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        bad.headers()["www-authenticate"],
+        r#"Bearer realm="omneo-id", error="invalid_token""#
+    );
+    assert_eq!(bad.headers()["cache-control"], "no-store");
+    assert_eq!(bad.body(), r#"{"message":"Unauthenticated."}"#);
+    let two = through(
+        layer(),
+        request(&[("authorization", "Bearer a"), ("authorization", "Bearer a")]),
+    );
+    let two = two.await.unwrap_err();
+    assert_eq!(two.status(), StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn a_realm_of_ones_own_is_told() {
+    let layer = layer().with_realm("my shop").unwrap();
+    let absent = through(layer.clone(), request(&[])).await.unwrap_err();
+    assert_eq!(
+        absent.headers()["www-authenticate"],
+        r#"Bearer realm="my shop""#
+    );
+    let bad = through(layer, bearer("abc")).await.unwrap_err();
+    assert_eq!(
+        bad.headers()["www-authenticate"],
+        r#"Bearer realm="my shop", error="invalid_token""#
+    );
+}
+
+#[tokio::test]
+async fn all_bad_tokens_get_the_same_answer_and_the_cause_stays_here() {
+    let expired = sign(HS256, json!({ "exp": 1 }).to_string().as_bytes());
+    let forged = sign_with(&[0; 32], HS256, b"{}");
+    let mut answers = Vec::new();
+    for (request, cause) in [
+        (bearer("a.b.c"), "malformed"),
+        (bearer(&expired), "expired"),
+        (bearer(&forged), "signature"),
+        (bearer(&"x".repeat(9000)), "too long"),
+        (request(&[("authorization", "Basic dTpw")]), "scheme"),
+        (request(&[("authorization", "Bearer")]), "malformed"),
+        (request(&[("authorization", "Bearer  a")]), "malformed"),
+        (request(&[("authorization", "")]), "scheme"),
+    ] {
+        let response = through(layer(), request).await.unwrap_err();
+        let rejection = response.extensions().get::<Rejection>().unwrap();
+        assert_eq!(rejection.kind(), RejectionKind::InvalidToken);
+        let source = std::error::Error::source(rejection).unwrap().to_string();
+        assert!(source.contains(cause), "{source}");
+        answers.push((
+            response.status(),
+            response.headers().clone(),
+            response.into_body(),
+        ));
+    }
+    assert!(answers.windows(2).all(|pair| pair[0] == pair[1]));
+}
+
+#[tokio::test]
+async fn each_caller_is_refused_in_its_own_protocol() {
+    for (media, answer) in [
+        ("application/grpc", "application/grpc"),
+        ("application/grpc+proto", "application/grpc"),
+        ("application/grpc-web+proto", "application/grpc-web"),
+        ("application/grpc-web-text", "application/grpc-web-text"),
+    ] {
+        let request = request(&[("content-type", media)]);
+        let response = through(layer(), request).await.unwrap_err();
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()["grpc-status"], "16");
+        assert_eq!(response.headers()["content-type"], answer);
+        assert_eq!(response.body(), "");
+    }
+}
+
+#[tokio::test]
+async fn nobody_else_says_who_is_asking() {
+    let spoofed = |mut request: Request<String>| {
+        request
+            .extensions_mut()
+            .insert(Subject::Profile("mallory".parse().unwrap()));
+        request
+    };
+    let anonymous = TokenIssuer::new(ring()).with_clock(|| NOW);
+    let anonymous = anonymous.issue(&Subject::Anonymous).unwrap();
+    let seen = through(layer(), spoofed(bearer(anonymous.token())))
+        .await
+        .unwrap();
+    assert_eq!(Subject::of(seen.extensions()), Some(&Subject::Anonymous));
+    assert!(seen.extensions().get::<Subject>().is_none());
+    for mode in [AuthMode::Optional, AuthMode::Observe] {
+        let seen = through(layer().with_mode(mode), spoofed(request(&[])))
+            .await
+            .unwrap();
+        assert_eq!(Subject::of(seen.extensions()), None);
+    }
+    let preflight = spoofed(preflight());
+    let seen = through(layer().pass_preflights(), preflight).await.unwrap();
+    assert_eq!(Subject::of(seen.extensions()), None);
+}
+
+#[tokio::test]
+async fn an_optional_token_may_be_absent_but_not_bad() {
+    let layer = layer().with_mode(AuthMode::Optional);
+    let seen = through(layer.clone(), request(&[])).await.unwrap();
+    assert!(seen.extensions().get::<AuthOutcome>().unwrap().is_absent());
+    let seen = through(layer.clone(), bearer(&token())).await.unwrap();
+    let outcome = seen.extensions().get::<AuthOutcome>().unwrap();
+    assert_eq!(outcome.token().unwrap().subject(), &ada());
+    assert!(outcome.rejection().is_none() && !outcome.is_absent());
+    let refused = through(layer.clone(), bearer("bad")).await.unwrap_err();
+    assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+    let two = request(&[("authorization", "Bearer a"), ("authorization", "Bearer b")]);
+    assert_eq!(
+        through(layer, two).await.unwrap_err().status(),
+        StatusCode::BAD_REQUEST
+    );
+}
+
+#[tokio::test]
+async fn observing_refuses_nobody_and_believes_nobody() {
+    let layer = layer().with_mode(AuthMode::Observe);
+    for (request, kind) in [
+        (request(&[]), RejectionKind::MissingCredentials),
+        (bearer("bad"), RejectionKind::InvalidToken),
+        (
+            request(&[("authorization", "Bearer a"), ("authorization", "Bearer b")]),
+            RejectionKind::AmbiguousCredentials,
+        ),
+    ] {
+        let had_credential = request.headers().contains_key("authorization");
+        let seen = through(layer.clone(), request).await.unwrap();
+        let outcome = seen.extensions().get::<AuthOutcome>().unwrap();
+        assert_eq!(outcome.rejection().unwrap().kind(), kind);
+        assert_eq!(Subject::of(seen.extensions()), None);
+        // What was not verified is not ours to take away.
+        assert_eq!(seen.headers().contains_key("authorization"), had_credential);
+    }
+    let seen = through(layer, bearer(&token())).await.unwrap();
+    assert_eq!(Subject::of(seen.extensions()), Some(&ada()));
+}
+
+#[tokio::test]
+async fn a_cookie_carries_the_token_only_by_opt_in() {
+    let token = token();
+    let with_cookie = |value: &str| request(&[("cookie", value)]);
+    let cookie = format!("a=1; id={token}; b=2");
+    assert!(through(layer(), with_cookie(&cookie)).await.is_err());
+    let layer = layer().with_cookie("id").unwrap();
+    let seen = through(layer.clone(), with_cookie(&cookie)).await.unwrap();
+    assert_eq!(seen.headers()["cookie"], "a=1; b=2");
+    let seen = through(layer.clone(), with_cookie(&format!("id={token}")))
+        .await
+        .unwrap();
+    assert!(!seen.headers().contains_key("cookie"));
+    let seen = through(
+        layer.clone(),
+        request(&[("cookie", "a=1"), ("cookie", &format!("id={token}"))]),
+    );
+    assert_eq!(seen.await.unwrap().headers()["cookie"], "a=1");
+    let mut foreign = with_cookie(&cookie);
+    let utf8 = HeaderValue::from_bytes("name=Zoë".as_bytes()).unwrap();
+    foreign.headers_mut().append("cookie", utf8);
+    assert!(through(layer.clone(), foreign).await.is_ok());
+    assert!(
+        through(layer.clone(), with_cookie(&format!("xid={token}")))
+            .await
+            .is_err()
+    );
+    let both = request(&[
+        ("authorization", &format!("Bearer {token}")),
+        ("cookie", &cookie),
+    ]);
+    let seen = through(layer.clone(), both).await.unwrap();
+    assert!(!seen.headers().contains_key("authorization"));
+    for other in ["id=x".to_owned(), format!("id={token}; id=x")] {
+        let differing = request(&[
+            ("authorization", &format!("Bearer {token}")),
+            ("cookie", &other),
+        ]);
+        let refused = through(layer.clone(), differing).await.unwrap_err();
+        assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
+    }
+}
+
+#[tokio::test]
+async fn a_query_parameter_carries_the_token_only_by_opt_in() {
+    let token = token();
+    let get = |target: String| {
+        let mut request = request(&[]);
+        *request.uri_mut() = target.parse().unwrap();
+        request
+    };
+    let target = format!("/a/b?x=%20&access_token={token}&y");
+    assert!(through(layer(), get(target.clone())).await.is_err());
+    let layer = layer().with_query_parameter("access_token").unwrap();
+    let seen = through(layer.clone(), get(target.clone())).await.unwrap();
+    assert_eq!(seen.uri(), "/a/b?x=%20&y");
+    let seen = through(layer.clone(), get(format!("/?access_token={token}")))
+        .await
+        .unwrap();
+    assert_eq!(seen.uri(), "/");
+    let seen = through(
+        layer.clone(),
+        get(format!("http://h/p?access_token={token}")),
+    )
+    .await
+    .unwrap();
+    assert_eq!(seen.uri(), "http://h/p");
+    let refused = through(layer, get(format!("{target}&access_token=x")))
+        .await
+        .unwrap_err();
+    assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
+}
+
+fn preflight() -> Request<String> {
+    let mut request = request(&[
+        ("origin", "https://a.example"),
+        ("access-control-request-method", "PUT"),
+    ]);
+    *request.method_mut() = Method::OPTIONS;
+    request
+}
+
+#[tokio::test]
+async fn a_preflight_passes_only_by_opt_in() {
+    assert!(through(layer(), preflight()).await.is_err());
+    assert!(
+        through(layer().pass_preflights(), preflight())
+            .await
+            .is_ok()
+    );
+    for missing in ["origin", "access-control-request-method"] {
+        let mut request = preflight();
+        request.headers_mut().remove(missing);
+        assert!(through(layer().pass_preflights(), request).await.is_err());
+    }
+    let mut request = preflight();
+    *request.method_mut() = Method::PUT;
+    assert!(through(layer().pass_preflights(), request).await.is_err());
+}
+
+#[tokio::test]
+async fn an_answer_of_ones_own_replaces_ours() {
+    let layer = layer().with_answer(|rejection, _| {
+        let mut response = Response::new("<h1>Sign in</h1>".into());
+        *response.status_mut() = rejection.kind().status();
+        response
+    });
+    let response = through(layer, request(&[])).await.unwrap_err();
+    assert_eq!(
+        (response.status(), &**response.body()),
+        (StatusCode::UNAUTHORIZED, "<h1>Sign in</h1>")
+    );
+}
+
+#[tokio::test]
+async fn the_inner_service_is_called_as_it_was_made_ready() {
+    let (mut service, mut handle) =
+        tower_test::mock::spawn_layer::<Request<String>, Response<String>, _>(layer());
+    handle.allow(0);
+    assert!(service.poll_ready().is_pending());
+    handle.allow(1);
+    assert!(matches!(
+        service.poll_ready(),
+        std::task::Poll::Ready(Ok(()))
+    ));
+    // The mock panics if called without having been made ready.
+    let response = tokio::spawn(service.call(bearer(&token())));
+    let (request, respond) = handle.next_request().await.unwrap();
+    assert!(Subject::of(request.extensions()).is_some());
+    respond.send_response(Response::new("inner".to_owned()));
+    let body = response.await.unwrap().unwrap().into_body();
+    assert_eq!(body.into_inner().unwrap(), "inner");
+}
+
+#[tokio::test]
+async fn errors_of_the_inner_service_pass() {
+    let failing = service_fn(async |_: Request<()>| Err::<Response<()>, _>("broken"));
+    let mut request = Request::new(());
+    let value = HeaderValue::from_str(&format!("Bearer {}", token())).unwrap();
+    request.headers_mut().insert("authorization", value);
+    let mut service = JwtAuth::new(failing, verifier());
+    assert_eq!(
+        service
+            .ready()
+            .await
+            .unwrap()
+            .call(request)
+            .await
+            .unwrap_err(),
+        "broken"
+    );
+    assert!(
+        service
+            .ready()
+            .await
+            .unwrap()
+            .call(Request::new(()))
+            .await
+            .is_ok()
+    );
+}
+
+#[test]
+fn public_types_can_be_shared() {
+    fn shared<T: Clone + Send + Sync + 'static + std::fmt::Debug>() {}
+    shared::<TokenVerifier>();
+    shared::<JwtAuthLayer>();
+    shared::<JwtAuth<String>>();
+    shared::<AuthOutcome>();
+    shared::<TokenIssuer>();
+    shared::<Keyring>();
+}
+
+#[test]
+fn no_secret_and_no_token_is_shown_by_debug() {
+    let verifier = verifier();
+    let token = token();
+    verifier.verify(&token).unwrap();
+    let layer = JwtAuthLayer::new(verifier.clone());
+    let service = layer.layer(());
+    let issuer = TokenIssuer::new(ring());
+    let issued = issuer.issue(&ada()).unwrap();
+    let text = format!(
+        "{verifier:?} {layer:?} {service:?} {issuer:?} {issued:?} {:?}",
+        ring()
+    );
+    assert!(!text.contains(SECRET) && !text.contains(&token) && !text.contains(issued.token()));
+    assert!(!text.contains("115, 101, 99"), "bytes of the secret");
+}
+
+/// What is logged while `work` is done, of every level.
+fn logged(work: impl FnOnce()) -> String {
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    tracing::subscriber::with_default(subscriber, work);
+    String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
+}
+
+#[test]
+fn the_cause_is_logged_and_nothing_of_the_token() {
+    let payload = json!({ "exp": 1, "pid": "secret-pid" }).to_string();
+    let expired = sign(HS256, payload.as_bytes());
+    let odd = json!({ "exp": NOW + 60, "pid": "secret pid" }).to_string();
+    let odd = sign(HS256, odd.as_bytes());
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.build().unwrap();
+    let log = logged(|| {
+        runtime.block_on(async {
+            through(layer(), bearer(&expired)).await.unwrap_err();
+            through(layer(), bearer(&odd)).await.unwrap();
+        });
+    });
+    assert!(
+        log.contains("invalid_token") && log.contains("expired"),
+        "{log}"
+    );
+    assert!(log.contains("no profile id"), "{log}");
+    assert!(!log.contains("secret") && !log.contains("eyJ"), "{log}");
+}

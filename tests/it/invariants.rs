@@ -1,0 +1,668 @@
+//! What holds for every request, over requests that are generated with ill will.
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
+};
+use http_body::Frame;
+use http_body_util::{BodyExt, Full, StreamBody};
+use omneo_id::path::AccessPolicy;
+use omneo_id::sandbox::Sandbox;
+use omneo_id::upstream::RequestBody;
+use omneo_id::{OmneoId, Rejection, RejectionKind, SigningKey};
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::test_runner::{Config, TestRunner};
+use serde_json::{Value, json};
+use tower::{ServiceExt, service_fn};
+
+use crate::naive::stays_below;
+use crate::support::{Answer, SECRET, Shop, bearer};
+
+/// How many requests each property is tried with; `PROPTEST_CASES` says otherwise.
+const CASES: u32 = 3000;
+
+// --- requests -------------------------------------------------------------------------------------
+
+/// Who asks.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Who {
+    Ada,
+    Anonymous,
+    Nobody,
+}
+
+#[derive(Clone, Debug)]
+struct Plan {
+    who: Who,
+    method: Method,
+    target: Vec<u8>,
+    version: Version,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    body: Vec<u8>,
+}
+
+/// Pieces of segments: what some reader takes for structure, and what everybody takes for data.
+const PIECES: &[&str] = &[
+    ".",
+    "..",
+    "...",
+    "%2e",
+    "%2E",
+    "%252e",
+    "%25252e",
+    "%2f",
+    "%2F",
+    "%252f",
+    "%5c",
+    "%5C",
+    "\\",
+    "%255c",
+    ";",
+    "%3b",
+    "%253B",
+    "%00",
+    "%0a",
+    "%0d",
+    "%09",
+    "%20",
+    "%7f",
+    "%c0%ae",
+    "%c0%af",
+    "%e0%80%ae",
+    "%f0%80%80%af",
+    "%ef%bc%8e",
+    "%ef%bc%8f",
+    "%ef%bc%bc",
+    "%e2%80%a4",
+    "%e2%80%a5",
+    "%e2%88%95",
+    "%e2%81%84",
+    "%e2%88%96",
+    "%u002e",
+    "%u2215",
+    "%",
+    "%%",
+    "%2",
+    "%zz",
+    "%25",
+    "%2525",
+    "%3f",
+    "%23",
+    "?",
+    "#",
+    "%3f%23",
+    "~",
+    "@",
+    ":",
+    "+",
+    "=",
+    "&",
+    "$",
+    "!",
+    "*",
+    "(",
+    "'",
+    ",",
+    "|",
+    "a",
+    "me",
+    "ME",
+    "x.y",
+    "caf%C3%A9",
+    "%E2%98%83",
+    "%ff",
+    "%ed%a0%80",
+    "lists",
+    "wishlist",
+    "7",
+    "purge",
+    "p%75rge",
+    "%70urge",
+    "PURGE",
+    "attributes",
+    "comms",
+    "balances",
+    "profiles",
+    "locations",
+];
+
+fn segment() -> impl Strategy<Value = String> {
+    let pieces = prop::collection::vec(select(PIECES), 0..4).prop_map(|pieces| pieces.concat());
+    prop_oneof![
+        8 => pieces,
+        2 => Just("..".to_owned()),
+        1 => Just(Sandbox::GRACE_ID.to_owned()),
+        1 => "[a-z0-9%.;/\\\\]{0,12}",
+        1 => (select(PIECES), 1_usize..200).prop_map(|(piece, times)| piece.repeat(times)),
+    ]
+}
+
+fn path() -> impl Strategy<Value = Vec<u8>> {
+    let start = prop_oneof![
+        12 => Just("/profiles/me"),
+        2 => Just("//profiles//me"),
+        2 => Just("/profiles"),
+        2 => Just("/locations"),
+        1 => Just("/auth/token"),
+        1 => Just(""),
+        1 => Just("/profiles/ME"),
+        1 => Just("/./profiles/me"),
+        1 => Just("http://evil.test/profiles/me"),
+        1 => Just("*"),
+    ];
+    let segments = prop::collection::vec(segment(), 0..6);
+    let tail = select(&["", "", "/", "//", "%2f", "/.", "/.."][..]);
+    (
+        start,
+        select(&["/", "/", "/", "", "//"][..]),
+        segments,
+        tail,
+    )
+        .prop_map(|(start, joint, segments, tail)| {
+            let rest = segments.join("/");
+            let joint = if rest.is_empty() { "" } else { joint };
+            [start, joint, &rest, tail].concat().into_bytes()
+        })
+}
+
+fn query() -> impl Strategy<Value = String> {
+    let name = select(
+        &[
+            "identity",
+            "identity%5Bpos%5D",
+            "%69dentity[pos]",
+            "+identity",
+            "identity.pos",
+            "_method",
+            "%5fmethod",
+            ".method",
+            "page%5Bsize%5D",
+            "include",
+            "filter[x]",
+            "",
+            "identities",
+            "a;identity",
+            "token",
+            "--env",
+        ][..],
+    );
+    let value = select(
+        &[
+            "",
+            "1",
+            "DELETE",
+            "PUT",
+            "../x",
+            "%00",
+            "a%20b",
+            "%ff",
+            "/profiles/x",
+        ][..],
+    );
+    let pair = (name, value).prop_map(|(name, value)| format!("{name}={value}"));
+    prop::collection::vec(pair, 0..3).prop_map(|pairs| pairs.join("&"))
+}
+
+fn method() -> impl Strategy<Value = Method> {
+    let names = select(
+        &[
+            "GET", "GET", "GET", "HEAD", "POST", "POST", "POST", "PUT", "PATCH", "DELETE",
+            "OPTIONS", "TRACE", "CONNECT", "get", "delete", "Post", "PURGE", "SEARCH", "M-SEARCH",
+            "GE~T",
+        ][..],
+    );
+    names.prop_map(|name| Method::from_bytes(name.as_bytes()).unwrap())
+}
+
+fn header() -> impl Strategy<Value = (HeaderName, HeaderValue)> {
+    let name = select(
+        &[
+            "accept",
+            "accept-encoding",
+            "authorization",
+            "connection",
+            "content-encoding",
+            "content-length",
+            "content-type",
+            "cookie",
+            "expect",
+            "forwarded",
+            "host",
+            "if-none-match",
+            "keep-alive",
+            "proxy-authorization",
+            "range",
+            "te",
+            "trailer",
+            "transfer-encoding",
+            "upgrade",
+            "user-agent",
+            "via",
+            "x-forwarded-for",
+            "x-forwarded-host",
+            "x-http-method-override",
+            "x-original-url",
+            "x-rewrite-url",
+            "x_http_method_override",
+            "x.original.url",
+            "x-request-id",
+            "redirect-http-authorization",
+            "http2-settings",
+            "proxy",
+        ][..],
+    );
+    let value = prop_oneof![
+        4 => select(&[
+            "", "1", "DELETE", "/profiles/x", "application/json", "application/x-www-form-urlencoded",
+            "multipart/form-data; boundary=x", "application/grpc", "authorization", "host, authorization",
+            "close", "upgrade, http2-settings", "h2c", "websocket", "chunked", "gzip", "evil.test",
+            "127.0.0.1", "trailers", "100-continue", "bytes=0-1", "a, b, c d", "\"authorization\"",
+        ][..]).prop_map(HeaderValue::from_static),
+        1 => prop::collection::vec(prop_oneof![Just(9_u8), 32_u8..127, 128_u8..], 0..40)
+            .prop_filter_map("a value", |bytes| HeaderValue::from_bytes(&bytes).ok()),
+    ];
+    (name.prop_map(HeaderName::from_static), value)
+}
+
+fn body() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        3 => Just(Vec::new()),
+        3 => select(&[
+            "{}", r#"{"_method":"DELETE"}"#, r#"{"_method":"PUT","name":"x"}"#, r#"{"\u005fmethod":"delete"}"#,
+            "_method=DELETE", "a=1&_method=delete", "+%5fmethod=DELETE", r#"{"name":"x"}"#, "null", "[", "{",
+            r#"{"id":"x","email":"a@b.example"}"#, r#"{"identity":{"pos":"1"}}"#,
+        ][..]).prop_map(|text: &str| text.as_bytes().to_vec()),
+        1 => prop::collection::vec(any::<u8>(), 0..200),
+        1 => (60_000_usize..70_000).prop_map(|length| vec![b' '; length]),
+    ]
+}
+
+fn plan() -> impl Strategy<Value = Plan> {
+    let who = prop_oneof![8 => Just(Who::Ada), 1 => Just(Who::Anonymous), 1 => Just(Who::Nobody)];
+    let version = select(
+        &[
+            Version::HTTP_11,
+            Version::HTTP_11,
+            Version::HTTP_2,
+            Version::HTTP_10,
+        ][..],
+    );
+    let target = (path(), prop::option::weighted(0.3, query()));
+    let headers = prop::collection::vec(header(), 0..4);
+    let media = select(
+        &[
+            None,
+            Some("application/json"),
+            Some("application/x-www-form-urlencoded"),
+        ][..],
+    );
+    (who, method(), target, version, headers, media, body()).prop_map(
+        |(who, method, (mut target, query), version, mut headers, media, body)| {
+            if let Some(query) = query {
+                target.push(b'?');
+                target.extend(query.into_bytes());
+            }
+            if let Some(media) = media {
+                headers.push((http::header::CONTENT_TYPE, HeaderValue::from_static(media)));
+            }
+            Plan {
+                who,
+                method,
+                target,
+                version,
+                headers,
+                body,
+            }
+        },
+    )
+}
+
+impl Plan {
+    /// `None`: no HTTP library would make such a request.
+    fn request(&self, tokens: &Tokens) -> Option<Request<Full<Bytes>>> {
+        let uri = Uri::try_from(self.target.as_slice()).ok()?;
+        let mut request = Request::new(Full::from(self.body.clone()));
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = uri;
+        *request.version_mut() = self.version;
+        for (name, value) in &self.headers {
+            request.headers_mut().append(name, value.clone());
+        }
+        if let Some(token) = tokens.of(self.who) {
+            let value = HeaderValue::from_str(&bearer(token)).unwrap();
+            request
+                .headers_mut()
+                .append(http::header::AUTHORIZATION, value);
+        }
+        Some(request)
+    }
+}
+
+struct Tokens {
+    ada: String,
+    anonymous: String,
+}
+
+impl Tokens {
+    fn of(&self, who: Who) -> Option<&str> {
+        match who {
+            Who::Ada => Some(&self.ada),
+            Who::Anonymous => Some(&self.anonymous),
+            Who::Nobody => None,
+        }
+    }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap()
+}
+
+fn for_all(property: impl Fn(&Plan) -> Result<(), TestCaseError>) {
+    let config = Config {
+        cases: std::env::var("PROPTEST_CASES").map_or(CASES, |cases| cases.parse().unwrap()),
+        max_global_rejects: u32::MAX,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    TestRunner::new(config)
+        .run(&plan(), |plan| property(&plan))
+        .unwrap_or_else(|error| panic!("{error}"));
+}
+
+async fn tokens(shop: &Shop) -> Tokens {
+    Tokens {
+        ada: shop.mint_for_ada().await,
+        anonymous: shop.mint_anonymous().await,
+    }
+}
+
+/// What was decided here, without asking the tenant.
+fn is_refusal(kind: RejectionKind) -> bool {
+    !matches!(
+        kind,
+        RejectionKind::TenantUnreachable
+            | RejectionKind::TenantCredentials
+            | RejectionKind::TenantAnswer
+            | RejectionKind::TenantFailed
+            | RejectionKind::TenantBusy
+            | RejectionKind::TenantTimeout
+    )
+}
+
+// --- properties -----------------------------------------------------------------------------------
+
+#[test]
+fn whatever_is_asked_stays_at_or_below_the_profile_and_carries_no_credential_of_the_client() {
+    let runtime = runtime();
+    let shop = Shop::open();
+    let tokens = runtime.block_on(tokens(&shop));
+    for_all(|plan| {
+        let Some(request) = plan.request(&tokens) else {
+            return Err(TestCaseError::reject("no request"));
+        };
+        let answer: Answer = runtime.block_on(shop.call(request));
+        let asked = shop.sandbox.take_requests();
+        let status = answer.status.as_u16();
+        prop_assert!(status < 500 || matches!(status, 501 | 505), "{status}");
+        if answer.rejection.is_some_and(is_refusal) {
+            prop_assert!(asked.is_empty(), "refused, and yet asked: {asked:?}");
+        }
+        let concerns_me = plan.target.windows(2).any(|bytes| bytes == b"me");
+        if plan.who != Who::Ada && concerns_me {
+            prop_assert!(asked.is_empty(), "{asked:?}");
+        }
+        for asked in asked {
+            let path = asked.path().as_bytes();
+            let own = stays_below(path, &["api", "v3", "profiles", Sandbox::ADA_ID]);
+            let stores = stays_below(path, &["api", "v3", "locations"]);
+            // A sign-up or a token asks in its own words; what the client wrote is no part of them.
+            let ours = path == b"/api/v3/profiles" || path == b"/api/v3/profiles/search-id";
+            let named = answer.status.is_success() || answer.rejection.is_none();
+            prop_assert!(own || stores || (ours && named), "{}", asked.uri);
+            prop_assert_eq!(asked.headers.get_all("authorization").iter().count(), 1);
+            prop_assert_eq!(asked.headers.get_all("host").iter().count(), 1);
+            prop_assert_eq!(&asked.headers["authorization"], &bearer(Sandbox::API_TOKEN));
+            for (name, value) in &asked.headers {
+                let value = String::from_utf8_lossy(value.as_bytes());
+                prop_assert!(!value.contains(&tokens.ada), "{name}");
+                prop_assert!(!value.contains(&tokens.anonymous), "{name}");
+                prop_assert!(!name.as_str().contains(['_', '.']), "{name}");
+            }
+            for name in [
+                "cookie",
+                "x-http-method-override",
+                "x-original-url",
+                "te",
+                "upgrade",
+                "via",
+            ] {
+                prop_assert!(!asked.headers.contains_key(name), "{name}");
+            }
+        }
+        Ok(())
+    });
+}
+
+/// A tenant that mirrors whatever it is sent, where the first byte of the path says.
+async fn mirror(
+    request: Request<RequestBody>,
+    pick: usize,
+) -> Result<Response<StreamBody<Mirrored>>, Infallible> {
+    let (parts, body) = request.into_parts();
+    let body = body
+        .collect()
+        .await
+        .map(http_body_util::Collected::to_bytes)
+        .unwrap_or_default();
+    let mut mirrored = HeaderMap::new();
+    for (name, value) in &parts.headers {
+        for prefix in ["", "x-mirrored-"] {
+            let name = format!("{prefix}{name}");
+            mirrored.append(HeaderName::try_from(name).unwrap(), value.clone());
+        }
+        let both = [name.as_str().as_bytes(), b"=", value.as_bytes()].concat();
+        mirrored.append("x-both", HeaderValue::from_bytes(&both).unwrap());
+    }
+    if let Ok(value) = HeaderValue::from_bytes(&body) {
+        mirrored.append("x-body", value);
+    }
+    mirrored.remove("content-length");
+    mirrored.remove("transfer-encoding");
+    let statuses = [
+        200, 201, 204, 301, 304, 400, 401, 403, 404, 422, 429, 500, 502, 503, 504, 599,
+    ];
+    let status = StatusCode::from_u16(statuses[pick % statuses.len()]).unwrap();
+    let page = format!(
+        "{:?} {}",
+        parts.uri,
+        String::from_utf8_lossy(parts.headers["authorization"].as_bytes())
+    );
+    let mut frames = Vec::new();
+    if status.is_server_error() {
+        frames.push(Ok(Frame::data(Bytes::from(page))));
+    }
+    frames.push(Ok(Frame::trailers(mirrored.clone())));
+    let mut response = Response::new(StreamBody::new(Mirrored(frames.into_iter())));
+    *response.status_mut() = status;
+    *response.headers_mut() = mirrored;
+    Ok(response)
+}
+
+struct Mirrored(std::vec::IntoIter<Result<Frame<Bytes>, Infallible>>);
+
+impl futures_core::Stream for Mirrored {
+    type Item = Result<Frame<Bytes>, Infallible>;
+
+    fn poll_next(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        std::task::Poll::Ready(self.0.next())
+    }
+}
+
+#[test]
+fn the_api_token_never_comes_back_wherever_a_tenant_echoes_it() {
+    let runtime = runtime();
+    let tokens = runtime.block_on(async {
+        let shop = Shop::open();
+        Tokens {
+            ada: shop.mint_for_ada().await,
+            anonymous: shop.mint_anonymous().await,
+        }
+    });
+    let asked = Arc::new(Mutex::new(0_usize));
+    let count = Arc::clone(&asked);
+    let client = service_fn(move |request: Request<RequestBody>| {
+        let mut count = count.lock().unwrap();
+        *count += 1;
+        mirror(request, *count)
+    });
+    let id = OmneoId::builder()
+        .upstream("https://api.sandbox.getomneo.com")
+        .unwrap()
+        .api_token(Sandbox::API_TOKEN)
+        .signing_key(SigningKey::hs256(SECRET).unwrap())
+        .clock(|| 1_700_000_000)
+        .build_with_client(client)
+        .unwrap();
+    for_all(|plan| {
+        let Some(request) = plan.request(&tokens) else {
+            return Err(TestCaseError::reject("no request"));
+        };
+        let response = runtime.block_on(id.clone().oneshot(request)).unwrap();
+        let (parts, body) = response.into_parts();
+        let body = runtime.block_on(body.collect()).unwrap();
+        let trailers = body.trailers().cloned().unwrap_or_default();
+        for (name, value) in parts.headers.iter().chain(&trailers) {
+            let value = String::from_utf8_lossy(value.as_bytes());
+            prop_assert!(!value.contains(Sandbox::API_TOKEN), "{name}: {value}");
+        }
+        let body = body.to_bytes();
+        let body = String::from_utf8_lossy(&body);
+        prop_assert!(
+            !body.contains(Sandbox::API_TOKEN),
+            "{} {body}",
+            parts.status
+        );
+        let debug = format!(
+            "{:?} {:?}",
+            parts.headers,
+            parts.extensions.get::<Rejection>()
+        );
+        prop_assert!(!debug.contains(Sandbox::API_TOKEN), "{debug}");
+        Ok(())
+    });
+    assert!(*asked.lock().unwrap() > 100, "enough of them were answered");
+}
+
+/// What a Laravel tenant would do: its method, and the segments below the profile.
+fn laravel(asked: &omneo_id::sandbox::CapturedRequest) -> (String, Vec<String>) {
+    let mut method = asked.method.as_str().to_ascii_uppercase();
+    if method == "POST" {
+        let media = asked
+            .header("content-type")
+            .unwrap_or_default()
+            .to_ascii_lowercase();
+        let form = form_field(&asked.body);
+        let named = if media.contains("/json") || media.contains("+json") {
+            let json: Value = serde_json::from_slice(&asked.body).unwrap_or_default();
+            json["_method"].as_str().map(str::to_owned)
+        } else if media.starts_with("application/x-www-form-urlencoded") {
+            form
+        } else {
+            None
+        };
+        method = named.map_or(method, |named| named.to_ascii_uppercase());
+    }
+    let path = asked
+        .path()
+        .split('/')
+        .skip(5)
+        .filter(|segment| !segment.is_empty());
+    let decoded = path.map(|segment| {
+        let mut bytes = Vec::new();
+        let mut rest = segment.as_bytes();
+        while let [first, tail @ ..] = rest {
+            let code = (*first == b'%').then(|| {
+                std::str::from_utf8(tail.get(..2)?)
+                    .ok()
+                    .and_then(|hex| u8::from_str_radix(hex, 16).ok())
+            });
+            match code.flatten() {
+                Some(byte) => {
+                    bytes.push(byte);
+                    rest = &tail[2..];
+                }
+                None => {
+                    bytes.push(*first);
+                    rest = tail;
+                }
+            }
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
+    });
+    (method, decoded.collect())
+}
+
+/// `_method` of a form, in the spellings that are generated here.
+fn form_field(form: &[u8]) -> Option<String> {
+    let form = String::from_utf8_lossy(form)
+        .replace("%5f", "_")
+        .replace('+', " ");
+    let pair = form
+        .split('&')
+        .find_map(|pair| pair.trim_start().strip_prefix("_method="))?;
+    Some(pair.to_owned())
+}
+
+#[test]
+fn what_a_policy_denies_never_happens() {
+    let policy = AccessPolicy::allow_all()
+        .deny("DELETE", "/")
+        .unwrap()
+        .deny("*", "/purge")
+        .unwrap()
+        .deny("DELETE, PUT", "/lists/**")
+        .unwrap();
+    let runtime = runtime();
+    let shop = Shop::with(|builder| builder.access_policy(policy));
+    let tokens = runtime.block_on(tokens(&shop));
+    for_all(|plan| {
+        let Some(request) = plan.request(&tokens) else {
+            return Err(TestCaseError::reject("no request"));
+        };
+        let answer: Answer = runtime.block_on(shop.call(request));
+        prop_assert!(answer.status.as_u16() < 500, "{}", answer.status);
+        for asked in shop.sandbox.take_requests() {
+            if !asked
+                .path()
+                .starts_with(&format!("/api/v3/profiles/{}", Sandbox::ADA_ID))
+            {
+                continue;
+            }
+            let (method, below) = laravel(&asked);
+            let below: Vec<&str> = below.iter().map(String::as_str).collect();
+            let denied = match below.as_slice() {
+                [] => method == "DELETE",
+                [only] if only.eq_ignore_ascii_case("purge") => true,
+                ["lists", ..] => method == "DELETE" || method == "PUT",
+                _ => false,
+            };
+            prop_assert!(!denied, "{method} {below:?}");
+        }
+        prop_assert!(shop.sandbox.profile(Sandbox::ADA_ID).is_some());
+        Ok(())
+    });
+    let answer = runtime.block_on(shop.get("/profiles/me", &tokens.ada));
+    assert_eq!(answer.status, StatusCode::OK);
+    assert!(json!(answer.json()["data"]["id"]) == json!(Sandbox::ADA_ID));
+}

@@ -1,0 +1,167 @@
+//! What the most lenient tenant would make of a path: decoded until nothing is left to decode, in
+//! every alphabet, with parameters cut off and dots resolved at each step. Written without a look at
+//! the crate's own reading, which it is compared with.
+
+/// Whether every lenient reading of a path lies at or under this prefix.
+pub(crate) fn stays_below(path: &[u8], prefix: &[&str]) -> bool {
+    readings(path).iter().all(|segments| {
+        segments.len() >= prefix.len() && segments.iter().zip(prefix).all(|(a, b)| a == b)
+    })
+}
+
+/// The segments of a path after each step of decoding.
+pub(crate) fn readings(path: &[u8]) -> Vec<Vec<String>> {
+    let mut bytes = path.to_vec();
+    let mut readings = Vec::new();
+    for _ in 0..16 {
+        let text = characters(&bytes);
+        for cut in [false, true] {
+            readings.push(resolve(&text, cut));
+        }
+        let next = percent(text.as_bytes());
+        if next == bytes {
+            break;
+        }
+        bytes = next;
+    }
+    readings
+}
+
+/// `%XX`, `%uXXXX`, and what is neither as it stands.
+fn percent(bytes: &[u8]) -> Vec<u8> {
+    let hex = |from: usize, to: usize| {
+        let digits = std::str::from_utf8(bytes.get(from..to)?).ok()?;
+        let plain = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        plain
+            .then(|| u32::from_str_radix(digits, 16).ok())
+            .flatten()
+    };
+    let mut decoded = Vec::new();
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        if byte == b'%'
+            && matches!(bytes.get(at + 1), Some(b'u' | b'U'))
+            && let Some(code) = hex(at + 2, at + 6).and_then(char::from_u32)
+        {
+            decoded.extend(code.to_string().bytes());
+            at += 6;
+            continue;
+        }
+        match (byte, hex(at + 1, at + 3)) {
+            (b'%', Some(code)) => {
+                decoded.push(u8::try_from(code).unwrap_or(b'?'));
+                at += 3;
+            }
+            _ => {
+                decoded.push(byte);
+                at += 1;
+            }
+        }
+    }
+    decoded
+}
+
+/// UTF-8 without any of its rules: overlong forms count, and what is none is Latin-1.
+fn characters(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    let mut at = 0;
+    while let Some(&lead) = bytes.get(at) {
+        let (length, mut code) = match lead {
+            0xc0..=0xdf => (2, u32::from(lead & 0x1f)),
+            0xe0..=0xef => (3, u32::from(lead & 0x0f)),
+            0xf0..=0xf7 => (4, u32::from(lead & 0x07)),
+            _ => (1, u32::from(lead)),
+        };
+        let rest = bytes.get(at + 1..at + length).unwrap_or_default();
+        let whole = rest.len() + 1 == length && rest.iter().all(|byte| byte & 0xc0 == 0x80);
+        if whole {
+            for byte in rest {
+                code = code << 6 | u32::from(byte & 0x3f);
+            }
+            at += length;
+        } else {
+            code = u32::from(lead);
+            at += 1;
+        }
+        match char::from_u32(code) {
+            Some(character) => fold(character, &mut text),
+            None => text.push('\u{fffd}'),
+        }
+    }
+    text
+}
+
+/// Full-width forms and everything that looks or normalises like a dot or a slash.
+fn fold(character: char, text: &mut String) {
+    let code = u32::from(character);
+    match character {
+        '\u{ff01}'..='\u{ff5e}' => text.extend(char::from_u32(code - 0xfee0)),
+        '\u{2024}' | '\u{fe52}' => text.push('.'),
+        '\u{2025}' | '\u{fe30}' => text.push_str(".."),
+        '\u{2026}' | '\u{fe19}' => text.push_str("..."),
+        '\u{2044}' | '\u{2215}' | '\u{29f8}' => text.push('/'),
+        '\u{2216}' | '\u{29f5}' | '\u{29f9}' | '\u{fe68}' => text.push('\\'),
+        '\u{37e}' | '\u{fe14}' | '\u{fe54}' => text.push(';'),
+        '\u{fe56}' | '\u{fe16}' => text.push('?'),
+        '\u{fe5f}' => text.push('#'),
+        _ => text.push(character),
+    }
+}
+
+/// Splits at slashes of either kind, and resolves dots; if asked, after everything that some reader
+/// would cut: from NUL, `?` and `#` on, from `;` to the end of a segment, blanks and controls around.
+fn resolve(text: &str, cut: bool) -> Vec<String> {
+    let mut text = text.replace('\\', "/");
+    if cut {
+        let end = text.find(['\0', '?', '#']).unwrap_or(text.len());
+        text.truncate(end);
+    }
+    let mut kept: Vec<String> = Vec::new();
+    for segment in text.split('/') {
+        let mut segment = segment;
+        if cut {
+            segment = segment.split(';').next().unwrap_or_default();
+            segment = segment.trim_matches(|c: char| c.is_whitespace() || c.is_control());
+        }
+        match segment {
+            "" | "." => {}
+            ".." => drop(kept.pop()),
+            _ => kept.push(segment.to_owned()),
+        }
+    }
+    kept
+}
+
+#[test]
+fn the_naive_reader_is_lenient() {
+    let out = [
+        "/a/b/../c",
+        "/a/b/%2e%2e",
+        "/a/b/%252e%252e/c",
+        "/a/b/..%2fc",
+        "/a/b\\..\\c",
+    ];
+    let further = [
+        "/a/b/..;x/c",
+        "/a/b/%c0%ae%c0%ae/c",
+        "/a/b/%uff0e%uff0e/c",
+        "/a/b/..%e2%88%95c",
+    ];
+    for path in out
+        .into_iter()
+        .chain(further)
+        .chain(["/a/b/..%00/c", "/a/b/%20..%09/c", "/a/c"])
+    {
+        assert!(!stays_below(path.as_bytes(), &["a", "b"]), "{path}");
+    }
+    for path in [
+        "/a/b",
+        "/a/b/",
+        "//a//b//c",
+        "/a/b/c..d/.e/...",
+        "/a/b/%252541",
+        "/a/b/caf%C3%A9",
+    ] {
+        assert!(stays_below(path.as_bytes(), &["a", "b"]), "{path}");
+    }
+}

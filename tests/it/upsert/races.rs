@@ -1,0 +1,174 @@
+//! The same person at the same instant, and callers who leave in the middle.
+
+use omneo_id::sandbox::{Sandbox, SandboxBody};
+use serde_json::{Value, json};
+use tokio::task::yield_now;
+
+use super::sandbox::{Shop, tenant};
+use super::*;
+use crate::support;
+
+/// A tenant that leaves room for others before each request takes effect, and before its answer arrives.
+fn hesitant(sandbox: &Sandbox) -> Shop {
+    let inner = tenant(sandbox, |_| Box::pin(yield_now()));
+    Shop::new(service_fn(move |request: Sent| {
+        let inner = inner.clone();
+        async move {
+            let answer: Result<Response<SandboxBody>, String> = inner.oneshot(request).await;
+            yield_now().await;
+            answer
+        }
+    }))
+}
+
+fn payload(email: &str, phone: Option<&str>) -> String {
+    json!({"email": email, "mobile_phone": phone, "attributes": {"comms": {"sms_optout": true}}})
+        .to_string()
+}
+
+fn holders(sandbox: &Sandbox, field: &str, value: &str) -> Vec<Value> {
+    let mut profiles = sandbox.profiles();
+    profiles.retain(|profile| profile[field] == value);
+    profiles
+}
+
+async fn all_succeed(services: &[CommsUpsert<Shop>], payloads: &[String]) {
+    let mut waiting = Vec::new();
+    for (index, payload) in payloads.iter().enumerate() {
+        let service = services[index % services.len()].clone();
+        waiting.push(tokio::spawn(service.oneshot(post(payload))));
+    }
+    for response in waiting {
+        let response = response.await.unwrap().unwrap();
+        assert_eq!(response.status(), 200);
+    }
+}
+
+#[tokio::test]
+async fn one_phone_with_many_emails_at_the_same_instant_is_one_person() {
+    const PHONE: &str = "+61491570999";
+    let payloads: Vec<_> = (0..6)
+        .map(|n| payload(&format!("new{n}@example.com"), Some(PHONE)))
+        .collect();
+    for processes in [1, 3] {
+        let sandbox = Sandbox::new();
+        let services: Vec<_> = (0..processes)
+            .map(|_| CommsUpsert::new(hesitant(&sandbox), CommsPolicy::new()))
+            .collect();
+        all_succeed(&services, &payloads).await;
+        let found = holders(&sandbox, "mobile_phone", PHONE);
+        assert_eq!(found.len(), 1, "{processes} processes");
+        assert_eq!(found[0]["attributes"]["comms"]["sms_optout"], true);
+    }
+}
+
+#[tokio::test]
+async fn one_email_at_the_same_instant_is_one_person_in_one_process_and_in_several() {
+    let payloads: Vec<_> = ["new@example.com", "NEW@example.com", " New@Example.com "]
+        .map(|email| payload(email, None))
+        .into();
+    for processes in [1, 3] {
+        let sandbox = Sandbox::new();
+        let services: Vec<_> = (0..processes)
+            .map(|_| CommsUpsert::new(hesitant(&sandbox), CommsPolicy::new()))
+            .collect();
+        all_succeed(&services, &payloads).await;
+        assert_eq!(holders(&sandbox, "email", "new@example.com").len(), 1);
+    }
+}
+
+/// Leaves after each number of polls, until one is enough to be answered.
+async fn leaves_anywhere(payload: &str, check: impl Fn(&Sandbox)) {
+    for polls in 0.. {
+        let sandbox = Sandbox::new();
+        let before = sandbox.profiles().len();
+        let service = CommsUpsert::new(hesitant(&sandbox), CommsPolicy::new());
+        let mut left = Box::pin(service.clone().oneshot(post(payload)));
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let done = (0..polls).any(|_| left.as_mut().poll(&mut cx).is_ready());
+        drop(left);
+        let made = sandbox.profiles().len() - before;
+        assert!(made <= 1);
+        // The turn is free, and trying again completes what was begun.
+        let response = service.oneshot(post(payload)).await.unwrap();
+        assert_eq!(response.status(), 200, "after {polls} polls");
+        check(&sandbox);
+        if done {
+            assert!(polls > 4, "there were places to leave at");
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_new_person_who_leaves_anywhere_and_comes_back_is_there_once() {
+    leaves_anywhere(&payload("new@example.com", None), |sandbox| {
+        let found = holders(sandbox, "email", "new@example.com");
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0]["attributes"]["comms"]["sms_optout"], true);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_known_person_who_leaves_anywhere_and_comes_back_has_their_way() {
+    let seed = Sandbox::new();
+    leaves_anywhere(&payload(Sandbox::ADA_EMAIL, None), |sandbox| {
+        assert_eq!(sandbox.profiles().len(), seed.profiles().len());
+        let ada = sandbox.profile(Sandbox::ADA_ID).unwrap();
+        assert_eq!(ada["attributes"]["comms"]["sms_optout"], true);
+    })
+    .await;
+}
+
+#[cfg(feature = "client")]
+#[tokio::test]
+async fn two_services_over_one_tenant_make_one_person() {
+    use omneo_id::OmneoId;
+    use omneo_id::upstream::RequestBody;
+
+    let shop = support::Shop::open();
+    let token = shop.mint_anonymous().await;
+    let services = [(); 2].map(|()| {
+        let sandbox = shop.sandbox.clone();
+        let client = service_fn(move |request: Request<RequestBody>| {
+            let sandbox = sandbox.clone();
+            async move {
+                yield_now().await;
+                sandbox.oneshot(request).await
+            }
+        });
+        let clock = shop.clock.clone();
+        OmneoId::builder()
+            .upstream("https://api.sandbox.getomneo.com")
+            .unwrap()
+            .api_token(Sandbox::API_TOKEN)
+            .signing_key(omneo_id::SigningKey::hs256(support::SECRET).unwrap())
+            .clock(move || clock.now())
+            .build_with_client(client)
+            .unwrap()
+    });
+    let mut waiting = Vec::new();
+    for n in 0..8 {
+        let request = Request::post("/profiles")
+            .header("authorization", support::bearer(&token))
+            .header("content-type", "application/json")
+            .body(Full::<Bytes>::from(payload("new@example.com", None)))
+            .unwrap();
+        waiting.push(tokio::spawn(services[n % 2].clone().oneshot(request)));
+    }
+    for response in waiting {
+        let (parts, body) = response.await.unwrap().unwrap().into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        assert_eq!(
+            (parts.status.as_u16(), body.as_ref()),
+            (200, SUCCESS.as_bytes())
+        );
+    }
+    assert_eq!(holders(&shop.sandbox, "email", "new@example.com").len(), 1);
+    let asked = shop.sandbox.requests();
+    let lost = asked
+        .iter()
+        .filter(|request| request.method == Method::POST);
+    assert!(lost.count() > 1, "there was a race to lose");
+}

@@ -6,6 +6,8 @@ mod idle;
 #[cfg(feature = "client")]
 mod relayed;
 mod response;
+#[cfg(feature = "client")]
+mod screen;
 
 pub use erased::Body;
 #[cfg(feature = "client")]
@@ -13,3 +15,5 @@ pub use idle::{IdleError, IdleTimeout};
 #[cfg(feature = "client")]
 pub(crate) use relayed::{Relayed, Watch};
 pub use response::ResponseBody;
+#[cfg(feature = "client")]
+pub(crate) use screen::{Secret, SecretFound};

@@ -3,17 +3,25 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::{Buf, Bytes};
 use http::HeaderMap;
 use http_body::{Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::IdleTimeout;
+use super::screen::{Screen, Secret};
+use super::{IdleTimeout, SecretFound};
 use crate::error::BoxError;
 
 /// Keeps watch over a body that comes from elsewhere, until it has ended or is dropped.
 pub(crate) trait Watch: Send + Sync + 'static {
     /// Cleans the trailers, which nobody has seen yet.
     fn clean_trailers(&self, trailers: &mut HeaderMap);
+
+    /// What must not occur in the body, if it can be looked for.
+    fn secret(&self) -> Option<&Secret>;
+
+    /// The secret was found, and the body broken off.
+    fn found(&self);
 }
 
 pin_project! {
@@ -23,6 +31,9 @@ pin_project! {
         #[pin]
         body: IdleTimeout<B>,
         watch: Option<Box<dyn Watch>>,
+        screen: Screen,
+        // Behind what the screen has held back.
+        trailers: Option<HeaderMap>,
     }
 }
 
@@ -31,6 +42,8 @@ impl<B> Relayed<B> {
         Self {
             body: IdleTimeout::new(body, idle_timeout),
             watch: Some(watch),
+            screen: Screen::default(),
+            trailers: None,
         }
     }
 }
@@ -38,35 +51,80 @@ impl<B> Relayed<B> {
 impl<B> http_body::Body for Relayed<B>
 where
     B: http_body::Body,
+    B::Data: Buf,
     B::Error: Into<BoxError>,
 {
-    type Data = B::Data;
+    type Data = Bytes;
     type Error = BoxError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let this = self.project();
-        let mut frame = ready!(this.body.poll_frame(cx));
-        match &mut frame {
-            Some(Ok(frame)) => {
-                if let (Some(trailers), Some(watch)) = (frame.trailers_mut(), this.watch.as_ref()) {
-                    watch.clean_trailers(trailers);
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let mut this = self.project();
+        loop {
+            if let Some(trailers) = this.trailers.take() {
+                return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+            }
+            // Over, but for an end that may have been held back.
+            let Some(watch) = this.watch.as_ref() else {
+                return Poll::Ready(None);
+            };
+            let frame = match ready!(this.body.as_mut().poll_frame(cx)) {
+                Some(Ok(frame)) => frame,
+                Some(Err(error)) => {
+                    *this.watch = None;
+                    return Poll::Ready(Some(Err(error)));
+                }
+                None => {
+                    *this.watch = None;
+                    return Poll::Ready(this.screen.finish().map(|held| Ok(Frame::data(held))));
+                }
+            };
+            match frame.into_data() {
+                Ok(mut data) => {
+                    let data = data.copy_to_bytes(data.remaining());
+                    let Some(secret) = watch.secret() else {
+                        return Poll::Ready(Some(Ok(Frame::data(data))));
+                    };
+                    match this.screen.pass(data, secret) {
+                        Ok(data) if data.is_empty() => {}
+                        Ok(data) => return Poll::Ready(Some(Ok(Frame::data(data)))),
+                        Err(SecretFound) => {
+                            watch.found();
+                            *this.watch = None;
+                            return Poll::Ready(Some(Err(SecretFound.into())));
+                        }
+                    }
+                }
+                Err(frame) => {
+                    let Ok(mut trailers) = frame.into_trailers() else {
+                        continue;
+                    };
+                    watch.clean_trailers(&mut trailers);
+                    *this.trailers = Some(trailers);
+                    if let Some(held) = this.screen.finish() {
+                        return Poll::Ready(Some(Ok(Frame::data(held))));
+                    }
                 }
             }
-            // Over: nothing is left to watch, even if the body is kept.
-            Some(Err(_)) | None => *this.watch = None,
         }
-        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.screen.held() == 0 && self.trailers.is_none() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let mut hint = self.body.size_hint();
+        let held = self.screen.held();
+        if held > 0 {
+            if let Some(upper) = hint.upper() {
+                hint.set_upper(upper + held);
+            }
+            hint.set_lower(hint.lower() + held);
+        }
+        hint
     }
 }
 

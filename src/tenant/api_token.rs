@@ -53,18 +53,25 @@ impl ApiToken {
     }
 
     /// Whether `bytes` hold the token anywhere: the guard against a tenant that echoes it.
-    ///
-    /// A token of less than 8 characters is not looked for: such a word occurs by itself.
     #[cfg(feature = "client")]
     pub(crate) fn occurs_in(&self, bytes: &[u8]) -> bool {
+        let part = self.telltale();
+        part.is_some_and(|part| bytes.windows(part.len()).any(|window| window == part))
+    }
+
+    /// The part of the token by which it is known wherever it occurs.
+    ///
+    /// `None` for a token of less than 8 characters: such a word occurs by itself.
+    #[cfg(feature = "client")]
+    pub(crate) fn telltale(&self) -> Option<&[u8]> {
         // Laravel's tokens look like `7|4fzK…`, and their `|` is written in several ways; a part
         // that is long enough gives them away in each.
         let parts = self.as_bytes().split(|byte| !byte.is_ascii_alphanumeric());
-        let own = match parts.max_by_key(|part| part.len()) {
+        let part = match parts.max_by_key(|part| part.len()) {
             Some(part) if part.len() >= 16 => part,
             _ => self.as_bytes(),
         };
-        own.len() >= 8 && bytes.windows(own.len()).any(|window| window == own)
+        (part.len() >= 8).then_some(part)
     }
 
     fn as_bytes(&self) -> &[u8] {

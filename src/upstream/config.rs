@@ -1,7 +1,9 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::ResponseHeaders;
 use super::in_flight::InFlight;
+use crate::body::Secret;
 use crate::headers::RequestHeaders;
 use crate::tenant::Tenant;
 
@@ -9,6 +11,8 @@ use crate::tenant::Tenant;
 #[derive(Clone, Debug)]
 pub(super) struct Config {
     pub(super) tenant: Tenant,
+    /// The API token, to be looked for in what comes back.
+    pub(super) secret: Option<Arc<Secret>>,
     pub(super) request_headers: RequestHeaders,
     pub(super) response_headers: ResponseHeaders,
     pub(super) head_timeout: Duration,
@@ -18,8 +22,10 @@ pub(super) struct Config {
 
 impl Config {
     pub(super) fn new(tenant: Tenant) -> Self {
+        let secret = tenant.api_token().telltale().map(Secret::new);
         Self {
             tenant,
+            secret: secret.map(Arc::new),
             request_headers: RequestHeaders::default(),
             response_headers: ResponseHeaders::default(),
             head_timeout: Duration::from_secs(30),

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Buf;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, HeaderMap, RETRY_AFTER, VARY};
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, RETRY_AFTER, VARY};
 use http::{Extensions, HeaderValue, Method, Request, Response, Version};
 
 use super::config::Config;
@@ -15,7 +15,7 @@ use super::request;
 use super::response::{self, CalledAs};
 use super::upload::Upload;
 use super::{ClientInfo, RequestBody, cause, target};
-use crate::body::{Body, Relayed, Watch};
+use crate::body::{Body, Relayed, Secret, Watch};
 use crate::error::BoxError;
 use crate::headers::{Dialect, asks_for_upgrade, remove_hop_by_hop, takes_trailers};
 use crate::path::MeRequest;
@@ -146,6 +146,7 @@ impl Exchange {
         let watch = BodyWatch {
             config: self.config,
             called_as: self.called_as,
+            coding: Coding::of(&parts.headers),
             _place: self.place,
         };
         watch.remove_echoes(&mut parts.headers);
@@ -190,7 +191,24 @@ impl Exchange {
 struct BodyWatch {
     config: Arc<Config>,
     called_as: CalledAs,
+    coding: Coding,
     _place: Place,
+}
+
+/// Whether a body can be read on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Coding {
+    Plain,
+    Compressed,
+}
+
+impl Coding {
+    fn of(headers: &HeaderMap) -> Self {
+        match headers.contains_key(CONTENT_ENCODING) {
+            true => Self::Compressed,
+            false => Self::Plain,
+        }
+    }
 }
 
 impl BodyWatch {
@@ -215,5 +233,15 @@ impl Watch for BodyWatch {
             trailers.remove(name);
         }
         self.remove_echoes(trailers);
+    }
+
+    fn secret(&self) -> Option<&Secret> {
+        let secret = self.config.secret.as_deref();
+        secret.filter(|_| self.coding == Coding::Plain)
+    }
+
+    fn found(&self) {
+        #[cfg(feature = "tracing")]
+        log::echoed(&self.config.tenant);
     }
 }

@@ -22,6 +22,14 @@ pub(super) fn answered(tenant: &Tenant, status: StatusCode, latency: Duration) {
     );
 }
 
+/// The tenant's answer held its API token.
+pub(super) fn echoed(tenant: &Tenant) {
+    tracing::error!(
+        tenant = %tenant.authority(),
+        "the tenant's answer held its API token and was broken off",
+    );
+}
+
 /// Something else is answered in its place.
 pub(super) fn replaced(tenant: &Tenant, rejection: &Rejection, latency: Duration) {
     let kind = rejection.kind();

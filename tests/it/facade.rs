@@ -10,7 +10,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body::Frame;
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use omneo_id::RejectionKind;
 use omneo_id::keys::{KeySet, Keyring};
 use omneo_id::sandbox::{Fault, Sandbox};
@@ -652,6 +652,31 @@ async fn the_clients_credentials_stay_here_and_the_api_token_stays_there() {
         assert!(!asked.headers.contains_key(name), "{name}");
     }
     assert_ne!(asked.header("x-forwarded-for"), Some("203.0.113.9"));
+}
+
+#[tokio::test]
+async fn an_answer_that_holds_the_api_token_is_broken_off_before_it() {
+    let shop = Shop::open();
+    let token = shop.mint_for_ada().await;
+    for (page, breaks) in [
+        (
+            format!(r#"{{"debug":"{}"}}"#, bearer(Sandbox::API_TOKEN)),
+            true,
+        ),
+        (Sandbox::API_TOKEN.to_owned(), true),
+        ("sandbox-api-toke, sandbox-api-toke".to_owned(), false),
+    ] {
+        let answer = Response::builder().body(page.clone()).unwrap();
+        shop.sandbox.inject(Fault::answer(answer));
+        let request = Request::get("/profiles/me").header("authorization", bearer(&token));
+        let request = request.body(Full::<Bytes>::default()).unwrap();
+        let response = shop.id.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        match response.into_body().collect().await {
+            Ok(body) => assert_eq!((body.to_bytes(), breaks), (Bytes::from(page), false)),
+            Err(error) => assert!(breaks && !error.to_string().contains(Sandbox::API_TOKEN)),
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,17 +1,16 @@
 //! Whether the content of a `POST` turns it into another method.
 
-use std::error::Error;
 use std::fmt;
-use std::pin::pin;
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, Request};
-use http_body_util::{BodyExt, Full, LengthLimitError};
+use http_body_util::Full;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::error::BoxError;
 use crate::headers::{is_form, is_json, is_unencoded};
 use crate::path::form_overrides_method;
+use crate::read::{Unread, collect};
 use crate::rejection::{Rejection, RejectionKind};
 
 /// The most that is read, in bytes.
@@ -30,12 +29,11 @@ enum Media {
 /// If it cannot be read, or names a method itself.
 pub(super) async fn inspect<B>(request: Request<B>) -> Result<Request<Full<Bytes>>, Rejection>
 where
-    B: http_body::Body,
-    B::Error: Into<BoxError>,
+    B: http_body::Body<Error: Into<BoxError>>,
 {
     let (parts, body) = request.into_parts();
     let media = media(&parts.headers)?;
-    let content = read(body).await?;
+    let content = collect(body, LIMIT).await.map_err(Unread::blame_client)?;
     check(media, &content)?;
     Ok(Request::from_parts(parts, Full::new(content)))
 }
@@ -52,46 +50,6 @@ fn media(headers: &HeaderMap) -> Result<Media, Rejection> {
     } else {
         Err(RejectionKind::UnsupportedMediaType.into())
     }
-}
-
-async fn read<B>(body: B) -> Result<Bytes, Rejection>
-where
-    B: http_body::Body,
-    B::Error: Into<BoxError>,
-{
-    if body.size_hint().lower() > LIMIT as u64 {
-        return Err(RejectionKind::PayloadTooLarge.into());
-    }
-    let mut body = pin!(body);
-    let mut content = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        // Trailers are dropped on the way up in any case.
-        let Ok(data) = frame.map_err(broken)?.into_data() else {
-            continue;
-        };
-        if data.remaining() > LIMIT - content.len() {
-            return Err(RejectionKind::PayloadTooLarge.into());
-        }
-        content.put(data);
-    }
-    Ok(content.freeze())
-}
-
-/// A limit that was set outside of this layer breaks a body off as well.
-fn broken(error: impl Into<BoxError>) -> Rejection {
-    let error = BrokenContent(error.into());
-    let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
-    while let Some(error) = cause {
-        if error.is::<LengthLimitError>() {
-            return RejectionKind::PayloadTooLarge.into();
-        }
-        #[cfg(feature = "client")]
-        if error.is::<crate::body::IdleError>() {
-            return RejectionKind::RequestTimeout.into();
-        }
-        cause = error.source();
-    }
-    Rejection::new(RejectionKind::BodyAborted).because(error)
 }
 
 fn check(media: Media, content: &[u8]) -> Result<(), Rejection> {
@@ -160,22 +118,6 @@ impl<'de> Visitor<'de> for TopLevel {
 
     fn visit_str<E>(self, _: &str) -> Result<bool, E> {
         Ok(false)
-    }
-}
-
-/// The client's content broke off.
-#[derive(Debug)]
-struct BrokenContent(BoxError);
-
-impl fmt::Display for BrokenContent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the request body broke off")
-    }
-}
-
-impl Error for BrokenContent {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&*self.0)
     }
 }
 

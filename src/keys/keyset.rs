@@ -13,7 +13,8 @@ pub struct KeySet {
     verifying: Vec<VerifyingKey>,
 }
 
-/// A token without `kid` is tried against this many keys at most: what an unsigned guess may cost.
+/// A token without `kid` is tried against this many keys at most: what an unsigned guess may cost. So
+/// many keys of one algorithm may do without a name.
 const MAX_TRIES: usize = 8;
 
 impl KeySet {
@@ -59,7 +60,7 @@ impl KeySet {
     /// Adds a key to verify with.
     ///
     /// # Errors
-    /// If a key of the same algorithm has the same name already, or 64 are there.
+    /// If a key of the same algorithm has the same name already, 8 of it have none, or 64 are there.
     pub fn with_verifying_key(mut self, key: VerifyingKey) -> Result<Self, ConfigError> {
         let same = |other: &VerifyingKey| {
             other.key_id().is_some()
@@ -70,6 +71,14 @@ impl KeySet {
             return Err(ConfigError::new(
                 ConfigErrorKind::DuplicateKeyId,
                 "two keys of one ring have the same key id",
+            ));
+        }
+        let nameless = |other: &&VerifyingKey| {
+            other.key_id().is_none() && other.algorithm() == key.algorithm()
+        };
+        if key.key_id().is_none() && self.verifying.iter().filter(nameless).count() == MAX_TRIES {
+            return Err(invalid(
+                "a ring holds 8 keys without a name of one algorithm at most",
             ));
         }
         if self.verifying.len() == Self::MAX_KEYS {
@@ -106,9 +115,15 @@ impl KeySet {
         let named = key_id.is_some()
             && (self.verifying.iter())
                 .any(|key| key.algorithm() == algorithm && key.key_id() == key_id);
-        self.verifying
-            .iter()
-            .filter(move |key| key.algorithm() == algorithm)
+        let of_algorithm = move || {
+            let keys = self.verifying.iter();
+            keys.filter(move |key| key.algorithm() == algorithm)
+        };
+        // Keys without a name cannot be pointed at: they are tried before those that could.
+        let nameless = of_algorithm().filter(|key| key.key_id().is_none());
+        let others = of_algorithm().filter(|key| key.key_id().is_some());
+        nameless
+            .chain(others)
             .filter(move |key| match (named, key_id) {
                 (true, _) => key.key_id() == key_id,
                 (false, Some(_)) => key.key_id().is_none(),

@@ -12,7 +12,8 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 /// for the tenant's `X-Forwarded-For`, `-Proto` and `-Host`.
 ///
 /// Forwarding headers that a client sends are dropped, as anybody can write them; only what is
-/// said here goes up. Default is nothing.
+/// said here goes up. Behind proxies of one's own,
+/// [`TrustedProxies`](super::TrustedProxies) makes it of what they say. Default is nothing.
 ///
 /// ```
 /// use std::net::{IpAddr, Ipv4Addr};

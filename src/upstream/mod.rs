@@ -92,6 +92,7 @@ mod response;
 mod response_headers;
 mod service;
 mod target;
+mod trusted_proxies;
 mod upload;
 
 pub use client::{ClientError, ClientFuture, DefaultConnector, HttpClient, HttpClientBuilder};
@@ -101,3 +102,4 @@ pub use future::ResponseFuture;
 pub use request_body::{ClientBodyError, RequestBody};
 pub use response_headers::ResponseHeaders;
 pub use service::Upstream;
+pub use trusted_proxies::TrustedProxies;

@@ -1,7 +1,9 @@
 //! Keys and the ring, through the public API.
 
+use omneo_id::auth::TokenVerifier;
 use omneo_id::error::{ConfigError, ConfigErrorKind};
 use omneo_id::keys::{Algorithm, KeySet, Keyring, SigningKey, VerifyingKey};
+use omneo_id::{Subject, TokenIssuer};
 use serde_json::{Value, json};
 
 const SECRET: &str = "a secret of more than thirty-two bytes";
@@ -311,4 +313,29 @@ fn debug_shows_algorithm_and_name_only() {
     let text = format!("{key:?} {:?} {ring:?} {ring:#?}", key.verifying_key());
     assert!(text.contains("HS256") && text.contains("2026"));
     assert!(!text.contains("secret of") && !text.contains("115, 101, 99"));
+}
+
+#[test]
+fn whatever_a_key_of_the_ring_has_signed_is_verified_by_it() {
+    let secret = |i: u8| SigningKey::hs256([i; 32]).unwrap();
+    let named = |i: u8| secret(i).with_key_id(&i.to_string()).unwrap();
+    let good = |ring: &Keyring, key: SigningKey| {
+        let token = TokenIssuer::new(Keyring::new(key)).issue(&Subject::Anonymous);
+        TokenVerifier::new(ring.clone())
+            .verify(token.unwrap().token())
+            .is_ok()
+    };
+    // However many others have names, a key without one is found.
+    let keys = (1..=63).map(|i| named(i).verifying_key());
+    let ring = Keyring::verifying_only(keys).unwrap();
+    let ring = ring.with_verifying_key(secret(64).verifying_key()).unwrap();
+    assert!((1..=63).all(|i| good(&ring, named(i))));
+    assert!(good(&ring, secret(64)));
+    // A token without a name is tried with each key without one: only so many can there be.
+    let keys = (1..=8).map(|i| secret(i).verifying_key());
+    let ring = Keyring::verifying_only(keys).unwrap();
+    assert!((1..=8).all(|i| good(&ring, secret(i))));
+    let refused = ring.clone().with_verifying_key(secret(9).verifying_key());
+    assert_eq!(kind(refused), ConfigErrorKind::InvalidKey);
+    assert!(ring.with_verifying_key(named(9).verifying_key()).is_ok());
 }

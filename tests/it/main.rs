@@ -10,6 +10,7 @@
 mod access;
 mod attacks;
 mod auth;
+mod axum;
 mod bounds;
 mod facade;
 mod grpc;

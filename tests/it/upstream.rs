@@ -6,6 +6,7 @@ mod deadlines;
 mod faults;
 mod flow;
 mod host;
+mod leaving;
 #[cfg(feature = "tracing")]
 mod logs;
 mod matrix;

@@ -272,7 +272,7 @@ fn rfc_8725_finds_nothing_open() {
     for text in [
         &b"{\"pid\":\"\xff\",\"exp\":1300819380}"[..],
         b"\xef\xbb\xbf{\"pid\":\"ada\",\"exp\":1300819380}",
-        b"{\0\"\0e\0x\0p\0\"\0:\01\0}\0",
+        b"{\0\"\0e\0x\0p\0\"\0:\x001\0}\0",
     ] {
         assert_eq!(
             refused(r#"{"alg":"HS256"}"#, text),

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::Shutdown;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -108,4 +109,11 @@ impl Client {
     pub(crate) fn die(&self) {
         self.socket.shutdown(Shutdown::Both).unwrap();
     }
+}
+
+/// What hangs fails, instead of being waited for.
+pub(crate) async fn soon<F: Future>(case: &str, future: F) -> F::Output {
+    let limit = Duration::from_secs(10);
+    let result = tokio::time::timeout(limit, future).await;
+    result.unwrap_or_else(|_| panic!("{case}: it hangs"))
 }

@@ -1,0 +1,163 @@
+//! What does a request cost that passes the auth layer, and one that does not? `JwtAuthLayer`
+//! beside jwt-authorizer, each before the same service, in the same process and by turns. And what
+//! would a general concurrent cache cost in place of the verifier's own? The same by turns, with
+//! 1000 tokens known to both.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::hint::black_box;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use http::{Request, Response};
+use jwt_authorizer::{IntoLayer, JwtAuthorizer, RegisteredClaims, Validation};
+use omneo_id::identity::VerifiedToken;
+use omneo_id::keys::{Keyring, SigningKey};
+use omneo_id::{JwtAuthLayer, Subject, TokenIssuer, TokenVerifier};
+use tower::{Layer, Service, service_fn};
+
+const SECRET: &str = "a secret of more than thirty-two bytes";
+const ROUNDS: usize = 200;
+const CALLS: u32 = 500;
+
+/// Nothing here waits for anything.
+fn now<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("it waits"),
+    }
+}
+
+fn call<S, B>(service: &mut S, authorization: &str) -> u16
+where
+    S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
+{
+    let request = Request::get("/").header("authorization", black_box(authorization));
+    let request = request.body(Body::empty()).unwrap();
+    now(service.call(request)).unwrap().status().as_u16()
+}
+
+/// The mean of a call in the best of the rounds.
+struct Best(Duration);
+
+impl Best {
+    fn round(&mut self, status: u16, mut call: impl FnMut() -> u16) {
+        let start = Instant::now();
+        for _ in 0..CALLS {
+            assert_eq!(call(), status);
+        }
+        self.0 = self.0.min(start.elapsed() / CALLS);
+    }
+}
+
+fn main() {
+    let pem = |pem: &[u8]| SigningKey::from_pem(pem).unwrap();
+    let public = |pem: &str| pem.to_owned();
+    let keys = [
+        (SigningKey::hs256(SECRET).unwrap(), String::new()),
+        (
+            pem(include_bytes!("../../../tests/keys/p256.pem")),
+            public(include_str!("../../../tests/keys/p256.pub.pem")),
+        ),
+        (
+            pem(include_bytes!("../../../tests/keys/ed25519.pem")),
+            public(include_str!("../../../tests/keys/ed25519.pub.pem")),
+        ),
+        (
+            pem(include_bytes!("../../../tests/keys/rsa2048.pem")),
+            public(include_str!("../../../tests/keys/rsa2048.pub.pem")),
+        ),
+    ];
+    println!("| per request, ns | jwt-authorizer | miss | hit | its bad | our bad |");
+    println!("| --- | ---: | ---: | ---: | ---: | ---: |");
+    for (key, public) in keys {
+        compare(key, &public);
+    }
+    compare_caches();
+}
+
+/// A hit in the verifier, time checks and all, beside the bare look-up in `quick_cache`.
+fn compare_caches() {
+    const TOKENS: usize = 1000;
+    let ring = Keyring::new(SigningKey::hs256(SECRET).unwrap());
+    let issuer = TokenIssuer::new(ring.clone());
+    let verifier = TokenVerifier::new(ring).with_cache_capacity(4 * TOKENS);
+    let cache = quick_cache::sync::Cache::<Box<str>, VerifiedToken>::new(4 * TOKENS);
+    let tokens: Vec<String> = (0..TOKENS)
+        .map(|i| {
+            issuer
+                .issue(&Subject::Profile(format!("profile-{i}").parse().unwrap()))
+                .unwrap()
+                .into_token()
+        })
+        .collect();
+    for token in &tokens {
+        cache.insert(token.as_str().into(), verifier.verify(token).unwrap());
+    }
+    let [mut ours, mut theirs] = [Duration::MAX; 2];
+    for _ in 0..ROUNDS {
+        let start = Instant::now();
+        for token in &tokens {
+            black_box(verifier.verify(black_box(token)).unwrap());
+        }
+        ours = ours.min(start.elapsed());
+        let start = Instant::now();
+        for token in &tokens {
+            black_box(cache.get(black_box(token.as_str())).unwrap());
+        }
+        theirs = theirs.min(start.elapsed());
+    }
+    let each = |whole: Duration| whole.as_nanos() / TOKENS as u128;
+    println!("\n| of 1000 known tokens, ns | verifier's hit | quick_cache's look-up |");
+    println!("| --- | ---: | ---: |");
+    println!("| each | {} | {} |", each(ours), each(theirs));
+}
+
+fn compare(key: SigningKey, public: &str) {
+    let algorithm = key.algorithm();
+    let ring = Keyring::new(key);
+    let ada = Subject::Profile("3f0c2f6e-6a57-4f0b-9d3a-0d9a3c1b7f10".parse().unwrap());
+    let token = TokenIssuer::new(ring.clone()).issue(&ada).unwrap();
+    let good = format!("Bearer {}", token.token());
+    let (message, signature) = good.rsplit_once('.').unwrap();
+    let first = if signature.starts_with('A') { 'B' } else { 'A' };
+    let bad = format!("{message}.{first}{}", &signature[1..]);
+
+    let inner = || {
+        service_fn(|request: Request<Body>| {
+            drop(request);
+            std::future::ready(Ok::<_, Infallible>(Response::new(Body::empty())))
+        })
+    };
+    let theirs = match algorithm.as_str() {
+        "HS256" => JwtAuthorizer::<RegisteredClaims>::from_secret(SECRET),
+        "ES256" => JwtAuthorizer::from_ec_pem_text(public),
+        "EdDSA" => JwtAuthorizer::from_ed_pem_text(public),
+        _ => JwtAuthorizer::from_rsa_pem_text(public),
+    };
+    let theirs = theirs.validation(Validation::new().nbf(true));
+    let mut theirs = now(theirs.build()).unwrap().into_layer().layer(inner());
+    let verifier = TokenVerifier::new(ring);
+    let mut cached = JwtAuthLayer::new(verifier.clone()).layer(inner());
+    let mut uncached = JwtAuthLayer::new(verifier.with_cache_capacity(0)).layer(inner());
+
+    let mut best = [const { Best(Duration::MAX) }; 5];
+    for _ in 0..ROUNDS {
+        let [their_good, miss, hit, their_bad, our_bad] = &mut best;
+        their_good.round(200, || call(&mut theirs, &good));
+        miss.round(200, || call(&mut uncached, &good));
+        hit.round(200, || call(&mut cached, &good));
+        their_bad.round(401, || call(&mut theirs, &bad));
+        our_bad.round(401, || call(&mut cached, &bad));
+    }
+    let [their_good, miss, hit, their_bad, our_bad] = best.map(|best| best.0.as_nanos());
+    let of = |ours: u128, theirs: u128| format!("{ours} ({:.2})", ours as f64 / theirs as f64);
+    println!(
+        "| {algorithm} | {their_good} | {} | {} | {their_bad} | {} |",
+        of(miss, their_good),
+        of(hit, their_good),
+        of(our_bad, their_bad),
+    );
+}

@@ -1,0 +1,237 @@
+//! From socket to socket: clients and tenants that go away, at every stage of a call.
+
+use std::convert::Infallible;
+use std::future::pending;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Frame;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use omneo_id::Body;
+use tokio::sync::{Notify, mpsc};
+
+use super::host::{Client, host, soon, ways};
+use super::support::{data, fed};
+use super::tenants::{Protocol, connections, serve, settle};
+
+// --- clients that go away -------------------------------------------------------------------------
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Stage {
+    BeforeTheBody,
+    InTheUpload,
+    BeforeTheAnswer,
+    InTheAnswer,
+}
+
+const STAGES: [Stage; 4] = [
+    Stage::BeforeTheBody,
+    Stage::InTheUpload,
+    Stage::BeforeTheAnswer,
+    Stage::InTheAnswer,
+];
+
+/// How a client goes away.
+#[derive(Clone, Copy, Debug)]
+enum Leave {
+    /// It drops this one request: a reset over HTTP/2.
+    Drop,
+    /// Its connection is gone.
+    Die,
+}
+
+/// Says so when it is dropped.
+struct Dropped(mpsc::UnboundedSender<&'static str>);
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        let _ = self.0.send("dropped");
+    }
+}
+
+/// A first frame, and then nothing for ever.
+struct Begun(Option<Bytes>, #[allow(dead_code)] Option<Dropped>);
+
+impl http_body::Body for Begun {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match self.0.take() {
+            Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+            None => Poll::Pending,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_takes_the_call_along_at_every_stage() {
+    for (down, up) in ways() {
+        for stage in STAGES {
+            for leave in [Leave::Drop, Leave::Die] {
+                let case = format!("{down:?} to {up:?}, {stage:?}, {leave:?}");
+                soon(&case, client_goes_away(&case, down, up, stage, leave)).await;
+            }
+        }
+    }
+}
+
+async fn client_goes_away(case: &str, down: Protocol, up: Protocol, stage: Stage, leave: Leave) {
+    let (events, mut happened) = mpsc::unbounded_channel();
+    let origin = serve(move |request: Request<Incoming>| {
+        let events = events.clone();
+        async move {
+            let dropped = Dropped(events.clone());
+            let mut body = request.into_body();
+            if stage == Stage::InTheUpload {
+                assert!(body.frame().await.unwrap().is_ok());
+            }
+            if matches!(stage, Stage::BeforeTheBody | Stage::InTheUpload) {
+                events.send("begun").unwrap();
+                // It must not look complete.
+                if body.collect().await.is_ok() {
+                    events.send("complete").unwrap();
+                }
+                return Response::new(Body::empty());
+            }
+            assert!(body.collect().await.is_ok());
+            if stage == Stage::BeforeTheAnswer {
+                events.send("begun").unwrap();
+                pending::<()>().await;
+            }
+            let begun = Begun(Some(Bytes::from_static(b"begin")), Some(dropped));
+            Response::new(Body::new(begun))
+        }
+    })
+    .await;
+    let client = Client::connect(&host(&origin, up).await, down).await;
+    let (feeder, body) = fed();
+    let mut feeder = Some(feeder);
+    match stage {
+        Stage::BeforeTheBody => {}
+        Stage::InTheUpload => feeder.as_ref().unwrap().send(data("begin")).await.unwrap(),
+        Stage::BeforeTheAnswer | Stage::InTheAnswer => feeder = None,
+    }
+    let asking = tokio::spawn(client.ask(Request::put("/"), body));
+    let mut answer = None;
+    if stage == Stage::InTheAnswer {
+        let response = asking.await.unwrap().unwrap();
+        let mut body = response.into_body();
+        assert!(body.frame().await.unwrap().is_ok(), "{case}");
+        answer = Some(body);
+    } else {
+        assert_eq!(happened.recv().await, Some("begun"), "{case}");
+        match leave {
+            Leave::Drop => asking.abort(),
+            Leave::Die => {}
+        }
+    }
+    match leave {
+        Leave::Drop => drop(answer),
+        Leave::Die => client.die(),
+    }
+    assert_eq!(happened.recv().await, Some("dropped"), "{case}");
+    drop(feeder);
+}
+
+// --- tenants that go away -------------------------------------------------------------------------
+
+/// A tenant that closes its connection once it has come so far with a request.
+async fn quitter(stage: Stage) -> String {
+    connections(move |stream| async move {
+        let quit = Arc::new(Notify::new());
+        let quits = Arc::clone(&quit);
+        let service = service_fn(move |request: Request<Incoming>| {
+            let quit = Arc::clone(&quit);
+            async move {
+                let mut body = request.into_body();
+                match stage {
+                    Stage::BeforeTheBody => quit.notify_one(),
+                    Stage::InTheUpload => {
+                        assert!(body.frame().await.unwrap().is_ok());
+                        quit.notify_one();
+                    }
+                    Stage::BeforeTheAnswer => {
+                        assert!(body.collect().await.is_ok());
+                        quit.notify_one();
+                    }
+                    Stage::InTheAnswer => {
+                        let begun = Begun(Some(Bytes::from_static(b"begin")), None);
+                        let quits_later = async move {
+                            settle().await;
+                            quit.notify_one();
+                        };
+                        tokio::spawn(quits_later);
+                        return Ok(Response::new(begun));
+                    }
+                }
+                pending::<Result<Response<Begun>, Infallible>>().await
+            }
+        });
+        let server = auto::Builder::new(TokioExecutor::new());
+        tokio::select! {
+            _ = server.serve_connection(TokioIo::new(stream), service) => {}
+            () = quits.notified() => {}
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_tenant_that_goes_away_is_answered_for_at_every_stage() {
+    for (down, up) in ways() {
+        for stage in STAGES {
+            let case = format!("{down:?} to {up:?}, {stage:?}");
+            soon(&case, tenant_goes_away(&case, down, up, stage)).await;
+        }
+    }
+}
+
+async fn tenant_goes_away(case: &str, down: Protocol, up: Protocol, stage: Stage) {
+    let origin = quitter(stage).await;
+    let client = Client::connect(&host(&origin, up).await, down).await;
+    let (feeder, body) = fed();
+    let mut feeder = Some(feeder);
+    match stage {
+        Stage::BeforeTheBody => {}
+        Stage::InTheUpload => feeder.as_ref().unwrap().send(data("begin")).await.unwrap(),
+        Stage::BeforeTheAnswer | Stage::InTheAnswer => feeder = None,
+    }
+    let response = client.ask(Request::put("/"), body).await.unwrap();
+    let (status, mut body) = (response.status(), response.into_body());
+    if stage == Stage::InTheAnswer {
+        assert_eq!(status, 200, "{case}");
+        let first = body.frame().await.unwrap().unwrap();
+        assert_eq!(first.into_data().unwrap(), "begin", "{case}");
+        // Broken off, not ended: a client must not take it for the whole.
+        assert!(body.frame().await.unwrap().is_err(), "{case}");
+        return;
+    }
+    assert_eq!(status, 502, "{case}");
+    let body = body.collect().await.unwrap().to_bytes();
+    let expected = r#"{"message":"The upstream service gave an unusable answer."}"#;
+    assert_eq!(body, expected, "{case}");
+    drop(feeder);
+}
+
+#[tokio::test]
+async fn a_tenant_that_hangs_up_on_every_connection_is_answered_for() {
+    let origin = connections(|stream| async move { drop(stream) }).await;
+    for (down, up) in ways() {
+        let case = format!("{down:?} to {up:?}");
+        let client = Client::connect(&host(&origin, up).await, down).await;
+        let asking = client.ask(Request::get("/"), Body::empty());
+        let response = soon(&case, asking).await.unwrap();
+        assert_eq!(response.status(), 502, "{case}");
+    }
+}

@@ -41,6 +41,7 @@ pub use keys::{Keyring, SigningKey, VerifyingKey};
 pub use me::MeRewriteLayer;
 #[cfg(feature = "client")]
 pub use omneo_id::{OmneoId, OmneoIdBuilder};
+pub use path::AccessPolicy;
 pub use rejection::{Rejection, RejectionKind};
 pub use tenant::{ApiToken, Tenant};
 pub use token::{TokenEndpoint, TokenIssuer};

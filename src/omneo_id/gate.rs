@@ -65,7 +65,7 @@ pub(super) fn admit<B>(
         return Err(RejectionKind::UpgradeRefused.into());
     }
 
-    // Me paths keep their slashes for now: the me rule merges them, and counts them for references.
+    // Me paths keep their slashes: the me rule merges them, and counts them for references.
     let target = if route == Route::Me {
         path
     } else {

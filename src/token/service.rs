@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use http_body_util::Full;
 use serde::Serialize;
@@ -17,7 +17,7 @@ use super::request::MintRequest;
 use super::{IssuedToken, TokenIssuer};
 use crate::body::Body;
 use crate::error::BoxError;
-use crate::headers::{Bearer, CredentialsError, Dialect};
+use crate::headers::{Bearer, CredentialsError, Dialect, is_unencoded};
 use crate::identity::{Subject, VerifiedToken};
 use crate::path::MeRequest;
 use crate::read::{Unread, collect};
@@ -207,13 +207,7 @@ impl Config {
                     .map_err(|error| Rejection::new(RejectionKind::InvalidToken).because(error))?,
             ),
         };
-        let encoded = |coding: &HeaderValue| !coding.as_bytes().eq_ignore_ascii_case(b"identity");
-        if request
-            .headers()
-            .get_all(CONTENT_ENCODING)
-            .iter()
-            .any(encoded)
-        {
+        if !is_unencoded(request.headers()) {
             return Err(RejectionKind::UnsupportedMediaType.into());
         }
         let (parts, body) = request.into_parts();

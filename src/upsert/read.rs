@@ -1,16 +1,16 @@
 use bytes::Bytes;
 use http::HeaderMap;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use http::header::CONTENT_LENGTH;
 use http_body::Body;
 
 use crate::error::BoxError;
-use crate::headers::is_json;
+use crate::headers::{is_json, is_unencoded};
 use crate::read::{Unread, collect};
 use crate::rejection::{Rejection, RejectionKind};
 
 /// Whether a body that is declared like this may be read at all. Pure.
 pub(super) fn gate(headers: &HeaderMap, limit: usize) -> Result<(), Rejection> {
-    if !is_json(headers) || !is_identity(headers) {
+    if !is_json(headers) || !is_unencoded(headers) {
         return Err(RejectionKind::UnsupportedMediaType.into());
     }
     // Two lengths, or one that is no number, are the server's to refuse: what counts here is that
@@ -26,15 +26,6 @@ pub(super) fn gate(headers: &HeaderMap, limit: usize) -> Result<(), Rejection> {
         return Err(RejectionKind::PayloadTooLarge.into());
     }
     Ok(())
-}
-
-fn is_identity(headers: &HeaderMap) -> bool {
-    headers.get_all(CONTENT_ENCODING).iter().all(|value| {
-        value.as_bytes().split(|&byte| byte == b',').all(|coding| {
-            let coding = coding.trim_ascii();
-            coding.is_empty() || coding.eq_ignore_ascii_case(b"identity")
-        })
-    })
 }
 
 /// Reads a client's body, holding at most `limit` bytes of it.

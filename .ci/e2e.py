@@ -202,17 +202,17 @@ def nobody_there():
     with server(command) as (url, printed, process):
         bearer = {"authorization": f"Bearer {token}", "content_type": "application/json"}
         sign_up = json.dumps({"email": "someone@example.com"}).encode()
-        for method, path, body in (
-            ("POST", "/auth/token", b"{}"),
-            ("POST", "/auth/token", json.dumps({"id": ADA["PROFILE_ID"]}).encode()),
-            ("GET", "/profiles/me", None),
-            ("PUT", "/profiles/me", b'{"first_name":"Ada"}'),
-            ("DELETE", "/profiles/me/lists/1", None),
-            ("POST", "/profiles", sign_up),
-            ("GET", "/locations", None),
-            ("GET", "/locations/1", None),
+        for method, path, body, credential in (
+            ("POST", "/auth/token", b"{}", mint),
+            ("POST", "/auth/token", json.dumps({"id": ADA["PROFILE_ID"]}).encode(), mint),
+            ("GET", "/profiles/me", None, bearer),
+            ("PUT", "/profiles/me", b'{"first_name":"Ada"}', bearer),
+            ("DELETE", "/profiles/me/lists/1", None, bearer),
+            ("POST", "/profiles", sign_up, bearer),
+            ("GET", "/locations", None, bearer),
+            ("GET", "/locations/1", None, bearer),
         ):
-            status, headers, text, took = ask(url + path, method, body, **bearer)
+            status, headers, text, took = ask(url + path, method, body, **credential)
             assert status == 502, (method, path, status, text)
             assert headers["content-type"] == "application/json", headers
             assert json.loads(text)["message"], text

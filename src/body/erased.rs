@@ -9,7 +9,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Either, Full};
 
 #[cfg(feature = "client")]
-use super::Relayed;
+use super::{DrivenBody, Relayed};
 use super::ResponseBody;
 use crate::error::BoxError;
 
@@ -36,7 +36,7 @@ enum Kind {
     #[cfg(feature = "client")]
     Incoming(hyper::body::Incoming),
     #[cfg(feature = "client")]
-    Relayed(Relayed<hyper::body::Incoming>),
+    Relayed(Relayed<DrivenBody>),
     Boxed(UnsyncBoxBody<Bytes, BoxError>),
 }
 
@@ -72,7 +72,7 @@ impl Body {
             return Self(Kind::Incoming(body));
         }
         #[cfg(feature = "client")]
-        if let Some(body) = take::<Relayed<hyper::body::Incoming>>(&mut slot) {
+        if let Some(body) = take::<Relayed<DrivenBody>>(&mut slot) {
             return Self(Kind::Relayed(body));
         }
         slot.map_or_else(Self::empty, |body| {

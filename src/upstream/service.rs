@@ -83,6 +83,17 @@ impl<C> Upstream<C> {
         self.configure(|config| config.in_flight = InFlight::new(max))
     }
 
+    /// The same service over another client: the configuration and the count of calls in flight
+    /// stay shared. So each thread can have connections of its own.
+    #[must_use]
+    pub fn with_client<D>(&self, client: D) -> Upstream<D> {
+        Upstream {
+            client,
+            config: Arc::clone(&self.config),
+            unready: None,
+        }
+    }
+
     /// The tenant that is called.
     pub fn tenant(&self) -> &Tenant {
         &self.config.tenant

@@ -63,7 +63,13 @@ impl Ids {
 
     fn next(&self) -> HeaderValue {
         let number = self.made.fetch_add(1, Ordering::Relaxed);
-        let id = format!("{:016x}-{number:x}", self.start);
+        // Hexadecimal digits, and no formatting machinery: this is done for every request.
+        let digit = |at: u32| {
+            let half = if at < 16 { self.start } else { number };
+            let nibble = (half >> (60 - 4 * (at % 16))) & 0xf;
+            char::from_digit(nibble as u32, 16).unwrap_or_default()
+        };
+        let id: String = (0..32).map(digit).collect();
         HeaderValue::try_from(id).unwrap_or(HeaderValue::from_static("none"))
     }
 }

@@ -52,13 +52,6 @@ impl ApiToken {
                 == 0
     }
 
-    /// Whether `bytes` hold the token anywhere: the guard against a tenant that echoes it.
-    #[cfg(feature = "client")]
-    pub(crate) fn occurs_in(&self, bytes: &[u8]) -> bool {
-        let part = self.telltale();
-        part.is_some_and(|part| bytes.windows(part.len()).any(|window| window == part))
-    }
-
     /// The part of the token by which it is known wherever it occurs.
     ///
     /// `None` for a token of less than 8 characters: such a word occurs by itself.

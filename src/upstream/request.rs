@@ -11,7 +11,7 @@ use http::header::{
 
 use super::ClientInfo;
 use super::framing::{Framing, FramingError};
-use crate::headers::{HopByHopError, RequestHeaders, remove_hop_by_hop};
+use crate::headers::{HopByHopError, RequestHeaders, remove_nominated};
 use crate::tenant::{ApiToken, Tenant};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -34,7 +34,8 @@ pub(super) fn clean(
     method: &Method,
     framing: Framing,
 ) -> Result<(), HeadersError> {
-    remove_hop_by_hop(headers).map_err(HeadersError::Connection)?;
+    // What belongs to every connection is on no list, so it goes with the rest.
+    remove_nominated(headers).map_err(HeadersError::Connection)?;
     for name in &SINGLE {
         if headers.get_all(name).iter().nth(1).is_some() {
             return Err(HeadersError::Repeated(name.clone()));

@@ -3,8 +3,8 @@ use std::future::poll_fn;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::{HeaderValue, Uri};
 use http::uri::{Authority, Scheme};
+use http::{HeaderValue, Uri};
 use hyper::client::conn::http2;
 use hyper::rt::{Read, Write};
 use hyper_util::client::legacy::connect::Connection;

@@ -121,7 +121,9 @@ where
             Way::Http1(line) => {
                 *request.uri_mut() = line.target(&target);
                 request.headers_mut().insert(HOST, shelf.host().clone());
-                line.call(request, Arc::clone(&shelf)).await.map_err(Failed::from)
+                line.call(request, Arc::clone(&shelf))
+                    .await
+                    .map_err(Failed::from)
             }
             Way::Http2(way) => {
                 // It carries the authority by itself.
@@ -132,8 +134,14 @@ where
         };
         match failed {
             Ok(response) => return Ok(response),
-            Err(Failed { unsent: Some(unsent), .. }) if !is_new => request = unsent,
-            Err(Failed { given_back: Some(copy), .. }) => {
+            Err(Failed {
+                unsent: Some(unsent),
+                ..
+            }) if !is_new => request = unsent,
+            Err(Failed {
+                given_back: Some(copy),
+                ..
+            }) => {
                 may_repeat = false;
                 request = copy;
             }

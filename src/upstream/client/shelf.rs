@@ -40,6 +40,10 @@ pub(super) enum Way {
 #[derive(Default)]
 struct Content {
     // The last one used comes first: its peer is the least likely to have closed it.
+    #[expect(
+        clippy::vec_box,
+        reason = "an answer's body takes them over as they are"
+    )]
     lines: Vec<Box<Line>>,
     shared: Option<Shared>,
     /// What the origin spoke when it was last asked.

@@ -13,7 +13,7 @@ use crate::path::{AccessPolicy, plain_prefix};
 use crate::tenant::{ApiToken, Origin, Tenant};
 use crate::token::{TokenEndpoint, TokenIssuer};
 use crate::upsert::{CommsPolicy, CommsUpsertLayer};
-use crate::upstream::{HttpClient, Upstream};
+use crate::upstream::{Forwarding, HttpClient, Upstream};
 
 /// Configures an [`OmneoId`].
 ///
@@ -34,6 +34,7 @@ pub struct OmneoIdBuilder {
     comms_policy: CommsPolicy,
     access: Option<AccessPolicy>,
     request_headers: RequestHeaders,
+    forwarding: Forwarding,
     head_timeout: Option<Duration>,
     body_idle_timeout: Duration,
     mount: String,
@@ -62,6 +63,7 @@ impl Default for OmneoIdBuilder {
             comms_policy: CommsPolicy::default(),
             access: None,
             request_headers: RequestHeaders::default(),
+            forwarding: Forwarding::default(),
             head_timeout: None,
             body_idle_timeout: Duration::from_secs(60),
             mount: String::new(),
@@ -168,6 +170,13 @@ impl OmneoIdBuilder {
         self
     }
 
+    /// Which headers tell the tenant whom a request comes from, and on which way. Default is
+    /// [`Forwarding::default`].
+    pub fn forwarding(mut self, forwarding: Forwarding) -> Self {
+        self.forwarding = forwarding;
+        self
+    }
+
     /// How long the tenant may take until its response head is here. Default is 30 s.
     pub fn head_timeout(mut self, timeout: Duration) -> Self {
         self.head_timeout = Some(timeout);
@@ -237,6 +246,7 @@ impl OmneoIdBuilder {
 
         let mut upstream = Upstream::new(client, tenant)
             .with_request_headers(self.request_headers)
+            .with_forwarding(self.forwarding)
             .with_body_idle_timeout(self.body_idle_timeout);
         if let Some(timeout) = self.head_timeout {
             upstream = upstream.with_head_timeout(timeout);

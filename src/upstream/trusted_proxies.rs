@@ -4,7 +4,7 @@ use std::str::FromStr;
 use http::HeaderMap;
 use http::uri::{Authority, Scheme};
 
-use super::ClientInfo;
+use super::{ClientInfo, forwarded, via};
 use crate::error::{ConfigError, ConfigErrorKind};
 
 /// Which peers are proxies of one's own, whose forwarding headers are believed.
@@ -31,7 +31,19 @@ use crate::error::{ConfigError, ConfigErrorKind};
 /// # Ok::<(), omneo_id::error::ConfigError>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TrustedProxies(Vec<Network>);
+pub struct TrustedProxies {
+    networks: Vec<Network>,
+    written: Written,
+}
+
+/// In which header the proxies write whom they saw. It is one of the two: where a proxy writes the
+/// one, the client writes the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Written {
+    #[default]
+    XForwarded,
+    Forwarded,
+}
 
 /// The longest chain that is followed.
 const MAX_HOPS: usize = 16;
@@ -43,7 +55,21 @@ impl TrustedProxies {
     /// If one is neither.
     pub fn new<'a>(networks: impl IntoIterator<Item = &'a str>) -> Result<Self, ConfigError> {
         let networks: Result<_, _> = networks.into_iter().map(Network::from_str).collect();
-        networks.map(Self)
+        Ok(Self {
+            networks: networks?,
+            written: Written::XForwarded,
+        })
+    }
+
+    /// Reads `Forwarded` ([RFC 7239](https://www.rfc-editor.org/rfc/rfc7239)) in place of
+    /// `X-Forwarded-For`, `-Proto` and `-Host`: what the proxies do not write themselves, they pass
+    /// on from the client.
+    ///
+    /// Default is `X-Forwarded-*`.
+    #[must_use]
+    pub fn with_forwarded(mut self) -> Self {
+        self.written = Written::Forwarded;
+        self
     }
 
     /// What is known of the client of a connection from `peer`, with these headers.
@@ -52,36 +78,82 @@ impl TrustedProxies {
     /// to the first address that is no proxy of ours: that is the client. What stands before it was
     /// written by the client and is dropped. `X-Forwarded-Proto` and `-Host` count if `peer` is
     /// trusted and says each of them once.
+    ///
+    /// `Forwarded` is read alike; `proto` and `host` count where they stand with the client. One
+    /// that is malformed anywhere says nothing.
+    ///
+    /// `Via` counts if `peer` is trusted. It is passed on without comments, up to 16 entries.
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> ClientInfo {
-        let mut chain = vec![peer];
-        let mut said = forwarded_for(headers).rev();
-        while chain.last().is_some_and(|&addr| self.contains(addr)) && chain.len() < MAX_HOPS {
-            // An entry that is no address (`unknown`, a name) ends what can be followed.
-            match said.next().map(str::parse) {
-                Some(Ok(addr)) => chain.push(addr),
-                _ => break,
-            }
-        }
-        let mut client = chain
-            .into_iter()
-            .rev()
-            .fold(ClientInfo::default(), ClientInfo::add_addr);
+        let mut client = match self.written {
+            Written::XForwarded => self.x_forwarded(peer, headers),
+            Written::Forwarded => self.forwarded(peer, headers),
+        };
         if self.contains(peer) {
-            if let Some(scheme) = once(headers, "x-forwarded-proto").and_then(web_scheme) {
-                client = client.with_scheme(scheme);
-            }
-            let host = once(headers, "x-forwarded-host");
-            if let Some(host) = host.and_then(|host| Authority::from_str(host).ok()) {
-                client = client.with_host(host);
+            if let Some(via) = via::read(headers) {
+                client = client.with_via(via);
             }
         }
         client
     }
 
+    fn x_forwarded(&self, peer: IpAddr, headers: &HeaderMap) -> ClientInfo {
+        let mut said = forwarded_for(headers).rev();
+        // An entry that is no address (`unknown`, a name) ends what can be followed.
+        let client = known(self.chain(peer, || said.next()?.parse().ok()));
+        if !self.contains(peer) {
+            return client;
+        }
+        let scheme = once(headers, "x-forwarded-proto");
+        let host = once(headers, "x-forwarded-host");
+        asked(client, scheme, host)
+    }
+
+    fn forwarded(&self, peer: IpAddr, headers: &HeaderMap) -> ClientInfo {
+        let elements = forwarded::read(headers).unwrap_or_default();
+        let mut said = elements.iter().rev();
+        // The last one that is asked for was written by a trusted proxy, even if it hides whom it saw.
+        let mut last = None;
+        let client = known(self.chain(peer, || {
+            last = said.next();
+            forwarded::addr(last?.node.as_deref()?)
+        }));
+        match last {
+            Some(element) => asked(client, element.proto.as_deref(), element.host.as_deref()),
+            None => client,
+        }
+    }
+
+    /// Whom the peer speaks for, itself first, as far as the answers come from trusted proxies.
+    fn chain(&self, peer: IpAddr, mut next: impl FnMut() -> Option<IpAddr>) -> Vec<IpAddr> {
+        let mut chain = vec![peer];
+        while chain.last().is_some_and(|&addr| self.contains(addr)) && chain.len() < MAX_HOPS {
+            match next() {
+                Some(addr) => chain.push(addr),
+                None => break,
+            }
+        }
+        chain
+    }
+
     fn contains(&self, addr: IpAddr) -> bool {
         let addr = addr.to_canonical();
-        self.0.iter().any(|network| network.contains(addr))
+        self.networks.iter().any(|network| network.contains(addr))
     }
+}
+
+fn known(chain: Vec<IpAddr>) -> ClientInfo {
+    let addrs = chain.into_iter().rev();
+    addrs.fold(ClientInfo::default(), ClientInfo::add_addr)
+}
+
+fn asked(mut client: ClientInfo, scheme: Option<&str>, host: Option<&str>) -> ClientInfo {
+    if let Some(scheme) = scheme.and_then(web_scheme) {
+        client = client.with_scheme(scheme);
+    }
+    if let Some(host) = host.and_then(|host| Authority::from_str(host).ok()) {
+        client = client.with_host(host);
+    }
+    client
 }
 
 /// The elements of all `X-Forwarded-For` headers, in order.
@@ -159,6 +231,7 @@ impl FromStr for Network {
 
 #[cfg(test)]
 mod tests {
+    use super::super::forwarding::write_x_forwarded;
     use super::*;
 
     fn chain(trusted: &[&str], peer: &str, said: &[&'static str]) -> String {
@@ -169,7 +242,7 @@ mod tests {
         }
         let client = trusted.client(peer.parse().unwrap(), &headers);
         let mut sent = HeaderMap::new();
-        client.apply(&mut sent);
+        write_x_forwarded(&client, &mut sent);
         sent["x-forwarded-for"].to_str().unwrap().to_owned()
     }
 
@@ -219,9 +292,8 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("x-forwarded-for", said[0].parse().unwrap());
         let mut sent = HeaderMap::new();
-        trusted
-            .client([10, 0, 0, 1].into(), &headers)
-            .apply(&mut sent);
+        let client = trusted.client([10, 0, 0, 1].into(), &headers);
+        write_x_forwarded(&client, &mut sent);
         let hops = sent["x-forwarded-for"].to_str().unwrap().split(',').count();
         assert_eq!(hops, MAX_HOPS);
     }
@@ -234,7 +306,7 @@ mod tests {
         headers.insert("x-forwarded-host", "shop.example".parse().unwrap());
         let of = |peer: [u8; 4], headers: &HeaderMap| {
             let mut sent = HeaderMap::new();
-            trusted.client(peer.into(), headers).apply(&mut sent);
+            write_x_forwarded(&trusted.client(peer.into(), headers), &mut sent);
             sent.contains_key("x-forwarded-proto") && sent.contains_key("x-forwarded-host")
         };
         assert!(of([10, 0, 0, 1], &headers));
@@ -242,6 +314,99 @@ mod tests {
         headers.append("x-forwarded-proto", "http".parse().unwrap());
         headers.append("x-forwarded-host", "evil.example".parse().unwrap());
         assert!(!of([10, 0, 0, 1], &headers));
+    }
+
+    #[test]
+    fn forwarded_is_read_as_far_as_the_chain_is_trusted() {
+        let trusted = TrustedProxies::new(["10.0.0.0/8", "fd00::/8"]).unwrap();
+        let trusted = trusted.with_forwarded();
+        let balancer = "10.0.0.1";
+        for (peer, said, expected) in [
+            (
+                balancer,
+                &["for=203.0.113.7"][..],
+                "for=203.0.113.7, for=10.0.0.1",
+            ),
+            (
+                balancer,
+                &["for=6.6.6.6;host=evil.test, for=203.0.113.7;proto=https;host=a.test"],
+                "for=203.0.113.7;proto=https;host=a.test, for=10.0.0.1",
+            ),
+            (
+                balancer,
+                &[
+                    "for=6.6.6.6",
+                    "for=\"[2001:db8::7]:80\";host=\"a.test:80\", for=\"[fd00::2]\";host=b.test",
+                ],
+                "for=\"[2001:db8::7]\";host=\"a.test:80\", for=\"[fd00::2]\", for=10.0.0.1",
+            ),
+            // Hidden by a proxy of ours, and yet it knows how it was asked.
+            (
+                balancer,
+                &["for=6.6.6.6, for=_hidden;proto=https"],
+                "for=10.0.0.1;proto=https",
+            ),
+            (balancer, &["for=unknown"], "for=10.0.0.1"),
+            (balancer, &["proto=ftp;host=\"a b\""], "for=10.0.0.1"),
+            // What is malformed anywhere is not extended.
+            (
+                balancer,
+                &["for=6.6.6.6 x, for=203.0.113.7"],
+                "for=10.0.0.1",
+            ),
+            (balancer, &["for=203.0.113.7", "\""], "for=10.0.0.1"),
+            (
+                "203.0.113.9",
+                &["for=6.6.6.6;host=evil.test"],
+                "for=203.0.113.9",
+            ),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-forwarded-for", "6.6.6.6".parse().unwrap());
+            headers.insert("x-forwarded-host", "evil.test".parse().unwrap());
+            for line in said {
+                headers.append("forwarded", line.parse().unwrap());
+            }
+            let client = trusted.client(peer.parse().unwrap(), &headers);
+            let mut sent = HeaderMap::new();
+            let forwarding = super::super::Forwarding::forwarded().without_via();
+            forwarding.apply(&mut sent, Some(&client), http::Version::HTTP_11);
+            assert_eq!(sent["forwarded"], expected, "{said:?}");
+        }
+    }
+
+    #[test]
+    fn via_is_believed_from_a_trusted_proxy() {
+        let trusted = TrustedProxies::new(["10.0.0.1"]).unwrap();
+        let mut headers = HeaderMap::new();
+        let via = |peer: [u8; 4], headers: &HeaderMap| {
+            let client = trusted.client(peer.into(), headers);
+            let mut sent = HeaderMap::new();
+            let forwarding = super::super::Forwarding::default();
+            forwarding.apply(&mut sent, Some(&client), http::Version::HTTP_2);
+            sent["via"].to_str().unwrap().to_owned()
+        };
+        assert_eq!(via([10, 0, 0, 1], &headers), "2.0 omneo-id");
+        headers.append("via", "1.0 fred".parse().unwrap());
+        headers.append("via", "1.1 edge (nginx)".parse().unwrap());
+        assert_eq!(
+            via([10, 0, 0, 1], &headers),
+            "1.0 fred, 1.1 edge, 2.0 omneo-id"
+        );
+        assert_eq!(via([10, 0, 0, 2], &headers), "2.0 omneo-id");
+        headers.append("via", "<script>".parse().unwrap());
+        assert_eq!(via([10, 0, 0, 1], &headers), "2.0 omneo-id");
+    }
+
+    #[test]
+    fn a_host_has_no_userinfo() {
+        let trusted = TrustedProxies::new(["10.0.0.1"]).unwrap();
+        let mut headers = HeaderMap::new();
+        headers.insert("x-forwarded-host", "shop.test@evil.test".parse().unwrap());
+        let client = trusted.client([10, 0, 0, 1].into(), &headers);
+        let mut sent = HeaderMap::new();
+        write_x_forwarded(&client, &mut sent);
+        assert!(!sent.contains_key("x-forwarded-host"));
     }
 
     #[test]

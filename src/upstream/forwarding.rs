@@ -84,6 +84,8 @@ impl Forwarding {
     /// Sends no `Via`, which
     /// [RFC 9110 §7.6.3](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.3) asks of a gateway:
     /// for tenants that treat requests with one otherwise (compression, caches).
+    ///
+    /// Default is to send it.
     #[must_use]
     pub fn without_via(mut self) -> Self {
         self.via = None;

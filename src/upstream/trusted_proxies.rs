@@ -88,10 +88,10 @@ impl TrustedProxies {
             Written::XForwarded => self.x_forwarded(peer, headers),
             Written::Forwarded => self.forwarded(peer, headers),
         };
-        if self.contains(peer) {
-            if let Some(via) = via::read(headers) {
-                client = client.with_via(via);
-            }
+        if self.contains(peer)
+            && let Some(via) = via::read(headers)
+        {
+            client = client.with_via(via);
         }
         client
     }

@@ -182,6 +182,20 @@ async fn no_request_of_a_public_collection_smuggles_another_one() {
 }
 
 #[tokio::test]
+async fn no_path_of_a_public_list_gets_anywhere_without_a_profile() {
+    let field = Field::mounted(MOUNT).await;
+    for line in all(&PATHS) {
+        let target = field.fill(&line.replace("PATH", AIMS[0]));
+        for token in ["", &field.anonymous] {
+            let attack = get(&target, b"", token);
+            let answer = field.send(&attack).await;
+            assert!(field.sandbox.requests().is_empty(), "{line}");
+            field.check(&attack, &answer);
+        }
+    }
+}
+
+#[tokio::test]
 async fn no_request_of_a_public_collection_gets_anywhere_without_a_token() {
     let field = Field::mounted(MOUNT).await;
     for line in all(&REQUESTS) {

@@ -24,11 +24,12 @@ use crate::support::{SECRET, bearer};
 /// An attack that hangs is a failure; none comes near this.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Omneo ID on a socket, its tenant on another one, and a token of Ada.
+/// Omneo ID on a socket, its tenant on another one, a token of Ada and one of nobody.
 pub(super) struct Field {
     pub(super) address: String,
     pub(super) sandbox: Sandbox,
     pub(super) token: String,
+    pub(super) anonymous: String,
 }
 
 impl Field {
@@ -48,22 +49,25 @@ impl Field {
             .mount(mount)
             .build()
             .unwrap();
-        let request = Request::post(format!("{mount}/auth/token"))
-            .header("authorization", bearer(Sandbox::API_TOKEN))
-            .header("content-type", "application/json")
-            .body(Full::<Bytes>::from(
-                json!({"id": Sandbox::ADA_ID}).to_string(),
-            ))
-            .unwrap();
-        let answer = id.clone().oneshot(request).await.unwrap();
-        let answer = answer.into_body().collect().await.unwrap().to_bytes();
-        let answer: Value = serde_json::from_slice(&answer).unwrap();
-        let token = answer["data"]["token"].as_str().unwrap().to_owned();
+        let mint = async |body: Value| {
+            let request = Request::post(format!("{mount}/auth/token"))
+                .header("authorization", bearer(Sandbox::API_TOKEN))
+                .header("content-type", "application/json")
+                .body(Full::<Bytes>::from(body.to_string()))
+                .unwrap();
+            let answer = id.clone().oneshot(request).await.unwrap();
+            let answer = answer.into_body().collect().await.unwrap().to_bytes();
+            let answer: Value = serde_json::from_slice(&answer).unwrap();
+            answer["data"]["token"].as_str().unwrap().to_owned()
+        };
+        let token = mint(json!({"id": Sandbox::ADA_ID})).await;
+        let anonymous = mint(json!({})).await;
         sandbox.take_requests();
         Self {
             address: serve(TowerToHyperService::new(id)).await,
             sandbox,
             token,
+            anonymous,
         }
     }
 

@@ -194,9 +194,11 @@ async fn an_answer_without_a_body_keeps_what_it_says_of_one() {
     .await;
     for (down, up) in ways() {
         let client = Client::connect(&host(&origin, up).await, down).await;
+        // Over HTTP/1.1 hyper's server, the tenant's and the host's, leaves it out of a 304.
+        let unchanged = (down, up) == (Protocol::Http2, Protocol::Http2);
         for (method, status, length) in [
             (Method::HEAD, 200, Some("12")),
-            (Method::GET, 304, Some("12")),
+            (Method::GET, 304, unchanged.then_some("12")),
             (Method::DELETE, 204, None),
         ] {
             let case = format!("{method}, {down:?} to {up:?}");

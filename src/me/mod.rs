@@ -48,7 +48,7 @@
 //! external identifier. In a body it is not looked for: the tenant documents the parameter for the
 //! query, bodies of any kind and size stream through here unread, and a tenant that merged the two
 //! would still be handed the caller's own id, which finds somebody else only where that somebody has
-//! it as an external identifier. Whoever imports identities, do not give one the id of another profile.
+//! it as an external identifier. So import no identity whose identifier is another profile's id.
 
 mod content;
 mod future;

@@ -61,9 +61,9 @@
 //!
 //! | header | from a client | from a trusted proxy | by default |
 //! | --- | --- | --- | --- |
-//! | `X-Forwarded-For` | dropped | extended, cut off before the first address that is not trusted | sent, with a `ClientInfo` |
+//! | `X-Forwarded-For` | dropped | extended; what stands before the first address that is not trusted is dropped | sent, with a `ClientInfo` |
 //! | `X-Forwarded-Proto`, `-Host` | dropped | taken over, if said once | sent, with a `ClientInfo` |
-//! | `Forwarded` | dropped | extended and cut off alike; dropped if it is malformed | not sent |
+//! | `Forwarded` | dropped | the same; dropped if it is malformed | not sent |
 //! | `Via` | dropped | extended; dropped if it is malformed or long | sent, `1.1 omneo-id` |
 //! | other `X-Forwarded-*`, `X-Real-IP` | dropped | dropped | never sent |
 //!

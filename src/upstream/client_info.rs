@@ -1,15 +1,9 @@
-use std::fmt::Write;
 use std::net::IpAddr;
 
-use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::uri::{Authority, Scheme};
 
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-
 /// In the extensions of a request: what the host application knows for certain about its client,
-/// for the tenant's `X-Forwarded-For`, `-Proto` and `-Host`.
+/// for the headers that [`Forwarding`](super::Forwarding) sends to the tenant.
 ///
 /// Forwarding headers that a client sends are dropped, as anybody can write them; only what is
 /// said here goes up. Behind proxies of one's own,
@@ -31,10 +25,11 @@ pub struct ClientInfo {
     addrs: Vec<IpAddr>,
     scheme: Option<Scheme>,
     host: Option<Authority>,
+    via: Option<String>,
 }
 
 impl ClientInfo {
-    /// Adds an address to `X-Forwarded-For`: the client's first, then those of trusted proxies in
+    /// Adds an address (`X-Forwarded-For`, `for`): the client's first, then those of trusted proxies in
     /// the order in which the request passed them.
     #[must_use]
     pub fn add_addr(mut self, addr: IpAddr) -> Self {
@@ -42,38 +37,41 @@ impl ClientInfo {
         self
     }
 
-    /// Replaces how the client spoke to the host application, `X-Forwarded-Proto`. Default is unsaid.
+    /// Replaces how the client spoke to the host application (`X-Forwarded-Proto`, `proto`). Default is unsaid.
     #[must_use]
     pub fn with_scheme(mut self, scheme: Scheme) -> Self {
         self.scheme = Some(scheme);
         self
     }
 
-    /// Replaces the host that the client asked for, `X-Forwarded-Host`. Default is unsaid.
+    /// Replaces the host that the client asked for (`X-Forwarded-Host`, `host`). Default is unsaid.
     #[must_use]
     pub fn with_host(mut self, host: Authority) -> Self {
         self.host = Some(host);
         self
     }
 
-    /// Says it to the tenant, in place of whatever was said before.
-    pub(super) fn apply(&self, headers: &mut HeaderMap) {
-        let mut addrs = String::new();
-        for addr in &self.addrs {
-            let separator = if addrs.is_empty() { "" } else { ", " };
-            // Writing to a `String` cannot fail.
-            let _ = write!(addrs, "{separator}{addr}");
-        }
-        let facts = [
-            (X_FORWARDED_FOR, Some(addrs.as_str())),
-            (X_FORWARDED_PROTO, self.scheme.as_ref().map(Scheme::as_str)),
-            (X_FORWARDED_HOST, self.host.as_ref().map(Authority::as_str)),
-        ];
-        for (name, value) in facts {
-            let value = value.filter(|value| !value.is_empty());
-            if let Some(Ok(value)) = value.map(HeaderValue::from_str) {
-                headers.insert(name, value);
-            }
-        }
+    /// What trusted proxies say of themselves, in `Via`.
+    pub(super) fn with_via(mut self, via: String) -> Self {
+        self.via = Some(via);
+        self
+    }
+
+    pub(super) fn addrs(&self) -> &[IpAddr] {
+        &self.addrs
+    }
+
+    pub(super) fn scheme(&self) -> Option<&Scheme> {
+        self.scheme.as_ref()
+    }
+
+    /// RFC 9110 §7.2: a host has no userinfo.
+    pub(super) fn host(&self) -> Option<&Authority> {
+        let host = self.host.as_ref();
+        host.filter(|host| !host.as_str().contains('@'))
+    }
+
+    pub(super) fn via(&self) -> Option<&str> {
+        self.via.as_deref()
     }
 }

@@ -87,7 +87,9 @@ impl Exchange {
             CalledAs::Tenant => config.tenant.api_token(),
             CalledAs::Caller(token) => token,
         };
-        request::sign(headers, &config.tenant, token, client.as_ref());
+        let forwarding = &config.forwarding;
+        forwarding.apply(headers, client.as_ref(), parts.version);
+        request::sign(headers, &config.tenant, token);
         if trailers {
             request::ask_for_trailers(headers);
         }

@@ -43,10 +43,22 @@ const NEVER: &[&str] = &["authorization"];
 
 /// Which headers of a tenant's response come down to the client: all but a list.
 ///
-/// Removed are cookies and credentials of the tenant's origin (`Set-Cookie`, `Authorization`,
-/// `Clear-Site-Data`), policies that browsers would take as the host's (`Access-Control-*`,
-/// `Alt-Svc`, `Strict-Transport-Security` and others), orders to servers in between (`X-Accel-*`,
-/// `CDN-Cache-Control`), and what tells of the machinery (`Server`, `Via`, `X-Powered-By`).
+/// | removed | because |
+/// | --- | --- |
+/// | `Set-Cookie`, `Set-Cookie2` | they would be cookies of the host's domain, and open a session at the tenant |
+/// | `Authorization` | it is a credential, and the one that cannot be kept |
+/// | `Clear-Site-Data` | it would empty the host's storage in the browser |
+/// | `Access-Control-*`, `Timing-Allow-Origin` | which origins may read is the host's to say |
+/// | `Alt-Svc` | browsers would turn to the tenant's ports on the host |
+/// | `Strict-Transport-Security`, `Public-Key-Pins`, `Expect-CT` | promises on TLS are the host's |
+/// | `NEL`, `Report-To`, `Reporting-Endpoints` | browsers would report the host's users to the tenant |
+/// | `Refresh`, `Service-Worker-Allowed` | they steer pages of the host |
+/// | `X-Accel-*`, `X-Sendfile` | a server in front would obey: other files, other caching |
+/// | `Surrogate-Control`, `CDN-Cache-Control`, `Cloudflare-CDN-Cache-Control` | caches in front would keep what is private |
+/// | `Server`, `X-Powered-By`, `Via` | they tell what runs there |
+///
+/// Each of them but `Authorization` can be [kept](Self::keep), by its name. What belongs to a
+/// connection never passes.
 ///
 /// ```
 /// use omneo_id::upstream::ResponseHeaders;
@@ -118,4 +130,26 @@ fn parse(name: &str) -> Result<HeaderName, ConfigError> {
 fn invalid(name: &str, why: &str) -> ConfigError {
     let message = format!("the response header {name:?} cannot be configured: {why}");
     ConfigError::new(ConfigErrorKind::InvalidHeader, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_removal_can_be_switched_off_but_that_of_a_credential() {
+        let default = ResponseHeaders::default();
+        let families = ["access-control-allow-origin", "x-accel-buffering"];
+        for name in REMOVED.iter().chain(&families) {
+            let parsed: HeaderName = name.parse().unwrap();
+            assert!(default.removes(&parsed), "{name}");
+            match default.clone().keep(name) {
+                Ok(policy) => assert!(!policy.removes(&parsed), "{name}"),
+                Err(_) => assert!(NEVER.contains(name), "{name}"),
+            }
+        }
+        // The others of a family stay here.
+        let cors = default.keep("access-control-allow-origin").unwrap();
+        assert!(cors.removes(&HeaderName::from_static("access-control-allow-credentials")));
+    }
 }

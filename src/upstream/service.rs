@@ -12,7 +12,7 @@ use super::config::Config;
 use super::error::UpstreamError;
 use super::exchange::Exchange;
 use super::in_flight::InFlight;
-use super::{RequestBody, ResponseFuture, ResponseHeaders, cause};
+use super::{Forwarding, RequestBody, ResponseFuture, ResponseHeaders, cause};
 use crate::body::Body;
 use crate::error::BoxError;
 use crate::headers::{Dialect, RequestHeaders};
@@ -54,6 +54,14 @@ impl<C> Upstream<C> {
     #[must_use]
     pub fn with_response_headers(self, headers: ResponseHeaders) -> Self {
         self.configure(|config| config.response_headers = headers)
+    }
+
+    /// Replaces which headers tell the tenant whom a request comes from, and on which way.
+    ///
+    /// Default is [`Forwarding::default`].
+    #[must_use]
+    pub fn with_forwarding(self, forwarding: Forwarding) -> Self {
+        self.configure(|config| config.forwarding = forwarding)
     }
 
     /// Replaces how long the tenant may take to begin its answer once it has what the client sent

@@ -156,8 +156,8 @@ impl TokenVerifier {
         Ok(self.edit(|config| config.policy.max_lifetime = lifetime.as_secs()))
     }
 
-    /// Replaces how many good tokens are remembered, rounded up to a multiple of four; 0 turns it
-    /// off. A token over 2 KiB is never remembered.
+    /// Replaces how many good tokens are remembered, give or take a few: the cache is sharded. 0
+    /// turns it off. A token over 2 KiB is never remembered.
     ///
     /// Default is 1024.
     #[must_use]

@@ -31,7 +31,7 @@ fn token(ring: Keyring) -> String {
 }
 
 /// With a cache that has grown as large as it may.
-fn full(ring: Keyring) -> TokenVerifier {
+fn full(ring: &Keyring) -> TokenVerifier {
     let verifier = TokenVerifier::new(ring.clone()).with_cache_capacity(8);
     for _ in 0..64 {
         verifier.verify(&token(ring.clone())).unwrap();
@@ -59,7 +59,7 @@ fn a_known_token_costs_no_allocation() {
 #[test]
 fn an_unknown_token_costs_four_allocations() {
     let ring = Keyring::new(SigningKey::hs256([7; 32]).unwrap());
-    let verifier = full(ring.clone());
+    let verifier = full(&ring);
     let cost = least(|| {
         let token = token(ring.clone());
         measure(|| drop(verifier.verify(&token).unwrap())).count_total
@@ -109,7 +109,7 @@ impl Through {
     fn new(layer: impl FnOnce(JwtAuthLayer) -> JwtAuthLayer) -> Self {
         let ring = Keyring::new(SigningKey::hs256([7; 32]).unwrap());
         let token = token(ring.clone());
-        let service = layer(JwtAuthLayer::new(full(ring))).layer(Ready);
+        let service = layer(JwtAuthLayer::new(full(&ring))).layer(Ready);
         Self { service, token }
     }
 

@@ -105,7 +105,7 @@ impl Config {
         match found {
             Ok(Some(token)) => self
                 .verifier
-                .verify(token)
+                .verify_bytes(token)
                 .map_err(|error| self.rejection(RejectionKind::InvalidToken).because(error)),
             Ok(None) => Err(self.rejection(RejectionKind::MissingCredentials)),
             Err(error @ CredentialsError::Ambiguous) => Err(self

@@ -30,13 +30,13 @@ pub(super) struct Cache {
 struct Known {
     hash: u64,
     generation: u64,
-    token: Box<str>,
+    token: Box<[u8]>,
 }
 
 struct Sought<'a> {
     hash: u64,
     generation: u64,
-    token: &'a str,
+    token: &'a [u8],
 }
 
 impl Cache {
@@ -51,7 +51,7 @@ impl Cache {
     }
 
     /// What the very same token was found to say, under the very same keys.
-    pub(super) fn get(&self, token: &str, generation: u64) -> Option<VerifiedToken> {
+    pub(super) fn get(&self, token: &[u8], generation: u64) -> Option<VerifiedToken> {
         self.store.get()?.get(&Sought {
             hash: self.hash(token),
             generation,
@@ -60,7 +60,7 @@ impl Cache {
     }
 
     /// Remembers a good token, in place of one that is little used.
-    pub(super) fn insert(&self, token: &str, generation: u64, verified: &VerifiedToken) {
+    pub(super) fn insert(&self, token: &[u8], generation: u64, verified: &VerifiedToken) {
         if self.capacity == 0 || token.len() > MAX_TOKEN_LEN {
             return;
         }
@@ -93,10 +93,10 @@ impl Cache {
     /// Of the token's end only: that is signature, and differs wherever anything else does. Tokens
     /// with the same end would share a place, at the cost of those who look there. But nobody can
     /// bring such ones in: what is remembered has been signed, and the hash is keyed besides.
-    fn hash(&self, token: &str) -> u64 {
-        let bytes = token.as_bytes();
-        let end = bytes.len().saturating_sub(32);
-        self.hasher.hash_one(bytes.get(end..))
+    fn hash(&self, token: &[u8]) -> u64 {
+        let end = token.last_chunk();
+        let end = end.map_or(0, |end| u128::from_ne_bytes(*end));
+        self.hasher.hash_one(end)
     }
 }
 
@@ -191,30 +191,34 @@ mod tests {
         VerifiedToken::new(Arc::new(Claims::new(Subject::Anonymous, expires_at)))
     }
 
+    fn token(number: usize) -> Vec<u8> {
+        format!("header.payload.signature-{number:08}").into_bytes()
+    }
+
     #[test]
     fn only_the_very_same_token_is_found() {
         let cache = Cache::new(16);
-        cache.insert("head.body.signature", 0, &good(1));
-        assert_eq!(cache.get("head.body.signature", 0), Some(good(1)));
+        cache.insert(b"head.body.signature", 0, &good(1));
+        assert_eq!(cache.get(b"head.body.signature", 0), Some(good(1)));
         // The same end, so the same hash, and another beginning.
         let end = "x".repeat(32);
-        cache.insert(&format!("a{end}"), 0, &good(2));
-        assert_eq!(cache.get(&format!("b{end}"), 0), None);
-        assert_eq!(cache.get("", 0), None);
+        cache.insert(format!("a{end}").as_bytes(), 0, &good(2));
+        assert_eq!(cache.get(format!("b{end}").as_bytes(), 0), None);
+        assert_eq!(cache.get(b"", 0), None);
     }
 
     #[test]
     fn new_keys_empty_it() {
         let cache = Cache::new(4);
-        cache.insert("a", 0, &good(1));
-        assert_eq!(cache.get("a", 1), None);
-        cache.insert("b", 1, &good(2));
-        assert_eq!(cache.get("a", 0), None, "it is gone, not hidden");
-        assert_eq!(cache.get("b", 1), Some(good(2)));
+        cache.insert(b"a", 0, &good(1));
+        assert_eq!(cache.get(b"a", 1), None);
+        cache.insert(b"b", 1, &good(2));
+        assert_eq!(cache.get(b"a", 0), None, "it is gone, not hidden");
+        assert_eq!(cache.get(b"b", 1), Some(good(2)));
         // A verification that began before the keys changed comes too late.
-        cache.insert("a", 0, &good(1));
-        assert_eq!(cache.get("a", 1), None);
-        assert_eq!(cache.get("a", 0), None);
+        cache.insert(b"a", 0, &good(1));
+        assert_eq!(cache.get(b"a", 1), None);
+        assert_eq!(cache.get(b"a", 0), None);
     }
 
     #[test]
@@ -222,16 +226,16 @@ mod tests {
         for capacity in [1, 8, 1000] {
             let cache = Cache::new(capacity);
             for i in 0..3000 {
-                let token = format!("token {i}");
+                let token = token(i);
                 cache.insert(&token, 0, &good(1));
                 cache.insert(&token, 0, &good(1));
-                assert!(cache.get(&token, 0).is_some(), "{capacity}: {token}");
+                assert!(cache.get(&token, 0).is_some(), "{capacity}: {i}");
             }
             let store = cache.store.get().unwrap();
             assert!(store.len() < capacity + store.num_shards());
         }
         let cache = Cache::new(8);
-        let long = "x".repeat(MAX_TOKEN_LEN + 1);
+        let long = b"x".repeat(MAX_TOKEN_LEN + 1);
         cache.insert(&long, 0, &good(1));
         assert_eq!(cache.get(&long, 0), None);
     }
@@ -239,7 +243,7 @@ mod tests {
     #[test]
     fn what_there_is_room_for_is_not_forgotten() {
         let cache = Cache::new(1000);
-        let tokens: Vec<String> = (0..500).map(|i| format!("token {i}")).collect();
+        let tokens: Vec<Vec<u8>> = (0..500).map(token).collect();
         for token in &tokens {
             cache.insert(token, 0, &good(1));
         }
@@ -251,14 +255,14 @@ mod tests {
     #[test]
     fn any_capacity_is_a_capacity() {
         let cache = Cache::new(usize::MAX);
-        cache.insert("a", 0, &good(1));
-        assert_eq!(cache.get("a", 0), Some(good(1)));
+        cache.insert(b"a", 0, &good(1));
+        assert_eq!(cache.get(b"a", 0), Some(good(1)));
     }
 
     #[test]
     fn a_capacity_of_zero_remembers_nothing() {
         let cache = Cache::new(0);
-        cache.insert("a", 0, &good(1));
-        assert_eq!(cache.get("a", 0), None);
+        cache.insert(b"a", 0, &good(1));
+        assert_eq!(cache.get(b"a", 0), None);
     }
 }

@@ -75,7 +75,7 @@ impl Cache {
             )
         });
         // What older keys have verified can no longer be found, and need not take up room either.
-        // Should it come in behind this, it is what gives way first: nobody finds it.
+        // What still comes in behind this is found by nobody, and gives way in time.
         let newest = self.generation.fetch_max(generation, Ordering::Relaxed);
         if newest < generation {
             store.clear();

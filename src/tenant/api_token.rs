@@ -42,8 +42,16 @@ impl ApiToken {
 
     /// Whether this is the token, in time that depends on the lengths only.
     pub fn matches(&self, token: &str) -> bool {
+        self.equals(token.as_bytes())
+    }
+
+    /// As [`matches`](Self::matches).
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.equals(other.as_bytes())
+    }
+
+    fn equals(&self, other: &[u8]) -> bool {
         let own = self.as_bytes();
-        let other = token.as_bytes();
         own.len() == other.len()
             && own
                 .iter()

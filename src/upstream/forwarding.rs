@@ -1,5 +1,3 @@
-use std::fmt::Write;
-
 use http::Version;
 use http::header::{FORWARDED, HeaderMap, HeaderName, HeaderValue, VIA};
 use http::uri::{Authority, Scheme};
@@ -137,13 +135,9 @@ fn after(before: &str, own: &HeaderValue) -> HeaderValue {
 }
 
 pub(super) fn write_x_forwarded(client: &ClientInfo, headers: &mut HeaderMap) {
-    let mut addrs = String::new();
-    for addr in client.addrs() {
-        let separator = if addrs.is_empty() { "" } else { ", " };
-        // Writing to a `String` cannot fail.
-        let _ = write!(addrs, "{separator}{addr}");
+    if let Some(addrs) = client.x_forwarded_for() {
+        headers.insert(X_FORWARDED_FOR, addrs.clone());
     }
-    insert(headers, X_FORWARDED_FOR, &addrs);
     for (name, value) in [
         (X_FORWARDED_PROTO, client.scheme().map(Scheme::as_str)),
         (X_FORWARDED_HOST, client.host().map(Authority::as_str)),

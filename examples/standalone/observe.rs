@@ -63,14 +63,15 @@ impl Ids {
 
     fn next(&self) -> HeaderValue {
         let number = self.made.fetch_add(1, Ordering::Relaxed);
-        // Hexadecimal digits, and no formatting machinery: this is done for every request.
-        let digit = |at: u32| {
-            let half = if at < 16 { self.start } else { number };
-            let nibble = (half >> (60 - 4 * (at % 16))) & 0xf;
-            char::from_digit(nibble as u32, 16).unwrap_or_default()
-        };
-        let id: String = (0..32).map(digit).collect();
-        HeaderValue::try_from(id).unwrap_or(HeaderValue::from_static("none"))
+        let mut id = [0; 32];
+        // 32 hexadecimal digits, and no formatting machinery: this is done for every request.
+        for (digits, half) in id.chunks_exact_mut(16).zip([self.start, number]) {
+            for (digit, place) in digits.iter_mut().rev().zip(0..) {
+                let nibble = (half >> (4 * place)) as u8 & 0xf;
+                *digit = nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
+            }
+        }
+        HeaderValue::from_bytes(&id).unwrap_or(HeaderValue::from_static("none"))
     }
 }
 

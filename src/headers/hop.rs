@@ -2,27 +2,9 @@ use std::fmt;
 
 #[cfg(feature = "client")]
 use http::Version;
-use http::header::{
-    CONNECTION, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
-    TRAILER, TRANSFER_ENCODING, UPGRADE,
-};
+use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue, TE, UPGRADE};
 
 use super::retain::retain;
-
-/// Names that belong to one connection, whether nominated or not
-/// ([RFC 9110 §7.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1)).
-const HOP_BY_HOP: [HeaderName; 10] = [
-    CONNECTION,
-    TE,
-    TRAILER,
-    TRANSFER_ENCODING,
-    UPGRADE,
-    PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    HeaderName::from_static("proxy-authentication-info"),
-];
 
 /// At most this many names may be nominated by all `Connection` headers of a message together.
 const MAX_NOMINATED: usize = 16;
@@ -64,9 +46,22 @@ pub(crate) fn remove_nominated(headers: &mut HeaderMap) -> Result<(), HopByHopEr
     Ok(())
 }
 
-/// The other half: whether a name belongs to one connection in every message.
+/// The other half: whether a name belongs to one connection, nominated or not
+/// ([RFC 9110 §7.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1)).
 pub(crate) fn is_hop_by_hop(name: &HeaderName) -> bool {
-    HOP_BY_HOP.contains(name)
+    matches!(
+        name.as_str(),
+        "connection"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authentication-info"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+    )
 }
 
 /// Whether the client asks to speak another protocol on this connection: an `Upgrade` header that a

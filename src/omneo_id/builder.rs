@@ -36,6 +36,7 @@ pub struct OmneoIdBuilder {
     request_headers: RequestHeaders,
     response_headers: ResponseHeaders,
     forwarding: Forwarding,
+    verify_cache: Option<Duration>,
     head_timeout: Option<Duration>,
     max_in_flight: Option<usize>,
     body_idle_timeout: Duration,
@@ -67,6 +68,7 @@ impl Default for OmneoIdBuilder {
             request_headers: RequestHeaders::default(),
             response_headers: ResponseHeaders::default(),
             forwarding: Forwarding::default(),
+            verify_cache: None,
             head_timeout: None,
             max_in_flight: None,
             body_idle_timeout: Duration::from_secs(60),
@@ -153,6 +155,13 @@ impl OmneoIdBuilder {
     /// then run with the tenant's own token. Default is none: the tenant judges each caller.
     pub fn pinned_api_tokens(mut self, tokens: impl IntoIterator<Item = ApiToken>) -> Self {
         self.pinned_tokens = tokens.into_iter().collect();
+        self
+    }
+
+    /// How long, in whole seconds from 1 to 60, the tenant's word that an API token is good counts for
+    /// further anonymous tokens: see [`TokenEndpoint::with_verify_cache`]. Default is to ask each time.
+    pub fn verify_cache(mut self, life: Duration) -> Self {
+        self.verify_cache = Some(life);
         self
     }
 
@@ -275,6 +284,9 @@ impl OmneoIdBuilder {
         }
         // Pinned tokens are the only ones that count; else the tenant's own opens the sign-up.
         let mut token = TokenEndpoint::new((), issuer);
+        if let Some(life) = self.verify_cache {
+            token = token.with_verify_cache(life)?;
+        }
         let mut trusted_tokens = vec![api_token];
         if !self.pinned_tokens.is_empty() {
             token = token.with_pinned_tokens(self.pinned_tokens.iter().cloned());

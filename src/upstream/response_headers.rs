@@ -5,38 +5,39 @@ use http::header::{HeaderMap, HeaderName};
 use crate::error::{ConfigError, ConfigErrorKind};
 use crate::headers::retain;
 
-/// Names of a tenant's response that stay here unless told otherwise.
-const REMOVED: &[&str] = &[
-    // Sessions and credentials of the tenant's own origin.
-    "authorization",
-    "clear-site-data",
-    "set-cookie",
-    "set-cookie2",
-    // What holds for the tenant's host would be taken as said by the one that answers.
-    "alt-svc",
-    "expect-ct",
-    "nel",
-    "public-key-pins",
-    "refresh",
-    "report-to",
-    "reporting-endpoints",
-    "service-worker-allowed",
-    "strict-transport-security",
-    "timing-allow-origin",
-    // Orders to servers and caches in between.
-    "cdn-cache-control",
-    "cloudflare-cdn-cache-control",
-    "surrogate-control",
-    "x-sendfile",
-    // What runs there.
-    "server",
-    "via",
-    "x-powered-by",
-];
-
-/// Families of such names, by their beginning: CORS is the host's own layer, and `X-Accel-*` would
-/// be obeyed by an nginx in front of it.
-const REMOVED_PREFIXES: &[&str] = &["access-control-", "x-accel-"];
+/// Whether a tenant's response header stays here unless told otherwise.
+fn is_removed(name: &str) -> bool {
+    let listed = matches!(
+        name,
+        // Sessions and credentials of the tenant's own origin.
+        "authorization"
+        | "clear-site-data"
+        | "set-cookie"
+        | "set-cookie2"
+        // What holds for the tenant's host would be taken as said by the one that answers.
+        | "alt-svc"
+        | "expect-ct"
+        | "nel"
+        | "public-key-pins"
+        | "refresh"
+        | "report-to"
+        | "reporting-endpoints"
+        | "service-worker-allowed"
+        | "strict-transport-security"
+        | "timing-allow-origin"
+        // Orders to servers and caches in between.
+        | "cdn-cache-control"
+        | "cloudflare-cdn-cache-control"
+        | "surrogate-control"
+        | "x-sendfile"
+        // What runs there.
+        | "server"
+        | "via"
+        | "x-powered-by"
+    );
+    // CORS is the host's own layer, and `X-Accel-*` would be obeyed by an nginx in front of it.
+    listed || name.starts_with("access-control-") || name.starts_with("x-accel-")
+}
 
 /// Names that cannot be kept, whoever asks.
 const NEVER: &[&str] = &["authorization"];
@@ -103,13 +104,7 @@ impl ResponseHeaders {
         let among = |names: &Option<Arc<[HeaderName]>>| {
             names.as_ref().is_some_and(|names| names.contains(name))
         };
-        let listed = || {
-            REMOVED.contains(&name.as_str())
-                || REMOVED_PREFIXES
-                    .iter()
-                    .any(|prefix| name.as_str().starts_with(prefix))
-        };
-        among(&self.removed) || (listed() && !among(&self.kept))
+        among(&self.removed) || (is_removed(name.as_str()) && !among(&self.kept))
     }
 
     /// Removes what stays here.

@@ -12,10 +12,11 @@ use http::{Method, Request, Response, StatusCode, header};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full};
 use omneo_id::RejectionKind;
+use omneo_id::error::ConfigErrorKind;
 use omneo_id::keys::{KeySet, Keyring};
 use omneo_id::sandbox::{Fault, Sandbox};
 use omneo_id::upstream::{ClientInfo, Forwarding, ResponseHeaders};
-use omneo_id::{ApiToken, SigningKey};
+use omneo_id::{ApiToken, OmneoId, SigningKey};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -153,6 +154,27 @@ async fn pinned_api_tokens_are_judged_here() {
     assert_eq!(
         asked[0].header("authorization"),
         Some(&*bearer(Sandbox::API_TOKEN))
+    );
+}
+
+#[tokio::test]
+async fn an_api_token_may_be_taken_at_the_tenants_word_for_a_while() {
+    let shop = Shop::with(|builder| builder.verify_cache(Duration::from_secs(30)));
+    for (after, asked) in [(0, 1), (29, 1), (1, 2)] {
+        shop.clock.advance(after);
+        shop.mint_anonymous().await;
+        assert_eq!(shop.sandbox.requests().len(), asked);
+    }
+    let refused = OmneoId::builder()
+        .upstream("https://api.acme.test")
+        .unwrap()
+        .api_token("secret")
+        .signing_key(SigningKey::hs256([7; 32]).unwrap())
+        .verify_cache(Duration::from_secs(61))
+        .build();
+    assert_eq!(
+        refused.unwrap_err().kind(),
+        ConfigErrorKind::InvalidDuration
     );
 }
 

@@ -2,7 +2,7 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use http::{Request, Response, Uri};
 use hyper::body::Incoming;
@@ -49,7 +49,10 @@ impl Line {
 
     /// Whether the next request can go this way. An idle connection has been polled by nobody: that
     /// it was closed, or that bytes came which nobody had asked for, shows now.
-    pub(super) fn poll_usable(&mut self, cx: &mut Context<'_>) -> bool {
+    pub(super) fn is_usable(&mut self) -> bool {
+        // Nobody is to be woken: whoever sends a request polls it next anyway, and would otherwise
+        // be woken by his own request.
+        let cx = &mut Context::from_waker(Waker::noop());
         self.poll_carry(cx).is_pending() && self.send.is_ready()
     }
 

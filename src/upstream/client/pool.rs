@@ -23,7 +23,14 @@ pub(super) struct Pool<K> {
     http2: http2::Builder<TokioExecutor>,
     http2_only: bool,
     limits: Limits,
-    shelves: Mutex<HashMap<Origin, Arc<Shelf>>>,
+    shelves: Mutex<Shelves>,
+}
+
+#[derive(Default)]
+struct Shelves {
+    // Nearly all clients call one origin: it is found without hashing its name.
+    latest: Option<(Origin, Arc<Shelf>)>,
+    all: HashMap<Origin, Arc<Shelf>>,
 }
 
 type Origin = (Scheme, Authority);
@@ -49,15 +56,28 @@ impl<K> Pool<K> {
 
     /// Where the connections to an absolute URI's origin stand.
     pub(super) fn shelf(&self, uri: &Uri) -> Option<Arc<Shelf>> {
-        let origin = (uri.scheme()?.clone(), uri.authority()?.clone());
+        let (scheme, authority) = (uri.scheme()?, uri.authority()?);
         let mut shelves = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(shelf) = shelves.get(&origin) {
+        if let Some((latest, shelf)) = &shelves.latest
+            && latest.0 == *scheme
+            && latest.1 == *authority
+        {
             return Some(Arc::clone(shelf));
         }
-        // Those that are in nobody's hands and hold nothing are of no use any more.
-        shelves.retain(|_, shelf| Arc::strong_count(shelf) > 1 || !shelf.is_empty());
-        let shelf = Arc::new(Shelf::new(host(uri)?, self.limits, self.http2_only));
-        shelves.insert(origin, Arc::clone(&shelf));
+        let origin = (scheme.clone(), authority.clone());
+        let shelf = match shelves.all.get(&origin) {
+            Some(shelf) => Arc::clone(shelf),
+            None => {
+                let shelf = Arc::new(Shelf::new(host(uri)?, self.limits, self.http2_only));
+                // Those that are in nobody's hands and hold nothing are of no use any more.
+                let is_used =
+                    |shelf: &Arc<Shelf>| Arc::strong_count(shelf) > 1 || !shelf.is_empty();
+                shelves.all.retain(|_, shelf| is_used(shelf));
+                shelves.all.insert(origin.clone(), Arc::clone(&shelf));
+                shelf
+            }
+        };
+        shelves.latest = Some((origin, Arc::clone(&shelf)));
         Some(shelf)
     }
 }

@@ -113,7 +113,7 @@ where
     let shelf = pool.shelf(&target).ok_or_else(ClientError::no_target)?;
     let mut may_repeat = true;
     loop {
-        let (way, is_new) = match shelf.way().await {
+        let (way, is_new) = match shelf.way() {
             Some(way) => (way, false),
             None => (pool.connect(&shelf, &target).await?, true),
         };

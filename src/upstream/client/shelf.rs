@@ -1,6 +1,4 @@
-use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -77,18 +75,14 @@ impl Shelf {
     }
 
     /// A connection that is open already.
-    pub(super) async fn way(&self) -> Option<Way> {
+    pub(super) fn way(&self) -> Option<Way> {
         if let Some(send) = self.shared() {
             return Some(Way::Http2(send));
         }
-        self.line().await.map(Way::Http1)
-    }
-
-    async fn line(&self) -> Option<Box<Line>> {
         loop {
             let mut line = self.content().lines.pop()?;
-            if poll_fn(|cx| Poll::Ready(line.poll_usable(cx))).await {
-                return Some(line);
+            if line.is_usable() {
+                return Some(Way::Http1(line));
             }
         }
     }
@@ -162,10 +156,9 @@ impl Shelf {
     fn clear(&self) -> bool {
         let mut content = self.content();
         let old = |since: Instant| since.elapsed() >= self.limits.idle_timeout;
-        let cx = &mut Context::from_waker(Waker::noop());
         content
             .lines
-            .retain_mut(|line| !old(line.idle_since()) && line.poll_usable(cx));
+            .retain_mut(|line| !old(line.idle_since()) && line.is_usable());
         content
             .shared
             .take_if(|shared| shared.send.is_closed() || old(shared.used));

@@ -65,6 +65,8 @@ mod admit;
 mod cache;
 mod claims;
 mod error;
+#[cfg(feature = "axum")]
+mod extract;
 mod header;
 mod layer;
 mod mode;

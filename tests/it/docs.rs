@@ -129,3 +129,28 @@ fn the_limits_that_the_pages_name_are_the_ones_that_hold() {
     assert!(OPERATIONS.contains("| ID token | 8 KiB, 401 |"));
     assert_eq!(TokenVerifier::MAX_TOKEN_LEN, 8 * 1024);
 }
+
+/// What a module is for is shown before it is told: each page begins with something that runs.
+#[test]
+fn every_module_has_an_example_on_its_page() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let lib = fs::read_to_string(src.join("lib.rs")).unwrap();
+    let modules = lib
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'))
+        // Pages of their own, and a type that is only there to be named.
+        .filter(|name| !["docs", "future"].contains(name));
+    let mut pages = 0;
+    for name in modules {
+        let page = fs::read_to_string(src.join(name).join("mod.rs"))
+            .or_else(|_| fs::read_to_string(src.join(format!("{name}.rs"))))
+            .unwrap();
+        let shown = page
+            .lines()
+            .take_while(|line| line.starts_with("//!"))
+            .any(|line| line.starts_with("//! ```"));
+        assert!(shown, "{name}");
+        pages += 1;
+    }
+    assert!(pages > 10, "there is something to check");
+}

@@ -87,14 +87,19 @@ impl Acme {
 /// Two calls for one page, at once. `id` is whoever is signed in.
 async fn account(State(acme): State<Acme>, id: ProfileId) -> Result<Json<Value>, Rejection> {
     let (profile, balances) = tokio::try_join!(acme.me(&id, ""), acme.me(&id, "/balances"))?;
-    let names = ["first_name", "last_name"].map(|name| profile["data"][name].as_str());
+    let text = |pointer| profile.pointer(pointer).and_then(Value::as_str);
+    let names = ["/data/first_name", "/data/last_name"].map(text);
     let name = names.map(Option::unwrap_or_default).join(" ");
-    Ok(Json(json!({"name": name, "balances": balances["data"]})))
+    let balances = balances.get("data");
+    Ok(Json(json!({"name": name, "balances": balances})))
 }
 
 async fn shops(State(acme): State<Acme>) -> Result<String, Rejection> {
     let shops = acme.shops().await?;
-    let count = shops["data"].as_array().map_or(0, Vec::len);
+    let count = shops
+        .get("data")
+        .and_then(Value::as_array)
+        .map_or(0, Vec::len);
     Ok(format!("opening hours of {count} shops\n"))
 }
 

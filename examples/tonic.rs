@@ -63,6 +63,7 @@ impl Health for Greeter {
 }
 
 /// What of gRPC is behind the layer.
+#[derive(Clone, Copy)]
 enum Guarded {
     One,
     All,

@@ -42,7 +42,7 @@ fn has_test(text: &str, name: &str) -> bool {
     lines
         .iter()
         .enumerate()
-        .any(|(at, line)| declares(line) && attributes(at).any(|line| is_test(line)))
+        .any(|(at, line)| declares(line) && attributes(at).any(&is_test))
 }
 
 #[test]

@@ -292,7 +292,12 @@ async fn handlers_take_a_subject_that_the_application_inserted() {
             "{path}"
         );
     }
-    // It is no token: only the auth layer can say that there was one.
+    // A layer that is a mere gate says nothing of whom it let in.
+    let ada_token = TestTokens::new(&ring()).unwrap().valid(Sandbox::ADA_ID);
+    let gated = handlers().layer(auth().gate_only());
+    let (_, answer) = ask(gated, get_request("/maybe/subject", &ada_token)).await;
+    assert_eq!(answer.body(), "nobody");
+    // A subject is no token: only the auth layer can say that there was one.
     assert_eq!(
         ask(handlers(), ada("/token")).await.0,
         StatusCode::UNAUTHORIZED

@@ -1,26 +1,81 @@
-//! Omneo ID in an axum application, beside its own routes.
+//! Omneo ID in an axum application, beside routes of its own that know who is asking.
 //!
 //! ```sh
 //! cargo run --example axum
-//! curl 127.0.0.1:8080/id/api/v1/auth/token -H 'authorization: Bearer sandbox-api-token' -H 'content-type: application/json' -d '{}'
+//!
+//! # Visitors are welcome on the front page: 200 "Welcome to Acme, stranger."
+//! curl -s -w ' -> %{http_code}\n' http://127.0.0.1:8080/
+//! # Nobody has an account without a token: 401 "Unauthenticated."
+//! curl -s -w ' -> %{http_code}\n' http://127.0.0.1:8080/account
+//! # Ada's token, minted with the tenant's API token
+//! TOKEN=$(curl -s http://127.0.0.1:8080/id/api/v1/auth/token -H 'authorization: Bearer sandbox-api-token' -H 'content-type: application/json' -d '{"id":"6513270e-269e-4d37-b2a7-4de452e6b438"}' | sed -n 's/.*"token":"\([^"]*\)".*/\1/p')
+//! # The application's own route knows her: 200 "Welcome to Acme, 6513270e-269e-4d37-b2a7-4de452e6b438."
+//! curl -s -w ' -> %{http_code}\n' http://127.0.0.1:8080/ -H "authorization: Bearer $TOKEN"
+//! # So does the one that insists on a profile: 200 "The account of 6513270e-269e-4d37-b2a7-4de452e6b438"
+//! curl -s -w ' -> %{http_code}\n' http://127.0.0.1:8080/account -H "authorization: Bearer $TOKEN"
+//! # And Omneo ID is mounted beside them: 200 "ada.lovelace@example.com"
+//! curl -s -w ' -> %{http_code}\n' http://127.0.0.1:8080/id/api/v1/profiles/me -H "authorization: Bearer $TOKEN"
+//! # An anonymous visitor has a token, but no account: 404 "Not found."
+//! ANONYMOUS=$(curl -s http://127.0.0.1:8080/id/api/v1/auth/token -H 'authorization: Bearer sandbox-api-token' -H 'content-type: application/json' -d '{}' | sed -n 's/.*"token":"\([^"]*\)".*/\1/p')
+//! curl -s -w ' -> %{http_code}\n' http://127.0.0.1:8080/account -H "authorization: Bearer $ANONYMOUS"
+//! # A page of another origin may ask: 200 "access-control-allow-origin"
+//! curl -s -o /dev/null -D - -w ' -> %{http_code}\n' http://127.0.0.1:8080/id/api/v1/profiles/me -X OPTIONS -H 'origin: https://shop.example' -H 'access-control-request-method: GET' -H 'access-control-request-headers: authorization'
 //! ```
+//!
+//! Another address is the first argument: `cargo run --example axum -- 127.0.0.1:0`. SIGTERM and
+//! Ctrl-C let requests under way finish.
 
 use axum::Router;
+use axum::extract::State;
 use axum::routing::get;
 use http::Method;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use omneo_id::auth::AuthMode;
 use omneo_id::error::ConfigError;
+use omneo_id::identity::VerifiedToken;
 use omneo_id::sandbox::Sandbox;
-use omneo_id::{OmneoId, SigningKey};
+use omneo_id::{JwtAuthLayer, Keyring, OmneoId, ProfileId, SigningKey, Subject, TokenVerifier};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tower_http::cors::{Any, CorsLayer};
 
+/// What the application's handlers share.
+#[derive(Clone)]
+struct Shop {
+    name: &'static str,
+}
+
+/// For everybody: `Option` is `None` for those who have shown no token.
+async fn front_page(State(shop): State<Shop>, subject: Option<Subject>) -> String {
+    let visitor = match &subject {
+        Some(Subject::Profile(id)) => id.as_str(),
+        Some(Subject::Anonymous) | None => "stranger",
+    };
+    format!("Welcome to {}, {visitor}.\n", shop.name)
+}
+
+/// For profiles only: without a token it is 401, with an anonymous one 404.
+async fn account(State(shop): State<Shop>, id: ProfileId, token: VerifiedToken) -> String {
+    let until = token.claims().expires_at;
+    format!("The account of {id} at {}, until {until}.\n", shop.name)
+}
+
 fn app() -> Result<Router, ConfigError> {
+    let keys = Keyring::new(SigningKey::hs256("not a secret: everybody can read this")?);
     let id = OmneoId::builder()
         .upstream("https://api.acme.getomneo.com")?
         .api_token(Sandbox::API_TOKEN)
-        .signing_key(SigningKey::hs256("not a secret: everybody can read this")?)
+        .keyring(keys.clone())
         // An invented tenant in memory; `build()` calls the real one.
         .build_with_client(Sandbox::new())?;
+    let auth = JwtAuthLayer::new(TokenVerifier::new(keys));
+    // Inside a router: these layers stand before its own routes and nothing else.
+    let pages = Router::new()
+        .route("/", get(front_page))
+        .route_layer(auth.clone().with_mode(AuthMode::Optional));
+    let accounts = Router::new()
+        .route("/account", get(account))
+        .route_layer(auth);
     let methods = [
         Method::GET,
         Method::POST,
@@ -34,14 +89,27 @@ fn app() -> Result<Router, ConfigError> {
         // By name: the Fetch standard's wildcard does not cover `authorization`.
         .allow_headers([AUTHORIZATION, CONTENT_TYPE]);
     Ok(Router::new()
+        .merge(pages)
+        .merge(accounts)
+        .with_state(Shop { name: "Acme" })
+        // It looks after its own tokens: the layers above are not for it.
         .nest_service("/id/api/v1", id)
-        // Outside of Omneo ID: its refusals need these headers, too, and preflights end here.
-        .layer(cors)
-        .route("/", get(|| async { "a shop" })))
+        // Outside of everything: refusals need these headers, too, and preflights end here.
+        .layer(cors))
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
-    Ok(axum::serve(listener, app()?).await?)
+    let address = std::env::args().nth(1);
+    let listener = TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:8080")).await?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    println!("listening on http://{}", listener.local_addr()?);
+    let told_to_end = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+    };
+    let server = axum::serve(listener, app()?);
+    Ok(server.with_graceful_shutdown(told_to_end).await?)
 }

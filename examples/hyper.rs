@@ -1,20 +1,41 @@
-//! Omneo ID under plain hyper: nobody strips the prefix, so the builder is told.
+//! Omneo ID under plain hyper, without a framework: HTTP/1.1 and HTTP/2 on one port. Nobody strips the
+//! prefix, so the builder is told.
 //!
 //! ```sh
 //! cargo run --example hyper
-//! curl 127.0.0.1:8080/id/api/v1/auth/token -H 'authorization: Bearer sandbox-api-token' -H 'content-type: application/json' -d '{}'
+//!
+//! # Ada's token, minted with the tenant's API token
+//! TOKEN=$(curl -s http://127.0.0.1:8080/id/api/v1/auth/token -H 'authorization: Bearer sandbox-api-token' -H 'content-type: application/json' -d '{"id":"6513270e-269e-4d37-b2a7-4de452e6b438"}' | sed -n 's/.*"token":"\([^"]*\)".*/\1/p')
+//! # Her profile, over HTTP/1.1: 200 "ada.lovelace@example.com"
+//! curl -s -w ' -> %{http_code}\n' http://127.0.0.1:8080/id/api/v1/profiles/me -H "authorization: Bearer $TOKEN"
+//! # And over HTTP/2: 200 "ada.lovelace@example.com"
+//! curl -s --http2-prior-knowledge -w ' HTTP/%{http_version} -> %{http_code}\n' http://127.0.0.1:8080/id/api/v1/profiles/me -H "authorization: Bearer $TOKEN"
+//! # Without a token: 401 "Unauthenticated."
+//! curl -s -w ' -> %{http_code}\n' http://127.0.0.1:8080/id/api/v1/profiles/me
+//! # Nothing else is here: 404 "Not found."
+//! curl -s -w ' -> %{http_code}\n' http://127.0.0.1:8080/
 //! ```
+//!
+//! Another address is the first argument: `cargo run --example hyper -- 127.0.0.1:0`. SIGTERM and
+//! Ctrl-C let requests under way finish, for ten seconds at most. What a server on a public address
+//! limits besides (connections, heads, silence) is in the `standalone` example.
 
 use std::error::Error;
 use std::time::Duration;
 
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use omneo_id::error::ConfigError;
 use omneo_id::sandbox::Sandbox;
 use omneo_id::{OmneoId, SigningKey};
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{sleep, timeout};
+
+/// How long requests under way may take once we are told to end.
+const DRAIN: Duration = Duration::from_secs(10);
 
 fn app() -> Result<OmneoId<Sandbox>, ConfigError> {
     OmneoId::builder()
@@ -33,23 +54,39 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // Without a timer hyper waits for the head of a request forever.
     server.http1().timer(TokioTimer::new());
     server.http2().timer(TokioTimer::new());
-    let listener = TcpListener::bind("127.0.0.1:8080").await?;
+    let graceful = GracefulShutdown::new();
+
+    let address = std::env::args().nth(1);
+    let listener = TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:8080")).await?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    println!("listening on http://{}", listener.local_addr()?);
     loop {
-        let stream = match listener.accept().await {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = terminate.recv() => break,
+            _ = tokio::signal::ctrl_c() => break,
+        };
+        let stream = match accepted {
             Ok((stream, _)) => stream,
             Err(error) => {
                 // Out of file descriptors, most likely: others will be closed in a while.
                 eprintln!("accept: {error}");
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                sleep(Duration::from_millis(100)).await;
                 continue;
             }
         };
         let connection = server.serve_connection(TokioIo::new(stream), service.clone());
-        let connection = connection.into_owned();
+        let connection = graceful.watch(connection.into_owned());
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 eprintln!("connection: {error}");
             }
         });
     }
+    // Nobody new is let in from here on.
+    drop(listener);
+    if timeout(DRAIN, graceful.shutdown()).await.is_err() {
+        eprintln!("some requests did not finish in {DRAIN:?}");
+    }
+    Ok(())
 }

@@ -1,9 +1,17 @@
 //! Serves the in-memory tenant over TCP, for trying things out with curl:
 //!
 //! ```sh
-//! cargo run --features sandbox --example sandbox -- --listen 127.0.0.1:8090
+//! cargo run --example sandbox
+//!
+//! # Ada, by her id: 200 "ada.lovelace@example.com"
+//! curl -s -w ' -> %{http_code}\n' -H 'authorization: Bearer sandbox-api-token' http://127.0.0.1:8090/api/v3/profiles/6513270e-269e-4d37-b2a7-4de452e6b438
+//! # And by what a shop calls her: 200 "ada.lovelace@example.com"
+//! curl -s -w ' -> %{http_code}\n' -H 'authorization: Bearer sandbox-api-token' -H 'content-type: application/json' -d '{"type":"shopify","id":"6142338891902"}' http://127.0.0.1:8090/api/v3/profiles/search-id
+//! # Nothing without the API token: 401 "Unauthenticated."
+//! curl -s -w ' -> %{http_code}\n' http://127.0.0.1:8090/api/v3/locations
 //! ```
 //!
+//! Another address is a flag: `cargo run --example sandbox -- --listen 127.0.0.1:0`. It prints further lines.
 //! HTTP/1.1 and HTTP/2 (prior knowledge). Ctrl-C and SIGTERM let running requests finish, then exit.
 
 use std::error::Error;

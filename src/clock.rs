@@ -1,4 +1,11 @@
-//! Where the time of day comes from.
+//! Where the time of day comes from: [`SystemClock`], or whatever is given to `with_clock`.
+//!
+//! ```
+//! use omneo_id::clock::{Clock, SystemClock};
+//!
+//! let noon = || 1_700_000_000;
+//! assert!(SystemClock.now() > noon.now());
+//! ```
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

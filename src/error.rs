@@ -1,4 +1,16 @@
 //! What can go wrong while the pieces are put together.
+//!
+//! ```
+//! use omneo_id::error::ConfigErrorKind;
+//! use omneo_id::{ApiToken, Tenant};
+//!
+//! let error = Tenant::new("acme", ApiToken::new("secret")?).unwrap_err();
+//! assert_eq!(error.kind(), ConfigErrorKind::InvalidOrigin);
+//! # Ok::<(), omneo_id::error::ConfigError>(())
+//! ```
+//!
+//! Once it is built, nothing fails: what goes wrong with a request is answered, with a
+//! [`Rejection`](crate::rejection::Rejection).
 
 use std::borrow::Cow;
 use std::error::Error;

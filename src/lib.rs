@@ -1,5 +1,7 @@
+// Of two definitions of a link the first counts: in these pages, the README's lead here.
 #![cfg_attr(
     all(feature = "client", any(feature = "aws-lc-rs", feature = "rust-crypto")),
+    doc = "[security]: docs::security\n[operations]: docs::operations\n\n",
     doc = include_str!("../README.md")
 )]
 #![cfg_attr(
@@ -15,6 +17,8 @@
 pub mod auth;
 pub mod body;
 pub mod clock;
+#[cfg(all(doc, feature = "client"))]
+pub mod docs;
 pub mod error;
 pub mod future;
 pub mod headers;

@@ -2,6 +2,24 @@
 //!
 //! Nothing here knows a service or a body; each rule can be called and tested on a
 //! [`HeaderMap`](http::HeaderMap) alone.
+//!
+//! ```
+//! use http::HeaderMap;
+//! use omneo_id::headers::{Bearer, Dialect, RequestHeaders, remove_hop_by_hop};
+//!
+//! let mut headers = HeaderMap::new();
+//! headers.insert("authorization", "Bearer abc.def.ghi".parse()?);
+//! headers.insert("connection", "x-mine".parse()?);
+//! headers.insert("x-mine", "for this hop".parse()?);
+//! headers.insert("accept-language", "en".parse()?);
+//!
+//! assert_eq!(Dialect::of(&headers), Dialect::Http);
+//! assert_eq!(Bearer::of(&headers)?.unwrap().as_str(), "abc.def.ghi");
+//! remove_hop_by_hop(&mut headers)?;
+//! RequestHeaders::default().retain(&mut headers);
+//! assert_eq!(headers.len(), 1, "the language, and nothing else");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod allow;
 mod bearer;

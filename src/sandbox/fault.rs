@@ -21,6 +21,7 @@ use http::{HeaderMap, Method, Response, StatusCode};
 /// sandbox.inject(Fault::reset().after_effect());
 /// ```
 #[derive(Clone, Debug)]
+#[must_use]
 pub struct Fault {
     effect: Effect,
     stage: Stage,

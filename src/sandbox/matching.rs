@@ -1,5 +1,6 @@
 /// How the tenant's list filters compare.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Matching {
     /// As a real tenant does: `filter[email]=a@b.c` finds every address that contains this text, whatever its case, and
     /// `%` and `_` are wildcards.

@@ -1,4 +1,22 @@
 //! Where, and as whom, the tenant is called.
+//!
+//! A [`Tenant`] is an origin, a base path and the [`ApiToken`] that opens both. What goes to it is
+//! marked in a request's extensions, [`Permit`] and [`CallAs`], by whoever has decided on it.
+//!
+//! ```
+//! use omneo_id::{ApiToken, Tenant};
+//!
+//! let tenant = Tenant::new("https://api.acme.getomneo.com", ApiToken::new("secret")?)?
+//!     .with_base_path("/api/v3")?;
+//! assert_eq!(tenant.authority(), "api.acme.getomneo.com");
+//! assert!(!format!("{tenant:?}").contains("secret"));
+//!
+//! // The token must not travel in the clear, and an origin is nothing but one.
+//! let token = || ApiToken::new("secret");
+//! assert!(Tenant::new("http://api.acme.getomneo.com", token()?).is_err());
+//! assert!(Tenant::new("https://api.acme.getomneo.com/id", token()?).is_err());
+//! # Ok::<(), omneo_id::error::ConfigError>(())
+//! ```
 
 mod api_token;
 mod marks;

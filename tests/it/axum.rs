@@ -1,4 +1,5 @@
-//! Mounted in axum: nested, as a fallback, and with the layers outside and inside of a router.
+//! Mounted in axum: nested, as a fallback, with the layers outside and inside of a router, and who is
+//! asking as an argument of handlers.
 
 use axum::Router;
 use axum::extract::OriginalUri;
@@ -7,14 +8,19 @@ use bytes::Bytes;
 use http::header::LOCATION;
 use http::{Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
-use omneo_id::Subject;
+use omneo_id::auth::AuthMode;
+use omneo_id::identity::VerifiedToken;
+use omneo_id::keys::Keyring;
 use omneo_id::me::MeRewriteLayer;
 use omneo_id::path::MeRequest;
-use omneo_id::sandbox::Sandbox;
+use omneo_id::sandbox::{Sandbox, TestTokens};
+use omneo_id::{
+    JwtAuthLayer, ProfileId, Rejection, RejectionKind, SigningKey, Subject, TokenVerifier,
+};
 use serde_json::{Value, json};
 use tower::{Layer, Service, ServiceExt};
 
-use crate::support::{Shop, bearer};
+use crate::support::{SECRET, Shop, bearer};
 
 async fn ask<S, B>(app: S, request: Request<Full<Bytes>>) -> (StatusCode, Response<Bytes>)
 where
@@ -179,4 +185,203 @@ async fn the_me_layer_inside_a_router_rewrites_what_the_handler_sees() {
         ask(nested, ada("/id/profiles/me/../x")).await.0,
         StatusCode::NOT_FOUND
     );
+}
+
+fn ring() -> Keyring {
+    Keyring::new(SigningKey::hs256(SECRET).unwrap())
+}
+
+fn auth() -> JwtAuthLayer {
+    JwtAuthLayer::new(TokenVerifier::new(ring()))
+}
+
+/// A handler for each extractor, and for each as an option.
+fn handlers() -> Router {
+    Router::new()
+        .route(
+            "/token",
+            get(|token: VerifiedToken| async move { token.subject().as_pid().to_owned() }),
+        )
+        .route(
+            "/subject",
+            get(|subject: Subject| async move { subject.as_pid().to_owned() }),
+        )
+        .route(
+            "/profile",
+            get(|profile: ProfileId| async move { profile.to_string() }),
+        )
+        .route(
+            "/maybe/token",
+            get(|token: Option<VerifiedToken>| async move {
+                told_of(token.as_ref().map(VerifiedToken::subject))
+            }),
+        )
+        .route(
+            "/maybe/subject",
+            get(|subject: Option<Subject>| async move { told_of(subject.as_ref()) }),
+        )
+        .route(
+            "/maybe/profile",
+            get(|profile: Option<ProfileId>| async move {
+                told_of(profile.map(Subject::Profile).as_ref())
+            }),
+        )
+}
+
+fn told_of(subject: Option<&Subject>) -> String {
+    subject.map_or("nobody", Subject::as_pid).to_owned()
+}
+
+fn without_token(uri: &str) -> Request<Full<Bytes>> {
+    Request::get(uri).body(Full::default()).unwrap()
+}
+
+const EXTRACTORS: [&str; 3] = ["/token", "/subject", "/profile"];
+
+#[tokio::test]
+async fn handlers_take_whom_the_token_speaks_for() {
+    let app = handlers().layer(auth());
+    let tokens = TestTokens::new(&ring()).unwrap();
+    let ada = tokens.valid(Sandbox::ADA_ID);
+    for path in EXTRACTORS {
+        for path in [path.to_owned(), format!("/maybe{path}")] {
+            let (status, answer) = ask(app.clone(), get_request(&path, &ada)).await;
+            assert_eq!(status, StatusCode::OK, "{path}");
+            assert_eq!(answer.body(), Sandbox::ADA_ID, "{path}");
+        }
+    }
+    let anonymous = tokens.anonymous();
+    for (path, expected) in [
+        ("/token", "null"),
+        ("/subject", "null"),
+        ("/maybe/subject", "null"),
+        ("/maybe/profile", "nobody"),
+    ] {
+        let (status, answer) = ask(app.clone(), get_request(path, &anonymous)).await;
+        assert_eq!(
+            (status, &**answer.body()),
+            (StatusCode::OK, expected.as_bytes()),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_anonymous_token_has_no_profile_as_it_has_no_me() {
+    let shop = Shop::open();
+    let anonymous = shop.mint_anonymous().await;
+    let me = ask(shop.id.clone(), get_request("/profiles/me", &anonymous)).await;
+    // The facade's clock stands still; the layer's goes on.
+    let anonymous = TestTokens::new(&ring()).unwrap().anonymous();
+    let app = handlers().layer(auth());
+    let profile = ask(app, get_request("/profile", &anonymous)).await;
+    assert_eq!(profile.0, StatusCode::NOT_FOUND);
+    assert_eq!((me.0, me.1.body()), (profile.0, profile.1.body()));
+    for name in ["content-type", "cache-control"] {
+        assert_eq!(me.1.headers()[name], profile.1.headers()[name]);
+    }
+}
+
+#[tokio::test]
+async fn handlers_take_a_subject_that_the_application_inserted() {
+    for path in ["/subject", "/profile", "/maybe/subject", "/maybe/profile"] {
+        let (status, answer) = ask(handlers(), ada(path)).await;
+        assert_eq!(
+            (status, &**answer.body()),
+            (StatusCode::OK, &b"ada-1"[..]),
+            "{path}"
+        );
+    }
+    // A layer that is a mere gate says nothing of whom it let in.
+    let ada_token = TestTokens::new(&ring()).unwrap().valid(Sandbox::ADA_ID);
+    let gated = handlers().layer(auth().gate_only());
+    let (_, answer) = ask(gated, get_request("/maybe/subject", &ada_token)).await;
+    assert_eq!(answer.body(), "nobody");
+    // A subject is no token: only the auth layer can say that there was one.
+    assert_eq!(
+        ask(handlers(), ada("/token")).await.0,
+        StatusCode::UNAUTHORIZED
+    );
+    let (_, answer) = ask(handlers(), ada("/maybe/token")).await;
+    assert_eq!(answer.body(), "nobody");
+}
+
+/// Nobody can tell a host that inserts no subject for strangers from one that forgot the layer: both
+/// shut out, neither fails.
+#[tokio::test]
+async fn without_anybody_to_say_who_is_asking_it_is_401_with_the_cause_for_the_host() {
+    for path in EXTRACTORS {
+        let (status, answer) = ask(handlers(), without_token(path)).await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED, "{path}");
+        assert!(answer.headers().contains_key("www-authenticate"), "{path}");
+        assert_eq!(answer.body(), r#"{"message":"Unauthenticated."}"#);
+        let rejection = answer.extensions().get::<Rejection>().unwrap();
+        assert_eq!(rejection.kind(), RejectionKind::MissingCredentials);
+        let cause = std::error::Error::source(rejection).unwrap().to_string();
+        assert!(cause.contains("no layer"), "{cause}");
+
+        let (status, answer) = ask(handlers(), without_token(&format!("/maybe{path}"))).await;
+        assert_eq!((status, &**answer.body()), (StatusCode::OK, &b"nobody"[..]));
+    }
+}
+
+#[tokio::test]
+async fn behind_a_layer_that_lets_strangers_in_the_handler_refuses_in_the_layers_words() {
+    let expired = TestTokens::new(&ring()).unwrap().expired(Sandbox::ADA_ID);
+    for path in EXTRACTORS {
+        for request in [without_token(path), get_request(path, &expired)] {
+            let strict = auth().with_realm("shop").unwrap();
+            let lax = strict.clone().with_mode(AuthMode::Observe);
+            let by_layer = ask(handlers().layer(strict), request.clone()).await;
+            let by_handler = ask(handlers().layer(lax.clone()), request).await;
+            assert_eq!(by_handler.0, StatusCode::UNAUTHORIZED, "{path}");
+            let challenge = &by_handler.1.headers()["www-authenticate"];
+            assert!(
+                challenge.to_str().unwrap().contains("shop"),
+                "{challenge:?}"
+            );
+            assert_eq!(by_layer.1.headers(), by_handler.1.headers(), "{path}");
+            assert_eq!(by_layer.1.body(), by_handler.1.body(), "{path}");
+
+            let maybe = get_request(&format!("/maybe{path}"), &expired);
+            let (_, answer) = ask(handlers().layer(lax), maybe).await;
+            assert_eq!(answer.body(), "nobody", "a bad token is nobody's");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_preflight_that_was_let_through_is_no_failure_of_the_host() {
+    let app = Router::new()
+        .route("/", any(|_: VerifiedToken| async {}))
+        .layer(auth().pass_preflights());
+    let preflight = Request::options("/")
+        .header("origin", "https://shop.example")
+        .header("access-control-request-method", "GET")
+        .body(Full::default())
+        .unwrap();
+    assert_eq!(ask(app, preflight).await.0, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn handlers_answer_with_a_rejection() {
+    let app = Router::new()
+        .route(
+            "/",
+            get(|| async { Err::<(), _>(Rejection::method_not_allowed("PUT")) }),
+        )
+        .route(
+            "/full",
+            get(|| async {
+                let rejection = Rejection::new(RejectionKind::TenantBusy);
+                rejection.with_retry_after(std::time::Duration::from_secs(3))
+            }),
+        );
+    let (status, answer) = ask(app.clone(), without_token("/")).await;
+    assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(answer.headers()["allow"], "PUT");
+    let (status, answer) = ask(app, without_token("/full")).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.headers()["retry-after"], "3");
+    assert_eq!(answer.headers()["content-type"], "application/json");
 }

@@ -2,23 +2,39 @@
 //! compile.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body as AxumBody;
-use axum::routing::get;
+use axum::response::IntoResponse;
+use axum::routing::{MethodRouter, get};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use omneo_id::body::Body;
 use omneo_id::keys::Keyring;
-use omneo_id::me::MeRewriteLayer;
+use omneo_id::me::{MeRewriteLayer, RestrictedMeLayer};
+use omneo_id::path::AccessPolicy;
 use omneo_id::sandbox::Sandbox;
 use omneo_id::upsert::{CommsPolicy, CommsUpsertLayer};
-use omneo_id::{JwtAuthLayer, OmneoId, SigningKey, TokenVerifier};
+use omneo_id::upstream::{HttpClient, RequestBody};
+use omneo_id::{
+    ApiToken, JwtAuthLayer, OmneoId, SigningKey, Tenant, TokenEndpoint, TokenIssuer, TokenVerifier,
+    Upstream,
+};
+use tonic::Status;
 use tonic::body::Body as TonicBody;
+use tonic::codegen::tokio_stream;
+use tonic::service::{LayerExt, Routes};
+use tonic::transport::Server;
+use tonic_health::pb::health_server::{Health, HealthServer};
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use tower::buffer::Buffer;
+use tower::util::BoxCloneSyncService;
 use tower::{Layer, Service, ServiceBuilder, service_fn};
 
 use crate::support::{SECRET, Shop};
@@ -49,84 +65,240 @@ where
     service_fn(|_: Request<B>| std::future::ready(Ok(Response::new(Full::default()))))
 }
 
+fn restricted() -> RestrictedMeLayer {
+    let policy = AccessPolicy::allow_all().deny("*", "/purge").unwrap();
+    MeRewriteLayer::new().with_access(policy)
+}
+
+fn upstream<C>(client: C) -> Upstream<C> {
+    let api_token = ApiToken::new("t").unwrap();
+    Upstream::new(client, Tenant::new("http://127.0.0.1", api_token).unwrap())
+}
+
+fn over_the_network() -> OmneoId {
+    let builder = OmneoId::builder().upstream("http://127.0.0.1").unwrap();
+    let builder = builder.api_token("t");
+    builder
+        .signing_key(SigningKey::hs256(SECRET).unwrap())
+        .build()
+        .unwrap()
+}
+
+fn mint<S>(tenant: S) -> TokenEndpoint<S> {
+    let ring = Keyring::new(SigningKey::hs256(SECRET).unwrap());
+    TokenEndpoint::new(tenant, TokenIssuer::new(ring))
+}
+
+/// Every service that answers the requests of clients, to be looked at by the same function.
+macro_rules! every_service {
+    ($look:ident) => {
+        $look(auth().layer(echo()));
+        $look(MeRewriteLayer::new().layer(echo()));
+        $look(restricted().layer(echo()));
+        $look(upsert().layer(echo()));
+        $look(mint(upstream(Sandbox::new())));
+        $look(mint(upstream(HttpClient::new().unwrap())));
+        $look(upstream(Sandbox::new()));
+        $look(upstream(HttpClient::new().unwrap()));
+        $look(id());
+        $look(over_the_network());
+        // And all layers at once, over the tenant.
+        $look(
+            ServiceBuilder::new()
+                .layer(auth())
+                .layer(restricted())
+                .layer(upsert())
+                .service(upstream(Sandbox::new())),
+        );
+    };
+}
+
+#[tokio::test]
+async fn axum_takes_every_service_as_a_route_a_nest_and_a_fallback() {
+    fn look<S>(service: S)
+    where
+        S: Service<Request<AxumBody>, Error = Infallible> + Clone + Send + Sync + 'static,
+        S::Response: IntoResponse,
+        S::Future: Send + 'static,
+    {
+        let _: Router = Router::new()
+            .nest_service("/nested", service.clone())
+            .route_service("/route", service.clone())
+            .fallback_service(service.clone());
+        let _: MethodRouter = axum::routing::any_service(service);
+    }
+    every_service!(look);
+}
+
+/// The layers that may send on a body which they have read want it to be axum's again.
 #[test]
-fn axum_takes_them_as_layers_routes_and_fallbacks() {
+fn axum_takes_every_layer_outside_and_inside_of_a_router_and_of_a_handler() {
+    let restricted = ServiceBuilder::new()
+        .layer(restricted())
+        .map_request(|request: Request<_>| request.map(AxumBody::new));
+    let upsert = ServiceBuilder::new()
+        .layer(upsert())
+        .map_request(|request: Request<_>| request.map(AxumBody::new));
     let app = || Router::<()>::new().route("/", get(|| async {}));
     let _: Router = app()
         .layer(auth())
         .layer(MeRewriteLayer::new())
-        .layer(
-            // What it reads and sends on has to become a body of axum's again.
-            ServiceBuilder::new()
-                .layer(upsert())
-                .map_request(|request: Request<_>| request.map(AxumBody::new)),
-        )
+        .layer(restricted.clone())
+        .layer(upsert.clone())
         .route_layer(auth())
         .route_layer(MeRewriteLayer::new())
-        .nest_service("/id", id())
-        .nest_service("/auth", auth().layer(id()))
-        .nest_service("/me", MeRewriteLayer::new().layer(echo()))
-        .nest_service("/upsert", upsert().layer(echo()))
-        .route_service("/one", auth().layer(app()))
-        .fallback_service(auth().layer(MeRewriteLayer::new().layer(upsert().layer(app()))));
-    let _: Router = Router::new().fallback_service(id());
-}
-
-#[test]
-fn hyper_takes_them_as_services() {
-    fn is_hyper_service<S>(_: S)
-    where
-        S: hyper::service::Service<Request<Incoming>, Error = Infallible, Future: Send>,
-    {
-    }
-    is_hyper_service(TowerToHyperService::new(id()));
-    is_hyper_service(TowerToHyperService::new(auth().layer(echo())));
-    is_hyper_service(TowerToHyperService::new(
-        MeRewriteLayer::new().layer(echo()),
-    ));
-    is_hyper_service(TowerToHyperService::new(upsert().layer(echo())));
+        .route_layer(restricted.clone())
+        .route_layer(upsert.clone());
+    let _: MethodRouter = get(|| async {})
+        .layer::<_, Infallible>(auth())
+        .layer::<_, Infallible>(MeRewriteLayer::new())
+        .layer::<_, Infallible>(restricted)
+        .layer::<_, Infallible>(upsert);
+    // Around a router, where the path that they write decides which route is taken.
+    let _: Router = Router::new()
+        .nest_service("/auth", auth().layer(app()))
+        .fallback_service(MeRewriteLayer::new().layer(app()));
 }
 
 #[tokio::test]
-async fn tower_takes_them_in_any_stack_buffered_too() {
-    fn is_cloneable<S, B>(service: S) -> S
+async fn hyper_takes_every_service_over_either_version() {
+    fn look<S, ResBody>(service: S)
     where
-        S: Service<Request<B>> + Clone + Send + 'static,
-        S::Future: Send,
+        S: Service<Request<Incoming>, Response = Response<ResBody>, Error = Infallible>,
+        S: Clone + Send + 'static,
+        S::Future: Send + 'static,
+        ResBody: http_body::Body<Data: Send, Error: Into<tower::BoxError>> + Send + 'static,
     {
-        service
+        let (io, _) = tokio::io::duplex(1);
+        let service = TowerToHyperService::new(service);
+        let server = auto::Builder::new(TokioExecutor::new());
+        drop(server.serve_connection(TokioIo::new(io), service));
     }
-    let stack = ServiceBuilder::new()
-        .concurrency_limit(9)
-        .layer(auth())
-        .layer(MeRewriteLayer::new())
-        .layer(upsert())
-        .service(echo());
-    let stack = is_cloneable::<_, Full<Bytes>>(stack);
-    // In front of a buffer, and behind one.
-    let buffered = is_cloneable::<_, Full<Bytes>>(Buffer::new(stack, 9));
-    is_cloneable::<_, Full<Bytes>>(auth().layer(buffered));
-    is_cloneable::<_, Body>(Buffer::new(id(), 9));
-    is_cloneable::<_, Body>(auth().layer(Buffer::new(id(), 9)));
+    every_service!(look);
 }
 
-#[test]
-fn tonic_takes_them_around_its_services() {
-    fn is_servable<S, ResBody>(_: S)
+#[tokio::test]
+async fn tower_takes_every_service_buffered_boxed_and_shared() {
+    fn look<S>(service: S)
     where
-        S: Service<Request<TonicBody>, Response = Response<ResBody>> + Clone + Send + 'static,
+        S: Service<Request<Body>> + Clone + Send + Sync + 'static,
+        S::Error: Into<tower::BoxError> + Send + Sync,
+        S::Future: Send + 'static,
+        S::Response: Send + 'static,
+    {
+        let shared = Arc::new(service);
+        let for_this_thread = {
+            let shared = Arc::clone(&shared);
+            std::thread::spawn(move || (*shared).clone()).join()
+        };
+        drop(BoxCloneSyncService::new(for_this_thread.unwrap()));
+        let limited = ServiceBuilder::new()
+            .buffer::<Request<Body>>(9)
+            .concurrency_limit(9)
+            .service((*shared).clone());
+        drop(auth().layer(Buffer::new((*shared).clone(), 9)));
+        drop(limited);
+    }
+    every_service!(look);
+    look(Sandbox::new());
+}
+
+#[tokio::test]
+async fn a_buffered_client_is_a_client() {
+    // Middleware of one's own below the forwarding service: its errors are boxed, its clones shared.
+    let client = ServiceBuilder::new()
+        .buffer::<Request<RequestBody>>(9)
+        .concurrency_limit(9)
+        .service(HttpClient::new().unwrap());
+    fn look<S>(_: S)
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+        S: Clone + Send + Sync + 'static,
         S::Future: Send,
-        S::Error: Into<tower::BoxError> + Send + 'static,
-        ResBody: http_body::Body<Data = Bytes> + Send + 'static,
-        ResBody::Error: Into<tower::BoxError>,
     {
     }
-    let routes = || tonic::service::Routes::default().prepare();
-    is_servable(auth().layer(routes()));
-    is_servable(MeRewriteLayer::new().layer(routes()));
-    is_servable(auth().layer(MeRewriteLayer::new().layer(routes())));
-    is_servable(id());
+    look(upstream(client));
+}
+
+fn is_shared<T: Clone + Send + Sync + std::fmt::Debug + 'static>() {}
+
+#[test]
+fn whatever_is_configured_once_is_shared_by_clones() {
+    is_shared::<JwtAuthLayer>();
+    is_shared::<MeRewriteLayer>();
+    is_shared::<RestrictedMeLayer>();
+    is_shared::<CommsUpsertLayer>();
+    is_shared::<TokenVerifier>();
+    is_shared::<TokenIssuer>();
+    is_shared::<TokenEndpoint<()>>();
+    is_shared::<Keyring>();
+    is_shared::<SigningKey>();
+    is_shared::<Tenant>();
+    is_shared::<ApiToken>();
+    is_shared::<AccessPolicy>();
+    is_shared::<CommsPolicy>();
+    is_shared::<HttpClient>();
+    is_shared::<Upstream<HttpClient>>();
+    is_shared::<OmneoId>();
+    is_shared::<Sandbox>();
+}
+
+/// `CommsUpsertLayer` and the narrowed me layer have nothing to do for gRPC; they fit where a server
+/// carries HTTP routes beside it, once what they have read is tonic's body again.
+#[tokio::test]
+async fn tonic_takes_every_layer_around_its_whole_server_and_before_one_service() {
+    macro_rules! around {
+        ($layer:expr) => {
+            let server = Server::builder().layer($layer);
+            let server = { server }.add_service(HealthServer::new(Nobody));
+            drop(server.serve(([127, 0, 0, 1], 0).into()));
+        };
+    }
+    around!(auth());
+    around!(MeRewriteLayer::new());
+    around!(
+        ServiceBuilder::new()
+            .layer(auth())
+            .layer(MeRewriteLayer::new())
+            .into_inner()
+    );
+    let restricted = ServiceBuilder::new()
+        .layer(restricted())
+        .map_request(|request: Request<_>| request.map(TonicBody::new));
+    around!(restricted.into_inner());
+    let upsert = ServiceBuilder::new()
+        .layer(upsert())
+        .map_request(|request: Request<_>| request.map(TonicBody::new));
+    around!(upsert.into_inner());
+
+    // Before one service of several, which keeps its name.
+    let services = Routes::new(auth().named_layer(HealthServer::new(Nobody)));
     // HTTP and gRPC on one port: the facade is a route beside the services.
-    let router = routes().into_axum_router().nest_service("/id", id());
-    is_servable(auth().layer(tonic::service::Routes::from(router).prepare()));
+    let router = services.into_axum_router().nest_service("/id", id());
+    let server = Server::builder().accept_http1(true);
+    let server = { server }.add_routes(Routes::from(router));
+    drop(server.serve(([127, 0, 0, 1], 0).into()));
+}
+
+/// A gRPC service that is there to be wrapped.
+#[derive(Clone)]
+struct Nobody;
+
+#[tonic::async_trait]
+impl Health for Nobody {
+    async fn check(
+        &self,
+        _: tonic::Request<HealthCheckRequest>,
+    ) -> Result<tonic::Response<HealthCheckResponse>, Status> {
+        Err(Status::unimplemented("nobody"))
+    }
+
+    type WatchStream = tokio_stream::Empty<Result<HealthCheckResponse, Status>>;
+
+    async fn watch(
+        &self,
+        _: tonic::Request<HealthCheckRequest>,
+    ) -> Result<tonic::Response<Self::WatchStream>, Status> {
+        Err(Status::unimplemented("nobody"))
+    }
 }

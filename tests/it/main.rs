@@ -12,6 +12,7 @@ mod attacks;
 mod auth;
 mod axum;
 mod bounds;
+mod docs;
 mod facade;
 mod grpc;
 mod invariants;

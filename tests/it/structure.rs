@@ -25,6 +25,7 @@ const LEVELS: &[(&str, u8)] = &[
     ("upstream", 20),
     ("omneo_id", 30),
     ("sandbox", 40),
+    ("docs", 50),
 ];
 
 /// Bodies carry boxed errors: the one arrow inside level 0.

@@ -1,0 +1,7 @@
+//! Pages to read: nothing here is code.
+
+#[doc = include_str!("docs/security.md")]
+pub mod security {}
+
+#[doc = include_str!("docs/operations.md")]
+pub mod operations {}

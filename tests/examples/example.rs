@@ -1,0 +1,130 @@
+//! A compiled example, started and stopped.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
+
+use crate::header::{self, Call};
+
+/// Between the outputs of two calls. No answer holds it.
+const MARK: &str = "\u{1}";
+
+/// A running example. Killed when dropped.
+pub(crate) struct Example {
+    child: Child,
+    name: &'static str,
+    pub(crate) address: SocketAddr,
+    /// `NAME=value`, as it printed them to be pasted.
+    variables: Vec<(String, String)>,
+    stdout: Option<JoinHandle<()>>,
+}
+
+impl Example {
+    pub(crate) fn start(name: &str, flags: &[&str]) -> Self {
+        let name = header::EXAMPLES.iter().find(|known| **known == name);
+        let name = name.expect("an example that is listed");
+        let mut child = Command::new(binary(name))
+            .args(flags)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = || {
+            let mut line = String::new();
+            stdout.read_line(&mut line).unwrap();
+            line
+        };
+        let greeting = line();
+        let address = greeting
+            .split_once("http://")
+            .and_then(|(_, url)| url.trim().split('/').next()?.parse().ok());
+        let address = address.unwrap_or_else(|| panic!("{name} does not serve: {greeting:?}"));
+        // One that prints a token does so at once.
+        let variables = match header::text(name).contains("println!(\"TOKEN=") {
+            true => vec![line()],
+            false => Vec::new(),
+        };
+        let variables = variables.iter().filter_map(|line| {
+            let (name, value) = line.trim().split_once('=')?;
+            Some((name.to_owned(), value.to_owned()))
+        });
+        let variables = variables.collect();
+        // Whatever else it says is read, so that it never waits for a reader.
+        let stdout = std::thread::spawn(move || {
+            let _ = stdout.read_to_end(&mut Vec::new());
+        });
+        Self {
+            child,
+            name,
+            address,
+            variables,
+            stdout: Some(stdout),
+        }
+    }
+
+    /// What each call printed. They are lines of one shell: variables last.
+    pub(crate) fn run(&self, calls: &[Call]) -> Vec<String> {
+        let mut script = String::new();
+        for call in calls {
+            script += &format!("{}printf '{MARK}'\n", call.script);
+        }
+        // The header's address is the default one.
+        let address = self.address.to_string();
+        for default in ["127.0.0.1:8080", "127.0.0.1:8090"] {
+            script = script.replace(default, &address);
+        }
+        let output = Command::new("sh")
+            .args(["-c", &script])
+            .env_remove("http_proxy")
+            .envs(self.variables.iter().cloned())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success(),
+            "{} (the calls need `curl`): {errors}",
+            self.name
+        );
+        let text = String::from_utf8_lossy(&output.stdout);
+        let mut answers: Vec<String> = text.split(MARK).map(str::to_owned).collect();
+        assert_eq!(answers.pop().as_deref(), Some(""), "{}", self.name);
+        answers
+    }
+
+    /// SIGTERM, and the code it ends with.
+    pub(crate) fn terminate(mut self) -> Option<i32> {
+        let pid = self.child.id().to_string();
+        let status = Command::new("kill").args(["-s", "TERM", &pid]).status();
+        assert!(status.unwrap().success());
+        let code = self.child.wait().unwrap().code();
+        self.stdout.take().unwrap().join().unwrap();
+        code
+    }
+}
+
+impl Drop for Example {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// `target/{profile}/examples/{name}`, beside `target/{profile}/deps/` with this test.
+fn binary(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let profile = test.parent().unwrap().parent().unwrap();
+    let binary = profile
+        .join("examples")
+        .join(name)
+        .with_extension(std::env::consts::EXE_EXTENSION);
+    assert!(
+        binary.exists(),
+        "{} is missing: `cargo build --examples`, or `cargo test` without `--test`",
+        binary.display()
+    );
+    binary
+}

@@ -1,0 +1,156 @@
+//! What the pages promise is there: tests by their names, limits by their numbers.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use omneo_id::{RejectionKind, TokenVerifier};
+
+const SECURITY: &str = include_str!("../../src/docs/security.md");
+const OPERATIONS: &str = include_str!("../../src/docs/operations.md");
+const README: &str = include_str!("../../README.md");
+
+/// The code spans of a text.
+fn spans(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+/// Where `a::b::test` may be: in `a/b.rs` of one of these folders.
+fn places(modules: &str) -> impl Iterator<Item = PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let file = format!("{}.rs", modules.replace("::", "/"));
+    ["tests/it", "tests", "src"]
+        .map(|folder| root.join(folder).join(&file))
+        .into_iter()
+}
+
+/// Whether a text has a test of this name: a function right below a `#[test]` of some kind.
+fn has_test(text: &str, name: &str) -> bool {
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let declares = |line: &str| {
+        let line = line.strip_prefix("async ").unwrap_or(line);
+        line.strip_prefix("fn ")
+            .and_then(|rest| rest.strip_prefix(name))
+            .is_some_and(|rest| rest.starts_with('('))
+    };
+    let is_test = |line: &&str| *line == "#[test]" || line.starts_with("#[tokio::test");
+    let attributes = |at: usize| {
+        lines[..at]
+            .iter()
+            .rev()
+            .take_while(|line| line.starts_with("#["))
+    };
+    lines
+        .iter()
+        .enumerate()
+        .any(|(at, line)| declares(line) && attributes(at).any(&is_test))
+}
+
+#[test]
+fn every_guarantee_names_tests_that_exist() {
+    let table = SECURITY.split("# Guarantees").nth(1).unwrap();
+    let table = table.split("\n# ").next().unwrap();
+    let rows = table.lines().filter(|line| line.starts_with("| "));
+    let mut tests = 0;
+    for row in rows.skip(2) {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").collect();
+        let [guarantee, names] = cells[..] else {
+            panic!("{row}");
+        };
+        assert!(names.contains("::"), "nothing holds us to: {guarantee}");
+        for name in spans(names) {
+            let (modules, function) = name.rsplit_once("::").unwrap();
+            let found = places(modules)
+                .filter_map(|file| fs::read_to_string(file).ok())
+                .any(|text| has_test(&text, function));
+            assert!(found, "{name} is no test");
+            tests += 1;
+        }
+    }
+    assert!(tests > 30, "there is something to check");
+}
+
+#[test]
+fn a_name_that_is_no_test_would_be_seen() {
+    let text =
+        "#[test]\nfn one() {}\n\nfn two() {}\n\n#[tokio::test]\n#[other]\nasync fn three() {}";
+    assert!(has_test(text, "one"));
+    assert!(!has_test(text, "two"));
+    assert!(has_test(text, "three"));
+    assert!(!has_test(text, "on"));
+    assert!(!has_test(text, "four"));
+}
+
+#[test]
+fn every_code_of_the_answer_table_is_in_the_operators_hands() {
+    let table = OPERATIONS.split("# What an answer means").nth(1).unwrap();
+    for kind in RejectionKind::ALL {
+        let status = kind.status().as_u16().to_string();
+        let row = table
+            .lines()
+            .find(|line| spans(line).any(|span| span == kind.code()));
+        let row = row.unwrap_or_else(|| panic!("{} is not explained", kind.code()));
+        let statuses = row.split('|').nth(1).unwrap();
+        assert!(statuses.contains(&status), "{}: {status}", kind.code());
+    }
+}
+
+/// The promise at the end of that page.
+#[test]
+fn no_kind_of_answer_is_a_500() {
+    for kind in RejectionKind::ALL {
+        assert_ne!(kind.status().as_u16(), 500, "{kind:?}");
+    }
+}
+
+#[test]
+fn the_readme_names_every_feature_and_no_other() {
+    let manifest = include_str!("../../Cargo.toml");
+    let features = manifest.split("[features]").nth(1).unwrap();
+    let features = features.split("\n[").next().unwrap();
+    let names = features
+        .lines()
+        .filter_map(|line| line.split_once(" = "))
+        .map(|(name, _)| name)
+        .filter(|name| *name != "default");
+    let table = README.split("## Features").nth(1).unwrap();
+    let table = table.split("\n## ").next().unwrap();
+    let mut rows: Vec<&str> = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .collect();
+    rows.sort_unstable();
+    let mut names: Vec<&str> = names.collect();
+    names.sort_unstable();
+    assert_eq!(rows, names);
+}
+
+#[test]
+fn the_limits_that_the_pages_name_are_the_ones_that_hold() {
+    assert!(OPERATIONS.contains("| ID token | 8 KiB, 401 |"));
+    assert_eq!(TokenVerifier::MAX_TOKEN_LEN, 8 * 1024);
+}
+
+/// What a module is for is shown before it is told: each page begins with something that runs.
+#[test]
+fn every_module_has_an_example_on_its_page() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let lib = fs::read_to_string(src.join("lib.rs")).unwrap();
+    let modules = lib
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'))
+        // Pages of their own, and a type that is only there to be named.
+        .filter(|name| !["docs", "future"].contains(name));
+    let mut pages = 0;
+    for name in modules {
+        let page = fs::read_to_string(src.join(name).join("mod.rs"))
+            .or_else(|_| fs::read_to_string(src.join(format!("{name}.rs"))))
+            .unwrap();
+        let shown = page
+            .lines()
+            .take_while(|line| line.starts_with("//!"))
+            .any(|line| line.starts_with("//! ```"));
+        assert!(shown, "{name}");
+        pages += 1;
+    }
+    assert!(pages > 10, "there is something to check");
+}

@@ -1,4 +1,4 @@
-//! The stack: request id, log, CORS, health, Omneo ID.
+//! The stack: request id, log, CORS, health, the description, the storefront, Omneo ID.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -17,7 +17,9 @@ use tower_http::trace::TraceLayer;
 use tracing::{Span, field, info, info_span};
 
 use crate::config::{Config, Cors};
+use crate::describe::Description;
 use crate::health::Health;
+use crate::storefront::Storefront;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longer request ids are not a caller's to choose.
@@ -57,12 +59,22 @@ where
     S::Future: Send,
 {
     let health = Health::new(id.clone(), config);
+    let description = Description::new(&config.mount);
+    let storefront = Storefront::new(id.clone(), config);
     let routes = service_fn(move |request: Request<Incoming>| {
         let (id, health) = (id.clone(), health.clone());
+        let (description, storefront) = (description.clone(), storefront.clone());
         async move {
-            match health.answer(&request).await {
-                Some(response) => Ok(response),
-                None => id.oneshot(request.map(Body::new)).await,
+            if let Some(response) = health.answer(&request).await {
+                return Ok(response);
+            }
+            if let Some(response) = description.answer(&request) {
+                return Ok(response);
+            }
+            let request = request.map(Body::new);
+            match storefront.filter(|storefront| storefront.is_for(&request)) {
+                Some(storefront) => Ok(storefront.answer(request).await),
+                None => id.oneshot(request).await,
             }
         }
     });

@@ -10,9 +10,11 @@
 
 mod app;
 mod config;
+mod describe;
 mod guide;
 mod health;
 mod serve;
+mod storefront;
 
 use std::convert::Infallible;
 use std::fmt::Display;

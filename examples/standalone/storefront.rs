@@ -34,12 +34,13 @@ const MAX_BODY: usize = 4 * 1024;
 const LONG_AGO: Duration = Duration::from_secs(48 * 60 * 60);
 
 /// Whom the page offers to sign in as: id, name, and what is worth seeing.
-const CUSTOMERS: [(&str, &str, &str); 5] = [
+const CUSTOMERS: [(&str, &str, &str); 6] = [
     (Sandbox::ADA_ID, "Ada Lovelace", "Twenty-three purchases"),
     (Sandbox::GRACE_ID, "Grace Hopper", "Glad of any news"),
     (Sandbox::ALAN_ID, "Alan Turing", "E-mail only, has no phone"),
     (Sandbox::GRETA_ID, "Greta Still", "Wants to be left alone"),
     (Sandbox::ZOE_ID, "Zoë Ångström", "Born on 29 February"),
+    (Sandbox::KIM_ID, "Kim Park", "Has a plus in the address"),
 ];
 
 /// The page, and the shop's server that it needs: the one who holds the API token and mints.

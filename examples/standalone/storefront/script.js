@@ -31,7 +31,7 @@ const isAlive = (jwt) => jwt && claimsOf(jwt).exp * 1000 > Date.now() + 5000
 
 /** The shop's server: it alone knows the API token. */
 async function mint(profile, expired) {
-  const note = profile ? 'your server mints a token' : 'your server mints an anonymous token'
+  const note = expired ? 'your server finds a token of two days ago' : profile ? 'your server mints a token' : 'your server mints an anonymous token'
   const answer = await call('POST', settings.signIn, { body: { profile, ...(expired && { expired }) }, note, outside: true })
   return answer.ok ? answer.body.data.token : null
 }
@@ -81,19 +81,21 @@ function begin(method, url, headers, body, note) {
   const lines = Object.entries(headers).map(([name, value]) => [name, name === 'authorization' ? `${value.slice(0, 22)}…${value.slice(-6)}` : value])
   more.append(make('h3', {}, 'Asked'), headerLines(lines))
   if (body !== undefined) more.append(pretty(body))
-  const shown = decodeURI(url.replace(/%(?!5[bd])/gi, '%25'))
+  // Brackets are what people write, and what browsers encode.
+  const path = (url.startsWith(mount) ? url.slice(mount.length) : url).replace(/%5b/gi, '[').replace(/%5d/gi, ']')
+  const shown = () => [url.startsWith(mount) ? make('span', { class: 'mount' }, mount) : '', path]
   const entry = make('details', { class: 'entry fresh' },
     make('summary', {},
-      make('span', { class: `verb ${method}` }, method), make('span', { class: 'path' }, shown), status,
+      make('span', { class: `verb ${method}` }, method), make('span', { class: 'path' }, ...shown()), status,
       note && make('span', { class: 'note' }, note)),
     more)
   entry.dataset.method = method
   entry.dataset.path = url
   at('entries').prepend(entry)
-  return { method, shown, status, more, entry }
+  return { method, path, status, more, entry }
 }
 
-function finish({ method, shown, status, more, entry }, answer, ms) {
+function finish({ method, path, status, more, entry }, answer, ms) {
   const grade = `s${Math.floor(answer.status / 100) || 5}`
   status.textContent = `${answer.status || 'failed'} · ${ms} ms`
   status.classList.add(grade)
@@ -102,8 +104,8 @@ function finish({ method, shown, status, more, entry }, answer, ms) {
   more.append(make('h3', {}, `Answered ${answer.status || ''}`), headerLines(lines))
   if (answer.text) more.append(answer.body === null ? make('pre', { class: 'body' }, answer.text) : pretty(hide(answer.body)))
   const last = at('last')
-  last.replaceChildren(make('span', { class: 'verb' }, method), make('span', { class: 'path' }, shown), make('span', { class: `status ${grade}` }, status.textContent))
-  last.setAttribute('aria-label', `Last request: ${method} ${shown}, ${status.textContent}. Show all requests.`)
+  last.replaceChildren(make('span', { class: 'verb' }, method), make('span', { class: 'path' }, path), make('span', { class: `status ${grade}` }, status.textContent))
+  last.setAttribute('aria-label', `Last request: ${method} ${path}, ${status.textContent}. Show all requests.`)
   last.hidden = false
 }
 
@@ -152,7 +154,7 @@ function showToken() {
   const [head, payload, signature] = token.split('.')
   const dot = () => make('i', { class: 'd' }, '.')
   const claims = claimsOf(token)
-  const rows = { ...fromBase64(head), ...claims }
+  const rows = { alg: fromBase64(head).alg, ...claims }
   const meaning = { pid: 'the one profile', iat: clock(claims.iat), exp: clock(claims.exp), jti: 'this very token' }
   body.replaceChildren(
     make('p', { class: 'jwt', tabindex: '0', role: 'group', 'aria-label': 'The token as it is sent' },
@@ -254,11 +256,11 @@ function showAccount(profile, { balances, wishlist, rewards, tiers, purchases })
       sum('points', new Intl.NumberFormat('en-AU').format(sums.point_balance ?? 0)), sum('in rewards', money(sums.reward_balance)),
       sum('in benefits', money(sums.benefit_balance)), sum('to spend in all', money(sums.combined_balance_dollars))),
     make('div', { class: 'halves' }, hearts,
-      make('div', {}, make('h3', {}, 'Rewards'), rows('Rewards', listOf(rewards), (reward) => make('li', {},
+      make('div', {}, make('div', {}, make('h3', {}, 'Rewards'), rows('Rewards', listOf(rewards), (reward) => make('li', {},
         make('span', {}, reward.name, make('small', {}, `of ${money(reward.value)}`)), make('span', { class: 'figure' }, money(reward.value_remaining))))),
       make('div', {}, make('h3', {}, total > 3 ? `Latest of ${total} purchases` : 'Purchases'), rows('Purchases', listOf(purchases), (purchase) => make('li', {},
         make('span', {}, purchase.items?.[0]?.name ?? purchase.external_id, make('small', {}, day(purchase.transacted_at))),
-        make('span', { class: 'figure' }, money(purchase.total, purchase.currency)))))))
+        make('span', { class: 'figure' }, money(purchase.total, purchase.currency))))))))
   showWishlist(wishlist.body?.data?.items ?? [])
 }
 

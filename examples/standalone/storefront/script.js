@@ -104,8 +104,8 @@ function finish({ method, path, status, more, entry }, answer, ms) {
   more.append(make('h3', {}, `Answered ${answer.status || ''}`), headerLines(lines))
   if (answer.text) more.append(answer.body === null ? make('pre', { class: 'body' }, answer.text) : pretty(hide(answer.body)))
   const last = at('last')
-  last.replaceChildren(make('span', { class: 'verb' }, method), make('span', { class: 'path' }, path), make('span', { class: `status ${grade}` }, status.textContent))
-  last.setAttribute('aria-label', `Last request: ${method} ${path}, ${status.textContent}. Show all requests.`)
+  last.replaceChildren(make('span', { class: 'unseen' }, 'Show all requests. The last one: '),
+    make('span', { class: 'verb' }, method), make('span', { class: 'path' }, path), make('span', { class: `status ${grade}` }, status.textContent))
   last.hidden = false
 }
 

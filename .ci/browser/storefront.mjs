@@ -138,6 +138,24 @@ export const checks = (browser, origin) => ({
     assert.equal(refusals.length, expected.length)
     await close()
   },
+  'a failure is seen, and gone with the next success': async () => {
+    const { page, close } = await open(browser, origin)
+    await signIn(page, 'Kim Park')
+    await page.route('**/attributes/comms', (route) => route.fulfill({ status: 504, contentType: 'application/json', body: '{"message":"Too slow."}' }), { times: 1 })
+    const mail = page.getByRole('switch', { name: 'E-mail' })
+    await mail.click()
+    await page.locator('#notice', { hasText: 'Not saved: 504, Too slow.' }).waitFor()
+    assert.equal(await mail.getAttribute('aria-checked'), 'true')
+    await mail.click()
+    await page.locator('#notice').waitFor({ state: 'hidden' })
+    assert.equal(await mail.getAttribute('aria-checked'), 'false')
+    await page.getByRole('button', { name: 'Mint another' }).focus()
+    await page.keyboard.press('Enter')
+    await page.waitForFunction(() => document.querySelectorAll('.entry[data-path="/demo/sign-in"]').length === 2)
+    await page.locator('.tools button', { hasText: 'Mint another' }).waitFor()
+    assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Mint another')
+    await close()
+  },
   'signing out forgets the token': async () => {
     const { page, close } = await open(browser, origin)
     await signIn(page, 'Zoë Ångström')

@@ -45,7 +45,6 @@ async fn health_and_readiness_lie_outside_the_mount() {
         assert_eq!(all(&refused, "allow"), ["GET, HEAD"]);
     }
     for path in [
-        "/",
         "/healthz/",
         "/id/api/v1/healthz",
         "/id/api/v2/locations",

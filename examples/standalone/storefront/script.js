@@ -135,7 +135,18 @@ function pretty(value) {
 }
 
 /** For those who hear the page: what came of what they did, in one sentence. */
-const say = (text) => { at('said').textContent = text }
+const say = (text) => {
+  at('said').textContent = text
+  at('notice').hidden = true
+}
+
+/** For those who see it, too: nothing else on the page would show that it did not work. */
+const fail = (what, answer) => {
+  say(`${what}: ${answer.status || 'no answer'}${answer.body?.message ? `, ${answer.body.message}` : ''}`)
+  const over = answer.status === 401 && token && !isAlive(token) ? ' The token has ended: mint another.' : ''
+  at('notice').textContent = at('said').textContent + over
+  at('notice').hidden = false
+}
 
 at('clear').addEventListener('click', () => {
   at('entries').replaceChildren(make('p', { class: 'empty' }, 'Every request of this page, newest first.'))
@@ -154,6 +165,7 @@ function showToken() {
   const [head, payload, signature] = token.split('.')
   const dot = () => make('i', { class: 'd' }, '.')
   const claims = claimsOf(token)
+  const hadFocus = body.contains(document.activeElement)
   const rows = { alg: fromBase64(head).alg, ...claims }
   const meaning = { pid: 'the one profile', iat: clock(claims.iat), exp: clock(claims.exp), jti: 'this very token' }
   body.replaceChildren(
@@ -164,6 +176,7 @@ function showToken() {
     make('div', { class: 'tools' },
       make('button', { type: 'button', class: 'plain', onclick: () => signIn(who) }, 'Mint another'),
       make('button', { type: 'button', class: 'plain', id: 'sign-out', onclick: signOut }, 'Sign out')))
+  if (hadFocus) body.querySelector('button').focus()
   tick()
 }
 
@@ -203,7 +216,7 @@ async function signIn(customer) {
   const mine = ++turn
   const minted = await mint(customer.id)
   if (mine !== turn) return
-  if (!minted) return say('No token was minted.')
+  if (!minted) return fail('No token was minted', {})
   who = customer
   token = minted
   for (const button of at('people').children) button.setAttribute('aria-pressed', String(button.dataset.profile === customer.id))
@@ -215,7 +228,7 @@ async function signIn(customer) {
     me('GET', '/transactions?page[size]=3&sort=-transacted_at')])
   if (mine !== turn) return
   at('account').setAttribute('aria-busy', 'false')
-  if (!profile.ok) return say(`The profile could not be read: ${profile.status}.`)
+  if (!profile.ok) return fail('The profile could not be read', profile)
   showAccount(profile.body.data, { balances, wishlist, rewards, tiers, purchases })
   showConsent(profile.body.data.attributes.comms)
   say(`Signed in as ${profile.body.data.full_name}.`)
@@ -271,7 +284,7 @@ function showWishlist(items) {
   const path = `/lists/${settings.wishlist}/items`
   const remove = async (item) => {
     const answer = await me('DELETE', `${path}/${item.id}`)
-    if (!answer.ok) return
+    if (!answer.ok) return fail('Not removed', answer)
     showWishlist(items.filter(({ id }) => id !== item.id))
     say(`${item.name} is off the wishlist.`)
     at('add-wish').focus()
@@ -279,7 +292,7 @@ function showWishlist(items) {
   const add = async () => {
     const [name, price] = IDEAS[idea++ % IDEAS.length]
     const answer = await me('POST', path, { body: { sku: name.toUpperCase().replace(' ', '-'), name, price, quantity: 1 } })
-    if (!answer.ok) return
+    if (!answer.ok) return fail('Not added', answer)
     showWishlist([...items, answer.body.data])
     say(`${name} is on the wishlist.`)
     at('add-wish').focus()
@@ -313,7 +326,7 @@ function showConsent(comms) {
       knob.setAttribute('aria-disabled', 'true')
       const answer = await me('PUT', '/attributes/comms', { body: change })
       knob.removeAttribute('aria-disabled')
-      if (!answer.ok) return say(`Not saved: ${answer.body?.message ?? answer.status}`)
+      if (!answer.ok) return fail('Not saved', answer)
       Object.assign(comms, answer.body.data)
       knob.setAttribute('aria-checked', String(isOn(channel)))
       told.textContent = state(channel)

@@ -74,6 +74,8 @@ export const checks = (browser, origin) => ({
     await page.keyboard.press('Space')
     await entry(page, 'PUT', `${MOUNT}/profiles/me/attributes/comms`, 200).waitFor()
     await page.getByText('No news, please').first().waitFor()
+    const shown = await page.locator('.entry[open]').innerText()
+    for (const text of ['PUT', '200', 'authorization: Bearer ey', '"email_promo": false', 'email_consent_updated_at', 'cache-control: private, no-store']) assert.ok(shown.includes(text), shown)
     assert.equal(await mail().getAttribute('aria-checked'), 'false')
     await signIn(page, 'Ada Lovelace')
     await signIn(page, 'Alan Turing')

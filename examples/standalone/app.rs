@@ -1,6 +1,7 @@
 //! The stack: request id, log, CORS, health, the description, the storefront, Omneo ID.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -60,7 +61,7 @@ where
 {
     let health = Health::new(id.clone(), config);
     let description = Description::new(&config.mount);
-    let storefront = Storefront::new(id.clone(), config);
+    let storefront = Storefront::new(id.clone(), config).map(Arc::new);
     let routes = service_fn(move |request: Request<Incoming>| {
         let (id, health) = (id.clone(), health.clone());
         let (description, storefront) = (description.clone(), storefront.clone());

@@ -2,7 +2,6 @@
 //! who asks it for a token gets one.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -44,13 +43,12 @@ const CUSTOMERS: [(&str, &str, &str); 6] = [
 ];
 
 /// The page, and the shop's server that it needs: the one who holds the API token and mints.
-#[derive(Clone)]
 pub(crate) struct Storefront<S> {
     id: S,
-    mint: Arc<str>,
+    mint: String,
     api_token: ApiToken,
     expired: TokenIssuer,
-    page: Arc<str>,
+    page: String,
 }
 
 /// What the page asks its server for.
@@ -76,10 +74,10 @@ where
         let keyring = Keyring::new(config.signing_key.clone());
         Some(Self {
             id,
-            mint: format!("{mount}/auth/token").into(),
+            mint: format!("{mount}/auth/token"),
             api_token: config.tenant.api_token().clone(),
             expired: TokenIssuer::new(keyring).with_clock(Past),
-            page: page(mount).into(),
+            page: page(mount),
         })
     }
 

@@ -18,7 +18,7 @@ fn body(response: &Response<Bytes>) -> Value {
     serde_json::from_slice(response.body()).unwrap()
 }
 
-fn sign_in(body: impl ToString) -> Request<Full<Bytes>> {
+fn sign_in(body: &(impl ToString + ?Sized)) -> Request<Full<Bytes>> {
     Request::post("/demo/sign-in")
         .header("content-type", "application/json")
         .body(Full::from(body.to_string()))
@@ -93,7 +93,7 @@ async fn the_page_and_its_server_know_the_mount() {
     let page = String::from_utf8(page.body().to_vec()).unwrap();
     assert!(page.contains(r#""mount":"/shop/omneo""#));
     let minted = server
-        .send(sign_in(json!({ "profile": Sandbox::ADA_ID })))
+        .send(sign_in(&json!({ "profile": Sandbox::ADA_ID })))
         .await;
     let token = body(&minted)["data"]["token"].as_str().unwrap().to_owned();
     let me = server.send(get_as(&token, "/shop/omneo/profiles/me")).await;
@@ -104,7 +104,7 @@ async fn the_page_and_its_server_know_the_mount() {
 async fn signing_in_mints_for_a_profile_and_for_nobody() {
     let server = Server::start(&[], &[]);
     let minted = server
-        .send(sign_in(json!({ "profile": Sandbox::ADA_ID })))
+        .send(sign_in(&json!({ "profile": Sandbox::ADA_ID })))
         .await;
     assert_eq!(minted.status(), 200);
     assert_eq!(header(&minted, "cache-control"), "no-store");
@@ -114,7 +114,7 @@ async fn signing_in_mints_for_a_profile_and_for_nobody() {
         .await;
     assert_eq!(body(&me)["data"]["id"], Sandbox::ADA_ID);
 
-    let minted = server.send(sign_in(json!({ "profile": null }))).await;
+    let minted = server.send(sign_in(&json!({ "profile": null }))).await;
     let token = body(&minted)["data"]["token"].as_str().unwrap().to_owned();
     let me = server
         .send(get_as(&token, &format!("{MOUNT}/profiles/me")))
@@ -126,7 +126,7 @@ async fn signing_in_mints_for_a_profile_and_for_nobody() {
     assert_eq!(shops.status(), 200);
 
     let stranger = server
-        .send(sign_in(json!({ "profile": "nobody-of-this-name" })))
+        .send(sign_in(&json!({ "profile": "nobody-of-this-name" })))
         .await;
     assert_eq!(stranger.status(), 404);
     assert_eq!(body(&stranger)["data"], Value::Null);
@@ -136,7 +136,7 @@ async fn signing_in_mints_for_a_profile_and_for_nobody() {
 async fn what_it_calls_expired_is_expired() {
     let server = Server::start(&["--signing-key", SECRET], &[]);
     let asked = json!({ "profile": Sandbox::ADA_ID, "expired": true });
-    let minted = server.send(sign_in(asked)).await;
+    let minted = server.send(sign_in(&asked)).await;
     assert_eq!(minted.status(), 200);
     let token = body(&minted)["data"]["token"].as_str().unwrap().to_owned();
     let me = server
@@ -210,8 +210,8 @@ async fn in_front_of_a_tenant_there_is_no_page_and_nobody_mints_for_strangers() 
     for request in [
         Request::get("/").body(Full::default()).unwrap(),
         Request::post("/").body(Full::default()).unwrap(),
-        sign_in(json!({ "profile": null })),
-        sign_in(json!({ "profile": Sandbox::ADA_ID, "expired": true })),
+        sign_in(&json!({ "profile": null })),
+        sign_in(&json!({ "profile": Sandbox::ADA_ID, "expired": true })),
         Request::get("/demo/sign-in").body(Full::default()).unwrap(),
     ] {
         let what = format!("{} {}", request.method(), request.uri());

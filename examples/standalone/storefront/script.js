@@ -32,7 +32,7 @@ const isAlive = (jwt) => jwt && claimsOf(jwt).exp * 1000 > Date.now() + 5000
 /** The shop's server: it alone knows the API token. */
 async function mint(profile, expired) {
   const note = expired ? 'your server finds a token of two days ago' : profile ? 'your server mints a token' : 'your server mints an anonymous token'
-  const answer = await call('POST', settings.signIn, { body: { profile, ...(expired && { expired }) }, note, outside: true })
+  const answer = await call('POST', settings.signIn, { body: { profile, ...(expired && { expired }) }, note, outside: true, quiet: true })
   return answer.ok ? answer.body.data.token : null
 }
 
@@ -47,7 +47,7 @@ let made = 0
 const SHOWN = ['content-type', 'cache-control', 'vary', 'allow', 'retry-after', 'www-authenticate', 'location', 'x-request-id']
 
 /** One request, shown as it happens. Never throws: what went wrong is an answer, too. */
-async function call(method, path, { bearer, body, note, outside } = {}) {
+async function call(method, path, { bearer, body, note, outside, quiet } = {}) {
   const url = outside ? path : mount + path
   const headers = {}
   if (bearer) headers.authorization = `Bearer ${bearer}`
@@ -65,6 +65,7 @@ async function call(method, path, { bearer, body, note, outside } = {}) {
     answer = { status: 0, ok: false, text: String(error), body: null, headers: new Headers() }
   }
   finish(entry, answer, Math.max(1, Math.round(performance.now() - started)))
+  if (!quiet) open(entry.entry)
   return answer
 }
 
@@ -107,6 +108,14 @@ function finish({ method, path, status, more, entry }, answer, ms) {
   last.replaceChildren(make('span', { class: 'unseen' }, 'Show all requests. The last one: '),
     make('span', { class: 'verb' }, method), make('span', { class: 'path' }, path), make('span', { class: `status ${grade}` }, status.textContent))
   last.hidden = false
+}
+
+/** What somebody has just asked for is what they want to read, until they ask for something else. */
+let opened = null
+function open(entry) {
+  if (opened) opened.open = false
+  entry.open = true
+  opened = entry
 }
 
 const headerLines = (lines) => {
@@ -224,8 +233,8 @@ async function signIn(customer) {
   showAttempts()
   at('account').setAttribute('aria-busy', 'true')
   const [profile, balances, wishlist, rewards, tiers, purchases] = await Promise.all([
-    me('GET', ''), me('GET', '/balances'), me('GET', `/lists/${settings.wishlist}`), me('GET', '/rewards'), me('GET', '/tiers'),
-    me('GET', '/transactions?page[size]=3&sort=-transacted_at')])
+    me('GET', ''), ...['/balances', `/lists/${settings.wishlist}`, '/rewards', '/tiers', '/transactions?page[size]=3&sort=-transacted_at']
+      .map((path) => me('GET', path, { quiet: true }))])
   if (mine !== turn) return
   at('account').setAttribute('aria-busy', 'false')
   if (!profile.ok) return fail('The profile could not be read', profile)

@@ -1,16 +1,24 @@
-//! What does it cost to check a token? Beside `jsonwebtoken::decode`, in the same run.
+//! What does it cost to check a token? Beside `jsonwebtoken::decode`, in the same run. How much of
+//! that is left when many are remembered? And what does the whole layer add to a service?
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing)]
 
+use std::cell::RefCell;
+use std::convert::Infallible;
+use std::future::{Future, Ready, ready};
 use std::hint::black_box;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use http::{HeaderValue, Request, Response};
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{DecodingKey, Validation, decode};
 use omneo_id::keys::{Keyring, SigningKey};
-use omneo_id::{Subject, TokenIssuer, TokenVerifier};
+use omneo_id::{JwtAuthLayer, Subject, TokenIssuer, TokenVerifier};
 use serde::Deserialize;
+use tower::{Layer, ServiceExt, service_fn};
 
 const SECRET: &[u8] = b"a secret of more than thirty-two bytes";
 
@@ -111,6 +119,87 @@ fn verify(criterion: &mut Criterion) {
     }
 }
 
+/// Hits in turn, of ever more tokens.
+fn many(criterion: &mut Criterion) {
+    let ring = Keyring::new(SigningKey::hs256(SECRET).unwrap());
+    let issuer = TokenIssuer::new(ring.clone());
+    let mut group = criterion.benchmark_group("hits among");
+    for count in [1, 1000, 100_000] {
+        let verifier = TokenVerifier::new(ring.clone()).with_cache_capacity(2 * count);
+        let tokens: Vec<String> = (0..count)
+            .map(|n| {
+                let subject = Subject::Profile(format!("profile-{n}").parse().unwrap());
+                let token = issuer.issue(&subject).unwrap().into_token();
+                verifier.verify(&token).unwrap();
+                token
+            })
+            .collect();
+        let mut next = tokens.iter().cycle();
+        group.bench_function(BenchmarkId::from_parameter(count), |bench| {
+            bench.iter(|| verifier.verify(next.next().unwrap()).unwrap());
+        });
+    }
+    group.finish();
+}
+
+/// A known token on its way through the layer to a service that answers at once, and that service
+/// alone. Each request is made, and dropped, within the measure; the services are there, as they are
+/// for a connection.
+fn layer(criterion: &mut Criterion) {
+    let ring = Keyring::new(SigningKey::hs256(SECRET).unwrap());
+    let subject = Subject::Profile("3f0c2f6e-6a57-4f0b-9d3a-0d9a3c1b7f10".parse().unwrap());
+    let token = TokenIssuer::new(ring.clone()).issue(&subject).unwrap();
+    let value = HeaderValue::try_from(format!("Bearer {}", token.token())).unwrap();
+    let layer = JwtAuthLayer::new(TokenVerifier::new(ring));
+    let (auth, gate) = (
+        layer.layer(service_fn(answer)),
+        layer.gate_only().layer(service_fn(answer)),
+    );
+    let (auth, gate) = (RefCell::new(auth), RefCell::new(gate));
+    let bare = || now(service_fn(answer).oneshot(request(&value)));
+    let auth = || now((&mut *auth.borrow_mut()).oneshot(request(&value)));
+    let gate = || now((&mut *gate.borrow_mut()).oneshot(request(&value)));
+
+    let mut group = criterion.benchmark_group("service");
+    group.bench_function("bare", |bench| bench.iter(bare));
+    group.bench_function("behind the layer", |bench| bench.iter(auth));
+    group.bench_function("behind a mere gate", |bench| bench.iter(gate));
+    group.finish();
+
+    let [bare, auth, gate] = by_turns([
+        &|| drop(black_box(bare())),
+        &|| drop(black_box(auth())),
+        &|| drop(black_box(gate())),
+    ]);
+    println!(
+        "service: to {bare:?} the layer adds {:?}, a mere gate {:?}\n",
+        auth.saturating_sub(bare),
+        gate.saturating_sub(bare),
+    );
+}
+
+fn answer(_: Request<()>) -> Ready<Result<Response<()>, Infallible>> {
+    ready(Ok(Response::new(())))
+}
+
+fn request(authorization: &HeaderValue) -> Request<()> {
+    let mut request = Request::new(());
+    let headers = request.headers_mut();
+    headers.insert("authorization", black_box(authorization).clone());
+    request
+}
+
+/// Nothing here waits for anything.
+fn now<F>(future: F) -> F::Output
+where
+    F: Future,
+{
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => unreachable!(),
+    }
+}
+
 /// The mean time of a call of each, in its best round; the rounds take turns, so that a slow moment
 /// of the machine slows all of them.
 fn by_turns<const N: usize>(calls: [&dyn Fn(); N]) -> [Duration; N] {
@@ -127,5 +216,5 @@ fn by_turns<const N: usize>(calls: [&dyn Fn(); N]) -> [Duration; N] {
     best
 }
 
-criterion_group!(benches, verify);
+criterion_group!(benches, verify, many, layer);
 criterion_main!(benches);

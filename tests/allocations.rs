@@ -3,15 +3,24 @@
 #![cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
 #![allow(clippy::unwrap_used)]
 
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
 use allocation_counter::measure;
-use http::{Extensions, HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response};
+use omneo_id::auth::JwtAuth;
 use omneo_id::identity::VerifiedToken;
 use omneo_id::keys::{Keyring, SigningKey};
 use omneo_id::{JwtAuthLayer, Subject, TokenIssuer, TokenVerifier};
-use tower::{Layer, Service, ServiceExt, service_fn};
+use tower::{Layer, Service};
 
 /// The claims with profile and token id, the copy of the token in the cache.
 const MISS: u64 = 4;
+
+/// The cause and the box around it, the answer's header map, and its extensions.
+const REFUSAL: u64 = 7;
 
 fn token(ring: Keyring) -> String {
     let issuer = TokenIssuer::new(ring);
@@ -19,6 +28,20 @@ fn token(ring: Keyring) -> String {
         .issue(&Subject::Profile("3f0c2f6e".parse().unwrap()))
         .unwrap()
         .into_token()
+}
+
+/// With a cache that has grown as large as it may.
+fn full(ring: &Keyring) -> TokenVerifier {
+    let verifier = TokenVerifier::new(ring.clone()).with_cache_capacity(8);
+    for _ in 0..64 {
+        verifier.verify(&token(ring.clone())).unwrap();
+    }
+    verifier
+}
+
+/// The least of a few unknown tokens: now and then, the cache's table is made anew besides.
+fn least(cost: impl Fn() -> u64) -> u64 {
+    (0..4).map(|_| cost()).min().unwrap()
 }
 
 #[test]
@@ -36,12 +59,12 @@ fn a_known_token_costs_no_allocation() {
 #[test]
 fn an_unknown_token_costs_four_allocations() {
     let ring = Keyring::new(SigningKey::hs256([7; 32]).unwrap());
-    let verifier = TokenVerifier::new(ring.clone());
-    // The table itself is made for the first token.
-    verifier.verify(&token(ring.clone())).unwrap();
-    let token = token(ring);
-    let cost = measure(|| drop(verifier.verify(&token).unwrap()));
-    assert!(cost.count_total <= MISS, "{cost:?}");
+    let verifier = full(&ring);
+    let cost = least(|| {
+        let token = token(ring.clone());
+        measure(|| drop(verifier.verify(&token).unwrap())).count_total
+    });
+    assert_eq!(cost, MISS);
 }
 
 #[test]
@@ -58,37 +81,128 @@ fn a_bad_token_costs_none() {
     }
 }
 
-/// Through the layer, what remains is the extension itself: `http` boxes each value.
-#[test]
-fn a_known_token_costs_the_layer_only_what_an_extension_does() {
-    let ring = Keyring::new(SigningKey::hs256([7; 32]).unwrap());
-    let verifier = TokenVerifier::new(ring.clone());
-    let token = token(ring);
-    let verified = verifier.verify(&token).unwrap();
-    let extension = measure(|| {
-        let mut extensions = Extensions::new();
-        extensions.insert::<VerifiedToken>(verified.clone());
-    });
-    let inner =
-        service_fn(async |_: Request<()>| Ok::<_, std::convert::Infallible>(Response::new(())));
-    let service = JwtAuthLayer::new(verifier).layer(inner);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap();
-    let request = || {
+/// A layer in front of a service that is ready and answers at once.
+struct Through {
+    service: JwtAuth<Ready>,
+    token: String,
+}
+
+/// What a request costs before it comes to the layer is no matter of the layer's.
+#[derive(Clone)]
+struct Ready;
+
+impl Service<Request<()>> for Ready {
+    type Response = Response<()>;
+    type Error = Infallible;
+    type Future = std::future::Ready<Result<Response<()>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<()>) -> Self::Future {
+        std::future::ready(Ok(Response::new(())))
+    }
+}
+
+impl Through {
+    fn new(layer: impl FnOnce(JwtAuthLayer) -> JwtAuthLayer) -> Self {
+        let ring = Keyring::new(SigningKey::hs256([7; 32]).unwrap());
+        let token = token(ring.clone());
+        let service = layer(JwtAuthLayer::new(full(&ring))).layer(Ready);
+        Self { service, token }
+    }
+
+    fn request(&self, token: &str) -> Request<()> {
         let mut request = Request::new(());
         let value = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
         request.headers_mut().insert("authorization", value);
         request
-    };
-    let call = |request| {
-        let mut service = service.clone();
-        runtime.block_on(async {
-            service.ready().await.unwrap().call(request).await.unwrap();
+    }
+
+    /// How many allocations it takes until the answer is there.
+    fn cost(&self, request: Request<()>, status: u16) -> u64 {
+        let mut service = self.service.clone();
+        let mut request = Some(request);
+        let mut response = None;
+        let cost = measure(|| {
+            let mut context = Context::from_waker(Waker::noop());
+            assert!(service.poll_ready(&mut context).is_ready());
+            let future = pin!(service.call(request.take().unwrap()));
+            if let Poll::Ready(Ok(answer)) = future.poll(&mut context) {
+                response = Some(answer);
+            }
         });
+        assert_eq!(response.unwrap().status(), status);
+        cost.count_total
+    }
+
+    /// Of a request whose token is remembered.
+    fn hit(&self, prepare: impl Fn(&mut Request<()>)) -> u64 {
+        self.cost(self.request(&self.token), 200);
+        let mut request = self.request(&self.token);
+        prepare(&mut request);
+        self.cost(request, 200)
+    }
+}
+
+/// What `http` takes for a value of a pointer's size in the extensions of such a request.
+fn extension(prepare: impl Fn(&mut Request<()>)) -> u64 {
+    #[derive(Clone)]
+    struct Pointer(#[allow(dead_code)] std::sync::Arc<()>);
+
+    assert_eq!(size_of::<Pointer>(), size_of::<VerifiedToken>());
+    let mut request = Request::new(());
+    prepare(&mut request);
+    let value = Pointer(std::sync::Arc::new(()));
+    measure(|| drop(request.extensions_mut().insert(value))).count_total
+}
+
+#[test]
+fn a_known_token_costs_the_layer_only_what_an_extension_does() {
+    let through = Through::new(|layer| layer);
+    let bare = |_: &mut Request<()>| {};
+    assert_eq!(through.hit(bare), extension(bare));
+    let with_extensions = |request: &mut Request<()>| {
+        request.extensions_mut().insert("of an outer layer");
     };
-    call(request());
-    let request = request();
-    let cost = measure(|| call(request));
-    assert_eq!(cost.count_total, extension.count_total);
+    assert_eq!(through.hit(with_extensions), extension(with_extensions));
+    assert_eq!(extension(with_extensions), 1, "a box, and no more");
+}
+
+#[test]
+fn a_known_token_costs_a_mere_gate_nothing() {
+    let through = Through::new(JwtAuthLayer::gate_only);
+    assert_eq!(through.hit(|_| {}), 0);
+    assert_eq!(
+        through.hit(|request| {
+            request.extensions_mut().insert("of an outer layer");
+        }),
+        0
+    );
+}
+
+#[test]
+fn an_unknown_token_costs_the_layer_what_it_costs_the_verifier_and_an_extension() {
+    for (through, told) in [
+        (Through::new(|layer| layer), extension(|_| {})),
+        (Through::new(JwtAuthLayer::gate_only), 0),
+    ] {
+        let ring = Keyring::new(SigningKey::hs256([7; 32]).unwrap());
+        let cost = least(|| through.cost(through.request(&token(ring.clone())), 200));
+        assert_eq!(cost, MISS + told);
+    }
+}
+
+#[test]
+fn a_refusal_costs_its_cause_and_its_answer() {
+    let through = Through::new(|layer| layer);
+    let forged = token(Keyring::new(SigningKey::hs256([8; 32]).unwrap()));
+    for bad in [&*forged, "a.b.c"] {
+        through.cost(through.request(bad), 401);
+        let cost = through.cost(through.request(bad), 401);
+        assert!(cost <= REFUSAL, "{cost}");
+    }
+    let cost = through.cost(Request::new(()), 401);
+    assert!(cost <= REFUSAL, "{cost}");
 }

@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 const PATH: &str = "/openapi.json";
 
 /// The description of what is served below this server's mount.
-#[derive(Clone)]
 pub(crate) struct Description(Bytes);
 
 impl Description {
@@ -27,19 +26,20 @@ impl Description {
         Self(located.map_or_else(|_| Bytes::from_static(text.as_bytes()), Bytes::from))
     }
 
-    /// The answer, if this is a question about the description.
-    pub(crate) fn answer<B>(&self, request: &Request<B>) -> Option<Response<Body>> {
-        if request.uri().path() != PATH {
-            return None;
-        }
+    /// Whether this is a question about the description.
+    pub(crate) fn is_asked<B>(request: &Request<B>) -> bool {
+        request.uri().path() == PATH
+    }
+
+    pub(crate) fn answer<B>(&self, request: &Request<B>) -> Response<Body> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             let refusal = Rejection::method_not_allowed("GET, HEAD");
-            return Some(refusal.into_response(Dialect::Http).map(Body::new));
+            return refusal.into_response(Dialect::Http).map(Body::new);
         }
         let mut response = Response::new(Body::from(self.0.clone()));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        Some(response)
+        response
     }
 }

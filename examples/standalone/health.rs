@@ -20,12 +20,13 @@ const PROBE_LIMIT: Duration = Duration::from_secs(2);
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 
 /// What is known of the tenant.
-#[derive(Clone)]
-pub(crate) struct Health<S> {
+pub(crate) struct Health<S>(Arc<Known<S>>);
+
+struct Known<S> {
     id: S,
-    mint: Arc<str>,
+    mint: String,
     api_token: ApiToken,
-    last: Arc<Mutex<Option<(Instant, Readiness)>>>,
+    last: Mutex<Option<(Instant, Readiness)>>,
 }
 
 #[derive(Clone, Copy)]
@@ -41,32 +42,32 @@ where
     S: Clone,
 {
     pub(crate) fn new(id: S, config: &Config) -> Self {
-        Self {
+        Self(Arc::new(Known {
             id,
-            mint: format!("{}/auth/token", config.mount.trim_end_matches('/')).into(),
+            mint: format!("{}/auth/token", config.mount.trim_end_matches('/')),
             api_token: config.tenant.api_token().clone(),
-            last: Arc::default(),
-        }
+            last: Mutex::default(),
+        }))
     }
 
-    /// The answer, if this is a question about health.
-    pub(crate) async fn answer<B>(&self, request: &Request<B>) -> Option<Response<Body>> {
-        let path = request.uri().path();
-        if !matches!(path, "/healthz" | "/readyz") {
-            return None;
-        }
+    /// Whether this is a question about health.
+    pub(crate) fn is_asked<B>(request: &Request<B>) -> bool {
+        matches!(request.uri().path(), "/healthz" | "/readyz")
+    }
+
+    pub(crate) async fn answer<B>(&self, request: &Request<B>) -> Response<Body> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             let refusal = r#"{"message":"The method is not allowed here."}"#;
             let mut response = json(StatusCode::METHOD_NOT_ALLOWED, refusal);
             response
                 .headers_mut()
                 .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-            return Some(response);
+            return response;
         }
-        if path == "/healthz" {
-            return Some(json(StatusCode::OK, r#"{"status":"ok"}"#));
+        if request.uri().path() == "/healthz" {
+            return json(StatusCode::OK, r#"{"status":"ok"}"#);
         }
-        Some(match self.readiness().await {
+        match self.readiness().await {
             Readiness::Ready => json(StatusCode::OK, r#"{"status":"ready"}"#),
             Readiness::Refused => json(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -76,12 +77,12 @@ where
                 StatusCode::SERVICE_UNAVAILABLE,
                 r#"{"status":"unavailable","reason":"the tenant cannot be reached"}"#,
             ),
-        })
+        }
     }
 
     /// Those who ask while a probe is under way wait for it and share what it found.
     async fn readiness(&self) -> Readiness {
-        let mut last = self.last.lock().await;
+        let mut last = self.0.last.lock().await;
         if let Some((when, readiness)) = *last
             && when.elapsed() < PROBE_EVERY
         {
@@ -97,18 +98,24 @@ where
     async fn probe(&self) -> Readiness {
         let mut request = Request::new(Body::from(Bytes::from_static(b"{}")));
         *request.method_mut() = Method::POST;
-        let Ok(uri) = self.mint.parse() else {
+        let Ok(uri) = self.0.mint.parse() else {
             return Readiness::Unreachable;
         };
         *request.uri_mut() = uri;
         let headers = request.headers_mut();
-        headers.insert(AUTHORIZATION, self.api_token.to_header());
+        headers.insert(AUTHORIZATION, self.0.api_token.to_header());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        match timeout(PROBE_LIMIT, self.id.clone().oneshot(request)).await {
+        match timeout(PROBE_LIMIT, self.0.id.clone().oneshot(request)).await {
             Ok(Ok(response)) if response.status().is_success() => Readiness::Ready,
             Ok(Ok(response)) if response.status().is_client_error() => Readiness::Refused,
             Ok(Ok(_)) | Err(_) => Readiness::Unreachable,
         }
+    }
+}
+
+impl<S> Clone for Health<S> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
     }
 }
 

@@ -10,26 +10,41 @@
 
 mod app;
 mod config;
+mod crew;
 mod describe;
 mod guide;
 mod health;
+mod observe;
+mod routes;
 mod serve;
 mod storefront;
 
 use std::convert::Infallible;
 use std::fmt::Display;
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use config::{Config, Parsed};
+use crew::Crew;
 use http::{Request, Response};
+use mimalloc::MiMalloc;
+use observe::ObserveLayer;
 use omneo_id::error::ConfigError;
+use omneo_id::upstream::HttpClient;
 use omneo_id::{Body, OmneoId};
+use routes::Beside;
 use serve::Signals;
 use tokio::net::TcpListener;
+use tokio::runtime::Builder;
 use tower::Service;
 use tracing::warn;
+
+/// Small pieces that live for one request are most of what is allocated: it is made for these.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// A flag or variable makes no sense; what `clap` uses, too.
 const USAGE: u8 = 2;
@@ -48,11 +63,8 @@ fn main() -> ExitCode {
         .with_writer(io::stderr)
         .with_ansi(false)
         .init();
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    if let Some(threads) = config.threads {
-        runtime.worker_threads(threads.get());
-    }
-    match runtime.enable_all().build() {
+    // It accepts connections and does nothing else: the crew serves them.
+    match Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(run(config)),
         Err(error) => fail(
             format!("the runtime does not start: {error}"),
@@ -67,19 +79,48 @@ async fn run(config: Config) -> ExitCode {
         Err(error) => return fail(error, ExitCode::from(USAGE)),
     };
     match config.sandbox.clone() {
-        Some(sandbox) => serve(builder.build_with_client(sandbox), &config).await,
-        None => serve(builder.build(), &config).await,
+        Some(sandbox) => {
+            let id = builder.build_with_client(sandbox);
+            serve(id, |id| Ok(id.clone()), &config).await
+        }
+        None => {
+            let client = HttpClient::builder();
+            serve(
+                builder.build(),
+                |id| Ok(id.with_client(client.clone().build()?)),
+                &config,
+            )
+            .await
+        }
     }
 }
 
-async fn serve<C>(id: Result<OmneoId<C>, ConfigError>, config: &Config) -> ExitCode
+/// `for_thread` makes the service of a further thread.
+async fn serve<C>(
+    id: Result<OmneoId<C>, ConfigError>,
+    for_thread: impl Fn(&OmneoId<C>) -> Result<OmneoId<C>, ConfigError>,
+    config: &Config,
+) -> ExitCode
 where
     OmneoId<C>: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>,
     OmneoId<C>: Clone + Send + Sync + 'static,
 {
-    let app = match id {
-        Ok(id) => app::stack(id, config),
+    let id = match id {
+        Ok(id) => id,
         Err(error) => return fail(error, ExitCode::from(USAGE)),
+    };
+    let beside = Arc::new(Beside::new(&id, config));
+    let observe = ObserveLayer::new(RandomState::new().hash_one(()));
+    let crew = Crew::start(config.threads, || {
+        let id = for_thread(&id).map_err(io::Error::other)?;
+        Ok(app::stack(id, beside.clone(), observe.clone(), config))
+    });
+    let crew = match crew {
+        Ok(crew) => crew,
+        Err(error) => {
+            let problem = format!("the threads do not start: {error}");
+            return fail(problem, ExitCode::FAILURE);
+        }
     };
     let (listener, address, signals) = match listen(&config.listen).await {
         Ok(open) => open,
@@ -94,7 +135,7 @@ where
         );
     }
     print(&guide::text(address, config));
-    serve::until_told(listener, signals, app).await;
+    serve::until_told(listener, signals, &crew).await;
     ExitCode::SUCCESS
 }
 

@@ -4,7 +4,7 @@
 use std::convert::Infallible;
 use std::future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{self, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,6 +24,8 @@ use tokio::time::sleep;
 use tower::{Service, ServiceExt};
 use tracing::{debug, info, warn};
 
+use crate::crew::Crew;
+
 /// Connections at one time. Further ones wait in the backlog.
 const MAX_CONNECTIONS: usize = 4096;
 /// How long the head of a request may take. An idle HTTP/1.1 connection ends by it, too.
@@ -39,7 +41,7 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until SIGTERM or SIGINT, then lets requests under way finish. A second signal ends at once.
-pub(crate) async fn until_told<S, B>(listener: TcpListener, mut signals: Signals, app: S)
+pub(crate) async fn until_told<S, B>(listener: TcpListener, mut signals: Signals, crew: &Crew<S>)
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
     S: Clone + Send + 'static,
@@ -59,8 +61,12 @@ where
             () = signals.next() => break,
             next = next => next,
         };
-        let connection = serve(builder.clone(), accepted, app.clone(), graceful.watcher());
-        tokio::spawn(async move {
+        let Some(worker) = crew.idlest() else {
+            continue;
+        };
+        let app = worker.app().clone();
+        let connection = serve(builder.clone(), accepted, app, graceful.watcher());
+        worker.spawn(async move {
             connection.await;
             drop(place);
         });
@@ -96,14 +102,13 @@ fn builder() -> auto::Builder<TokioExecutor> {
 
 /// The next connection. Errors are about one connection, or about a shortage that may pass: neither
 /// is a reason to stop.
-async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+async fn accept(listener: &TcpListener) -> (net::TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => {
-                // Answers are small and waited for.
-                let _ = stream.set_nodelay(true);
-                return (stream, peer);
-            }
+            Ok((stream, peer)) => match stream.into_std() {
+                Ok(stream) => return (stream, peer),
+                Err(error) => debug!(%error, "lost a connection"),
+            },
             Err(error) if is_about_one_connection(&error) => debug!(%error, "lost a connection"),
             Err(error) => {
                 warn!(%error, "cannot accept connections");
@@ -124,7 +129,7 @@ fn is_about_one_connection(error: &io::Error) -> bool {
 
 async fn serve<S, B>(
     builder: auto::Builder<TokioExecutor>,
-    (stream, peer): (TcpStream, SocketAddr),
+    (stream, peer): (net::TcpStream, SocketAddr),
     app: S,
     watcher: Watcher,
 ) where
@@ -133,6 +138,13 @@ async fn serve<S, B>(
     S::Future: Send,
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
+    // Of the thread that serves it from now on.
+    let stream = match TcpStream::from_std(stream) {
+        Ok(stream) => stream,
+        Err(error) => return debug!(%error, "lost a connection"),
+    };
+    // Answers are small and waited for.
+    let _ = stream.set_nodelay(true);
     let asked = Arc::new(AtomicBool::new(false));
     let app = app.map_request({
         let asked = Arc::clone(&asked);

@@ -68,12 +68,12 @@ where
     S: Clone,
 {
     /// None, unless the tenant is the embedded sandbox.
-    pub(crate) fn new(id: S, config: &Config) -> Option<Self> {
+    pub(crate) fn new(id: &S, config: &Config) -> Option<Self> {
         config.sandbox.as_ref()?;
         let mount = config.mount.trim_end_matches('/');
         let keyring = Keyring::new(config.signing_key.clone());
         Some(Self {
-            id,
+            id: id.clone(),
             mint: format!("{mount}/auth/token"),
             api_token: config.tenant.api_token().clone(),
             expired: TokenIssuer::new(keyring).with_clock(Past),
@@ -81,7 +81,8 @@ where
         })
     }
 
-    pub(crate) fn is_for<B>(&self, request: &Request<B>) -> bool {
+    /// Whether this is for the page or its server.
+    pub(crate) fn is_asked<B>(request: &Request<B>) -> bool {
         matches!(request.uri().path(), PAGE | SIGN_IN)
     }
 

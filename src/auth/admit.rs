@@ -20,6 +20,7 @@ pub(super) struct Config {
     pub(super) sources: Sources,
     pub(super) credential: Credential,
     pub(super) preflight: Preflight,
+    pub(super) verdict: Verdict,
     pub(super) challenges: Option<Challenges>,
     pub(super) answer: Arc<Answer>,
 }
@@ -36,6 +37,12 @@ pub(super) enum Credential {
 pub(super) enum Preflight {
     Judge,
     Pass,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Verdict {
+    Tell,
+    Keep,
 }
 
 /// `WWW-Authenticate` under a realm of the user's choice.
@@ -58,26 +65,38 @@ impl Config {
             return Ok(());
         }
         let outcome = self.judge(request);
-        if let Ok(token) = &outcome {
-            request.extensions_mut().insert(token.clone());
-            if matches!(self.credential, Credential::Remove) {
+        match &outcome {
+            Ok(_) if matches!(self.credential, Credential::Remove) => {
                 self.sources.remove_from_headers(request.headers_mut());
                 if let Some(uri) = self.sources.without_parameter(request.uri()) {
                     *request.uri_mut() = uri;
                 }
             }
-        }
-        if let Err(rejection) = &outcome {
-            log_refused(rejection, self.mode);
+            Ok(_) => {}
+            Err(rejection) => log_refused(rejection, self.mode),
         }
         let absent = |rejection: &Rejection| rejection.kind() == RejectionKind::MissingCredentials;
         match (self.mode, outcome) {
-            (AuthMode::Required, outcome) => outcome.map(drop),
-            (AuthMode::Optional, Err(rejection)) if !absent(&rejection) => Err(rejection),
+            (AuthMode::Required, Ok(token)) => self.tell(request, token),
+            (AuthMode::Required, Err(rejection)) => return Err(rejection),
+            (AuthMode::Optional, Err(rejection)) if !absent(&rejection) => return Err(rejection),
             (AuthMode::Optional | AuthMode::Observe, outcome) => {
-                request.extensions_mut().insert(AuthOutcome::new(outcome));
-                Ok(())
+                if let Ok(token) = &outcome {
+                    self.tell(request, token.clone());
+                }
+                self.tell(request, AuthOutcome::new(outcome));
             }
+        }
+        Ok(())
+    }
+
+    /// Each costs an allocation, and the first of a request two more.
+    fn tell<B, T>(&self, request: &mut Request<B>, found: T)
+    where
+        T: Clone + Send + Sync + 'static,
+    {
+        if matches!(self.verdict, Verdict::Tell) {
+            request.extensions_mut().insert(found);
         }
     }
 
@@ -86,7 +105,7 @@ impl Config {
         match found {
             Ok(Some(token)) => self
                 .verifier
-                .verify(token)
+                .verify_bytes(token)
                 .map_err(|error| self.rejection(RejectionKind::InvalidToken).because(error)),
             Ok(None) => Err(self.rejection(RejectionKind::MissingCredentials)),
             Err(error @ CredentialsError::Ambiguous) => Err(self
@@ -159,6 +178,7 @@ impl fmt::Debug for Config {
             .field("sources", &self.sources)
             .field("credential", &self.credential)
             .field("preflight", &self.preflight)
+            .field("verdict", &self.verdict)
             .finish_non_exhaustive()
     }
 }

@@ -1,131 +1,182 @@
 //! Tokens that were verified before, so that a busy client costs one verification, not one for
 //! every request.
 
-use std::array;
-use std::hash::{BuildHasher, RandomState};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::fmt;
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use quick_cache::sync::{Cache as Store, DefaultLifecycle};
+use quick_cache::{Equivalent, UnitWeighter};
 
 use crate::identity::VerifiedToken;
-
-/// How many tokens share one lock.
-const WAYS: usize = 4;
 
 /// Longer tokens are verified each time: memory stays bounded by what it is meant for.
 const MAX_TOKEN_LEN: usize = 2048;
 
 /// A bounded table from whole tokens to what they say, of good tokens only.
 ///
-/// A set-associative table of small sets, each with a lock that is held for a few comparisons and
-/// one pointer copy. Time is not its matter: whoever takes something out checks it.
-#[derive(Debug)]
+/// Time is not its matter: whoever takes something out checks it.
 pub(super) struct Cache {
     /// Made when the first token comes in.
-    sets: OnceLock<Box<[Mutex<Set>]>>,
+    store: OnceLock<Store<Known, VerifiedToken, UnitWeighter, AsIs>>,
     capacity: usize,
     hasher: RandomState,
+    /// The newest that anything was remembered under.
+    generation: AtomicU64,
 }
 
-#[derive(Debug, Default)]
-struct Set {
-    /// Of the keys that verified what is in here.
-    generation: u64,
-    entries: [Option<Entry>; WAYS],
-    /// What to replace next: the oldest.
-    next: usize,
-}
-
-struct Entry {
+/// A token, and the keys that verified it: under others it is another token.
+struct Known {
     hash: u64,
-    token: Box<str>,
-    verified: VerifiedToken,
+    generation: u64,
+    token: Box<[u8]>,
+}
+
+struct Sought<'a> {
+    hash: u64,
+    generation: u64,
+    token: &'a [u8],
 }
 
 impl Cache {
-    /// Room for `capacity` tokens, rounded up to a multiple of four. 0: remembers nothing.
+    /// Room for `capacity` tokens, or a few more: each shard rounds up. 0: remembers nothing.
     pub(super) fn new(capacity: usize) -> Self {
         Self {
-            sets: OnceLock::new(),
+            store: OnceLock::new(),
             capacity,
             hasher: RandomState::new(),
+            generation: AtomicU64::new(0),
         }
     }
 
     /// What the very same token was found to say, under the very same keys.
-    pub(super) fn get(&self, token: &str, generation: u64) -> Option<VerifiedToken> {
-        let sets = self.sets.get()?;
-        let hash = self.hash(token);
-        let mut set = set(sets, hash)?
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        set.advance(generation);
-        // The keyed hash comes first, so that how long a comparison takes tells nobody how much of
-        // a guess is right.
-        let found = (set.entries.iter().flatten())
-            .find(|entry| entry.hash == hash && *entry.token == *token);
-        match set.generation == generation {
-            true => found.map(|entry| entry.verified.clone()),
-            false => None,
-        }
+    pub(super) fn get(&self, token: &[u8], generation: u64) -> Option<VerifiedToken> {
+        self.store.get()?.get(&Sought {
+            hash: self.hash(token),
+            generation,
+            token,
+        })
     }
 
-    /// Remembers a good token, in place of the oldest of its set.
-    pub(super) fn insert(&self, token: &str, generation: u64, verified: &VerifiedToken) {
+    /// Remembers a good token, in place of one that is little used.
+    pub(super) fn insert(&self, token: &[u8], generation: u64, verified: &VerifiedToken) {
         if self.capacity == 0 || token.len() > MAX_TOKEN_LEN {
             return;
         }
-        let sets = self.sets.get_or_init(|| {
-            let sets = self.capacity.div_ceil(WAYS);
-            (0..sets).map(|_| Mutex::default()).collect()
+        let store = self.store.get_or_init(|| {
+            let (entries, weight) = (self.capacity, self.capacity as u64);
+            Store::with(
+                entries,
+                weight,
+                UnitWeighter,
+                AsIs,
+                DefaultLifecycle::default(),
+            )
         });
-        let hash = self.hash(token);
-        let entry = Entry {
+        // What older keys have verified can no longer be found, and need not take up room either.
+        // What still comes in behind this is found by nobody, and gives way in time.
+        let newest = self.generation.fetch_max(generation, Ordering::Relaxed);
+        if newest < generation {
+            store.clear();
+        }
+        if newest <= generation {
+            let known = Known {
+                hash: self.hash(token),
+                generation,
+                token: token.into(),
+            };
+            store.insert(known, verified.clone());
+        }
+    }
+
+    /// Of the token's end only: that is signature, and differs wherever anything else does. Tokens
+    /// with the same end would share a place, at the cost of those who look there. But nobody can
+    /// bring such ones in: what is remembered has been signed, and the hash is keyed besides.
+    fn hash(&self, token: &[u8]) -> u64 {
+        let end = token.last_chunk();
+        let end = end.map_or(0, |end| u128::from_ne_bytes(*end));
+        self.hasher.hash_one(end)
+    }
+}
+
+// The keyed hash comes first, so that how long a comparison takes tells nobody how much of a guess
+// is right.
+impl Equivalent<Known> for Sought<'_> {
+    fn equivalent(&self, known: &Known) -> bool {
+        self.hash == known.hash
+            && self.generation == known.generation
+            && *self.token == *known.token
+    }
+}
+
+impl PartialEq for Known {
+    fn eq(&self, other: &Self) -> bool {
+        let Self {
             hash,
-            token: token.into(),
-            verified: verified.clone(),
-        };
-        let Some(set) = set(sets, hash) else { return };
-        let mut set = set.lock().unwrap_or_else(PoisonError::into_inner);
-        set.advance(generation);
-        let known = (set.entries.iter().flatten())
-            .any(|entry| entry.hash == hash && *entry.token == *token);
-        if known || set.generation != generation {
-            return;
+            generation,
+            token,
+        } = other;
+        let (hash, generation) = (*hash, *generation);
+        Sought {
+            hash,
+            generation,
+            token,
         }
-        let next = set.next;
-        set.next = (next + 1) % WAYS;
-        let replaced = match set.entries.get_mut(next) {
-            Some(slot) => slot.replace(entry),
-            None => None,
-        };
-        drop(set);
-        drop(replaced);
-    }
-
-    /// Of the token's end only: that is signature, and differs wherever anything else does.
-    fn hash(&self, token: &str) -> u64 {
-        let bytes = token.as_bytes();
-        let end = bytes.len().saturating_sub(32);
-        self.hasher.hash_one(bytes.get(end..))
+        .equivalent(self)
     }
 }
 
-fn set(sets: &[Mutex<Set>], hash: u64) -> Option<&Mutex<Set>> {
-    sets.get((hash % sets.len().max(1) as u64) as usize)
+impl Eq for Known {}
+
+impl Hash for Known {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
 }
 
-impl Set {
-    /// Forgets what was verified under older keys.
-    fn advance(&mut self, generation: u64) {
-        if self.generation < generation {
-            self.entries = array::from_fn(|_| None);
-            self.generation = generation;
+impl Hash for Sought<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+/// Takes a hash that was made before for the hash.
+#[derive(Clone, Default)]
+struct AsIs;
+
+struct AsIsHasher(u64);
+
+impl BuildHasher for AsIs {
+    type Hasher = AsIsHasher;
+
+    fn build_hasher(&self) -> AsIsHasher {
+        AsIsHasher(0)
+    }
+}
+
+impl Hasher for AsIsHasher {
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    // Never called: the keys above write one `u64`.
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
         }
     }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
-impl std::fmt::Debug for Entry {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Entry(…)")
+impl fmt::Debug for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache")
+            .field("capacity", &self.capacity)
+            .finish_non_exhaustive()
     }
 }
 
@@ -140,50 +191,78 @@ mod tests {
         VerifiedToken::new(Arc::new(Claims::new(Subject::Anonymous, expires_at)))
     }
 
+    fn token(number: usize) -> Vec<u8> {
+        format!("header.payload.signature-{number:08}").into_bytes()
+    }
+
     #[test]
     fn only_the_very_same_token_is_found() {
         let cache = Cache::new(16);
-        cache.insert("head.body.signature", 0, &good(1));
-        assert_eq!(cache.get("head.body.signature", 0), Some(good(1)));
+        cache.insert(b"head.body.signature", 0, &good(1));
+        assert_eq!(cache.get(b"head.body.signature", 0), Some(good(1)));
         // The same end, so the same hash, and another beginning.
         let end = "x".repeat(32);
-        cache.insert(&format!("a{end}"), 0, &good(2));
-        assert_eq!(cache.get(&format!("b{end}"), 0), None);
-        assert_eq!(cache.get("", 0), None);
+        cache.insert(format!("a{end}").as_bytes(), 0, &good(2));
+        assert_eq!(cache.get(format!("b{end}").as_bytes(), 0), None);
+        assert_eq!(cache.get(b"", 0), None);
     }
 
     #[test]
     fn new_keys_empty_it() {
         let cache = Cache::new(4);
-        cache.insert("a", 0, &good(1));
-        assert_eq!(cache.get("a", 1), None);
-        assert_eq!(cache.get("a", 0), None, "it is gone, not hidden");
+        cache.insert(b"a", 0, &good(1));
+        assert_eq!(cache.get(b"a", 1), None);
+        cache.insert(b"b", 1, &good(2));
+        assert_eq!(cache.get(b"a", 0), None, "it is gone, not hidden");
+        assert_eq!(cache.get(b"b", 1), Some(good(2)));
         // A verification that began before the keys changed comes too late.
-        cache.insert("a", 0, &good(1));
-        assert_eq!(cache.get("a", 1), None);
-        assert_eq!(cache.get("a", 0), None);
+        cache.insert(b"a", 0, &good(1));
+        assert_eq!(cache.get(b"a", 1), None);
+        assert_eq!(cache.get(b"a", 0), None);
     }
 
     #[test]
     fn it_holds_no_more_than_it_may() {
-        let cache = Cache::new(8);
-        let tokens: Vec<String> = (0..100).map(|i| format!("token {i}")).collect();
-        for token in &tokens {
-            cache.insert(token, 0, &good(1));
-            cache.insert(token, 0, &good(1));
-            assert!(cache.get(token, 0).is_some());
+        for capacity in [1, 8, 1000] {
+            let cache = Cache::new(capacity);
+            for i in 0..3000 {
+                let token = token(i);
+                cache.insert(&token, 0, &good(1));
+                cache.insert(&token, 0, &good(1));
+                assert!(cache.get(&token, 0).is_some(), "{capacity}: {i}");
+            }
+            let store = cache.store.get().unwrap();
+            assert!(store.len() < capacity + store.num_shards());
         }
-        let held = tokens.iter().filter(|token| cache.get(token, 0).is_some());
-        assert!(held.count() <= 8);
-        let long = "x".repeat(MAX_TOKEN_LEN + 1);
+        let cache = Cache::new(8);
+        let long = b"x".repeat(MAX_TOKEN_LEN + 1);
         cache.insert(&long, 0, &good(1));
         assert_eq!(cache.get(&long, 0), None);
     }
 
     #[test]
+    fn what_there_is_room_for_is_not_forgotten() {
+        let cache = Cache::new(1000);
+        let tokens: Vec<Vec<u8>> = (0..500).map(token).collect();
+        for token in &tokens {
+            cache.insert(token, 0, &good(1));
+        }
+        // Shards fill unevenly, but not by that much.
+        let held = tokens.iter().filter(|token| cache.get(token, 0).is_some());
+        assert_eq!(held.count(), tokens.len());
+    }
+
+    #[test]
+    fn any_capacity_is_a_capacity() {
+        let cache = Cache::new(usize::MAX);
+        cache.insert(b"a", 0, &good(1));
+        assert_eq!(cache.get(b"a", 0), Some(good(1)));
+    }
+
+    #[test]
     fn a_capacity_of_zero_remembers_nothing() {
         let cache = Cache::new(0);
-        cache.insert("a", 0, &good(1));
-        assert_eq!(cache.get("a", 0), None);
+        cache.insert(b"a", 0, &good(1));
+        assert_eq!(cache.get(b"a", 0), None);
     }
 }

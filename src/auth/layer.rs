@@ -5,7 +5,7 @@ use http::Response;
 use http_body_util::Full;
 use tower::Layer;
 
-use super::admit::{Challenges, Config, Credential, Preflight};
+use super::admit::{Challenges, Config, Credential, Preflight, Verdict};
 use super::source::Sources;
 use super::{AuthMode, JwtAuth, TokenVerifier};
 use crate::error::{ConfigError, ConfigErrorKind};
@@ -27,6 +27,7 @@ impl JwtAuthLayer {
             sources: Sources::default(),
             credential: Credential::Remove,
             preflight: Preflight::Judge,
+            verdict: Verdict::Tell,
             challenges: None,
             answer: Arc::new(Rejection::into_response),
         }))
@@ -107,6 +108,19 @@ impl JwtAuthLayer {
     #[must_use]
     pub fn pass_preflights(self) -> Self {
         self.edit(|config| config.preflight = Preflight::Pass)
+    }
+
+    /// Lets requests pass or not, and leaves nothing in their extensions: no
+    /// [`VerifiedToken`](crate::identity::VerifiedToken), no [`AuthOutcome`](super::AuthOutcome).
+    /// A token that is remembered then costs no allocation at all.
+    ///
+    /// For inner services that do not ask who it is. Whoever asks, the layers of this crate too,
+    /// finds nobody: what others have said before is removed all the same.
+    ///
+    /// Default is to leave what was found.
+    #[must_use]
+    pub fn gate_only(self) -> Self {
+        self.edit(|config| config.verdict = Verdict::Keep)
     }
 
     /// Replaces how a refusal is put into words.

@@ -57,6 +57,8 @@
 //! - Put a CORS layer *outside* of this one: its refusals need CORS headers too, and preflights
 //!   carry no token. [`JwtAuthLayer::pass_preflights`] is for services that answer them inside.
 //! - gRPC callers are refused in gRPC, decided by each request's `content-type`.
+//! - A token that was verified before costs no verification, and no allocation but those of the
+//!   request's extensions; [`JwtAuthLayer::gate_only`] does without these.
 //! - To replace keys while requests run, see [`Keyring`](crate::keys::Keyring).
 
 mod admit;

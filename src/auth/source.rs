@@ -14,17 +14,20 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    /// The one token of a request, wherever it is. Two that differ are none.
+    /// The one token of a request, wherever it is, whatever its bytes are: the verifier compares or
+    /// decodes each. Two that differ are none.
     pub(super) fn find<'a>(
         &self,
         headers: &'a HeaderMap,
         uri: &'a Uri,
-    ) -> Result<Option<&'a str>, CredentialsError> {
-        let mut found = Bearer::of(headers)?.map(|bearer| bearer.as_str());
+    ) -> Result<Option<&'a [u8]>, CredentialsError> {
+        let mut found = Bearer::unread(headers)?;
+        if self.cookie.is_none() && self.query.is_none() {
+            return Ok(found);
+        }
         let cookies = (self.cookie.iter()).flat_map(|name| cookies(headers, name));
         let parameters = (self.query.iter()).flat_map(|name| parameters(uri, name));
         for token in cookies.chain(parameters) {
-            let token = std::str::from_utf8(token).map_err(|_| CredentialsError::Malformed)?;
             match found {
                 Some(other) if other != token => return Err(CredentialsError::Ambiguous),
                 _ => found = Some(token),

@@ -156,8 +156,8 @@ impl TokenVerifier {
         Ok(self.edit(|config| config.policy.max_lifetime = lifetime.as_secs()))
     }
 
-    /// Replaces how many good tokens are remembered, rounded up to a multiple of four; 0 turns it
-    /// off. A token over 2 KiB is never remembered.
+    /// Replaces how many good tokens are remembered, give or take a few: the cache is sharded. 0
+    /// turns it off. A token over 2 KiB is never remembered.
     ///
     /// Default is 1024.
     #[must_use]
@@ -175,6 +175,11 @@ impl TokenVerifier {
     /// # Errors
     /// If it is not good, for whatever reason: anything unclear is refused.
     pub fn verify(&self, token: &str) -> Result<VerifiedToken, VerifyError> {
+        self.verify_bytes(token.as_bytes())
+    }
+
+    /// A token that is known is known to be text.
+    pub(super) fn verify_bytes(&self, token: &[u8]) -> Result<VerifiedToken, VerifyError> {
         if token.len() > Self::MAX_TOKEN_LEN {
             return Err(VerifyErrorKind::TooLong.into());
         }
@@ -184,8 +189,9 @@ impl TokenVerifier {
             config.policy.check_times(known.claims(), now)?;
             return Ok(known);
         }
+        let text = std::str::from_utf8(token).map_err(|_| VerifyErrorKind::Malformed)?;
         let snapshot = config.keyring.snapshot();
-        let claims = verify(token, &snapshot.keys, &config.policy, now)?;
+        let claims = verify(text, &snapshot.keys, &config.policy, now)?;
         let verified = VerifiedToken::new(Arc::new(claims));
         cache.insert(token, snapshot.generation, &verified);
         Ok(verified)

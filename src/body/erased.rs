@@ -8,8 +8,6 @@ use http_body::{Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Either, Full};
 
-#[cfg(feature = "client")]
-use super::Relayed;
 use super::ResponseBody;
 use crate::error::BoxError;
 
@@ -35,8 +33,6 @@ enum Kind {
     Full(Full<Bytes>),
     #[cfg(feature = "client")]
     Incoming(hyper::body::Incoming),
-    #[cfg(feature = "client")]
-    Relayed(Relayed<hyper::body::Incoming>),
     Boxed(UnsyncBoxBody<Bytes, BoxError>),
 }
 
@@ -71,16 +67,26 @@ impl Body {
         if let Some(body) = take::<hyper::body::Incoming>(&mut slot) {
             return Self(Kind::Incoming(body));
         }
-        #[cfg(feature = "client")]
-        if let Some(body) = take::<Relayed<hyper::body::Incoming>>(&mut slot) {
-            return Self(Kind::Relayed(body));
-        }
         slot.map_or_else(Self::empty, |body| {
             let body = body
                 .map_frame(|frame| frame.map_data(|mut data| data.copy_to_bytes(data.remaining())))
                 .map_err(Into::into);
             Self(Kind::Boxed(body.boxed_unsync()))
         })
+    }
+}
+
+impl Body {
+    /// A body that needs no adapting, boxed: what is large is moved once and not at every step.
+    #[cfg(feature = "client")]
+    pub(crate) fn boxed<B>(body: B) -> Self
+    where
+        B: http_body::Body<Data = Bytes, Error = BoxError> + Send + 'static,
+    {
+        match body.is_end_stream() {
+            true => Self::empty(),
+            false => Self(Kind::Boxed(UnsyncBoxBody::new(body))),
+        }
     }
 }
 
@@ -134,8 +140,6 @@ impl http_body::Body for Body {
                 .map_err(|never| match never {}),
             #[cfg(feature = "client")]
             Kind::Incoming(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
-            #[cfg(feature = "client")]
-            Kind::Relayed(body) => Pin::new(body).poll_frame(cx),
             Kind::Boxed(body) => Pin::new(body).poll_frame(cx),
         }
     }
@@ -146,8 +150,6 @@ impl http_body::Body for Body {
             Kind::Full(body) => body.is_end_stream(),
             #[cfg(feature = "client")]
             Kind::Incoming(body) => body.is_end_stream(),
-            #[cfg(feature = "client")]
-            Kind::Relayed(body) => body.is_end_stream(),
             Kind::Boxed(body) => body.is_end_stream(),
         }
     }
@@ -158,8 +160,6 @@ impl http_body::Body for Body {
             Kind::Full(body) => body.size_hint(),
             #[cfg(feature = "client")]
             Kind::Incoming(body) => body.size_hint(),
-            #[cfg(feature = "client")]
-            Kind::Relayed(body) => body.size_hint(),
             Kind::Boxed(body) => body.size_hint(),
         }
     }
@@ -172,8 +172,6 @@ impl fmt::Debug for Body {
             Kind::Full(_) => "Full",
             #[cfg(feature = "client")]
             Kind::Incoming(_) => "Incoming",
-            #[cfg(feature = "client")]
-            Kind::Relayed(_) => "Relayed",
             Kind::Boxed(_) => "Boxed",
         };
         f.debug_tuple("Body").field(&kind).finish()

@@ -1,5 +1,7 @@
 //! Bodies: [`Body`], of any origin, and [`ResponseBody`], an inner service's or one of ours.
 
+#[cfg(feature = "client")]
+mod driven;
 mod erased;
 #[cfg(feature = "client")]
 mod idle;
@@ -9,6 +11,10 @@ mod response;
 #[cfg(feature = "client")]
 mod screen;
 
+#[cfg(feature = "client")]
+pub(crate) use driven::Carrier;
+#[cfg(feature = "client")]
+pub use driven::DrivenBody;
 pub use erased::Body;
 #[cfg(feature = "client")]
 pub use idle::{IdleError, IdleTimeout};

@@ -13,7 +13,7 @@ use super::{IdleTimeout, SecretFound};
 use crate::error::BoxError;
 
 /// Keeps watch over a body that comes from elsewhere, until it has ended or is dropped.
-pub(crate) trait Watch: Send + Sync + 'static {
+pub(crate) trait Watch: Send + 'static {
     /// Cleans the trailers, which nobody has seen yet.
     fn clean_trailers(&self, trailers: &mut HeaderMap);
 
@@ -27,18 +27,18 @@ pub(crate) trait Watch: Send + Sync + 'static {
 pin_project! {
     /// A tenant's body on its way to the client: bounded while it stands still, its trailers
     /// cleaned, and watched until it ends.
-    pub(crate) struct Relayed<B> {
+    pub(crate) struct Relayed<B, W> {
         #[pin]
         body: IdleTimeout<B>,
-        watch: Option<Box<dyn Watch>>,
+        watch: Option<W>,
         screen: Screen,
         // Behind what the screen has held back.
         trailers: Option<HeaderMap>,
     }
 }
 
-impl<B> Relayed<B> {
-    pub(crate) fn new(body: B, idle_timeout: Duration, watch: Box<dyn Watch>) -> Self {
+impl<B, W> Relayed<B, W> {
+    pub(crate) fn new(body: B, idle_timeout: Duration, watch: W) -> Self {
         Self {
             body: IdleTimeout::new(body, idle_timeout),
             watch: Some(watch),
@@ -48,11 +48,12 @@ impl<B> Relayed<B> {
     }
 }
 
-impl<B> http_body::Body for Relayed<B>
+impl<B, W> http_body::Body for Relayed<B, W>
 where
     B: http_body::Body,
     B::Data: Buf,
     B::Error: Into<BoxError>,
+    W: Watch,
 {
     type Data = Bytes;
     type Error = BoxError;
@@ -128,7 +129,7 @@ where
     }
 }
 
-impl<B> fmt::Debug for Relayed<B> {
+impl<B, W> fmt::Debug for Relayed<B, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Relayed").field(&self.body).finish()
     }

@@ -11,8 +11,10 @@ impl Secret {
         Self(Finder::new(secret).into_owned())
     }
 
-    fn occurs_in(&self, bytes: &[u8]) -> bool {
-        self.0.find(bytes).is_some()
+    /// Whether `bytes` hold it anywhere.
+    pub(crate) fn occurs_in(&self, bytes: &[u8]) -> bool {
+        // Most of what is looked through is shorter than a secret.
+        bytes.len() >= self.0.needle().len() && self.0.find(bytes).is_some()
     }
 
     /// How many bytes at the end of these could be the beginning of the secret.

@@ -38,6 +38,18 @@ impl<'a> Bearer<'a> {
     /// # Errors
     /// If there are two headers, another scheme, or text that is no token.
     pub fn of(headers: &'a HeaderMap) -> Result<Option<Self>, CredentialsError> {
+        let Some(token) = Self::unread(headers)? else {
+            return Ok(None);
+        };
+        match std::str::from_utf8(token) {
+            Ok(text) if is_b64token(token) => Ok(Some(Self(text))),
+            _ => Err(CredentialsError::Malformed),
+        }
+    }
+
+    /// As [`of`](Self::of), without a look at the token's bytes: for those who compare or decode
+    /// each of them anyway.
+    pub(crate) fn unread(headers: &'a HeaderMap) -> Result<Option<&'a [u8]>, CredentialsError> {
         let mut values = headers.get_all(AUTHORIZATION).iter();
         let Some(value) = values.next() else {
             return Ok(None);
@@ -45,15 +57,14 @@ impl<'a> Bearer<'a> {
         if values.next().is_some() {
             return Err(CredentialsError::Ambiguous);
         }
-        let value = value.as_bytes();
         // RFC 9110 §11.1: the scheme is case-insensitive.
-        match value.split_at_checked("bearer".len()) {
+        match value.as_bytes().split_at_checked("bearer".len()) {
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case(b"bearer") => match rest {
-                [b' ', token @ ..] if is_b64token(token) => std::str::from_utf8(token)
-                    .map(|token| Some(Self(token)))
-                    .map_err(|_| CredentialsError::Malformed),
-                // `Bearer` alone, two spaces, a tab, anything that is no token character.
-                [] | [b' ' | b'\t', ..] => Err(CredentialsError::Malformed),
+                // `Bearer` alone, two spaces, a tab.
+                [] | [b' '] | [b' ', b' ' | b'\t', ..] | [b'\t', ..] => {
+                    Err(CredentialsError::Malformed)
+                }
+                [b' ', token @ ..] => Ok(Some(token)),
                 _ => Err(CredentialsError::Scheme),
             },
             _ => Err(CredentialsError::Scheme),

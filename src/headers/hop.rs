@@ -2,25 +2,9 @@ use std::fmt;
 
 #[cfg(feature = "client")]
 use http::Version;
-use http::header::{
-    CONNECTION, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
-    TRAILER, TRANSFER_ENCODING, UPGRADE,
-};
+use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue, TE, UPGRADE};
 
-/// Names that belong to one connection, whether nominated or not
-/// ([RFC 9110 §7.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1)).
-const HOP_BY_HOP: [HeaderName; 10] = [
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION,
-    HeaderName::from_static("proxy-authentication-info"),
-    TE,
-    TRAILER,
-    TRANSFER_ENCODING,
-    UPGRADE,
-];
+use super::retain::retain;
 
 /// At most this many names may be nominated by all `Connection` headers of a message together.
 const MAX_NOMINATED: usize = 16;
@@ -46,15 +30,38 @@ impl std::error::Error for HopByHopError {}
 /// If a nominated name is no header name, or there are more than 16 of them. Nothing has been
 /// removed then.
 pub fn remove_hop_by_hop(headers: &mut HeaderMap) -> Result<(), HopByHopError> {
+    remove_nominated(headers)?;
+    retain(headers, |name| !is_hop_by_hop(name));
+    Ok(())
+}
+
+/// The half of [`remove_hop_by_hop`] that depends on the message, for those who look at each name
+/// anyway.
+pub(crate) fn remove_nominated(headers: &mut HeaderMap) -> Result<(), HopByHopError> {
     if headers.contains_key(CONNECTION) {
         for name in nominated(headers)? {
             headers.remove(name);
         }
     }
-    for name in &HOP_BY_HOP {
-        headers.remove(name);
-    }
     Ok(())
+}
+
+/// The other half: whether a name belongs to one connection, nominated or not
+/// ([RFC 9110 §7.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1)).
+pub(crate) fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authentication-info"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+    )
 }
 
 /// Whether the client asks to speak another protocol on this connection: an `Upgrade` header that a

@@ -11,9 +11,9 @@ mod retain;
 
 pub use allow::RequestHeaders;
 pub use bearer::{Bearer, CredentialsError};
-#[cfg(feature = "client")]
-pub(crate) use hop::takes_trailers;
 pub use hop::{HopByHopError, asks_for_upgrade, remove_hop_by_hop};
+#[cfg(feature = "client")]
+pub(crate) use hop::{is_hop_by_hop, remove_nominated, takes_trailers};
 pub use media::{Dialect, is_form, is_json, is_unencoded};
 #[cfg(feature = "client")]
 pub(crate) use retain::retain;

@@ -42,6 +42,13 @@
 //! `CONNECT` and methods that are not in capitals are refused with 405, queries are checked by [`check_query`](crate::path::check_query).
 //! Every other path passes untouched. Behind the layer, the request's extensions hold a
 //! [`MeRequest`](crate::path::MeRequest) with the original target.
+//!
+//! # Caveats
+//! An `identity[…]` in the query is refused, as the tenant would take the id in the path for somebody's
+//! external identifier. In a body it is not looked for: the tenant documents the parameter for the
+//! query, bodies of any kind and size stream through here unread, and a tenant that merged the two
+//! would still be handed the caller's own id, which finds somebody else only where that somebody has
+//! it as an external identifier. So import no identity whose identifier is another profile's id.
 
 mod content;
 mod future;

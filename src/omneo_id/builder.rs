@@ -13,7 +13,7 @@ use crate::path::{AccessPolicy, plain_prefix};
 use crate::tenant::{ApiToken, Origin, Tenant};
 use crate::token::{TokenEndpoint, TokenIssuer};
 use crate::upsert::{CommsPolicy, CommsUpsertLayer};
-use crate::upstream::{HttpClient, Upstream};
+use crate::upstream::{Forwarding, HttpClient, ResponseHeaders, Upstream};
 
 /// Configures an [`OmneoId`].
 ///
@@ -34,7 +34,11 @@ pub struct OmneoIdBuilder {
     comms_policy: CommsPolicy,
     access: Option<AccessPolicy>,
     request_headers: RequestHeaders,
+    response_headers: ResponseHeaders,
+    forwarding: Forwarding,
+    verify_cache: Option<Duration>,
     head_timeout: Option<Duration>,
+    max_in_flight: Option<usize>,
     body_idle_timeout: Duration,
     mount: String,
 }
@@ -62,7 +66,11 @@ impl Default for OmneoIdBuilder {
             comms_policy: CommsPolicy::default(),
             access: None,
             request_headers: RequestHeaders::default(),
+            response_headers: ResponseHeaders::default(),
+            forwarding: Forwarding::default(),
+            verify_cache: None,
             head_timeout: None,
+            max_in_flight: None,
             body_idle_timeout: Duration::from_secs(60),
             mount: String::new(),
         }
@@ -150,6 +158,13 @@ impl OmneoIdBuilder {
         self
     }
 
+    /// How long, in whole seconds from 1 to 60, the tenant's word that an API token is good counts for
+    /// further anonymous tokens: see [`TokenEndpoint::with_verify_cache`]. Default is to ask each time.
+    pub fn verify_cache(mut self, life: Duration) -> Self {
+        self.verify_cache = Some(life);
+        self
+    }
+
     /// What a sign-up may change. Default is [`CommsPolicy::default`].
     pub fn comms_policy(mut self, policy: CommsPolicy) -> Self {
         self.comms_policy = policy;
@@ -168,6 +183,20 @@ impl OmneoIdBuilder {
         self
     }
 
+    /// Which response headers do not come down to the client. Default is
+    /// [`ResponseHeaders::default`].
+    pub fn response_headers(mut self, policy: ResponseHeaders) -> Self {
+        self.response_headers = policy;
+        self
+    }
+
+    /// Which headers tell the tenant whom a request comes from, and on which way. Default is
+    /// [`Forwarding::default`].
+    pub fn forwarding(mut self, forwarding: Forwarding) -> Self {
+        self.forwarding = forwarding;
+        self
+    }
+
     /// How long the tenant may take until its response head is here. Default is 30 s.
     pub fn head_timeout(mut self, timeout: Duration) -> Self {
         self.head_timeout = Some(timeout);
@@ -177,6 +206,13 @@ impl OmneoIdBuilder {
     /// How long a body may stand still, in either direction. Default is 60 s.
     pub fn body_idle_timeout(mut self, timeout: Duration) -> Self {
         self.body_idle_timeout = timeout;
+        self
+    }
+
+    /// How many calls of the tenant may be in flight at once; one more is answered 503. Default is
+    /// 1024.
+    pub fn max_in_flight(mut self, max: usize) -> Self {
+        self.max_in_flight = Some(max);
         self
     }
 
@@ -237,12 +273,20 @@ impl OmneoIdBuilder {
 
         let mut upstream = Upstream::new(client, tenant)
             .with_request_headers(self.request_headers)
+            .with_response_headers(self.response_headers)
+            .with_forwarding(self.forwarding)
             .with_body_idle_timeout(self.body_idle_timeout);
         if let Some(timeout) = self.head_timeout {
             upstream = upstream.with_head_timeout(timeout);
         }
+        if let Some(max) = self.max_in_flight {
+            upstream = upstream.with_max_in_flight(max);
+        }
         // Pinned tokens are the only ones that count; else the tenant's own opens the sign-up.
         let mut token = TokenEndpoint::new((), issuer);
+        if let Some(life) = self.verify_cache {
+            token = token.with_verify_cache(life)?;
+        }
         let mut trusted_tokens = vec![api_token];
         if !self.pinned_tokens.is_empty() {
             token = token.with_pinned_tokens(self.pinned_tokens.iter().cloned());

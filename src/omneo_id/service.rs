@@ -57,6 +57,30 @@ impl<C> OmneoId<C> {
         }
     }
 
+    /// The same service over another client: keys, caches and limits stay shared. So each thread
+    /// can have connections of its own, which then need no lock and wake no other thread.
+    ///
+    /// ```
+    /// use omneo_id::keys::SigningKey;
+    /// use omneo_id::upstream::HttpClient;
+    /// use omneo_id::OmneoId;
+    ///
+    /// let id = OmneoId::builder()
+    ///     .upstream("https://api.acme.getomneo.com")?
+    ///     .api_token("secret")
+    ///     .signing_key(SigningKey::hs256("0123456789abcdef0123456789abcdef")?)
+    ///     .build()?;
+    /// let of_another_thread = id.with_client(HttpClient::new()?);
+    /// # Ok::<(), omneo_id::error::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn with_client<D>(&self, client: D) -> OmneoId<D> {
+        OmneoId {
+            upstream: self.upstream.with_client(client),
+            config: Arc::clone(&self.config),
+        }
+    }
+
     pub(super) fn upstream(&self) -> &Upstream<C> {
         &self.upstream
     }

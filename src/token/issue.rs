@@ -105,6 +105,10 @@ impl TokenIssuer {
         &self.0.keyring
     }
 
+    pub(super) fn now(&self) -> u64 {
+        self.0.clock.now()
+    }
+
     /// Signs a token.
     ///
     /// # Errors

@@ -53,6 +53,7 @@
 //! ```
 
 mod issue;
+mod known;
 mod lookup;
 mod request;
 mod service;

@@ -1,9 +1,11 @@
 use std::fmt;
 use std::future::Future;
 use std::mem;
+use std::ops::RangeInclusive;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -12,11 +14,12 @@ use http_body_util::Full;
 use serde::Serialize;
 use tower::Service;
 
+use super::known::KnownTokens;
 use super::lookup::{self, Credential};
 use super::request::MintRequest;
 use super::{IssuedToken, TokenIssuer};
 use crate::body::Body;
-use crate::error::BoxError;
+use crate::error::{BoxError, ConfigError, ConfigErrorKind};
 use crate::headers::{Bearer, CredentialsError, Dialect, is_unencoded};
 use crate::identity::{Subject, VerifiedToken};
 use crate::path::MeRequest;
@@ -43,9 +46,12 @@ struct Config {
     issuer: TokenIssuer,
     /// `None`: the tenant judges.
     pinned: Option<Box<[ApiToken]>>,
+    /// `None`: the tenant is asked each time.
+    known: Option<Arc<KnownTokens>>,
 }
 
 const ALLOWED: &str = "POST";
+const VERIFY_CACHE_LIFE: RangeInclusive<u64> = 1..=60;
 const MAX_REQUEST_LEN: usize = 16 * 1024;
 const MAX_ANSWER_LEN: usize = 1024 * 1024;
 
@@ -60,10 +66,13 @@ const CARRIED: [HeaderName; 3] = [
 impl<S> TokenEndpoint<S> {
     /// Hands out tokens of this issuer to whoever has an API token that the tenant takes.
     pub fn new(inner: S, issuer: TokenIssuer) -> Self {
-        let pinned = None;
         Self {
             inner,
-            config: Arc::new(Config { issuer, pinned }),
+            config: Arc::new(Config {
+                issuer,
+                pinned: None,
+                known: None,
+            }),
         }
     }
 
@@ -78,7 +87,32 @@ impl<S> TokenEndpoint<S> {
         self
     }
 
-    /// The same endpoint in front of another service.
+    /// Remembers for so long, in whole seconds, that the tenant has called an API token good, and
+    /// asks it once in that time before handing out anonymous tokens. Of up to 32 API tokens;
+    /// nothing is remembered of a bad one. Look-ups of profiles ask each time.
+    ///
+    /// An API token that is withdrawn still gets anonymous tokens until then. For one tenant: where
+    /// `S` chooses among several, what is good at one would count at another.
+    ///
+    /// Default is to ask each time.
+    ///
+    /// # Errors
+    /// If it has a fraction of a second, or is not from 1 to 60 seconds.
+    pub fn with_verify_cache(mut self, life: Duration) -> Result<Self, ConfigError> {
+        let seconds = life.as_secs();
+        if life.subsec_nanos() != 0 || !VERIFY_CACHE_LIFE.contains(&seconds) {
+            return Err(ConfigError::new(
+                ConfigErrorKind::InvalidDuration,
+                "that an API token is good is remembered for 1 to 60 seconds, in whole ones",
+            ));
+        }
+        let known = Arc::new(KnownTokens::new(seconds));
+        Arc::make_mut(&mut self.config).known = Some(known);
+        Ok(self)
+    }
+
+    /// The same endpoint in front of another service, of the same tenant: what is remembered goes
+    /// along.
     pub fn with_inner<T>(&self, inner: T) -> TokenEndpoint<T> {
         TokenEndpoint {
             inner,
@@ -181,6 +215,17 @@ impl Config {
         let subject = match (&asked.request, &asked.call_as) {
             // The caller is known to be good, and there is nothing to look up.
             (MintRequest::Anonymous, None) => Subject::Anonymous,
+            (MintRequest::Anonymous, Some(token)) => {
+                let (known, token) = (self.known.as_deref(), token.clone());
+                let now = self.issuer.now();
+                if !known.is_some_and(|known| known.contains(&token, now)) {
+                    ask(tenant, asked).await?;
+                    if let Some(known) = known {
+                        known.insert(token, now);
+                    }
+                }
+                Subject::Anonymous
+            }
             _ => ask(tenant, asked).await?,
         };
         // A ring without a signing key is for the operator to fix.
@@ -337,6 +382,10 @@ where
             .field(
                 "pinned",
                 &self.config.pinned.as_ref().map(|tokens| tokens.len()),
+            )
+            .field(
+                "verify_cache",
+                &self.config.known.as_ref().map(|known| known.life()),
             )
             .finish()
     }

@@ -1,15 +1,11 @@
-use std::fmt::Write;
 use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
 
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::HeaderValue;
 use http::uri::{Authority, Scheme};
 
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-
 /// In the extensions of a request: what the host application knows for certain about its client,
-/// for the tenant's `X-Forwarded-For`, `-Proto` and `-Host`.
+/// for the headers that [`Forwarding`](super::Forwarding) sends to the tenant.
 ///
 /// Forwarding headers that a client sends are dropped, as anybody can write them; only what is
 /// said here goes up. Behind proxies of one's own,
@@ -27,53 +23,88 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 ///     .insert(ClientInfo::default().add_addr(peer).with_scheme(Scheme::HTTPS));
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ClientInfo {
+pub struct ClientInfo(Arc<Facts>);
+
+/// Shared by the requests of a connection, of which all of this holds alike.
+#[derive(Clone, Debug, Default)]
+struct Facts {
     addrs: Vec<IpAddr>,
     scheme: Option<Scheme>,
     host: Option<Authority>,
+    via: Option<String>,
+    // Made of the addresses when it is first asked for.
+    x_forwarded_for: OnceLock<Option<HeaderValue>>,
 }
 
 impl ClientInfo {
-    /// Adds an address to `X-Forwarded-For`: the client's first, then those of trusted proxies in
+    /// Adds an address (`X-Forwarded-For`, `for`): the client's first, then those of trusted proxies in
     /// the order in which the request passed them.
     #[must_use]
-    pub fn add_addr(mut self, addr: IpAddr) -> Self {
-        self.addrs.push(addr);
-        self
+    pub fn add_addr(self, addr: IpAddr) -> Self {
+        self.with(|facts| {
+            facts.addrs.push(addr);
+            facts.x_forwarded_for = OnceLock::new();
+        })
     }
 
-    /// Replaces how the client spoke to the host application, `X-Forwarded-Proto`. Default is unsaid.
+    /// Replaces how the client spoke to the host application (`X-Forwarded-Proto`, `proto`). Default is unsaid.
     #[must_use]
-    pub fn with_scheme(mut self, scheme: Scheme) -> Self {
-        self.scheme = Some(scheme);
-        self
+    pub fn with_scheme(self, scheme: Scheme) -> Self {
+        self.with(|facts| facts.scheme = Some(scheme))
     }
 
-    /// Replaces the host that the client asked for, `X-Forwarded-Host`. Default is unsaid.
+    /// Replaces the host that the client asked for (`X-Forwarded-Host`, `host`). Default is unsaid.
     #[must_use]
-    pub fn with_host(mut self, host: Authority) -> Self {
-        self.host = Some(host);
+    pub fn with_host(self, host: Authority) -> Self {
+        self.with(|facts| facts.host = Some(host))
+    }
+
+    /// What trusted proxies say of themselves, in `Via`.
+    pub(super) fn with_via(self, via: String) -> Self {
+        self.with(|facts| facts.via = Some(via))
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Facts)) -> Self {
+        change(Arc::make_mut(&mut self.0));
         self
     }
 
-    /// Says it to the tenant, in place of whatever was said before.
-    pub(super) fn apply(&self, headers: &mut HeaderMap) {
-        let mut addrs = String::new();
-        for addr in &self.addrs {
-            let separator = if addrs.is_empty() { "" } else { ", " };
-            // Writing to a `String` cannot fail.
-            let _ = write!(addrs, "{separator}{addr}");
-        }
-        let facts = [
-            (X_FORWARDED_FOR, Some(addrs.as_str())),
-            (X_FORWARDED_PROTO, self.scheme.as_ref().map(Scheme::as_str)),
-            (X_FORWARDED_HOST, self.host.as_ref().map(Authority::as_str)),
-        ];
-        for (name, value) in facts {
-            let value = value.filter(|value| !value.is_empty());
-            if let Some(Ok(value)) = value.map(HeaderValue::from_str) {
-                headers.insert(name, value);
-            }
-        }
+    pub(super) fn addrs(&self) -> &[IpAddr] {
+        &self.0.addrs
+    }
+
+    /// The addresses as a list, if there are any.
+    pub(super) fn x_forwarded_for(&self) -> Option<&HeaderValue> {
+        let line = self.0.x_forwarded_for.get_or_init(|| {
+            let addrs: Vec<_> = self.0.addrs.iter().map(IpAddr::to_string).collect();
+            let line = HeaderValue::try_from(addrs.join(", "));
+            line.ok().filter(|line| !line.is_empty())
+        });
+        line.as_ref()
+    }
+
+    pub(super) fn scheme(&self) -> Option<&Scheme> {
+        self.0.scheme.as_ref()
+    }
+
+    /// RFC 9110 §7.2: a host has no userinfo.
+    pub(super) fn host(&self) -> Option<&Authority> {
+        let host = self.0.host.as_ref();
+        host.filter(|host| !host.as_str().contains('@'))
+    }
+
+    pub(super) fn via(&self) -> Option<&str> {
+        self.0.via.as_deref()
     }
 }
+
+impl PartialEq for Facts {
+    fn eq(&self, other: &Self) -> bool {
+        self.addrs == other.addrs
+            && self.scheme == other.scheme
+            && self.host == other.host
+            && self.via == other.via
+    }
+}
+
+impl Eq for Facts {}

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::ResponseHeaders;
 use super::in_flight::InFlight;
+use super::{Forwarding, ResponseHeaders};
 use crate::body::Secret;
 use crate::headers::RequestHeaders;
 use crate::tenant::Tenant;
@@ -15,6 +15,7 @@ pub(super) struct Config {
     pub(super) secret: Option<Arc<Secret>>,
     pub(super) request_headers: RequestHeaders,
     pub(super) response_headers: ResponseHeaders,
+    pub(super) forwarding: Forwarding,
     pub(super) head_timeout: Duration,
     pub(super) body_idle_timeout: Duration,
     pub(super) in_flight: InFlight,
@@ -28,6 +29,7 @@ impl Config {
             secret: secret.map(Arc::new),
             request_headers: RequestHeaders::default(),
             response_headers: ResponseHeaders::default(),
+            forwarding: Forwarding::default(),
             head_timeout: Duration::from_secs(30),
             body_idle_timeout: Duration::from_secs(60),
             in_flight: InFlight::new(1024),

@@ -20,7 +20,7 @@ use crate::error::BoxError;
 use crate::headers::{Dialect, asks_for_upgrade, remove_hop_by_hop, takes_trailers};
 use crate::path::MeRequest;
 use crate::rejection::{Rejection, RejectionKind};
-use crate::tenant::{ApiToken, CallAs, Permit};
+use crate::tenant::{CallAs, Permit};
 
 /// When to come back to a tenant that is busy and does not say.
 const BUSY: Duration = Duration::from_secs(1);
@@ -87,7 +87,9 @@ impl Exchange {
             CalledAs::Tenant => config.tenant.api_token(),
             CalledAs::Caller(token) => token,
         };
-        request::sign(headers, &config.tenant, token, client.as_ref());
+        let forwarding = &config.forwarding;
+        forwarding.apply(headers, client.as_ref(), parts.version);
+        request::sign(headers, &config.tenant, token);
         if trailers {
             request::ask_for_trailers(headers);
         }
@@ -150,8 +152,8 @@ impl Exchange {
             _place: self.place,
         };
         watch.remove_echoes(&mut parts.headers);
-        let body = Relayed::new(body, idle_timeout, Box::new(watch));
-        Response::from_parts(parts, Body::new(body))
+        let body = Relayed::new(body, idle_timeout, watch);
+        Response::from_parts(parts, Body::boxed(body))
     }
 
     /// The client had no answer.
@@ -213,10 +215,13 @@ impl Coding {
 
 impl BodyWatch {
     fn remove_echoes(&self, headers: &mut HeaderMap) {
-        let mut remove = |token: &ApiToken| response::remove_echoes(headers, token);
-        remove(self.config.tenant.api_token());
-        if let CalledAs::Caller(token) = &self.called_as {
-            remove(token);
+        if let Some(secret) = &self.config.secret {
+            response::remove_echoes(headers, secret);
+        }
+        if let CalledAs::Caller(token) = &self.called_as
+            && let Some(secret) = token.telltale().map(Secret::new)
+        {
+            response::remove_echoes(headers, &secret);
         }
     }
 }

@@ -54,6 +54,24 @@
 //! (somebody decided that it may go up), [`CallAs`](crate::tenant::CallAs) (another credential for
 //! this one call) and [`ClientInfo`] (for the tenant's forwarding headers). All extensions stay here.
 //!
+//! # Forwarding headers
+//! What a client writes into one of these is dropped; ours are written anew. A host behind proxies of
+//! its own makes a [`ClientInfo`] of their headers with [`TrustedProxies`], and what they say is then
+//! extended. Which are sent is for [`Forwarding`] to say.
+//!
+//! | header | from a client | from a trusted proxy | by default |
+//! | --- | --- | --- | --- |
+//! | `X-Forwarded-For` | dropped | extended; what stands before the first address that is not trusted is dropped | sent, with a `ClientInfo` |
+//! | `X-Forwarded-Proto`, `-Host` | dropped | taken over, if said once | sent, with a `ClientInfo` |
+//! | `Forwarded` | dropped | the same; dropped if it is malformed | not sent |
+//! | `Via` | dropped | extended; dropped if it is malformed or long | sent, `1.1 omneo-id` |
+//! | other `X-Forwarded-*`, `X-Real-IP` | dropped | dropped | never sent |
+//!
+//! The version in `Via` is that of the client's request. What is not known is not said: without a
+//! `ClientInfo` there is `Via` alone. The tenant's own `Via` stays here, unless [`ResponseHeaders`]
+//! keeps it, and answers are given none. Loops are not looked for: two installations in a row, under
+//! one name, are none.
+//!
 //! # Bodies
 //! They stream both ways, as fast as they are read and no faster. Trailers of a request stay here;
 //! those of an answer come down, and a tenant over HTTP/1.1 is asked for them (`TE: trailers`) where
@@ -80,6 +98,8 @@ mod config;
 mod deadline;
 mod error;
 mod exchange;
+mod forwarded;
+mod forwarding;
 mod framing;
 mod future;
 mod in_flight;
@@ -94,10 +114,12 @@ mod service;
 mod target;
 mod trusted_proxies;
 mod upload;
+mod via;
 
 pub use client::{ClientError, ClientFuture, DefaultConnector, HttpClient, HttpClientBuilder};
 pub use client_info::ClientInfo;
 pub use error::UpstreamError;
+pub use forwarding::Forwarding;
 pub use future::ResponseFuture;
 pub use request_body::{ClientBodyError, RequestBody};
 pub use response_headers::ResponseHeaders;

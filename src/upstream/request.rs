@@ -9,9 +9,8 @@ use http::header::{
     HeaderValue, TE,
 };
 
-use super::ClientInfo;
 use super::framing::{Framing, FramingError};
-use crate::headers::{HopByHopError, RequestHeaders, remove_hop_by_hop};
+use crate::headers::{HopByHopError, RequestHeaders, remove_nominated};
 use crate::tenant::{ApiToken, Tenant};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -34,7 +33,8 @@ pub(super) fn clean(
     method: &Method,
     framing: Framing,
 ) -> Result<(), HeadersError> {
-    remove_hop_by_hop(headers).map_err(HeadersError::Connection)?;
+    // What belongs to every connection is on no list, so it goes with the rest.
+    remove_nominated(headers).map_err(HeadersError::Connection)?;
     for name in &SINGLE {
         if headers.get_all(name).iter().nth(1).is_some() {
             return Err(HeadersError::Repeated(name.clone()));
@@ -47,17 +47,9 @@ pub(super) fn clean(
 }
 
 /// Adds what is ours: nothing of the same name has survived, or does now.
-pub(super) fn sign(
-    headers: &mut HeaderMap,
-    tenant: &Tenant,
-    token: &ApiToken,
-    client: Option<&ClientInfo>,
-) {
+pub(super) fn sign(headers: &mut HeaderMap, tenant: &Tenant, token: &ApiToken) {
     if !headers.contains_key(ACCEPT) {
         headers.insert(ACCEPT, JSON);
-    }
-    if let Some(client) = client {
-        client.apply(headers);
     }
     headers.insert(HOST, tenant.host().clone());
     headers.insert(AUTHORIZATION, token.to_header());
@@ -114,7 +106,7 @@ mod tests {
         let mut headers = headers(pairs);
         clean(&mut headers, &RequestHeaders::default(), method, framing)?;
         let tenant = tenant();
-        sign(&mut headers, &tenant, tenant.api_token(), None);
+        sign(&mut headers, &tenant, tenant.api_token());
         Ok(headers)
     }
 
@@ -196,26 +188,5 @@ mod tests {
         }
         let refused = prepared(&[("connection", "a b")], &Method::GET, Framing::Empty);
         assert!(matches!(refused, Err(HeadersError::Connection(_))));
-    }
-
-    #[test]
-    fn only_what_the_host_knows_of_the_client_is_forwarded() {
-        let mut headers = headers(&[("x-forwarded-for", "6.6.6.6")]);
-        let tenant = tenant();
-        clean(
-            &mut headers,
-            &RequestHeaders::default(),
-            &Method::GET,
-            Framing::Empty,
-        )
-        .unwrap();
-        let client = ClientInfo::default()
-            .add_addr([203, 0, 113, 7].into())
-            .add_addr([10, 0, 0, 1].into())
-            .with_scheme(http::uri::Scheme::HTTPS);
-        sign(&mut headers, &tenant, tenant.api_token(), Some(&client));
-        assert_eq!(headers["x-forwarded-for"], "203.0.113.7, 10.0.0.1");
-        assert_eq!(headers["x-forwarded-proto"], "https");
-        assert!(!headers.contains_key("x-forwarded-host"));
     }
 }

@@ -29,7 +29,7 @@ struct Progress(Upload);
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        self.0.waits_for_tenant();
+        self.0.is_let_go();
     }
 }
 
@@ -39,10 +39,7 @@ impl RequestBody {
     where
         B: http_body::Body<Data: Buf, Error: Into<BoxError>> + Send + 'static,
     {
-        Self {
-            body: IdleTimeout::new(Body::new(body), Duration::MAX),
-            upload: None,
-        }
+        Self::watched(body, Duration::MAX).0
     }
 
     /// A client's body, each frame awaited for so long, and what will be known of its progress:
@@ -58,6 +55,11 @@ impl RequestBody {
             upload: upload.clone().map(Progress),
         };
         (watched, upload)
+    }
+
+    /// What is known of its progress: nothing if there is no body at all.
+    pub(super) fn upload(&self) -> Option<Upload> {
+        self.upload.as_ref().map(|Progress(upload)| upload.clone())
     }
 
     fn note(&self, note: impl FnOnce(&Upload)) {

@@ -10,7 +10,8 @@ use http::header::{
 
 use super::framing::{self, FramingError};
 use super::{ResponseHeaders, location};
-use crate::headers::{HopByHopError, remove_hop_by_hop};
+use crate::body::Secret;
+use crate::headers::{HopByHopError, is_hop_by_hop, remove_nominated, retain};
 use crate::path::MeRequest;
 use crate::rejection::RejectionKind;
 use crate::tenant::{ApiToken, Tenant};
@@ -72,14 +73,12 @@ pub(super) fn clean(
     me: Option<&MeRequest>,
 ) -> Result<(), AnswerError> {
     framing::settle(headers, status).map_err(AnswerError::Framing)?;
-    // RFC 9110 §7.6.1 does not count `Trailer` among what belongs to a connection, and over
-    // HTTP/1.1 the trailers that we pass on are announced by it.
-    let trailer: Vec<HeaderValue> = headers.get_all(TRAILER).iter().cloned().collect();
-    remove_hop_by_hop(headers).map_err(AnswerError::Connection)?;
-    for value in trailer {
-        headers.append(TRAILER, value);
-    }
-    removed.clean(headers);
+    remove_nominated(headers).map_err(AnswerError::Connection)?;
+    retain(headers, |name| {
+        // RFC 9110 §7.6.1 does not count `Trailer` among what belongs to a connection, and over
+        // HTTP/1.1 the trailers that we pass on are announced by it.
+        (*name == TRAILER || !is_hop_by_hop(name)) && !removed.removes(name)
+    });
     for name in [LOCATION, CONTENT_LOCATION] {
         map_location(headers, &name, tenant, me);
     }
@@ -89,11 +88,11 @@ pub(super) fn clean(
     Ok(())
 }
 
-/// Removes each header of which any value holds the token.
-pub(super) fn remove_echoes(headers: &mut HeaderMap, token: &ApiToken) {
+/// Removes each header of which any value holds the secret.
+pub(super) fn remove_echoes(headers: &mut HeaderMap, secret: &Secret) {
     let echoes: Vec<HeaderName> = headers
         .iter()
-        .filter(|(_, value)| token.occurs_in(value.as_bytes()))
+        .filter(|(_, value)| secret.occurs_in(value.as_bytes()))
         .map(|(name, _)| name.clone())
         .collect();
     for name in echoes {
@@ -176,7 +175,8 @@ mod tests {
             me,
         )
         .unwrap();
-        remove_echoes(&mut headers, tenant.api_token());
+        let secret = tenant.api_token().telltale().map(Secret::new);
+        remove_echoes(&mut headers, &secret.unwrap());
         let mut lines: Vec<_> = headers
             .iter()
             .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))

@@ -5,48 +5,61 @@ use http::header::{HeaderMap, HeaderName};
 use crate::error::{ConfigError, ConfigErrorKind};
 use crate::headers::retain;
 
-/// Names of a tenant's response that stay here unless told otherwise.
-const REMOVED: &[&str] = &[
-    // Sessions and credentials of the tenant's own origin.
-    "authorization",
-    "clear-site-data",
-    "set-cookie",
-    "set-cookie2",
-    // What holds for the tenant's host would be taken as said by the one that answers.
-    "alt-svc",
-    "expect-ct",
-    "nel",
-    "public-key-pins",
-    "refresh",
-    "report-to",
-    "reporting-endpoints",
-    "service-worker-allowed",
-    "strict-transport-security",
-    "timing-allow-origin",
-    // Orders to servers and caches in between.
-    "cdn-cache-control",
-    "cloudflare-cdn-cache-control",
-    "surrogate-control",
-    "x-sendfile",
-    // What runs there.
-    "server",
-    "via",
-    "x-powered-by",
-];
-
-/// Families of such names, by their beginning: CORS is the host's own layer, and `X-Accel-*` would
-/// be obeyed by an nginx in front of it.
-const REMOVED_PREFIXES: &[&str] = &["access-control-", "x-accel-"];
+/// Whether a tenant's response header stays here unless told otherwise.
+fn is_removed(name: &str) -> bool {
+    let listed = matches!(
+        name,
+        // Sessions and credentials of the tenant's own origin.
+        "authorization"
+        | "clear-site-data"
+        | "set-cookie"
+        | "set-cookie2"
+        // What holds for the tenant's host would be taken as said by the one that answers.
+        | "alt-svc"
+        | "expect-ct"
+        | "nel"
+        | "public-key-pins"
+        | "refresh"
+        | "report-to"
+        | "reporting-endpoints"
+        | "service-worker-allowed"
+        | "strict-transport-security"
+        | "timing-allow-origin"
+        // Orders to servers and caches in between.
+        | "cdn-cache-control"
+        | "cloudflare-cdn-cache-control"
+        | "surrogate-control"
+        | "x-sendfile"
+        // What runs there.
+        | "server"
+        | "via"
+        | "x-powered-by"
+    );
+    // CORS is the host's own layer, and `X-Accel-*` would be obeyed by an nginx in front of it.
+    listed || name.starts_with("access-control-") || name.starts_with("x-accel-")
+}
 
 /// Names that cannot be kept, whoever asks.
 const NEVER: &[&str] = &["authorization"];
 
 /// Which headers of a tenant's response come down to the client: all but a list.
 ///
-/// Removed are cookies and credentials of the tenant's origin (`Set-Cookie`, `Authorization`,
-/// `Clear-Site-Data`), policies that browsers would take as the host's (`Access-Control-*`,
-/// `Alt-Svc`, `Strict-Transport-Security` and others), orders to servers in between (`X-Accel-*`,
-/// `CDN-Cache-Control`), and what tells of the machinery (`Server`, `Via`, `X-Powered-By`).
+/// | removed | because |
+/// | --- | --- |
+/// | `Set-Cookie`, `Set-Cookie2` | they would be cookies of the host's domain, and open a session at the tenant |
+/// | `Authorization` | it is a credential, and the one that cannot be kept |
+/// | `Clear-Site-Data` | it would empty the host's storage in the browser |
+/// | `Access-Control-*`, `Timing-Allow-Origin` | which origins may read is the host's to say |
+/// | `Alt-Svc` | browsers would turn to the tenant's ports on the host |
+/// | `Strict-Transport-Security`, `Public-Key-Pins`, `Expect-CT` | promises on TLS are the host's |
+/// | `NEL`, `Report-To`, `Reporting-Endpoints` | browsers would report the host's users to the tenant |
+/// | `Refresh`, `Service-Worker-Allowed` | they steer pages of the host |
+/// | `X-Accel-*`, `X-Sendfile` | a server in front would obey: other files, other caching |
+/// | `Surrogate-Control`, `CDN-Cache-Control`, `Cloudflare-CDN-Cache-Control` | caches in front would keep what is private |
+/// | `Server`, `X-Powered-By`, `Via` | they tell what runs there |
+///
+/// Each of them but `Authorization` can be [kept](Self::keep), by its name. What belongs to a
+/// connection never passes.
 ///
 /// ```
 /// use omneo_id::upstream::ResponseHeaders;
@@ -91,13 +104,7 @@ impl ResponseHeaders {
         let among = |names: &Option<Arc<[HeaderName]>>| {
             names.as_ref().is_some_and(|names| names.contains(name))
         };
-        let listed = || {
-            REMOVED.contains(&name.as_str())
-                || REMOVED_PREFIXES
-                    .iter()
-                    .any(|prefix| name.as_str().starts_with(prefix))
-        };
-        among(&self.removed) || (listed() && !among(&self.kept))
+        among(&self.removed) || (is_removed(name.as_str()) && !among(&self.kept))
     }
 
     /// Removes what stays here.
@@ -118,4 +125,26 @@ fn parse(name: &str) -> Result<HeaderName, ConfigError> {
 fn invalid(name: &str, why: &str) -> ConfigError {
     let message = format!("the response header {name:?} cannot be configured: {why}");
     ConfigError::new(ConfigErrorKind::InvalidHeader, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_removal_can_be_switched_off_but_that_of_a_credential() {
+        let default = ResponseHeaders::default();
+        let families = ["access-control-allow-origin", "x-accel-buffering"];
+        for name in REMOVED.iter().chain(&families) {
+            let parsed: HeaderName = name.parse().unwrap();
+            assert!(default.removes(&parsed), "{name}");
+            match default.clone().keep(name) {
+                Ok(policy) => assert!(!policy.removes(&parsed), "{name}"),
+                Err(_) => assert!(NEVER.contains(name), "{name}"),
+            }
+        }
+        // The others of a family stay here.
+        let cors = default.keep("access-control-allow-origin").unwrap();
+        assert!(cors.removes(&HeaderName::from_static("access-control-allow-credentials")));
+    }
 }

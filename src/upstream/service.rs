@@ -12,7 +12,7 @@ use super::config::Config;
 use super::error::UpstreamError;
 use super::exchange::Exchange;
 use super::in_flight::InFlight;
-use super::{RequestBody, ResponseFuture, ResponseHeaders, cause};
+use super::{Forwarding, RequestBody, ResponseFuture, ResponseHeaders, cause};
 use crate::body::Body;
 use crate::error::BoxError;
 use crate::headers::{Dialect, RequestHeaders};
@@ -56,6 +56,14 @@ impl<C> Upstream<C> {
         self.configure(|config| config.response_headers = headers)
     }
 
+    /// Replaces which headers tell the tenant whom a request comes from, and on which way.
+    ///
+    /// Default is [`Forwarding::default`].
+    #[must_use]
+    pub fn with_forwarding(self, forwarding: Forwarding) -> Self {
+        self.configure(|config| config.forwarding = forwarding)
+    }
+
     /// Replaces how long the tenant may take to begin its answer once it has what the client sent
     /// (504 after that). [`Duration::MAX`] is for ever.
     ///
@@ -81,6 +89,17 @@ impl<C> Upstream<C> {
     #[must_use]
     pub fn with_max_in_flight(self, max: usize) -> Self {
         self.configure(|config| config.in_flight = InFlight::new(max))
+    }
+
+    /// The same service over another client: the configuration and the count of calls in flight
+    /// stay shared. So each thread can have connections of its own.
+    #[must_use]
+    pub fn with_client<D>(&self, client: D) -> Upstream<D> {
+        Upstream {
+            client,
+            config: Arc::clone(&self.config),
+            unready: None,
+        }
     }
 
     /// The tenant that is called.

@@ -4,7 +4,7 @@ use std::str::FromStr;
 use http::HeaderMap;
 use http::uri::{Authority, Scheme};
 
-use super::ClientInfo;
+use super::{ClientInfo, forwarded, via};
 use crate::error::{ConfigError, ConfigErrorKind};
 
 /// Which peers are proxies of one's own, whose forwarding headers are believed.
@@ -31,7 +31,19 @@ use crate::error::{ConfigError, ConfigErrorKind};
 /// # Ok::<(), omneo_id::error::ConfigError>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TrustedProxies(Vec<Network>);
+pub struct TrustedProxies {
+    networks: Vec<Network>,
+    written: Written,
+}
+
+/// In which header the proxies write whom they saw. It is one of the two: where a proxy writes the
+/// one, the client writes the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Written {
+    #[default]
+    XForwarded,
+    Forwarded,
+}
 
 /// The longest chain that is followed.
 const MAX_HOPS: usize = 16;
@@ -43,7 +55,21 @@ impl TrustedProxies {
     /// If one is neither.
     pub fn new<'a>(networks: impl IntoIterator<Item = &'a str>) -> Result<Self, ConfigError> {
         let networks: Result<_, _> = networks.into_iter().map(Network::from_str).collect();
-        networks.map(Self)
+        Ok(Self {
+            networks: networks?,
+            written: Written::XForwarded,
+        })
+    }
+
+    /// Reads `Forwarded` ([RFC 7239](https://www.rfc-editor.org/rfc/rfc7239)) in place of
+    /// `X-Forwarded-For`, `-Proto` and `-Host`: what the proxies do not write themselves, they pass
+    /// on from the client.
+    ///
+    /// Default is `X-Forwarded-*`.
+    #[must_use]
+    pub fn with_forwarded(mut self) -> Self {
+        self.written = Written::Forwarded;
+        self
     }
 
     /// What is known of the client of a connection from `peer`, with these headers.
@@ -52,36 +78,82 @@ impl TrustedProxies {
     /// to the first address that is no proxy of ours: that is the client. What stands before it was
     /// written by the client and is dropped. `X-Forwarded-Proto` and `-Host` count if `peer` is
     /// trusted and says each of them once.
+    ///
+    /// `Forwarded` is read alike; `proto` and `host` count where they stand with the client. One
+    /// that is malformed anywhere says nothing.
+    ///
+    /// `Via` counts if `peer` is trusted. It is passed on without comments, up to 16 entries.
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> ClientInfo {
-        let mut chain = vec![peer];
-        let mut said = forwarded_for(headers).rev();
-        while chain.last().is_some_and(|&addr| self.contains(addr)) && chain.len() < MAX_HOPS {
-            // An entry that is no address (`unknown`, a name) ends what can be followed.
-            match said.next().map(str::parse) {
-                Some(Ok(addr)) => chain.push(addr),
-                _ => break,
-            }
-        }
-        let mut client = chain
-            .into_iter()
-            .rev()
-            .fold(ClientInfo::default(), ClientInfo::add_addr);
-        if self.contains(peer) {
-            if let Some(scheme) = once(headers, "x-forwarded-proto").and_then(web_scheme) {
-                client = client.with_scheme(scheme);
-            }
-            let host = once(headers, "x-forwarded-host");
-            if let Some(host) = host.and_then(|host| Authority::from_str(host).ok()) {
-                client = client.with_host(host);
-            }
+        let mut client = match self.written {
+            Written::XForwarded => self.x_forwarded(peer, headers),
+            Written::Forwarded => self.forwarded(peer, headers),
+        };
+        if self.contains(peer)
+            && let Some(via) = via::read(headers)
+        {
+            client = client.with_via(via);
         }
         client
     }
 
+    fn x_forwarded(&self, peer: IpAddr, headers: &HeaderMap) -> ClientInfo {
+        let mut said = forwarded_for(headers).rev();
+        // An entry that is no address (`unknown`, a name) ends what can be followed.
+        let client = known(self.chain(peer, || said.next()?.parse().ok()));
+        if !self.contains(peer) {
+            return client;
+        }
+        let scheme = once(headers, "x-forwarded-proto");
+        let host = once(headers, "x-forwarded-host");
+        asked(client, scheme, host)
+    }
+
+    fn forwarded(&self, peer: IpAddr, headers: &HeaderMap) -> ClientInfo {
+        let elements = forwarded::read(headers).unwrap_or_default();
+        let mut said = elements.iter().rev();
+        // The last one that is asked for was written by a trusted proxy, even if it hides whom it saw.
+        let mut last = None;
+        let client = known(self.chain(peer, || {
+            last = said.next();
+            forwarded::addr(last?.node.as_deref()?)
+        }));
+        match last {
+            Some(element) => asked(client, element.proto.as_deref(), element.host.as_deref()),
+            None => client,
+        }
+    }
+
+    /// Whom the peer speaks for, itself first, as far as the answers come from trusted proxies.
+    fn chain(&self, peer: IpAddr, mut next: impl FnMut() -> Option<IpAddr>) -> Vec<IpAddr> {
+        let mut chain = vec![peer];
+        while chain.last().is_some_and(|&addr| self.contains(addr)) && chain.len() < MAX_HOPS {
+            match next() {
+                Some(addr) => chain.push(addr),
+                None => break,
+            }
+        }
+        chain
+    }
+
     fn contains(&self, addr: IpAddr) -> bool {
         let addr = addr.to_canonical();
-        self.0.iter().any(|network| network.contains(addr))
+        self.networks.iter().any(|network| network.contains(addr))
     }
+}
+
+fn known(chain: Vec<IpAddr>) -> ClientInfo {
+    let addrs = chain.into_iter().rev();
+    addrs.fold(ClientInfo::default(), ClientInfo::add_addr)
+}
+
+fn asked(mut client: ClientInfo, scheme: Option<&str>, host: Option<&str>) -> ClientInfo {
+    if let Some(scheme) = scheme.and_then(web_scheme) {
+        client = client.with_scheme(scheme);
+    }
+    if let Some(host) = host.and_then(|host| Authority::from_str(host).ok()) {
+        client = client.with_host(host);
+    }
+    client
 }
 
 /// The elements of all `X-Forwarded-For` headers, in order.
@@ -158,104 +230,4 @@ impl FromStr for Network {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn chain(trusted: &[&str], peer: &str, said: &[&'static str]) -> String {
-        let trusted = TrustedProxies::new(trusted.iter().copied()).unwrap();
-        let mut headers = HeaderMap::new();
-        for value in said {
-            headers.append("x-forwarded-for", value.parse().unwrap());
-        }
-        let client = trusted.client(peer.parse().unwrap(), &headers);
-        let mut sent = HeaderMap::new();
-        client.apply(&mut sent);
-        sent["x-forwarded-for"].to_str().unwrap().to_owned()
-    }
-
-    #[test]
-    fn a_client_that_connects_itself_is_not_believed() {
-        assert_eq!(
-            chain(&["10.0.0.0/8"], "203.0.113.7", &["1.2.3.4"]),
-            "203.0.113.7"
-        );
-        assert_eq!(chain(&[], "10.0.0.1", &["1.2.3.4"]), "10.0.0.1");
-    }
-
-    #[test]
-    fn a_trusted_proxy_is_believed_as_far_as_the_chain_is_trusted() {
-        let trusted = ["10.0.0.0/8", "192.0.2.1", "fd00::/8"];
-        for (peer, said, expected) in [
-            ("10.0.0.1", &["203.0.113.7"][..], "203.0.113.7, 10.0.0.1"),
-            (
-                "10.0.0.1",
-                &["6.6.6.6, 203.0.113.7"],
-                "203.0.113.7, 10.0.0.1",
-            ),
-            (
-                "10.0.0.1",
-                &["6.6.6.6", "203.0.113.7, 192.0.2.1"],
-                "203.0.113.7, 192.0.2.1, 10.0.0.1",
-            ),
-            ("fd00::1", &["2001:db8::7"], "2001:db8::7, fd00::1"),
-            (
-                "::ffff:10.0.0.1",
-                &["203.0.113.7"],
-                "203.0.113.7, ::ffff:10.0.0.1",
-            ),
-            ("10.0.0.1", &["unknown"], "10.0.0.1"),
-            ("10.0.0.1", &["6.6.6.6, evil.example"], "10.0.0.1"),
-            ("10.0.0.1", &[""], "10.0.0.1"),
-            ("11.0.0.1", &["203.0.113.7"], "11.0.0.1"),
-        ] {
-            assert_eq!(chain(&trusted, peer, said), expected, "{peer} {said:?}");
-        }
-    }
-
-    #[test]
-    fn a_chain_has_an_end() {
-        let said = ["10.0.0.2, ".repeat(100) + "10.0.0.2"];
-        let trusted = TrustedProxies::new(["0.0.0.0/0"]).unwrap();
-        let mut headers = HeaderMap::new();
-        headers.insert("x-forwarded-for", said[0].parse().unwrap());
-        let mut sent = HeaderMap::new();
-        trusted
-            .client([10, 0, 0, 1].into(), &headers)
-            .apply(&mut sent);
-        let hops = sent["x-forwarded-for"].to_str().unwrap().split(',').count();
-        assert_eq!(hops, MAX_HOPS);
-    }
-
-    #[test]
-    fn protocol_and_host_count_from_a_trusted_proxy_that_says_them_once() {
-        let trusted = TrustedProxies::new(["10.0.0.1"]).unwrap();
-        let mut headers = HeaderMap::new();
-        headers.insert("x-forwarded-proto", "https".parse().unwrap());
-        headers.insert("x-forwarded-host", "shop.example".parse().unwrap());
-        let of = |peer: [u8; 4], headers: &HeaderMap| {
-            let mut sent = HeaderMap::new();
-            trusted.client(peer.into(), headers).apply(&mut sent);
-            sent.contains_key("x-forwarded-proto") && sent.contains_key("x-forwarded-host")
-        };
-        assert!(of([10, 0, 0, 1], &headers));
-        assert!(!of([10, 0, 0, 2], &headers));
-        headers.append("x-forwarded-proto", "http".parse().unwrap());
-        headers.append("x-forwarded-host", "evil.example".parse().unwrap());
-        assert!(!of([10, 0, 0, 1], &headers));
-    }
-
-    #[test]
-    fn what_is_no_network_is_refused() {
-        for text in [
-            "",
-            "10.0.0.0/33",
-            "::/129",
-            "10.0.0/8",
-            "10.0.0.0/",
-            "10.0.0.0/-1",
-            "shop.example",
-        ] {
-            assert!(TrustedProxies::new([text]).is_err(), "{text}");
-        }
-    }
-}
+mod tests;

@@ -14,6 +14,7 @@ pub(super) struct Upload(Arc<Mutex<State>>);
 #[derive(Debug)]
 struct State {
     turn: Turn,
+    is_over: bool,
     failure: Option<RejectionKind>,
 }
 
@@ -30,6 +31,7 @@ impl Upload {
     pub(super) fn new() -> Self {
         Self(Arc::new(Mutex::new(State {
             turn: Turn::Tenant(Instant::now()),
+            is_over: false,
             failure: None,
         })))
     }
@@ -49,6 +51,18 @@ impl Upload {
 
     pub(super) fn waits_for_tenant(&self) {
         self.state().turn = Turn::Tenant(Instant::now());
+    }
+
+    /// The body was let go, read to its end or not.
+    pub(super) fn is_let_go(&self) {
+        let mut state = self.state();
+        state.turn = Turn::Tenant(Instant::now());
+        state.is_over = true;
+    }
+
+    /// Whether nothing more of the body will be read.
+    pub(super) fn is_over(&self) -> bool {
+        self.state().is_over
     }
 
     pub(super) fn failed(&self, kind: RejectionKind) {

@@ -12,9 +12,11 @@ use http::{Method, Request, Response, StatusCode, header};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full};
 use omneo_id::RejectionKind;
+use omneo_id::error::ConfigErrorKind;
 use omneo_id::keys::{KeySet, Keyring};
 use omneo_id::sandbox::{Fault, Sandbox};
-use omneo_id::{ApiToken, SigningKey};
+use omneo_id::upstream::{ClientInfo, Forwarding, ResponseHeaders};
+use omneo_id::{ApiToken, OmneoId, SigningKey};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -152,6 +154,27 @@ async fn pinned_api_tokens_are_judged_here() {
     assert_eq!(
         asked[0].header("authorization"),
         Some(&*bearer(Sandbox::API_TOKEN))
+    );
+}
+
+#[tokio::test]
+async fn an_api_token_may_be_taken_at_the_tenants_word_for_a_while() {
+    let shop = Shop::with(|builder| builder.verify_cache(Duration::from_secs(30)));
+    for (after, asked) in [(0, 1), (29, 1), (1, 2)] {
+        shop.clock.advance(after);
+        shop.mint_anonymous().await;
+        assert_eq!(shop.sandbox.requests().len(), asked);
+    }
+    let refused = OmneoId::builder()
+        .upstream("https://api.acme.test")
+        .unwrap()
+        .api_token("secret")
+        .signing_key(SigningKey::hs256([7; 32]).unwrap())
+        .verify_cache(Duration::from_secs(61))
+        .build();
+    assert_eq!(
+        refused.unwrap_err().kind(),
+        ConfigErrorKind::InvalidDuration
     );
 }
 
@@ -652,6 +675,51 @@ async fn the_clients_credentials_stay_here_and_the_api_token_stays_there() {
         assert!(!asked.headers.contains_key(name), "{name}");
     }
     assert_ne!(asked.header("x-forwarded-for"), Some("203.0.113.9"));
+}
+
+#[tokio::test]
+async fn what_goes_up_and_comes_down_can_be_chosen() {
+    let shop = Shop::with(|builder| {
+        let down = ResponseHeaders::default().keep("set-cookie").unwrap();
+        let forwarding = Forwarding::both().with_pseudonym("shop").unwrap();
+        builder.response_headers(down).forwarding(forwarding)
+    });
+    let token = shop.mint_for_ada().await;
+    let cookies = Response::builder()
+        .header("set-cookie", "a=b")
+        .header("set-cookie", "c=d")
+        .header("server", "nginx")
+        .body(r#"{"data":[]}"#)
+        .unwrap();
+    shop.sandbox.inject(Fault::answer(cookies));
+    let client = ClientInfo::default().add_addr([203, 0, 113, 7].into());
+    let request = Request::get("/profiles/me")
+        .header("authorization", bearer(&token))
+        .extension(client);
+    let answer = shop.send(request, "").await;
+    let cookies: Vec<_> = answer.headers.get_all("set-cookie").iter().collect();
+    assert_eq!(cookies, ["a=b", "c=d"]);
+    assert!(!answer.headers.contains_key("server"));
+    let asked = shop.sandbox.requests().pop().unwrap();
+    assert_eq!(asked.header("via"), Some("1.1 shop"));
+    assert_eq!(asked.header("forwarded"), Some("for=203.0.113.7"));
+    assert_eq!(asked.header("x-forwarded-for"), Some("203.0.113.7"));
+}
+
+#[tokio::test]
+async fn one_call_too_many_is_told_to_come_back() {
+    let shop = Shop::with(|builder| {
+        let pinned = ApiToken::new("pinned-by-the-operator").unwrap();
+        builder.pinned_api_tokens([pinned]).max_in_flight(0)
+    });
+    let anonymous = json!({});
+    let minted = shop.post("/auth/token", "pinned-by-the-operator", &anonymous);
+    let minted = minted.await.json();
+    let token = minted["data"]["token"].as_str().unwrap();
+    let answer = shop.get("/locations", token).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(answer.headers.contains_key("retry-after"));
+    assert!(shop.sandbox.requests().is_empty());
 }
 
 #[tokio::test]

@@ -459,10 +459,16 @@ fn whatever_is_asked_stays_at_or_below_the_profile_and_carries_no_credential_of_
                 "x-http-method-override",
                 "x-original-url",
                 "upgrade",
-                "via",
+                "forwarded",
             ] {
                 prop_assert!(!asked.headers.contains_key(name), "{name}");
             }
+            let via: Vec<_> = asked.headers.get_all("via").iter().collect();
+            let ours = ["1.0 omneo-id", "1.1 omneo-id", "2.0 omneo-id"];
+            prop_assert!(
+                via.len() == 1 && ours.iter().any(|own| via[0] == own),
+                "{via:?}"
+            );
             // Our own, where the client takes trailers; of what else it said nothing is left.
             let te = asked.headers.get("te").is_none_or(|te| te == "trailers");
             prop_assert!(te && asked.headers.get_all("te").iter().count() <= 1);

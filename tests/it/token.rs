@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use http::header::AUTHORIZATION;
 use http::{Method, Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full};
-use omneo_id::error::BoxError;
+use omneo_id::error::{BoxError, ConfigErrorKind};
 use omneo_id::identity::VerifiedToken;
 use omneo_id::keys::{KeySet, Keyring, SigningKey, VerifyingKey};
 use omneo_id::tenant::{CallAs, Permit};
@@ -593,6 +594,100 @@ async fn pinned_tokens_are_judged_here_and_the_look_up_is_ours() {
         assert_eq!(found, 502);
         let kind = response.extensions().get::<Rejection>().unwrap().kind();
         assert_eq!(kind, RejectionKind::TenantCredentials);
+    }
+}
+
+fn post_as(api_token: &str, body: &'static str) -> Request<Full<Bytes>> {
+    let mut request = post(body);
+    let value = format!("Bearer {api_token}").parse().unwrap();
+    request.headers_mut().insert(AUTHORIZATION, value);
+    request
+}
+
+#[tokio::test]
+async fn that_an_api_token_is_good_is_remembered_only_by_opt_in_and_not_for_long() {
+    let now = Arc::new(AtomicU64::new(NOW));
+    let clock = Arc::clone(&now);
+    let issuer = TokenIssuer::new(ring()).with_clock(move || clock.load(Ordering::Relaxed));
+    let tenant = Tenant::answering(200, "");
+    let asking = TokenEndpoint::new(tenant.clone(), issuer);
+    let mint = async |endpoint: &TokenEndpoint<Tenant>, at: u64| {
+        now.store(NOW + at, Ordering::Relaxed);
+        let status = send(endpoint.clone(), post("{}")).await.0;
+        assert_eq!(status, 200);
+        tenant.asked().len()
+    };
+    assert_eq!(mint(&asking, 0).await, 1);
+    assert_eq!(mint(&asking, 0).await, 2, "by default, each time");
+
+    let remembering = asking.with_verify_cache(Duration::from_secs(30)).unwrap();
+    assert_eq!(mint(&remembering, 0).await, 3);
+    assert_eq!(mint(&remembering, 29).await, 3);
+    // Handles of the same endpoint share it.
+    let other = remembering.with_inner(tenant.clone());
+    assert_eq!(mint(&other, 29).await, 3);
+    assert_eq!(mint(&remembering, 30).await, 4);
+    // A profile is looked up, and its caller judged, each time.
+    let profile = r#"{"id":"1","id_handle":"h"}"#;
+    send(remembering.clone(), post(profile)).await;
+    assert_eq!(tenant.asked().len(), 5);
+    assert_eq!(tenant.asked()[4].uri, "/profiles/search-id");
+}
+
+#[tokio::test]
+async fn a_wrong_api_token_never_passes_for_one_that_is_remembered() {
+    let judging = service_fn(async |request: Request<Body>| {
+        let CallAs(token) = request.extensions().get::<CallAs>().unwrap();
+        let status = if token.matches(API_TOKEN) { 200 } else { 401 };
+        let answer = Response::builder().status(status).body(Body::empty());
+        Ok::<_, Infallible>(answer.unwrap())
+    });
+    let endpoint = TokenEndpoint::new(judging, issuer());
+    let endpoint = endpoint.with_verify_cache(Duration::from_secs(60)).unwrap();
+    assert_eq!(send(endpoint.clone(), post("{}")).await.0, 200);
+    for close in [
+        "the-callers-api-toke",
+        "the-callers-api-token2",
+        "The-callers-api-token",
+    ] {
+        for _ in 0..2 {
+            assert_eq!(send(endpoint.clone(), post_as(close, "{}")).await.0, 401);
+        }
+    }
+    assert_eq!(send(endpoint, post("{}")).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_bad_answer_is_never_remembered() {
+    let status = Arc::new(AtomicU16::new(401));
+    let answer = Arc::clone(&status);
+    let tenant = Tenant::new(move || {
+        let response = Response::builder().status(answer.load(Ordering::Relaxed));
+        response.body(Body::empty()).unwrap()
+    });
+    let endpoint = tenant.endpoint();
+    let endpoint = endpoint.with_verify_cache(Duration::from_secs(60)).unwrap();
+    for (tenants, ours) in [(401, 401), (403, 403), (500, 502), (503, 503)] {
+        status.store(tenants, Ordering::Relaxed);
+        assert_eq!(send(endpoint.clone(), post("{}")).await.0, ours);
+    }
+    status.store(200, Ordering::Relaxed);
+    assert_eq!(send(endpoint.clone(), post("{}")).await.0, 200);
+    assert_eq!(tenant.asked().len(), 5);
+    status.store(401, Ordering::Relaxed);
+    assert_eq!(send(endpoint, post("{}")).await.0, 200);
+    assert_eq!(tenant.asked().len(), 5);
+}
+
+#[test]
+fn how_long_an_api_token_is_remembered_is_bounded() {
+    for life in [0, 999, 1500, 61_000] {
+        let endpoint = TokenEndpoint::new((), issuer());
+        let refused = endpoint.with_verify_cache(Duration::from_millis(life));
+        assert_eq!(
+            refused.unwrap_err().kind(),
+            ConfigErrorKind::InvalidDuration
+        );
     }
 }
 

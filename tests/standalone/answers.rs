@@ -168,7 +168,7 @@ async fn a_request_id_is_kept_if_it_is_fit_and_made_if_not() {
         Some("x".repeat(65).as_str()),
     ] {
         let made = ask(unfit).await;
-        assert_eq!(made.len(), 36, "{unfit:?}: {made}");
+        assert_eq!(made.len(), 32, "{unfit:?}: {made}");
     }
 }
 

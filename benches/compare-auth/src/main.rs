@@ -1,7 +1,5 @@
 //! What does a request cost that passes the auth layer, and one that does not? `JwtAuthLayer`
-//! beside jwt-authorizer, each before the same service, in the same process and by turns. And what
-//! would a general concurrent cache cost in place of the verifier's own? The same by turns, with
-//! 1000 tokens known to both.
+//! beside jwt-authorizer, each before the same service, in the same process and by turns.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -13,7 +11,6 @@ use std::time::{Duration, Instant};
 use axum::body::Body;
 use http::{Request, Response};
 use jwt_authorizer::{IntoLayer, JwtAuthorizer, RegisteredClaims, Validation};
-use omneo_id::identity::VerifiedToken;
 use omneo_id::keys::{Keyring, SigningKey};
 use omneo_id::{JwtAuthLayer, Subject, TokenIssuer, TokenVerifier};
 use tower::{Layer, Service, service_fn};
@@ -75,44 +72,6 @@ fn main() {
     for (key, public) in keys {
         compare(key, &public);
     }
-    compare_caches();
-}
-
-/// A hit in the verifier, time checks and all, beside the bare look-up in `quick_cache`.
-fn compare_caches() {
-    const TOKENS: usize = 1000;
-    let ring = Keyring::new(SigningKey::hs256(SECRET).unwrap());
-    let issuer = TokenIssuer::new(ring.clone());
-    let verifier = TokenVerifier::new(ring).with_cache_capacity(4 * TOKENS);
-    let cache = quick_cache::sync::Cache::<Box<str>, VerifiedToken>::new(4 * TOKENS);
-    let tokens: Vec<String> = (0..TOKENS)
-        .map(|i| {
-            issuer
-                .issue(&Subject::Profile(format!("profile-{i}").parse().unwrap()))
-                .unwrap()
-                .into_token()
-        })
-        .collect();
-    for token in &tokens {
-        cache.insert(token.as_str().into(), verifier.verify(token).unwrap());
-    }
-    let [mut ours, mut theirs] = [Duration::MAX; 2];
-    for _ in 0..ROUNDS {
-        let start = Instant::now();
-        for token in &tokens {
-            black_box(verifier.verify(black_box(token)).unwrap());
-        }
-        ours = ours.min(start.elapsed());
-        let start = Instant::now();
-        for token in &tokens {
-            black_box(cache.get(black_box(token.as_str())).unwrap());
-        }
-        theirs = theirs.min(start.elapsed());
-    }
-    let each = |whole: Duration| whole.as_nanos() / TOKENS as u128;
-    println!("\n| of 1000 known tokens, ns | verifier's hit | quick_cache's look-up |");
-    println!("| --- | ---: | ---: |");
-    println!("| each | {} | {} |", each(ours), each(theirs));
 }
 
 fn compare(key: SigningKey, public: &str) {

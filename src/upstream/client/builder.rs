@@ -2,15 +2,14 @@ use std::time::Duration;
 
 use http::Uri;
 use hyper::rt::{Read, Write};
-use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::Connection;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tower::Service;
 
 use super::HttpClient;
 use super::connect::{self, Timed};
+use super::pool::Pool;
+use super::shelf::Limits;
 use crate::error::{BoxError, ConfigError};
-use crate::upstream::RequestBody;
 
 /// Builds an [`HttpClient`].
 #[derive(Clone, Debug)]
@@ -42,7 +41,7 @@ impl HttpClientBuilder {
         self
     }
 
-    /// Replaces how many idle connections are kept for the next request.
+    /// Replaces how many idle connections to one origin are kept for the next request.
     ///
     /// Default is 64.
     pub fn with_pool_max_idle(mut self, max: usize) -> Self {
@@ -88,19 +87,10 @@ impl HttpClientBuilder {
         K::Future: Send + 'static,
     {
         let connector = Timed::new(connector, self.connect_timeout);
-        let client: Client<_, RequestBody> = Client::builder(TokioExecutor::new())
-            // Without timers idle connections are looked at only when the next request comes by.
-            .pool_timer(TokioTimer::new())
-            .timer(TokioTimer::new())
-            .pool_max_idle_per_host(self.pool_max_idle)
-            .pool_idle_timeout(self.pool_idle_timeout)
-            .http2_only(self.http2_only)
-            // One HTTP/2 connection carries everything: a dead one is found before its requests
-            // have all run into their deadlines.
-            .http2_keep_alive_interval(Duration::from_secs(15))
-            .http2_keep_alive_timeout(Duration::from_secs(10))
-            .http2_max_header_list_size(64 * 1024)
-            .build(connector);
-        HttpClient::from_client(client, self.http2_only)
+        let limits = Limits {
+            max_idle: self.pool_max_idle,
+            idle_timeout: self.pool_idle_timeout,
+        };
+        HttpClient::from_pool(Pool::new(connector, limits, self.http2_only))
     }
 }

@@ -2,27 +2,39 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use hyper_util::client::legacy;
+use crate::error::BoxError;
 
 /// Why [`HttpClient`](super::HttpClient) has no response to give. The details are its sources.
 #[derive(Debug)]
-pub struct ClientError(legacy::Error);
+pub struct ClientError(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    /// The request did not say where it goes.
+    NoTarget,
+    Connect(BoxError),
+    Connection(hyper::Error),
+}
 
 impl ClientError {
-    pub(super) fn new(error: legacy::Error) -> Self {
-        Self(error)
+    pub(super) fn no_target() -> Self {
+        Self(Kind::NoTarget)
+    }
+
+    pub(super) fn connect(error: impl Into<BoxError>) -> Self {
+        Self(Kind::Connect(error.into()))
     }
 
     /// Whether there was no connection yet, so that certainly nothing was sent.
     pub fn is_connect(&self) -> bool {
-        self.0.is_connect()
+        matches!(self.0, Kind::Connect(_))
     }
 
     /// Whether an HTTP/2 tenant said that it has not begun to work on this request: `REFUSED_STREAM`
     /// ([RFC 9113 §8.7](https://www.rfc-editor.org/rfc/rfc9113#section-8.7)), or a `GOAWAY` without
     /// an error, which fails only the requests behind the last one that it names.
     pub(super) fn was_given_back(&self) -> bool {
-        let mut cause: Option<&(dyn Error + 'static)> = self.0.source();
+        let mut cause = self.source();
         while let Some(error) = cause {
             if let Some(error) = error.downcast_ref::<h2::Error>() {
                 return error.is_remote()
@@ -40,17 +52,27 @@ impl ClientError {
 
 impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.is_connect() {
-            "no connection could be made"
-        } else {
-            "the connection failed"
+        f.write_str(match self.0 {
+            Kind::NoTarget => "the request names no host to connect to",
+            Kind::Connect(_) => "no connection could be made",
+            Kind::Connection(_) => "the connection failed",
         })
     }
 }
 
 impl Error for ClientError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.0.source()
+        match &self.0 {
+            Kind::NoTarget => None,
+            Kind::Connect(error) => Some(&**error),
+            Kind::Connection(error) => Some(error),
+        }
+    }
+}
+
+impl From<hyper::Error> for ClientError {
+    fn from(error: hyper::Error) -> Self {
+        Self(Kind::Connection(error))
     }
 }
 

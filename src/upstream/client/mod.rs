@@ -1,10 +1,13 @@
-//! The client over the network: hyper-util's, pooled, with its limits set. Nothing else in this
-//! crate knows which one it is.
+//! The client over the network: hyper's connections, kept for the next request, with limits on
+//! everything. Nothing else in this crate knows which client it is.
 
 mod builder;
 mod connect;
 mod error;
+mod line;
+mod pool;
 mod service;
+mod shelf;
 
 pub use builder::HttpClientBuilder;
 pub use connect::DefaultConnector;

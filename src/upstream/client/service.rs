@@ -1,20 +1,24 @@
 use std::fmt;
 use std::future::Future;
+use std::mem;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use http::header::HOST;
 use http::uri::Scheme;
 use http::{Method, Request, Response, Uri};
 use http_body::Body as _;
-use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
+use hyper::client::conn::http2::SendRequest;
 use hyper::rt::{Read, Write};
 use hyper_util::client::legacy::connect::Connection;
-use hyper_util::client::legacy::{self, Client};
 use tower::Service;
 
-use super::connect::Timed;
+use super::pool::Pool;
+use super::shelf::Way;
 use super::{ClientError, DefaultConnector, HttpClientBuilder};
+use crate::body::DrivenBody;
 use crate::error::{BoxError, ConfigError, ConfigErrorKind};
 use crate::tenant::Tenant;
 use crate::upstream::RequestBody;
@@ -29,10 +33,13 @@ use crate::upstream::RequestBody;
 /// earlier one, was closed before any of it was written, as often as that happens; and once, a `GET`
 /// or `HEAD` without a body that an HTTP/2 tenant gave back by `REFUSED_STREAM` or by a graceful
 /// `GOAWAY`, as nginx does to what crosses the end of a connection. Nothing else, whatever the error.
-#[derive(Clone)]
+///
+/// # Who does the work
+/// An HTTP/1.1 connection has no task of its own: it moves while its answer's head, then its body,
+/// is polled. An answer that nobody reads does not move, and one that is dropped closes its
+/// connection. A connection of HTTP/2 is spawned, and needs tokio's runtime.
 pub struct HttpClient<K = DefaultConnector> {
-    client: Client<Timed<K>, RequestBody>,
-    http2_only: bool,
+    pool: Arc<Pool<K>>,
 }
 
 impl HttpClient {
@@ -65,35 +72,10 @@ impl HttpClient {
 }
 
 impl<K> HttpClient<K> {
-    pub(super) fn from_client(client: Client<Timed<K>, RequestBody>, http2_only: bool) -> Self {
-        Self { client, http2_only }
-    }
-}
-
-impl<K> HttpClient<K>
-where
-    K: Service<Uri> + Clone + Send + Sync + 'static,
-    K::Response: Connection + Read + Write + Send + Unpin + 'static,
-    K::Error: Into<BoxError>,
-    K::Future: Send + 'static,
-{
-    /// How to send this request once more, should an HTTP/2 tenant give it back.
-    fn again(&self, request: &Request<RequestBody>) -> Option<Again> {
-        let may_be_http2 = self.http2_only || request.uri().scheme() == Some(&Scheme::HTTPS);
-        // Any other method may be repeated too, says RFC 9113 §8.7, if the tenant's word is good. It
-        // is taken for requests that change nothing even if it is not.
-        let harmless = matches!(*request.method(), Method::GET | Method::HEAD);
-        if !may_be_http2 || !harmless || !request.body().is_end_stream() {
-            return None;
+    pub(super) fn from_pool(pool: Pool<K>) -> Self {
+        Self {
+            pool: Arc::new(pool),
         }
-        let mut copy = Request::new(());
-        *copy.method_mut() = request.method().clone();
-        *copy.uri_mut() = request.uri().clone();
-        *copy.headers_mut() = request.headers().clone();
-        let client = self.client.clone();
-        Some(Box::new(move || {
-            client.request(copy.map(|()| RequestBody::default()))
-        }))
     }
 }
 
@@ -104,22 +86,117 @@ where
     K::Error: Into<BoxError>,
     K::Future: Send + 'static,
 {
-    type Response = Response<Incoming>;
+    type Response = Response<DrivenBody>;
     type Error = ClientError;
     type Future = ClientFuture;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.client.poll_ready(cx).map_err(ClientError::new)
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
-        // Which protocol it will be is known only once there is a connection. HTTP/2 carries the
-        // URI's authority by itself, and for HTTP/1.1 hyper-util makes the header of it.
-        request.headers_mut().remove(HOST);
-        let again = self.again(&request);
-        ClientFuture {
-            sent: self.client.call(request),
-            again,
+    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
+        ClientFuture(Box::pin(send(Arc::clone(&self.pool), request)))
+    }
+}
+
+async fn send<K>(
+    pool: Arc<Pool<K>>,
+    mut request: Request<RequestBody>,
+) -> Result<Response<DrivenBody>, ClientError>
+where
+    K: Service<Uri> + Clone + Send + Sync + 'static,
+    K::Response: Connection + Read + Write + Send + Unpin + 'static,
+    K::Error: Into<BoxError>,
+    K::Future: Send + 'static,
+{
+    let target = mem::take(request.uri_mut());
+    let shelf = pool.shelf(&target).ok_or_else(ClientError::no_target)?;
+    let mut may_repeat = true;
+    loop {
+        let (way, is_new) = match shelf.way() {
+            Some(way) => (way, false),
+            None => (pool.connect(&shelf, &target).await?, true),
+        };
+        let failed = match way {
+            Way::Http1(line) => {
+                *request.uri_mut() = line.target(&target);
+                request.headers_mut().insert(HOST, shelf.host().clone());
+                line.call(request, Arc::clone(&shelf))
+                    .await
+                    .map_err(Failed::from)
+            }
+            Way::Http2(way) => {
+                // It carries the authority by itself.
+                *request.uri_mut() = target.clone();
+                request.headers_mut().remove(HOST);
+                over_http2(way, request, may_repeat).await
+            }
+        };
+        match failed {
+            Ok(response) => return Ok(response),
+            Err(Failed {
+                unsent: Some(unsent),
+                ..
+            }) if !is_new => request = unsent,
+            Err(Failed {
+                given_back: Some(copy),
+                ..
+            }) => {
+                may_repeat = false;
+                request = copy;
+            }
+            Err(Failed { error, .. }) => return Err(error),
+        }
+    }
+}
+
+/// Why there is no answer, and what could be sent again.
+struct Failed {
+    error: ClientError,
+    /// The connection had been closed: nothing of the request was written.
+    unsent: Option<Request<RequestBody>>,
+    /// The tenant said that it has not begun to work on it.
+    given_back: Option<Request<RequestBody>>,
+}
+
+impl From<TrySendError<Request<RequestBody>>> for Failed {
+    fn from(mut error: TrySendError<Request<RequestBody>>) -> Self {
+        Self {
+            unsent: error.take_message(),
+            error: error.into_error().into(),
+            given_back: None,
+        }
+    }
+}
+
+async fn over_http2(
+    mut way: SendRequest<RequestBody>,
+    request: Request<RequestBody>,
+    may_repeat: bool,
+) -> Result<Response<DrivenBody>, Failed> {
+    // Any other method may be repeated too, says RFC 9113 §8.7, if the tenant's word is good. It is
+    // taken for requests that change nothing even if it is not.
+    let harmless = matches!(*request.method(), Method::GET | Method::HEAD);
+    let copy = (may_repeat && harmless && request.body().is_end_stream()).then(|| {
+        let mut copy = Request::new(RequestBody::default());
+        *copy.method_mut() = request.method().clone();
+        *copy.headers_mut() = request.headers().clone();
+        copy
+    });
+    match way.try_send_request(request).await {
+        Ok(response) => Ok(response.map(DrivenBody::new)),
+        Err(error) => {
+            let mut failed = Failed::from(error);
+            failed.given_back = copy.filter(|_| failed.error.was_given_back());
+            Err(failed)
+        }
+    }
+}
+
+impl<K> Clone for HttpClient<K> {
+    fn clone(&self) -> Self {
+        Self {
+            pool: Arc::clone(&self.pool),
         }
     }
 }
@@ -130,36 +207,22 @@ impl<K> fmt::Debug for HttpClient<K> {
     }
 }
 
-/// Sends a request once more.
-type Again = Box<dyn FnOnce() -> legacy::ResponseFuture + Send + Sync>;
-
-/// The response of [`HttpClient`].
+/// The response of [`HttpClient`]. Dropping it cancels the request.
 #[must_use = "futures do nothing unless polled"]
-pub struct ClientFuture {
-    sent: legacy::ResponseFuture,
-    // `None` if it must not be, or has been.
-    again: Option<Again>,
-}
+pub struct ClientFuture(Pin<Box<dyn Future<Output = Answer> + Send>>);
+
+type Answer = Result<Response<DrivenBody>, ClientError>;
 
 impl Future for ClientFuture {
-    type Output = Result<Response<Incoming>, ClientError>;
+    type Output = Answer;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        loop {
-            let error = match ready!(Pin::new(&mut self.sent).poll(cx)) {
-                Ok(response) => return Poll::Ready(Ok(response)),
-                Err(error) => ClientError::new(error),
-            };
-            match self.again.take().filter(|_| error.was_given_back()) {
-                Some(again) => self.sent = again(),
-                None => return Poll::Ready(Err(error)),
-            }
-        }
+        self.0.as_mut().poll(cx)
     }
 }
 
 impl fmt::Debug for ClientFuture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ClientFuture").field(&self.sent).finish()
+        f.debug_struct("ClientFuture").finish_non_exhaustive()
     }
 }

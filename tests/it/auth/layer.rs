@@ -229,6 +229,32 @@ async fn observing_refuses_nobody_and_believes_nobody() {
 }
 
 #[tokio::test]
+async fn a_mere_gate_tells_nobody_who_passed() {
+    let layer = layer().gate_only();
+    let spoofed = |mut request: Request<String>| {
+        let mallory = Subject::Profile("mallory".parse().unwrap());
+        request.extensions_mut().insert(mallory);
+        request
+    };
+    for mode in [AuthMode::Required, AuthMode::Optional, AuthMode::Observe] {
+        let layer = layer.clone().with_mode(mode);
+        let seen = through(layer.clone(), spoofed(bearer(&token()))).await;
+        let seen = seen.unwrap();
+        assert!(seen.extensions().is_empty());
+        assert!(!seen.headers().contains_key("authorization"));
+        match through(layer, bearer("bad")).await {
+            Ok(seen) => assert!(mode == AuthMode::Observe && seen.extensions().is_empty()),
+            Err(refused) => {
+                assert_ne!(mode, AuthMode::Observe);
+                assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+            }
+        }
+    }
+    let refused = through(layer, request(&[])).await.unwrap_err();
+    assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
 async fn a_cookie_carries_the_token_only_by_opt_in() {
     let token = token();
     let with_cookie = |value: &str| request(&[("cookie", value)]);

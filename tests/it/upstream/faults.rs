@@ -151,6 +151,37 @@ async fn an_http2_tenant_that_gives_up_has_no_answer() {
 }
 
 #[tokio::test]
+async fn interim_answers_over_http2_are_not_the_answer() {
+    let (data, headers, settings) = (0, 1, 4);
+    let (end_of_stream, end_of_headers) = (1, 4);
+    let interim = |status: &[u8; 3]| [&[0x08, 3][..], status].concat();
+    let answer = [
+        frame(headers, end_of_headers, 1, &interim(b"100")),
+        frame(headers, end_of_headers, 1, &interim(b"103")),
+        frame(headers, end_of_headers, 1, &[0x88]),
+        frame(data, end_of_stream, 1, b"ok"),
+    ]
+    .concat();
+    let origin = connections(move |mut stream| {
+        let answer = answer.clone();
+        async move {
+            let _ = stream.write_all(&frame(settings, 0, 0, &[])).await;
+            // The preface is followed by the frames of the request.
+            let mut read = [0; 4096];
+            let _ = stream.read(&mut read).await;
+            settle().await;
+            let _ = stream.write_all(&answer).await;
+            while stream.read(&mut read).await.is_ok_and(|length| length > 0) {}
+        }
+    })
+    .await;
+    let upstream = upstream_to(&origin, Protocol::Http2);
+    let response = upstream.oneshot(get("/x")).await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(text(response).await, "ok");
+}
+
+#[tokio::test]
 async fn an_http2_tenant_that_takes_no_byte_is_given_up() {
     let origin = connections(|mut stream| async move {
         // An initial window of zero, never opened.

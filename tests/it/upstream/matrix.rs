@@ -1,7 +1,7 @@
 //! From socket to socket: each protocol of the client with each of the tenant.
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Method, Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use omneo_id::Body;
@@ -173,5 +173,94 @@ async fn an_early_answer_arrives_before_the_upload_has_ended() {
         let body = soon(&case, response.into_body().collect()).await.unwrap();
         assert_eq!(body.to_bytes(), "enough", "{case}");
         drop(feeder);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_without_a_body_keeps_what_it_says_of_one() {
+    let origin = serve(|request: Request<Incoming>| async move {
+        let status = match *request.method() {
+            Method::GET => 304,
+            Method::DELETE => 204,
+            _ => 200,
+        };
+        let answer = Response::builder().status(status).header("etag", "\"a\"");
+        let answer = match status {
+            204 => answer,
+            _ => answer.header("content-length", "12"),
+        };
+        answer.body(Body::empty()).unwrap()
+    })
+    .await;
+    for (down, up) in ways() {
+        let client = Client::connect(&host(&origin, up).await, down).await;
+        // Over HTTP/1.1 hyper's server, the tenant's and the host's, leaves it out of a 304.
+        let unchanged = (down, up) == (Protocol::Http2, Protocol::Http2);
+        for (method, status, length) in [
+            (Method::HEAD, 200, Some("12")),
+            (Method::GET, 304, unchanged.then_some("12")),
+            (Method::DELETE, 204, None),
+        ] {
+            let case = format!("{method}, {down:?} to {up:?}");
+            let request = Request::builder().method(method);
+            let asking = client.ask(request, Body::empty());
+            let response = soon(&case, asking).await.unwrap();
+            assert_eq!(response.status(), status, "{case}");
+            let said = response.headers().get("content-length");
+            assert_eq!(said.map(|said| said.to_str().unwrap()), length, "{case}");
+            assert!(!response.headers().contains_key("transfer-encoding"));
+            assert_eq!(response.headers()["etag"], "\"a\"", "{case}");
+            let body = soon(&case, response.into_body().collect()).await.unwrap();
+            assert_eq!(body.to_bytes(), "", "{case}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn values_of_one_header_stay_apart_both_ways() {
+    let origin = serve(|request: Request<Incoming>| async move {
+        let mut answer = Response::new(Body::empty());
+        for value in request.headers().get_all("accept-language") {
+            answer.headers_mut().append("link", value.clone());
+        }
+        answer
+    })
+    .await;
+    for (down, up) in ways() {
+        let case = format!("{down:?} to {up:?}");
+        let client = Client::connect(&host(&origin, up).await, down).await;
+        let request = Request::get("/")
+            .header("accept-language", "de, en;q=0.5")
+            .header("accept-language", "fr");
+        let asking = client.ask(request, Body::empty());
+        let response = soon(&case, asking).await.unwrap();
+        let links: Vec<_> = response.headers().get_all("link").iter().collect();
+        assert_eq!(links, ["de, en;q=0.5", "fr"], "{case}");
+    }
+}
+
+#[tokio::test]
+async fn the_tenant_is_told_in_which_version_we_were_asked() {
+    let origin = serve(|request: Request<Incoming>| async move {
+        let mut answer = Response::new(Body::empty());
+        for value in request.headers().get_all("via") {
+            answer.headers_mut().append("seen", value.clone());
+        }
+        answer
+    })
+    .await;
+    for (down, up) in ways() {
+        let case = format!("{down:?} to {up:?}");
+        let client = Client::connect(&host(&origin, up).await, down).await;
+        let request = Request::get("/").header("via", "1.1 evil.test");
+        let asking = client.ask(request, Body::empty());
+        let response = soon(&case, asking).await.unwrap();
+        let expected = match down {
+            Protocol::Http1 => "1.1 omneo-id",
+            Protocol::Http2 => "2.0 omneo-id",
+        };
+        let seen: Vec<_> = response.headers().get_all("seen").iter().collect();
+        assert_eq!(seen, [expected], "{case}");
+        assert!(!response.headers().contains_key("via"), "{case}");
     }
 }

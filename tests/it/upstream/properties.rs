@@ -43,6 +43,7 @@ fn name() -> impl Strategy<Value = HeaderName> {
         "transfer-encoding",
         "upgrade",
         "user-agent",
+        "via",
         "x-forwarded-for",
         "x-http-method-override",
         "x-original-url",
@@ -89,7 +90,7 @@ proptest! {
             return Ok(());
         }
         let allowed = RequestHeaders::default();
-        let ours = ["authorization", "host"];
+        let ours = ["authorization", "host", "via"];
         let headers = sent[0].headers();
         for name in headers.keys() {
             prop_assert!(ours.contains(&name.as_str()) || allowed.allows(name), "{}", name);
@@ -97,6 +98,7 @@ proptest! {
         let all = |name: &str| headers.get_all(name).iter().cloned().collect::<Vec<_>>();
         prop_assert_eq!(all("authorization"), [format!("Bearer {TOKEN}")]);
         prop_assert_eq!(all("host"), ["api.acme.test"]);
+        prop_assert_eq!(all("via"), ["1.1 omneo-id"]);
     }
 
     #[test]

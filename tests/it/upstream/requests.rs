@@ -7,7 +7,7 @@ use hyper::ext::Protocol;
 use omneo_id::headers::RequestHeaders;
 use omneo_id::me::MeRewriteLayer;
 use omneo_id::tenant::{CallAs, Permit};
-use omneo_id::upstream::{ClientInfo, RequestBody};
+use omneo_id::upstream::{ClientInfo, Forwarding, RequestBody};
 use omneo_id::{ApiToken, Body, RejectionKind, Subject, Upstream};
 use tower::{Layer, ServiceExt, service_fn};
 
@@ -40,7 +40,7 @@ async fn a_request_goes_to_the_tenant_signed_and_with_nothing_it_does_not_need()
         "https://api.acme.test/api/v3/locations?filter%5Bx%5D=1&y=a+b"
     );
     assert_eq!(request.version(), Version::HTTP_11);
-    let expected = ["accept", "authorization", "host", "x-request-id"];
+    let expected = ["accept", "authorization", "host", "via", "x-request-id"];
     assert_eq!(names(request.headers()), expected);
     assert_eq!(
         request.headers()["authorization"],
@@ -54,7 +54,8 @@ async fn a_request_goes_to_the_tenant_signed_and_with_nothing_it_does_not_need()
 async fn a_client_cannot_nominate_our_headers_away() {
     let request = permitted(Request::get("/locations"))
         .header("connection", "close, authorization, host, accept")
-        .header("connection", "x-forwarded-for")
+        .header("connection", "x-forwarded-for, via")
+        .header("via", "1.1 evil.test")
         .extension(ClientInfo::default().add_addr(IpAddr::from([203, 0, 113, 7])))
         .body(Body::empty())
         .unwrap();
@@ -62,9 +63,38 @@ async fn a_client_cannot_nominate_our_headers_away() {
     let headers = sent[0].headers();
     assert_eq!(
         names(headers),
-        ["accept", "authorization", "host", "x-forwarded-for"]
+        ["accept", "authorization", "host", "via", "x-forwarded-for"]
     );
     assert_eq!(headers["x-forwarded-for"], "203.0.113.7");
+    assert_eq!(headers["via"], "1.1 omneo-id");
+}
+
+#[tokio::test]
+async fn how_the_tenant_learns_of_the_client_can_be_chosen() {
+    let client = service_fn(|request: Request<RequestBody>| async move {
+        let mut response = Response::new(Body::empty());
+        for name in ["forwarded", "via", "x-forwarded-for"] {
+            if let Some(value) = request.headers().get(name) {
+                let echo: http::HeaderName = format!("seen-{name}").parse().unwrap();
+                response.headers_mut().insert(echo, value.clone());
+            }
+        }
+        Ok::<_, std::io::Error>(response)
+    });
+    let forwarding = Forwarding::forwarded().with_pseudonym("shop").unwrap();
+    let upstream = Upstream::new(client, tenant()).with_forwarding(forwarding);
+    let request = permitted(Request::get("/locations"))
+        .version(Version::HTTP_2)
+        .header("forwarded", "for=6.6.6.6")
+        .header("via", "1.1 evil.test")
+        .extension(ClientInfo::default().add_addr(IpAddr::from([203, 0, 113, 7])))
+        .body(Body::empty())
+        .unwrap();
+    let response = upstream.oneshot(request).await.unwrap();
+    let seen = response.headers();
+    assert_eq!(seen["seen-forwarded"], "for=203.0.113.7");
+    assert_eq!(seen["seen-via"], "2.0 shop");
+    assert!(!seen.contains_key("seen-x-forwarded-for"));
 }
 
 #[tokio::test]

@@ -49,6 +49,7 @@ async fn a_request_over_http1_has_one_host_and_one_credential() {
         "accept: application/json",
         &authorization,
         &host,
+        "via: 1.1 omneo-id",
     ];
     assert_eq!(lines, expected);
 }

@@ -1,0 +1,83 @@
+//! The threads that serve, one runtime each. A connection stays on its thread from its first byte to
+//! its last, and so do the connections to the tenant that answer it: nothing is handed over, nobody
+//! waits for a lock, and no thread wakes another one for a request.
+
+use std::future::Future;
+use std::io;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::thread;
+
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
+
+/// A thread, and what it serves.
+pub(crate) struct Worker<S> {
+    app: S,
+    runtime: Handle,
+    // One for each connection, besides this one.
+    busy: Arc<()>,
+    // The thread ends when this goes away.
+    _stop: oneshot::Sender<()>,
+}
+
+impl<S> Worker<S> {
+    fn start(number: usize, app: S) -> io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let handle = runtime.handle().clone();
+        let (stop, stopped) = oneshot::channel::<()>();
+        thread::Builder::new()
+            .name(format!("worker-{number}"))
+            .spawn(move || runtime.block_on(stopped))?;
+        Ok(Self {
+            app,
+            runtime: handle,
+            busy: Arc::default(),
+            _stop: stop,
+        })
+    }
+
+    /// Has the thread do a piece of work.
+    pub(crate) fn spawn<F>(&self, work: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let busy = Arc::clone(&self.busy);
+        self.runtime.spawn(async move {
+            work.await;
+            drop(busy);
+        });
+    }
+
+    /// What it serves.
+    pub(crate) fn app(&self) -> &S {
+        &self.app
+    }
+}
+
+/// All the threads.
+pub(crate) struct Crew<S>(Vec<Worker<S>>);
+
+impl<S> Crew<S> {
+    /// Starts as many threads as that, or one for each core.
+    pub(crate) fn start(
+        threads: Option<NonZeroUsize>,
+        mut app: impl FnMut() -> io::Result<S>,
+    ) -> io::Result<Self> {
+        let threads = match threads {
+            Some(threads) => threads.get(),
+            None => thread::available_parallelism().map_or(1, NonZeroUsize::get),
+        };
+        (0..threads)
+            .map(|number| Worker::start(number, app()?))
+            .collect::<io::Result<_>>()
+            .map(Self)
+    }
+
+    /// The one with the fewest connections.
+    pub(crate) fn idlest(&self) -> Option<&Worker<S>> {
+        self.0
+            .iter()
+            .min_by_key(|worker| Arc::strong_count(&worker.busy))
+    }
+}

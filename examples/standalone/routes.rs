@@ -1,0 +1,127 @@
+//! What lies where: health, the description and the storefront beside Omneo ID.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use omneo_id::Body;
+use pin_project_lite::pin_project;
+use tower::Service;
+
+use crate::config::Config;
+use crate::describe::Description;
+use crate::health::Health;
+use crate::storefront::Storefront;
+
+/// What is beside Omneo ID, and Omneo ID for everything else.
+pub(crate) struct Routes<S> {
+    id: S,
+    beside: Arc<Beside<S>>,
+}
+
+/// What the server answers itself, outside the mount.
+pub(crate) struct Beside<S> {
+    health: Health<S>,
+    description: Description,
+    storefront: Option<Storefront<S>>,
+}
+
+impl<S> Routes<S> {
+    pub(crate) fn new(id: S, beside: Arc<Beside<S>>) -> Self {
+        Self { id, beside }
+    }
+}
+
+impl<S: Clone> Clone for Routes<S> {
+    fn clone(&self) -> Self {
+        Self {
+            id: self.id.clone(),
+            beside: Arc::clone(&self.beside),
+        }
+    }
+}
+
+impl<S> Beside<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S: Clone,
+{
+    pub(crate) fn new(id: &S, config: &Config) -> Self {
+        Self {
+            health: Health::new(id.clone(), config),
+            description: Description::new(&config.mount),
+            storefront: Storefront::new(id, config),
+        }
+    }
+
+    fn is_asked<B>(&self, request: &Request<B>) -> bool {
+        Health::<S>::is_asked(request)
+            || Description::is_asked(request)
+            || self.storefront.is_some() && Storefront::<S>::is_asked(request)
+    }
+
+    async fn answer(&self, request: Request<Body>) -> Response<Body> {
+        match &self.storefront {
+            Some(storefront) if Storefront::<S>::is_asked(&request) => {
+                storefront.answer(request).await
+            }
+            _ if Description::is_asked(&request) => self.description.answer(&request),
+            _ => self.health.answer(&request.map(drop)).await,
+        }
+    }
+}
+
+impl<S> Service<Request<Incoming>> for Routes<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S: Clone + Send + Sync + 'static,
+    S::Future: Send,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Answer<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.id.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        if !self.beside.is_asked(&request) {
+            let future = self.id.call(request.map(Body::new));
+            return Answer::Id { future };
+        }
+        let request = request.map(Body::new);
+        let beside = Arc::clone(&self.beside);
+        let future = Box::pin(async move { Ok(beside.answer(request).await) });
+        Answer::Beside { future }
+    }
+}
+
+type Boxed = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+pin_project! {
+    /// The response of [`Routes`].
+    #[project = AnswerProj]
+    pub(crate) enum Answer<F> {
+        Id { #[pin] future: F },
+        Beside { future: Boxed },
+    }
+}
+
+impl<F> Future for Answer<F>
+where
+    F: Future<Output = Result<Response<Body>, Infallible>>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            AnswerProj::Id { future } => future.poll(cx),
+            AnswerProj::Beside { future } => future.as_mut().poll(cx),
+        }
+    }
+}

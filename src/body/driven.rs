@@ -1,0 +1,103 @@
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body as _, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use crate::error::BoxError;
+
+/// What carries a body, and moves only while somebody polls it.
+pub(crate) trait Carrier: Send + 'static {
+    /// Moves what can be moved. Ready once there is nothing left to do, ever.
+    fn poll_carry(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// The body was read to its end.
+    fn arrived(self: Box<Self>);
+}
+
+/// A body that is moved by whoever reads it: no task stands between its connection and its reader.
+///
+/// Letting go of it before its end lets go of what carries it, too.
+pub struct DrivenBody {
+    incoming: Incoming,
+    // `None` if it moves by itself, or has nothing more to bring.
+    carrier: Option<Box<dyn Carrier>>,
+}
+
+impl DrivenBody {
+    /// A body that moves by itself.
+    pub(crate) fn new(incoming: Incoming) -> Self {
+        Self {
+            incoming,
+            carrier: None,
+        }
+    }
+
+    /// A body that comes as `carrier` is polled.
+    pub(crate) fn carried(incoming: Incoming, carrier: Box<dyn Carrier>) -> Self {
+        let mut body = Self {
+            incoming,
+            carrier: Some(carrier),
+        };
+        body.settle();
+        body
+    }
+
+    /// Gives the carrier back if its work is done.
+    fn settle(&mut self) {
+        if self.incoming.is_end_stream()
+            && let Some(carrier) = self.carrier.take()
+        {
+            carrier.arrived();
+        }
+    }
+}
+
+impl http_body::Body for DrivenBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = &mut *self;
+        let mut frame = Pin::new(&mut this.incoming).poll_frame(cx);
+        if frame.is_pending()
+            && let Some(carrier) = &mut this.carrier
+        {
+            if carrier.poll_carry(cx).is_ready() {
+                this.carrier = None;
+            }
+            frame = Pin::new(&mut this.incoming).poll_frame(cx);
+        }
+        match &frame {
+            Poll::Ready(None) => {
+                if let Some(carrier) = this.carrier.take() {
+                    carrier.arrived();
+                }
+            }
+            Poll::Ready(Some(Err(_))) => this.carrier = None,
+            // Its last piece: nobody has to ask once more.
+            Poll::Ready(Some(Ok(_))) => this.settle(),
+            Poll::Pending => {}
+        }
+        frame.map_err(Into::into)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+impl fmt::Debug for DrivenBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("DrivenBody").field(&self.incoming).finish()
+    }
+}

@@ -1,0 +1,143 @@
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use http::{Request, Response, Uri};
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::rt::{Read, Write};
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+
+use super::shelf::Shelf;
+use crate::body::{Carrier, DrivenBody};
+use crate::upstream::RequestBody;
+
+/// An HTTP/1.1 connection, which moves only while it is polled.
+///
+/// The request that uses it polls it, in its own task: an answer wakes that task and no other. The
+/// usual way, a task for each connection, costs two wake-ups and two channels more per request.
+pub(super) struct Line {
+    send: SendRequest<RequestBody>,
+    // `None` once it is over.
+    connection: Option<Connection>,
+    is_proxied: bool,
+    // Where it goes when its answer has been read.
+    home: Option<Arc<Shelf>>,
+    idle_since: Instant,
+}
+
+type Connection = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
+
+impl Line {
+    pub(super) async fn open<T>(io: T, is_proxied: bool) -> hyper::Result<Box<Self>>
+    where
+        T: Read + Write + Send + Unpin + 'static,
+    {
+        let (send, connection) = http1::handshake(io).await?;
+        Ok(Box::new(Self {
+            send,
+            connection: Some(Box::pin(connection)),
+            is_proxied,
+            home: None,
+            idle_since: Instant::now(),
+        }))
+    }
+
+    /// Whether the next request can go this way. An idle connection has been polled by nobody: that
+    /// it was closed, or that bytes came which nobody had asked for, shows now.
+    pub(super) fn is_usable(&mut self) -> bool {
+        // Nobody is to be woken: whoever sends a request polls it next anyway, and would otherwise
+        // be woken by his own request.
+        let cx = &mut Context::from_waker(Waker::noop());
+        self.poll_carry(cx).is_pending() && self.send.is_ready()
+    }
+
+    /// What stands in the request line: a proxy for other hosts is told all of the target (RFC 9112
+    /// §3.2.2).
+    pub(super) fn target(&self, target: &Uri) -> Uri {
+        match target.path_and_query() {
+            Some(origin_form) if !self.is_proxied => Uri::from(origin_form.clone()),
+            _ => target.clone(),
+        }
+    }
+
+    pub(super) fn idle_since(&self) -> Instant {
+        self.idle_since
+    }
+
+    /// Sends one request. `home` is where the connection goes afterwards.
+    ///
+    /// # Errors
+    /// With the request, if nothing of it was sent.
+    pub(super) async fn call(
+        mut self: Box<Self>,
+        request: Request<RequestBody>,
+        home: Arc<Shelf>,
+    ) -> Result<Response<DrivenBody>, TrySendError<Request<RequestBody>>> {
+        let upload = request.body().upload();
+        let response = {
+            let mut answer = pin!(self.send.try_send_request(request));
+            let connection = &mut self.connection;
+            poll_fn(|cx| {
+                // Dropped as soon as it is over: the request is given back then, or fails.
+                let _ = poll(connection, cx);
+                answer.as_mut().poll(cx)
+            })
+            .await?
+        };
+        self.home = Some(home);
+        Ok(response.map(|body| match upload {
+            Some(upload) if !upload.is_over() => self.let_go(body),
+            _ => DrivenBody::carried(body, self),
+        }))
+    }
+
+    /// The answer came before the whole request was sent. What is left must move even while nobody
+    /// reads the answer, or each side waits for the other.
+    fn let_go(mut self: Box<Self>, body: Incoming) -> DrivenBody {
+        let Ok(runtime) = Handle::try_current() else {
+            return DrivenBody::carried(body, self);
+        };
+        if let Some(connection) = self.connection.take() {
+            runtime.spawn(connection);
+        }
+        DrivenBody::new(body)
+    }
+}
+
+fn poll(connection: &mut Option<Connection>, cx: &mut Context<'_>) -> Poll<()> {
+    let Some(open) = connection else {
+        return Poll::Ready(());
+    };
+    // Errors go to the request or to the body that they concern.
+    let over = open.as_mut().poll(cx).map(|_| ());
+    if over.is_ready() {
+        *connection = None;
+    }
+    over
+}
+
+impl Carrier for Line {
+    fn poll_carry(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        poll(&mut self.connection, cx)
+    }
+
+    fn arrived(mut self: Box<Self>) {
+        if let Some(home) = self.home.take() {
+            self.idle_since = Instant::now();
+            home.put(self);
+        }
+    }
+}
+
+impl fmt::Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Line")
+            .field("open", &self.connection.is_some())
+            .finish_non_exhaustive()
+    }
+}

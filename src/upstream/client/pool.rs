@@ -1,0 +1,144 @@
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::uri::{Authority, Scheme};
+use http::{HeaderValue, Uri};
+use hyper::client::conn::http2;
+use hyper::rt::{Read, Write};
+use hyper_util::client::legacy::connect::Connection;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tower::Service;
+
+use super::ClientError;
+use super::connect::Timed;
+use super::line::Line;
+use super::shelf::{Limits, Shelf, Way};
+use crate::error::BoxError;
+
+/// Open connections, by origin, and how new ones are made.
+pub(super) struct Pool<K> {
+    connector: Timed<K>,
+    http2: http2::Builder<TokioExecutor>,
+    http2_only: bool,
+    limits: Limits,
+    shelves: Mutex<Shelves>,
+}
+
+#[derive(Default)]
+struct Shelves {
+    // Nearly all clients call one origin: it is found without hashing its name.
+    latest: Option<(Origin, Arc<Shelf>)>,
+    all: HashMap<Origin, Arc<Shelf>>,
+}
+
+type Origin = (Scheme, Authority);
+
+impl<K> Pool<K> {
+    pub(super) fn new(connector: Timed<K>, limits: Limits, http2_only: bool) -> Self {
+        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        http2
+            .timer(TokioTimer::new())
+            // One connection carries everything: a dead one is found before its requests have all
+            // run into their deadlines.
+            .keep_alive_interval(Duration::from_secs(15))
+            .keep_alive_timeout(Duration::from_secs(10))
+            .max_header_list_size(64 * 1024);
+        Self {
+            connector,
+            http2,
+            http2_only,
+            limits,
+            shelves: Mutex::default(),
+        }
+    }
+
+    /// Where the connections to an absolute URI's origin stand.
+    pub(super) fn shelf(&self, uri: &Uri) -> Option<Arc<Shelf>> {
+        let (scheme, authority) = (uri.scheme()?, uri.authority()?);
+        let mut shelves = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((latest, shelf)) = &shelves.latest
+            && latest.0 == *scheme
+            && latest.1 == *authority
+        {
+            return Some(Arc::clone(shelf));
+        }
+        let origin = (scheme.clone(), authority.clone());
+        let shelf = match shelves.all.get(&origin) {
+            Some(shelf) => Arc::clone(shelf),
+            None => {
+                let shelf = Arc::new(Shelf::new(host(uri)?, self.limits, self.http2_only));
+                // Those that are in nobody's hands and hold nothing are of no use any more.
+                let is_used =
+                    |shelf: &Arc<Shelf>| Arc::strong_count(shelf) > 1 || !shelf.is_empty();
+                shelves.all.retain(|_, shelf| is_used(shelf));
+                shelves.all.insert(origin.clone(), Arc::clone(&shelf));
+                shelf
+            }
+        };
+        shelves.latest = Some((origin, Arc::clone(&shelf)));
+        Some(shelf)
+    }
+}
+
+impl<K> Pool<K>
+where
+    K: Service<Uri> + Clone,
+    K::Response: Connection + Read + Write + Send + Unpin + 'static,
+    K::Error: Into<BoxError>,
+    K::Future: Send + 'static,
+{
+    /// A new connection, or one that somebody else has made meanwhile.
+    pub(super) async fn connect(&self, shelf: &Arc<Shelf>, uri: &Uri) -> Result<Way, ClientError> {
+        let turn = shelf.turn().await;
+        if turn.is_some()
+            && let Some(send) = shelf.shared()
+        {
+            return Ok(Way::Http2(send));
+        }
+        let made = self.make(shelf, uri).await;
+        if made.is_err() {
+            shelf.failed();
+        }
+        made
+    }
+
+    async fn make(&self, shelf: &Arc<Shelf>, uri: &Uri) -> Result<Way, ClientError> {
+        let mut connector = self.connector.clone();
+        poll_fn(|cx| connector.poll_ready(cx))
+            .await
+            .map_err(ClientError::connect)?;
+        let io = connector
+            .call(uri.clone())
+            .await
+            .map_err(ClientError::connect)?;
+        let is_http2 = self.http2_only || io.connected().is_negotiated_h2();
+        shelf.speaks(is_http2);
+        if !is_http2 {
+            let is_proxied = io.connected().is_proxied();
+            return Ok(Way::Http1(Line::open(io, is_proxied).await?));
+        }
+        if let Some(send) = shelf.shared() {
+            return Ok(Way::Http2(send));
+        }
+        let (send, connection) = self.http2.handshake(io).await?;
+        tokio::spawn(connection);
+        shelf.share(send.clone());
+        Ok(Way::Http2(send))
+    }
+}
+
+/// A target's `Host`, without a port that goes without saying.
+fn host(target: &Uri) -> Option<HeaderValue> {
+    let default = match target.scheme_str()? {
+        "http" => 80,
+        "https" => 443,
+        _ => 0,
+    };
+    let host = target.host()?;
+    match target.port_u16().filter(|port| *port != default) {
+        Some(port) => HeaderValue::try_from(format!("{host}:{port}")).ok(),
+        None => HeaderValue::try_from(host).ok(),
+    }
+}

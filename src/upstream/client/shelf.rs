@@ -1,0 +1,198 @@
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use http::HeaderValue;
+use hyper::client::conn::http2;
+use tokio::runtime::Handle;
+use tokio::sync;
+use tokio::time::{Instant, sleep};
+
+use super::line::Line;
+use crate::upstream::RequestBody;
+
+/// How often idle connections are looked at.
+const ROUND: Duration = Duration::from_secs(1);
+
+/// The open connections to one origin: the idle ones of HTTP/1.1, and the one that all requests
+/// share over HTTP/2.
+pub(super) struct Shelf {
+    host: HeaderValue,
+    limits: Limits,
+    content: Mutex<Content>,
+    // Held by whoever makes the connection of HTTP/2, for all who wait for it.
+    turn: sync::Mutex<()>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) max_idle: usize,
+    pub(super) idle_timeout: Duration,
+}
+
+/// A connection for one request.
+pub(super) enum Way {
+    Http1(Box<Line>),
+    Http2(http2::SendRequest<RequestBody>),
+}
+
+#[derive(Default)]
+struct Content {
+    // The last one used comes first: its peer is the least likely to have closed it.
+    #[expect(
+        clippy::vec_box,
+        reason = "an answer's body takes them over as they are"
+    )]
+    lines: Vec<Box<Line>>,
+    shared: Option<Shared>,
+    /// What the origin spoke when it was last asked.
+    speaks_http2: bool,
+    /// How many attempts at a connection of HTTP/2 have failed.
+    failures: u64,
+    is_watched: bool,
+}
+
+struct Shared {
+    send: http2::SendRequest<RequestBody>,
+    used: Instant,
+}
+
+impl Shelf {
+    pub(super) fn new(host: HeaderValue, limits: Limits, speaks_http2: bool) -> Self {
+        Self {
+            host,
+            limits,
+            content: Mutex::new(Content {
+                speaks_http2,
+                ..Content::default()
+            }),
+            turn: sync::Mutex::new(()),
+        }
+    }
+
+    /// What requests to this origin call it.
+    pub(super) fn host(&self) -> &HeaderValue {
+        &self.host
+    }
+
+    /// A connection that is open already.
+    pub(super) fn way(&self) -> Option<Way> {
+        if let Some(send) = self.shared() {
+            return Some(Way::Http2(send));
+        }
+        loop {
+            let mut line = self.content().lines.pop()?;
+            if line.is_usable() {
+                return Some(Way::Http1(line));
+            }
+        }
+    }
+
+    /// The open connection of HTTP/2.
+    pub(super) fn shared(&self) -> Option<http2::SendRequest<RequestBody>> {
+        let mut content = self.content();
+        let shared = content.shared.as_mut()?;
+        if shared.send.is_closed() {
+            content.shared = None;
+            return None;
+        }
+        shared.used = Instant::now();
+        Some(shared.send.clone())
+    }
+
+    /// The right to make the connection of HTTP/2 for all, as soon as nobody else has it. `None` if
+    /// this origin speaks something else, or if those who had it failed meanwhile: whoever waited
+    /// for them tries alone, so that an origin which is down keeps nobody waiting twice.
+    pub(super) async fn turn(&self) -> Option<sync::MutexGuard<'_, ()>> {
+        let failures = {
+            let content = self.content();
+            content.speaks_http2.then_some(content.failures)?
+        };
+        let turn = self.turn.lock().await;
+        (self.content().failures == failures).then_some(turn)
+    }
+
+    pub(super) fn failed(&self) {
+        let mut content = self.content();
+        content.failures = content.failures.wrapping_add(1);
+    }
+
+    pub(super) fn speaks(&self, http2: bool) {
+        self.content().speaks_http2 = http2;
+    }
+
+    /// Keeps a connection that has become idle, unless there are enough.
+    pub(super) fn put(self: &Arc<Self>, line: Box<Line>) {
+        let mut content = self.content();
+        if content.lines.len() < self.limits.max_idle && self.watch(&mut content) {
+            content.lines.push(line);
+        }
+    }
+
+    pub(super) fn share(self: &Arc<Self>, send: http2::SendRequest<RequestBody>) {
+        let mut content = self.content();
+        if self.watch(&mut content) {
+            let used = Instant::now();
+            content.shared = Some(Shared { send, used });
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        let content = self.content();
+        content.lines.is_empty() && content.shared.is_none()
+    }
+
+    /// Has a task look after what stands here. False if there is no runtime to do so.
+    fn watch(self: &Arc<Self>, content: &mut Content) -> bool {
+        if !content.is_watched
+            && let Ok(runtime) = Handle::try_current()
+        {
+            content.is_watched = true;
+            runtime.spawn(look_after(Watched(Arc::downgrade(self))));
+        }
+        content.is_watched
+    }
+
+    /// Lets go of what has been idle for too long or was closed. True while anything is left.
+    fn clear(&self) -> bool {
+        let mut content = self.content();
+        let old = |since: Instant| since.elapsed() >= self.limits.idle_timeout;
+        content
+            .lines
+            .retain_mut(|line| !old(line.idle_since()) && line.is_usable());
+        content
+            .shared
+            .take_if(|shared| shared.send.is_closed() || old(shared.used));
+        // Told under the same lock under which the next one to put something here asks.
+        content.is_watched = !content.lines.is_empty() || content.shared.is_some();
+        content.is_watched
+    }
+
+    fn content(&self) -> MutexGuard<'_, Content> {
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn look_after(mut watched: Watched) {
+    while let Some(shelf) = watched.0.upgrade() {
+        let round = shelf.limits.idle_timeout.min(ROUND);
+        // Not kept alive by being looked after.
+        drop(shelf);
+        sleep(round).await;
+        if !watched.0.upgrade().is_some_and(|shelf| shelf.clear()) {
+            // It knows already.
+            watched.0 = Weak::new();
+        }
+    }
+}
+
+/// A shelf whose watch ends with this, also when its runtime goes away.
+struct Watched(Weak<Shelf>);
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if let Some(shelf) = self.0.upgrade() {
+            let mut content = shelf.content();
+            content.is_watched = false;
+        }
+    }
+}

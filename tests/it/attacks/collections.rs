@@ -1,0 +1,209 @@
+//! Public collections, whose origin and licence are in `data/public/README.md`. Every line is played
+//! in every place where it could bite: as it is, and turned on a profile.
+
+use std::env;
+use std::fs;
+
+use omneo_id::sandbox::Sandbox;
+
+use super::field::{Field, get, lines, statuses, unescape};
+
+const MOUNT: &str = "/id/api/v1";
+
+/// What a path list is about. In the lists themselves, `PATH` stands for it.
+const AIMS: [&str; 3] = [
+    "id/api/v1/profiles/me",
+    "id/api/v1/profiles/me/lists/wishlist",
+    "id/api/v1/profiles/{grace}",
+];
+
+/// Below which a line is appended.
+const BASES: [&str; 2] = ["/id/api/v1/profiles/me", "/id/api/v1/profiles/me/lists"];
+
+const PATHS: [&str; 2] = [
+    include_str!("../data/public/forbidden-paths.txt"),
+    include_str!("../data/public/websecprobe-paths.txt"),
+];
+
+const HEADERS: [&str; 2] = [
+    include_str!("../data/public/forbidden-headers.txt"),
+    include_str!("../data/public/websecprobe-headers.txt"),
+];
+
+const REQUESTS: [&str; 3] = [
+    include_str!("../data/public/gunicorn.txt"),
+    include_str!("../data/public/http-parser.txt"),
+    include_str!("../data/public/coreruleset.txt"),
+];
+
+fn all(tables: &[&'static str]) -> impl Iterator<Item = &'static str> {
+    tables.iter().flat_map(|table| lines(table))
+}
+
+/// How much was played, and how much of it the tenant was asked: were that nothing, the lists would
+/// show nothing.
+#[derive(Debug, Default)]
+struct Tally {
+    played: usize,
+    asked: usize,
+}
+
+impl Tally {
+    async fn play(&mut self, field: &Field, target: &[u8], more: &[u8]) {
+        let attack = get(target, more, &field.token);
+        self.count(field.check(&attack, &field.send(&attack).await));
+    }
+
+    fn count(&mut self, asked: usize) {
+        self.played += 1;
+        self.asked += asked;
+    }
+}
+
+#[tokio::test]
+async fn the_field_can_be_reached() {
+    let field = Field::mounted(MOUNT).await;
+    let honest = get(b"/id/api/v1/profiles/me/lists", b"", &field.token);
+    assert_eq!(statuses(&field.send(&honest).await), [200]);
+    assert_eq!(field.sandbox.take_requests().len(), 1);
+}
+
+#[tokio::test]
+async fn no_path_of_a_public_list_leads_out_of_the_profile() {
+    let field = Field::mounted(MOUNT).await;
+    let mut tally = Tally::default();
+    for line in all(&PATHS) {
+        for aim in AIMS {
+            let target = field.fill(&line.replace("PATH", aim));
+            tally.play(&field, &target, b"").await;
+        }
+        for base in BASES {
+            let target = field.fill(&format!("{base}{}", line.replace("PATH", "{grace}")));
+            tally.play(&field, &target, b"").await;
+        }
+    }
+    println!("{tally:?}");
+    assert!(tally.played > 9_000 && tally.asked > 800, "{tally:?}");
+}
+
+/// Lists that cannot stand here for their licence, such as those of wfuzz and dirb: where
+/// `OMNEO_ID_PATH_LISTS` names files, with `:` between them, they are played too.
+#[tokio::test]
+async fn no_path_of_another_list_leads_out_of_the_profile() {
+    let field = Field::mounted(MOUNT).await;
+    let named = env::var("OMNEO_ID_PATH_LISTS").unwrap_or_default();
+    let own = ["../../{grace}".to_owned(), "..%2f..%2f{grace}".to_owned()];
+    let mut tally = Tally::default();
+    let files = named.split(':').filter(|file| !file.is_empty());
+    let foreign = files.flat_map(|file| {
+        let list = fs::read(file).unwrap_or_else(|error| panic!("{file}: {error}"));
+        let list = String::from_utf8_lossy(&list).into_owned();
+        list.lines().map(str::to_owned).collect::<Vec<_>>()
+    });
+    for line in own.into_iter().chain(foreign) {
+        let line = line.replace("{FILE}", &format!("profiles/{}", Sandbox::GRACE_ID));
+        for base in BASES.into_iter().chain([""]) {
+            for between in ["", "/"] {
+                tally
+                    .play(&field, &field.fill(&format!("{base}{between}{line}")), b"")
+                    .await;
+            }
+        }
+    }
+    println!("{tally:?}");
+    assert!(tally.played >= 12, "{tally:?}");
+}
+
+#[tokio::test]
+async fn no_header_of_a_public_list_renames_or_unlocks_anything() {
+    let field = Field::mounted(MOUNT).await;
+    let mut tally = Tally::default();
+    for line in all(&HEADERS) {
+        let mut more = field.fill(&line.replace("PATH", "api/v3/profiles/{grace}"));
+        more.extend(b"\r\n");
+        tally
+            .play(&field, b"/id/api/v1/profiles/me/lists", &more)
+            .await;
+    }
+    println!("{tally:?}");
+    assert!(tally.played > 2_800 && tally.asked > 2_000, "{tally:?}");
+}
+
+/// A request as it stands in a collection, turned on Ada's lists in one of several ways.
+#[derive(Clone, Copy, Debug)]
+enum Turn {
+    AsItIs,
+    WithToken,
+    OnLists,
+}
+
+impl Turn {
+    fn apply(self, request: &[u8], token: Option<&str>) -> Vec<u8> {
+        let end = request.windows(2).position(|pair| pair == b"\r\n");
+        let (line, rest) = request.split_at(end.unwrap_or(request.len()));
+        let mut turned = match self {
+            Self::AsItIs => return request.to_vec(),
+            Self::WithToken => line.to_vec(),
+            Self::OnLists => match line.iter().position(|&byte| byte == b' ') {
+                Some(space) if line.get(space + 1) == Some(&b'/') => {
+                    let (method, target) = line.split_at(space + 1);
+                    [method, b"/id/api/v1/profiles/me/lists", target].concat()
+                }
+                _ => line.to_vec(),
+            },
+        };
+        if let Some(token) = token {
+            turned.extend(format!("\r\nAuthorization: Bearer {token}").bytes());
+        }
+        turned.extend(rest);
+        turned
+    }
+}
+
+#[tokio::test]
+async fn no_request_of_a_public_collection_smuggles_another_one() {
+    let field = Field::mounted(MOUNT).await;
+    let honest = get(b"/id/api/v1/profiles/me/balances", b"", &field.token);
+    let mut tally = Tally::default();
+    for line in all(&REQUESTS) {
+        for turn in [Turn::AsItIs, Turn::WithToken, Turn::OnLists] {
+            let attack = turn.apply(&unescape(line), Some(&field.token));
+            tally.count(field.check(&attack, &field.send(&attack).await));
+        }
+        // Whatever is left on a connection to the tenant would hit the next one.
+        let answer = field.send(&honest).await;
+        assert_eq!(statuses(&answer), [200], "after {line}");
+        let asked = field.sandbox.take_requests();
+        assert_eq!(asked.len(), 1, "after {line}");
+        assert!(asked[0].path().ends_with("/balances"), "after {line}");
+    }
+    println!("{tally:?}");
+    assert!(tally.played > 1_500 && tally.asked > 200, "{tally:?}");
+}
+
+#[tokio::test]
+async fn no_path_of_a_public_list_gets_anywhere_without_a_profile() {
+    let field = Field::mounted(MOUNT).await;
+    for line in all(&PATHS) {
+        let target = field.fill(&line.replace("PATH", AIMS[0]));
+        for token in ["", &field.anonymous] {
+            let attack = get(&target, b"", token);
+            let answer = field.send(&attack).await;
+            assert!(field.sandbox.requests().is_empty(), "{line}");
+            field.check(&attack, &answer);
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_request_of_a_public_collection_gets_anywhere_without_a_token() {
+    let field = Field::mounted(MOUNT).await;
+    for line in all(&REQUESTS) {
+        for turn in [Turn::AsItIs, Turn::OnLists] {
+            let attack = turn.apply(&unescape(line), None);
+            let answer = field.send(&attack).await;
+            assert!(field.sandbox.requests().is_empty(), "{line}");
+            field.check(&attack, &answer);
+        }
+    }
+}

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
 DEFAULT = "127.0.0.1:8080"
 MOUNT = "/id/api/v1"
-RELEASE = ROOT / "target/release/examples/standalone"
+RELEASE = Path(os.environ.get("STANDALONE", ROOT / "target/release/examples/standalone"))
 SANDBOX = ROOT / "target/debug/examples/sandbox"
 SECRET = "an end-to-end secret of more than 32 bytes"
 # Of the sandbox's seed.

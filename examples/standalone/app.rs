@@ -1,6 +1,7 @@
-//! The stack: request id and log, CORS, health, Omneo ID.
+//! The stack: request id and log, CORS, what is beside Omneo ID, Omneo ID.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,9 +15,8 @@ use tower::{Service, ServiceBuilder};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::config::{Config, Cors};
-use crate::health::Health;
 use crate::observe::{ObserveLayer, REQUEST_ID};
-use crate::routes::Routes;
+use crate::routes::{Beside, Routes};
 
 /// Every cross-origin call is preceded by a preflight: browsers may remember the answer this long.
 const PREFLIGHT_LIFE: Duration = Duration::from_secs(60 * 60);
@@ -38,7 +38,7 @@ pub(crate) fn builder(config: &Config) -> Result<OmneoIdBuilder, ConfigError> {
 /// Everything that is served, as one service.
 pub(crate) fn stack<S>(
     id: S,
-    health: Health<S>,
+    beside: Arc<Beside<S>>,
     observe: ObserveLayer,
     config: &Config,
 ) -> impl Service<
@@ -57,7 +57,7 @@ where
     ServiceBuilder::new()
         .layer(observe)
         .layer(option_layer(cors(&config.cors)))
-        .service(Routes::new(id, health))
+        .service(Routes::new(id, beside))
 }
 
 fn cors(cors: &Cors) -> Option<CorsLayer> {

@@ -9,11 +9,8 @@ use crate::config::Config;
 /// The text for a server on this address. It holds no secret: an API token that was given stands
 /// as a shell variable.
 pub(crate) fn text(address: SocketAddr, config: &Config) -> String {
-    let id = format!(
-        "http://{}{}",
-        reachable(address),
-        config.mount.trim_end_matches('/')
-    );
+    let origin = format!("http://{}", reachable(address));
+    let id = format!("{origin}{}", config.mount.trim_end_matches('/'));
     let names = if config.sandbox.is_some() {
         Names::of_sandbox(config.public_token)
     } else {
@@ -24,7 +21,11 @@ pub(crate) fn text(address: SocketAddr, config: &Config) -> String {
         None => config.tenant.to_string(),
     };
     format!(
-        "Omneo ID is listening on {id}\nTenant: {tenant}\n\n{}\n{}",
+        "Omneo ID is listening on {id}\nTenant: {tenant}\n{}OpenAPI: {origin}/openapi.json\n\n{}\n{}",
+        match config.sandbox {
+            Some(_) => format!("See what it does: {origin}/\n"),
+            None => String::new(),
+        },
         names.preface,
         lines(&id, &names)
     )

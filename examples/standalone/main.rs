@@ -11,11 +11,13 @@
 mod app;
 mod config;
 mod crew;
+mod describe;
 mod guide;
 mod health;
 mod observe;
 mod routes;
 mod serve;
+mod storefront;
 
 use std::convert::Infallible;
 use std::fmt::Display;
@@ -23,16 +25,17 @@ use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use config::{Config, Parsed};
 use crew::Crew;
-use health::Health;
 use http::{Request, Response};
 use mimalloc::MiMalloc;
 use observe::ObserveLayer;
 use omneo_id::error::ConfigError;
 use omneo_id::upstream::HttpClient;
 use omneo_id::{Body, OmneoId};
+use routes::Beside;
 use serve::Signals;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
@@ -106,11 +109,11 @@ where
         Ok(id) => id,
         Err(error) => return fail(error, ExitCode::from(USAGE)),
     };
-    let health = Health::new(id.clone(), config);
+    let beside = Arc::new(Beside::new(&id, config));
     let observe = ObserveLayer::new(RandomState::new().hash_one(()));
     let crew = Crew::start(config.threads, || {
         let id = for_thread(&id).map_err(io::Error::other)?;
-        Ok(app::stack(id, health.clone(), observe.clone(), config))
+        Ok(app::stack(id, beside.clone(), observe.clone(), config))
     });
     let crew = match crew {
         Ok(crew) => crew,

@@ -1,8 +1,9 @@
-//! What lies where: health beside Omneo ID.
+//! What lies where: health, the description and the storefront beside Omneo ID.
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::{Request, Response};
@@ -11,18 +12,66 @@ use omneo_id::Body;
 use pin_project_lite::pin_project;
 use tower::Service;
 
+use crate::config::Config;
+use crate::describe::Description;
 use crate::health::Health;
+use crate::storefront::Storefront;
 
-/// Health, and Omneo ID for everything else.
-#[derive(Clone)]
+/// What is beside Omneo ID, and Omneo ID for everything else.
 pub(crate) struct Routes<S> {
     id: S,
+    beside: Arc<Beside<S>>,
+}
+
+/// What the server answers itself, outside the mount.
+pub(crate) struct Beside<S> {
     health: Health<S>,
+    description: Description,
+    storefront: Option<Storefront<S>>,
 }
 
 impl<S> Routes<S> {
-    pub(crate) fn new(id: S, health: Health<S>) -> Self {
-        Self { id, health }
+    pub(crate) fn new(id: S, beside: Arc<Beside<S>>) -> Self {
+        Self { id, beside }
+    }
+}
+
+impl<S: Clone> Clone for Routes<S> {
+    fn clone(&self) -> Self {
+        Self {
+            id: self.id.clone(),
+            beside: Arc::clone(&self.beside),
+        }
+    }
+}
+
+impl<S> Beside<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S: Clone,
+{
+    pub(crate) fn new(id: &S, config: &Config) -> Self {
+        Self {
+            health: Health::new(id.clone(), config),
+            description: Description::new(&config.mount),
+            storefront: Storefront::new(id, config),
+        }
+    }
+
+    fn is_asked<B>(&self, request: &Request<B>) -> bool {
+        Health::<S>::is_asked(request)
+            || Description::is_asked(request)
+            || self.storefront.is_some() && Storefront::<S>::is_asked(request)
+    }
+
+    async fn answer(&self, request: Request<Body>) -> Response<Body> {
+        match &self.storefront {
+            Some(storefront) if Storefront::<S>::is_asked(&request) => {
+                storefront.answer(request).await
+            }
+            _ if Description::is_asked(&request) => self.description.answer(&request),
+            _ => self.health.answer(&request.map(drop)).await,
+        }
     }
 }
 
@@ -41,13 +90,14 @@ where
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        if !Health::<S>::is_asked(&request) {
+        if !self.beside.is_asked(&request) {
             let future = self.id.call(request.map(Body::new));
             return Answer::Id { future };
         }
-        let health = self.health.clone();
-        let future = Box::pin(async move { Ok(health.answer(&request).await) });
-        Answer::Health { future }
+        let request = request.map(Body::new);
+        let beside = Arc::clone(&self.beside);
+        let future = Box::pin(async move { Ok(beside.answer(request).await) });
+        Answer::Beside { future }
     }
 }
 
@@ -58,7 +108,7 @@ pin_project! {
     #[project = AnswerProj]
     pub(crate) enum Answer<F> {
         Id { #[pin] future: F },
-        Health { future: Boxed },
+        Beside { future: Boxed },
     }
 }
 
@@ -71,7 +121,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project() {
             AnswerProj::Id { future } => future.poll(cx),
-            AnswerProj::Health { future } => future.as_mut().poll(cx),
+            AnswerProj::Beside { future } => future.as_mut().poll(cx),
         }
     }
 }

@@ -7,10 +7,12 @@
 )]
 
 mod answers;
+mod describe;
 mod ending;
 mod flags;
 mod guide;
 mod process;
+mod storefront;
 mod tenant;
 
 #[allow(dead_code, reason = "the example uses what these tests do not")]

@@ -1,0 +1,214 @@
+// The storefront page, used as somebody would who wants to know what this is.
+import assert from 'node:assert/strict'
+import { createRequire } from 'node:module'
+import { GRACE, MOUNT } from './world.mjs'
+
+const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
+const DESK = { width: 1280, height: 860 }
+const PHONE = { width: 360, height: 740 }
+
+/** Opens the page and keeps all that it complains of and asks for. */
+async function open(browser, origin, options = {}) {
+  const context = await browser.newContext({ viewport: DESK, reducedMotion: 'reduce', ...options })
+  const page = await context.newPage()
+  page.setDefaultTimeout(15_000)
+  const seen = { complaints: [], outside: [], statuses: [] }
+  page.on('pageerror', (error) => seen.complaints.push(String(error)))
+  page.on('console', (message) => {
+    if (['error', 'warning'].includes(message.type())) seen.complaints.push(message.text())
+  })
+  page.on('request', (request) => {
+    if (!request.url().startsWith(`${origin}/`) && !request.url().startsWith('data:')) seen.outside.push(request.url())
+  })
+  page.on('response', (response) => seen.statuses.push(response.status()))
+  const response = await page.goto(`${origin}/`)
+  assert.equal(response.status(), 200)
+  return { page, seen, response, close: () => context.close() }
+}
+
+const signIn = async (page, name) => {
+  await page.getByRole('button', { name: new RegExp(`^${name}`) }).click()
+  await page.locator('#account .name', { hasText: name }).waitFor()
+}
+const entry = (page, method, path, status) =>
+  page.locator(`.entry[data-method="${method}"][data-path="${path}"][data-status="${status}"]`).first()
+
+export const checks = (browser, origin) => ({
+  'somebody signs in and sees what is theirs': async () => {
+    const { page, seen, close } = await open(browser, origin)
+    await signIn(page, 'Ada Lovelace')
+    const account = page.locator('#account')
+    for (const text of ['ada.lovelace@example.com', '660', '$25.00', '$36.60', 'Silver member', 'Latest of 23 purchases', 'Wishlist', 'TEE-003']) {
+      await account.getByText(text, { exact: false }).first().waitFor()
+    }
+    for (const path of ['', '/balances', '/lists/wishlist', '/rewards', '/tiers']) await entry(page, 'GET', `${MOUNT}/profiles/me${path}`, 200).waitFor()
+    await entry(page, 'POST', '/demo/sign-in', 200).waitFor()
+    assert.match(await page.locator('#token-life').textContent(), /^(1:00:00|59:\d\d) left$/)
+    const before = await page.locator('#token-life').textContent()
+    await page.waitForFunction((before) => document.getElementById('token-life').textContent !== before, before)
+    await page.getByText('6513270e-269e-4d37-b2a7-4de452e6b438').first().waitFor()
+    assert.match(await page.locator('#said').textContent(), /Signed in as Ada Lovelace/)
+    await page.getByRole('button', { name: 'Add something' }).click()
+    await account.getByText('Linen shirt').waitFor()
+    await page.getByRole('button', { name: /^Remove Linen shirt/ }).click()
+    await account.getByText('Linen shirt').waitFor({ state: 'detached' })
+    assert.deepEqual(seen.complaints, [])
+    assert.deepEqual(seen.outside, [])
+    await close()
+  },
+  'the API token is nowhere in the page, nor in its requests': async () => {
+    const { page, close } = await open(browser, origin)
+    const sent = []
+    page.on('request', (request) => sent.push(JSON.stringify(request.headers()), request.postData() ?? ''))
+    await signIn(page, 'Grace Hopper')
+    assert.ok(sent.some((text) => text.includes('Bearer ey')))
+    assert.ok(!`${await page.content()}${sent.join()}`.includes('sandbox-api-token'))
+    await close()
+  },
+  'consent is changed by the keyboard, and stays': async () => {
+    const { page, seen, close } = await open(browser, origin)
+    await signIn(page, 'Alan Turing')
+    const mail = () => page.getByRole('switch', { name: 'E-mail' })
+    assert.equal(await mail().getAttribute('aria-checked'), 'true')
+    await mail().focus()
+    await page.keyboard.press('Space')
+    await entry(page, 'PUT', `${MOUNT}/profiles/me/attributes/comms`, 200).waitFor()
+    await page.getByText('No news, please').first().waitFor()
+    const shown = await page.locator('.entry[open]').innerText()
+    for (const text of ['PUT', '200', 'authorization: Bearer ey', '"email_promo": false', 'email_consent_updated_at', 'cache-control: private, no-store']) assert.ok(shown.includes(text), shown)
+    assert.equal(await mail().getAttribute('aria-checked'), 'false')
+    await signIn(page, 'Ada Lovelace')
+    await signIn(page, 'Alan Turing')
+    assert.equal(await mail().getAttribute('aria-checked'), 'false')
+    assert.deepEqual(seen.complaints, [])
+    await close()
+  },
+  'a yes after an opt-out takes the opt-out back': async () => {
+    const { page, close } = await open(browser, origin)
+    await signIn(page, 'Greta Still')
+    const letters = page.getByRole('switch', { name: 'Letters' })
+    assert.equal(await letters.getAttribute('aria-checked'), 'false')
+    const sent = page.waitForRequest((request) => request.method() === 'PUT')
+    await letters.click()
+    assert.deepEqual((await sent).postDataJSON(), { post_promo: true, post_optout: false })
+    await page.locator('[data-channel="post"][aria-checked="true"]').waitFor()
+    await close()
+  },
+  'newcomers and customers sign up with the same answer': async () => {
+    const { page, seen, close } = await open(browser, origin)
+    const result = page.locator('#sign-up-result')
+    await page.getByRole('button', { name: 'an address that is known' }).click()
+    await page.getByRole('button', { name: 'Sign up' }).click()
+    await result.getByText('{"data":{"success":true}}').waitFor()
+    await page.getByRole('button', { name: 'one that is new' }).click()
+    await page.getByRole('button', { name: 'Sign up' }).click()
+    await result.getByText('The same bytes as before').waitFor()
+    assert.deepEqual(seen.complaints, [])
+    await page.getByLabel('E-mail address').fill('no address')
+    await page.getByRole('button', { name: 'Sign up' }).click()
+    await page.locator('#email[aria-invalid="true"]').waitFor()
+    assert.match(await page.locator('#email-error').textContent(), /email/)
+    await entry(page, 'POST', `${MOUNT}/profiles`, 422).waitFor()
+    await close()
+  },
+  'stores are found, without anybody signed in': async () => {
+    const { page, seen, close } = await open(browser, origin)
+    await page.getByLabel('City').fill('Sydney')
+    await page.keyboard.press('Enter')
+    await page.locator('#store-list').getByText('Acme Sydney').waitFor()
+    assert.equal(await page.locator('#store-list li').count(), 1)
+    await page.getByLabel('City').fill('Malmö')
+    await page.keyboard.press('Enter')
+    await page.getByText('No store there.').waitFor()
+    assert.deepEqual(seen.complaints, [])
+    await close()
+  },
+  'what a browser cannot do is refused, each time': async () => {
+    const { page, seen, close } = await open(browser, origin)
+    await signIn(page, 'Ada Lovelace')
+    const attempts = page.locator('#attempts button')
+    const expected = [404, 400, 404, 405, 401, 401, 401, 404]
+    assert.equal(await attempts.count(), expected.length)
+    for (const [index, status] of expected.entries()) {
+      await attempts.nth(index).click()
+      await attempts.nth(index).getByText(`Refused: ${status}, `).waitFor()
+    }
+    await entry(page, 'GET', `${MOUNT}/profiles/${GRACE}`, 404).waitFor()
+    // The browser itself reports each 4xx; nothing else may be there.
+    const refusals = seen.complaints.filter((text) => text.startsWith('Failed to load resource: the server responded with a status of 4'))
+    assert.deepEqual(seen.complaints.filter((text) => !refusals.includes(text)), [])
+    assert.equal(refusals.length, expected.length)
+    await close()
+  },
+  'a failure is seen, and gone with the next success': async () => {
+    const { page, close } = await open(browser, origin)
+    await signIn(page, 'Kim Park')
+    await page.route('**/attributes/comms', (route) => route.fulfill({ status: 504, contentType: 'application/json', body: '{"message":"Too slow."}' }), { times: 1 })
+    const mail = page.getByRole('switch', { name: 'E-mail' })
+    await mail.click()
+    await page.locator('#notice', { hasText: 'Not saved: 504, Too slow.' }).waitFor()
+    assert.equal(await mail.getAttribute('aria-checked'), 'true')
+    await mail.click()
+    await page.locator('#notice').waitFor({ state: 'hidden' })
+    assert.equal(await mail.getAttribute('aria-checked'), 'false')
+    await page.getByRole('button', { name: 'Mint another' }).focus()
+    await page.keyboard.press('Enter')
+    await page.waitForFunction(() => document.querySelectorAll('.entry[data-path="/demo/sign-in"]').length === 2)
+    await page.locator('.tools button', { hasText: 'Mint another' }).waitFor()
+    assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Mint another')
+    await close()
+  },
+  'signing out forgets the token': async () => {
+    const { page, close } = await open(browser, origin)
+    await signIn(page, 'Zoë Ångström')
+    await page.getByRole('button', { name: 'Sign out' }).click()
+    await page.getByText('Nobody is signed in.').waitFor()
+    assert.equal(await page.locator('.jwt').count(), 0)
+    assert.equal(await page.locator('[role="switch"]').count(), 0)
+    await close()
+  },
+  'the policy forbids what the page does not need': async () => {
+    const { page, response, close } = await open(browser, origin)
+    const headers = response.headers()
+    const policy = headers['content-security-policy']
+    for (const part of ["default-src 'none'", "connect-src 'self'", "frame-ancestors 'none'", "base-uri 'none'"]) assert.ok(policy.includes(part), policy)
+    assert.ok(!policy.includes('unsafe-'))
+    assert.equal(headers['x-content-type-options'], 'nosniff')
+    const violated = await page.evaluate(() => new Promise((resolve) => {
+      addEventListener('securitypolicyviolation', ({ effectiveDirective }) => resolve(effectiveDirective))
+      const image = new Image()
+      image.src = '/somewhere.png'
+    }))
+    assert.equal(violated, 'img-src')
+    const nonces = [policy, (await page.request.get(`${origin}/`)).headers()['content-security-policy']].map((policy) => /nonce-([\w-]{22})'/.exec(policy)[1])
+    assert.notEqual(nonces[0], nonces[1])
+    await close()
+  },
+  ...Object.fromEntries(['light', 'dark'].flatMap((colorScheme) => [['desk', DESK], ['phone', PHONE]].map(([name, viewport]) => [
+    `everybody can use it: ${colorScheme}, ${name}`, async () => {
+      const { page, seen, close } = await open(browser, origin, { colorScheme, viewport, bypassCSP: true })
+      await page.addScriptTag({ path: AXE })
+      const judge = async (state) => {
+        const { violations, passes } = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }))
+        assert.ok(passes.length > 20, 'axe has looked')
+        const serious = violations.filter(({ impact }) => ['serious', 'critical'].includes(impact))
+        assert.deepEqual(serious.map(({ id, nodes }) => [id, nodes.map(({ target }) => target.join(' '))]), [], state)
+        const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
+        assert.equal(overflow, 0, `${state}: it scrolls sideways`)
+      }
+      await judge('before signing in')
+      await signIn(page, 'Ada Lovelace')
+      await page.getByRole('button', { name: 'an address that is known' }).click()
+      await page.getByRole('button', { name: 'Sign up' }).click()
+      await page.locator('.result').waitFor()
+      await page.getByRole('button', { name: 'Find' }).click()
+      await page.locator('#store-list li').first().waitFor()
+      assert.deepEqual(seen.complaints, [])
+      await page.locator('#attempts button').first().click()
+      await page.getByText('Refused: 404, ').first().waitFor()
+      for (const summary of (await page.locator('.entry summary').all()).slice(0, 3)) await summary.click()
+      await judge('signed in')
+      await close()
+    },
+  ]))),
+})

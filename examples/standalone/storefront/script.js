@@ -1,0 +1,435 @@
+'use strict'
+const settings = JSON.parse(document.getElementById('settings').textContent)
+const { mount, customers } = settings
+const at = (id) => document.getElementById(id)
+
+/** An element. No text ever becomes markup: strings are text nodes. */
+function make(name, properties = {}, ...children) {
+  const element = document.createElement(name)
+  for (const [key, value] of Object.entries(properties)) {
+    if (key === 'class') element.className = value
+    else if (key.startsWith('on')) element.addEventListener(key.slice(2), value)
+    else if (value !== undefined && value !== null) element.setAttribute(key, value)
+  }
+  element.append(...children.filter((child) => child !== undefined && child !== null))
+  return element
+}
+
+/* ---- tokens ------------------------------------------------------------------------------- */
+
+let who = null // the customer who is signed in
+let token = null // what speaks for them
+let visitor = null // what speaks for nobody
+
+const fromBase64 = (text) => {
+  const bytes = atob(text.replace(/-/g, '+').replace(/_/g, '/'))
+  return JSON.parse(new TextDecoder().decode(Uint8Array.from(bytes, (c) => c.charCodeAt(0))))
+}
+const toBase64 = (value) => btoa(JSON.stringify(value)).replace(/\+/g, '-').replace(/\//g, '_').replace(/=+$/, '')
+const claimsOf = (jwt) => fromBase64(jwt.split('.')[1])
+const isAlive = (jwt) => jwt && claimsOf(jwt).exp * 1000 > Date.now() + 5000
+
+/** The shop's server: it alone knows the API token. */
+async function mint(profile, expired) {
+  const note = expired ? 'your server finds a token of two days ago' : profile ? 'your server mints a token' : 'your server mints an anonymous token'
+  const answer = await call('POST', settings.signIn, { body: { profile, ...(expired && { expired }) }, note, outside: true, quiet: true })
+  return answer.ok ? answer.body.data.token : null
+}
+
+async function visitorToken() {
+  if (!isAlive(visitor)) visitor = await mint(null)
+  return visitor
+}
+
+/* ---- requests ----------------------------------------------------------------------------- */
+
+let made = 0
+const SHOWN = ['content-type', 'cache-control', 'vary', 'allow', 'retry-after', 'www-authenticate', 'location', 'x-request-id']
+
+/** One request, shown as it happens. Never throws: what went wrong is an answer, too. */
+async function call(method, path, { bearer, body, note, outside, quiet } = {}) {
+  const url = outside ? path : mount + path
+  const headers = {}
+  if (bearer) headers.authorization = `Bearer ${bearer}`
+  if (body !== undefined) headers['content-type'] = 'application/json'
+  const entry = begin(method, url, headers, body, note)
+  const started = performance.now()
+  let answer
+  try {
+    const response = await fetch(url, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), cache: 'no-store' })
+    const text = await response.text()
+    let parsed = null
+    try { parsed = JSON.parse(text) } catch { /* nothing, or no JSON */ }
+    answer = { status: response.status, ok: response.ok, text, body: parsed, headers: response.headers }
+  } catch (error) {
+    answer = { status: 0, ok: false, text: String(error), body: null, headers: new Headers() }
+  }
+  finish(entry, answer, Math.max(1, Math.round(performance.now() - started)))
+  if (!quiet) open(entry.entry)
+  return answer
+}
+
+const me = (method, path, more = {}) => call(method, `/profiles/me${path}`, { bearer: token, ...more })
+
+/* ---- the log ------------------------------------------------------------------------------ */
+
+function begin(method, url, headers, body, note) {
+  made += 1
+  at('log-count').textContent = String(made)
+  at('entries').querySelector('.empty')?.remove()
+  const status = make('span', { class: 'status' }, '…')
+  const more = make('div', { class: 'more' })
+  const lines = Object.entries(headers).map(([name, value]) => [name, name === 'authorization' ? `${value.slice(0, 22)}…${value.slice(-6)}` : value])
+  more.append(make('h3', {}, 'Asked'), headerLines(lines))
+  if (body !== undefined) more.append(pretty(body))
+  // Brackets are what people write, and what browsers encode.
+  const path = (url.startsWith(mount) ? url.slice(mount.length) : url).replace(/%5b/gi, '[').replace(/%5d/gi, ']')
+  const shown = () => [url.startsWith(mount) ? make('span', { class: 'mount' }, mount) : '', path]
+  const entry = make('details', { class: 'entry fresh' },
+    make('summary', {},
+      make('span', { class: `verb ${method}` }, method), make('span', { class: 'path' }, ...shown()), status,
+      note && make('span', { class: 'note' }, note)),
+    more)
+  entry.dataset.method = method
+  entry.dataset.path = url
+  at('entries').prepend(entry)
+  return { method, path, status, more, entry }
+}
+
+function finish({ method, path, status, more, entry }, answer, ms) {
+  const grade = `s${Math.floor(answer.status / 100) || 5}`
+  status.textContent = `${answer.status || 'failed'} · ${ms} ms`
+  status.classList.add(grade)
+  entry.dataset.status = answer.status
+  const lines = SHOWN.filter((name) => answer.headers.has(name)).map((name) => [name, answer.headers.get(name)])
+  more.append(make('h3', {}, `Answered ${answer.status || ''}`), headerLines(lines))
+  if (answer.text) more.append(answer.body === null ? make('pre', { class: 'body' }, answer.text) : pretty(hide(answer.body)))
+  const last = at('last')
+  last.replaceChildren(make('span', { class: 'unseen' }, 'Show all requests. The last one: '),
+    make('span', { class: 'verb' }, method), make('span', { class: 'path' }, path), make('span', { class: `status ${grade}` }, status.textContent))
+  last.hidden = false
+}
+
+/** What somebody has just asked for is what they want to read, until they ask for something else. */
+let opened = null
+function open(entry) {
+  if (opened) opened.open = false
+  entry.open = true
+  opened = entry
+}
+
+const headerLines = (lines) => {
+  const pre = make('pre', {})
+  lines.forEach(([name, value], index) => pre.append(make('span', { class: 'hn' }, `${name}: `), value, index < lines.length - 1 ? '\n' : ''))
+  return pre
+}
+
+/** Tokens are long, and shown above. */
+const hide = (body) => (body?.data?.token ? { ...body, data: { ...body.data, token: `${body.data.token.slice(0, 24)}…` } } : body)
+
+function pretty(value) {
+  const pre = make('pre', { class: 'body', tabindex: '0', 'aria-label': 'JSON', role: 'group' })
+  const text = JSON.stringify(value, null, 2)
+  const tokens = /("(?:[^"\\]|\\.)*")(\s*:)?|\b(?:true|false|null)\b|-?\d+(?:\.\d+)?(?:e[+-]?\d+)?/gi
+  let end = 0
+  for (const match of text.matchAll(tokens)) {
+    pre.append(text.slice(end, match.index))
+    const [whole, string, colon] = match
+    const kind = string ? (colon ? 'k' : 'v') : /\d/.test(whole) ? 'n' : 'w'
+    pre.append(make('span', { class: kind }, string ?? whole), colon ?? '')
+    end = match.index + whole.length
+  }
+  pre.append(text.slice(end))
+  return pre
+}
+
+/** For those who hear the page: what came of what they did, in one sentence. */
+const say = (text) => {
+  at('said').textContent = text
+  at('notice').hidden = true
+}
+
+/** For those who see it, too: nothing else on the page would show that it did not work. */
+const fail = (what, answer) => {
+  say(`${what}: ${answer.status || 'no answer'}${answer.body?.message ? `, ${answer.body.message}` : ''}`)
+  const over = answer.status === 401 && token && !isAlive(token) ? ' The token has ended: mint another.' : ''
+  at('notice').textContent = at('said').textContent + over
+  at('notice').hidden = false
+}
+
+at('clear').addEventListener('click', () => {
+  at('entries').replaceChildren(make('p', { class: 'empty' }, 'Every request of this page, newest first.'))
+  at('log-count').textContent = String((made = 0))
+  at('last').hidden = true
+})
+
+/* ---- the token's panel -------------------------------------------------------------------- */
+
+function showToken() {
+  const body = at('token-body')
+  if (!token) {
+    body.replaceChildren(make('p', { class: 'empty' }, 'Minted when you sign in.'))
+    return tick()
+  }
+  const [head, payload, signature] = token.split('.')
+  const dot = () => make('i', { class: 'd' }, '.')
+  const claims = claimsOf(token)
+  const hadFocus = body.contains(document.activeElement)
+  const rows = { alg: fromBase64(head).alg, ...claims }
+  const meaning = { pid: 'the one profile', iat: clock(claims.iat), exp: clock(claims.exp), jti: 'this very token' }
+  body.replaceChildren(
+    make('p', { class: 'jwt', tabindex: '0', role: 'group', 'aria-label': 'The token as it is sent' },
+      make('i', { class: 'h' }, head), dot(), make('i', { class: 'p' }, payload), dot(), make('i', { class: 's' }, signature)),
+    make('dl', { class: 'claims' }, ...Object.entries(rows).flatMap(([name, value]) => [
+      make('dt', {}, name), make('dd', {}, String(value), meaning[name] ? make('span', { class: 'hn' }, `  ${meaning[name]}`) : undefined)])),
+    make('div', { class: 'tools' },
+      make('button', { type: 'button', class: 'plain', onclick: () => signIn(who) }, 'Mint another'),
+      make('button', { type: 'button', class: 'plain', id: 'sign-out', onclick: signOut }, 'Sign out')))
+  if (hadFocus) body.querySelector('button').focus()
+  tick()
+}
+
+const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', second: '2-digit' })
+
+function tick() {
+  const life = at('token-life')
+  if (!token) {
+    life.textContent = 'none'
+    at('token-bar').style.transform = 'scaleX(0)'
+    return
+  }
+  const { iat, exp } = claimsOf(token)
+  const left = Math.max(0, exp - Date.now() / 1000)
+  const two = (number) => String(Math.floor(number)).padStart(2, '0')
+  const hours = left >= 3600 ? `${Math.floor(left / 3600)}:` : ''
+  life.textContent = left > 0 ? `${hours}${two((left % 3600) / 60)}:${two(left % 60)} left` : 'expired'
+  at('token-bar').style.transform = `scaleX(${Math.min(1, left / (exp - iat))})`
+}
+setInterval(tick, 1000)
+
+/* ---- who is there ------------------------------------------------------------------------- */
+
+const initials = (name) => name.split(' ').map((part) => part[0]).join('').slice(0, 2)
+const tint = (profile) => `t${Math.max(0, customers.findIndex(({ id }) => id === profile))}`
+
+for (const customer of customers) {
+  at('people').append(make('button', { type: 'button', class: 'person', 'aria-pressed': 'false', 'data-profile': customer.id, onclick: () => signIn(customer) },
+    make('span', { class: `face ${tint(customer.id)}`, 'aria-hidden': 'true' }, initials(customer.name)),
+    make('span', {}, make('b', {}, customer.name), make('small', {}, customer.note))))
+}
+
+/** The latest click wins, however slow the answers of an earlier one are. */
+let turn = 0
+
+async function signIn(customer) {
+  const mine = ++turn
+  const minted = await mint(customer.id)
+  if (mine !== turn) return
+  if (!minted) return fail('No token was minted', {})
+  who = customer
+  token = minted
+  for (const button of at('people').children) button.setAttribute('aria-pressed', String(button.dataset.profile === customer.id))
+  showToken()
+  showAttempts()
+  at('account').setAttribute('aria-busy', 'true')
+  const [profile, balances, wishlist, rewards, tiers, purchases] = await Promise.all([
+    me('GET', ''), ...['/balances', `/lists/${settings.wishlist}`, '/rewards', '/tiers', '/transactions?page[size]=3&sort=-transacted_at']
+      .map((path) => me('GET', path, { quiet: true }))])
+  if (mine !== turn) return
+  at('account').setAttribute('aria-busy', 'false')
+  if (!profile.ok) return fail('The profile could not be read', profile)
+  showAccount(profile.body.data, { balances, wishlist, rewards, tiers, purchases })
+  showConsent(profile.body.data.attributes.comms)
+  say(`Signed in as ${profile.body.data.full_name}.`)
+}
+
+function signOut() {
+  turn += 1
+  who = token = null
+  for (const button of at('people').children) button.setAttribute('aria-pressed', 'false')
+  at('account').setAttribute('aria-busy', 'false')
+  at('account-body').replaceChildren(make('p', { class: 'empty' }, 'Nobody is signed in. Choose somebody above.'))
+  at('consent-body').replaceChildren(make('p', { class: 'empty' }, 'Sign in to see what this customer has agreed to.'))
+  showToken()
+  showAttempts()
+  say('Signed out: the page has forgotten the token.')
+  at('sign-in').focus()
+}
+
+/* ---- the account -------------------------------------------------------------------------- */
+
+const money = (value, currency = 'AUD') => new Intl.NumberFormat('en-AU', { style: 'currency', currency }).format(Number(value) || 0)
+const listOf = (answer) => (answer.ok && Array.isArray(answer.body?.data) ? answer.body.data : [])
+const day = (text) => new Date(`${text.replace(' ', 'T')}Z`).toLocaleDateString('en-AU', { day: 'numeric', month: 'short', year: 'numeric', timeZone: 'UTC' })
+
+function showAccount(profile, { balances, wishlist, rewards, tiers, purchases }) {
+  const sums = balances.body?.data ?? {}
+  const tier = listOf(tiers).find(({ is_current }) => is_current)
+  const sum = (name, value) => make('div', {}, make('dt', {}, name), make('dd', {}, value))
+  const rows = (name, items, row) => make('ul', { class: 'rows', 'aria-label': name }, ...(items.length ? items.map(row) : [make('li', { class: 'none' }, 'Nothing yet.')]))
+  const total = purchases.body?.meta?.total
+  const hearts = make('div', { id: 'wishlist' })
+  at('account-body').replaceChildren(
+    make('div', { class: 'who' },
+      make('span', { class: `face ${tint(profile.id)}`, 'aria-hidden': 'true' }, initials(profile.full_name)),
+      make('div', {}, make('p', { class: 'name' }, profile.full_name), make('p', { class: 'reach' }, [profile.email, profile.mobile_phone].filter(Boolean).join(' · '))),
+      tier && make('span', { class: 'tier' }, `${tier.name} member`)),
+    make('dl', { class: 'sums' },
+      sum('points', new Intl.NumberFormat('en-AU').format(sums.point_balance ?? 0)), sum('in rewards', money(sums.reward_balance)),
+      sum('in benefits', money(sums.benefit_balance)), sum('to spend in all', money(sums.combined_balance_dollars))),
+    make('div', { class: 'halves' }, hearts,
+      make('div', {}, make('div', {}, make('h3', {}, 'Rewards'), rows('Rewards', listOf(rewards), (reward) => make('li', {},
+        make('span', {}, reward.name, make('small', {}, `of ${money(reward.value)}`)), make('span', { class: 'figure' }, money(reward.value_remaining))))),
+      make('div', {}, make('h3', {}, total > 3 ? `Latest of ${total} purchases` : 'Purchases'), rows('Purchases', listOf(purchases), (purchase) => make('li', {},
+        make('span', {}, purchase.items?.[0]?.name ?? purchase.external_id, make('small', {}, day(purchase.transacted_at))),
+        make('span', { class: 'figure' }, money(purchase.total, purchase.currency))))))))
+  showWishlist(wishlist.body?.data?.items ?? [])
+}
+
+const IDEAS = [['Linen shirt', 89], ['Wool scarf', 59], ['Canvas tote', 35], ['Rain jacket', 189]]
+let idea = 0
+
+function showWishlist(items) {
+  const path = `/lists/${settings.wishlist}/items`
+  const remove = async (item) => {
+    const answer = await me('DELETE', `${path}/${item.id}`)
+    if (!answer.ok) return fail('Not removed', answer)
+    showWishlist(items.filter(({ id }) => id !== item.id))
+    say(`${item.name} is off the wishlist.`)
+    at('add-wish').focus()
+  }
+  const add = async () => {
+    const [name, price] = IDEAS[idea++ % IDEAS.length]
+    const answer = await me('POST', path, { body: { sku: name.toUpperCase().replace(' ', '-'), name, price, quantity: 1 } })
+    if (!answer.ok) return fail('Not added', answer)
+    showWishlist([...items, answer.body.data])
+    say(`${name} is on the wishlist.`)
+    at('add-wish').focus()
+  }
+  const row = (item) => make('li', {},
+    make('span', {}, item.name, make('small', {}, `${item.sku} · ${money(item.price)}`)),
+    make('button', { type: 'button', class: 'plain', 'aria-label': `Remove ${item.name}, ${item.sku}`, onclick: () => remove(item) }, 'Remove'))
+  at('wishlist')?.replaceChildren(make('h3', {}, 'Wishlist'),
+    make('ul', { class: 'rows', 'aria-label': 'Wishlist' }, ...(items.length ? items.map(row) : [make('li', { class: 'none' }, 'Nothing yet.')])),
+    make('button', { type: 'button', class: 'plain', id: 'add-wish', onclick: add }, 'Add something'))
+}
+
+/* ---- consent ------------------------------------------------------------------------------ */
+
+const CHANNELS = [['email', 'E-mail'], ['sms', 'Text messages'], ['push', 'App notifications'], ['phone', 'Phone calls'], ['post', 'Letters']]
+
+function showConsent(comms) {
+  const isOn = (channel) => comms[`${channel}_promo`] === true && comms[`${channel}_optout`] !== true
+  const state = (channel) => comms[`${channel}_optout`] === true ? 'Has opted out' : isOn(channel) ? 'Agreed to news' : comms[`${channel}_promo`] === false ? 'No news, please' : 'Never asked'
+  const row = ([channel, name]) => {
+    const knob = make('button', { type: 'button', role: 'switch', 'aria-checked': String(isOn(channel)), 'aria-labelledby': `name-${channel}`, 'aria-describedby': `state-${channel}`, 'data-channel': channel })
+    const told = make('small', { id: `state-${channel}` }, state(channel))
+    knob.addEventListener('click', async () => {
+      if (knob.getAttribute('aria-disabled') === 'true') return
+      const wanted = !isOn(channel)
+      const change = { [`${channel}_promo`]: wanted }
+      // An earlier opt-out outweighs any yes.
+      if (wanted && comms[`${channel}_optout`] === true) change[`${channel}_optout`] = false
+      // When somebody changed their mind has to be on record for these two.
+      if (channel === 'email' || channel === 'sms') change[`${channel}_consent_updated_at`] = new Date().toISOString()
+      knob.setAttribute('aria-disabled', 'true')
+      const answer = await me('PUT', '/attributes/comms', { body: change })
+      knob.removeAttribute('aria-disabled')
+      if (!answer.ok) return fail('Not saved', answer)
+      Object.assign(comms, answer.body.data)
+      knob.setAttribute('aria-checked', String(isOn(channel)))
+      told.textContent = state(channel)
+      say(`${name}: ${state(channel)}.`)
+    })
+    return make('li', {}, make('span', { class: 'what' }, make('b', { id: `name-${channel}` }, name), told), knob)
+  }
+  at('consent-body').replaceChildren(make('ul', { class: 'switches' }, ...CHANNELS.map(row)))
+}
+
+/* ---- signing up --------------------------------------------------------------------------- */
+
+let newcomers = 0
+let answered = null // the text of the first sign-up's answer
+
+const fill = (address) => { at('email').value = address; complain('') }
+const complain = (text) => {
+  at('email-error').textContent = text
+  at('email-error').hidden = !text
+  at('email').setAttribute('aria-invalid', String(Boolean(text)))
+}
+at('use-known').addEventListener('click', () => fill(settings.known))
+at('use-new').addEventListener('click', () => fill(`newcomer.${Date.now() % 100000}${newcomers++}@example.com`))
+
+at('sign-up').addEventListener('submit', async (event) => {
+  event.preventDefault()
+  const email = at('email').value.trim()
+  const name = at('first-name').value.trim()
+  const body = { email, ...(name && { first_name: name }), attributes: { comms: { email_promo: at('news').checked } } }
+  const answer = await call('POST', '/profiles', { bearer: await visitorToken(), body })
+  const result = at('sign-up-result')
+  const errors = answer.body?.errors
+  complain(errors ? Object.values(errors).flat().join(' ') : answer.ok ? '' : answer.body?.message ?? 'No answer.')
+  if (!answer.ok) {
+    result.replaceChildren()
+    return at('email').focus()
+  }
+  const again = answered !== null
+  const same = answer.text === answered
+  answered ??= answer.text
+  result.replaceChildren(make('div', { class: 'result' }, make('b', {}, 'Thank you!'), make('code', {}, answer.text),
+    make('p', {}, !again ? 'Now try the other kind of address.' : same ? 'The same bytes as before: nothing tells the known from the new.' : 'Not the answer of before!')))
+})
+
+/* ---- stores ------------------------------------------------------------------------------- */
+
+at('find').addEventListener('submit', async (event) => {
+  event.preventDefault()
+  const query = new URLSearchParams({ 'filter[is_published]': 1, 'page[size]': 8 })
+  if (at('open').checked) query.set('filter[is_permanently_closed]', 0)
+  const city = at('city').value.trim()
+  if (city) query.set('filter[name]', city)
+  const answer = await call('GET', `/locations?${query}`, { bearer: await visitorToken() })
+  const found = listOf(answer)
+  at('store-count').textContent = !answer.ok ? `No answer: ${answer.body?.message ?? answer.status}` : found.length ? `${answer.body.meta.total} found${answer.body.meta.total > found.length ? `, the first ${found.length}` : ''}` : 'No store there.'
+  at('store-list').replaceChildren(...found.map((store) => make('li', {},
+    make('b', {}, store.name),
+    make('span', {}, store.type === 'online' ? 'Online, always open' : `${store.address.address_line_1}, ${store.address.city} ${store.address.state}`),
+    make('span', {}, store.is_permanently_closed ? 'Closed for good' : store.phone))))
+})
+
+/* ---- limits ------------------------------------------------------------------------------- */
+
+const other = () => customers.find(({ id }) => id !== who?.id)
+const forged = () => {
+  const [head, , signature] = token.split('.')
+  return [head, toBase64({ ...claimsOf(token), pid: other().id }), signature].join('.')
+}
+const ATTEMPTS = [
+  { what: () => `Read ${other().name}’s profile`, line: 'GET /profiles/{id}', run: () => call('GET', `/profiles/${other().id}`, { bearer: token }) },
+  { what: () => 'Say who you are in the query', line: 'GET /profiles/me?identity[…]=…', run: () => me('GET', '?identity[shopify]=6142338891903') },
+  { what: () => 'Climb out of the path', line: 'GET /profiles/me/..%2F…', run: () => me('GET', `/..%2F${other().id}`) },
+  { what: () => 'List all customers', line: 'GET /profiles', run: () => call('GET', '/profiles', { bearer: token }) },
+  { what: () => 'Change the name in the token', line: 'another pid, the old signature', run: () => me('GET', '', { bearer: forged(), note: 'a forged token' }) },
+  { what: () => 'Mint a token of your own', line: 'POST /auth/token', run: () => call('POST', '/auth/token', { bearer: token, body: { id: other().id } }) },
+  { what: () => 'Come back too late', line: 'a token that has expired', run: async () => me('GET', '', { bearer: await mint(who.id, true), note: 'a token of two days ago' }) },
+  { what: () => 'Be nobody in particular', line: 'an anonymous token', run: async () => me('GET', '', { bearer: await visitorToken(), note: 'an anonymous token' }) },
+]
+
+function showAttempts() {
+  at('attempts').replaceChildren(...ATTEMPTS.map(({ what, line, run }) => {
+    const outcome = make('span', { class: 'outcome' }, token ? 'Not tried yet' : 'Sign in to try')
+    const button = make('button', { type: 'button' }, make('b', {}, what()), make('code', {}, line), outcome)
+    if (!token) button.setAttribute('aria-disabled', 'true')
+    button.addEventListener('click', async () => {
+      if (!token) return at('sign-in').focus()
+      const answer = await run()
+      outcome.className = `outcome ${answer.ok ? 'passed' : 'refused'}`
+      outcome.textContent = `${answer.ok ? 'It worked?!' : 'Refused'}: ${answer.status}, ${answer.body?.message ?? 'no answer'}`
+      say(`${what()}: ${outcome.textContent}`)
+    })
+    return make('li', {}, button)
+  }))
+}
+
+showAttempts()
+showToken()

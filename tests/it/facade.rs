@@ -162,8 +162,9 @@ async fn an_api_token_may_be_taken_at_the_tenants_word_for_a_while() {
     let shop = Shop::with(|builder| builder.verify_cache(Duration::from_secs(30)));
     for (after, asked) in [(0, 1), (29, 1), (1, 2)] {
         shop.clock.advance(after);
-        let answer = shop.post("/auth/token", Sandbox::API_TOKEN, &json!({}));
-        assert_eq!(answer.await.status, StatusCode::OK);
+        let nobody = json!({});
+        let answer = shop.post("/auth/token", Sandbox::API_TOKEN, &nobody).await;
+        assert_eq!(answer.status, StatusCode::OK);
         assert_eq!(shop.sandbox.requests().len(), asked);
     }
     let refused = OmneoId::builder()

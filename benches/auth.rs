@@ -3,13 +3,13 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing)]
 
+mod turns;
+
 use std::cell::RefCell;
 use std::convert::Infallible;
-use std::future::{Future, Ready, ready};
+use std::future::{Ready, ready};
 use std::hint::black_box;
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use http::{HeaderValue, Request, Response};
@@ -19,6 +19,7 @@ use omneo_id::keys::{Keyring, SigningKey};
 use omneo_id::{JwtAuthLayer, Subject, TokenIssuer, TokenVerifier};
 use serde::Deserialize;
 use tower::{Layer, ServiceExt, service_fn};
+use turns::{by_turns, now};
 
 const SECRET: &[u8] = b"a secret of more than thirty-two bytes";
 
@@ -187,33 +188,6 @@ fn request(authorization: &HeaderValue) -> Request<()> {
     let headers = request.headers_mut();
     headers.insert("authorization", black_box(authorization).clone());
     request
-}
-
-/// Nothing here waits for anything.
-fn now<F>(future: F) -> F::Output
-where
-    F: Future,
-{
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(output) => output,
-        Poll::Pending => unreachable!(),
-    }
-}
-
-/// The mean time of a call of each, in its best round; the rounds take turns, so that a slow moment
-/// of the machine slows all of them.
-fn by_turns<const N: usize>(calls: [&dyn Fn(); N]) -> [Duration; N] {
-    const ROUNDS: usize = 50;
-    const CALLS: u32 = 200;
-    let mut best = [Duration::MAX; N];
-    for _ in 0..ROUNDS {
-        for (best, call) in best.iter_mut().zip(calls) {
-            let start = Instant::now();
-            (0..CALLS).for_each(|_| call());
-            *best = (*best).min(start.elapsed() / CALLS);
-        }
-    }
-    best
 }
 
 criterion_group!(benches, verify, many, layer);

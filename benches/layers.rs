@@ -1,0 +1,116 @@
+//! What does each layer add to a service that answers at once? And the whole facade to a tenant that
+//! does? Beside the same service without it, in the same run.
+
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod turns;
+
+use std::cell::RefCell;
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::hint::black_box;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use http::{HeaderValue, Request, Response};
+use omneo_id::keys::Keyring;
+use omneo_id::upsert::CommsUpsertLayer;
+use omneo_id::upstream::RequestBody;
+use omneo_id::{Body, MeRewriteLayer, OmneoId, SigningKey, Subject, TokenIssuer};
+use tower::{Layer, Service, service_fn};
+use turns::{by_turns, now};
+
+const PROFILE: &str = "3f0c2f6e-6a57-4f0b-9d3a-0d9a3c1b7f10";
+
+fn answer<B>(_: Request<B>) -> Ready<Result<Response<Body>, Infallible>> {
+    ready(Ok(Response::new(Body::empty())))
+}
+
+fn get(path: &'static str) -> Request<Body> {
+    let mut request = Request::new(Body::empty());
+    *request.uri_mut() = http::Uri::from_static(path);
+    request
+}
+
+/// Sends a request through a service that is there, as it is for a connection.
+fn send<S, B>(service: &RefCell<S>, request: Request<B>)
+where
+    S: Service<Request<B>, Error = Infallible>,
+{
+    drop(black_box(now(service.borrow_mut().call(request))));
+}
+
+fn me(criterion: &mut Criterion) {
+    let subject = Subject::Profile(PROFILE.parse().unwrap());
+    let request = || {
+        let mut request = get("/profiles/me/balances");
+        request.extensions_mut().insert(subject.clone());
+        request
+    };
+    let bare = RefCell::new(service_fn(answer));
+    let layered = RefCell::new(MeRewriteLayer::new().layer(service_fn(answer)));
+    compare(criterion, "me", &|| send(&bare, request()), &|| {
+        send(&layered, request());
+    });
+}
+
+fn upsert_elsewhere(criterion: &mut Criterion) {
+    let request = || get("/locations");
+    let bare = RefCell::new(service_fn(answer));
+    let layered = RefCell::new(CommsUpsertLayer::default().layer(service_fn(answer)));
+    compare(
+        criterion,
+        "sign-up, on another route",
+        &|| send(&bare, request()),
+        &|| send(&layered, request()),
+    );
+}
+
+/// Token, me rule, hygiene, credentials, deadlines, and the answer cleaned.
+fn facade(criterion: &mut Criterion) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    let _entered = runtime.enter();
+    let ring = Keyring::new(SigningKey::hs256([7; 32]).unwrap());
+    let token = TokenIssuer::new(ring.clone())
+        .issue(&Subject::Profile(PROFILE.parse().unwrap()))
+        .unwrap();
+    let value = HeaderValue::try_from(format!("Bearer {}", token.token())).unwrap();
+    let request = || {
+        let mut request = get("/id/api/v1/profiles/me/balances");
+        request
+            .headers_mut()
+            .insert("authorization", black_box(&value).clone());
+        request
+    };
+    let tenant = service_fn(|request: Request<RequestBody>| answer(request));
+    let id = OmneoId::builder()
+        .upstream("https://api.acme.getomneo.com")
+        .unwrap()
+        .api_token("an API token of the usual length")
+        .keyring(ring)
+        .mount("/id/api/v1")
+        .build_with_client(tenant)
+        .unwrap();
+    let bare = RefCell::new(service_fn(answer));
+    let id = RefCell::new(id);
+    compare(criterion, "facade", &|| send(&bare, request()), &|| {
+        send(&id, request());
+    });
+}
+
+fn compare(criterion: &mut Criterion, name: &str, bare: &dyn Fn(), layered: &dyn Fn()) {
+    let mut group = criterion.benchmark_group(name);
+    group.bench_function("bare", |bench| bench.iter(bare));
+    group.bench_function("layered", |bench| bench.iter(layered));
+    group.finish();
+    let [bare, layered] = by_turns([bare, layered]);
+    println!(
+        "{name}: adds {:?} to {bare:?}\n",
+        layered.saturating_sub(bare)
+    );
+}
+
+criterion_group!(benches, me, upsert_elsewhere, facade);
+criterion_main!(benches);

@@ -41,8 +41,10 @@ fn mints_and_verifies(key: SigningKey) {
             .verify(token.token())
             .is_ok()
     );
-    // Out as a JWK set and in again.
-    if let Ok(keys) = KeySet::from_jwks(ring.to_jwks().to_string()) {
+    // Out as a JWK set and in again, unless it is a secret.
+    let jwks = ring.to_jwks();
+    if jwks != serde_json::json!({ "keys": [] }) {
+        let keys = KeySet::from_jwks(jwks.to_string()).unwrap();
         assert!(
             TokenVerifier::new(keys.into())
                 .verify(token.token())

@@ -37,7 +37,7 @@ struct Key {
     signing: EncodingKey,
 }
 
-static KEYS: LazyLock<[Key; 3]> = LazyLock::new(|| {
+static KEYS: LazyLock<[Key; 4]> = LazyLock::new(|| {
     let public = |pem: &[u8]| {
         let ring = Keyring::new(SigningKey::from_pem(pem).unwrap());
         let jwk: Jwk = serde_json::from_value(ring.to_jwks()["keys"][0].clone()).unwrap();
@@ -46,6 +46,7 @@ static KEYS: LazyLock<[Key; 3]> = LazyLock::new(|| {
     };
     let p256 = public(include_bytes!("keys/p256.pem"));
     let ed25519 = public(include_bytes!("keys/ed25519.pem"));
+    let rsa = public(include_bytes!("keys/rsa2048.pkcs1.pem"));
     [
         Key {
             ring: Keyring::new(SigningKey::hs256(SECRET).unwrap()),
@@ -64,6 +65,12 @@ static KEYS: LazyLock<[Key; 3]> = LazyLock::new(|| {
             algorithm: jsonwebtoken::Algorithm::EdDSA,
             theirs: ed25519.1,
             signing: EncodingKey::from_ed_der(&ed25519.2),
+        },
+        Key {
+            ring: rsa.0,
+            algorithm: jsonwebtoken::Algorithm::RS256,
+            theirs: rsa.1,
+            signing: EncodingKey::from_rsa_der(&rsa.2),
         },
     ]
 });
@@ -294,7 +301,7 @@ proptest! {
 
     #[test]
     fn what_is_signed_but_odd_is_accepted_only_if_both_do(
-        key in 0..3_usize,
+        key in 0..4_usize,
         demands in demands(),
         extra in header(),
         payload in payload(),
@@ -307,7 +314,7 @@ proptest! {
 
     #[test]
     fn no_spoiled_token_is_accepted_unless_by_both(
-        key in 0..3_usize,
+        key in 0..4_usize,
         mutations in proptest::collection::vec(mutation(), 1..4),
     ) {
         let key = &KEYS[key];

@@ -99,13 +99,16 @@ fn remove_cookie(headers: &mut HeaderMap, name: &str) {
     let mut left = left
         .into_iter()
         .filter(|value| !value.is_empty())
-        .filter_map(|value| HeaderValue::from_bytes(&value).ok());
+        .filter_map(|value| HeaderValue::from_bytes(&value).ok())
+        .map(|mut value| {
+            value.set_sensitive(true);
+            value
+        });
     match left.next() {
         Some(first) => drop(entry.insert_mult(first)),
         None => drop(entry.remove_entry_mult()),
     }
-    for mut value in left {
-        value.set_sensitive(true);
+    for value in left {
         headers.append(COOKIE, value);
     }
 }

@@ -57,7 +57,7 @@ const NEVER_PREFIXES: &[&str] = &["proxy-", "sec-", "x-forwarded-"];
 /// Which headers of a client's request go up to the tenant: an allow-list.
 ///
 /// It begins with content negotiation, conditions, ranges, content type and framing, user agent,
-/// request id and trace context. Whatever it does not name stays here, credentials and cookies
+/// request id, trace context and `Idempotency-Key`. Whatever it does not name stays here, credentials and cookies
 /// first of all.
 ///
 /// ```
@@ -123,4 +123,51 @@ fn is_alias(name: &HeaderName) -> bool {
     name.as_str()
         .bytes()
         .any(|byte| matches!(byte, b'_' | b'.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_be_believed_cannot_be_allowed() {
+        let listed = NEVER.iter().map(|name| (*name).to_owned());
+        let of_families = NEVER_PREFIXES.iter().map(|prefix| format!("{prefix}x"));
+        let others = [
+            "",
+            "a b",
+            "a\r\nb",
+            "caf\u{e9}",
+            "AUTHORIZATION",
+            "Proxy-Authorization",
+            "Sec-WebSocket-Key",
+            "X-Forwarded-For",
+            "X_Forwarded_For",
+            "x.original.url",
+            "x_storefront",
+        ];
+        let others = others.iter().map(|name| (*name).to_owned());
+        for name in listed.chain(of_families).chain(others) {
+            let refused = RequestHeaders::default().allow(&name).unwrap_err();
+            assert_eq!(refused.kind(), ConfigErrorKind::InvalidHeader, "{name}");
+            if let Ok(parsed) = HeaderName::from_bytes(name.as_bytes()) {
+                assert!(!RequestHeaders::default().allows(&parsed), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_allowed_is_added_to_what_was() {
+        let policy = RequestHeaders::default();
+        let policy = policy.allow("X-Storefront").unwrap();
+        let policy = policy.allow("x-theme").unwrap();
+        let mut headers = HeaderMap::new();
+        for name in ["accept", "x-storefront", "x-theme", "x-other", "cookie"] {
+            headers.append(name, "1".parse().unwrap());
+        }
+        policy.retain(&mut headers);
+        let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["accept", "x-storefront", "x-theme"]);
+    }
 }

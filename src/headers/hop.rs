@@ -1,8 +1,8 @@
 use std::fmt;
 
+use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue, UPGRADE};
 #[cfg(feature = "client")]
-use http::Version;
-use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue, TE, UPGRADE};
+use http::{Version, header::TE};
 
 use super::retain::retain;
 

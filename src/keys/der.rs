@@ -26,13 +26,11 @@ pub(super) fn from_pem(pem: &[u8]) -> Option<(&str, Vec<u8>)> {
     if !end.strip_prefix(label)?.starts_with("-----") {
         return None;
     }
-    let base64 = Wiped(
-        base64
-            .bytes()
-            .filter(|b| !b.is_ascii_whitespace())
-            .collect(),
-    );
-    Some((label, STANDARD.decode(&base64.0).ok()?))
+    // Never grown: what a vector moves out of is not wiped.
+    let mut packed = Wiped(Vec::with_capacity(base64.len()));
+    let visible = base64.bytes().filter(|byte| !byte.is_ascii_whitespace());
+    packed.0.extend(visible);
+    Some((label, STANDARD.decode(&packed.0).ok()?))
 }
 
 /// Reads elements one after the other.

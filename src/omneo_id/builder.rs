@@ -197,7 +197,8 @@ impl OmneoIdBuilder {
         self
     }
 
-    /// How long the tenant may take until its response head is here. Default is 30 s.
+    /// How long the tenant may take to begin its answer, once it has what the client has sent. Default
+    /// is 30 s.
     pub fn head_timeout(mut self, timeout: Duration) -> Self {
         self.head_timeout = Some(timeout);
         self

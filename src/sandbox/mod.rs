@@ -2,8 +2,7 @@
 //!
 //! [`Sandbox`] is the admin API that Omneo ID stands in front of, not Omneo ID itself: a [`tower::Service`] that
 //! answers as a tenant does at `/api/v3`, starts with the same twenty-eight people in every run, and keeps what is
-//! written to it until it is dropped. Use it in place of an HTTP client, or serve it: `cargo run --features sandbox
-//! --example sandbox`.
+//! written to it until it is dropped. Use it in place of an HTTP client, or serve it: `cargo run --example sandbox`.
 //!
 //! ```
 //! use bytes::Bytes;

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Buf;
-use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, RETRY_AFTER, VARY};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, HeaderMap, RETRY_AFTER, VARY};
 use http::{Extensions, HeaderValue, Method, Request, Response, Version};
 
 use super::config::Config;
@@ -17,7 +17,7 @@ use super::upload::Upload;
 use super::{ClientInfo, RequestBody, cause, target};
 use crate::body::{Body, Relayed, Secret, Watch};
 use crate::error::BoxError;
-use crate::headers::{Dialect, asks_for_upgrade, remove_hop_by_hop, takes_trailers};
+use crate::headers::{Dialect, asks_for_upgrade, is_unencoded, remove_hop_by_hop, takes_trailers};
 use crate::path::MeRequest;
 use crate::rejection::{Rejection, RejectionKind};
 use crate::tenant::{CallAs, Permit};
@@ -206,9 +206,9 @@ enum Coding {
 
 impl Coding {
     fn of(headers: &HeaderMap) -> Self {
-        match headers.contains_key(CONTENT_ENCODING) {
-            true => Self::Compressed,
-            false => Self::Plain,
+        match is_unencoded(headers) {
+            true => Self::Plain,
+            false => Self::Compressed,
         }
     }
 }

@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use omneo_id::{RejectionKind, TokenVerifier};
+use omneo_id::upsert::CommsPolicy;
+use omneo_id::upstream::HttpClient;
+use omneo_id::{ApiToken, Keyring, RejectionKind, SigningKey, Tenant, TokenVerifier, Upstream};
 
 const SECURITY: &str = include_str!("../../src/docs/security.md");
 const OPERATIONS: &str = include_str!("../../src/docs/operations.md");
@@ -128,6 +130,54 @@ fn the_readme_names_every_feature_and_no_other() {
 fn the_limits_that_the_pages_name_are_the_ones_that_hold() {
     assert!(OPERATIONS.contains("| ID token | 8 KiB, 401 |"));
     assert_eq!(TokenVerifier::MAX_TOKEN_LEN, 8 * 1024);
+    let ring = Keyring::new(SigningKey::hs256([7; 32]).unwrap());
+    let verifier = format!("{:?}", TokenVerifier::new(ring));
+    let sign_ups = format!("{:?}", CommsPolicy::new());
+    let tenant = Tenant::new("http://127.0.0.1", ApiToken::new("t").unwrap());
+    let upstream = format!("{:?}", Upstream::new((), tenant.unwrap()));
+    let client = format!("{:?}", HttpClient::builder());
+    for (promise, default, shown) in [
+        ("leeway (5 s)", "leeway: 5,", &verifier),
+        (
+            "| verified tokens remembered | 1024 |",
+            "cache_capacity: 1024,",
+            &verifier,
+        ),
+        (
+            "| body of a sign-up | 64 KiB,",
+            "body_limit: 65536,",
+            &sign_ups,
+        ),
+        (
+            "| calls to the tenant under way | 1024,",
+            "max: 1024,",
+            &upstream,
+        ),
+        (
+            "| the tenant's answer begins | 30 s ",
+            "head_timeout: 30s,",
+            &upstream,
+        ),
+        (
+            "| a body stands still, either way | 60 s |",
+            "body_idle_timeout: 60s,",
+            &upstream,
+        ),
+        (
+            "| connecting to the tenant, TLS included | 5 s |",
+            "connect_timeout: 5s,",
+            &client,
+        ),
+        ("kept, by each client | 64, ", "pool_max_idle: 64,", &client),
+        (
+            "kept, by each client | 64, for 20 s |",
+            "pool_idle_timeout: 20s,",
+            &client,
+        ),
+    ] {
+        assert!(OPERATIONS.contains(promise), "{promise}");
+        assert!(shown.contains(default), "{promise} {shown}");
+    }
 }
 
 /// What a module is for is shown before it is told: each page begins with something that runs.

@@ -728,15 +728,22 @@ async fn one_call_too_many_is_told_to_come_back() {
 async fn an_answer_that_holds_the_api_token_is_broken_off_before_it() {
     let shop = Shop::open();
     let token = shop.mint_for_ada().await;
-    for (page, breaks) in [
-        (
-            format!(r#"{{"debug":"{}"}}"#, bearer(Sandbox::API_TOKEN)),
-            true,
-        ),
-        (Sandbox::API_TOKEN.to_owned(), true),
-        ("sandbox-api-toke, sandbox-api-toke".to_owned(), false),
+    let in_json = format!(r#"{{"debug":"{}"}}"#, bearer(Sandbox::API_TOKEN));
+    for (coding, page, breaks) in [
+        (None, in_json, true),
+        (None, Sandbox::API_TOKEN.to_owned(), true),
+        (None, "sandbox-api-toke, sandbox-api-toke".to_owned(), false),
+        // No compression by another name.
+        (Some("identity"), Sandbox::API_TOKEN.to_owned(), true),
+        (Some(" ,Identity"), Sandbox::API_TOKEN.to_owned(), true),
+        // What is compressed cannot be searched.
+        (Some("br"), "not really compressed".to_owned(), false),
     ] {
-        let answer = Response::builder().body(page.clone()).unwrap();
+        let mut answer = Response::builder();
+        if let Some(coding) = coding {
+            answer = answer.header("content-encoding", coding);
+        }
+        let answer = answer.body(page.clone()).unwrap();
         shop.sandbox.inject(Fault::answer(answer));
         let request = Request::get("/profiles/me").header("authorization", bearer(&token));
         let request = request.body(Full::<Bytes>::default()).unwrap();

@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
 
 pub(super) const INTEGER: u8 = 0x02;
 pub(super) const BIT_STRING: u8 = 0x03;
@@ -12,7 +13,7 @@ pub(super) const SEQUENCE: u8 = 0x30;
 pub(super) const CONTEXT_0: u8 = 0xa0;
 
 /// The one block of a PEM file: its label and its content.
-pub(super) fn from_pem(pem: &[u8]) -> Option<(&str, Vec<u8>)> {
+pub(super) fn from_pem(pem: &[u8]) -> Option<(&str, Zeroizing<Vec<u8>>)> {
     let text = std::str::from_utf8(pem).ok()?;
     let mut blocks = text.split("-----BEGIN ").skip(1).filter_map(|block| {
         let (label, block) = block.split_once("-----")?;
@@ -27,10 +28,10 @@ pub(super) fn from_pem(pem: &[u8]) -> Option<(&str, Vec<u8>)> {
         return None;
     }
     // Never grown: what a vector moves out of is not wiped.
-    let mut packed = Wiped(Vec::with_capacity(base64.len()));
+    let mut packed = Zeroizing::new(Vec::with_capacity(base64.len()));
     let visible = base64.bytes().filter(|byte| !byte.is_ascii_whitespace());
-    packed.0.extend(visible);
-    Some((label, STANDARD.decode(&packed.0).ok()?))
+    packed.extend(visible);
+    Some((label, Zeroizing::new(STANDARD.decode(&*packed).ok()?)))
 }
 
 /// Reads elements one after the other.
@@ -97,15 +98,4 @@ pub(super) fn element(tag: u8, content: &[u8]) -> Vec<u8> {
     }
     der.extend_from_slice(content);
     der
-}
-
-/// Bytes of a private key on their way into the backend: overwritten when dropped. Best effort;
-/// what the backend keeps, it wipes by itself.
-pub(super) struct Wiped(pub(super) Vec<u8>);
-
-impl Drop for Wiped {
-    fn drop(&mut self) {
-        self.0.fill(0);
-        std::hint::black_box(&self.0);
-    }
 }

@@ -1,11 +1,10 @@
 //! What is in a key file, and what of it the backend wants.
 
 use jsonwebtoken::{DecodingKey, EncodingKey};
+use zeroize::Zeroizing;
 
 use super::algorithm::Family;
-use super::der::{
-    self, BIT_STRING, CONTEXT_0, INTEGER, OCTET_STRING, OID, Reader, SEQUENCE, Wiped,
-};
+use super::der::{self, BIT_STRING, CONTEXT_0, INTEGER, OCTET_STRING, OID, Reader, SEQUENCE};
 use super::{Algorithm, backend};
 use crate::error::{ConfigError, ConfigErrorKind};
 
@@ -45,10 +44,9 @@ pub(super) enum Public {
 impl Private {
     pub(super) fn from_pem(pem: &[u8]) -> Result<Self, ConfigError> {
         let (label, der) = der::from_pem(pem)
-            .map(|(label, der)| (label, Wiped(der)))
             .ok_or_else(|| invalid("a key file holds one PEM block and this does not"))?;
         match label {
-            "PRIVATE KEY" | "RSA PRIVATE KEY" | "EC PRIVATE KEY" => Self::from_der(&der.0),
+            "PRIVATE KEY" | "RSA PRIVATE KEY" | "EC PRIVATE KEY" => Self::from_der(&der),
             "ENCRYPTED PRIVATE KEY" => Err(invalid(
                 "the key file is encrypted: decrypt it with `openssl pkey`",
             )),
@@ -116,11 +114,12 @@ fn sec1(der: &[u8]) -> Option<Private> {
         der::element(OID, curve),
     ];
     let identifier = der::element(SEQUENCE, &identifier.concat());
-    let key = Wiped(der::element(OCTET_STRING, der));
+    // Copies of a private key on their way into the backend, which wipes its own.
+    let key = Zeroizing::new(der::element(OCTET_STRING, der));
     let version = der::element(INTEGER, &[0]);
-    let content = Wiped([version.as_slice(), &identifier, &key.0].concat());
-    let pkcs8 = Wiped(der::element(SEQUENCE, &content.0));
-    ec(&pkcs8.0, family_of_curve(curve)?)
+    let content = Zeroizing::new([version.as_slice(), &identifier, &key].concat());
+    let pkcs8 = Zeroizing::new(der::element(SEQUENCE, &content));
+    ec(&pkcs8, family_of_curve(curve)?)
 }
 
 fn ec(pkcs8: &[u8], family: Family) -> Option<Private> {

@@ -30,7 +30,7 @@ pub struct OmneoIdBuilder {
     issuer: Option<String>,
     audience: Option<String>,
     clock: Arc<dyn Clock>,
-    pinned_tokens: Vec<ApiToken>,
+    pinned_tokens: Option<Vec<ApiToken>>,
     comms_policy: CommsPolicy,
     access: Option<AccessPolicy>,
     request_headers: RequestHeaders,
@@ -62,7 +62,7 @@ impl Default for OmneoIdBuilder {
             issuer: None,
             audience: None,
             clock: Arc::new(SystemClock),
-            pinned_tokens: Vec::new(),
+            pinned_tokens: None,
             comms_policy: CommsPolicy::default(),
             access: None,
             request_headers: RequestHeaders::default(),
@@ -152,9 +152,9 @@ impl OmneoIdBuilder {
     }
 
     /// API tokens that may mint, compared here instead of being asked about at the tenant; look-ups
-    /// then run with the tenant's own token. Default is none: the tenant judges each caller.
+    /// then run with the tenant's own token. An empty list is nobody. Default is that the tenant judges each caller.
     pub fn pinned_api_tokens(mut self, tokens: impl IntoIterator<Item = ApiToken>) -> Self {
-        self.pinned_tokens = tokens.into_iter().collect();
+        self.pinned_tokens = Some(tokens.into_iter().collect());
         self
     }
 
@@ -243,7 +243,9 @@ impl OmneoIdBuilder {
     /// # Errors
     /// If something without a default is missing, or a choice cannot work.
     pub fn build_with_client<C>(self, client: C) -> Result<OmneoId<C>, ConfigError> {
-        let keyring = self.keyring.ok_or_else(|| missing("a signing key"))?;
+        let can_sign = |keyring: &Keyring| keyring.keys().signing_key().is_some();
+        let keyring = self.keyring.filter(can_sign);
+        let keyring = keyring.ok_or_else(|| missing("a signing key"))?;
         let api_token = self.api_token.ok_or_else(|| missing("an API token"))??;
         let origin = self.origin.ok_or_else(|| missing("the tenant's origin"))?;
         let mut tenant = Tenant::at(origin, api_token.clone());
@@ -289,9 +291,9 @@ impl OmneoIdBuilder {
             token = token.with_verify_cache(life)?;
         }
         let mut trusted_tokens = vec![api_token];
-        if !self.pinned_tokens.is_empty() {
-            token = token.with_pinned_tokens(self.pinned_tokens.iter().cloned());
-            trusted_tokens = self.pinned_tokens;
+        if let Some(pinned) = self.pinned_tokens {
+            token = token.with_pinned_tokens(pinned.iter().cloned());
+            trusted_tokens = pinned;
         }
         let mount = plain_prefix(&self.mount).ok_or_else(|| {
             ConfigError::new(

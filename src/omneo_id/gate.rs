@@ -37,6 +37,12 @@ pub(super) fn admit<B>(
     mount: &str,
     access: Option<&AccessPolicy>,
 ) -> Result<Route, Stop> {
+    if *request.method() == Method::CONNECT && request.uri().path_and_query().is_none() {
+        // RFC 9112 §3.2.3: its target is no path, but somewhere else.
+        return Err(Stop::Refused(Rejection::method_not_allowed(
+            Route::Me.allow(),
+        )));
+    }
     to_origin_form(request)?;
     let uri = request.uri();
     if uri

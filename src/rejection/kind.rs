@@ -89,6 +89,8 @@ table! {
     TenantAnswer => BAD_GATEWAY, 14, "tenant_answer", "The upstream service gave an unusable answer.";
     /// The tenant failed.
     TenantFailed => BAD_GATEWAY, 14, "tenant_failed", "The upstream service failed.";
+    /// No token can be minted: the ring has no key to sign with.
+    NoSigningKey => SERVICE_UNAVAILABLE, 14, "no_signing_key", "No token can be issued at present.";
     /// The tenant, or the way to it, is busy.
     TenantBusy => SERVICE_UNAVAILABLE, 14, "tenant_busy", "The upstream service is busy.";
     /// The tenant did not answer in time.

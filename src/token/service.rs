@@ -229,7 +229,7 @@ impl Config {
             _ => ask(tenant, asked).await?,
         };
         // A ring without a signing key is for the operator to fix.
-        let unsigned = |error| Rejection::new(RejectionKind::TenantBusy).because(error);
+        let unsigned = |error| Rejection::new(RejectionKind::NoSigningKey).because(error);
         Ok(self.issuer.issue(&subject).map_err(unsigned)?)
     }
 

@@ -158,6 +158,55 @@ async fn pinned_api_tokens_are_judged_here() {
 }
 
 #[tokio::test]
+async fn an_empty_list_of_pinned_tokens_is_nobody() {
+    let shop = Shop::with(|builder| builder.pinned_api_tokens([]));
+    let nobody = json!({});
+    let answer = shop.post("/auth/token", Sandbox::API_TOKEN, &nobody).await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    let newcomer = json!({"email": "new@shop.test"});
+    let answer = shop.post("/profiles", Sandbox::API_TOKEN, &newcomer).await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    assert!(shop.sandbox.requests().is_empty());
+}
+
+#[tokio::test]
+async fn without_a_key_to_sign_with_nothing_is_built_and_nothing_minted() {
+    let key = SigningKey::hs256([7; 32]).unwrap();
+    let verifying = || KeySet::verifying_only([key.verifying_key()]).unwrap();
+    let refused = OmneoId::builder()
+        .upstream("https://api.acme.test")
+        .unwrap()
+        .api_token("secret")
+        .keyring(verifying().into())
+        .build();
+    assert_eq!(refused.unwrap_err().kind(), ConfigErrorKind::Missing);
+
+    // Taken away later, it is nothing that the tenant is to blame for.
+    let ring = Keyring::new(key.clone());
+    let shop = Shop::with(|builder| builder.keyring(ring.clone()));
+    ring.replace(verifying());
+    let nobody = json!({});
+    let answer = shop.post("/auth/token", Sandbox::API_TOKEN, &nobody).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(
+        answer.json()["message"],
+        "No token can be issued at present."
+    );
+}
+
+#[tokio::test]
+async fn a_tunnel_is_refused_wherever_it_leads() {
+    let shop = Shop::open();
+    let request = Request::builder()
+        .method(Method::CONNECT)
+        .uri("evil.test:443");
+    let answer = shop.call(request.body(Full::default()).unwrap()).await;
+    assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
+    assert!(answer.headers.contains_key(header::ALLOW));
+    assert!(shop.sandbox.requests().is_empty());
+}
+
+#[tokio::test]
 async fn an_api_token_may_be_taken_at_the_tenants_word_for_a_while() {
     let shop = Shop::with(|builder| builder.verify_cache(Duration::from_secs(30)));
     for (after, asked) in [(0, 1), (29, 1), (1, 2)] {

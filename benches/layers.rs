@@ -88,7 +88,7 @@ fn facade(criterion: &mut Criterion) {
     let id = OmneoId::builder()
         .upstream("https://api.acme.getomneo.com")
         .unwrap()
-        .api_token("an API token of the usual length")
+        .api_token("an-api-token-of-the-usual-length-0123456789")
         .keyring(ring)
         .mount("/id/api/v1")
         .build_with_client(tenant)

@@ -30,6 +30,7 @@ pub mod omneo_id;
 pub mod path;
 mod read;
 pub mod rejection;
+pub mod report;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod tenant;

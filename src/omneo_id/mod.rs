@@ -30,11 +30,15 @@
 //! Where nobody strips the mount, as under raw hyper, [`OmneoIdBuilder::mount`] does.
 
 mod builder;
+mod facts;
 mod future;
 mod gate;
 mod route;
 mod service;
+mod stats;
+mod trace;
 
 pub use builder::OmneoIdBuilder;
 pub use future::ResponseFuture;
 pub use service::OmneoId;
+pub use stats::Stats;

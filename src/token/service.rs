@@ -25,6 +25,7 @@ use crate::identity::{Subject, VerifiedToken};
 use crate::path::MeRequest;
 use crate::read::{Unread, collect};
 use crate::rejection::{Rejection, RejectionKind, options};
+use crate::report::Report;
 use crate::tenant::{ApiToken, CallAs, Permit};
 
 /// The service behind `POST /auth/token`: an API token and an id in, an ID token out.
@@ -163,14 +164,17 @@ where
             if request.method() == Method::OPTIONS {
                 return Ok(options(ALLOWED));
             }
-            match config.mint(ready_inner, request).await {
-                Ok(token) => Ok(granted(&token)),
+            let mut report = Report::default();
+            let mut response = match config.mint(ready_inner, request, &mut report).await {
+                Ok(token) => granted(&token),
                 Err(Stop::Rejected(rejection)) => {
                     log_refused(&rejection);
-                    Ok(rejection.into_response(dialect))
+                    rejection.into_response(dialect)
                 }
-                Err(Stop::Failed(error)) => Err(error),
-            }
+                Err(Stop::Failed(error)) => return Err(error),
+            };
+            response.extensions_mut().insert(report);
+            Ok(response)
         })
     }
 }
@@ -205,6 +209,7 @@ impl Config {
         &self,
         tenant: S,
         request: Request<ReqBody>,
+        report: &mut Report,
     ) -> Result<IssuedToken, Stop<S::Error>>
     where
         S: Service<Request<Body>, Response = Response<ResBody>>,
@@ -219,14 +224,14 @@ impl Config {
                 let (known, token) = (self.known.as_deref(), token.clone());
                 let now = self.issuer.now();
                 if !known.is_some_and(|known| known.contains(&token, now)) {
-                    ask(tenant, asked).await?;
+                    ask(tenant, asked, report).await?;
                     if let Some(known) = known {
                         known.insert(token, now);
                     }
                 }
                 Subject::Anonymous
             }
-            _ => ask(tenant, asked).await?,
+            _ => ask(tenant, asked, report).await?,
         };
         // A ring without a signing key is for the operator to fix.
         let unsigned = |error| Rejection::new(RejectionKind::NoSigningKey).because(error);
@@ -289,7 +294,11 @@ fn check_pinned(pinned: &[ApiToken], bearer: Bearer<'_>) -> Result<(), Rejection
 }
 
 /// One call to the tenant.
-async fn ask<S, ResBody>(mut tenant: S, asked: Asked) -> Result<Subject, Stop<S::Error>>
+async fn ask<S, ResBody>(
+    mut tenant: S,
+    asked: Asked,
+    report: &mut Report,
+) -> Result<Subject, Stop<S::Error>>
 where
     S: Service<Request<Body>, Response = Response<ResBody>>,
     ResBody: http_body::Body<Error: Into<BoxError>>,
@@ -321,6 +330,7 @@ where
     };
     let answer = tenant.call(question).await.map_err(Stop::Failed)?;
     let (answer, body) = answer.into_parts();
+    report.add_call(&answer.extensions);
     // The way to the tenant has said already what went wrong on it.
     if let Some(rejection) = answer.extensions.get::<Rejection>() {
         return Err(rejection.clone().into());
@@ -363,7 +373,7 @@ fn granted(token: &IssuedToken) -> Response<Full<Bytes>> {
 fn log_refused(rejection: &Rejection) {
     #[cfg(feature = "tracing")]
     tracing::debug!(
-        code = rejection.kind().code(),
+        error.type = rejection.kind().code(),
         cause = std::error::Error::source(rejection).map(tracing::field::display),
         "no token was minted",
     );

@@ -305,8 +305,8 @@ where
 {
     let mut question = lookup::question(&asked.request);
     for name in CARRIED {
-        if let Some(value) = asked.headers.get(&name) {
-            question.headers_mut().insert(name, value.clone());
+        for value in asked.headers.get_all(&name) {
+            question.headers_mut().append(&name, value.clone());
         }
     }
     // What the host application has put there goes along, but not what says who is asking.

@@ -54,8 +54,8 @@ impl<S, B> Caller<S, B> {
         extensions.insert(Permit::new());
         let mut headers = HeaderMap::new();
         for name in REPEATED {
-            if let Some(value) = client.get(&name) {
-                headers.insert(name, value.clone());
+            for value in client.get_all(&name) {
+                headers.append(&name, value.clone());
             }
         }
         headers.insert(ACCEPT, JSON);

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
+use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Response};
 use http_body_util::Full;
 use serde::Serialize;
 use tower::Service;
@@ -55,14 +55,6 @@ const ALLOWED: &str = "POST";
 const VERIFY_CACHE_LIFE: RangeInclusive<u64> = 1..=60;
 const MAX_REQUEST_LEN: usize = 16 * 1024;
 const MAX_ANSWER_LEN: usize = 1024 * 1024;
-
-/// Of the caller's request, the question to the tenant carries these along: what finds it again in
-/// logs and traces.
-const CARRIED: [HeaderName; 3] = [
-    HeaderName::from_static("x-request-id"),
-    HeaderName::from_static("traceparent"),
-    HeaderName::from_static("tracestate"),
-];
 
 impl<S> TokenEndpoint<S> {
     /// Hands out tokens of this issuer to whoever has an API token that the tenant takes.
@@ -303,12 +295,7 @@ where
     S: Service<Request<Body>, Response = Response<ResBody>>,
     ResBody: http_body::Body<Error: Into<BoxError>>,
 {
-    let mut question = lookup::question(&asked.request);
-    for name in CARRIED {
-        for value in asked.headers.get_all(&name) {
-            question.headers_mut().append(&name, value.clone());
-        }
-    }
+    let mut question = lookup::question(&asked.request, &asked.headers);
     // What the host application has put there goes along, but not what says who is asking.
     let extensions = question.extensions_mut();
     *extensions = asked.extensions;

@@ -1,5 +1,6 @@
 //! What operators see of each request: an id, which the tenant and the caller see, too, a line in the
-//! log, and counts. The path is logged, never the query, which may hold an e-mail address.
+//! log, and counts. The query, which may hold an e-mail address, is never logged, and of paths only
+//! those that cannot hold one.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -20,6 +21,8 @@ use crate::count::{Count, UnderWay};
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longer request ids are not a caller's to choose.
 const MAX_REQUEST_ID: usize = 64;
+/// Longer paths are not logged.
+const MAX_PATH: usize = 256;
 
 /// Makes [`Observe`] services.
 #[derive(Clone)]
@@ -143,8 +146,8 @@ impl Asked {
         let tenant = report.tenant();
         let status = tenant.and_then(|tenant| tenant.status());
         info!(
-            http.request.method = self.method.as_str(),
-            url.path = self.uri.path(),
+            http.request.method = known(&self.method),
+            url.path = fit_path(&self.uri),
             http.route = report.route().map(Route::template),
             http.response.status_code = response.status().as_u16(),
             error.type = rejection.map(|rejection| rejection.kind().code()),
@@ -157,6 +160,28 @@ impl Asked {
             "answered"
         );
     }
+}
+
+/// A method that HTTP knows; others are a client's words.
+fn known(method: &Method) -> &str {
+    match *method {
+        Method::GET
+        | Method::HEAD
+        | Method::POST
+        | Method::PUT
+        | Method::PATCH
+        | Method::DELETE
+        | Method::OPTIONS
+        | Method::TRACE
+        | Method::CONNECT => method.as_str(),
+        _ => "_OTHER",
+    }
+}
+
+/// A path of plain words. In another one a client may have put a token, an address or a number.
+fn fit_path(uri: &Uri) -> Option<&str> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_/".contains(&byte);
+    Some(uri.path()).filter(|path| path.len() <= MAX_PATH && path.bytes().all(plain))
 }
 
 fn millis(time: Duration) -> u64 {

@@ -65,7 +65,7 @@ where
 
     // The decision is made here and now, so the inner service is called as it was made ready.
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        self.call_telling(request).0
+        self.call_telling(request, &mut None)
     }
 }
 
@@ -74,16 +74,19 @@ impl<S> JwtAuth<S> {
     pub(crate) fn call_telling<ReqBody>(
         &mut self,
         mut request: Request<ReqBody>,
-    ) -> (ResponseFuture<S::Future>, Option<TokenCheck>)
+        told: &mut Option<TokenCheck>,
+    ) -> ResponseFuture<S::Future>
     where
         S: Service<Request<ReqBody>>,
     {
         match self.config.admit(&mut request) {
-            Ok(check) => (ResponseFuture::inner(self.inner.call(request)), check),
+            Ok(check) => {
+                *told = check;
+                ResponseFuture::inner(self.inner.call(request))
+            }
             Err(rejection) => {
                 let dialect = Dialect::of(request.headers());
-                let answer = self.config.answer(rejection, dialect);
-                (ResponseFuture::answer(answer), None)
+                ResponseFuture::answer(self.config.answer(rejection, dialect))
             }
         }
     }

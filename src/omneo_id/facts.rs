@@ -3,17 +3,13 @@ use http::Response;
 use crate::report::{Report, Route, TokenCheck};
 
 /// What is known of a request before its answer.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Facts {
-    route: Option<Route>,
-    token: Option<TokenCheck>,
+    pub(super) route: Option<Route>,
+    pub(super) token: Option<TokenCheck>,
 }
 
 impl Facts {
-    pub(super) fn of(route: Option<Route>, token: Option<TokenCheck>) -> Self {
-        Self { route, token }
-    }
-
     /// Adds it to what the layers have left in the answer. Where the tenant was called, that is a
     /// report already, and costs no allocation more.
     pub(super) fn tell<B>(self, response: &mut Response<B>) {

@@ -31,9 +31,9 @@ pin_project! {
     /// The response of [`OmneoId`](super::OmneoId).
     pub struct ResponseFuture<F> {
         #[pin]
-        kind: Kind<F>,
-        facts: Facts,
-        trace: Trace,
+        pub(super) kind: Kind<F>,
+        pub(super) facts: Facts,
+        pub(super) trace: Trace,
     }
 }
 
@@ -56,12 +56,6 @@ impl<F> Kind<F> {
     pub(super) fn answer(response: Response<Full<Bytes>>) -> Self {
         let response = Some(response);
         Self::Answer { response }
-    }
-}
-
-impl<F> ResponseFuture<F> {
-    pub(super) fn new(kind: Kind<F>, facts: Facts, trace: Trace) -> Self {
-        Self { kind, facts, trace }
     }
 }
 

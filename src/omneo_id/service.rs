@@ -164,14 +164,22 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let trace = Trace::begin(&request, self.upstream.tenant());
-        let (facts, kind) = trace.in_scope(|| self.dispatch(request));
-        ResponseFuture::new(kind, facts, trace)
+        let mut facts = Facts::default();
+        ResponseFuture {
+            kind: trace.in_scope(|| self.dispatch(request, &mut facts)),
+            facts,
+            trace,
+        }
     }
 }
 
 impl<C> OmneoId<C> {
     /// From the request to the stack that answers it, and what is known of it by then.
-    fn dispatch<B, ResBody>(&mut self, mut request: Request<B>) -> (Facts, Kind<C::Future>)
+    fn dispatch<B, ResBody>(
+        &mut self,
+        mut request: Request<B>,
+        facts: &mut Facts,
+    ) -> Kind<C::Future>
     where
         C: Service<Request<RequestBody>, Response = Response<ResBody>> + Clone + Send + 'static,
         C::Error: Into<BoxError>,
@@ -183,38 +191,40 @@ impl<C> OmneoId<C> {
         let route = match admit(&mut request, &config.mount, config.access()) {
             Ok(route) => route,
             Err(Stop { route, answer }) => {
-                let response = match answer {
+                facts.route = route;
+                return Kind::answer(match answer {
                     Answer::Options(allow) => options(allow),
                     Answer::Refused(rejection) => {
                         rejection.into_response(Dialect::of(request.headers()))
                     }
-                };
-                return (Facts::of(route, None), Kind::answer(response));
+                });
             }
         };
+        facts.route = Some(route);
 
         // The stacks are thin shells around shared configuration: made here, for one request each.
         let not_ready_inner = self.upstream.clone();
         let ready_inner = mem::replace(&mut self.upstream, not_ready_inner);
-        let (kind, token) = match route {
+        let token = &mut facts.token;
+        match route {
             Route::Me => match &config.me {
                 None => {
                     let me = MeRewriteLayer::new().layer(ready_inner);
-                    let (future, token) = config.auth.layer(me).call_telling(request);
-                    (Kind::Me { future }, token)
+                    let future = config.auth.layer(me).call_telling(request, token);
+                    Kind::Me { future }
                 }
                 Some(me) => {
                     let me = me.layer(ready_inner);
                     // It may read the body.
                     let request = config.watched(request);
-                    let (future, token) = config.auth.layer(me).call_telling(request);
-                    (Kind::RestrictedMe { future }, token)
+                    let future = config.auth.layer(me).call_telling(request, token);
+                    Kind::RestrictedMe { future }
                 }
             },
             Route::Locations => {
                 request.extensions_mut().insert(Permit::new());
-                let (future, token) = config.auth.layer(ready_inner).call_telling(request);
-                (Kind::Locations { future }, token)
+                let future = config.auth.layer(ready_inner).call_telling(request, token);
+                Kind::Locations { future }
             }
             Route::Profiles => {
                 let mut request = config.watched(request);
@@ -222,24 +232,23 @@ impl<C> OmneoId<C> {
                 if config.is_trusted(&request) {
                     request.extensions_mut().insert(TrustedCaller);
                     let future = upsert.call(request);
-                    (Kind::TrustedUpsert { future }, None)
+                    Kind::TrustedUpsert { future }
                 } else {
-                    let (future, token) = config.auth.layer(upsert).call_telling(request);
-                    (Kind::Upsert { future }, token)
+                    let future = config.auth.layer(upsert).call_telling(request, token);
+                    Kind::Upsert { future }
                 }
             }
             Route::Token if config.is_id_token(&request) => {
                 let rejection = Rejection::new(RejectionKind::InvalidToken);
                 let dialect = Dialect::of(request.headers());
-                (Kind::answer(rejection.into_response(dialect)), None)
+                Kind::answer(rejection.into_response(dialect))
             }
             Route::Token => {
                 let mut endpoint = config.token.with_inner(ready_inner);
                 let future = endpoint.call(config.watched(request));
-                (Kind::Token { future }, None)
+                Kind::Token { future }
             }
-        };
-        (Facts::of(Some(route), token), kind)
+        }
     }
 }
 

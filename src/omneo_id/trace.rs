@@ -36,7 +36,7 @@ mod enabled {
 
     use super::Trace;
     use crate::rejection::Rejection;
-    use crate::report::Report;
+    use crate::report::{Report, Route, TokenCheck};
     use crate::tenant::Tenant;
 
     const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -74,34 +74,26 @@ mod enabled {
         }
     }
 
+    /// All at once: a subscriber that keeps a span as text takes it apart for each record.
     fn record<B>(span: &Span, response: &Response<B>) {
-        span.record("http.response.status_code", response.status().as_u16());
         let extensions = response.extensions();
-        if let Some(rejection) = extensions.get::<Rejection>() {
-            span.record("error.type", rejection.kind().code());
-            // The outermost cause is one of ours. What is beneath may be a host's or a client's, and
-            // hold a URL.
-            if let Some(cause) = rejection.source() {
-                span.record("cause", field::display(cause));
-            }
-        }
-        let Some(report) = extensions.get::<Report>() else {
-            return;
-        };
-        if let Some(route) = report.route() {
-            span.record("http.route", route.template());
-        }
-        if let Some(token) = report.token() {
-            span.record("token", token.name());
-        }
-        if let Some(tenant) = report.tenant() {
-            span.record("tenant.calls", tenant.calls());
-            let latency = tenant.latency().as_millis();
-            span.record("tenant.latency_ms", u64::try_from(latency).ok());
-            if let Some(status) = tenant.status() {
-                span.record("tenant.status_code", status.as_u16());
-            }
-        }
+        let rejection = extensions.get::<Rejection>();
+        let report = extensions.get::<Report>().copied().unwrap_or_default();
+        let tenant = report.tenant();
+        let latency = tenant.map(|tenant| tenant.latency().as_millis());
+        tracing::record_all!(
+            span,
+            http.route = report.route().map(Route::template),
+            http.response.status_code = response.status().as_u16(),
+            error.type = rejection.map(|rejection| rejection.kind().code()),
+            // The outermost cause is one of ours. What is beneath may be a host's or a client's,
+            // and hold a URL.
+            cause = rejection.and_then(Error::source).map(field::display),
+            token = report.token().map(TokenCheck::name),
+            tenant.calls = tenant.map(|tenant| tenant.calls()),
+            tenant.status_code = tenant.and_then(|tenant| Some(tenant.status()?.as_u16())),
+            tenant.latency_ms = latency.and_then(|latency| u64::try_from(latency).ok()),
+        );
     }
 
     /// A method that HTTP knows. Others are a client's words, and have no place in a log.

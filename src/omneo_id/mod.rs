@@ -28,6 +28,9 @@
 //! ```
 //!
 //! Where nobody strips the mount, as under raw hyper, [`OmneoIdBuilder::mount`] does.
+//!
+//! What it tells of itself, in extensions, by [`OmneoId::stats`] and in its log, is the matter of the
+//! [page about observability](crate::docs::observability).
 
 mod builder;
 mod facts;

@@ -278,3 +278,51 @@ fn a_request_costs_few_allocations() {
     let stream = allocations("PUT", zeros);
     assert!(stream <= EMPTY + 2, "{stream}");
 }
+
+/// Besides `EMPTY`: whom the token speaks for, in the request's extensions; the profile's path; that it
+/// is one of `me`; and what `me` does to an answer's headers. The span, which nobody listens to, and
+/// the report's further fields are free.
+const FACADE: u64 = EMPTY + 6;
+
+#[test]
+#[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
+fn the_whole_service_costs_few_more() {
+    use omneo_id::keys::{Keyring, SigningKey};
+    use omneo_id::{OmneoId, Subject, TokenIssuer};
+
+    let key = || SigningKey::hs256("at least 32 bytes that nobody can guess").unwrap();
+    let issuer = TokenIssuer::new(Keyring::new(key()));
+    let ada = Subject::Profile("3f0c2f6e".parse().unwrap());
+    let token = issuer.issue(&ada).unwrap();
+    let answers = std::sync::Mutex::new(vec![response(), response()]);
+    let answers = std::sync::Arc::new(answers);
+    let client = tower::service_fn(move |_: Request<RequestBody>| {
+        let answer = answers.lock().unwrap().pop().unwrap();
+        std::future::ready(Ok::<_, Infallible>(answer))
+    });
+    let mut id = OmneoId::builder()
+        .upstream("https://api.acme.test")
+        .unwrap()
+        .api_token("7|4fzKq0pLw8sN1vXyT2uR")
+        .signing_key(key())
+        .build_with_client(client)
+        .unwrap();
+    let request = || {
+        let mut request = request("GET", http_body_util::Empty::<Bytes>::new());
+        *request.uri_mut() = "/profiles/me/balances?page=2".parse().unwrap();
+        let bearer = format!("Bearer {}", token.token()).parse().unwrap();
+        request.headers_mut().insert("authorization", bearer);
+        request
+    };
+    let mut call = |request| {
+        let mut call = std::pin::pin!(tower::Service::call(&mut id, request));
+        let cx = &mut Context::from_waker(std::task::Waker::noop());
+        call.as_mut().poll(cx)
+    };
+    let _ = call(request());
+    let request = request();
+    let mut answer = Poll::Pending;
+    let cost = measure(|| answer = call(request));
+    assert!(matches!(answer, Poll::Ready(Ok(answer)) if answer.status() == 200));
+    assert!(cost.count_total <= FACADE, "{}", cost.count_total);
+}

@@ -279,9 +279,8 @@ fn a_request_costs_few_allocations() {
     assert!(stream <= EMPTY + 2, "{stream}");
 }
 
-/// Besides `EMPTY`: whom the token speaks for, in the request's extensions; the profile's path; that it
-/// is one of `me`; and what `me` does to an answer's headers. The span, which nobody listens to, and
-/// the report's further fields are free.
+/// Besides `EMPTY`: what the layers leave in the request's extensions and in the answer's headers. The
+/// span, which nobody listens to, and what the facade adds to the report cost nothing.
 const FACADE: u64 = EMPTY + 6;
 
 #[test]

@@ -5,3 +5,6 @@ pub mod security {}
 
 #[doc = include_str!("docs/operations.md")]
 pub mod operations {}
+
+#[doc = include_str!("docs/observability.md")]
+pub mod observability {}

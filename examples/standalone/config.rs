@@ -80,6 +80,14 @@ struct Flags {
     /// Log filter, as info or omneo_id=debug. Default is info.
     #[arg(long, env = "RUST_LOG", value_name = "FILTER")]
     log: Option<String>,
+
+    /// How the log is written, text or json. Default is text.
+    #[arg(long, env = "OMNEO_ID_LOG_FORMAT", value_name = "FORMAT")]
+    log_format: Option<String>,
+
+    /// Address to serve /metrics on, for Prometheus; it is for no public network. Default is none.
+    #[arg(long, env = "OMNEO_ID_METRICS_LISTEN", value_name = "ADDRESS")]
+    metrics_listen: Option<String>,
 }
 
 /// What to do, as far as the command line says.
@@ -105,6 +113,16 @@ pub(crate) struct Config {
     pub(crate) mount: String,
     pub(crate) threads: Option<NonZeroUsize>,
     pub(crate) log: EnvFilter,
+    pub(crate) log_format: LogFormat,
+    /// `None`: nothing is counted.
+    pub(crate) metrics_listen: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    Text,
+    /// One object a line.
+    Json,
 }
 
 /// Which pages may call.
@@ -134,9 +152,11 @@ impl Config {
     fn check(flags: Flags, matches: &ArgMatches) -> Result<Self, String> {
         let name = |id| named(matches, id);
         let listen = flags.listen.unwrap_or_else(|| "127.0.0.1:8080".to_owned());
-        if let Err(error) = listen.to_socket_addrs() {
-            let hint = "not an address like 127.0.0.1:8080";
-            return Err(format!("{} {listen:?} is {hint}: {error}", name("listen")));
+        check_address(&listen).map_err(|problem| format!("{} {problem}", name("listen")))?;
+        let metrics_listen = flags.metrics_listen;
+        if let Some(address) = &metrics_listen {
+            check_address(address)
+                .map_err(|problem| format!("{} {problem}", name("metrics_listen")))?;
         }
 
         let base = flags.upstream_base;
@@ -196,6 +216,14 @@ impl Config {
         let filter = filter.as_deref().unwrap_or("info");
         let log = EnvFilter::try_new(filter)
             .map_err(|error| format!("{} {filter:?} is no log filter: {error}", name("log")))?;
+        let log_format = match flags.log_format.as_deref() {
+            None | Some("text") => LogFormat::Text,
+            Some("json") => LogFormat::Json,
+            Some(other) => {
+                let name = name("log_format");
+                return Err(format!("{name} {other:?} is neither text nor json"));
+            }
+        };
         let mount = flags.mount.unwrap_or_else(|| "/id/api/v1".to_owned());
         Ok(Self {
             listen,
@@ -210,8 +238,18 @@ impl Config {
             mount,
             threads,
             log,
+            log_format,
+            metrics_listen,
         })
     }
+}
+
+fn check_address(address: &str) -> Result<(), String> {
+    let checked = address.to_socket_addrs();
+    let hint = "not an address like 127.0.0.1:8080";
+    checked
+        .map(drop)
+        .map_err(|error| format!("{address:?} is {hint}: {error}"))
 }
 
 impl Cors {

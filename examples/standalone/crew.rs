@@ -5,7 +5,7 @@
 use std::future::Future;
 use std::io;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread;
 
 use tokio::runtime::{Builder, Handle};
@@ -72,6 +72,12 @@ impl<S> Crew<S> {
             .map(|number| Worker::start(number, app()?))
             .collect::<io::Result<_>>()
             .map(Self)
+    }
+
+    /// What tells how many connections each has: one reference for each, and one more.
+    pub(crate) fn busy(&self) -> Vec<Weak<()>> {
+        let busy = self.0.iter().map(|worker| Arc::downgrade(&worker.busy));
+        busy.collect()
     }
 
     /// The one with the fewest connections.

@@ -8,7 +8,7 @@ use crate::config::Config;
 
 /// The text for a server on this address. It holds no secret: an API token that was given stands
 /// as a shell variable.
-pub(crate) fn text(address: SocketAddr, config: &Config) -> String {
+pub(crate) fn text(address: SocketAddr, metrics: Option<SocketAddr>, config: &Config) -> String {
     let origin = format!("http://{}", reachable(address));
     let id = format!("{origin}{}", config.mount.trim_end_matches('/'));
     let names = if config.sandbox.is_some() {
@@ -20,8 +20,11 @@ pub(crate) fn text(address: SocketAddr, config: &Config) -> String {
         Some(_) => "the embedded sandbox, an invented tenant in memory".to_owned(),
         None => config.tenant.to_string(),
     };
+    let metrics = metrics.map_or_else(String::new, |address| {
+        format!("Metrics: http://{}/metrics\n", reachable(address))
+    });
     format!(
-        "Omneo ID is listening on {id}\nTenant: {tenant}\n{}OpenAPI: {origin}/openapi.json\n\n{}\n{}",
+        "Omneo ID is listening on {id}\nTenant: {tenant}\n{metrics}{}OpenAPI: {origin}/openapi.json\n\n{}\n{}",
         match config.sandbox {
             Some(_) => format!("See what it does: {origin}/\n"),
             None => String::new(),

@@ -10,12 +10,15 @@
 
 mod app;
 mod config;
+mod count;
 mod crew;
 mod describe;
 mod guide;
 mod health;
+mod metrics;
 mod observe;
 mod routes;
+mod scrape;
 mod serve;
 mod storefront;
 
@@ -27,13 +30,15 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use config::{Config, Parsed};
+use config::{Config, LogFormat, Parsed};
+use count::Count;
 use crew::Crew;
 use http::{Request, Response};
+use metrics::Metrics;
 use mimalloc::MiMalloc;
 use observe::ObserveLayer;
 use omneo_id::error::ConfigError;
-use omneo_id::upstream::HttpClient;
+use omneo_id::upstream::{ClientStats, HttpClient};
 use omneo_id::{Body, OmneoId};
 use routes::Beside;
 use serve::Signals;
@@ -58,11 +63,19 @@ fn main() -> ExitCode {
         }
         Err(problem) => return fail(problem, ExitCode::from(USAGE)),
     };
-    tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt()
         .with_env_filter(config.log.clone())
         .with_writer(io::stderr)
-        .with_ansi(false)
-        .init();
+        .with_ansi(false);
+    match config.log_format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log
+            .json()
+            .flatten_event(true)
+            .with_current_span(true)
+            .with_span_list(false)
+            .init(),
+    }
     // It accepts connections and does nothing else: the crew serves them.
     match Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(run(config)),
@@ -81,13 +94,14 @@ async fn run(config: Config) -> ExitCode {
     match config.sandbox.clone() {
         Some(sandbox) => {
             let id = builder.build_with_client(sandbox);
-            serve(id, |id| Ok(id.clone()), &config).await
+            serve(id, |id| Ok(id.clone()), |_| None, &config).await
         }
         None => {
             let client = HttpClient::builder();
             serve(
                 builder.build(),
                 |id| Ok(id.with_client(client.clone().build()?)),
+                |id| Some(id.client().stats()),
                 &config,
             )
             .await
@@ -95,10 +109,11 @@ async fn run(config: Config) -> ExitCode {
     }
 }
 
-/// `for_thread` makes the service of a further thread.
+/// `for_thread` makes the service of a further thread, `connections` counts those of its client.
 async fn serve<C>(
     id: Result<OmneoId<C>, ConfigError>,
     for_thread: impl Fn(&OmneoId<C>) -> Result<OmneoId<C>, ConfigError>,
+    connections: fn(&OmneoId<C>) -> Option<ClientStats>,
     config: &Config,
 ) -> ExitCode
 where
@@ -111,9 +126,18 @@ where
     };
     let beside = Arc::new(Beside::new(&id, config));
     let observe = ObserveLayer::new(RandomState::new().hash_one(()));
+    let (mut ids, mut counts) = (vec![id.clone()], Vec::new());
     let crew = Crew::start(config.threads, || {
         let id = for_thread(&id).map_err(io::Error::other)?;
-        Ok(app::stack(id, beside.clone(), observe.clone(), config))
+        ids.push(id.clone());
+        let observe = if config.metrics_listen.is_some() {
+            let count = Arc::new(Count::default());
+            counts.push(Arc::clone(&count));
+            observe.counting(count)
+        } else {
+            observe.clone()
+        };
+        Ok(app::stack(id, beside.clone(), observe, config))
     });
     let crew = match crew {
         Ok(crew) => crew,
@@ -129,12 +153,28 @@ where
             return fail(problem, ExitCode::FAILURE);
         }
     };
+    let metrics = Metrics {
+        counts,
+        busy: crew.busy(),
+        stats: Box::new(move || id.stats()),
+        client: Box::new(move || ids.iter().map(connections).sum()),
+    };
+    let metrics = match &config.metrics_listen {
+        None => None,
+        Some(address) => match scrape::start(address, metrics).await {
+            Ok(address) => Some(address),
+            Err(error) => {
+                let problem = format!("cannot listen on {address}: {error}");
+                return fail(problem, ExitCode::FAILURE);
+            }
+        },
+    };
     if config.key_is_random {
         warn!(
             "no signing key was given: tokens end with this process, and no other one accepts them"
         );
     }
-    print(&guide::text(address, config));
+    print(&guide::text(address, metrics, config));
     serve::until_told(listener, signals, &crew).await;
     ExitCode::SUCCESS
 }

@@ -1,32 +1,49 @@
-//! What operators see of each request: an id, which the tenant and the caller see, too, and a line in
-//! the log. The path is logged, never the query, which may hold an e-mail address.
+//! What operators see of each request: an id, which the tenant and the caller see, too, a line in the
+//! log, and counts. The query, which may hold an e-mail address, is never logged, and of paths only
+//! those that cannot hold one.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use http::{HeaderName, HeaderValue, Request, Response};
+use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
 use omneo_id::Rejection;
+use omneo_id::report::{Report, Route, TokenCheck};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
-use tracing::{Span, field, info, info_span};
+use tracing::{Level, enabled, info};
+
+use crate::count::{Count, UnderWay};
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longer request ids are not a caller's to choose.
 const MAX_REQUEST_ID: usize = 64;
+/// Longer paths are not logged.
+const MAX_PATH: usize = 256;
 
 /// Makes [`Observe`] services.
 #[derive(Clone)]
-pub(crate) struct ObserveLayer(Arc<Ids>);
+pub(crate) struct ObserveLayer {
+    ids: Arc<Ids>,
+    count: Option<Arc<Count>>,
+}
 
 impl ObserveLayer {
     /// `start` tells the ids of this process from those of others.
     pub(crate) fn new(start: u64) -> Self {
         let made = AtomicU64::new(0);
-        Self(Arc::new(Ids { start, made }))
+        let ids = Arc::new(Ids { start, made });
+        Self { ids, count: None }
+    }
+
+    /// The same, and counts.
+    pub(crate) fn counting(&self, count: Arc<Count>) -> Self {
+        let ids = Arc::clone(&self.ids);
+        let count = Some(count);
+        Self { ids, count }
     }
 }
 
@@ -34,8 +51,9 @@ impl<S> Layer<S> for ObserveLayer {
     type Service = Observe<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let ids = Arc::clone(&self.0);
-        Observe { inner, ids }
+        let ids = Arc::clone(&self.ids);
+        let count = self.count.clone();
+        Observe { inner, ids, count }
     }
 }
 
@@ -44,6 +62,7 @@ impl<S> Layer<S> for ObserveLayer {
 pub(crate) struct Observe<S> {
     inner: S,
     ids: Arc<Ids>,
+    count: Option<Arc<Count>>,
 }
 
 struct Ids {
@@ -95,24 +114,78 @@ where
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let began = Instant::now();
         let id = self.ids.of(&request);
-        let span = info_span!(
-            "request",
-            id = id.to_str().unwrap_or_default(),
-            method = %request.method(),
-            path = request.uri().path(),
-            status = field::Empty,
-        );
+        // Kept only for a line that will be written.
+        let asked = enabled!(Level::INFO).then(|| Asked {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+        });
         request.headers_mut().insert(REQUEST_ID, id.clone());
-        let entered = span.enter();
-        let inner = self.inner.call(request);
-        drop(entered);
+        let under_way = self.count.as_ref().map(Count::enter);
         Observed {
-            inner,
-            span,
+            inner: self.inner.call(request),
             began,
             id: Some(id),
+            asked,
+            under_way,
         }
     }
+}
+
+/// What the line in the log says of the request.
+struct Asked {
+    method: Method,
+    uri: Uri,
+}
+
+impl Asked {
+    /// The fields are in the table of the crate's documentation.
+    fn log<B>(&self, response: &Response<B>, id: &HeaderValue, took: Duration) {
+        let extensions = response.extensions();
+        let rejection = extensions.get::<Rejection>();
+        let report = extensions.get::<Report>().copied().unwrap_or_default();
+        let tenant = report.tenant();
+        let status = tenant.and_then(|tenant| tenant.status());
+        info!(
+            http.request.method = known(&self.method),
+            url.path = fit_path(&self.uri),
+            http.route = report.route().map(Route::template),
+            http.response.status_code = response.status().as_u16(),
+            error.type = rejection.map(|rejection| rejection.kind().code()),
+            request.id = id.to_str().ok(),
+            duration_ms = millis(took),
+            token = report.token().map(TokenCheck::name),
+            tenant.calls = tenant.map(|tenant| tenant.calls()),
+            tenant.status_code = status.map(|status| status.as_u16()),
+            tenant.latency_ms = tenant.map(|tenant| millis(tenant.latency())),
+            "answered"
+        );
+    }
+}
+
+/// A method that HTTP knows; others are a client's words.
+fn known(method: &Method) -> &str {
+    match *method {
+        Method::GET
+        | Method::HEAD
+        | Method::POST
+        | Method::PUT
+        | Method::PATCH
+        | Method::DELETE
+        | Method::OPTIONS
+        | Method::TRACE
+        | Method::CONNECT => method.as_str(),
+        _ => "_OTHER",
+    }
+}
+
+/// A path of plain words. In another one a client may have put a token, an address or a number.
+fn fit_path(uri: &Uri) -> Option<&str> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_/".contains(&byte);
+    Some(uri.path()).filter(|path| path.len() <= MAX_PATH && path.bytes().all(plain))
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 pin_project! {
@@ -120,10 +193,13 @@ pin_project! {
     pub(crate) struct Observed<F> {
         #[pin]
         inner: F,
-        span: Span,
         began: Instant,
         // `None` once it is over.
         id: Option<HeaderValue>,
+        // `None` if nobody reads the log.
+        asked: Option<Asked>,
+        // `None` if nobody counts, and once it is over.
+        under_way: Option<UnderWay>,
     }
 }
 
@@ -135,17 +211,18 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let _entered = this.span.enter();
         let mut response = ready!(this.inner.poll(cx))?;
-        let status = response.status().as_u16();
-        let ms = this.began.elapsed().as_millis();
-        match response.extensions().get::<Rejection>() {
-            Some(rejection) => info!(status, ms, refused = rejection.kind().code(), "answered"),
-            None => info!(status, ms, "answered"),
+        let Some(id) = this.id.take() else {
+            return Poll::Ready(Ok(response));
+        };
+        let took = this.began.elapsed();
+        if let Some(under_way) = this.under_way.take() {
+            under_way.count().answered(&response, took);
         }
-        if let Some(id) = this.id.take() {
-            response.headers_mut().insert(REQUEST_ID, id);
+        if let Some(asked) = this.asked {
+            asked.log(&response, &id, took);
         }
+        response.headers_mut().insert(REQUEST_ID, id);
         Poll::Ready(Ok(response))
     }
 }

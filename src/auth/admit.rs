@@ -11,6 +11,7 @@ use super::{AuthMode, AuthOutcome, TokenVerifier};
 use crate::headers::{CredentialsError, Dialect};
 use crate::identity::{Subject, VerifiedToken};
 use crate::rejection::{Rejection, RejectionKind};
+use crate::report::TokenCheck;
 
 /// Shared by the layer and all services made by it.
 #[derive(Clone)]
@@ -54,17 +55,23 @@ pub(super) struct Challenges {
 }
 
 impl Config {
-    /// Decides whether a request may pass, and leaves in it what was found.
-    pub(super) fn admit<B>(&self, request: &mut Request<B>) -> Result<(), Rejection> {
+    /// Decides whether a request may pass, and leaves in it what was found. Tells how its token, if
+    /// it has a good one, was found good.
+    pub(super) fn admit<B>(
+        &self,
+        request: &mut Request<B>,
+    ) -> Result<Option<TokenCheck>, Rejection> {
         // Nobody outside of this layer says who is asking.
         let extensions = request.extensions_mut();
         extensions.remove::<VerifiedToken>();
         extensions.remove::<Subject>();
         extensions.remove::<AuthOutcome>();
         if matches!(self.preflight, Preflight::Pass) && is_preflight(request) {
-            return Ok(());
+            return Ok(None);
         }
-        let outcome = self.judge(request);
+        let judged = self.judge(request);
+        let check = judged.as_ref().ok().map(|(_, check)| *check);
+        let outcome = judged.map(|(token, _)| token);
         match &outcome {
             Ok(_) if matches!(self.credential, Credential::Remove) => {
                 self.sources.remove_from_headers(request.headers_mut());
@@ -87,7 +94,7 @@ impl Config {
                 self.tell(request, AuthOutcome::new(outcome));
             }
         }
-        Ok(())
+        Ok(check)
     }
 
     /// Each costs an allocation, and the first of a request two more.
@@ -100,7 +107,7 @@ impl Config {
         }
     }
 
-    fn judge<B>(&self, request: &Request<B>) -> Result<VerifiedToken, Rejection> {
+    fn judge<B>(&self, request: &Request<B>) -> Result<(VerifiedToken, TokenCheck), Rejection> {
         let found = self.sources.find(request.headers(), request.uri());
         match found {
             Ok(Some(token)) => self
@@ -161,7 +168,7 @@ impl Challenges {
 fn log_refused(rejection: &Rejection, mode: AuthMode) {
     #[cfg(feature = "tracing")]
     tracing::debug!(
-        code = rejection.kind().code(),
+        error.type = rejection.kind().code(),
         cause = std::error::Error::source(rejection).map(tracing::field::display),
         ?mode,
         "a request has no good token",

@@ -24,6 +24,31 @@ pub(super) struct Cache {
     hasher: RandomState,
     /// The newest that anything was remembered under.
     generation: AtomicU64,
+    hits: [Count; STRIPES],
+    misses: AtomicU64,
+}
+
+/// How many hits are counted apart, by token: threads that serve different clients do not wait for
+/// each other.
+const STRIPES: usize = 16;
+
+/// A count with a cache line to itself.
+#[derive(Default)]
+#[repr(align(64))]
+struct Count(AtomicU64);
+
+/// What the memory of a [`TokenVerifier`](super::TokenVerifier) is worth.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CacheStats {
+    /// How often a token was found to have been verified before.
+    pub hits: u64,
+    /// How often a good token had to be verified. Bad ones do not count: they are never remembered.
+    pub misses: u64,
+    /// How many tokens are remembered.
+    pub len: usize,
+    /// How many may be, or a few more.
+    pub capacity: usize,
 }
 
 /// A token, and the keys that verified it: under others it is another token.
@@ -47,16 +72,41 @@ impl Cache {
             capacity,
             hasher: RandomState::new(),
             generation: AtomicU64::new(0),
+            hits: Default::default(),
+            misses: AtomicU64::new(0),
         }
     }
 
     /// What the very same token was found to say, under the very same keys.
     pub(super) fn get(&self, token: &[u8], generation: u64) -> Option<VerifiedToken> {
-        self.store.get()?.get(&Sought {
-            hash: self.hash(token),
+        let hash = self.hash(token);
+        let found = self.store.get()?.get(&Sought {
+            hash,
             generation,
             token,
-        })
+        })?;
+        if let Some(count) = self.hits.get(hash as usize % STRIPES) {
+            count.0.fetch_add(1, Ordering::Relaxed);
+        }
+        Some(found)
+    }
+
+    /// A good token was not found and had to be verified.
+    pub(super) fn missed(&self) {
+        self.misses.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn stats(&self) -> CacheStats {
+        let hits = self
+            .hits
+            .iter()
+            .map(|count| count.0.load(Ordering::Relaxed));
+        CacheStats {
+            hits: hits.sum(),
+            misses: self.misses.load(Ordering::Relaxed),
+            len: self.store.get().map_or(0, Store::len),
+            capacity: self.capacity,
+        }
     }
 
     /// Remembers a good token, in place of one that is little used.

@@ -78,6 +78,7 @@ mod service;
 mod source;
 mod verify;
 
+pub use cache::CacheStats;
 pub use error::{VerifyError, VerifyErrorKind};
 pub use layer::JwtAuthLayer;
 pub use mode::{AuthMode, AuthOutcome};

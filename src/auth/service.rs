@@ -9,6 +9,7 @@ use super::{JwtAuthLayer, TokenVerifier};
 use crate::body::ResponseBody;
 use crate::future::ResponseFuture;
 use crate::headers::Dialect;
+use crate::report::TokenCheck;
 
 /// Lets requests with a good token pass to `S`, and answers the others itself.
 ///
@@ -63,9 +64,26 @@ where
     }
 
     // The decision is made here and now, so the inner service is called as it was made ready.
-    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        self.call_telling(request, &mut None)
+    }
+}
+
+impl<S> JwtAuth<S> {
+    /// As `call`, and tells how the token was found good.
+    pub(crate) fn call_telling<ReqBody>(
+        &mut self,
+        mut request: Request<ReqBody>,
+        told: &mut Option<TokenCheck>,
+    ) -> ResponseFuture<S::Future>
+    where
+        S: Service<Request<ReqBody>>,
+    {
         match self.config.admit(&mut request) {
-            Ok(()) => ResponseFuture::inner(self.inner.call(request)),
+            Ok(check) => {
+                *told = check;
+                ResponseFuture::inner(self.inner.call(request))
+            }
             Err(rejection) => {
                 let dialect = Dialect::of(request.headers());
                 ResponseFuture::answer(self.config.answer(rejection, dialect))

@@ -6,7 +6,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::cache::Cache;
+use super::cache::{Cache, CacheStats};
 use super::claims::{AudiencePolicy, Policy};
 use super::header::Header;
 use super::{VerifyError, VerifyErrorKind};
@@ -14,6 +14,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::{ConfigError, ConfigErrorKind};
 use crate::identity::{Claims, VerifiedToken};
 use crate::keys::{KeySet, Keyring, VerifyingKey};
+use crate::report::TokenCheck;
 
 /// Judges tokens: signature, algorithm, times, issuer and audience.
 ///
@@ -170,16 +171,25 @@ impl TokenVerifier {
         &self.0.config.keyring
     }
 
+    /// How many tokens are remembered, and how often that was of use.
+    pub fn cache_stats(&self) -> CacheStats {
+        self.0.cache.stats()
+    }
+
     /// Judges a token, without `Bearer`.
     ///
     /// # Errors
     /// If it is not good, for whatever reason: anything unclear is refused.
     pub fn verify(&self, token: &str) -> Result<VerifiedToken, VerifyError> {
         self.verify_bytes(token.as_bytes())
+            .map(|(verified, _)| verified)
     }
 
     /// A token that is known is known to be text.
-    pub(super) fn verify_bytes(&self, token: &[u8]) -> Result<VerifiedToken, VerifyError> {
+    pub(super) fn verify_bytes(
+        &self,
+        token: &[u8],
+    ) -> Result<(VerifiedToken, TokenCheck), VerifyError> {
         if token.len() > Self::MAX_TOKEN_LEN {
             return Err(VerifyErrorKind::TooLong.into());
         }
@@ -187,14 +197,15 @@ impl TokenVerifier {
         let now = config.clock.now();
         if let Some(known) = cache.get(token, config.keyring.generation()) {
             config.policy.check_times(known.claims(), now)?;
-            return Ok(known);
+            return Ok((known, TokenCheck::Remembered));
         }
         let text = std::str::from_utf8(token).map_err(|_| VerifyErrorKind::Malformed)?;
         let snapshot = config.keyring.snapshot();
         let claims = verify(text, &snapshot.keys, &config.policy, now)?;
         let verified = VerifiedToken::new(Arc::new(claims));
         cache.insert(token, snapshot.generation, &verified);
-        Ok(verified)
+        cache.missed();
+        Ok((verified, TokenCheck::Verified))
     }
 }
 

@@ -26,6 +26,8 @@ mod bearer;
 mod hop;
 mod media;
 mod retain;
+#[cfg(feature = "client")]
+mod trace_context;
 
 pub use allow::RequestHeaders;
 pub use bearer::{Bearer, CredentialsError};
@@ -35,3 +37,5 @@ pub(crate) use hop::{is_hop_by_hop, remove_nominated, takes_trailers};
 pub use media::{Dialect, is_form, is_json, is_unencoded};
 #[cfg(feature = "client")]
 pub(crate) use retain::retain;
+#[cfg(feature = "client")]
+pub(crate) use trace_context::settle_trace_context;

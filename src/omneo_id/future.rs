@@ -2,13 +2,15 @@ use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use http::Response;
 use http_body_util::Full;
 use pin_project_lite::pin_project;
 
+use super::facts::Facts;
+use super::trace::Trace;
 use crate::body::Body;
 use crate::error::BoxError;
 use crate::future;
@@ -29,13 +31,16 @@ pin_project! {
     /// The response of [`OmneoId`](super::OmneoId).
     pub struct ResponseFuture<F> {
         #[pin]
-        kind: Kind<F>,
+        pub(super) kind: Kind<F>,
+        pub(super) facts: Facts,
+        pub(super) trace: Trace,
     }
 }
 
 pin_project! {
+    /// The stack that answers.
     #[project = KindProj]
-    enum Kind<F> {
+    pub(super) enum Kind<F> {
         Me { #[pin] future: Guarded<Guarded<Upstream<F>>> },
         RestrictedMe { #[pin] future: Guarded<RestrictedMe<F>> },
         Locations { #[pin] future: Guarded<Upstream<F>> },
@@ -47,40 +52,10 @@ pin_project! {
     }
 }
 
-impl<F> ResponseFuture<F> {
-    pub(super) fn me(future: Guarded<Guarded<Upstream<F>>>) -> Self {
-        Kind::Me { future }.into()
-    }
-
-    pub(super) fn restricted_me(future: Guarded<RestrictedMe<F>>) -> Self {
-        Kind::RestrictedMe { future }.into()
-    }
-
-    pub(super) fn locations(future: Guarded<Upstream<F>>) -> Self {
-        Kind::Locations { future }.into()
-    }
-
-    pub(super) fn upsert(future: Guarded<Upsert<F>>) -> Self {
-        Kind::Upsert { future }.into()
-    }
-
-    pub(super) fn trusted_upsert(future: Upsert<F>) -> Self {
-        Kind::TrustedUpsert { future }.into()
-    }
-
-    pub(super) fn token(future: Token) -> Self {
-        Kind::Token { future }.into()
-    }
-
+impl<F> Kind<F> {
     pub(super) fn answer(response: Response<Full<Bytes>>) -> Self {
         let response = Some(response);
-        Kind::Answer { response }.into()
-    }
-}
-
-impl<F> From<Kind<F>> for ResponseFuture<F> {
-    fn from(kind: Kind<F>) -> Self {
-        Self { kind }
+        Self::Answer { response }
     }
 }
 
@@ -93,7 +68,25 @@ where
     type Output = Result<Response<Body>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().kind.project() {
+        let this = self.project();
+        let Ok(mut response) = ready!(this.trace.in_scope(|| this.kind.poll_answer(cx)));
+        this.facts.tell(&mut response);
+        this.trace.answered(&response);
+        Poll::Ready(Ok(response))
+    }
+}
+
+impl<F, B, E> Kind<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: http_body::Body<Data: Buf, Error: Into<BoxError>> + Send + 'static,
+    E: Into<BoxError>,
+{
+    fn poll_answer(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Response<Body>, Infallible>> {
+        match self.project() {
             KindProj::Me { future } => future.poll(cx).map_ok(into_body),
             KindProj::RestrictedMe { future } => future.poll(cx).map_ok(into_body),
             KindProj::Locations { future } => future.poll(cx).map_ok(into_body),

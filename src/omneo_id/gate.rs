@@ -6,25 +6,47 @@ use http::header::HOST;
 use http::uri::{PathAndQuery, Uri};
 use http::{Method, Request, Version};
 
-use super::route::Route;
 use crate::headers::asks_for_upgrade;
 use crate::path::{AccessPolicy, CanonicalPath};
 use crate::rejection::{Rejection, RejectionKind};
+use crate::report::Route;
 
 /// The longest request target, in bytes.
 const MAX_TARGET: usize = 8 * 1024;
 
-/// Why a request goes to no route.
+/// Why a request goes no further than to its route, if there is one.
 #[derive(Debug)]
-pub(super) enum Stop {
+pub(super) struct Stop {
+    pub(super) route: Option<Route>,
+    pub(super) answer: Answer,
+}
+
+#[derive(Debug)]
+pub(super) enum Answer {
     /// It only asked for these methods.
     Options(Cow<'static, str>),
     Refused(Rejection),
 }
 
+impl Stop {
+    fn at(route: Route, answer: Answer) -> Self {
+        let route = Some(route);
+        Self { route, answer }
+    }
+}
+
+impl From<Rejection> for Stop {
+    fn from(rejection: Rejection) -> Self {
+        Self {
+            route: None,
+            answer: Answer::Refused(rejection),
+        }
+    }
+}
+
 impl From<RejectionKind> for Stop {
     fn from(kind: RejectionKind) -> Self {
-        Self::Refused(kind.into())
+        Rejection::new(kind).into()
     }
 }
 
@@ -39,9 +61,7 @@ pub(super) fn admit<B>(
 ) -> Result<Route, Stop> {
     if *request.method() == Method::CONNECT && request.uri().path_and_query().is_none() {
         // RFC 9112 §3.2.3: its target is no path, but somewhere else.
-        return Err(Stop::Refused(Rejection::method_not_allowed(
-            Route::Me.allow(),
-        )));
+        return Err(Rejection::method_not_allowed(Route::Me.allow()).into());
     }
     to_origin_form(request)?;
     let uri = request.uri();
@@ -52,23 +72,25 @@ pub(super) fn admit<B>(
         return Err(RejectionKind::UriTooLong.into());
     }
     let path = below_mount(uri.path(), mount).ok_or(RejectionKind::NotFound)?;
-    let canonical = CanonicalPath::parse(path).map_err(|reason| {
-        Stop::Refused(Rejection::new(RejectionKind::PathRefused).because(reason))
-    })?;
+    let canonical = CanonicalPath::parse(path)
+        .map_err(|reason| Rejection::new(RejectionKind::PathRefused).because(reason))?;
     let route = Route::of(&canonical).ok_or(RejectionKind::NotFound)?;
     if request.method() == Method::OPTIONS {
         // Nobody's token is needed to ask, so the me rule never comes to answer.
         let below_me = canonical.below("/profiles/me").unwrap_or_default();
-        return Err(Stop::Options(match access {
+        let allow = match access {
             Some(access) if route == Route::Me => access.allow_header(below_me).into(),
             _ => route.allow().into(),
-        }));
+        };
+        return Err(Stop::at(route, Answer::Options(allow)));
     }
     if !route.takes(request.method()) {
-        return Err(Stop::Refused(Rejection::method_not_allowed(route.allow())));
+        let rejection = Rejection::method_not_allowed(route.allow());
+        return Err(Stop::at(route, Answer::Refused(rejection)));
     }
     if asks_for_upgrade(request.headers()) {
-        return Err(RejectionKind::UpgradeRefused.into());
+        let rejection = RejectionKind::UpgradeRefused.into();
+        return Err(Stop::at(route, Answer::Refused(rejection)));
     }
 
     // Me paths keep their slashes: the me rule merges them, and counts them for references.
@@ -79,9 +101,8 @@ pub(super) fn admit<B>(
     };
     if target.len() != uri.path().len() {
         let target = with_query(target, uri.query());
-        let target = PathAndQuery::try_from(target).map_err(|error| {
-            Stop::Refused(Rejection::new(RejectionKind::PathRefused).because(error))
-        })?;
+        let target = PathAndQuery::try_from(target)
+            .map_err(|error| Rejection::new(RejectionKind::PathRefused).because(error))?;
         *request.uri_mut() = Uri::from(target);
     }
     Ok(route)

@@ -28,13 +28,20 @@
 //! ```
 //!
 //! Where nobody strips the mount, as under raw hyper, [`OmneoIdBuilder::mount`] does.
+//!
+//! What it tells of itself, in extensions, by [`OmneoId::stats`] and in its log, is the matter of the
+//! [page about observability](crate::docs::observability).
 
 mod builder;
+mod facts;
 mod future;
 mod gate;
 mod route;
 mod service;
+mod stats;
+mod trace;
 
 pub use builder::OmneoIdBuilder;
 pub use future::ResponseFuture;
 pub use service::OmneoId;
+pub use stats::Stats;

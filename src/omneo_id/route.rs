@@ -1,19 +1,7 @@
 use http::Method;
 
 use crate::path::CanonicalPath;
-
-/// What the service is asked for: a closed table, whatever it does not name is not found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Route {
-    /// `/auth/token`
-    Token,
-    /// `/profiles/me` and below
-    Me,
-    /// `/profiles`
-    Profiles,
-    /// `/locations` and `/locations/{id}`
-    Locations,
-}
+use crate::report::Route;
 
 /// The longest id of a location, in bytes.
 const MAX_LOCATION_ID: usize = 64;

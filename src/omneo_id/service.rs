@@ -10,9 +10,11 @@ use http::{Request, Response};
 use http_body::Body as HttpBody;
 use tower::{Layer, Service};
 
-use super::future::ResponseFuture;
-use super::gate::{Stop, admit};
-use super::route::Route;
+use super::facts::Facts;
+use super::future::{Kind, ResponseFuture};
+use super::gate::{Answer, Stop, admit};
+use super::stats::Stats;
+use super::trace::Trace;
 use crate::auth::{JwtAuthLayer, TokenVerifier};
 use crate::body::{Body, IdleTimeout};
 use crate::error::BoxError;
@@ -20,6 +22,7 @@ use crate::headers::{Bearer, Dialect};
 use crate::me::{MeRewriteLayer, RestrictedMeLayer};
 use crate::path::AccessPolicy;
 use crate::rejection::{Rejection, RejectionKind, options};
+use crate::report::Route;
 use crate::tenant::{ApiToken, Permit};
 use crate::token::TokenEndpoint;
 use crate::upsert::{CommsUpsertLayer, TrustedCaller};
@@ -81,6 +84,31 @@ impl<C> OmneoId<C> {
         }
     }
 
+    /// The client, for what it can tell of its connections.
+    ///
+    /// ```
+    /// use omneo_id::OmneoId;
+    ///
+    /// fn idle_connections(id: &OmneoId) -> usize {
+    ///     id.client().stats().idle
+    /// }
+    /// ```
+    pub fn client(&self) -> &C {
+        self.upstream.get_ref()
+    }
+
+    /// How things stand now, for gauges: nothing is kept up for it, and nobody waits.
+    ///
+    /// It is the same for all clones, and for those over another client. What became of each request
+    /// is in its response's [`Report`](crate::report::Report).
+    pub fn stats(&self) -> Stats {
+        Stats {
+            token_cache: self.config.verifier.cache_stats(),
+            in_flight: self.upstream.in_flight(),
+            max_in_flight: self.upstream.max_in_flight(),
+        }
+    }
+
     pub(super) fn upstream(&self) -> &Upstream<C> {
         &self.upstream
     }
@@ -134,55 +162,91 @@ where
         Service::<Request<B>>::poll_ready(&mut self.upstream, cx)
     }
 
-    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let trace = Trace::begin(&request, self.upstream.tenant());
+        let mut facts = Facts::default();
+        ResponseFuture {
+            kind: trace.in_scope(|| self.dispatch(request, &mut facts)),
+            facts,
+            trace,
+        }
+    }
+}
+
+impl<C> OmneoId<C> {
+    /// From the request to the stack that answers it, and what is known of it by then.
+    fn dispatch<B, ResBody>(
+        &mut self,
+        mut request: Request<B>,
+        facts: &mut Facts,
+    ) -> Kind<C::Future>
+    where
+        C: Service<Request<RequestBody>, Response = Response<ResBody>> + Clone + Send + 'static,
+        C::Error: Into<BoxError>,
+        C::Future: Send,
+        B: HttpBody<Data: Buf, Error: Into<BoxError>> + Send + 'static,
+        ResBody: HttpBody<Data: Buf, Error: Into<BoxError>> + Send + 'static,
+    {
         let config = &*self.config;
         let route = match admit(&mut request, &config.mount, config.access()) {
             Ok(route) => route,
-            Err(Stop::Options(allow)) => return ResponseFuture::answer(options(allow)),
-            Err(Stop::Refused(rejection)) => {
-                let dialect = Dialect::of(request.headers());
-                return ResponseFuture::answer(rejection.into_response(dialect));
+            Err(Stop { route, answer }) => {
+                facts.route = route;
+                return Kind::answer(match answer {
+                    Answer::Options(allow) => options(allow),
+                    Answer::Refused(rejection) => {
+                        rejection.into_response(Dialect::of(request.headers()))
+                    }
+                });
             }
         };
+        facts.route = Some(route);
 
         // The stacks are thin shells around shared configuration: made here, for one request each.
         let not_ready_inner = self.upstream.clone();
         let ready_inner = mem::replace(&mut self.upstream, not_ready_inner);
+        let token = &mut facts.token;
         match route {
             Route::Me => match &config.me {
                 None => {
                     let me = MeRewriteLayer::new().layer(ready_inner);
-                    ResponseFuture::me(config.auth.layer(me).call(request))
+                    let future = config.auth.layer(me).call_telling(request, token);
+                    Kind::Me { future }
                 }
                 Some(me) => {
                     let me = me.layer(ready_inner);
                     // It may read the body.
                     let request = config.watched(request);
-                    ResponseFuture::restricted_me(config.auth.layer(me).call(request))
+                    let future = config.auth.layer(me).call_telling(request, token);
+                    Kind::RestrictedMe { future }
                 }
             },
             Route::Locations => {
                 request.extensions_mut().insert(Permit::new());
-                ResponseFuture::locations(config.auth.layer(ready_inner).call(request))
+                let future = config.auth.layer(ready_inner).call_telling(request, token);
+                Kind::Locations { future }
             }
             Route::Profiles => {
                 let mut request = config.watched(request);
                 let mut upsert = config.upsert.layer(ready_inner);
                 if config.is_trusted(&request) {
                     request.extensions_mut().insert(TrustedCaller);
-                    ResponseFuture::trusted_upsert(upsert.call(request))
+                    let future = upsert.call(request);
+                    Kind::TrustedUpsert { future }
                 } else {
-                    ResponseFuture::upsert(config.auth.layer(upsert).call(request))
+                    let future = config.auth.layer(upsert).call_telling(request, token);
+                    Kind::Upsert { future }
                 }
             }
             Route::Token if config.is_id_token(&request) => {
                 let rejection = Rejection::new(RejectionKind::InvalidToken);
                 let dialect = Dialect::of(request.headers());
-                ResponseFuture::answer(rejection.into_response(dialect))
+                Kind::answer(rejection.into_response(dialect))
             }
             Route::Token => {
                 let mut endpoint = config.token.with_inner(ready_inner);
-                ResponseFuture::token(endpoint.call(config.watched(request)))
+                let future = endpoint.call(config.watched(request));
+                Kind::Token { future }
             }
         }
     }

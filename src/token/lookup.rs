@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -30,8 +30,26 @@ struct SearchId<'a> {
     id: &'a str,
 }
 
+/// Of the caller's request, the question to the tenant carries these along: what finds it again in
+/// logs and traces.
+const CARRIED: [HeaderName; 3] = [
+    HeaderName::from_static("x-request-id"),
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
+];
+
 /// Method, target, headers and body of the question.
-pub(super) fn question(asked: &MintRequest) -> http::Request<Body> {
+pub(super) fn question(asked: &MintRequest, caller: &HeaderMap) -> http::Request<Body> {
+    let mut question = bare_question(asked);
+    for name in CARRIED {
+        for value in caller.get_all(&name) {
+            question.headers_mut().append(&name, value.clone());
+        }
+    }
+    question
+}
+
+fn bare_question(asked: &MintRequest) -> http::Request<Body> {
     let (kind, id) = match asked {
         MintRequest::Anonymous => return verify_question(),
         MintRequest::Profile { id } => (PROFILE_ID, id),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
+use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Response};
 use http_body_util::Full;
 use serde::Serialize;
 use tower::Service;
@@ -25,6 +25,7 @@ use crate::identity::{Subject, VerifiedToken};
 use crate::path::MeRequest;
 use crate::read::{Unread, collect};
 use crate::rejection::{Rejection, RejectionKind, options};
+use crate::report::Report;
 use crate::tenant::{ApiToken, CallAs, Permit};
 
 /// The service behind `POST /auth/token`: an API token and an id in, an ID token out.
@@ -54,14 +55,6 @@ const ALLOWED: &str = "POST";
 const VERIFY_CACHE_LIFE: RangeInclusive<u64> = 1..=60;
 const MAX_REQUEST_LEN: usize = 16 * 1024;
 const MAX_ANSWER_LEN: usize = 1024 * 1024;
-
-/// Of the caller's request, the question to the tenant carries these along: what finds it again in
-/// logs and traces.
-const CARRIED: [HeaderName; 3] = [
-    HeaderName::from_static("x-request-id"),
-    HeaderName::from_static("traceparent"),
-    HeaderName::from_static("tracestate"),
-];
 
 impl<S> TokenEndpoint<S> {
     /// Hands out tokens of this issuer to whoever has an API token that the tenant takes.
@@ -163,14 +156,17 @@ where
             if request.method() == Method::OPTIONS {
                 return Ok(options(ALLOWED));
             }
-            match config.mint(ready_inner, request).await {
-                Ok(token) => Ok(granted(&token)),
+            let mut report = Report::default();
+            let mut response = match config.mint(ready_inner, request, &mut report).await {
+                Ok(token) => granted(&token),
                 Err(Stop::Rejected(rejection)) => {
                     log_refused(&rejection);
-                    Ok(rejection.into_response(dialect))
+                    rejection.into_response(dialect)
                 }
-                Err(Stop::Failed(error)) => Err(error),
-            }
+                Err(Stop::Failed(error)) => return Err(error),
+            };
+            response.extensions_mut().insert(report);
+            Ok(response)
         })
     }
 }
@@ -205,6 +201,7 @@ impl Config {
         &self,
         tenant: S,
         request: Request<ReqBody>,
+        report: &mut Report,
     ) -> Result<IssuedToken, Stop<S::Error>>
     where
         S: Service<Request<Body>, Response = Response<ResBody>>,
@@ -219,14 +216,14 @@ impl Config {
                 let (known, token) = (self.known.as_deref(), token.clone());
                 let now = self.issuer.now();
                 if !known.is_some_and(|known| known.contains(&token, now)) {
-                    ask(tenant, asked).await?;
+                    ask(tenant, asked, report).await?;
                     if let Some(known) = known {
                         known.insert(token, now);
                     }
                 }
                 Subject::Anonymous
             }
-            _ => ask(tenant, asked).await?,
+            _ => ask(tenant, asked, report).await?,
         };
         // A ring without a signing key is for the operator to fix.
         let unsigned = |error| Rejection::new(RejectionKind::NoSigningKey).because(error);
@@ -289,17 +286,16 @@ fn check_pinned(pinned: &[ApiToken], bearer: Bearer<'_>) -> Result<(), Rejection
 }
 
 /// One call to the tenant.
-async fn ask<S, ResBody>(mut tenant: S, asked: Asked) -> Result<Subject, Stop<S::Error>>
+async fn ask<S, ResBody>(
+    mut tenant: S,
+    asked: Asked,
+    report: &mut Report,
+) -> Result<Subject, Stop<S::Error>>
 where
     S: Service<Request<Body>, Response = Response<ResBody>>,
     ResBody: http_body::Body<Error: Into<BoxError>>,
 {
-    let mut question = lookup::question(&asked.request);
-    for name in CARRIED {
-        if let Some(value) = asked.headers.get(&name) {
-            question.headers_mut().insert(name, value.clone());
-        }
-    }
+    let mut question = lookup::question(&asked.request, &asked.headers);
     // What the host application has put there goes along, but not what says who is asking.
     let extensions = question.extensions_mut();
     *extensions = asked.extensions;
@@ -321,6 +317,7 @@ where
     };
     let answer = tenant.call(question).await.map_err(Stop::Failed)?;
     let (answer, body) = answer.into_parts();
+    report.add_call(&answer.extensions);
     // The way to the tenant has said already what went wrong on it.
     if let Some(rejection) = answer.extensions.get::<Rejection>() {
         return Err(rejection.clone().into());
@@ -363,7 +360,7 @@ fn granted(token: &IssuedToken) -> Response<Full<Bytes>> {
 fn log_refused(rejection: &Rejection) {
     #[cfg(feature = "tracing")]
     tracing::debug!(
-        code = rejection.kind().code(),
+        error.type = rejection.kind().code(),
         cause = std::error::Error::source(rejection).map(tracing::field::display),
         "no token was minted",
     );

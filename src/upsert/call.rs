@@ -10,6 +10,7 @@ use tower::Service;
 use super::answer::Answer;
 use crate::error::BoxError;
 use crate::rejection::{Rejection, RejectionKind};
+use crate::report::Report;
 use crate::tenant::Permit;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -42,6 +43,7 @@ pub(super) struct Caller<S, B> {
     service: S,
     headers: HeaderMap,
     extensions: Extensions,
+    report: Report,
     body: PhantomData<fn() -> B>,
 }
 
@@ -52,8 +54,8 @@ impl<S, B> Caller<S, B> {
         extensions.insert(Permit::new());
         let mut headers = HeaderMap::new();
         for name in REPEATED {
-            if let Some(value) = client.get(&name) {
-                headers.insert(name, value.clone());
+            for value in client.get_all(&name) {
+                headers.append(&name, value.clone());
             }
         }
         headers.insert(ACCEPT, JSON);
@@ -61,8 +63,14 @@ impl<S, B> Caller<S, B> {
             service,
             headers,
             extensions,
+            report: Report::default(),
             body: PhantomData,
         }
+    }
+
+    /// How the tenant was called so far.
+    pub(super) fn report(&self) -> Report {
+        self.report
     }
 
     pub(super) async fn get<RB>(&mut self, path: String) -> Result<Answer, Failure<S::Error>>
@@ -101,6 +109,7 @@ impl<S, B> Caller<S, B> {
             .await
             .map_err(Failure::Inner)?;
         let response = self.service.call(request).await.map_err(Failure::Inner)?;
+        self.report.add_call(response.extensions());
         Ok(Answer::read(response).await?)
     }
 }

@@ -21,6 +21,7 @@ use crate::error::BoxError;
 use crate::headers::Dialect;
 use crate::identity::Subject;
 use crate::rejection::{Rejection, RejectionKind};
+use crate::report::Report;
 
 /// In the extensions of a request: a server that presented the tenant's API token itself, and so
 /// may sign people up without an ID token.
@@ -112,13 +113,16 @@ where
         ResponseFuture::own(async move {
             let dialect = Dialect::of(request.headers());
             let mut release = Release::from_now(&shared.policy);
-            let result = sign_up(not_ready_inner, &shared, request, &mut release).await;
+            let mut report = Report::default();
+            let result =
+                sign_up(not_ready_inner, &shared, request, &mut release, &mut report).await;
             release.wait().await;
-            let response = match result {
+            let mut response = match result {
                 Ok(outcome) => outcome.into_response(),
                 Err(Failure::Rejected(rejection)) => rejection.into_response(dialect),
                 Err(Failure::Inner(error)) => return Err(error),
             };
+            response.extensions_mut().insert(report);
             Ok(response.map(ResponseBody::own))
         })
     }
@@ -136,6 +140,7 @@ async fn sign_up<S, B, RB>(
     shared: &Shared,
     request: Request<B>,
     release: &mut Release,
+    report: &mut Report,
 ) -> Result<UpsertOutcome, Failure<S::Error>>
 where
     S: Service<Request<Either<B, Full<Bytes>>>, Response = Response<RB>>,
@@ -157,6 +162,7 @@ where
     let mut tenant = Caller::<S, B>::new(service, &parts.headers, parts.extensions);
     let _turn = turns.take(sign_up.email()).await;
     let result = upsert(&mut tenant, policy, &sign_up).await;
+    *report = tenant.report();
     #[cfg(feature = "tracing")]
     log_failure(&result);
     result

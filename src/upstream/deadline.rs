@@ -20,10 +20,10 @@ pin_project! {
 }
 
 impl HeadDeadline {
-    pub(super) fn new(timeout: Duration) -> Self {
+    pub(super) fn new(timeout: Duration, since: Instant) -> Self {
         Self {
             timeout,
-            since: Instant::now(),
+            since,
             sleep: None,
         }
     }

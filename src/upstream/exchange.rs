@@ -1,9 +1,11 @@
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Buf;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, HeaderMap, RETRY_AFTER, VARY};
-use http::{Extensions, HeaderValue, Method, Request, Response, Version};
+use http::{Extensions, HeaderValue, Method, Request, Response, StatusCode, Version};
+use tokio::time::Instant;
 
 use super::config::Config;
 use super::error::UpstreamError;
@@ -20,6 +22,7 @@ use crate::error::BoxError;
 use crate::headers::{Dialect, asks_for_upgrade, is_unencoded, remove_hop_by_hop, takes_trailers};
 use crate::path::MeRequest;
 use crate::rejection::{Rejection, RejectionKind};
+use crate::report::Report;
 use crate::tenant::{CallAs, Permit};
 
 /// When to come back to a tenant that is busy and does not say.
@@ -33,8 +36,9 @@ pub(super) struct Exchange {
     called_as: CalledAs,
     upload: Option<Upload>,
     place: Place,
-    #[cfg(feature = "tracing")]
-    began: std::time::Instant,
+    began: Instant,
+    /// The request's, empty: the answer's are made of the same allocations.
+    extensions: Extensions,
 }
 
 impl Exchange {
@@ -96,7 +100,8 @@ impl Exchange {
         parts.uri = target;
         // What the client spoke to us says nothing of what we speak to the tenant.
         parts.version = Version::HTTP_11;
-        parts.extensions = Extensions::new();
+        let mut extensions = mem::take(&mut parts.extensions);
+        extensions.clear();
         let exchange = Self {
             config: Arc::clone(config),
             dialect,
@@ -104,8 +109,8 @@ impl Exchange {
             called_as,
             upload,
             place,
-            #[cfg(feature = "tracing")]
-            began: std::time::Instant::now(),
+            began: Instant::now(),
+            extensions,
         };
         Ok((Request::from_parts(parts, body), exchange))
     }
@@ -114,19 +119,24 @@ impl Exchange {
         self.config.head_timeout
     }
 
+    pub(super) fn began(&self) -> Instant {
+        self.began
+    }
+
     pub(super) fn upload(&self) -> Option<&Upload> {
         self.upload.as_ref()
     }
 
     /// The tenant's answer as the client gets it, or ours in its place.
-    pub(super) fn answered<B>(self, response: Response<B>) -> Response<Body>
+    pub(super) fn answered<B>(mut self, response: Response<B>) -> Response<Body>
     where
         B: http_body::Body<Data: Buf, Error: Into<BoxError>> + Send + 'static,
     {
         let (mut parts, body) = response.into_parts();
         if let Err(kind) = response::judge(parts.status, &self.called_as) {
             let retry_after = response::retry_after(&parts.headers);
-            return self.replaced(kind, UpstreamError::answer(parts.status), retry_after);
+            let error = UpstreamError::answer(parts.status);
+            return self.replaced(kind, error, Some(parts.status), retry_after);
         }
         let cleaned = response::clean(
             &mut parts.headers,
@@ -137,13 +147,16 @@ impl Exchange {
         );
         if let Err(error) = cleaned {
             let error = UpstreamError::malformed(error);
-            return self.replaced(RejectionKind::TenantAnswer, error, None);
+            return self.replaced(RejectionKind::TenantAnswer, error, Some(parts.status), None);
         }
         // The host speaks its own: as HTTP/1.0 it would end a body by closing the connection.
         parts.version = Version::HTTP_11;
-        parts.extensions = Extensions::new();
+        let latency = self.began.elapsed();
+        let report = Report::of_call(Some(parts.status), latency);
+        parts.extensions = mem::take(&mut self.extensions);
+        parts.extensions.insert(report);
         #[cfg(feature = "tracing")]
-        log::answered(&self.config.tenant, parts.status, self.began.elapsed());
+        log::answered(&self.config.tenant, parts.status, latency);
         let idle_timeout = self.config.body_idle_timeout;
         let watch = BodyWatch {
             config: self.config,
@@ -160,28 +173,32 @@ impl Exchange {
     pub(super) fn failed(self, error: BoxError) -> Response<Body> {
         let failure = self.upload.as_ref().and_then(Upload::failure);
         let kind = failure.unwrap_or_else(|| cause::kind(&*error));
-        self.replaced(kind, UpstreamError::client(error), None)
+        self.replaced(kind, UpstreamError::client(error), None, None)
     }
 
     /// The client took too long.
     pub(super) fn expired(self) -> Response<Body> {
         let error = UpstreamError::head_timeout(self.config.head_timeout);
-        self.replaced(RejectionKind::TenantTimeout, error, None)
+        self.replaced(RejectionKind::TenantTimeout, error, None, None)
     }
 
     fn replaced(
         self,
         kind: RejectionKind,
         error: UpstreamError,
+        status: Option<StatusCode>,
         retry_after: Option<HeaderValue>,
     ) -> Response<Body> {
         let mut rejection = Rejection::new(kind).because(error);
         if kind == RejectionKind::TenantBusy {
             rejection = rejection.with_retry_after(BUSY);
         }
+        let latency = self.began.elapsed();
         #[cfg(feature = "tracing")]
-        log::replaced(&self.config.tenant, &rejection, self.began.elapsed());
+        log::replaced(&self.config.tenant, &rejection, latency);
         let mut response = rejection.into_response(self.dialect).map(Body::from);
+        let report = Report::of_call(status, latency);
+        response.extensions_mut().insert(report);
         if let Some(value) = retry_after.filter(|_| response.headers().contains_key(RETRY_AFTER)) {
             response.headers_mut().insert(RETRY_AFTER, value);
         }

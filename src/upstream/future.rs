@@ -44,7 +44,7 @@ impl<F> ResponseFuture<F> {
         Self {
             kind: Kind::Call {
                 future,
-                deadline: HeadDeadline::new(exchange.head_timeout()),
+                deadline: HeadDeadline::new(exchange.head_timeout(), exchange.began()),
                 exchange: Some(exchange),
             },
         }

@@ -20,6 +20,11 @@ impl InFlight {
         self.max
     }
 
+    /// How many there are. Those that are about to be refused may count, too.
+    pub(super) fn now(&self) -> usize {
+        self.now.load(Ordering::Relaxed)
+    }
+
     /// A place, kept until it is dropped; `None` if there is none.
     pub(super) fn enter(&self) -> Option<Place> {
         // The place is taken first, and given back by dropping it.

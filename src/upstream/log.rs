@@ -1,4 +1,5 @@
-//! What operators read: outcomes and causes, never a header, a path, a query or a body.
+//! What operators read: outcomes and causes, never a header, a path, a query or a body. The fields are
+//! in the table of the facade's documentation.
 
 use std::error::Error;
 use std::time::Duration;
@@ -15,9 +16,9 @@ use crate::tenant::Tenant;
 /// The tenant answered, and its answer is passed on.
 pub(super) fn answered(tenant: &Tenant, status: StatusCode, latency: Duration) {
     tracing::debug!(
-        tenant = %tenant.authority(),
-        status = status.as_u16(),
-        latency_ms = latency.as_millis(),
+        tenant.address = tenant.authority().as_str(),
+        tenant.status_code = status.as_u16(),
+        tenant.latency_ms = millis(latency),
         "the tenant answered",
     );
 }
@@ -25,7 +26,7 @@ pub(super) fn answered(tenant: &Tenant, status: StatusCode, latency: Duration) {
 /// The tenant's answer held its API token.
 pub(super) fn echoed(tenant: &Tenant) {
     tracing::error!(
-        tenant = %tenant.authority(),
+        tenant.address = tenant.authority().as_str(),
         "the tenant's answer held its API token and was broken off",
     );
 }
@@ -33,12 +34,23 @@ pub(super) fn echoed(tenant: &Tenant) {
 /// Something else is answered in its place.
 pub(super) fn replaced(tenant: &Tenant, rejection: &Rejection, latency: Duration) {
     let kind = rejection.kind();
-    let (tenant, latency_ms) = (tenant.authority(), latency.as_millis());
-    let cause = cause(rejection);
+    // The causes are put into words only for somebody who listens.
     if kind.status().is_server_error() {
-        tracing::warn!(%tenant, kind = kind.code(), cause, latency_ms, "the tenant failed");
+        tracing::warn!(
+            tenant.address = tenant.authority().as_str(),
+            error.type = kind.code(),
+            cause = cause(rejection),
+            tenant.latency_ms = millis(latency),
+            "the tenant failed",
+        );
     } else {
-        tracing::debug!(%tenant, kind = kind.code(), cause, latency_ms, "the client gave up");
+        tracing::debug!(
+            tenant.address = tenant.authority().as_str(),
+            error.type = kind.code(),
+            cause = cause(rejection),
+            tenant.latency_ms = millis(latency),
+            "the client gave up",
+        );
     }
 }
 
@@ -46,10 +58,15 @@ pub(super) fn replaced(tenant: &Tenant, rejection: &Rejection, latency: Duration
 pub(super) fn refused(rejection: &Rejection) {
     let kind = rejection.kind();
     tracing::debug!(
-        kind = kind.code(),
+        error.type = kind.code(),
         cause = cause(rejection),
         "not forwarded"
     );
+}
+
+/// Whole ones: what is under a millisecond is no latency.
+fn millis(latency: Duration) -> u64 {
+    u64::try_from(latency.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The causes, outermost first, as far as it is known what their words may hold.

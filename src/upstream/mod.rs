@@ -116,7 +116,9 @@ mod trusted_proxies;
 mod upload;
 mod via;
 
-pub use client::{ClientError, ClientFuture, DefaultConnector, HttpClient, HttpClientBuilder};
+pub use client::{
+    ClientError, ClientFuture, ClientStats, DefaultConnector, HttpClient, HttpClientBuilder,
+};
 pub use client_info::ClientInfo;
 pub use error::UpstreamError;
 pub use forwarding::Forwarding;

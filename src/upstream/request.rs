@@ -10,7 +10,7 @@ use http::header::{
 };
 
 use super::framing::{Framing, FramingError};
-use crate::headers::{HopByHopError, RequestHeaders, remove_nominated};
+use crate::headers::{HopByHopError, RequestHeaders, remove_nominated, settle_trace_context};
 use crate::tenant::{ApiToken, Tenant};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -41,6 +41,7 @@ pub(super) fn clean(
         }
     }
     allowed.retain(headers);
+    settle_trace_context(headers);
     framing
         .declare(headers, method)
         .map_err(HeadersError::Framing)

@@ -102,6 +102,16 @@ impl<C> Upstream<C> {
         }
     }
 
+    /// How many calls are in flight, from the request to the end of the answer's body.
+    pub fn in_flight(&self) -> usize {
+        self.config.in_flight.now().min(self.max_in_flight())
+    }
+
+    /// How many calls may be in flight at once.
+    pub fn max_in_flight(&self) -> usize {
+        self.config.in_flight.max()
+    }
+
     /// The tenant that is called.
     pub fn tenant(&self) -> &Tenant {
         &self.config.tenant

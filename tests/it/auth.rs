@@ -16,6 +16,7 @@ const SECRET: &str = "a secret of more than thirty-two bytes";
 const PID: &str = "3f0c2f6e-6a57-4f0b-9d3a-0d9a3c1b7f10";
 
 fn ring() -> Keyring {
+    crate::support::logs::watch();
     Keyring::new(SigningKey::hs256(SECRET).unwrap())
 }
 

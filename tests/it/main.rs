@@ -19,6 +19,7 @@ mod invariants;
 mod keys;
 mod me;
 mod naive;
+mod report;
 mod structure;
 mod support;
 mod test_tokens;

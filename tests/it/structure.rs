@@ -15,6 +15,7 @@ const LEVELS: &[(&str, u8)] = &[
     ("headers", 10),
     ("keys", 10),
     ("rejection", 15),
+    ("report", 15),
     ("tenant", 15),
     ("read", 16),
     ("future", 15),

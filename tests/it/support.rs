@@ -1,5 +1,8 @@
 //! Omneo ID over the sandbox, in process: what the stories of the facade need.
 
+pub(crate) mod forbidden;
+pub(crate) mod logs;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -56,6 +59,7 @@ impl Shop {
     }
 
     pub(crate) fn with(configure: impl FnOnce(OmneoIdBuilder) -> OmneoIdBuilder) -> Self {
+        logs::watch();
         let sandbox = Sandbox::new();
         let clock = TestClock(Arc::new(AtomicU64::new(1_700_000_000)));
         let time = clock.0.clone();

@@ -30,6 +30,7 @@ const PID: &str = "3f0c2f6e-6a57-4f0b-9d3a-0d9a3c1b7f10";
 const API_TOKEN: &str = "the-callers-api-token";
 
 fn ring() -> Keyring {
+    crate::support::logs::watch();
     Keyring::new(SigningKey::hs256("a secret of more than thirty-two bytes").unwrap())
 }
 

@@ -65,6 +65,7 @@ fn answer(status: u16, body: &'static str) -> Response<Full<Bytes>> {
 impl Script {
     /// `expected` are the request lines, each with its answer.
     fn new<const N: usize>(expected: [(&str, Response<Full<Bytes>>); N]) -> Self {
+        crate::support::logs::watch();
         let answers = expected.map(|(line, answer)| (line.to_owned(), answer));
         Self {
             answers: Arc::new(Mutex::new(answers.into_iter().rev().collect())),

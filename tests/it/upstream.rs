@@ -14,7 +14,7 @@ mod properties;
 mod requests;
 mod retries;
 mod support;
-mod tenants;
+pub(crate) mod tenants;
 #[cfg(feature = "tls")]
 mod tls;
 mod wire;

@@ -246,7 +246,7 @@ async fn the_log_names_requests_and_no_secrets() {
     server.send(me(&format!("{token}x"))).await;
     let log = server.terminate().stderr;
     assert!(log.contains("path=\"/id/api/v1/profiles/me\""), "{log}");
-    assert!(log.contains("refused=\"invalid_token\""), "{log}");
+    assert!(log.contains("error.type=\"invalid_token\""), "{log}");
     for secret in [
         &token,
         SECRET,

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::time::Duration;
 
-use crate::config::{Config, Cors, Parsed};
+use crate::config::{Config, Cors, LogFormat, Parsed};
 use crate::process::{Server, run};
 
 const SECRET: &str = crate::process::SECRET;
@@ -28,6 +28,8 @@ fn nothing_given_means_the_documented_defaults() {
     assert_eq!(config.cors, Cors::None);
     assert!(config.sandbox.is_some() && config.key_is_random && config.threads.is_none());
     assert_eq!(config.log.to_string(), "info");
+    assert_eq!(config.log_format, LogFormat::Text);
+    assert!(config.metrics_listen.is_none());
 }
 
 #[test]
@@ -55,6 +57,10 @@ fn everything_given_is_taken() {
         "3",
         "--log",
         "omneo_id=debug",
+        "--log-format",
+        "json",
+        "--metrics-listen",
+        "[::1]:9464",
     ])
     .unwrap();
     assert_eq!(
@@ -62,6 +68,8 @@ fn everything_given_is_taken() {
         "https://api.acme.getomneo.com/api/v4"
     );
     assert_eq!(config.token_ttl, Duration::from_secs(900));
+    assert_eq!(config.log_format, LogFormat::Json);
+    assert_eq!(config.metrics_listen.as_deref(), Some("[::1]:9464"));
     assert_eq!(config.threads.map(usize::from), Some(3));
     assert!(config.sandbox.is_none() && !config.key_is_random && config.public_token.is_none());
     let Cors::Origins(origins) = config.cors else {
@@ -161,6 +169,14 @@ fn what_makes_no_sense_is_one_line_and_exit_code_2() {
         (&["--mount", "id"], &[], ""),
         (&["--mount", "/id/../api"], &[], ""),
         (&["--log", "omneo_id=loud"], &[], "--log"),
+        (&["--log-format", "xml"], &[], "--log-format"),
+        (&[], &[("OMNEO_ID_LOG_FORMAT", "")], "OMNEO_ID_LOG_FORMAT"),
+        (&["--metrics-listen", "9464"], &[], "--metrics-listen"),
+        (
+            &[],
+            &[("OMNEO_ID_METRICS_LISTEN", "nowhere")],
+            "OMNEO_ID_METRICS_LISTEN",
+        ),
     ];
     for (flags, variables, hint) in cases {
         let output = run(flags, variables);
@@ -196,6 +212,12 @@ fn an_address_in_use_is_one_line_and_exit_code_1() {
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert_eq!(stderr.lines().count(), 1, "{stderr}");
     assert!(stderr.contains(&address), "{stderr}");
+    let flags = ["--listen", "127.0.0.1:0", "--metrics-listen", &address];
+    let output = run(&flags, &[]);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    assert!(stderr.contains(&address), "{stderr}");
 }
 
 #[test]
@@ -221,6 +243,8 @@ fn help_lists_every_variable_and_shows_no_secret() {
         "OMNEO_ID_MOUNT",
         "OMNEO_ID_THREADS",
         "RUST_LOG",
+        "OMNEO_ID_LOG_FORMAT",
+        "OMNEO_ID_METRICS_LISTEN",
     ] {
         assert!(help.contains(variable), "{variable}");
     }

@@ -11,9 +11,14 @@ mod describe;
 mod ending;
 mod flags;
 mod guide;
+mod metrics;
 mod process;
+mod scrape;
 mod storefront;
 mod tenant;
+
+#[path = "../it/support/forbidden.rs"]
+mod forbidden;
 
 #[allow(dead_code, reason = "the example uses what these tests do not")]
 #[path = "../../examples/standalone/config.rs"]

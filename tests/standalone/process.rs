@@ -69,6 +69,8 @@ pub(crate) fn run(flags: &[&str], variables: &[(&str, &str)]) -> Output {
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: SocketAddr,
+    /// Where `/metrics` is, if anywhere.
+    pub(crate) metrics: Option<SocketAddr>,
     /// The line that says where.
     pub(crate) greeting: String,
     stdout: Option<JoinHandle<String>>,
@@ -107,14 +109,22 @@ impl Server {
             let _ = child.wait();
             panic!("no server: {greeting:?} {}", stderr.join().unwrap());
         };
+        // Its tenant, and where its metrics are.
+        let mut head = String::new();
+        for _ in 0..2 {
+            stdout.read_line(&mut head).unwrap();
+        }
+        let metrics = head
+            .split_once("Metrics: http://")
+            .and_then(|(_, url)| url.split('/').next()?.parse().ok());
         let stdout = std::thread::spawn(move || {
-            let mut text = String::new();
-            stdout.read_to_string(&mut text).unwrap();
-            text
+            stdout.read_to_string(&mut head).unwrap();
+            head
         });
         Self {
             child,
             address,
+            metrics,
             greeting,
             stdout: Some(stdout),
             stderr: Some(stderr),
@@ -130,10 +140,12 @@ impl Server {
     /// Waits for the end.
     pub(crate) fn wait(mut self) -> Ended {
         let code = self.child.wait().unwrap().code();
+        let stderr = self.stderr.take().unwrap().join().unwrap();
+        assert_eq!(crate::forbidden::find(&stderr), None, "it is in the log");
         Ended {
             code,
             stdout: self.stdout.take().unwrap().join().unwrap(),
-            stderr: self.stderr.take().unwrap().join().unwrap(),
+            stderr,
         }
     }
 
@@ -144,9 +156,18 @@ impl Server {
 
     /// One request on a connection of its own.
     pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Response<Bytes> {
-        let stream = TcpStream::connect(self.address).await.unwrap();
+        self.send_to(self.address, request).await
+    }
+
+    /// As `send`, to another address.
+    pub(crate) async fn send_to(
+        &self,
+        address: SocketAddr,
+        request: Request<Full<Bytes>>,
+    ) -> Response<Bytes> {
+        let stream = TcpStream::connect(address).await.unwrap();
         let io = TokioIo::new(stream);
-        let host = self.address.to_string();
+        let host = address.to_string();
         let response = if request.version() == Version::HTTP_2 {
             let (mut sender, connection) =
                 hyper::client::conn::http2::handshake(TokioExecutor::new(), io)

@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::shelf::Shelf;
+use super::stats::Open;
 use crate::body::{Carrier, DrivenBody};
 use crate::upstream::RequestBody;
 
@@ -30,17 +31,23 @@ pub(super) struct Line {
     idle_since: Instant,
 }
 
-type Connection = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
+struct Connection {
+    future: Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>,
+    open: Open,
+}
 
 impl Line {
-    pub(super) async fn open<T>(io: T, is_proxied: bool) -> hyper::Result<Box<Self>>
+    pub(super) async fn open<T>(io: T, open: Open, is_proxied: bool) -> hyper::Result<Box<Self>>
     where
         T: Read + Write + Send + Unpin + 'static,
     {
         let (send, connection) = http1::handshake(io).await?;
         Ok(Box::new(Self {
             send,
-            connection: Some(Box::pin(connection)),
+            connection: Some(Connection {
+                future: Box::pin(connection),
+                open,
+            }),
             is_proxied,
             home: None,
             idle_since: Instant::now(),
@@ -102,8 +109,11 @@ impl Line {
         let Ok(runtime) = Handle::try_current() else {
             return DrivenBody::carried(body, self);
         };
-        if let Some(connection) = self.connection.take() {
-            runtime.spawn(connection);
+        if let Some(Connection { future, open }) = self.connection.take() {
+            runtime.spawn(async move {
+                let _ = future.await;
+                drop(open);
+            });
         }
         DrivenBody::new(body)
     }
@@ -114,7 +124,7 @@ fn poll(connection: &mut Option<Connection>, cx: &mut Context<'_>) -> Poll<()> {
         return Poll::Ready(());
     };
     // Errors go to the request or to the body that they concern.
-    let over = open.as_mut().poll(cx).map(|_| ());
+    let over = open.future.as_mut().poll(cx).map(|_| ());
     if over.is_ready() {
         *connection = None;
     }

@@ -8,9 +8,11 @@ mod line;
 mod pool;
 mod service;
 mod shelf;
+mod stats;
 
 pub use builder::HttpClientBuilder;
 pub use connect::DefaultConnector;
 pub use error::ClientError;
 pub(super) use error::ConnectTimeout;
 pub use service::{ClientFuture, HttpClient};
+pub use stats::ClientStats;

@@ -15,6 +15,7 @@ use super::ClientError;
 use super::connect::Timed;
 use super::line::Line;
 use super::shelf::{Limits, Shelf, Way};
+use super::stats::{ClientStats, Connections};
 use crate::error::BoxError;
 
 /// Open connections, by origin, and how new ones are made.
@@ -24,6 +25,7 @@ pub(super) struct Pool<K> {
     http2_only: bool,
     limits: Limits,
     shelves: Mutex<Shelves>,
+    connections: Arc<Connections>,
 }
 
 #[derive(Default)]
@@ -51,7 +53,15 @@ impl<K> Pool<K> {
             http2_only,
             limits,
             shelves: Mutex::default(),
+            connections: Arc::default(),
         }
+    }
+
+    /// What there is now. Waits for nobody who waits: each lock is held for a look.
+    pub(super) fn stats(&self) -> ClientStats {
+        let shelves = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
+        let idle = shelves.all.values().map(|shelf| shelf.idle()).sum();
+        self.connections.stats(idle)
     }
 
     /// Where the connections to an absolute URI's origin stand.
@@ -117,13 +127,18 @@ where
         shelf.speaks(is_http2);
         if !is_http2 {
             let is_proxied = io.connected().is_proxied();
-            return Ok(Way::Http1(Line::open(io, is_proxied).await?));
+            let open = self.connections.open();
+            return Ok(Way::Http1(Line::open(io, open, is_proxied).await?));
         }
         if let Some(send) = shelf.shared() {
             return Ok(Way::Http2(send));
         }
         let (send, connection) = self.http2.handshake(io).await?;
-        tokio::spawn(connection);
+        let open = self.connections.open();
+        tokio::spawn(async move {
+            let _ = connection.await;
+            drop(open);
+        });
         shelf.share(send.clone());
         Ok(Way::Http2(send))
     }

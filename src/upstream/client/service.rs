@@ -17,7 +17,7 @@ use tower::Service;
 
 use super::pool::Pool;
 use super::shelf::Way;
-use super::{ClientError, DefaultConnector, HttpClientBuilder};
+use super::{ClientError, ClientStats, DefaultConnector, HttpClientBuilder};
 use crate::body::DrivenBody;
 use crate::error::{BoxError, ConfigError, ConfigErrorKind};
 use crate::tenant::Tenant;
@@ -76,6 +76,11 @@ impl<K> HttpClient<K> {
         Self {
             pool: Arc::new(pool),
         }
+    }
+
+    /// The connections of this client and its clones, as they are now.
+    pub fn stats(&self) -> ClientStats {
+        self.pool.stats()
     }
 }
 

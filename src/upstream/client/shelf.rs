@@ -136,6 +136,10 @@ impl Shelf {
         }
     }
 
+    pub(super) fn idle(&self) -> usize {
+        self.content().lines.len()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         let content = self.content();
         content.lines.is_empty() && content.shared.is_none()

@@ -1,61 +1,16 @@
 //! What operators learn, and what is never logged.
 
-use std::io::{self, Write};
-use std::sync::LazyLock;
-
-use tracing::Dispatch;
-use tracing::subscriber::{DefaultGuard, NoSubscriber};
-use tracing_subscriber::fmt::MakeWriter;
-
 use super::*;
+use crate::support::logs::Log;
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend(bytes);
-        Ok(bytes.len())
+/// What was logged so far, which names nobody.
+fn text(log: &Log) -> String {
+    let text = log.text();
+    let lower = text.to_lowercase();
+    for secret in ["ada", "eve", "example", "+614"] {
+        assert!(!lower.contains(secret), "{secret} in {text}");
     }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
-impl Log {
-    /// Everything that this thread logs while the guard lives.
-    fn capture() -> (Self, DefaultGuard) {
-        // With one subscriber alive, tracing asks the thread that first reaches an event whether
-        // anybody listens, and remembers its no for all. With two it asks the subscribers.
-        static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
-        LazyLock::force(&SECOND);
-        let log = Self::default();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
-            .with_writer(log.clone())
-            .with_ansi(false)
-            .finish();
-        (log, tracing::subscriber::set_default(subscriber))
-    }
-
-    /// What was logged so far, which names nobody.
-    fn text(&self) -> String {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        let lower = text.to_lowercase();
-        for secret in ["ada", "eve", "example", "+614"] {
-            assert!(!lower.contains(secret), "{secret} in {text}");
-        }
-        text
-    }
+    text
 }
 
 #[tokio::test]
@@ -65,7 +20,7 @@ async fn a_sign_up_that_is_lost_names_the_fields() {
     let script = Script::new([(BY_EMAIL, answer(200, NOBODY)), (CREATE, answer(422, body))]);
     let policy = CommsPolicy::new().conceal_tenant_validation();
     script.sign_up(policy, OPT_OUT).await;
-    let text = log.text();
+    let text = text(&log);
     let words =
         r#"a sign-up is lost: the tenant refused it, and that is concealed fields=["first_name"]"#;
     assert!(text.contains(words), "{text}");
@@ -78,7 +33,7 @@ async fn two_profiles_with_one_address_are_the_operators_to_mend() {
     let two = r#"{"data":[{"id":"a-1","email":"ada@example.com"},{"id":"a-2","email":"ada@example.com"}]}"#;
     let script = Script::new([(BY_EMAIL, answer(200, two))]);
     script.sign_up(CommsPolicy::new(), OPT_OUT).await;
-    let text = log.text();
+    let text = text(&log);
     assert!(
         text.contains("two profiles have the same address"),
         "{text}"
@@ -109,7 +64,7 @@ async fn an_address_that_is_taken_by_nobody_who_is_found_is_the_operators_to_men
             ("GET /profiles/ada-1", answer(200, other)),
         ]);
         script.sign_up(policy, OPT_OUT).await;
-        let text = log.text();
+        let text = text(&log);
         assert!(text.contains(words), "{text}");
     }
 }
@@ -123,5 +78,5 @@ async fn a_sign_up_that_works_says_nothing() {
     script
         .sign_up(CommsPolicy::new(), r#"{"email":"ada"}"#)
         .await;
-    assert_eq!(log.text(), "");
+    assert_eq!(text(&log), "");
 }

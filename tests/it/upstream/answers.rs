@@ -3,6 +3,7 @@
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use omneo_id::me::MeRewriteLayer;
+use omneo_id::report::Report;
 use omneo_id::tenant::CallAs;
 use omneo_id::upstream::{RequestBody, ResponseHeaders};
 use omneo_id::{ApiToken, Body, Rejection, RejectionKind, Subject, Upstream};
@@ -57,7 +58,8 @@ async fn an_answer_passes_without_what_is_the_tenants_own() {
         ("link", "<b>"),
     ];
     assert_eq!(headers, expected);
-    assert!(response.extensions().is_empty());
+    let extensions = response.extensions();
+    assert!(extensions.len() == 1 && extensions.get::<Report>().is_some());
     assert_eq!(text(response).await, "a page of the tenant's");
 }
 

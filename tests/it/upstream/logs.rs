@@ -1,61 +1,15 @@
 //! What is logged, and what never is.
 
 use std::io;
-use std::sync::{Arc, LazyLock, Mutex};
 
 use http::{Request, Response};
 use omneo_id::upstream::RequestBody;
 use omneo_id::{Body, Upstream};
 use tower::{ServiceExt, service_fn};
-use tracing::Dispatch;
-use tracing::subscriber::NoSubscriber;
-use tracing_subscriber::fmt::MakeWriter;
 
 use super::support::{data, frames, permitted, tenant};
 use super::tenants::{Protocol, raw, upstream_to};
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
-impl Log {
-    /// Everything that this thread logs while the guard lives.
-    fn capture() -> (Self, tracing::subscriber::DefaultGuard) {
-        // With one subscriber alive, tracing asks the thread that first reaches an event whether
-        // anybody listens, and remembers its no for all. With two it asks the subscribers.
-        static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
-        LazyLock::force(&SECOND);
-        let log = Self::default();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
-            .with_ansi(false)
-            .with_writer(log.clone())
-            .finish();
-        (log, tracing::subscriber::set_default(subscriber))
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
+use crate::support::logs::Log;
 
 /// Holds something to hide wherever a client can put it.
 fn request() -> Request<Body> {
@@ -82,7 +36,10 @@ fn assert_clean(log: &Log) {
 async fn outcomes_are_logged_and_nothing_of_the_request() {
     let (log, _guard) = Log::capture();
     for (answer, words) in [
-        ("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", "status=200"),
+        (
+            "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+            "tenant.status_code=200",
+        ),
         (
             "HTTP/1.1 500 Oh\r\nx: ada\r\ncontent-length: 3\r\n\r\nada",
             "answered 500",

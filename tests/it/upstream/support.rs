@@ -24,6 +24,7 @@ pub(crate) fn tenant() -> Tenant {
 }
 
 pub(crate) fn tenant_at(origin: &str) -> Tenant {
+    crate::support::logs::watch();
     Tenant::new(origin, ApiToken::new(TOKEN).unwrap()).unwrap()
 }
 

@@ -1,0 +1,162 @@
+//! What is counted of each request: fixed sets of labels, each an atomic, so that counting takes no
+//! lock and puts nothing into words. Each thread counts for itself; a scrape adds them up.
+
+use std::array::from_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use http::{Response, StatusCode};
+use omneo_id::report::{Report, Route, TenantCalls};
+use omneo_id::{Rejection, RejectionKind};
+
+/// The routes of Omneo ID; none of them; what the server answers beside it: health, preflights.
+pub(crate) const ROUTES: [&str; 6] = [
+    Route::ALL[0].name(),
+    Route::ALL[1].name(),
+    Route::ALL[2].name(),
+    Route::ALL[3].name(),
+    "none",
+    "other",
+];
+const NONE: usize = 4;
+const OTHER: usize = 5;
+
+/// 100 and above; what does not fit counts as the last.
+pub(crate) const STATUSES: usize = 500;
+
+pub(crate) const KINDS: usize = RejectionKind::ALL.len();
+
+/// What came of asking the tenant: the class of its last answer, or that it gave none.
+pub(crate) const OUTCOMES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// Upper bounds of a histogram's buckets, in milliseconds; the last bucket has none.
+pub(crate) const BOUNDS: [u64; 14] = [
+    1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000,
+];
+
+/// What one thread has counted.
+pub(crate) struct Count {
+    /// Apart from what other threads write.
+    _front: Pad,
+    pub(crate) requests: Box<[[AtomicU64; STATUSES]; ROUTES.len()]>,
+    pub(crate) durations: [Histogram; ROUTES.len()],
+    pub(crate) refusals: [AtomicU64; KINDS],
+    pub(crate) tenant: [AtomicU64; OUTCOMES.len()],
+    pub(crate) tenant_calls: AtomicU64,
+    pub(crate) tenant_durations: Histogram,
+    pub(crate) in_flight: AtomicU64,
+}
+
+#[derive(Default)]
+#[repr(align(128))]
+struct Pad;
+
+impl Default for Count {
+    fn default() -> Self {
+        Self {
+            _front: Pad,
+            requests: Box::new(from_fn(|_| zeros())),
+            durations: Default::default(),
+            refusals: zeros(),
+            tenant: zeros(),
+            tenant_calls: AtomicU64::new(0),
+            tenant_durations: Histogram::default(),
+            in_flight: AtomicU64::new(0),
+        }
+    }
+}
+
+fn zeros<const N: usize>() -> [AtomicU64; N] {
+    from_fn(|_| AtomicU64::new(0))
+}
+
+impl Count {
+    /// A request that is under way until what is returned is dropped.
+    pub(crate) fn enter(self: &Arc<Self>) -> UnderWay {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        UnderWay(Arc::clone(self))
+    }
+
+    /// A request has its answer, after so long.
+    pub(crate) fn answered<B>(&self, response: &Response<B>, took: Duration) {
+        let report = response.extensions().get::<Report>();
+        let route = match report.map(Report::route) {
+            Some(Some(route)) => route as usize,
+            Some(None) => NONE,
+            None => OTHER,
+        };
+        if let Some(statuses) = self.requests.get(route) {
+            add(statuses, status_index(response.status()), 1);
+        }
+        if let Some(durations) = self.durations.get(route) {
+            durations.add(took);
+        }
+        if let Some(rejection) = response.extensions().get::<Rejection>() {
+            add(&self.refusals, rejection.kind() as usize, 1);
+        }
+        if let Some(calls) = report.and_then(Report::tenant) {
+            add(&self.tenant, outcome_index(&calls), 1);
+            self.tenant_calls
+                .fetch_add(calls.calls().into(), Ordering::Relaxed);
+            self.tenant_durations.add(calls.latency());
+        }
+    }
+}
+
+fn add(counts: &[AtomicU64], index: usize, more: u64) {
+    if let Some(count) = counts.get(index) {
+        count.fetch_add(more, Ordering::Relaxed);
+    }
+}
+
+fn status_index(status: StatusCode) -> usize {
+    usize::from(status.as_u16().saturating_sub(100)).min(STATUSES - 1)
+}
+
+fn outcome_index(calls: &TenantCalls) -> usize {
+    let class = calls.status().map_or(0, |status| status.as_u16() / 100);
+    usize::from(class).min(OUTCOMES.len() - 1)
+}
+
+/// A request under way.
+pub(crate) struct UnderWay(Arc<Count>);
+
+impl UnderWay {
+    pub(crate) fn count(&self) -> &Count {
+        &self.0
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// How many took how long.
+pub(crate) struct Histogram {
+    /// Of each bucket alone, not of those below.
+    pub(crate) buckets: [AtomicU64; BOUNDS.len() + 1],
+    pub(crate) nanos: AtomicU64,
+}
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self {
+            buckets: zeros(),
+            nanos: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Histogram {
+    fn add(&self, took: Duration) {
+        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        let bucket = BOUNDS
+            .iter()
+            .take_while(|bound| **bound * 1_000_000 < nanos);
+        add(&self.buckets, bucket.count(), 1);
+        self.nanos.fetch_add(nanos, Ordering::Relaxed);
+    }
+}

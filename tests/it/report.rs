@@ -1,0 +1,323 @@
+//! What hosts and operators learn of each request.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use omneo_id::report::{Report, Route, TokenCheck};
+use omneo_id::sandbox::{Fault, Sandbox};
+use omneo_id::upstream::{ClientStats, HttpClient};
+use omneo_id::{Body, Keyring, OmneoId, Rejection, SigningKey, Subject, TokenIssuer};
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use crate::support::logs::Log;
+use crate::support::{SECRET, Shop, bearer};
+use crate::upstream::tenants::raw;
+
+/// Asks; `None` for a token is none.
+async fn answer(
+    shop: &Shop,
+    method: &str,
+    uri: &str,
+    token: Option<&str>,
+    body: &Value,
+) -> Response<Body> {
+    let mut request = Request::builder().method(method).uri(uri);
+    if let Some(token) = token {
+        request = request.header("authorization", bearer(token));
+    }
+    let request = request
+        .header("content-type", "application/json")
+        .extension("of the host")
+        .body(Full::<Bytes>::from(body.to_string()))
+        .unwrap();
+    shop.id.clone().oneshot(request).await.unwrap()
+}
+
+fn report<B>(response: &Response<B>) -> Report {
+    *response.extensions().get().expect("a report")
+}
+
+/// Calls of the tenant, and the status of the last one.
+fn calls(report: Report) -> Option<(u32, Option<u16>)> {
+    let tenant = report.tenant()?;
+    let status = tenant.status();
+    Some((tenant.calls(), status.map(|status| status.as_u16())))
+}
+
+#[tokio::test]
+async fn every_answer_says_what_became_of_its_request() {
+    use Route::{Locations, Me, Profiles, Token};
+    use TokenCheck::{Remembered, Verified};
+
+    let shop = Shop::open();
+    let ada = shop.mint_for_ada().await;
+    let anonymous = shop.mint_anonymous().await;
+    let (ada, anonymous, api) = (Some(&*ada), Some(&*anonymous), Some(Sandbox::API_TOKEN));
+    let mail = json!({"email": "ada.lovelace@example.com", "attributes": {"comms": {"email_promo": true}}});
+    let none = json!({});
+    let one = Some((1, Some(200)));
+    for (method, uri, token, body, route, check, tenant) in [
+        (
+            "GET",
+            "/profiles/me",
+            ada,
+            &none,
+            Some(Me),
+            Some(Verified),
+            one,
+        ),
+        (
+            "GET",
+            "/profiles/me",
+            ada,
+            &none,
+            Some(Me),
+            Some(Remembered),
+            one,
+        ),
+        ("GET", "/profiles/me", None, &none, Some(Me), None, None),
+        ("GET", "/profiles/me/../x", ada, &none, None, None, None),
+        (
+            "GET",
+            "/profiles/me",
+            anonymous,
+            &none,
+            Some(Me),
+            Some(Verified),
+            None,
+        ),
+        ("OPTIONS", "/profiles/me", None, &none, Some(Me), None, None),
+        ("TRACE", "/profiles/me", ada, &none, Some(Me), None, None),
+        (
+            "GET",
+            "/locations",
+            anonymous,
+            &none,
+            Some(Locations),
+            Some(Remembered),
+            one,
+        ),
+        (
+            "GET",
+            "/locations/0",
+            ada,
+            &none,
+            Some(Locations),
+            Some(Remembered),
+            Some((1, Some(404))),
+        ),
+        (
+            "POST",
+            "/profiles",
+            anonymous,
+            &mail,
+            Some(Profiles),
+            Some(Remembered),
+            Some((2, Some(200))),
+        ),
+        (
+            "POST",
+            "/profiles",
+            api,
+            &mail,
+            Some(Profiles),
+            None,
+            Some((2, Some(200))),
+        ),
+        (
+            "POST",
+            "/profiles",
+            anonymous,
+            &none,
+            Some(Profiles),
+            Some(Remembered),
+            None,
+        ),
+        ("POST", "/auth/token", api, &none, Some(Token), None, one),
+        ("POST", "/auth/token", ada, &none, Some(Token), None, None),
+        ("GET", "/auth/token", api, &none, Some(Token), None, None),
+        ("GET", "/nothing", ada, &none, None, None, None),
+    ] {
+        let response = answer(&shop, method, uri, token, body).await;
+        let told = report(&response);
+        assert_eq!(told.route(), route, "{method} {uri}");
+        assert_eq!(told.token(), check, "{method} {uri}");
+        assert_eq!(calls(told), tenant, "{method} {uri}");
+        assert!(
+            response.extensions().get::<&str>().is_none(),
+            "it stays with the request"
+        );
+        drop(response.into_body().collect().await.unwrap());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenant_that_fails_is_in_the_report_as_it_failed() {
+    let shop = Shop::with(|builder| builder.head_timeout(Duration::from_secs(7)));
+    let ada = shop.mint_for_ada().await;
+    for (fault, status, seconds) in [
+        (
+            Fault::status(StatusCode::INTERNAL_SERVER_ERROR),
+            Some(500),
+            0,
+        ),
+        (Fault::status(StatusCode::UNAUTHORIZED), Some(401), 0),
+        (Fault::reset(), None, 0),
+        (Fault::stall(), None, 7),
+        (Fault::latency(Duration::from_secs(3)), Some(200), 3),
+    ] {
+        shop.sandbox.inject(fault);
+        let response = answer(&shop, "GET", "/profiles/me", Some(&ada), &json!({})).await;
+        let told = report(&response);
+        assert_eq!(calls(told), Some((1, status)));
+        assert_eq!(told.tenant().unwrap().latency().as_secs(), seconds);
+        let refused = response.extensions().get::<Rejection>().is_some();
+        assert_eq!(refused, status != Some(200));
+    }
+}
+
+#[tokio::test]
+async fn stats_tell_of_tokens_and_of_calls_in_flight() {
+    let shop = Shop::with(|builder| builder.max_in_flight(9));
+    let ada = shop.mint_for_ada().await;
+    let before = shop.id.stats();
+    assert_eq!((before.in_flight, before.max_in_flight), (0, 9));
+    assert_eq!((before.token_cache.hits, before.token_cache.misses), (0, 0));
+    let response = answer(&shop, "GET", "/profiles/me", Some(&ada), &json!({})).await;
+    assert_eq!(shop.id.stats().in_flight, 1, "its body is not read yet");
+    drop(response);
+    assert_eq!(shop.id.stats().in_flight, 0);
+    shop.get("/profiles/me", &ada).await;
+    shop.get("/profiles/me", "eyJ.of.nobody").await;
+    let cache = shop
+        .id
+        .with_client(shop.sandbox.clone())
+        .stats()
+        .token_cache;
+    assert_eq!((cache.hits, cache.misses, cache.len), (1, 1, 1));
+    assert!(cache.capacity >= cache.len);
+}
+
+#[tokio::test]
+async fn a_client_tells_of_its_connections() {
+    let origin = raw("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}", false).await;
+    let id: OmneoId<HttpClient> = OmneoId::builder()
+        .upstream(&origin)
+        .unwrap()
+        .api_token("the-api-token")
+        .signing_key(SigningKey::hs256(SECRET).unwrap())
+        .build()
+        .unwrap();
+    let counts = || {
+        let stats = id.client().stats();
+        (stats.opened, stats.open, stats.idle)
+    };
+    assert_eq!(counts(), (0, 0, 0));
+    let ring = Keyring::new(SigningKey::hs256(SECRET).unwrap());
+    let token = TokenIssuer::new(ring).issue(&Subject::Anonymous).unwrap();
+    let ask = || {
+        let request = Request::get("/locations").header("authorization", bearer(token.token()));
+        id.clone().oneshot(request.body(Body::empty()).unwrap())
+    };
+    let first = ask().await.unwrap();
+    assert_eq!(counts(), (1, 1, 0));
+    first.into_body().collect().await.unwrap();
+    assert_eq!(counts(), (1, 1, 1));
+    drop(ask().await.unwrap());
+    assert_eq!(counts(), (1, 0, 0), "one that is dropped unread is closed");
+    let both = [ask().await.unwrap(), ask().await.unwrap()];
+    assert_eq!(counts(), (3, 2, 0));
+    for response in both {
+        response.into_body().collect().await.unwrap();
+    }
+    assert_eq!(counts(), (3, 2, 2));
+    let sum: ClientStats = [id.client().stats(); 2].into_iter().sum();
+    assert_eq!((sum.opened, sum.open, sum.idle), (6, 4, 4));
+}
+
+#[tokio::test]
+async fn one_span_for_each_request_tells_its_facts() {
+    let shop = Shop::open();
+    let ada = shop.mint_for_ada().await;
+    let (log, _guard) = Log::capture();
+    let get = |uri: &str, id: &str| {
+        Request::get(uri.to_owned())
+            .header("authorization", bearer(&ada))
+            .header("x-request-id", id)
+    };
+    shop.sandbox.inject(Fault::status(StatusCode::BAD_GATEWAY));
+    shop.send(get("/profiles/me?email=ada@example.com", "r-1"), "")
+        .await;
+    let text = log.text();
+    let [line] = &text.lines().collect::<Vec<_>>()[..] else {
+        panic!("{text}");
+    };
+    for words in [
+        r#"request{http.request.method="GET" request.id="r-1" tenant.address="api.sandbox.getomneo.com"}"#,
+        "the tenant failed",
+        r#"error.type="tenant_failed""#,
+    ] {
+        assert!(line.contains(words), "{words} in {line}");
+    }
+}
+
+#[cfg(feature = "tracing")]
+#[tokio::test]
+async fn what_a_client_makes_up_is_not_in_the_span() {
+    let shop = Shop::open();
+    let (log, _guard) = Log::capture();
+    for id in ["ada@example.com", "+61412323123", &"a".repeat(65)] {
+        let request = Request::get("/profiles/me").header("x-request-id", id);
+        shop.send(request.method("ADA"), "").await;
+    }
+    let text = log.text();
+    assert!(text.contains(r#"http.request.method="_OTHER""#), "{text}");
+    assert!(!text.contains("request.id"), "{text}");
+}
+
+const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+#[tokio::test]
+async fn a_trace_goes_on_at_the_tenant_if_it_is_one() {
+    let shop = Shop::open();
+    let ada = shop.mint_for_ada().await;
+    let mail = json!({"email": "someone.new@example.com"}).to_string();
+    for (parents, passes) in [
+        (&[PARENT][..], true),
+        (&[], false),
+        (&["00-ada@example.com"], false),
+        (&[PARENT, PARENT], false),
+    ] {
+        for (method, uri, token, body) in [
+            ("GET", "/profiles/me", &*ada, ""),
+            ("GET", "/locations", &ada, ""),
+            ("POST", "/profiles", &ada, &mail),
+            ("POST", "/auth/token", Sandbox::API_TOKEN, "{}"),
+        ] {
+            let mut request = Request::builder()
+                .method(method)
+                .uri(uri)
+                .header("authorization", bearer(token))
+                .header("content-type", "application/json")
+                .header("tracestate", "a=1")
+                .header("tracestate", "b=2");
+            for parent in parents {
+                request = request.header("traceparent", *parent);
+            }
+            let answer = shop.send(request, body.to_owned()).await;
+            assert!(answer.status.is_success(), "{method} {uri}");
+            let seen = shop.sandbox.take_requests();
+            assert!(!seen.is_empty());
+            for seen in seen {
+                let expected = passes.then_some(PARENT);
+                assert_eq!(seen.header("traceparent"), expected, "{uri} {parents:?}");
+                let state = seen.headers.get_all("tracestate").iter();
+                let expected = if passes { &["a=1", "b=2"][..] } else { &[] };
+                assert!(state.eq(expected), "{uri} {parents:?}");
+            }
+        }
+    }
+}

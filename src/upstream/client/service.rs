@@ -15,7 +15,7 @@ use hyper::rt::{Read, Write};
 use hyper_util::client::legacy::connect::Connection;
 use tower::Service;
 
-use super::pool::Pool;
+use super::pool::{Age, Pool};
 use super::shelf::Way;
 use super::{ClientError, DefaultConnector, HttpClientBuilder};
 use crate::body::DrivenBody;
@@ -37,7 +37,9 @@ use crate::upstream::RequestBody;
 /// # Who does the work
 /// An HTTP/1.1 connection has no task of its own: it moves while its answer's head, then its body,
 /// is polled. An answer that nobody reads does not move, and one that is dropped closes its
-/// connection. A connection of HTTP/2 is spawned, and needs tokio's runtime.
+/// connection. What is left of a request when its answer has begun is sent by a task, until the
+/// tenant has taken nothing of it for as long as a connection may be idle. A connection of HTTP/2 is
+/// spawned, and needs tokio's runtime. Idle connections go with the runtime that looks after them.
 pub struct HttpClient<K = DefaultConnector> {
     pool: Arc<Pool<K>>,
 }
@@ -113,9 +115,9 @@ where
     let shelf = pool.shelf(&target).ok_or_else(ClientError::no_target)?;
     let mut may_repeat = true;
     loop {
-        let (way, is_new) = match shelf.way().await {
-            Some(way) => (way, false),
-            None => (pool.connect(&shelf, &target).await?, true),
+        let (way, age) = match shelf.way().await {
+            Some(way) => (way, Age::Kept),
+            None => pool.connect(&shelf, &target).await?,
         };
         let failed = match way {
             Way::Http1(line) => {
@@ -137,7 +139,7 @@ where
             Err(Failed {
                 unsent: Some(unsent),
                 ..
-            }) if !is_new => request = unsent,
+            }) if age == Age::Kept => request = unsent,
             Err(Failed {
                 given_back: Some(copy),
                 ..

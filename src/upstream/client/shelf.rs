@@ -1,4 +1,5 @@
 use std::future::poll_fn;
+use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -7,7 +8,8 @@ use http::HeaderValue;
 use hyper::client::conn::http2;
 use tokio::runtime::Handle;
 use tokio::sync;
-use tokio::time::{Instant, sleep};
+use tokio::task::unconstrained;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::line::Line;
 use crate::upstream::RequestBody;
@@ -29,6 +31,7 @@ pub(super) struct Shelf {
 pub(super) struct Limits {
     pub(super) max_idle: usize,
     pub(super) idle_timeout: Duration,
+    pub(super) connect_timeout: Duration,
 }
 
 /// A connection for one request.
@@ -76,6 +79,11 @@ impl Shelf {
         &self.host
     }
 
+    /// How long a connection may do nothing.
+    pub(super) fn idle_timeout(&self) -> Duration {
+        self.limits.idle_timeout
+    }
+
     /// A connection that is open already.
     pub(super) async fn way(&self) -> Option<Way> {
         if let Some(send) = self.shared() {
@@ -106,15 +114,18 @@ impl Shelf {
     }
 
     /// The right to make the connection of HTTP/2 for all, as soon as nobody else has it. `None` if
-    /// this origin speaks something else, or if those who had it failed meanwhile: whoever waited
-    /// for them tries alone, so that an origin which is down keeps nobody waiting twice.
+    /// this origin speaks something else, if those who had it failed meanwhile, or if it has not come
+    /// round in the time of one attempt: whoever waited then tries alone, so that an origin which is
+    /// down keeps nobody waiting for more than two.
     pub(super) async fn turn(&self) -> Option<sync::MutexGuard<'_, ()>> {
         let failures = {
             let content = self.content();
             content.speaks_http2.then_some(content.failures)?
         };
-        let turn = self.turn.lock().await;
-        (self.content().failures == failures).then_some(turn)
+        let turn = timeout(self.limits.connect_timeout, self.turn.lock());
+        let turn = turn.await.ok()?;
+        let content = self.content();
+        (content.speaks_http2 && content.failures == failures).then_some(turn)
     }
 
     pub(super) fn failed(&self) {
@@ -129,17 +140,17 @@ impl Shelf {
     /// Keeps a connection that has become idle, unless there are enough.
     pub(super) fn put(self: &Arc<Self>, line: Box<Line>) {
         let mut content = self.content();
-        if content.lines.len() < self.limits.max_idle && self.watch(&mut content) {
+        if content.lines.len() < self.limits.max_idle {
             content.lines.push(line);
+            self.watch(content);
         }
     }
 
     pub(super) fn share(self: &Arc<Self>, send: http2::SendRequest<RequestBody>) {
         let mut content = self.content();
-        if self.watch(&mut content) {
-            let used = Instant::now();
-            content.shared = Some(Shared { send, used });
-        }
+        let used = Instant::now();
+        content.shared = Some(Shared { send, used });
+        self.watch(content);
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -147,15 +158,18 @@ impl Shelf {
         content.lines.is_empty() && content.shared.is_none()
     }
 
-    /// Has a task look after what stands here. False if there is no runtime to do so.
-    fn watch(self: &Arc<Self>, content: &mut Content) -> bool {
-        if !content.is_watched
-            && let Ok(runtime) = Handle::try_current()
-        {
-            content.is_watched = true;
-            runtime.spawn(look_after(Watched(Arc::downgrade(self))));
+    /// Has a task look after what stands here.
+    fn watch(self: &Arc<Self>, mut content: MutexGuard<'_, Content>) {
+        if mem::replace(&mut content.is_watched, true) {
+            return;
         }
-        content.is_watched
+        // A runtime that is ending drops what it is given at once, and that takes the lock.
+        drop(content);
+        let watched = Watched(Arc::downgrade(self));
+        if let Ok(runtime) = Handle::try_current() {
+            // Under no budget: what a look costs would be taken for "nothing has happened".
+            runtime.spawn(unconstrained(look_after(watched)));
+        }
     }
 
     /// Lets go of what has been idle for too long or was closed. True while anything is left.
@@ -192,7 +206,8 @@ async fn look_after(mut watched: Watched) {
     }
 }
 
-/// A shelf whose watch ends with this, also when its runtime goes away.
+/// A shelf whose watch ends with this. If that is because its runtime goes away, so does what stands
+/// there: nobody would look after it, and most of it lives on that runtime's sockets.
 struct Watched(Weak<Shelf>);
 
 impl Drop for Watched {
@@ -200,6 +215,9 @@ impl Drop for Watched {
         if let Some(shelf) = self.0.upgrade() {
             let mut content = shelf.content();
             content.is_watched = false;
+            let gone = (mem::take(&mut content.lines), content.shared.take());
+            drop(content);
+            drop(gone);
         }
     }
 }

@@ -13,6 +13,7 @@ mod config;
 mod crew;
 mod guide;
 mod health;
+mod limits;
 mod observe;
 mod routes;
 mod serve;
@@ -132,7 +133,7 @@ where
         );
     }
     print(&guide::text(address, config));
-    serve::until_told(listener, signals, &crew).await;
+    serve::until_told(listener, signals, &crew, config.limits).await;
     ExitCode::SUCCESS
 }
 

@@ -160,9 +160,6 @@ async fn run(options: Options) -> ExitCode {
         .filter(|count| *count > 1)
         .count();
     let report = &shop.report;
-    for failure in report.failures() {
-        println!("unexplained: {failure}");
-    }
     for (name, count) in report.by_fault() {
         println!("{count:>9}  {name}");
     }

@@ -73,6 +73,8 @@ pub(crate) struct Tenant {
     outages: AtomicUsize,
     /// Requests that were sent into a connection which had been closed already: nobody could know.
     crossed: Mutex<HashSet<u64>>,
+    /// Requests that have arrived over HTTP/2.
+    arrived: Mutex<HashSet<u64>>,
     /// Writes that are under way or done, until they are asked for.
     written: Mutex<HashMap<u64, usize>>,
     doubled: AtomicUsize,
@@ -104,9 +106,15 @@ impl Tenant {
         }
     }
 
+    /// Whether this request has come out at the other end of a connection of HTTP/2.
+    pub(crate) fn has_arrived(&self, id: u64) -> bool {
+        self.arrived.lock().unwrap().contains(&id)
+    }
+
     /// The request is over, and with it what could be done twice.
     pub(crate) fn forget(&self, id: u64) {
         self.written.lock().unwrap().remove(&id);
+        self.arrived.lock().unwrap().remove(&id);
     }
 
     pub(crate) fn doubled(&self) -> usize {
@@ -413,6 +421,13 @@ pub(crate) async fn hasty(tenant: &Arc<Tenant>) -> String {
                 continue;
             };
             let tenant = Arc::clone(&tenant);
+            // Closed later: what its client still sends would be answered by a reset, which takes
+            // away answers that are on their way.
+            let Ok(stream) = stream.into_std() else {
+                continue;
+            };
+            let held = stream.try_clone().unwrap();
+            let stream = TcpStream::from_std(stream).unwrap();
             tokio::spawn(async move {
                 let service = service_fn(move |request| hastily(Arc::clone(&tenant), request));
                 let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
@@ -423,6 +438,8 @@ pub(crate) async fn hasty(tenant: &Arc<Tenant>) -> String {
                     () = sleep(Duration::from_secs(1)) => connection.as_mut().graceful_shutdown(),
                 }
                 let _ = connection.await;
+                sleep(Duration::from_secs(1)).await;
+                drop(held);
             });
         }
     });
@@ -456,6 +473,13 @@ async fn hastily(
     let query = request.uri().query().unwrap_or_default();
     let asked = Asked::of(request.method().as_str(), query);
     let text = Bytes::from(asked.text());
+    {
+        let mut arrived = tenant.arrived.lock().unwrap();
+        if arrived.len() > 10_000 {
+            arrived.clear();
+        }
+        arrived.insert(asked.id);
+    }
     let answer = |status: u16, body: Body| {
         let response = Response::builder().status(status);
         let response = response.header("content-type", "application/json");

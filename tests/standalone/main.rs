@@ -6,10 +6,12 @@
     clippy::indexing_slicing
 )]
 
+mod abuse;
 mod answers;
 mod ending;
 mod flags;
 mod guide;
+mod outage;
 mod process;
 mod tenant;
 

@@ -85,9 +85,9 @@ where
     ) -> Result<(Way, Age), ClientError> {
         let turn = shelf.turn().await;
         if turn.is_some()
-            && let Some(send) = shelf.shared()
+            && let Some(trunk) = shelf.shared()
         {
-            return Ok((Way::Http2(send), Age::Kept));
+            return Ok((Way::Http2(trunk), Age::Kept));
         }
         let made = self.make(shelf, uri).await;
         if made.is_err() {
@@ -112,13 +112,12 @@ where
             let line = Line::open(io, is_proxied).await?;
             return Ok((Way::Http1(line), Age::New));
         }
-        if let Some(send) = shelf.shared() {
-            return Ok((Way::Http2(send), Age::Kept));
+        if let Some(trunk) = shelf.shared() {
+            return Ok((Way::Http2(trunk), Age::Kept));
         }
         let (send, connection) = self.http2.handshake(io).await?;
         tokio::spawn(connection);
-        shelf.share(send.clone());
-        Ok((Way::Http2(send), Age::New))
+        Ok((Way::Http2(shelf.share(send)), Age::New))
     }
 }
 

@@ -10,13 +10,12 @@ use http::uri::Scheme;
 use http::{Method, Request, Response, Uri};
 use http_body::Body as _;
 use hyper::client::conn::TrySendError;
-use hyper::client::conn::http2::SendRequest;
 use hyper::rt::{Read, Write};
 use hyper_util::client::legacy::connect::Connection;
 use tower::Service;
 
 use super::pool::{Age, Pool};
-use super::shelf::Way;
+use super::shelf::{Trunk, Way};
 use super::{ClientError, DefaultConnector, HttpClientBuilder};
 use crate::body::DrivenBody;
 use crate::error::{BoxError, ConfigError, ConfigErrorKind};
@@ -127,11 +126,15 @@ where
                     .await
                     .map_err(Failed::from)
             }
-            Way::Http2(way) => {
+            Way::Http2(mut trunk) => {
                 // It carries the authority by itself.
                 *request.uri_mut() = target.clone();
                 request.headers_mut().remove(HOST);
-                over_http2(way, request, may_repeat).await
+                let answer = over_http2(&mut trunk, request, may_repeat).await;
+                if answer.as_ref().is_err_and(Failed::ends_connection) {
+                    shelf.unshare(&trunk);
+                }
+                answer
             }
         };
         match failed {
@@ -161,6 +164,13 @@ struct Failed {
     given_back: Option<Request<RequestBody>>,
 }
 
+impl Failed {
+    /// Whether no other request should be sent the same way.
+    fn ends_connection(&self) -> bool {
+        self.unsent.is_some() || self.error.ends_connection()
+    }
+}
+
 impl From<TrySendError<Request<RequestBody>>> for Failed {
     fn from(mut error: TrySendError<Request<RequestBody>>) -> Self {
         Self {
@@ -172,7 +182,7 @@ impl From<TrySendError<Request<RequestBody>>> for Failed {
 }
 
 async fn over_http2(
-    mut way: SendRequest<RequestBody>,
+    trunk: &mut Trunk,
     request: Request<RequestBody>,
     may_repeat: bool,
 ) -> Result<Response<DrivenBody>, Failed> {
@@ -185,7 +195,7 @@ async fn over_http2(
         *copy.headers_mut() = request.headers().clone();
         copy
     });
-    match way.try_send_request(request).await {
+    match trunk.send.try_send_request(request).await {
         Ok(response) => Ok(response.map(DrivenBody::new)),
         Err(error) => {
             let mut failed = Failed::from(error);

@@ -37,7 +37,15 @@ pub(super) struct Limits {
 /// A connection for one request.
 pub(super) enum Way {
     Http1(Box<Line>),
-    Http2(http2::SendRequest<RequestBody>),
+    Http2(Trunk),
+}
+
+/// A connection of HTTP/2, for all requests.
+#[derive(Clone)]
+pub(super) struct Trunk {
+    pub(super) send: http2::SendRequest<RequestBody>,
+    // Which one: handles cannot be compared.
+    number: u64,
 }
 
 #[derive(Default)]
@@ -49,6 +57,8 @@ struct Content {
     )]
     lines: Vec<Box<Line>>,
     shared: Option<Shared>,
+    /// How many have been shared so far.
+    shares: u64,
     /// What the origin spoke when it was last asked.
     speaks_http2: bool,
     /// How many attempts at a connection of HTTP/2 have failed.
@@ -57,7 +67,7 @@ struct Content {
 }
 
 struct Shared {
-    send: http2::SendRequest<RequestBody>,
+    trunk: Trunk,
     used: Instant,
 }
 
@@ -86,8 +96,8 @@ impl Shelf {
 
     /// A connection that is open already.
     pub(super) async fn way(&self) -> Option<Way> {
-        if let Some(send) = self.shared() {
-            return Some(Way::Http2(send));
+        if let Some(trunk) = self.shared() {
+            return Some(Way::Http2(trunk));
         }
         self.line().await.map(Way::Http1)
     }
@@ -102,15 +112,24 @@ impl Shelf {
     }
 
     /// The open connection of HTTP/2.
-    pub(super) fn shared(&self) -> Option<http2::SendRequest<RequestBody>> {
+    pub(super) fn shared(&self) -> Option<Trunk> {
         let mut content = self.content();
         let shared = content.shared.as_mut()?;
-        if shared.send.is_closed() {
+        if shared.trunk.send.is_closed() {
             content.shared = None;
             return None;
         }
         shared.used = Instant::now();
-        Some(shared.send.clone())
+        Some(shared.trunk.clone())
+    }
+
+    /// Takes no more requests to a connection of HTTP/2 that is ending: it may not know yet itself.
+    pub(super) fn unshare(&self, trunk: &Trunk) {
+        let mut content = self.content();
+        let shared = &mut content.shared;
+        let gone = shared.take_if(|shared| shared.trunk.number == trunk.number);
+        drop(content);
+        drop(gone);
     }
 
     /// The right to make the connection of HTTP/2 for all, as soon as nobody else has it. `None` if
@@ -146,11 +165,18 @@ impl Shelf {
         }
     }
 
-    pub(super) fn share(self: &Arc<Self>, send: http2::SendRequest<RequestBody>) {
+    /// Shares a new connection of HTTP/2 from now on.
+    pub(super) fn share(self: &Arc<Self>, send: http2::SendRequest<RequestBody>) -> Trunk {
         let mut content = self.content();
-        let used = Instant::now();
-        content.shared = Some(Shared { send, used });
+        content.shares = content.shares.wrapping_add(1);
+        let number = content.shares;
+        let trunk = Trunk { send, number };
+        content.shared = Some(Shared {
+            trunk: trunk.clone(),
+            used: Instant::now(),
+        });
         self.watch(content);
+        trunk
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -182,7 +208,7 @@ impl Shelf {
             .retain_mut(|line| !old(line.idle_since()) && line.poll_usable(cx));
         content
             .shared
-            .take_if(|shared| shared.send.is_closed() || old(shared.used));
+            .take_if(|shared| shared.trunk.send.is_closed() || old(shared.used));
         // Told under the same lock under which the next one to put something here asks.
         content.is_watched = !content.lines.is_empty() || content.shared.is_some();
         content.is_watched

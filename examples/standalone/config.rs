@@ -77,6 +77,23 @@ struct Flags {
     #[arg(long, env = "OMNEO_ID_THREADS", value_name = "NUMBER")]
     threads: Option<String>,
 
+    /// How long a connection may be without a request: before its first, between two, and with one
+    /// whose head does not end. Default is 30s.
+    #[arg(long, env = "OMNEO_ID_IDLE_TIMEOUT", value_name = "DURATION")]
+    idle_timeout: Option<String>,
+
+    /// How long a client may take nothing of its answer. Default is 30s.
+    #[arg(long, env = "OMNEO_ID_WRITE_TIMEOUT", value_name = "DURATION")]
+    write_timeout: Option<String>,
+
+    /// How long requests under way may take to finish after SIGTERM. Default is 10s.
+    #[arg(long, env = "OMNEO_ID_DRAIN_TIMEOUT", value_name = "DURATION")]
+    drain_timeout: Option<String>,
+
+    /// Connections at one time; further ones wait. Default is 4096.
+    #[arg(long, env = "OMNEO_ID_MAX_CONNECTIONS", value_name = "NUMBER")]
+    max_connections: Option<String>,
+
     /// Log filter, as info or omneo_id=debug. Default is info.
     #[arg(long, env = "RUST_LOG", value_name = "FILTER")]
     log: Option<String>,
@@ -112,6 +129,7 @@ pub(crate) struct Config {
     pub(crate) cors: Cors,
     pub(crate) mount: String,
     pub(crate) threads: Option<NonZeroUsize>,
+    pub(crate) limits: Limits,
     pub(crate) log: EnvFilter,
     pub(crate) log_format: LogFormat,
     /// `None`: nothing is counted.
@@ -125,6 +143,20 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+/// What a stranger cannot go beyond.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// How long a connection may be without a request: before its first one, between two, and with
+    /// one whose head does not come to its end.
+    pub(crate) idle: Duration,
+    /// How long a client may take nothing of what there is for it.
+    pub(crate) write: Duration,
+    /// How long requests under way may take once we are told to end.
+    pub(crate) drain: Duration,
+    /// Connections at one time.
+    pub(crate) connections: usize,
+}
+
 /// Which pages may call.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Cors {
@@ -136,6 +168,7 @@ pub(crate) enum Cors {
 /// The origin that the embedded sandbox answers to; nothing is ever sent there.
 const SANDBOX_ORIGIN: &str = "http://127.0.0.1";
 const MAX_THREADS: usize = 1024;
+const MAX_CONNECTIONS: usize = 1_000_000;
 
 impl Config {
     /// Reads the command line, and the variables for what it leaves open.
@@ -192,11 +225,29 @@ impl Config {
             Some(key) => key,
             None => random_key()?,
         };
-        let token_ttl = match flags.token_ttl.as_deref() {
-            None => Duration::from_secs(60 * 60),
-            Some(text) => humantime::parse_duration(text).map_err(|_| {
-                format!("{} {text:?} is no time like 1h or 900s", name("token_ttl"))
-            })?,
+        let time = |text: Option<&str>, id, default| match text {
+            None => Ok(Duration::from_secs(default)),
+            Some(text) => humantime::parse_duration(text)
+                .map_err(|_| format!("{} {text:?} is no time like 1h or 900s", name(id))),
+        };
+        // Nothing could be done in no time at all.
+        let limit = |text: Option<&str>, id| match time(text, id, 30)? {
+            Duration::ZERO => Err(format!("{} must be more than nothing", name(id))),
+            limit => Ok(limit),
+        };
+        let token_ttl = time(flags.token_ttl.as_deref(), "token_ttl", 60 * 60)?;
+        let limits = Limits {
+            idle: limit(flags.idle_timeout.as_deref(), "idle_timeout")?,
+            write: limit(flags.write_timeout.as_deref(), "write_timeout")?,
+            drain: time(flags.drain_timeout.as_deref(), "drain_timeout", 10)?,
+            connections: match flags.max_connections.as_deref().map(str::parse) {
+                None => 4096,
+                Some(Ok(number @ 1..=MAX_CONNECTIONS)) => number,
+                Some(_) => {
+                    let name = name("max_connections");
+                    return Err(format!("{name} is no number from 1 to {MAX_CONNECTIONS}"));
+                }
+            },
         };
         let cors = Cors::parse(&flags.cors_origin)
             .map_err(|problem| format!("{} {problem}", name("cors_origin")))?;
@@ -237,6 +288,7 @@ impl Config {
             cors,
             mount,
             threads,
+            limits,
             log,
             log_format,
             metrics_listen,

@@ -15,6 +15,7 @@ mod crew;
 mod describe;
 mod guide;
 mod health;
+mod limits;
 mod metrics;
 mod observe;
 mod routes;
@@ -175,7 +176,7 @@ where
         );
     }
     print(&guide::text(address, metrics, config));
-    serve::until_told(listener, signals, &crew).await;
+    serve::until_told(listener, signals, &crew, config.limits).await;
     ExitCode::SUCCESS
 }
 

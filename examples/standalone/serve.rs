@@ -2,83 +2,95 @@
 //! in an orderly way.
 
 use std::convert::Infallible;
-use std::future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{self, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use omneo_id::error::BoxError;
 use omneo_id::upstream::ClientInfo;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::sleep;
 use tower::{Service, ServiceExt};
 use tracing::{debug, info, warn};
 
+use crate::config::Limits;
 use crate::crew::Crew;
+use crate::limits::{Activity, Counted, Socket, Timer};
 
-/// Connections at one time. Further ones wait in the backlog.
-const MAX_CONNECTIONS: usize = 4096;
-/// How long the head of a request may take. An idle HTTP/1.1 connection ends by it, too.
-const HEAD_LIMIT: Duration = Duration::from_secs(30);
 const MAX_HEAD: usize = 32 * 1024;
 const MAX_HEADER_LIST: u32 = 32 * 1024;
 const MAX_STREAMS: u32 = 128;
+/// Streams that were opened and reset before we could take them: a connection with more is closed.
+const MAX_PENDING_RESETS: usize = 20;
+/// Streams that a client made us reset: the same.
+const MAX_LOCAL_RESETS: usize = 1024;
 /// HTTP/2 connections are asked for a sign of life this often, and given this long for it.
 const PING: Duration = Duration::from_secs(20);
-/// How long requests under way may take once we are told to end.
-const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 /// Out of file descriptors or memory: asking again at once would only burn the processor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// A request that was sent before its client could know that we end is on its way for this long.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// Serves until SIGTERM or SIGINT, then lets requests under way finish. A second signal ends at once.
-pub(crate) async fn until_told<S, B>(listener: TcpListener, mut signals: Signals, crew: &Crew<S>)
-where
+pub(crate) async fn until_told<S, B>(
+    listener: TcpListener,
+    mut signals: Signals,
+    crew: &Crew<S>,
+    limits: Limits,
+) where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
     S: Clone + Send + 'static,
     S::Future: Send,
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
     let builder = builder();
-    let open = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let graceful = GracefulShutdown::new();
-    loop {
-        let next = async {
-            let place = Arc::clone(&open).acquire_owned().await;
-            (accept(&listener).await, place)
-        };
-        let (accepted, place) = tokio::select! {
-            biased;
-            () = signals.next() => break,
-            next = next => next,
-        };
+    let open = Arc::new(Semaphore::new(limits.connections));
+    // Each connection listens, and is missed when it is gone.
+    let ending = watch::Sender::new(false);
+    let begin = |accepted, place| {
         let Some(worker) = crew.idlest() else {
-            continue;
+            return;
         };
         let app = worker.app().clone();
-        let connection = serve(builder.clone(), accepted, app, graceful.watcher());
+        let connection = serve(builder.clone(), accepted, app, limits, ending.subscribe());
         worker.spawn(async move {
             connection.await;
             drop(place);
         });
+    };
+    loop {
+        let next = async {
+            let place = Arc::clone(&open).acquire_owned().await.ok();
+            (accept(&listener).await, place)
+        };
+        tokio::select! {
+            biased;
+            () = signals.next() => break,
+            (accepted, place) = next => begin(accepted, place),
+        }
     }
-    drop(listener);
+    ending.send_replace(true);
+    // The system has accepted these in our name, and there will be no more.
+    for accepted in waiting(listener) {
+        begin(accepted, None);
+    }
     info!(
-        connections = graceful.count(),
+        connections = ending.receiver_count(),
         "told to end: letting requests under way finish"
     );
     tokio::select! {
-        () = graceful.shutdown() => info!("done"),
-        () = sleep(DRAIN_LIMIT) => warn!("some requests did not finish in time"),
+        () = ending.closed() => info!("done"),
+        () = sleep(limits.drain) => warn!("some requests did not finish in time"),
         () = signals.next() => warn!("told twice: ending at once"),
     }
 }
@@ -87,14 +99,16 @@ fn builder() -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_LIMIT)
+        // A timer for each request; ours is one for the connection.
+        .header_read_timeout(None)
         .max_buf_size(MAX_HEAD);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(MAX_HEADER_LIST)
+        .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
+        .max_local_error_reset_streams(MAX_LOCAL_RESETS)
         .keep_alive_interval(PING)
         .keep_alive_timeout(PING);
     builder
@@ -118,6 +132,25 @@ async fn accept(listener: &TcpListener) -> (net::TcpStream, SocketAddr) {
     }
 }
 
+/// What stands in the queue of a listener that is about to be closed.
+fn waiting(listener: TcpListener) -> impl Iterator<Item = (net::TcpStream, SocketAddr)> {
+    let listener = listener.into_std().ok();
+    std::iter::from_fn(move || {
+        let listener = listener.as_ref()?;
+        loop {
+            match listener.accept() {
+                Ok((stream, peer)) if stream.set_nonblocking(true).is_ok() => {
+                    return Some((stream, peer));
+                }
+                Ok(_) => {}
+                Err(error) if is_about_one_connection(&error) => {}
+                // Nobody, if it is not a shortage.
+                Err(_) => return None,
+            }
+        }
+    })
+}
+
 fn is_about_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -131,7 +164,8 @@ async fn serve<S, B>(
     builder: auto::Builder<TokioExecutor>,
     (stream, peer): (net::TcpStream, SocketAddr),
     app: S,
-    watcher: Watcher,
+    limits: Limits,
+    mut ending: watch::Receiver<bool>,
 ) where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
     S: Clone + Send + 'static,
@@ -145,34 +179,54 @@ async fn serve<S, B>(
     };
     // Answers are small and waited for.
     let _ = stream.set_nodelay(true);
-    let asked = Arc::new(AtomicBool::new(false));
-    let app = app.map_request({
-        let asked = Arc::clone(&asked);
-        // For the tenant; what clients say of themselves does not go up.
-        let client = ClientInfo::default().add_addr(peer.ip().to_canonical());
-        move |mut request: Request<Incoming>| {
-            asked.store(true, Ordering::Relaxed);
-            request.extensions_mut().insert(client.clone());
-            request
-        }
+    let activity = Arc::new(Activity::default());
+    if *ending.borrow() {
+        // Its first answer is its last.
+        activity.end_soon();
+    }
+    // For the tenant; what clients say of themselves does not go up.
+    let client = ClientInfo::default().add_addr(peer.ip().to_canonical());
+    let app = app.map_request(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(client.clone());
+        request
     });
-    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
-    let mut connection = pin!(watcher.watch(connection.into_owned()));
-    // The limit on the head begins once the first bytes have told HTTP/2 from HTTP/1.1; a peer that
-    // does not send even those is not covered by it.
-    let silent = async {
-        sleep(HEAD_LIMIT).await;
-        if asked.load(Ordering::Relaxed) {
-            future::pending::<()>().await;
-        }
-    };
-    tokio::select! {
-        result = &mut connection => {
+    let app = TowerToHyperService::new(Counted::new(app, Arc::clone(&activity)));
+    let stream = TokioIo::new(Socket::new(stream, Arc::clone(&activity)));
+    let mut connection = pin!(builder.serve_connection(stream, app));
+    let mut timer = pin!(Timer::new(Arc::clone(&activity), limits));
+    let mut told = pin!(told(&mut ending, &activity));
+    let mut is_told = false;
+    poll_fn(|cx| {
+        // The connection first: what it has done counts.
+        if let Poll::Ready(result) = connection.as_mut().poll(cx) {
             if let Err(error) = result {
                 debug!(%error, "a connection broke");
             }
+            return Poll::Ready(());
         }
-        () = silent => debug!("closed a connection without a request"),
+        if let Poll::Ready(reached) = timer.as_mut().poll(cx) {
+            debug!(limit = ?reached, "closed a connection that did nothing");
+            return Poll::Ready(());
+        }
+        if !is_told && told.as_mut().poll(cx).is_ready() {
+            is_told = true;
+            connection.as_mut().graceful_shutdown();
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Until it is time to end a connection. One of HTTP/2 is told so at once, and tells its client. Over
+/// HTTP/1.1 a client learns it from the next answer; to close before that would be to lose a request
+/// that is on its way.
+async fn told(ending: &mut watch::Receiver<bool>, activity: &Activity) {
+    // An error: whoever tells is gone, which is the same.
+    let _ = ending.wait_for(|told| *told).await;
+    activity.end_soon();
+    if !activity.speaks_http2() {
+        sleep(GRACE).await;
     }
 }
 
@@ -210,7 +264,7 @@ impl Signals {
     #[cfg(not(unix))]
     async fn next(&mut self) {
         if tokio::signal::ctrl_c().await.is_err() {
-            future::pending::<()>().await;
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -931,4 +933,56 @@ async fn no_route_changes_the_protocol() {
         assert_eq!(answer.rejection, Some(RejectionKind::UpgradeRefused));
     }
     assert!(shop.sandbox.requests().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn keys_can_be_replaced_under_load() {
+    let key = |number: usize| {
+        SigningKey::hs256(format!(
+            "secret number {number} of at least thirty-two bytes"
+        ))
+        .unwrap()
+    };
+    let ring = Keyring::new(key(0));
+    let shared = ring.clone();
+    let shop = Arc::new(Shop::with(|builder| builder.keyring(shared)));
+    let stop = Arc::new(AtomicBool::new(false));
+    let served: Arc<[AtomicUsize]> = (0..8).map(|_| AtomicUsize::new(0)).collect();
+    let visitors: Vec<_> = (0..served.len())
+        .map(|visitor| {
+            let (shop, stop, served) = (Arc::clone(&shop), Arc::clone(&stop), Arc::clone(&served));
+            tokio::spawn(async move {
+                while !stop.load(Ordering::SeqCst) {
+                    // Minted by one ring, and used while it may have become another.
+                    let token = shop.mint_for_ada().await;
+                    tokio::task::yield_now().await;
+                    let answer = shop.get("/profiles/me", &token).await;
+                    assert_eq!(answer.status, 200);
+                    served[visitor].fetch_add(1, Ordering::SeqCst);
+                }
+            })
+        })
+        .collect();
+    for number in 1..=30 {
+        // The one before still verifies: that is how keys are rotated. And nobody is two behind.
+        let keys = KeySet::new(key(number));
+        let before = key(number - 1).verifying_key();
+        ring.replace(keys.with_verifying_key(before).unwrap());
+        for (visitor, served) in visitors.iter().zip(served.iter()) {
+            let before = served.load(Ordering::SeqCst);
+            while served.load(Ordering::SeqCst) < before + 2 {
+                assert!(!visitor.is_finished(), "a request failed");
+                tokio::time::sleep(Duration::from_micros(100)).await;
+            }
+        }
+    }
+    stop.store(true, Ordering::SeqCst);
+    for visitor in visitors {
+        visitor.await.unwrap();
+    }
+    // And whoever is left with a key of long ago is refused.
+    let old = omneo_id::sandbox::TestTokens::new(&Keyring::new(key(1))).unwrap();
+    let clock = shop.clock.clone();
+    let token = old.with_clock(move || clock.now()).valid(Sandbox::ADA_ID);
+    assert_eq!(shop.get("/profiles/me", &token).await.status, 401);
 }

@@ -10,6 +10,7 @@ mod leaving;
 #[cfg(feature = "tracing")]
 mod logs;
 mod matrix;
+mod pool;
 mod properties;
 mod requests;
 mod retries;

@@ -1,8 +1,19 @@
 //! SIGTERM and SIGINT.
 
+use std::error::Error;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::process::{MOUNT, Server, get_as};
+use crate::process::{MOUNT, SECRET, Server, get_as};
 use crate::tenant::SlowTenant;
 
 #[test]
@@ -51,9 +62,7 @@ async fn a_second_signal_does_not_wait() {
         request.uri(),
         request.headers()["authorization"].to_str().unwrap(),
     );
-    tokio::io::AsyncWriteExt::write_all(&mut stream, head.as_bytes())
-        .await
-        .unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
     tenant.asked.notified().await;
     server.signal("TERM");
     while TcpStream::connect(address).await.is_ok() {
@@ -63,4 +72,181 @@ async fn a_second_signal_does_not_wait() {
     let ended = server.wait();
     assert_eq!(ended.code, Some(0));
     assert!(ended.stderr.contains("told twice"), "{}", ended.stderr);
+}
+
+/// What a connection's requests have come to.
+#[derive(Default)]
+struct Tally {
+    served: AtomicUsize,
+    lost: AtomicUsize,
+}
+
+impl Tally {
+    fn served(&self) {
+        self.served.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Unless it was given back: not sent at all, or named by a GOAWAY without an error.
+    fn lost<T>(&self, mut error: hyper::client::conn::TrySendError<T>) {
+        let unsent = error.take_message().is_some();
+        let error = error.into_error();
+        let source = error
+            .source()
+            .and_then(|source| source.downcast_ref::<h2::Error>());
+        let given_back = source
+            .is_some_and(|error| error.is_remote() && error.reason() == Some(h2::Reason::NO_ERROR));
+        if !unsent && !given_back {
+            eprintln!("lost: {error:?}");
+            self.lost.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+fn profile(server: &Server, token: &str, absolute: bool) -> Request<Full<Bytes>> {
+    let address = server.address;
+    let mut request = get_as(token, &format!("{MOUNT}/profiles/me"));
+    if absolute {
+        let uri = format!("http://{address}{}", request.uri());
+        *request.uri_mut() = uri.parse().unwrap();
+    } else {
+        let host = address.to_string().parse().unwrap();
+        request.headers_mut().insert("host", host);
+    }
+    request
+}
+
+/// Asks over one connection for as long as it lasts.
+async fn over_http1(server: Arc<Server>, token: String, tally: Arc<Tally>) {
+    let io = TokioIo::new(TcpStream::connect(server.address).await.unwrap());
+    let (mut sender, connection) = http1::handshake(io).await.unwrap();
+    tokio::spawn(connection);
+    while sender.ready().await.is_ok() {
+        match sender
+            .try_send_request(profile(&server, &token, false))
+            .await
+        {
+            Ok(answer) => {
+                assert_eq!(answer.status(), 200);
+                answer
+                    .into_body()
+                    .collect()
+                    .await
+                    .expect("the whole answer");
+                tally.served();
+            }
+            Err(error) => return tally.lost(error),
+        }
+    }
+}
+
+async fn over_http2(server: Arc<Server>, token: String, tally: Arc<Tally>) {
+    let io = TokioIo::new(TcpStream::connect(server.address).await.unwrap());
+    let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
+    tokio::spawn(connection);
+    let streams: Vec<_> = (0..4)
+        .map(|_| {
+            let (mut sender, tally) = (sender.clone(), Arc::clone(&tally));
+            let (server, token) = (Arc::clone(&server), token.clone());
+            tokio::spawn(async move {
+                while sender.ready().await.is_ok() {
+                    match sender
+                        .try_send_request(profile(&server, &token, true))
+                        .await
+                    {
+                        Ok(answer) => {
+                            assert_eq!(answer.status(), 200);
+                            let whole = answer.into_body().collect().await;
+                            whole.expect("the whole answer");
+                            tally.served();
+                        }
+                        Err(error) => return tally.lost(error),
+                    }
+                }
+            })
+        })
+        .collect();
+    drop(sender);
+    for stream in streams {
+        stream.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn under_load_no_request_is_lost() {
+    let ada = r#"{"id":"6513270e-269e-4d37-b2a7-4de452e6b438"}"#;
+    for round in 0..3 {
+        let flags = ["--signing-key", SECRET, "--threads", "3", "--log", "warn"];
+        let server = Arc::new(Server::start(&flags, &[]));
+        let token = server.mint("sandbox-api-token", ada).await;
+        let tally = Arc::new(Tally::default());
+        let mut visitors = Vec::new();
+        for _ in 0..8 {
+            let visitor = over_http1(Arc::clone(&server), token.clone(), Arc::clone(&tally));
+            visitors.push(tokio::spawn(visitor));
+            let visitor = over_http2(Arc::clone(&server), token.clone(), Arc::clone(&tally));
+            visitors.push(tokio::spawn(visitor));
+        }
+        while tally.served.load(Ordering::SeqCst) < 300 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        server.signal("TERM");
+        for visitor in visitors {
+            visitor.await.unwrap();
+        }
+        assert_eq!(tally.lost.load(Ordering::SeqCst), 0, "round {round}");
+        assert!(TcpStream::connect(server.address).await.is_err());
+        let ended = Arc::into_inner(server).unwrap().wait();
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("did not finish"), "{}", ended.stderr);
+    }
+}
+
+#[tokio::test]
+async fn whoever_stands_in_the_queue_is_served_before_the_end() {
+    let server = Server::start(&["--max-connections", "1"], &[]);
+    let mut first = TcpStream::connect(server.address).await.unwrap();
+    let request = b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n";
+    first.write_all(request).await.unwrap();
+    let mut answer = [0; 12];
+    first.read_exact(&mut answer).await.unwrap();
+    // There is no room for these: the system accepts them, and nobody else does.
+    let mut queue = Vec::new();
+    for _ in 0..20 {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(request).await.unwrap();
+        queue.push(stream);
+    }
+    server.signal("TERM");
+    for mut stream in queue {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer:?}");
+        assert!(answer.contains("connection: close"), "{answer:?}");
+    }
+    assert_eq!(server.wait().code, Some(0));
+}
+
+#[tokio::test]
+async fn who_does_not_go_is_not_waited_for() {
+    let tenant = SlowTenant::start().await;
+    let origin = tenant.origin();
+    let flags = [
+        "--upstream",
+        &origin,
+        "--api-token",
+        "t",
+        "--drain-timeout",
+        "100ms",
+    ];
+    let server = Server::start(&flags, &[]);
+    let token = server.mint("t", "{}").await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let head = format!(
+        "GET {MOUNT}/locations HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    tenant.asked.notified().await;
+    let ended = server.terminate();
+    assert_eq!(ended.code, Some(0));
+    assert!(ended.stderr.contains("did not finish"), "{}", ended.stderr);
 }

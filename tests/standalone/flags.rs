@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::time::Duration;
 
-use crate::config::{Config, Cors, LogFormat, Parsed};
+use crate::config::{Config, Cors, Limits, LogFormat, Parsed};
 use crate::process::{Server, run};
 
 const SECRET: &str = crate::process::SECRET;
@@ -30,6 +30,46 @@ fn nothing_given_means_the_documented_defaults() {
     assert_eq!(config.log.to_string(), "info");
     assert_eq!(config.log_format, LogFormat::Text);
     assert!(config.metrics_listen.is_none());
+    let limits = Limits {
+        idle: Duration::from_secs(30),
+        write: Duration::from_secs(30),
+        drain: Duration::from_secs(10),
+        connections: 4096,
+    };
+    assert_eq!(config.limits, limits);
+}
+
+#[test]
+fn limits_are_taken_and_none_can_be_nothing() {
+    let config = parse(&[
+        "--idle-timeout",
+        "1m",
+        "--write-timeout",
+        "5s",
+        "--drain-timeout",
+        "0s",
+        "--max-connections",
+        "7",
+    ])
+    .unwrap();
+    let limits = Limits {
+        idle: Duration::from_secs(60),
+        write: Duration::from_secs(5),
+        drain: Duration::ZERO,
+        connections: 7,
+    };
+    assert_eq!(config.limits, limits);
+    for wrong in [
+        ["--idle-timeout", "0s"],
+        ["--write-timeout", "0s"],
+        ["--idle-timeout", "soon"],
+        ["--drain-timeout", "later"],
+        ["--max-connections", "0"],
+        ["--max-connections", "many"],
+    ] {
+        let problem = parse(&wrong).err().expect("it makes no sense");
+        assert!(problem.starts_with(wrong[0]), "{problem}");
+    }
 }
 
 #[test]

@@ -6,12 +6,14 @@
     clippy::indexing_slicing
 )]
 
+mod abuse;
 mod answers;
 mod describe;
 mod ending;
 mod flags;
 mod guide;
 mod metrics;
+mod outage;
 mod process;
 mod scrape;
 mod storefront;

@@ -18,7 +18,7 @@ pub(crate) const SECRET: &str = "a secret that is longer than 32 bytes";
 
 /// A command without the variables of whoever runs the tests.
 pub(crate) fn command(flags: &[&str], variables: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(binary());
+    let mut command = Command::new(binary("standalone"));
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         if text.starts_with("OMNEO_") || text == "RUST_LOG" {
@@ -32,16 +32,17 @@ pub(crate) fn command(flags: &[&str], variables: &[(&str, &str)]) -> Command {
     command
 }
 
-/// `target/{profile}/examples/standalone`, beside `target/{profile}/deps/` with this test.
-fn binary() -> PathBuf {
+/// `target/{profile}/examples/{name}`, beside `target/{profile}/deps/` with this test.
+pub(crate) fn binary(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().unwrap().parent().unwrap();
     let binary = profile
-        .join("examples/standalone")
+        .join("examples")
+        .join(name)
         .with_extension(std::env::consts::EXE_EXTENSION);
     assert!(
         binary.exists(),
-        "{} is missing: `cargo build --example standalone`, or `cargo test` without `--test`",
+        "{} is missing: `cargo build --examples`, or `cargo test` without `--test`",
         binary.display()
     );
     binary
@@ -135,6 +136,14 @@ impl Server {
         let pid = self.child.id().to_string();
         let status = Command::new("kill").args(["-s", name, &pid]).status();
         assert!(status.unwrap().success());
+    }
+
+    /// Memory in use, in bytes.
+    pub(crate) fn resident(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let kib = line.unwrap().split_whitespace().nth(1).unwrap();
+        kib.parse::<usize>().unwrap() << 10
     }
 
     /// Waits for the end.

@@ -90,6 +90,7 @@ impl HttpClientBuilder {
         let limits = Limits {
             max_idle: self.pool_max_idle,
             idle_timeout: self.pool_idle_timeout,
+            connect_timeout: self.connect_timeout,
         };
         HttpClient::from_pool(Pool::new(connector, limits, self.http2_only))
     }

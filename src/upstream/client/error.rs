@@ -34,19 +34,30 @@ impl ClientError {
     /// ([RFC 9113 §8.7](https://www.rfc-editor.org/rfc/rfc9113#section-8.7)), or a `GOAWAY` without
     /// an error, which fails only the requests behind the last one that it names.
     pub(super) fn was_given_back(&self) -> bool {
+        self.http2().is_some_and(|error| {
+            error.is_remote()
+                && match error.reason() {
+                    Some(h2::Reason::REFUSED_STREAM) => error.is_reset(),
+                    Some(h2::Reason::NO_ERROR) => error.is_go_away(),
+                    _ => false,
+                }
+        })
+    }
+
+    /// Whether an error of HTTP/2 is about more than one request.
+    pub(super) fn ends_connection(&self) -> bool {
+        self.http2().is_some_and(|error| !error.is_reset())
+    }
+
+    fn http2(&self) -> Option<&h2::Error> {
         let mut cause = self.source();
         while let Some(error) = cause {
-            if let Some(error) = error.downcast_ref::<h2::Error>() {
-                return error.is_remote()
-                    && match error.reason() {
-                        Some(h2::Reason::REFUSED_STREAM) => error.is_reset(),
-                        Some(h2::Reason::NO_ERROR) => error.is_go_away(),
-                        _ => false,
-                    };
+            if let Some(error) = error.downcast_ref() {
+                return Some(error);
             }
             cause = error.source();
         }
-        false
+        None
     }
 }
 

@@ -1,8 +1,9 @@
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::{Future, pending, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use http::{Request, Response, Uri};
 use hyper::body::Incoming;
@@ -10,12 +11,14 @@ use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::rt::{Read, Write};
 use tokio::runtime::Handle;
-use tokio::time::Instant;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until};
 
 use super::shelf::Shelf;
 use super::stats::Open;
 use crate::body::{Carrier, DrivenBody};
 use crate::upstream::RequestBody;
+use crate::upstream::upload::{Turn, Upload};
 
 /// An HTTP/1.1 connection, which moves only while it is polled.
 ///
@@ -33,7 +36,7 @@ pub(super) struct Line {
 
 struct Connection {
     future: Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>,
-    open: Open,
+    _open: Open,
 }
 
 impl Line {
@@ -46,7 +49,7 @@ impl Line {
             send,
             connection: Some(Connection {
                 future: Box::pin(connection),
-                open,
+                _open: open,
             }),
             is_proxied,
             home: None,
@@ -96,27 +99,74 @@ impl Line {
             })
             .await?
         };
-        self.home = Some(home);
         Ok(response.map(|body| match upload {
-            Some(upload) if !upload.is_over() => self.let_go(body),
-            _ => DrivenBody::carried(body, self),
+            Some(upload) if !upload.is_over() => self.let_go(body, upload, home.idle_timeout()),
+            _ => {
+                self.home = Some(home);
+                DrivenBody::carried(body, self)
+            }
         }))
     }
 
     /// The answer came before the whole request was sent. What is left must move even while nobody
     /// reads the answer, or each side waits for the other.
-    fn let_go(mut self: Box<Self>, body: Incoming) -> DrivenBody {
+    fn let_go(
+        mut self: Box<Self>,
+        body: Incoming,
+        upload: Upload,
+        patience: Duration,
+    ) -> DrivenBody {
         let Ok(runtime) = Handle::try_current() else {
             return DrivenBody::carried(body, self);
         };
-        if let Some(Connection { future, open }) = self.connection.take() {
-            runtime.spawn(async move {
-                let _ = future.await;
-                drop(open);
-            });
+        let (reader, read) = oneshot::channel();
+        if let Some(connection) = self.connection.take() {
+            runtime.spawn(see_off(connection, upload, read, patience));
         }
-        DrivenBody::new(body)
+        DrivenBody::carried(body, Box::new(Reader(reader)))
     }
+}
+
+/// Moves a connection until it is over; or until its answer is, and the tenant has taken nothing of
+/// the rest of the request for too long.
+async fn see_off(
+    mut connection: Connection,
+    upload: Upload,
+    read: oneshot::Receiver<()>,
+    patience: Duration,
+) {
+    let mut given_up = pin!(async move {
+        // Never sent: the reader is gone.
+        let _ = read.await;
+        loop {
+            let since = match upload.turn() {
+                // The idle limit of its body deals with it.
+                Turn::Client => Instant::now(),
+                Turn::Tenant(since) => since,
+            };
+            match since.checked_add(patience) {
+                Some(at) if at <= Instant::now() => return,
+                Some(at) => sleep_until(at).await,
+                None => pending().await,
+            }
+        }
+    });
+    poll_fn(|cx| match connection.future.as_mut().poll(cx) {
+        Poll::Ready(_) => Poll::Ready(()),
+        Poll::Pending => given_up.as_mut().poll(cx),
+    })
+    .await;
+}
+
+/// Lets it be known, by going away, that an answer has been read or is of no interest any more.
+struct Reader(#[expect(dead_code, reason = "dropped, which is all")] oneshot::Sender<()>);
+
+impl Carrier for Reader {
+    fn poll_carry(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
+
+    fn arrived(self: Box<Self>) {}
 }
 
 fn poll(connection: &mut Option<Connection>, cx: &mut Context<'_>) -> Poll<()> {
@@ -137,7 +187,9 @@ impl Carrier for Line {
     }
 
     fn arrived(mut self: Box<Self>) {
-        if let Some(home) = self.home.take() {
+        if let Some(home) = self.home.take()
+            && self.connection.is_some()
+        {
             self.idle_since = Instant::now();
             home.put(self);
         }

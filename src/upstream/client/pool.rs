@@ -37,6 +37,14 @@ struct Shelves {
 
 type Origin = (Scheme, Authority);
 
+/// Whether a connection was there before the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Age {
+    New,
+    /// It may have been closed meanwhile.
+    Kept,
+}
+
 impl<K> Pool<K> {
     pub(super) fn new(connector: Timed<K>, limits: Limits, http2_only: bool) -> Self {
         let mut http2 = http2::Builder::new(TokioExecutor::new());
@@ -100,12 +108,16 @@ where
     K::Future: Send + 'static,
 {
     /// A new connection, or one that somebody else has made meanwhile.
-    pub(super) async fn connect(&self, shelf: &Arc<Shelf>, uri: &Uri) -> Result<Way, ClientError> {
+    pub(super) async fn connect(
+        &self,
+        shelf: &Arc<Shelf>,
+        uri: &Uri,
+    ) -> Result<(Way, Age), ClientError> {
         let turn = shelf.turn().await;
         if turn.is_some()
-            && let Some(send) = shelf.shared()
+            && let Some(trunk) = shelf.shared()
         {
-            return Ok(Way::Http2(send));
+            return Ok((Way::Http2(trunk), Age::Kept));
         }
         let made = self.make(shelf, uri).await;
         if made.is_err() {
@@ -114,7 +126,7 @@ where
         made
     }
 
-    async fn make(&self, shelf: &Arc<Shelf>, uri: &Uri) -> Result<Way, ClientError> {
+    async fn make(&self, shelf: &Arc<Shelf>, uri: &Uri) -> Result<(Way, Age), ClientError> {
         let mut connector = self.connector.clone();
         poll_fn(|cx| connector.poll_ready(cx))
             .await
@@ -127,11 +139,11 @@ where
         shelf.speaks(is_http2);
         if !is_http2 {
             let is_proxied = io.connected().is_proxied();
-            let open = self.connections.open();
-            return Ok(Way::Http1(Line::open(io, open, is_proxied).await?));
+            let line = Line::open(io, self.connections.open(), is_proxied).await?;
+            return Ok((Way::Http1(line), Age::New));
         }
-        if let Some(send) = shelf.shared() {
-            return Ok(Way::Http2(send));
+        if let Some(trunk) = shelf.shared() {
+            return Ok((Way::Http2(trunk), Age::Kept));
         }
         let (send, connection) = self.http2.handshake(io).await?;
         let open = self.connections.open();
@@ -139,8 +151,7 @@ where
             let _ = connection.await;
             drop(open);
         });
-        shelf.share(send.clone());
-        Ok(Way::Http2(send))
+        Ok((Way::Http2(shelf.share(send)), Age::New))
     }
 }
 

@@ -10,13 +10,12 @@ use http::uri::Scheme;
 use http::{Method, Request, Response, Uri};
 use http_body::Body as _;
 use hyper::client::conn::TrySendError;
-use hyper::client::conn::http2::SendRequest;
 use hyper::rt::{Read, Write};
 use hyper_util::client::legacy::connect::Connection;
 use tower::Service;
 
-use super::pool::Pool;
-use super::shelf::Way;
+use super::pool::{Age, Pool};
+use super::shelf::{Trunk, Way};
 use super::{ClientError, ClientStats, DefaultConnector, HttpClientBuilder};
 use crate::body::DrivenBody;
 use crate::error::{BoxError, ConfigError, ConfigErrorKind};
@@ -37,7 +36,9 @@ use crate::upstream::RequestBody;
 /// # Who does the work
 /// An HTTP/1.1 connection has no task of its own: it moves while its answer's head, then its body,
 /// is polled. An answer that nobody reads does not move, and one that is dropped closes its
-/// connection. A connection of HTTP/2 is spawned, and needs tokio's runtime.
+/// connection. What is left of a request when its answer has begun is sent by a task, until the
+/// tenant has taken nothing of it for as long as a connection may be idle. A connection of HTTP/2 is
+/// spawned, and needs tokio's runtime. Idle connections go with the runtime that looks after them.
 pub struct HttpClient<K = DefaultConnector> {
     pool: Arc<Pool<K>>,
 }
@@ -118,9 +119,9 @@ where
     let shelf = pool.shelf(&target).ok_or_else(ClientError::no_target)?;
     let mut may_repeat = true;
     loop {
-        let (way, is_new) = match shelf.way() {
-            Some(way) => (way, false),
-            None => (pool.connect(&shelf, &target).await?, true),
+        let (way, age) = match shelf.way() {
+            Some(way) => (way, Age::Kept),
+            None => pool.connect(&shelf, &target).await?,
         };
         let failed = match way {
             Way::Http1(line) => {
@@ -130,11 +131,15 @@ where
                     .await
                     .map_err(Failed::from)
             }
-            Way::Http2(way) => {
+            Way::Http2(mut trunk) => {
                 // It carries the authority by itself.
                 *request.uri_mut() = target.clone();
                 request.headers_mut().remove(HOST);
-                over_http2(way, request, may_repeat).await
+                let answer = over_http2(&mut trunk, request, may_repeat).await;
+                if answer.as_ref().is_err_and(Failed::ends_connection) {
+                    shelf.unshare(&trunk);
+                }
+                answer
             }
         };
         match failed {
@@ -142,7 +147,7 @@ where
             Err(Failed {
                 unsent: Some(unsent),
                 ..
-            }) if !is_new => request = unsent,
+            }) if age == Age::Kept => request = unsent,
             Err(Failed {
                 given_back: Some(copy),
                 ..
@@ -164,6 +169,13 @@ struct Failed {
     given_back: Option<Request<RequestBody>>,
 }
 
+impl Failed {
+    /// Whether no other request should be sent the same way.
+    fn ends_connection(&self) -> bool {
+        self.unsent.is_some() || self.error.ends_connection()
+    }
+}
+
 impl From<TrySendError<Request<RequestBody>>> for Failed {
     fn from(mut error: TrySendError<Request<RequestBody>>) -> Self {
         Self {
@@ -175,7 +187,7 @@ impl From<TrySendError<Request<RequestBody>>> for Failed {
 }
 
 async fn over_http2(
-    mut way: SendRequest<RequestBody>,
+    trunk: &mut Trunk,
     request: Request<RequestBody>,
     may_repeat: bool,
 ) -> Result<Response<DrivenBody>, Failed> {
@@ -188,7 +200,7 @@ async fn over_http2(
         *copy.headers_mut() = request.headers().clone();
         copy
     });
-    match way.try_send_request(request).await {
+    match trunk.send.try_send_request(request).await {
         Ok(response) => Ok(response.map(DrivenBody::new)),
         Err(error) => {
             let mut failed = Failed::from(error);

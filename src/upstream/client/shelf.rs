@@ -1,3 +1,4 @@
+use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -5,7 +6,8 @@ use http::HeaderValue;
 use hyper::client::conn::http2;
 use tokio::runtime::Handle;
 use tokio::sync;
-use tokio::time::{Instant, sleep};
+use tokio::task::unconstrained;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::line::Line;
 use crate::upstream::RequestBody;
@@ -27,12 +29,21 @@ pub(super) struct Shelf {
 pub(super) struct Limits {
     pub(super) max_idle: usize,
     pub(super) idle_timeout: Duration,
+    pub(super) connect_timeout: Duration,
 }
 
 /// A connection for one request.
 pub(super) enum Way {
     Http1(Box<Line>),
-    Http2(http2::SendRequest<RequestBody>),
+    Http2(Trunk),
+}
+
+/// A connection of HTTP/2, for all requests.
+#[derive(Clone)]
+pub(super) struct Trunk {
+    pub(super) send: http2::SendRequest<RequestBody>,
+    // Which one: handles cannot be compared.
+    number: u64,
 }
 
 #[derive(Default)]
@@ -44,6 +55,8 @@ struct Content {
     )]
     lines: Vec<Box<Line>>,
     shared: Option<Shared>,
+    /// How many have been shared so far.
+    shares: u64,
     /// What the origin spoke when it was last asked.
     speaks_http2: bool,
     /// How many attempts at a connection of HTTP/2 have failed.
@@ -52,7 +65,7 @@ struct Content {
 }
 
 struct Shared {
-    send: http2::SendRequest<RequestBody>,
+    trunk: Trunk,
     used: Instant,
 }
 
@@ -74,10 +87,15 @@ impl Shelf {
         &self.host
     }
 
+    /// How long a connection may do nothing.
+    pub(super) fn idle_timeout(&self) -> Duration {
+        self.limits.idle_timeout
+    }
+
     /// A connection that is open already.
     pub(super) fn way(&self) -> Option<Way> {
-        if let Some(send) = self.shared() {
-            return Some(Way::Http2(send));
+        if let Some(trunk) = self.shared() {
+            return Some(Way::Http2(trunk));
         }
         loop {
             let mut line = self.content().lines.pop()?;
@@ -88,27 +106,39 @@ impl Shelf {
     }
 
     /// The open connection of HTTP/2.
-    pub(super) fn shared(&self) -> Option<http2::SendRequest<RequestBody>> {
+    pub(super) fn shared(&self) -> Option<Trunk> {
         let mut content = self.content();
         let shared = content.shared.as_mut()?;
-        if shared.send.is_closed() {
+        if shared.trunk.send.is_closed() {
             content.shared = None;
             return None;
         }
         shared.used = Instant::now();
-        Some(shared.send.clone())
+        Some(shared.trunk.clone())
+    }
+
+    /// Takes no more requests to a connection of HTTP/2 that is ending: it may not know yet itself.
+    pub(super) fn unshare(&self, trunk: &Trunk) {
+        let mut content = self.content();
+        let shared = &mut content.shared;
+        let gone = shared.take_if(|shared| shared.trunk.number == trunk.number);
+        drop(content);
+        drop(gone);
     }
 
     /// The right to make the connection of HTTP/2 for all, as soon as nobody else has it. `None` if
-    /// this origin speaks something else, or if those who had it failed meanwhile: whoever waited
-    /// for them tries alone, so that an origin which is down keeps nobody waiting twice.
+    /// this origin speaks something else, if those who had it failed meanwhile, or if it has not come
+    /// round in the time of one attempt: whoever waited then tries alone, so that an origin which is
+    /// down keeps nobody waiting for more than two.
     pub(super) async fn turn(&self) -> Option<sync::MutexGuard<'_, ()>> {
         let failures = {
             let content = self.content();
             content.speaks_http2.then_some(content.failures)?
         };
-        let turn = self.turn.lock().await;
-        (self.content().failures == failures).then_some(turn)
+        let turn = timeout(self.limits.connect_timeout, self.turn.lock());
+        let turn = turn.await.ok()?;
+        let content = self.content();
+        (content.speaks_http2 && content.failures == failures).then_some(turn)
     }
 
     pub(super) fn failed(&self) {
@@ -123,17 +153,24 @@ impl Shelf {
     /// Keeps a connection that has become idle, unless there are enough.
     pub(super) fn put(self: &Arc<Self>, line: Box<Line>) {
         let mut content = self.content();
-        if content.lines.len() < self.limits.max_idle && self.watch(&mut content) {
+        if content.lines.len() < self.limits.max_idle {
             content.lines.push(line);
+            self.watch(content);
         }
     }
 
-    pub(super) fn share(self: &Arc<Self>, send: http2::SendRequest<RequestBody>) {
+    /// Shares a new connection of HTTP/2 from now on.
+    pub(super) fn share(self: &Arc<Self>, send: http2::SendRequest<RequestBody>) -> Trunk {
         let mut content = self.content();
-        if self.watch(&mut content) {
-            let used = Instant::now();
-            content.shared = Some(Shared { send, used });
-        }
+        content.shares = content.shares.wrapping_add(1);
+        let number = content.shares;
+        let trunk = Trunk { send, number };
+        content.shared = Some(Shared {
+            trunk: trunk.clone(),
+            used: Instant::now(),
+        });
+        self.watch(content);
+        trunk
     }
 
     pub(super) fn idle(&self) -> usize {
@@ -145,15 +182,18 @@ impl Shelf {
         content.lines.is_empty() && content.shared.is_none()
     }
 
-    /// Has a task look after what stands here. False if there is no runtime to do so.
-    fn watch(self: &Arc<Self>, content: &mut Content) -> bool {
-        if !content.is_watched
-            && let Ok(runtime) = Handle::try_current()
-        {
-            content.is_watched = true;
-            runtime.spawn(look_after(Watched(Arc::downgrade(self))));
+    /// Has a task look after what stands here.
+    fn watch(self: &Arc<Self>, mut content: MutexGuard<'_, Content>) {
+        if mem::replace(&mut content.is_watched, true) {
+            return;
         }
-        content.is_watched
+        // A runtime that is ending drops what it is given at once, and that takes the lock.
+        drop(content);
+        let watched = Watched(Arc::downgrade(self));
+        if let Ok(runtime) = Handle::try_current() {
+            // Under no budget: what a look costs would be taken for "nothing has happened".
+            runtime.spawn(unconstrained(look_after(watched)));
+        }
     }
 
     /// Lets go of what has been idle for too long or was closed. True while anything is left.
@@ -165,7 +205,7 @@ impl Shelf {
             .retain_mut(|line| !old(line.idle_since()) && line.is_usable());
         content
             .shared
-            .take_if(|shared| shared.send.is_closed() || old(shared.used));
+            .take_if(|shared| shared.trunk.send.is_closed() || old(shared.used));
         // Told under the same lock under which the next one to put something here asks.
         content.is_watched = !content.lines.is_empty() || content.shared.is_some();
         content.is_watched
@@ -189,7 +229,8 @@ async fn look_after(mut watched: Watched) {
     }
 }
 
-/// A shelf whose watch ends with this, also when its runtime goes away.
+/// A shelf whose watch ends with this. If that is because its runtime goes away, so does what stands
+/// there: nobody would look after it, and most of it lives on that runtime's sockets.
 struct Watched(Weak<Shelf>);
 
 impl Drop for Watched {
@@ -197,6 +238,9 @@ impl Drop for Watched {
         if let Some(shelf) = self.0.upgrade() {
             let mut content = shelf.content();
             content.is_watched = false;
+            let gone = (mem::take(&mut content.lines), content.shared.take());
+            drop(content);
+            drop(gone);
         }
     }
 }

@@ -1,0 +1,328 @@
+//! How long a connection may do nothing: one timer for each, which fires a few times in the life of a
+//! limit and looks whether anything has moved since. A request costs counters, no clock and no timer.
+
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response, Version};
+use hyper::body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep};
+use tower::Service;
+
+use crate::config::Limits;
+
+/// What a connection is doing. It is counted by what serves it, and read by its [`Timer`].
+#[derive(Debug, Default)]
+pub(crate) struct Activity {
+    /// Requests whose answer is not over.
+    open: AtomicUsize,
+    /// Those of them that wait for the answer, or for more of it: not for the client.
+    waiting: AtomicUsize,
+    /// Requests begun and ended, and pieces of answers taken.
+    moves: AtomicUsize,
+    /// The socket takes no more.
+    is_full: AtomicBool,
+    speaks_http2: AtomicBool,
+    /// HTTP/1.1 answers say that they are the last.
+    is_ending: AtomicBool,
+}
+
+impl Activity {
+    pub(crate) fn speaks_http2(&self) -> bool {
+        self.speaks_http2.load(Relaxed)
+    }
+
+    pub(crate) fn end_soon(&self) {
+        self.is_ending.store(true, Relaxed);
+    }
+
+    fn has_moved(&self) {
+        self.moves.fetch_add(1, Relaxed);
+    }
+}
+
+/// Which limit a connection has reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reached {
+    Idle,
+    Write,
+}
+
+pin_project! {
+    /// Ready once a connection has done nothing for too long.
+    pub(crate) struct Timer {
+        activity: Arc<Activity>,
+        limits: Limits,
+        // What had moved, and when that was first seen.
+        seen: usize,
+        since: Instant,
+        #[pin]
+        sleep: Sleep,
+    }
+}
+
+impl Timer {
+    pub(crate) fn new(activity: Arc<Activity>, limits: Limits) -> Self {
+        Self {
+            activity,
+            limits,
+            seen: 0,
+            since: Instant::now(),
+            sleep: sleep(round(&limits)),
+        }
+    }
+}
+
+/// How often to look: a limit is kept to a quarter of it.
+fn round(limits: &Limits) -> Duration {
+    (limits.idle.min(limits.write) / 4).max(Duration::from_millis(1))
+}
+
+impl Future for Timer {
+    type Output = Reached;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reached> {
+        let mut this = self.project();
+        loop {
+            ready!(this.sleep.as_mut().poll(cx));
+            let now = Instant::now();
+            let moves = this.activity.moves.load(Relaxed);
+            let open = this.activity.open.load(Relaxed);
+            // As long as anybody waits for us, the client has nothing to do.
+            let is_ours = open > 0 && this.activity.waiting.load(Relaxed) == open;
+            let is_full = this.activity.is_full.load(Relaxed);
+            if moves != *this.seen || is_ours && !is_full {
+                (*this.seen, *this.since) = (moves, now);
+            }
+            let (limit, reached) = match open > 0 || is_full {
+                true => (this.limits.write, Reached::Write),
+                false => (this.limits.idle, Reached::Idle),
+            };
+            if now.duration_since(*this.since) >= limit {
+                return Poll::Ready(reached);
+            }
+            this.sleep.as_mut().reset(now + round(this.limits));
+        }
+    }
+}
+
+/// A service whose requests and answers are counted.
+#[derive(Clone, Debug)]
+pub(crate) struct Counted<S> {
+    inner: S,
+    activity: Arc<Activity>,
+}
+
+impl<S> Counted<S> {
+    pub(crate) fn new(inner: S, activity: Arc<Activity>) -> Self {
+        Self { inner, activity }
+    }
+}
+
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for Counted<S>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+{
+    type Response = Response<Answer<ResBody>>;
+    type Error = S::Error;
+    type Future = Counting<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        if request.version() == Version::HTTP_2 {
+            self.activity.speaks_http2.store(true, Relaxed);
+        }
+        Counting {
+            turn: Some(Turn::begin(&self.activity)),
+            inner: self.inner.call(request),
+        }
+    }
+}
+
+/// A request until its answer is over.
+#[derive(Debug)]
+struct Turn {
+    activity: Arc<Activity>,
+    is_waiting: bool,
+}
+
+impl Turn {
+    fn begin(activity: &Arc<Activity>) -> Self {
+        activity.open.fetch_add(1, Relaxed);
+        activity.waiting.fetch_add(1, Relaxed);
+        activity.has_moved();
+        Self {
+            activity: Arc::clone(activity),
+            is_waiting: true,
+        }
+    }
+
+    fn wait(&mut self) {
+        if !self.is_waiting {
+            self.is_waiting = true;
+            self.activity.waiting.fetch_add(1, Relaxed);
+        }
+    }
+
+    fn go_on(&mut self) {
+        if self.is_waiting {
+            self.is_waiting = false;
+            self.activity.waiting.fetch_sub(1, Relaxed);
+        }
+        self.activity.has_moved();
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.go_on();
+        self.activity.open.fetch_sub(1, Relaxed);
+    }
+}
+
+pin_project! {
+    /// The response of [`Counted`].
+    pub(crate) struct Counting<F> {
+        // `None` once it is the answer's.
+        turn: Option<Turn>,
+        #[pin]
+        inner: F,
+    }
+}
+
+impl<F, B, E> Future for Counting<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+{
+    type Output = Result<Response<Answer<B>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let mut response = ready!(this.inner.poll(cx))?;
+        let mut turn = this.turn.take();
+        if let Some(turn) = &mut turn {
+            turn.go_on();
+            if turn.activity.is_ending.load(Relaxed) && !turn.activity.speaks_http2() {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(CONNECTION, close);
+            }
+        }
+        Poll::Ready(Ok(response.map(|body| Answer { body, turn })))
+    }
+}
+
+pin_project! {
+    /// An answer's body, counted as its client takes it.
+    pub(crate) struct Answer<B> {
+        #[pin]
+        body: B,
+        turn: Option<Turn>,
+    }
+}
+
+impl<B: Body> Body for Answer<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let this = self.project();
+        let frame = this.body.poll_frame(cx);
+        if let Some(turn) = this.turn {
+            match frame.is_pending() {
+                true => turn.wait(),
+                false => turn.go_on(),
+            }
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A socket that tells when its client takes no more, and when it goes on taking.
+#[derive(Debug)]
+pub(crate) struct Socket<T> {
+    inner: T,
+    activity: Arc<Activity>,
+}
+
+impl<T> Socket<T> {
+    pub(crate) fn new(inner: T, activity: Arc<Activity>) -> Self {
+        Self { inner, activity }
+    }
+
+    fn note<R>(&self, wrote: &Poll<R>) {
+        let is_full = wrote.is_pending();
+        // Hardly ever: what counts is written once, not with each answer.
+        if is_full != self.activity.is_full.load(Relaxed) {
+            self.activity.is_full.store(is_full, Relaxed);
+            if !is_full {
+                self.activity.has_moved();
+            }
+        }
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Socket<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_read(cx, buffer)
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Socket<T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let wrote = Pin::new(&mut self.inner).poll_write(cx, bytes);
+        self.note(&wrote);
+        wrote
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let wrote = Pin::new(&mut self.inner).poll_write_vectored(cx, slices);
+        self.note(&wrote);
+        wrote
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}

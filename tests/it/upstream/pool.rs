@@ -1,0 +1,911 @@
+//! The client's connections: none is lost, doubled, kept too long or left behind, whatever happens
+//! to it. In memory, so that "exactly then" can be said.
+
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response, Uri};
+use http_body::Body as _;
+use http_body_util::{BodyExt, Full};
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_util::client::legacy::connect::{Connected, Connection};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use omneo_id::Body;
+use omneo_id::upstream::{HttpClient, HttpClientBuilder, RequestBody};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::Instant;
+use tower::{Service, ServiceExt, service_fn};
+
+use super::host::soon;
+use super::support::{Chunks, fed};
+use super::tenants::settle;
+
+/// Connections that are open on our side.
+#[derive(Clone, Default)]
+struct Live(Arc<AtomicUsize>);
+
+impl Live {
+    fn count(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    fn add(&self) -> Self {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        self.clone()
+    }
+}
+
+/// Our end of a connection.
+struct Pipe {
+    io: TokioIo<DuplexStream>,
+    is_http2: bool,
+    /// Reads that find nothing, before the first that looks.
+    blind: Arc<AtomicUsize>,
+    live: Live,
+}
+
+impl Drop for Pipe {
+    fn drop(&mut self) {
+        self.live.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Connection for Pipe {
+    fn connected(&self) -> Connected {
+        match self.is_http2 {
+            true => Connected::new().negotiated_h2(),
+            false => Connected::new(),
+        }
+    }
+}
+
+impl Read for Pipe {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.blind.load(Ordering::SeqCst) > 0 {
+            self.blind.fetch_sub(1, Ordering::SeqCst);
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Pin::new(&mut self.io).poll_read(cx, buffer)
+    }
+}
+
+impl Write for Pipe {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+/// A tenant, and what is known of the connections to it.
+#[derive(Clone, Default)]
+struct Tenant {
+    live: Live,
+    opened: Arc<AtomicUsize>,
+    blind: Arc<AtomicUsize>,
+}
+
+impl Tenant {
+    fn pipe(&self, size: usize, is_http2: bool) -> (Pipe, DuplexStream) {
+        let (ours, theirs) = tokio::io::duplex(size);
+        self.opened.fetch_add(1, Ordering::SeqCst);
+        let pipe = Pipe {
+            io: TokioIo::new(ours),
+            is_http2,
+            blind: Arc::clone(&self.blind),
+            live: self.live.add(),
+        };
+        (pipe, theirs)
+    }
+
+    fn opened(&self) -> usize {
+        self.opened.load(Ordering::SeqCst)
+    }
+
+    /// A client whose connections are each in the hands of `handler`.
+    fn client<H, F>(&self, builder: HttpClientBuilder, size: usize, handler: H) -> Client
+    where
+        H: Fn(DuplexStream) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let tenant = self.clone();
+        let connector = service_fn(move |_: Uri| {
+            let (pipe, theirs) = tenant.pipe(size, false);
+            tokio::spawn(handler(theirs));
+            async { Ok::<_, io::Error>(pipe) }
+        });
+        erase(builder.build_with_connector(connector))
+    }
+}
+
+type Client = tower::util::BoxCloneSyncService<
+    Request<RequestBody>,
+    Response<Body>,
+    omneo_id::upstream::ClientError,
+>;
+
+fn erase<S, B>(client: S) -> Client
+where
+    S: Service<
+            Request<RequestBody>,
+            Response = Response<B>,
+            Error = omneo_id::upstream::ClientError,
+        > + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Future: Send,
+    B: http_body::Body<Data = Bytes, Error = omneo_id::error::BoxError> + Send + 'static,
+{
+    Client::new(client.map_response(|response: Response<B>| response.map(Body::new)))
+}
+
+const PAGE: usize = 64 * 1024;
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+
+fn get() -> Request<RequestBody> {
+    request("GET", RequestBody::default())
+}
+
+fn request(method: &str, body: RequestBody) -> Request<RequestBody> {
+    let request = Request::builder()
+        .method(method)
+        .uri("http://tenant.test/x");
+    request.body(body).unwrap()
+}
+
+async fn head(stream: &mut DuplexStream) -> Option<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.ok()?);
+    }
+    String::from_utf8(head).ok()
+}
+
+async fn text(response: Response<Body>) -> String {
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+async fn ask(client: &Client) -> String {
+    text(client.clone().oneshot(get()).await.unwrap()).await
+}
+
+/// Answers every request with these bytes.
+fn answering(
+    answer: &'static [u8],
+) -> impl Fn(DuplexStream) -> Pin<Box<dyn Future<Output = ()> + Send>> + Clone + Send + Sync {
+    move |mut stream| {
+        Box::pin(async move {
+            while head(&mut stream).await.is_some() {
+                if stream.write_all(answer).await.is_err() {
+                    return;
+                }
+            }
+        })
+    }
+}
+
+// --- idle connections -----------------------------------------------------------------------------
+
+#[tokio::test]
+async fn a_connection_that_closes_between_the_look_and_the_write_loses_and_doubles_nothing() {
+    for blind in 0..8 {
+        let tenant = Tenant::default();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let heads = Arc::clone(&seen);
+        let client = tenant.client(HttpClient::builder(), PAGE, move |mut stream| {
+            let heads = Arc::clone(&heads);
+            async move {
+                let head = head(&mut stream).await.unwrap();
+                heads.lock().unwrap().push(head);
+                stream.write_all(OK).await.unwrap();
+            }
+        });
+        assert_eq!(ask(&client).await, "ok");
+        settle().await;
+        // So many looks see nothing of the end that has come.
+        tenant.blind.store(blind, Ordering::SeqCst);
+        let answer = client
+            .clone()
+            .oneshot(request("POST", RequestBody::default()))
+            .await;
+        tenant.blind.store(0, Ordering::SeqCst);
+        let seen = seen.lock().unwrap().len();
+        match answer {
+            Ok(response) => {
+                assert_eq!(text(response).await, "ok", "{blind}");
+                assert_eq!(seen, 2, "{blind}: it was sent once");
+            }
+            // Written into a connection that nobody reads any more: not to be known, not repeated.
+            Err(error) => {
+                assert!(blind > 1, "{error:?}");
+                assert_eq!(seen, 1, "{blind}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_task_that_has_used_up_its_turn_loses_no_request_on_a_closed_connection() {
+    let tenant = Tenant::default();
+    let client = tenant.client(HttpClient::builder(), PAGE, |mut stream| async move {
+        head(&mut stream).await.unwrap();
+        stream.write_all(OK).await.unwrap();
+    });
+    for _ in 0..3 {
+        assert_eq!(ask(&client).await, "ok");
+        settle().await;
+        while poll_fn(|cx| Poll::Ready(tokio::task::coop::poll_proceed(cx)))
+            .await
+            .map(|turn| turn.made_progress())
+            .is_ready()
+        {}
+    }
+}
+
+#[tokio::test]
+async fn bytes_that_nobody_asked_for_answer_nothing() {
+    for early in [
+        &b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nother"[..],
+        b"x",
+        b"\r\n",
+    ] {
+        let tenant = Tenant::default();
+        let client = tenant.client(HttpClient::builder(), PAGE, move |mut stream| async move {
+            while head(&mut stream).await.is_some() {
+                // With the answer, and a while after it.
+                stream.write_all(&[OK, early].concat()).await.unwrap();
+                settle().await;
+                let _ = stream.write_all(early).await;
+            }
+        });
+        for wait in [false, true, false] {
+            assert_eq!(ask(&client).await, "ok");
+            if wait {
+                settle().await;
+            }
+        }
+        assert_eq!(tenant.opened(), 3);
+        assert!(tenant.live.count() <= 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenant_that_speaks_first_has_no_answer() {
+    let tenant = Tenant::default();
+    let client = tenant.client(HttpClient::builder(), PAGE, |mut stream| async move {
+        stream.write_all(OK).await.unwrap();
+        std::future::pending::<()>().await;
+    });
+    settle().await;
+    // Either the bytes come before the request was written, or they answer it: never both, never a
+    // second connection.
+    let answer = client.clone().oneshot(get()).await;
+    drop(answer);
+    settle().await;
+    assert_eq!(tenant.opened(), 1);
+    assert_eq!(tenant.live.count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_than_so_many_idle_connections_are_kept_and_none_for_ever() {
+    let tenant = Tenant::default();
+    let builder = HttpClient::builder()
+        .with_pool_max_idle(2)
+        .with_pool_idle_timeout(Duration::from_secs(20));
+    let before = Handle::current().metrics().num_alive_tasks();
+    let client = tenant.client(builder, PAGE, answering(OK));
+    let answers = (0..5).map(|_| client.clone().oneshot(get()));
+    let answers: Vec<_> = futures(answers).await;
+    assert_eq!(tenant.live.count(), 5);
+    for answer in answers {
+        assert_eq!(text(answer.unwrap()).await, "ok");
+    }
+    assert_eq!(tenant.live.count(), 2);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(tenant.live.count(), 2);
+    // Nobody asks for anything: they go all the same, and so does what looks after them.
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    settle().await;
+    assert_eq!(tenant.live.count(), 0);
+    assert_eq!(Handle::current().metrics().num_alive_tasks(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_that_its_tenant_closes_goes_without_a_request() {
+    let tenant = Tenant::default();
+    let (close, closed) = watch::channel(());
+    let builder = HttpClient::builder().with_pool_max_idle(200);
+    let client = tenant.client(builder, PAGE, move |mut stream| {
+        let mut closed = closed.clone();
+        async move {
+            head(&mut stream).await.unwrap();
+            stream.write_all(OK).await.unwrap();
+            let _ = closed.changed().await;
+        }
+    });
+    let answers = (0..200).map(|_| client.clone().oneshot(get()));
+    for answer in futures(answers).await {
+        assert_eq!(text(answer.unwrap()).await, "ok");
+    }
+    assert_eq!(tenant.live.count(), 200);
+    close.send(()).unwrap();
+    // Less than any of them may be idle.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    assert_eq!(tenant.live.count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_gone_keeps_nothing() {
+    let tenant = Tenant::default();
+    let before = Handle::current().metrics().num_alive_tasks();
+    let client = tenant.client(HttpClient::builder(), PAGE, answering(OK));
+    assert_eq!(ask(&client).await, "ok");
+    let late = client.clone().oneshot(get()).await.unwrap();
+    drop(client);
+    assert_eq!(text(late).await, "ok");
+    assert_eq!(tenant.live.count(), 0);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(Handle::current().metrics().num_alive_tasks(), before);
+}
+
+#[tokio::test]
+async fn what_has_no_body_leaves_its_connection_and_what_closes_does_not() {
+    for (method, answer, connections) in [
+        ("GET", &b"HTTP/1.1 204 No Content\r\n\r\n"[..], 1),
+        (
+            "GET",
+            b"HTTP/1.1 304 Not Modified\r\ncontent-length: 9\r\n\r\n",
+            1,
+        ),
+        ("HEAD", b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n", 1),
+        (
+            "HEAD",
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n",
+            1,
+        ),
+        (
+            "GET",
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+            1,
+        ),
+        (
+            "GET",
+            b"HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ncontent-length: 2\r\n\r\nok",
+            1,
+        ),
+        ("GET", b"HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nok", 4),
+        (
+            "GET",
+            b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok",
+            4,
+        ),
+        (
+            "GET",
+            b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n",
+            4,
+        ),
+    ] {
+        let case = String::from_utf8_lossy(answer).into_owned();
+        let tenant = Tenant::default();
+        let client = tenant.client(HttpClient::builder(), PAGE, answering(answer));
+        for _ in 0..4 {
+            let response = client
+                .clone()
+                .oneshot(request(method, RequestBody::default()));
+            text(soon(&case, response).await.unwrap()).await;
+            settle().await;
+            assert_eq!(tenant.live.count(), usize::from(connections == 1), "{case}");
+        }
+        assert_eq!(tenant.opened(), connections, "{case}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_that_are_over_take_no_place_of_those_that_are_not() {
+    let tenant = Tenant::default();
+    let builder = HttpClient::builder().with_pool_max_idle(1);
+    let closing = Arc::new(AtomicUsize::new(1));
+    let client = tenant.client(builder, PAGE, move |stream| {
+        let closes = closing.swap(0, Ordering::SeqCst) == 1;
+        answering(match closes {
+            true => b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok",
+            false => OK,
+        })(stream)
+    });
+    let answers = futures((0..2).map(|_| client.clone().oneshot(get()))).await;
+    for answer in answers {
+        assert_eq!(text(answer.unwrap()).await, "ok");
+        settle().await;
+    }
+    assert_eq!(tenant.live.count(), 1);
+    assert_eq!(ask(&client).await, "ok");
+    assert_eq!(tenant.opened(), 2);
+}
+
+// --- answers that come early ----------------------------------------------------------------------
+
+fn upload(chunks: usize) -> RequestBody {
+    upload_of(chunks, &[0; 1_024])
+}
+
+fn upload_of(chunks: usize, chunk: &'static [u8]) -> RequestBody {
+    RequestBody::new(Chunks {
+        left: chunks,
+        chunk: Bytes::from_static(chunk),
+        made: Arc::default(),
+    })
+}
+
+#[tokio::test]
+async fn an_early_answer_that_nobody_reads_does_not_stop_the_upload() {
+    let tenant = Tenant::default();
+    let (sent, mut arrived) = mpsc::unbounded_channel();
+    let client = tenant.client(HttpClient::builder(), 64, move |mut stream| {
+        let sent = sent.clone();
+        async move {
+            head(&mut stream).await.unwrap();
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\nbegin";
+            stream.write_all(answer).await.unwrap();
+            let mut read = 0;
+            let mut buffer = [0; 512];
+            // In chunks, each with its length before it.
+            while read < 1_024 * 1_024 {
+                read += stream.read(&mut buffer).await.unwrap();
+            }
+            sent.send(read).unwrap();
+        }
+    });
+    let asking = client.clone().oneshot(request("PUT", upload(1_024)));
+    let response = soon("the answer", asking).await.unwrap();
+    assert!(soon("the upload", arrived.recv()).await.unwrap() >= 1_024 * 1_024);
+    drop(response);
+    settle().await;
+    assert_eq!(tenant.live.count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_that_its_tenant_has_answered_and_takes_no_more_of_is_let_go() {
+    for read_it in [true, false] {
+        let before = Handle::current().metrics().num_alive_tasks();
+        let tenant = Tenant::default();
+        let hold = Arc::new(Notify::new());
+        let held = Arc::clone(&hold);
+        let client = tenant.client(HttpClient::builder(), 64, move |mut stream| {
+            let held = Arc::clone(&held);
+            async move {
+                head(&mut stream).await.unwrap();
+                stream.write_all(OK).await.unwrap();
+                held.notified().await;
+            }
+        });
+        let asking = client.clone().oneshot(request("PUT", upload(10_000)));
+        let response = asking.await.unwrap();
+        match read_it {
+            true => assert_eq!(text(response).await, "ok"),
+            false => drop(response),
+        }
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(tenant.live.count(), 0, "read: {read_it}");
+        hold.notify_one();
+        drop(client);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(Handle::current().metrics().num_alive_tasks(), before);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_that_its_tenant_has_answered_and_goes_on_taking_arrives() {
+    let tenant = Tenant::default();
+    let (sent, mut arrived) = mpsc::unbounded_channel();
+    let client = tenant.client(HttpClient::builder(), PAGE, move |mut stream| {
+        let sent = sent.clone();
+        async move {
+            head(&mut stream).await.unwrap();
+            stream.write_all(OK).await.unwrap();
+            let mut all = Vec::new();
+            while !all.ends_with(b"0\r\n\r\n") {
+                all.push(stream.read_u8().await.unwrap());
+            }
+            sent.send(all).unwrap();
+        }
+    });
+    let (feeder, body) = fed();
+    let asking = client
+        .clone()
+        .oneshot(request("PUT", RequestBody::new(body)));
+    assert_eq!(text(asking.await.unwrap()).await, "ok");
+    // Slowly, but never for as long as a connection may be idle.
+    for _ in 0..10 {
+        tokio::time::sleep(Duration::from_secs(15)).await;
+        feeder.send(super::support::data("more")).await.unwrap();
+    }
+    drop(feeder);
+    assert_eq!(arrived.recv().await.unwrap().len(), 10 * 9 + 5);
+}
+
+#[tokio::test]
+async fn a_body_that_is_dropped_midway_closes_its_connection() {
+    let tenant = Tenant::default();
+    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\nbegin";
+    let client = tenant.client(HttpClient::builder(), PAGE, answering(answer));
+    for read in [false, true] {
+        let mut body = client.clone().oneshot(get()).await.unwrap().into_body();
+        if read {
+            assert_eq!(
+                body.frame().await.unwrap().unwrap().into_data().unwrap(),
+                "begin"
+            );
+        }
+        assert_eq!(tenant.live.count(), 1);
+        drop(body);
+        assert_eq!(tenant.live.count(), 0);
+    }
+    assert_eq!(tenant.opened(), 2);
+}
+
+#[tokio::test]
+async fn a_call_that_is_dropped_leaves_nothing_wherever_it_stood() {
+    let tenant = Tenant::default();
+    let before = Handle::current().metrics().num_alive_tasks();
+    // One byte at a time: many places to stand.
+    let client = tenant.client(HttpClient::builder(), 1, |mut stream| async move {
+        while head(&mut stream).await.is_some() {
+            // The body, in chunks.
+            let mut all = Vec::new();
+            while !all.ends_with(b"0\r\n\r\n") {
+                match stream.read_u8().await {
+                    Ok(byte) => all.push(byte),
+                    Err(_) => return,
+                }
+            }
+            if stream.write_all(OK).await.is_err() {
+                return;
+            }
+        }
+    });
+    let mut finished = false;
+    for polls in 0..100_000 {
+        let mut call = Box::pin(async {
+            let response = client
+                .clone()
+                .oneshot(request("PUT", upload_of(2, b"few")))
+                .await;
+            text(response.unwrap()).await
+        });
+        for _ in 0..polls {
+            if poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx).is_ready())).await {
+                finished = true;
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(call);
+        if finished {
+            break;
+        }
+        assert_eq!(tenant.live.count(), 0, "after {polls}");
+    }
+    assert!(finished);
+    assert_eq!(tenant.live.count(), 1, "the one that was finished is kept");
+    drop(client);
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    settle().await;
+    assert_eq!(Handle::current().metrics().num_alive_tasks(), before);
+}
+
+// --- two runtimes ---------------------------------------------------------------------------------
+
+#[test]
+fn a_runtime_that_ends_takes_the_idle_connections_of_its_watch_along() {
+    let tenant = Tenant::default();
+    let peers = Builder::new_multi_thread()
+        .worker_threads(1)
+        .build()
+        .unwrap();
+    let handle = peers.handle().clone();
+    let connections = tenant.clone();
+    let connector = service_fn(move |_: Uri| {
+        let (pipe, theirs) = connections.pipe(PAGE, false);
+        handle.spawn(answering(OK)(theirs));
+        async { Ok::<_, io::Error>(pipe) }
+    });
+    let client = erase(HttpClient::builder().build_with_connector(connector));
+    let runtime = || Builder::new_current_thread().enable_all().build().unwrap();
+    let (first, second) = (runtime(), runtime());
+    assert_eq!(first.block_on(ask(&client)), "ok");
+    assert_eq!(second.block_on(ask(&client)), "ok");
+    drop(first);
+    // Nobody would have looked after it.
+    assert_eq!(tenant.live.count(), 0);
+    assert_eq!(second.block_on(ask(&client)), "ok");
+    second.block_on(async {
+        assert_eq!(tenant.live.count(), 1);
+        // Now somebody does.
+        let client = client.clone();
+        assert_eq!(ask(&client).await, "ok");
+    });
+    drop(second);
+    assert_eq!(tenant.live.count(), 0);
+}
+
+#[test]
+fn a_body_can_be_read_where_its_runtime_has_ended() {
+    let tenant = Tenant::default();
+    let (done, over) = std::sync::mpsc::channel();
+    let live = tenant.live.clone();
+    std::thread::spawn(move || {
+        let runtime = || Builder::new_current_thread().enable_all().build().unwrap();
+        let (here, ended) = (runtime(), runtime());
+        let gone = ended.handle().clone();
+        drop(ended);
+        here.block_on(async {
+            let client = tenant.client(HttpClient::builder(), PAGE, answering(OK));
+            let mut body = client.clone().oneshot(get()).await.unwrap().into_body();
+            // Whatever it spawns now is dropped at once.
+            let _entered = gone.enter();
+            poll_fn(|cx| {
+                while let Poll::Ready(frame) = Pin::new(&mut body).poll_frame(cx) {
+                    if frame.is_none() || body.is_end_stream() {
+                        return Poll::Ready(());
+                    }
+                }
+                Poll::Pending
+            })
+            .await;
+        });
+        done.send(()).unwrap();
+    });
+    over.recv_timeout(Duration::from_secs(20))
+        .expect("it does not wait for itself");
+    assert_eq!(live.count(), 0);
+}
+
+#[test]
+fn a_head_and_its_body_can_be_read_on_two_runtimes() {
+    let tenant = Tenant::default();
+    let runtime = || {
+        Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap()
+    };
+    let (first, second) = (runtime(), runtime());
+    let chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+    let client =
+        first.block_on(async { tenant.client(HttpClient::builder(), 1, answering(chunked)) });
+    for _ in 0..10 {
+        let (asker, client) = (client.clone(), client.clone());
+        let response = first
+            .block_on(first.spawn(asker.oneshot(get())))
+            .unwrap()
+            .unwrap();
+        assert_eq!(second.block_on(second.spawn(text(response))).unwrap(), "ok");
+        let response = first.block_on(client.oneshot(get())).unwrap();
+        assert_eq!(second.block_on(text(response)), "ok");
+    }
+    assert_eq!(tenant.opened(), 1);
+}
+
+// --- many at once, HTTP/2, and origins that are down ----------------------------------------------
+
+/// Waits for all, polling all.
+async fn futures<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut waiting: Vec<_> = futures.map(|f| (Box::pin(f), None)).collect();
+    poll_fn(|cx| {
+        let mut left = false;
+        for (future, output) in &mut waiting {
+            if output.is_none() {
+                match future.as_mut().poll(cx) {
+                    Poll::Ready(value) => *output = Some(value),
+                    Poll::Pending => left = true,
+                }
+            }
+        }
+        match left {
+            true => Poll::Pending,
+            false => Poll::Ready(()),
+        }
+    })
+    .await;
+    waiting
+        .into_iter()
+        .filter_map(|(_, output)| output)
+        .collect()
+}
+
+async fn http2_tenant(stream: DuplexStream) {
+    let service = hyper::service::service_fn(|_| async {
+        Ok::<_, std::convert::Infallible>(Response::new(Full::<Bytes>::from("ok")))
+    });
+    let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+    let _ = server.serve_connection(TokioIo::new(stream), service).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_many_first_connections_one_is_kept_where_http2_is_agreed_on() {
+    let tenant = Tenant::default();
+    let connections = tenant.clone();
+    let connector = service_fn(move |_: Uri| {
+        let (pipe, theirs) = connections.pipe(PAGE, true);
+        tokio::spawn(http2_tenant(theirs));
+        async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            Ok::<_, io::Error>(pipe)
+        }
+    });
+    let client = erase(HttpClient::builder().build_with_connector(connector));
+    for answer in futures((0..20).map(|_| client.clone().oneshot(get()))).await {
+        assert_eq!(text(answer.unwrap()).await, "ok");
+    }
+    settle().await;
+    assert_eq!(tenant.live.count(), 1);
+    let before = tenant.opened();
+    for answer in futures((0..20).map(|_| client.clone().oneshot(get()))).await {
+        assert_eq!(text(answer.unwrap()).await, "ok");
+    }
+    assert_eq!(tenant.opened(), before);
+    // Idle, it goes as well.
+    tokio::time::sleep(Duration::from_secs(25)).await;
+    settle().await;
+    assert_eq!(tenant.live.count(), 0);
+}
+
+/// A connector that does as it is told, one step for each connection.
+#[derive(Clone)]
+enum Step {
+    Http2,
+    /// HTTP/1.1, once so many of these are being made at one time.
+    Http1Together(usize),
+    Never,
+}
+
+fn scripted(tenant: &Tenant, steps: impl IntoIterator<Item = Step>, last: Step) -> Client {
+    let steps = Arc::new(Mutex::new(steps.into_iter().collect::<VecDeque<_>>()));
+    let tenant = tenant.clone();
+    let together = Arc::new(AtomicUsize::new(0));
+    let connector = service_fn(move |_: Uri| {
+        let step = steps.lock().unwrap().pop_front().unwrap_or(last.clone());
+        let (tenant, together) = (tenant.clone(), Arc::clone(&together));
+        async move {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            let is_http2 = match step {
+                Step::Never => std::future::pending().await,
+                Step::Http2 => true,
+                Step::Http1Together(count) => {
+                    together.fetch_add(1, Ordering::SeqCst);
+                    while together.load(Ordering::SeqCst) < count {
+                        tokio::time::sleep(Duration::from_millis(1)).await;
+                    }
+                    false
+                }
+            };
+            let (pipe, theirs) = tenant.pipe(PAGE, is_http2);
+            match is_http2 {
+                true => tokio::spawn(async move {
+                    // One answer, and it goes away.
+                    let server = http2_tenant(theirs);
+                    let _ = tokio::time::timeout(Duration::from_secs(1), server).await;
+                }),
+                false => tokio::spawn(answering(OK)(theirs)),
+            };
+            Ok::<_, io::Error>(pipe)
+        }
+    });
+    erase(HttpClient::builder().build_with_connector(connector))
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_origin_that_leaves_http2_is_not_connected_to_one_by_one() {
+    let tenant = Tenant::default();
+    // The first finds out; the others then have to connect side by side to get on.
+    let first = [Step::Http2, Step::Http1Together(1)];
+    let client = scripted(&tenant, first, Step::Http1Together(10));
+    assert_eq!(ask(&client).await, "ok");
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(tenant.live.count(), 0);
+    let asking = futures((0..10).map(|_| client.clone().oneshot(get())));
+    for answer in soon("ten connections", asking).await {
+        assert_eq!(text(answer.unwrap()).await, "ok");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_origin_that_moves_between_protocols_is_always_answered_for() {
+    let tenant = Tenant::default();
+    let steps = [
+        Step::Http2,
+        Step::Http1Together(0),
+        Step::Http2,
+        Step::Http1Together(0),
+        Step::Http2,
+    ];
+    let client = scripted(&tenant, steps, Step::Http2);
+    for _ in 0..5 {
+        assert_eq!(ask(&client).await, "ok");
+        tokio::time::sleep(Duration::from_secs(25)).await;
+        assert_eq!(tenant.live.count(), 0);
+    }
+    assert_eq!(tenant.opened(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_longer_than_twice_for_an_origin_that_is_down() {
+    let tenant = Tenant::default();
+    let client = scripted(&tenant, [Step::Http2], Step::Never);
+    assert_eq!(ask(&client).await, "ok");
+    tokio::time::sleep(Duration::from_secs(25)).await;
+    assert_eq!(tenant.live.count(), 0);
+    // Each of the first ones gives up just before its connection would have.
+    let start = Instant::now();
+    let impatient = (0..5).map(|_| {
+        let call = client.clone().oneshot(get());
+        tokio::time::timeout(Duration::from_millis(4_900), call)
+    });
+    let patient = (0..5).map(|_| async {
+        let error = client.clone().oneshot(get()).await.unwrap_err();
+        assert!(error.is_connect());
+        start.elapsed()
+    });
+    let both = async { tokio::join!(futures(impatient), futures(patient)) };
+    let (impatient, patient) = both.await;
+    assert!(impatient.iter().all(Result::is_err));
+    for waited in patient {
+        assert!(waited <= Duration::from_secs(10), "{waited:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_origin_is_told_to_all_who_wait_at_once() {
+    let tenant = Tenant::default();
+    let client = scripted(&tenant, [Step::Http2], Step::Never);
+    assert_eq!(ask(&client).await, "ok");
+    tokio::time::sleep(Duration::from_secs(25)).await;
+    let start = Instant::now();
+    let calls = (0..100).map(|_| client.clone().oneshot(get()));
+    for answer in futures(calls).await {
+        assert!(answer.unwrap_err().is_connect());
+    }
+    assert!(start.elapsed() <= Duration::from_secs(10));
+}
+
+/// The wakers of a runtime are of no use to a call that is polled by none of them.
+#[test]
+fn a_call_is_woken_wherever_it_is_polled_last() {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let tenant = Tenant::default();
+    runtime.block_on(async {
+        let client = tenant.client(HttpClient::builder(), 8, answering(OK));
+        let mut call = pin!(ask(&client));
+        // First by somebody who does not care.
+        let cx = &mut Context::from_waker(Waker::noop());
+        assert!(call.as_mut().poll(cx).is_pending());
+        assert_eq!(soon("the answer", call).await, "ok");
+    });
+}

@@ -1,0 +1,244 @@
+//! Mixed load on the whole of Omneo ID, while its tenant and its clients do everything wrong that
+//! they can: `cargo run --release --example soak -- --minutes 30`. See the README beside this file.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod dice;
+mod load;
+mod tenant;
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::response::Response;
+use clap::Parser;
+use load::{Report, Shop};
+use mimalloc::MiMalloc;
+use omneo_id::keys::{Keyring, SigningKey};
+use omneo_id::sandbox::{Sandbox, TestTokens};
+use omneo_id::upstream::HttpClient;
+use omneo_id::{OmneoId, Rejection};
+use tenant::Tenant;
+use tokio::net::TcpListener;
+use tokio::runtime::{Handle, Runtime};
+use tokio::time::sleep;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+#[derive(Parser)]
+#[command(about = "Mixed load with injected faults, and a count of what they do not explain")]
+struct Options {
+    /// How long.
+    #[arg(long, default_value_t = 1.0)]
+    minutes: f64,
+    /// Visitors at one time.
+    #[arg(long, default_value_t = 48)]
+    visitors: usize,
+    /// Where chance begins. Default is somewhere.
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+/// Long enough for a machine that has other things to do.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+const BODY_TIMEOUT: Duration = Duration::from_secs(5);
+const IDLE: Duration = Duration::from_secs(2);
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    Runtime::new().unwrap().block_on(run(options))
+}
+
+async fn run(options: Options) -> ExitCode {
+    let seed = options.seed.unwrap_or_else(dice::anywhere);
+    let secret = "a secret that is longer than thirty-two bytes";
+    let ring = Keyring::new(SigningKey::hs256(secret).unwrap());
+    let tenant = Arc::new(Tenant::default());
+    let sandbox = Sandbox::new();
+    let strange = tenant::strange(&tenant).await;
+    let hasty = tenant::hasty(&tenant).await;
+    let proper = tenant::proper(sandbox.clone()).await;
+    let facade = |origin: &str, http2: bool| {
+        let client = HttpClient::builder().with_pool_idle_timeout(IDLE);
+        let client = match http2 {
+            true => client.with_http2_only(),
+            false => client,
+        };
+        OmneoId::builder()
+            .upstream(origin)
+            .unwrap()
+            .api_token(Sandbox::API_TOKEN)
+            .keyring(ring.clone())
+            .head_timeout(HEAD_TIMEOUT)
+            .body_idle_timeout(BODY_TIMEOUT)
+            .build_with_client(client.build().unwrap())
+            .unwrap()
+    };
+    let app = Router::new()
+        .nest_service("/strange", facade(&strange, false))
+        .nest_service("/hasty", facade(&hasty, true))
+        .nest_service("/proper", facade(&proper, false))
+        .nest_service("/proper2", facade(&proper, true));
+    let app = app.layer(axum::middleware::map_response(with_cause));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    let tokens = TestTokens::new(&ring).unwrap();
+    let shop = Arc::new(Shop {
+        address,
+        tenant: Arc::clone(&tenant),
+        ada: tokens.valid(Sandbox::ADA_ID),
+        anonymous: tokens.anonymous(),
+        bad: vec![
+            tokens.expired(Sandbox::ADA_ID),
+            tokens.foreign(Sandbox::ADA_ID),
+            tokens.malformed(),
+        ],
+        report: Report::default(),
+    });
+    let outages = tokio::spawn(tenant::outages(Arc::clone(&tenant), seed));
+    // What there is without any load.
+    sleep(Duration::from_millis(200)).await;
+    let (tasks, sockets) = (tasks(), sockets());
+    println!(
+        "seed {seed}, {} visitors, {} minutes",
+        options.visitors, options.minutes
+    );
+
+    let began = Instant::now();
+    let end = began + Duration::from_secs_f64(options.minutes * 60.0);
+    let visitors: Vec<_> = (0..options.visitors)
+        .map(|number| {
+            tokio::spawn(load::visit(
+                Arc::clone(&shop),
+                seed ^ (number as u64 + 1) << 20,
+                end,
+            ))
+        })
+        .collect();
+    // Caches and pools are full by then, or the comparison would be with an empty house.
+    let warm = Duration::from_secs_f64((options.minutes * 60.0 / 4.0).min(60.0));
+    sleep(warm).await;
+    let at_start = resident();
+    let mut next = Instant::now();
+    while Instant::now() < end {
+        if next <= Instant::now() {
+            let report = &shop.report;
+            println!(
+                "{:>5} s  {:>9} requests  {:>8} faults  {} unexplained  {} MiB",
+                began.elapsed().as_secs(),
+                report.requests(),
+                report.faults(),
+                report.unexplained(),
+                resident() >> 20,
+            );
+            next += Duration::from_secs(60);
+        }
+        sleep(Duration::from_millis(200)).await;
+    }
+    for visitor in visitors {
+        visitor.await.unwrap();
+    }
+    outages.abort();
+    let at_end = resident();
+    // Idle connections have their time.
+    let patience = Instant::now() + Duration::from_secs(60);
+    while (self::tasks() > tasks || self::sockets() > sockets) && Instant::now() < patience {
+        sleep(Duration::from_millis(200)).await;
+    }
+    let doubled = people(&sandbox)
+        .into_values()
+        .filter(|count| *count > 1)
+        .count();
+    let report = &shop.report;
+    for (name, count) in report.by_fault() {
+        println!("{count:>9}  {name}");
+    }
+    println!("requests              {}", report.requests());
+    println!("faults injected       {}", report.faults());
+    println!("unexplained failures  {}", report.unexplained());
+    println!("writes done twice     {}", tenant.doubled());
+    println!("people doubled        {doubled}");
+    println!("resident, warm        {} MiB", at_start >> 20);
+    println!("resident, at the end  {} MiB", at_end >> 20);
+    println!(
+        "tasks                 {} before, {} after",
+        tasks,
+        self::tasks()
+    );
+    println!(
+        "sockets               {} before, {} after",
+        sockets,
+        self::sockets()
+    );
+    let kept = report.unexplained() == 0
+        && report.faults() > 0
+        && tenant.doubled() == 0
+        && doubled == 0
+        && self::tasks() <= tasks
+        && self::sockets() <= sockets
+        && at_end <= at_start + (64 << 20);
+    println!("{}", if kept { "kept its promises" } else { "FAILED" });
+    match kept {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
+}
+
+/// Why we refused, for the report: clients are never told.
+async fn with_cause(mut response: Response) -> Response {
+    if let Some(rejection) = response.extensions().get::<Rejection>() {
+        let mut cause = format!("{:?}", rejection.kind());
+        let mut source = rejection.source();
+        while let Some(error) = source {
+            cause = format!("{cause}: {error}");
+            source = error.source();
+        }
+        if let Ok(cause) = cause.parse() {
+            response.headers_mut().insert("x-cause", cause);
+        }
+    }
+    response
+}
+
+/// How many profiles there are of each address.
+fn people(sandbox: &Sandbox) -> HashMap<String, usize> {
+    let mut people = HashMap::new();
+    for profile in sandbox.profiles() {
+        if let Some(email) = profile["email"].as_str() {
+            *people.entry(email.to_lowercase()).or_default() += 1;
+        }
+    }
+    people
+}
+
+fn tasks() -> usize {
+    Handle::current().metrics().num_alive_tasks()
+}
+
+fn sockets() -> usize {
+    let open = std::fs::read_dir("/proc/self/fd").unwrap();
+    open.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok())
+        .filter(|target| target.to_string_lossy().starts_with("socket:"))
+        .count()
+}
+
+/// In bytes.
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .unwrap();
+    let kib: usize = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    kib << 10
+}

@@ -19,13 +19,19 @@ use tower::Service;
 
 use crate::config::Limits;
 
+/// How many quarters are told apart: no answer gets as old as that.
+const QUARTERS: usize = 8;
+
 /// What a connection is doing. It is counted by what serves it, and read by its [`Timer`].
 #[derive(Debug, Default)]
 pub(crate) struct Activity {
     /// Requests whose answer is not over.
     open: AtomicUsize,
-    /// Those of them that wait for the answer, or for more of it: not for the client.
-    waiting: AtomicUsize,
+    /// The quarter of the write limit that it is now.
+    quarter: AtomicUsize,
+    /// Answers of which the client has to take a piece, by the quarter since when. Each counts for
+    /// itself: that others are taken excuses none.
+    untaken: [AtomicUsize; QUARTERS],
     /// Requests begun and ended, and pieces of answers taken.
     moves: AtomicUsize,
     /// The socket takes no more.
@@ -42,6 +48,18 @@ impl Activity {
 
     pub(crate) fn end_soon(&self) {
         self.is_ending.store(true, Relaxed);
+    }
+
+    fn untaken_since(&self, quarter: usize) -> Option<&AtomicUsize> {
+        self.untaken.get(quarter % QUARTERS)
+    }
+
+    /// Whether an answer has been left for the whole limit.
+    fn is_left(&self, now: usize) -> bool {
+        let old = now.saturating_sub(QUARTERS - 2)..now.saturating_sub(4);
+        old.into_iter()
+            .filter_map(|quarter| self.untaken_since(quarter))
+            .any(|answers| answers.load(Relaxed) > 0)
     }
 
     fn has_moved(&self) {
@@ -61,6 +79,7 @@ pin_project! {
     pub(crate) struct Timer {
         activity: Arc<Activity>,
         limits: Limits,
+        began: Instant,
         // What had moved, and when that was first seen.
         seen: usize,
         since: Instant,
@@ -74,11 +93,18 @@ impl Timer {
         Self {
             activity,
             limits,
+            began: Instant::now(),
             seen: 0,
             since: Instant::now(),
             sleep: sleep(round(&limits)),
         }
     }
+}
+
+/// How many quarters of a limit have passed.
+fn quarters(passed: Duration, limit: Duration) -> usize {
+    let quarter = (limit.as_nanos() / 4).max(1);
+    usize::try_from(passed.as_nanos() / quarter).unwrap_or(usize::MAX)
 }
 
 /// How often to look: a limit is kept to a quarter of it.
@@ -96,10 +122,14 @@ impl Future for Timer {
             let now = Instant::now();
             let moves = this.activity.moves.load(Relaxed);
             let open = this.activity.open.load(Relaxed);
-            // As long as anybody waits for us, the client has nothing to do.
-            let is_ours = open > 0 && this.activity.waiting.load(Relaxed) == open;
+            let quarter = quarters(now.duration_since(*this.began), this.limits.write);
+            this.activity.quarter.store(quarter, Relaxed);
+            if this.activity.is_left(quarter) {
+                return Poll::Ready(Reached::Write);
+            }
             let is_full = this.activity.is_full.load(Relaxed);
-            if moves != *this.seen || is_ours && !is_full {
+            // Open answers have been looked at; only a full socket says more of them.
+            if moves != *this.seen || open > 0 && !is_full {
                 (*this.seen, *this.since) = (moves, now);
             }
             let (limit, reached) = match open > 0 || is_full {
@@ -154,39 +184,50 @@ where
 #[derive(Debug)]
 struct Turn {
     activity: Arc<Activity>,
-    is_waiting: bool,
+    /// Since which quarter it is the client's. `None` while we are awaited.
+    untaken: Option<usize>,
 }
 
 impl Turn {
     fn begin(activity: &Arc<Activity>) -> Self {
         activity.open.fetch_add(1, Relaxed);
-        activity.waiting.fetch_add(1, Relaxed);
         activity.has_moved();
         Self {
             activity: Arc::clone(activity),
-            is_waiting: true,
+            untaken: None,
         }
     }
 
+    /// The client has taken what there was: more is awaited from us.
     fn wait(&mut self) {
-        if !self.is_waiting {
-            self.is_waiting = true;
-            self.activity.waiting.fetch_add(1, Relaxed);
-        }
+        self.pass(None);
     }
 
+    /// The client got a piece, and has to take it.
     fn go_on(&mut self) {
-        if self.is_waiting {
-            self.is_waiting = false;
-            self.activity.waiting.fetch_sub(1, Relaxed);
-        }
+        self.pass(Some(self.activity.quarter.load(Relaxed)));
         self.activity.has_moved();
+    }
+
+    fn pass(&mut self, untaken: Option<usize>) {
+        if self.untaken == untaken {
+            return;
+        }
+        let counter = |quarter| self.activity.untaken_since(quarter);
+        if let Some(counter) = untaken.and_then(counter) {
+            counter.fetch_add(1, Relaxed);
+        }
+        if let Some(counter) = self.untaken.and_then(counter) {
+            counter.fetch_sub(1, Relaxed);
+        }
+        self.untaken = untaken;
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.go_on();
+        self.pass(None);
+        self.activity.has_moved();
         self.activity.open.fetch_sub(1, Relaxed);
     }
 }

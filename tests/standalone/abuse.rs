@@ -114,6 +114,8 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 
 /// HPACK: `GET`, `http`, `/`, with an authority.
 const HEADERS: &[u8] = &[0x82, 0x86, 0x84, 0x41, 0x01, b'a'];
+/// The same for `/healthz`, whose answer is short.
+const HEALTH: &[u8] = b"\x82\x86\x04\x08/healthz\x41\x01a";
 
 /// As many connections as a test may open here.
 fn many() -> usize {
@@ -265,6 +267,35 @@ async fn a_stream_that_opens_no_window_is_let_go() {
     let _ = over.expect("it keeps the connection");
     alive.await.unwrap();
     neighbour.leaves().await;
+}
+
+#[tokio::test]
+async fn a_stream_that_opens_no_window_is_not_excused_by_others_that_do() {
+    let server = start(&[]);
+    let mut stream = connect(&server).await;
+    let begin = [
+        PREFACE,
+        &frame(4, 0, 0, &[0, 4, 0, 0, 0, 0]),
+        &frame(1, 5, 1, HEADERS),
+    ]
+    .concat();
+    stream.write_all(&begin).await.unwrap();
+    let (mut read, mut write) = stream.into_split();
+    let busy = tokio::spawn(async move {
+        for number in 1.. {
+            let id = 2 * number + 1;
+            let window = frame(8, 0, id, &0x4000_u32.to_be_bytes());
+            let another = [frame(1, 5, id, HEALTH), window].concat();
+            if write.write_all(&another).await.is_err() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    });
+    let mut all = Vec::new();
+    let over = timeout(PATIENCE, read.read_to_end(&mut all)).await;
+    let _ = over.expect("it keeps its place");
+    busy.await.unwrap();
 }
 
 #[tokio::test]

@@ -6,9 +6,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{Request, Response};
+use http::header::HOST;
+use http::uri::Authority;
+use http::{Request, Response, Version};
 use hyper::body::Incoming;
-use omneo_id::Body;
+use omneo_id::headers::Dialect;
+use omneo_id::{Body, Rejection, RejectionKind};
 use pin_project_lite::pin_project;
 use tower::Service;
 
@@ -90,6 +93,12 @@ where
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        if !names_one_host(&request) {
+            let refusal = Rejection::new(RejectionKind::HeadersRefused);
+            let response = refusal.into_response(Dialect::of(request.headers()));
+            let future = Box::pin(std::future::ready(Ok(response.map(Body::from))));
+            return Answer::Beside { future };
+        }
         if !self.beside.is_asked(&request) {
             let future = self.id.call(request.map(Body::new));
             return Answer::Id { future };
@@ -98,6 +107,21 @@ where
         let beside = Arc::clone(&self.beside);
         let future = Box::pin(async move { Ok(beside.answer(request).await) });
         Answer::Beside { future }
+    }
+}
+
+/// RFC 9112 §3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request
+/// message that lacks a Host header field and to any request message that contains more than one Host
+/// header field line or a Host header field with an invalid field value."
+fn names_one_host<B>(request: &Request<B>) -> bool {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) => request.version() != Version::HTTP_11,
+        // A host has no userinfo (RFC 9110 §7.2).
+        (Some(host), None) => {
+            Authority::try_from(host.as_bytes()).is_ok_and(|host| !host.as_str().contains('@'))
+        }
+        _ => false,
     }
 }
 

@@ -348,6 +348,15 @@ async fn heads_and_targets_have_an_end() {
         (format!("GET / HTTP/1.1\r\nhost: a\r\n{large}\r\n"), "431"),
         (format!("GET /{target} HTTP/1.1\r\nhost: a\r\n\r\n"), "414"),
         ("\0".repeat(100), "400"),
+        ("GET /healthz HTTP/1.1\r\n\r\n".to_owned(), "400"),
+        (
+            "GET /healthz HTTP/1.1\r\nhost: a\r\nhost: a\r\n\r\n".to_owned(),
+            "400",
+        ),
+        (
+            "GET /healthz HTTP/1.1\r\nhost: a@b\r\n\r\n".to_owned(),
+            "400",
+        ),
         ("GET / HTTP/1.1\r\nhost : a\r\n\r\n".to_owned(), "400"),
         (
             "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: -1\r\n\r\n".to_owned(),

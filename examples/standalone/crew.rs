@@ -5,9 +5,12 @@
 use std::future::Future;
 use std::io;
 use std::num::NonZeroUsize;
+use std::pin::Pin;
 use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
 use std::thread;
 
+use pin_project_lite::pin_project;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
@@ -43,15 +46,29 @@ impl<S> Worker<S> {
         F: Future<Output = ()> + Send + 'static,
     {
         let busy = Arc::clone(&self.busy);
-        self.runtime.spawn(async move {
-            work.await;
-            drop(busy);
-        });
+        self.runtime.spawn(Busy { work, _busy: busy });
     }
 
     /// What it serves.
     pub(crate) fn app(&self) -> &S {
         &self.app
+    }
+}
+
+pin_project! {
+    /// A piece of work that is counted. No `async` block, which would hold the work twice.
+    struct Busy<F> {
+        #[pin]
+        work: F,
+        _busy: Arc<()>,
+    }
+}
+
+impl<F: Future> Future for Busy<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.project().work.poll(cx)
     }
 }
 

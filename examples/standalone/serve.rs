@@ -18,7 +18,7 @@ use hyper_util::service::TowerToHyperService;
 use omneo_id::error::BoxError;
 use omneo_id::upstream::ClientInfo;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::sleep;
 use tower::{Service, ServiceExt};
 use tracing::{debug, info, warn};
@@ -62,11 +62,8 @@ pub(crate) async fn until_told<S, B>(
             return;
         };
         let app = worker.app().clone();
-        let connection = serve(builder.clone(), accepted, app, limits, ending.subscribe());
-        worker.spawn(async move {
-            connection.await;
-            drop(place);
-        });
+        let ending = ending.subscribe();
+        worker.spawn(serve(builder.clone(), accepted, app, limits, ending, place));
     };
     loop {
         let next = async {
@@ -166,6 +163,8 @@ async fn serve<S, B>(
     app: S,
     limits: Limits,
     mut ending: watch::Receiver<bool>,
+    // Given back when the connection is over.
+    _place: Option<OwnedSemaphorePermit>,
 ) where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
     S: Clone + Send + 'static,
@@ -192,7 +191,8 @@ async fn serve<S, B>(
     });
     let app = TowerToHyperService::new(Counted::new(app, Arc::clone(&activity)));
     let stream = TokioIo::new(Socket::new(stream, Arc::clone(&activity)));
-    let mut connection = pin!(builder.serve_connection(stream, app));
+    // Boxed: what is set up before it takes no room beside it.
+    let mut connection = Box::pin(builder.serve_connection(stream, app));
     let mut timer = pin!(Timer::new(Arc::clone(&activity), limits));
     let mut told = pin!(told(&mut ending, &activity));
     let mut is_told = false;

@@ -143,6 +143,41 @@ fn many(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// A million bad tokens, no two the same: what one costs, when its signature has to be looked at and
+/// when its form is enough, and whether a known token notices.
+fn storm(_: &mut Criterion) {
+    const COUNT: u32 = 1_000_000;
+    let ring = Keyring::new(SigningKey::hs256(SECRET).unwrap());
+    let subject = Subject::Profile("3f0c2f6e-6a57-4f0b-9d3a-0d9a3c1b7f10".parse().unwrap());
+    let token = TokenIssuer::new(ring.clone()).issue(&subject).unwrap();
+    let token = token.into_token();
+    let verifier = TokenVerifier::new(ring);
+    verifier.verify(&token).unwrap();
+    let (message, signature) = token.rsplit_once('.').unwrap();
+    let cost = |what: &str, make: &dyn Fn(u32) -> String| {
+        let made = Instant::now();
+        for number in 0..COUNT {
+            black_box(make(number));
+        }
+        let made = made.elapsed();
+        let start = Instant::now();
+        for number in 0..COUNT {
+            let _ = black_box(verifier.verify(&make(number))).unwrap_err();
+        }
+        let each = start.elapsed().saturating_sub(made) / COUNT;
+        println!("storm: a bad token costs {each:?} ({what})");
+    };
+    cost("forged signature", &|number| {
+        format!("{message}.{number:016x}{}", &signature[16..])
+    });
+    cost("no token at all", &|number| format!("{number:016x}"));
+    cost("8 KiB of nothing", &|number| format!("{number:08192x}"));
+    let [known] = by_turns([&|| {
+        let _ = black_box(verifier.verify(black_box(&token)));
+    }]);
+    println!("storm: a known token after it: {known:?}\n");
+}
+
 /// A known token on its way through the layer to a service that answers at once, and that service
 /// alone. Each request is made, and dropped, within the measure; the services are there, as they are
 /// for a connection.
@@ -190,5 +225,5 @@ fn request(authorization: &HeaderValue) -> Request<()> {
     request
 }
 
-criterion_group!(benches, verify, many, layer);
+criterion_group!(benches, verify, many, storm, layer);
 criterion_main!(benches);

@@ -56,6 +56,30 @@ fn a_known_token_costs_no_allocation() {
     assert_eq!(cost.count_total, 0);
 }
 
+/// As good as any, but for its signature; and no two are the same.
+fn forged(token: &str, number: u64) -> String {
+    let (message, signature) = token.rsplit_once('.').unwrap();
+    format!("{message}.{number:016x}{}", &signature[16..])
+}
+
+#[test]
+fn a_storm_of_bad_tokens_leaves_no_memory_behind_and_no_good_token_forgotten() {
+    let ring = Keyring::new(SigningKey::hs256([7; 32]).unwrap());
+    let verifier = full(&ring);
+    let token = token(ring);
+    verifier.verify(&token).unwrap();
+    let storm = measure(|| {
+        for number in 0..1_000_000 {
+            assert!(verifier.verify(&forged(&token, number)).is_err());
+        }
+    });
+    assert_eq!(storm.bytes_current, 0);
+    // What they hold at one time is what one of them holds.
+    assert!(storm.bytes_max < 16 * 1024, "{}", storm.bytes_max);
+    let known = measure(|| drop(verifier.verify(&token)));
+    assert_eq!(known.count_total, 0);
+}
+
 #[test]
 fn an_unknown_token_costs_four_allocations() {
     let ring = Keyring::new(SigningKey::hs256([7; 32]).unwrap());

@@ -1,0 +1,129 @@
+//! Sign-ups with arbitrary bodies: whatever they say, nothing of a known person changes but consent,
+//! nothing else is even sent, and nobody is told who is known.
+//!
+//! Input: one byte of choices, then a body. If it is an object, it may be given a known address.
+
+#![no_main]
+
+use std::cell::RefCell;
+
+use bytes::Bytes;
+use http::{Method, Request};
+use http_body_util::{BodyExt, Full};
+use libfuzzer_sys::fuzz_target;
+use omneo_id::sandbox::{Sandbox, TestTokens};
+use omneo_id::keys::Keyring;
+use omneo_id::{OmneoId, SigningKey};
+use serde_json::Value;
+use tokio::runtime::{Builder, Runtime};
+use tower::ServiceExt;
+
+struct Shop {
+    sandbox: Sandbox,
+    id: OmneoId<Sandbox>,
+    token: String,
+    signed_up: usize,
+}
+
+thread_local! {
+    static RUNTIME: Runtime = Builder::new_current_thread().enable_time().build().unwrap();
+    static SHOP: RefCell<Option<Shop>> = const { RefCell::new(None) };
+}
+
+impl Shop {
+    fn open() -> Self {
+        let ring = Keyring::new(SigningKey::hs256("a secret of at least thirty-two bytes").unwrap());
+        let sandbox = Sandbox::new();
+        let builder = OmneoId::builder()
+            .upstream("https://api.sandbox.getomneo.com")
+            .unwrap()
+            .api_token(Sandbox::API_TOKEN)
+            .keyring(ring.clone());
+        Self {
+            id: builder.build_with_client(sandbox.clone()).unwrap(),
+            token: TestTokens::new(&ring).unwrap().anonymous(),
+            sandbox,
+            signed_up: 0,
+        }
+    }
+
+    /// Ada as she is, but for her consent, and for when that was last changed.
+    fn ada(&self) -> Value {
+        let mut ada = self.sandbox.profile(Sandbox::ADA_ID).expect("she is there");
+        ada["attributes"]["comms"] = Value::Null;
+        ada["updated_at"] = Value::Null;
+        ada
+    }
+}
+
+fuzz_target!(|data: &[u8]| {
+    let Some((&choices, body)) = data.split_first() else {
+        return;
+    };
+    let mut body = body.to_vec();
+    let mut is_ada = false;
+    if choices & 1 == 1
+        && let Ok(Value::Object(mut object)) = serde_json::from_slice(&body)
+    {
+        object.insert("email".to_owned(), Sandbox::ADA_EMAIL.into());
+        body = Value::Object(object).to_string().into_bytes();
+        is_ada = true;
+    }
+    RUNTIME.with(|runtime| {
+        SHOP.with_borrow_mut(|slot| {
+            let shop = slot.get_or_insert_with(Shop::open);
+            ask(runtime, shop, body, is_ada);
+            // Those who were new once are not for ever.
+            if shop.signed_up > 200 {
+                *slot = None;
+            }
+        });
+    });
+});
+
+fn ask(runtime: &Runtime, shop: &mut Shop, body: Vec<u8>, is_ada: bool) {
+    let before = shop.ada();
+    let request = Request::post("/profiles")
+        .header("authorization", format!("Bearer {}", shop.token))
+        .header("content-type", "application/json")
+        .body(Full::<Bytes>::from(body))
+        .unwrap();
+    let answer = runtime.block_on(shop.id.clone().oneshot(request)).unwrap();
+    let status = answer.status().as_u16();
+    let text = runtime.block_on(answer.into_body().collect()).unwrap();
+    let text = text.to_bytes();
+    assert!(matches!(status, 200 | 400 | 413 | 422), "{status}");
+    if status == 200 {
+        assert_eq!(text, r#"{"data":{"success":true}}"#);
+    }
+    assert_eq!(before, shop.ada(), "more than her consent has changed");
+    for asked in shop.sandbox.take_requests() {
+        if asked.method == Method::GET {
+            continue;
+        }
+        let sent = asked.json();
+        if asked.path() == "/api/v3/profiles" {
+            assert!(!is_ada, "nobody who is known is made anew: {sent}");
+            shop.signed_up += 1;
+            for never in ["id", "profile_id", "created_at", "updated_at", "_method"] {
+                assert!(sent.get(never).is_none(), "{sent}");
+            }
+            continue;
+        }
+        // An update, of consent and nothing else.
+        let comms = asked.path().ends_with("/attributes/comms");
+        let only = |value: &Value, name: &str| {
+            value.as_object().is_some_and(|object| object.keys().all(|key| key == name))
+        };
+        let fields = match comms {
+            true => &sent,
+            false => {
+                assert!(only(&sent, "attributes") && only(&sent["attributes"], "comms"), "{sent}");
+                &sent["attributes"]["comms"]
+            }
+        };
+        for field in fields.as_object().expect("an object").keys() {
+            assert!(!field.contains(['.', '[', ']', '_']) || field.is_ascii(), "{field}");
+        }
+    }
+}

@@ -19,3 +19,4 @@ pub(crate) mod tenants;
 #[cfg(feature = "tls")]
 mod tls;
 mod wire;
+mod worst;

@@ -31,10 +31,10 @@ use super::tenants::settle;
 
 /// Connections that are open on our side.
 #[derive(Clone, Default)]
-struct Live(Arc<AtomicUsize>);
+pub(super) struct Live(Arc<AtomicUsize>);
 
 impl Live {
-    fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.0.load(Ordering::SeqCst)
     }
 
@@ -103,8 +103,8 @@ impl Write for Pipe {
 
 /// A tenant, and what is known of the connections to it.
 #[derive(Clone, Default)]
-struct Tenant {
-    live: Live,
+pub(super) struct Tenant {
+    pub(super) live: Live,
     opened: Arc<AtomicUsize>,
     blind: Arc<AtomicUsize>,
 }
@@ -122,12 +122,12 @@ impl Tenant {
         (pipe, theirs)
     }
 
-    fn opened(&self) -> usize {
+    pub(super) fn opened(&self) -> usize {
         self.opened.load(Ordering::SeqCst)
     }
 
     /// A client whose connections are each in the hands of `handler`.
-    fn client<H, F>(&self, builder: HttpClientBuilder, size: usize, handler: H) -> Client
+    pub(super) fn client<H, F>(&self, builder: HttpClientBuilder, size: usize, handler: H) -> Client
     where
         H: Fn(DuplexStream) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
@@ -142,7 +142,7 @@ impl Tenant {
     }
 }
 
-type Client = tower::util::BoxCloneSyncService<
+pub(super) type Client = tower::util::BoxCloneSyncService<
     Request<RequestBody>,
     Response<Body>,
     omneo_id::upstream::ClientError,
@@ -178,7 +178,7 @@ fn request(method: &str, body: RequestBody) -> Request<RequestBody> {
     request.body(body).unwrap()
 }
 
-async fn head(stream: &mut DuplexStream) -> Option<String> {
+pub(super) async fn head(stream: &mut DuplexStream) -> Option<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.ok()?);
@@ -716,7 +716,7 @@ fn a_head_and_its_body_can_be_read_on_two_runtimes() {
 // --- many at once, HTTP/2, and origins that are down ----------------------------------------------
 
 /// Waits for all, polling all.
-async fn futures<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+pub(super) async fn futures<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
     let mut waiting: Vec<_> = futures.map(|f| (Box::pin(f), None)).collect();
     poll_fn(|cx| {
         let mut left = false;

@@ -1,0 +1,219 @@
+//! Each way to fail at each stage of an answer, with a neighbour beside it: the answer of the table, in
+//! its time, the write done once, nothing left. In memory, so that time is ours.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::BodyExt;
+use omneo_id::upstream::HttpClient;
+use omneo_id::{Body, RejectionKind, Upstream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::runtime::Handle;
+use tokio::time::{Instant, sleep};
+use tower::ServiceExt;
+
+use super::pool::{Tenant, futures, head};
+use super::support::{get, kind, permitted, tenant};
+
+const HEAD: Duration = Duration::from_secs(10);
+const BODY: Duration = Duration::from_secs(20);
+const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+const CHUNKED: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n";
+
+/// What a tenant does once it has read a request.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Then {
+    Closes,
+    Stalls,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Outcome {
+    Refused(RejectionKind),
+    /// 200, and a body that fails.
+    BreaksOff,
+}
+
+/// What is sent, what follows it, and what comes of it.
+fn faults() -> Vec<(&'static str, Then, Outcome)> {
+    use Outcome::{BreaksOff, Refused};
+    use RejectionKind::{TenantAnswer, TenantTimeout};
+    use Then::{Closes, Stalls};
+
+    let mut faults = Vec::new();
+    for part in [
+        "",
+        "HTTP/1.1 2",
+        "HTTP/1.1 200 OK\r\n",
+        "HTTP/1.1 200 OK\r\nx: y",
+    ] {
+        faults.push((part, Closes, Refused(TenantAnswer)));
+        faults.push((part, Stalls, Refused(TenantTimeout)));
+    }
+    for part in [
+        "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhell",
+        CHUNKED,
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nx-sum: 1",
+    ] {
+        faults.push((part, Closes, BreaksOff));
+        faults.push((part, Stalls, BreaksOff));
+    }
+    for garbage in [
+        "\x16\x03\x01\r\n\r\n",
+        "HTTP/1.1 OK\r\n\r\n",
+        "<html>\r\n\r\n",
+    ] {
+        faults.push((garbage, Stalls, Refused(TenantAnswer)));
+    }
+    let interim = "HTTP/1.1 102 Processing\r\n\r\n";
+    faults.push((interim, Closes, Refused(TenantAnswer)));
+    faults.push((interim, Stalls, Refused(TenantTimeout)));
+    faults
+}
+
+/// Counts the writes that it has taken whole, by their target.
+type Writes = Arc<Mutex<HashMap<String, usize>>>;
+
+async fn answer(mut stream: DuplexStream, writes: Writes) {
+    let faults = faults();
+    while let Some(head) = head(&mut stream).await {
+        let target = head.split(' ').nth(1).unwrap().to_owned();
+        if head.starts_with("PUT") {
+            let mut body = [0; 4];
+            stream.read_exact(&mut body).await.unwrap();
+            *writes.lock().unwrap().entry(target.clone()).or_default() += 1;
+        }
+        let number = target
+            .rsplit('/')
+            .next()
+            .and_then(|last| last.parse::<usize>().ok());
+        let Some((bytes, then, _)) = number.map(|number| faults[number]) else {
+            stream.write_all(OK.as_bytes()).await.unwrap();
+            continue;
+        };
+        stream.write_all(bytes.as_bytes()).await.unwrap();
+        match then {
+            Then::Closes => return,
+            // Until its peer has had enough.
+            Then::Stalls => while stream.read_u8().await.is_ok() {},
+        }
+    }
+}
+
+fn put(target: &str) -> Request<Body> {
+    let request = permitted(Request::put(target));
+    request
+        .body(Body::from(Bytes::from_static(b"body")))
+        .unwrap()
+}
+
+/// The outcome, once the body has been read.
+async fn outcome(response: Response<Body>) -> Outcome {
+    if response.status() != 200 {
+        return Outcome::Refused(kind(&response));
+    }
+    let body = response.into_body().collect().await;
+    assert!(body.is_err(), "an answer that is not whole seems so");
+    Outcome::BreaksOff
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_failure_has_its_answer_and_harms_nobody_else() {
+    let before = Handle::current().metrics().num_alive_tasks();
+    let connections = Tenant::default();
+    let writes = Writes::default();
+    let taken = Arc::clone(&writes);
+    let client = connections.client(HttpClient::builder(), 64 * 1024, move |stream| {
+        answer(stream, Arc::clone(&taken))
+    });
+    let upstream = Upstream::new(client, tenant())
+        .with_head_timeout(HEAD)
+        .with_body_idle_timeout(BODY);
+    let start = Instant::now();
+    let calls = faults()
+        .into_iter()
+        .enumerate()
+        .map(|(number, (bytes, then, expected))| {
+            let (upstream, neighbour) = (upstream.clone(), upstream.clone());
+            async move {
+                let case = format!("{bytes:?}, {then:?}");
+                let asking = upstream.oneshot(put(&format!("/x/{number}")));
+                // Somebody else, before, while and after.
+                let beside = async {
+                    for _ in 0..20 {
+                        let response = neighbour.clone().oneshot(get("/x")).await.unwrap();
+                        assert_eq!(response.status(), 200, "beside {case}");
+                        let whole = response.into_body().collect().await.unwrap();
+                        assert_eq!(whole.to_bytes(), "ok", "beside {case}");
+                        sleep(Duration::from_secs(2)).await;
+                    }
+                };
+                let failing = async { outcome(asking.await.unwrap()).await };
+                let (outcome, ()) = tokio::join!(failing, beside);
+                assert_eq!(outcome, expected, "{case}");
+            }
+        });
+    futures(calls).await;
+    // In the time of the neighbours: no failure took longer.
+    assert_eq!(start.elapsed(), Duration::from_secs(40));
+    for (number, (bytes, ..)) in faults().iter().enumerate() {
+        let count = writes.lock().unwrap()[&format!("/api/v3/x/{number}")];
+        assert_eq!(count, 1, "{bytes:?}");
+    }
+    drop(upstream);
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(connections.live.count(), 0);
+    assert_eq!(Handle::current().metrics().num_alive_tasks(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenant_that_is_slow_for_everybody_for_a_minute_recovers_with_the_next_request() {
+    let connections = Tenant::default();
+    let slow_until = Instant::now() + Duration::from_secs(60);
+    let client = connections.client(
+        HttpClient::builder(),
+        64 * 1024,
+        move |mut stream| async move {
+            while head(&mut stream).await.is_some() {
+                if Instant::now() < slow_until {
+                    // Longer than anybody waits.
+                    sleep(HEAD * 2).await;
+                }
+                if stream.write_all(OK.as_bytes()).await.is_err() {
+                    return;
+                }
+            }
+        },
+    );
+    let upstream = Upstream::new(client, tenant())
+        .with_head_timeout(HEAD)
+        .with_max_in_flight(50);
+    let mut late = 0;
+    while Instant::now() < slow_until {
+        let start = Instant::now();
+        // More than there is room for: the rest is told at once.
+        let calls = (0..60).map(|_| upstream.clone().oneshot(get("/x")));
+        let answers = futures(calls).await;
+        assert_eq!(start.elapsed(), HEAD);
+        let of = |wanted| {
+            let kinds = answers.iter().map(|answer| kind(answer.as_ref().unwrap()));
+            kinds.filter(|kind| *kind == wanted).count()
+        };
+        assert_eq!(of(RejectionKind::TenantTimeout), 50);
+        assert_eq!(of(RejectionKind::TenantBusy), 10);
+        late += 50;
+        assert_eq!(connections.live.count(), 0, "whoever gave up left nothing");
+    }
+    assert_eq!(connections.opened(), late);
+    // It is over: every place is free, nobody is punished for what was.
+    let start = Instant::now();
+    for answer in futures((0..50).map(|_| upstream.clone().oneshot(get("/x")))).await {
+        assert_eq!(answer.unwrap().status(), 200);
+    }
+    assert_eq!(start.elapsed(), Duration::ZERO);
+}

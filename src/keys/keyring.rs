@@ -1,7 +1,8 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::{ArcSwap, Guard};
 use serde_json::Value;
 
 use super::{KeySet, SigningKey, VerifyingKey};
@@ -10,14 +11,17 @@ use crate::error::ConfigError;
 /// The keys in use, replaceable while requests run.
 ///
 /// A handle: clones share one ring, so the issuer, the verifiers and whoever rotates keys all see
-/// the same. Readers hold a lock only while they copy a pointer. See the [module docs](super).
+/// the same. Readers take no lock: they never wait for a rotation, nor it for them. See the
+/// [module docs](super).
 #[derive(Clone)]
 pub struct Keyring(Arc<Shared>);
 
 struct Shared {
-    current: RwLock<Arc<Snapshot>>,
-    /// That of `current`, readable without the lock.
+    current: ArcSwap<Snapshot>,
+    /// That of `current`, readable without touching it.
     generation: AtomicU64,
+    /// Held by whoever makes the next keys from these.
+    writer: Mutex<()>,
 }
 
 /// The ring's content at one time.
@@ -83,24 +87,19 @@ impl Keyring {
         self.0.generation.load(Ordering::Acquire)
     }
 
-    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
-        let current = self.0.current.read();
-        Arc::clone(&current.unwrap_or_else(PoisonError::into_inner))
+    pub(crate) fn snapshot(&self) -> Guard<Arc<Snapshot>> {
+        self.0.current.load()
     }
 
     fn update<E>(&self, next: impl FnOnce(&KeySet) -> Result<KeySet, E>) -> Result<(), E> {
-        let mut current = self
-            .0
-            .current
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let writer = &self.0.writer;
+        let _turn = writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = self.snapshot();
         let keys = next(&current.keys)?;
         let generation = current.generation + 1;
-        let old = std::mem::replace(&mut *current, Arc::new(Snapshot { keys, generation }));
+        let next = Snapshot { keys, generation };
+        self.0.current.store(Arc::new(next));
         self.0.generation.store(generation, Ordering::Release);
-        // Wiping the old keys, if this is their last owner, need not keep readers waiting.
-        drop(current);
-        drop(old);
         Ok(())
     }
 }
@@ -108,11 +107,12 @@ impl Keyring {
 impl From<KeySet> for Keyring {
     fn from(keys: KeySet) -> Self {
         Self(Arc::new(Shared {
-            current: RwLock::new(Arc::new(Snapshot {
+            current: ArcSwap::from_pointee(Snapshot {
                 keys,
                 generation: 0,
-            })),
+            }),
             generation: AtomicU64::new(0),
+            writer: Mutex::new(()),
         }))
     }
 }
@@ -124,5 +124,54 @@ impl fmt::Debug for Keyring {
             .field("generation", &snapshot.generation)
             .field("keys", &snapshot.keys)
             .finish()
+    }
+}
+
+#[cfg(test)]
+#[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
+mod tests {
+    use std::convert::Infallible;
+    use std::thread;
+
+    use super::*;
+
+    fn key(name: &str) -> SigningKey {
+        let key = SigningKey::hs256("a secret of at least 32 bytes, for tests");
+        key.unwrap().with_key_id(name).unwrap()
+    }
+
+    #[test]
+    fn readers_go_on_while_the_next_keys_are_made() {
+        let ring = Keyring::new(key("first"));
+        let held = ring.snapshot();
+        let made = ring.update(|_| {
+            // With a lock around it this would wait for itself.
+            assert_eq!(ring.snapshot().generation, 0);
+            assert_eq!(ring.generation(), 0);
+            Ok::<_, Infallible>(KeySet::new(key("second")))
+        });
+        made.unwrap();
+        assert_eq!((held.generation, ring.snapshot().generation), (0, 1));
+        assert_eq!(ring.generation(), 1);
+    }
+
+    #[test]
+    fn no_key_is_lost_when_all_add_one_at_once() {
+        let ring = Keyring::new(key("first"));
+        thread::scope(|scope| {
+            for number in 1..KeySet::MAX_KEYS {
+                let ring = ring.clone();
+                scope.spawn(move || {
+                    let added = key(&number.to_string()).verifying_key();
+                    ring.with_verifying_key(added).unwrap();
+                });
+            }
+        });
+        let keys = ring.keys();
+        assert!(
+            keys.with_verifying_key(key("more").verifying_key())
+                .is_err()
+        );
+        assert_eq!(ring.generation(), KeySet::MAX_KEYS as u64 - 1);
     }
 }

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
 use omneo_id::Rejection;
 use omneo_id::report::{Report, Route, TokenCheck};
@@ -34,6 +35,7 @@ pub(crate) struct ObserveLayer {
 impl ObserveLayer {
     /// `start` tells the ids of this process from those of others.
     pub(crate) fn new(start: u64) -> Self {
+        let start = hexadecimal(start);
         let made = AtomicU64::new(0);
         let ids = Arc::new(Ids { start, made });
         Self { ids, count: None }
@@ -66,7 +68,8 @@ pub(crate) struct Observe<S> {
 }
 
 struct Ids {
-    start: u64,
+    /// In hexadecimal, as all ids of this process begin.
+    start: [u8; 16],
     made: AtomicU64,
 }
 
@@ -82,16 +85,19 @@ impl Ids {
 
     fn next(&self) -> HeaderValue {
         let number = self.made.fetch_add(1, Ordering::Relaxed);
-        let mut id = [0; 32];
-        // 32 hexadecimal digits, and no formatting machinery: this is done for every request.
-        for (digits, half) in id.chunks_exact_mut(16).zip([self.start, number]) {
-            for (digit, place) in digits.iter_mut().rev().zip(0..) {
-                let nibble = (half >> (4 * place)) as u8 & 0xf;
-                *digit = nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
-            }
-        }
-        HeaderValue::from_bytes(&id).unwrap_or(HeaderValue::from_static("none"))
+        let id = [self.start, hexadecimal(number)].concat();
+        HeaderValue::from_maybe_shared(Bytes::from(id)).unwrap_or(HeaderValue::from_static("none"))
     }
+}
+
+/// 16 digits, and no formatting machinery: this is done for every request.
+fn hexadecimal(number: u64) -> [u8; 16] {
+    let mut digits = [0; 16];
+    for (digit, place) in digits.iter_mut().rev().zip(0..) {
+        let nibble = (number >> (4 * place)) as u8 & 0xf;
+        *digit = nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
+    }
+    digits
 }
 
 fn is_fit(id: &[u8]) -> bool {

@@ -117,12 +117,23 @@ fn names_one_host<B>(request: &Request<B>) -> bool {
     let mut hosts = request.headers().get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {
         (None, _) => request.version() != Version::HTTP_11,
-        // A host has no userinfo (RFC 9110 §7.2).
-        (Some(host), None) => {
-            Authority::try_from(host.as_bytes()).is_ok_and(|host| !host.as_str().contains('@'))
-        }
+        (Some(host), None) => is_host(host.as_bytes()),
         _ => false,
     }
+}
+
+fn is_host(host: &[u8]) -> bool {
+    // What nearly all are: a name or an IPv4 address, and perhaps a port.
+    let mut parts = host.splitn(2, |&byte| byte == b':');
+    let name = parts.next().unwrap_or_default();
+    let port = parts.next().unwrap_or(b"0");
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+    let is_usual = !name.is_empty()
+        && name.iter().all(is_plain)
+        && matches!(port.len(), 1..=4)
+        && port.iter().all(u8::is_ascii_digit);
+    // A host has no userinfo (RFC 9110 §7.2).
+    is_usual || Authority::try_from(host).is_ok_and(|host| !host.as_str().contains('@'))
 }
 
 type Boxed = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;

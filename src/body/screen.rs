@@ -21,9 +21,11 @@ impl Secret {
     fn begins_at_end_of(&self, bytes: &[u8]) -> usize {
         let secret = self.0.needle();
         let longest = bytes.len().min(secret.len().saturating_sub(1));
-        let tails = (bytes.len() - longest..bytes.len()).filter_map(|from| bytes.get(from..));
-        tails
-            .into_iter()
+        let (Some(&first), Some(end)) = (secret.first(), bytes.get(bytes.len() - longest..)) else {
+            return 0;
+        };
+        memchr::memchr_iter(first, end)
+            .filter_map(|from| end.get(from..))
             .find(|tail| secret.starts_with(tail))
             .map_or(0, <[u8]>::len)
     }

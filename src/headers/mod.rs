@@ -23,6 +23,8 @@
 
 mod allow;
 mod bearer;
+#[cfg(feature = "client")]
+mod census;
 mod hop;
 mod media;
 mod retain;
@@ -31,6 +33,8 @@ mod trace_context;
 
 pub use allow::RequestHeaders;
 pub use bearer::{Bearer, CredentialsError};
+#[cfg(feature = "client")]
+pub(crate) use census::{Census, Special};
 pub use hop::{HopByHopError, asks_for_upgrade, remove_hop_by_hop};
 #[cfg(feature = "client")]
 pub(crate) use hop::{is_hop_by_hop, remove_nominated, takes_trailers};

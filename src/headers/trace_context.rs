@@ -9,10 +9,6 @@ const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 ///
 /// What stands in `tracestate` is for those who wrote it.
 pub(crate) fn settle_trace_context(headers: &mut HeaderMap) {
-    // Most have none, and a look at a few names costs less than a search for two.
-    if !(headers.keys()).any(|name| *name == TRACEPARENT || *name == TRACESTATE) {
-        return;
-    }
     let mut parents = headers.get_all(TRACEPARENT).iter();
     let good = match (parents.next(), parents.next()) {
         (Some(parent), None) => is_traceparent(parent.as_bytes()),

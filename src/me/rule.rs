@@ -136,10 +136,13 @@ fn with_path(uri: &Uri, mut path: String) -> Result<Uri, Rejection> {
         path.push('?');
         path.push_str(query);
     }
-    let mut parts = uri.clone().into_parts();
     // Fails for what is too long: all its bytes came from a target that was valid.
     let target = PathAndQuery::try_from(path)
         .map_err(|error| Rejection::new(RejectionKind::UriTooLong).because(error))?;
+    if uri.scheme().is_none() && uri.authority().is_none() {
+        return Ok(Uri::from(target));
+    }
+    let mut parts = uri.clone().into_parts();
     parts.path_and_query = Some(target);
     Uri::from_parts(parts)
         .map_err(|error| Rejection::new(RejectionKind::PathRefused).because(error))

@@ -64,16 +64,36 @@ impl<'a> CanonicalPath<'a> {
 /// and marks that mean nothing in any encoding. Nearly all paths are like that, and need no closer
 /// look.
 fn is_plain(path: &[u8]) -> bool {
-    let mut last = b'.';
+    let mut before = PLAIN;
     path.iter().all(|&byte| {
-        let before = std::mem::replace(&mut last, byte);
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'~' | b':' | b'@' => true,
-            b'/' => before != b'/',
-            _ => false,
-        }
+        let class = CLASSES.get(usize::from(byte)).copied().unwrap_or(OTHER);
+        // Only two slashes in a row have this bit in common.
+        let is_good = class != OTHER && class & before & SLASH == 0;
+        before = class;
+        is_good
     })
 }
+
+const OTHER: u8 = 0;
+const PLAIN: u8 = 1;
+const SLASH: u8 = 2;
+
+/// What each byte is in a path: it is asked of all bytes, up to three times a request.
+const CLASSES: [u8; 256] = {
+    let mut classes = [OTHER; 256];
+    let mut left: &mut [u8] = &mut classes;
+    let mut byte = 0_u8;
+    while let Some((class, others)) = left.split_first_mut() {
+        *class = match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'~' | b':' | b'@' => PLAIN,
+            b'/' => SLASH,
+            _ => OTHER,
+        };
+        byte = byte.wrapping_add(1);
+        left = others;
+    }
+    classes
+};
 
 fn merge_slashes(path: &str) -> Cow<'_, str> {
     if !path.contains("//") {

@@ -19,7 +19,9 @@ use super::upload::Upload;
 use super::{ClientInfo, RequestBody, cause, target};
 use crate::body::{Body, Relayed, Secret, Watch};
 use crate::error::BoxError;
-use crate::headers::{Dialect, asks_for_upgrade, is_unencoded, remove_hop_by_hop, takes_trailers};
+use crate::headers::{
+    Census, Dialect, Special, asks_for_upgrade, is_unencoded, remove_hop_by_hop, takes_trailers,
+};
 use crate::path::MeRequest;
 use crate::rejection::{Rejection, RejectionKind};
 use crate::report::Report;
@@ -46,6 +48,7 @@ impl Exchange {
     pub(super) fn begin<B>(
         config: &Arc<Config>,
         mut request: Request<B>,
+        dialect: Dialect,
     ) -> Result<(Request<RequestBody>, Self), Rejection>
     where
         B: http_body::Body<Data: Buf, Error: Into<BoxError>> + Send + 'static,
@@ -54,7 +57,8 @@ impl Exchange {
             let allow = "GET, HEAD, POST, PUT, PATCH, DELETE";
             return Err(Rejection::method_not_allowed(allow));
         }
-        if asks_for_upgrade(request.headers()) {
+        let census = Census::of(request.headers());
+        if census.has(Special::Upgrade) && asks_for_upgrade(request.headers()) {
             return Err(RejectionKind::UpgradeRefused.into());
         }
         let extensions = request.extensions_mut();
@@ -71,12 +75,12 @@ impl Exchange {
         }
         let target = target::of(&request, &config.tenant, me.as_ref())?;
         let (mut parts, body) = request.into_parts();
-        let dialect = Dialect::of(&parts.headers);
         let (body, upload) = RequestBody::watched(body, config.body_idle_timeout);
         let headers = &mut parts.headers;
-        let trailers = takes_trailers(headers, parts.version);
+        let trailers = census.has(Special::Te) && takes_trailers(headers, parts.version);
         request::clean(
             headers,
+            census,
             &config.request_headers,
             &parts.method,
             Framing::of(&body),
@@ -93,7 +97,7 @@ impl Exchange {
         };
         let forwarding = &config.forwarding;
         forwarding.apply(headers, client.as_ref(), parts.version);
-        request::sign(headers, &config.tenant, token);
+        request::sign(headers, census, &config.tenant, token);
         if trailers {
             request::ask_for_trailers(headers);
         }
@@ -138,8 +142,10 @@ impl Exchange {
             let error = UpstreamError::answer(parts.status);
             return self.replaced(kind, error, Some(parts.status), retry_after);
         }
+        let census = Census::of(&parts.headers);
         let cleaned = response::clean(
             &mut parts.headers,
+            census,
             parts.status,
             &self.config.response_headers,
             &self.config.tenant,
@@ -161,7 +167,7 @@ impl Exchange {
         let watch = BodyWatch {
             config: self.config,
             called_as: self.called_as,
-            coding: Coding::of(&parts.headers),
+            coding: Coding::of(&parts.headers, census),
             _place: self.place,
         };
         watch.remove_echoes(&mut parts.headers);
@@ -222,8 +228,8 @@ enum Coding {
 }
 
 impl Coding {
-    fn of(headers: &HeaderMap) -> Self {
-        match is_unencoded(headers) {
+    fn of(headers: &HeaderMap, census: Census) -> Self {
+        match !census.has(Special::ContentEncoding) || is_unencoded(headers) {
             true => Self::Plain,
             false => Self::Compressed,
         }

@@ -6,6 +6,8 @@ use std::fmt;
 use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use http::{Method, StatusCode};
 
+use crate::headers::{Census, Special};
+
 const CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
 
 /// A request's body, as its framing has to describe it.
@@ -36,9 +38,13 @@ impl Framing {
     pub(super) fn declare(
         self,
         headers: &mut HeaderMap,
+        census: Census,
         method: &Method,
     ) -> Result<(), FramingError> {
-        let declared = headers.get(CONTENT_LENGTH).map(length).transpose()?;
+        let declared = match census.has(Special::ContentLength) {
+            true => headers.get(CONTENT_LENGTH).map(length).transpose()?,
+            false => None,
+        };
         match self {
             // A length without a body would make the tenant wait for what the next request says.
             Self::Empty if declared.is_some_and(|declared| declared > 0) => {
@@ -48,6 +54,7 @@ impl Framing {
             Self::Empty if matches!(*method, Method::POST | Method::PUT | Method::PATCH) => {
                 headers.insert(CONTENT_LENGTH, const { HeaderValue::from_static("0") });
             }
+            Self::Empty if declared.is_none() => {}
             Self::Empty => {
                 headers.remove(CONTENT_LENGTH);
             }
@@ -74,24 +81,29 @@ impl Framing {
 }
 
 /// Leaves at most one length in an answer, and none that the body need not keep to.
-pub(super) fn settle(headers: &mut HeaderMap, status: StatusCode) -> Result<(), FramingError> {
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    if let Some(coding) = codings.next() {
+pub(super) fn settle(
+    headers: &mut HeaderMap,
+    census: Census,
+    status: StatusCode,
+) -> Result<(), FramingError> {
+    if census.has(Special::TransferEncoding) {
         // Another coding would be passed on as if it were the content.
-        let chunked = coding.as_bytes().eq_ignore_ascii_case(b"chunked");
-        if !chunked || codings.next().is_some() {
+        let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+        let is_chunked = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+        if !codings.next().is_some_and(is_chunked) || codings.next().is_some() {
             return Err(FramingError(()));
         }
         // RFC 9112 §6.3: `Transfer-Encoding` overrides `Content-Length`, which ought to be removed.
         headers.remove(CONTENT_LENGTH);
-    }
-    let mut lengths = headers.get_all(CONTENT_LENGTH).iter().map(length);
-    if let Some(first) = lengths.next().transpose()? {
-        if lengths.any(|other| other != Ok(first)) {
-            return Err(FramingError(()));
-        }
-        if !is_plain(headers) {
-            headers.insert(CONTENT_LENGTH, first.into());
+    } else if census.has(Special::ContentLength) {
+        let mut lengths = headers.get_all(CONTENT_LENGTH).iter().map(length);
+        if let Some(first) = lengths.next().transpose()? {
+            if lengths.any(|other| other != Ok(first)) {
+                return Err(FramingError(()));
+            }
+            if census.repeats(Special::ContentLength) || !is_plain(headers) {
+                headers.insert(CONTENT_LENGTH, first.into());
+            }
         }
     }
     if status == StatusCode::NO_CONTENT {
@@ -181,7 +193,8 @@ mod tests {
             if let Some(declared) = declared {
                 headers.insert(CONTENT_LENGTH, HeaderValue::from_static(declared));
             }
-            let result = framing.declare(&mut headers, &method);
+            let census = Census::of(&headers);
+            let result = framing.declare(&mut headers, census, &method);
             let actual = result.ok().map(|()| text(&headers));
             assert_eq!(actual, expected, "{declared:?} {method} {framing:?}");
         }
@@ -192,7 +205,8 @@ mod tests {
         let settled = |pairs: &[(&'static str, &'static str)], status: u16| {
             let mut headers = headers(pairs);
             let status = StatusCode::from_u16(status).unwrap();
-            let result = settle(&mut headers, status);
+            let census = Census::of(&headers);
+            let result = settle(&mut headers, census, status);
             let length = headers.remove(CONTENT_LENGTH);
             result.map(|()| length.map(|length| length.to_str().unwrap().to_owned()))
         };

@@ -10,13 +10,19 @@ use http::header::{
 };
 
 use super::framing::{Framing, FramingError};
-use crate::headers::{HopByHopError, RequestHeaders, remove_nominated, settle_trace_context};
+use crate::headers::{
+    Census, HopByHopError, RequestHeaders, Special, remove_nominated, retain, settle_trace_context,
+};
 use crate::tenant::{ApiToken, Tenant};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// What may stand in a request once only.
-const SINGLE: [HeaderName; 3] = [CONTENT_LENGTH, CONTENT_TYPE, HOST];
+const SINGLE: [(Special, HeaderName); 3] = [
+    (Special::ContentLength, CONTENT_LENGTH),
+    (Special::ContentType, CONTENT_TYPE),
+    (Special::Host, HOST),
+];
 
 /// Why a request's headers are refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,30 +32,36 @@ pub(super) enum HeadersError {
     Framing(FramingError),
 }
 
-/// Leaves in `headers` what may pass, with a framing that fits the body.
+/// Leaves in `headers` what may pass, with a framing that fits the body, and a `Host`, which
+/// [`sign`] replaces.
 pub(super) fn clean(
     headers: &mut HeaderMap,
+    census: Census,
     allowed: &RequestHeaders,
     method: &Method,
     framing: Framing,
 ) -> Result<(), HeadersError> {
     // What belongs to every connection is on no list, so it goes with the rest.
-    remove_nominated(headers).map_err(HeadersError::Connection)?;
-    for name in &SINGLE {
-        if headers.get_all(name).iter().nth(1).is_some() {
+    if census.has(Special::Connection) {
+        remove_nominated(headers).map_err(HeadersError::Connection)?;
+    }
+    for (special, name) in &SINGLE {
+        if census.repeats(*special) && headers.get_all(name).iter().nth(1).is_some() {
             return Err(HeadersError::Repeated(name.clone()));
         }
     }
-    allowed.retain(headers);
-    settle_trace_context(headers);
+    retain(headers, |name| *name == HOST || allowed.allows(name));
+    if census.has(Special::TraceParent) || census.has(Special::TraceState) {
+        settle_trace_context(headers);
+    }
     framing
-        .declare(headers, method)
+        .declare(headers, census, method)
         .map_err(HeadersError::Framing)
 }
 
 /// Adds what is ours: nothing of the same name has survived, or does now.
-pub(super) fn sign(headers: &mut HeaderMap, tenant: &Tenant, token: &ApiToken) {
-    if !headers.contains_key(ACCEPT) {
+pub(super) fn sign(headers: &mut HeaderMap, census: Census, tenant: &Tenant, token: &ApiToken) {
+    if !census.has(Special::Accept) || !headers.contains_key(ACCEPT) {
         headers.insert(ACCEPT, JSON);
     }
     headers.insert(HOST, tenant.host().clone());
@@ -105,9 +117,11 @@ mod tests {
         framing: Framing,
     ) -> Result<HeaderMap, HeadersError> {
         let mut headers = headers(pairs);
-        clean(&mut headers, &RequestHeaders::default(), method, framing)?;
+        let census = Census::of(&headers);
+        let allowed = RequestHeaders::default();
+        clean(&mut headers, census, &allowed, method, framing)?;
         let tenant = tenant();
-        sign(&mut headers, &tenant, tenant.api_token());
+        sign(&mut headers, census, &tenant, tenant.api_token());
         Ok(headers)
     }
 

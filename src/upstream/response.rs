@@ -11,7 +11,7 @@ use http::header::{
 use super::framing::{self, FramingError};
 use super::{ResponseHeaders, location};
 use crate::body::Secret;
-use crate::headers::{HopByHopError, is_hop_by_hop, remove_nominated, retain};
+use crate::headers::{Census, HopByHopError, Special, is_hop_by_hop, remove_nominated, retain};
 use crate::path::MeRequest;
 use crate::rejection::RejectionKind;
 use crate::tenant::{ApiToken, Tenant};
@@ -67,23 +67,31 @@ pub(super) enum AnswerError {
 /// Cleans the headers of an answer that is passed on.
 pub(super) fn clean(
     headers: &mut HeaderMap,
+    census: Census,
     status: StatusCode,
     removed: &ResponseHeaders,
     tenant: &Tenant,
     me: Option<&MeRequest>,
 ) -> Result<(), AnswerError> {
-    framing::settle(headers, status).map_err(AnswerError::Framing)?;
-    remove_nominated(headers).map_err(AnswerError::Connection)?;
+    framing::settle(headers, census, status).map_err(AnswerError::Framing)?;
+    if census.has(Special::Connection) {
+        remove_nominated(headers).map_err(AnswerError::Connection)?;
+    }
     retain(headers, |name| {
         // RFC 9110 §7.6.1 does not count `Trailer` among what belongs to a connection, and over
         // HTTP/1.1 the trailers that we pass on are announced by it.
         (*name == TRAILER || !is_hop_by_hop(name)) && !removed.removes(name)
     });
-    for name in [LOCATION, CONTENT_LOCATION] {
-        map_location(headers, &name, tenant, me);
+    for (special, name) in [
+        (Special::Location, LOCATION),
+        (Special::ContentLocation, CONTENT_LOCATION),
+    ] {
+        if census.has(special) {
+            map_location(headers, &name, tenant, me);
+        }
     }
     if me.is_some() {
-        keep_private(headers);
+        keep_private(headers, census);
     }
     Ok(())
 }
@@ -119,22 +127,23 @@ fn map_location(
 }
 
 /// What one token may read must not be kept for another: not by a cache, and not by a browser.
-fn keep_private(headers: &mut HeaderMap) {
-    if !lists(headers, &CACHE_CONTROL, "no-store") {
+fn keep_private(headers: &mut HeaderMap, census: Census) {
+    if !census.has(Special::CacheControl) || !lists(headers, &CACHE_CONTROL, &["no-store"]) {
         headers.insert(CACHE_CONTROL, PRIVATE);
     }
-    if !lists(headers, &VARY, "authorization") && !lists(headers, &VARY, "*") {
+    if !census.has(Special::Vary) || !lists(headers, &VARY, &["authorization", "*"]) {
         headers.append(VARY, AUTHORIZATION);
     }
 }
 
-/// Whether a list, spread over however many headers, has this element.
-fn lists(headers: &HeaderMap, name: &HeaderName, element: &str) -> bool {
+/// Whether a list, spread over however many headers, has one of these elements.
+fn lists(headers: &HeaderMap, name: &HeaderName, elements: &[&str]) -> bool {
     headers
         .get_all(name)
         .iter()
         .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
-        .any(|item| item.trim_ascii().eq_ignore_ascii_case(element.as_bytes()))
+        .map(<[u8]>::trim_ascii)
+        .any(|item| (elements.iter()).any(|own| item.eq_ignore_ascii_case(own.as_bytes())))
 }
 
 impl fmt::Display for AnswerError {
@@ -167,8 +176,10 @@ mod tests {
         }
         let tenant = tenant();
         let status = StatusCode::from_u16(status).unwrap();
+        let census = Census::of(&headers);
         clean(
             &mut headers,
+            census,
             status,
             &ResponseHeaders::default(),
             &tenant,

@@ -164,7 +164,7 @@ where
             let rejection = rejection.because(UpstreamError::client(error));
             return ResponseFuture::rejected(rejection, dialect);
         }
-        match Exchange::begin(&self.config, request) {
+        match Exchange::begin(&self.config, request, dialect) {
             Ok((request, exchange)) => ResponseFuture::call(self.client.call(request), exchange),
             Err(rejection) => ResponseFuture::rejected(rejection, dialect),
         }

@@ -1,7 +1,7 @@
 //! Where a request goes: the tenant's address before the path, and nothing else changed.
 
 use bytes::Bytes;
-use http::uri::{PathAndQuery, Uri};
+use http::uri::{Parts, PathAndQuery, Uri};
 use http::{Method, Request, Version};
 
 use crate::path::{CanonicalPath, MeRequest, QueryRefusal, check_query};
@@ -34,12 +34,12 @@ pub(super) fn of<B>(
     // Fails for what is too long: all its bytes come from targets that were valid.
     let too_long = |error: http::Error| Rejection::new(RejectionKind::UriTooLong).because(error);
     let joined = join(tenant.base_path(), path.as_str(), uri.query());
-    let target = Uri::builder()
-        .scheme(tenant.scheme().clone())
-        .authority(tenant.authority().clone())
-        .path_and_query(PathAndQuery::from_maybe_shared(joined).map_err(|e| too_long(e.into()))?)
-        .build()
-        .map_err(too_long)?;
+    let mut parts = Parts::default();
+    parts.scheme = Some(tenant.scheme().clone());
+    parts.authority = Some(tenant.authority().clone());
+    parts.path_and_query =
+        Some(PathAndQuery::from_maybe_shared(joined).map_err(|error| too_long(error.into()))?);
+    let target = Uri::from_parts(parts).map_err(|error| too_long(error.into()))?;
     if leads_home(&target, tenant, me) {
         Ok(target)
     } else {

@@ -24,7 +24,7 @@ use crate::upstream::RequestBody;
 
 /// A pooled client for HTTP/1.1 and HTTP/2, over TCP and TLS.
 ///
-/// Clones share the pool. `Host` is made from the request's URI, on the protocol that needs it.
+/// Clones share the pool. A request without `Host` gets that of its URI, on the protocol that needs it.
 /// Redirects are not followed.
 ///
 /// # What is sent again
@@ -121,12 +121,15 @@ where
     loop {
         let (way, age) = match shelf.way() {
             Some(way) => (way, Age::Kept),
-            None => pool.connect(&shelf, &target).await?,
+            // Boxed: a handshake's state is large, and hardly any request needs it.
+            None => Box::pin(pool.connect(&shelf, &target)).await?,
         };
         let failed = match way {
             Way::Http1(line) => {
                 *request.uri_mut() = line.target(&target);
-                request.headers_mut().insert(HOST, shelf.host().clone());
+                if !request.headers().contains_key(HOST) {
+                    request.headers_mut().insert(HOST, shelf.host().clone());
+                }
                 line.call(request, Arc::clone(&shelf))
                     .await
                     .map_err(Failed::from)

@@ -130,7 +130,7 @@ fn is_host(host: &[u8]) -> bool {
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
     let is_usual = !name.is_empty()
         && name.iter().all(is_plain)
-        && matches!(port.len(), 1..=4)
+        && matches!(port.len(), 1..=5)
         && port.iter().all(u8::is_ascii_digit);
     // A host has no userinfo (RFC 9110 §7.2).
     is_usual || Authority::try_from(host).is_ok_and(|host| !host.as_str().contains('@'))

@@ -107,7 +107,8 @@ mod tests {
                 let census = Census::of(headers);
                 names.map(|(_, other)| (census.has(other), census.repeats(other)))
             };
-            let expected = |repeats| names.map(|(_, other)| (other == special, repeats && other == special));
+            let expected =
+                |repeats| names.map(|(_, other)| (other == special, repeats && other == special));
             assert_eq!(found(&headers), expected(false), "{name}");
             headers.append("x-other", "2".parse().unwrap());
             headers.append(name, "2".parse().unwrap());

@@ -38,10 +38,8 @@ pub fn remove_hop_by_hop(headers: &mut HeaderMap) -> Result<(), HopByHopError> {
 /// The half of [`remove_hop_by_hop`] that depends on the message, for those who look at each name
 /// anyway.
 pub(crate) fn remove_nominated(headers: &mut HeaderMap) -> Result<(), HopByHopError> {
-    if headers.contains_key(CONNECTION) {
-        for name in nominated(headers)? {
-            headers.remove(name);
-        }
+    for name in nominated(headers)? {
+        headers.remove(name);
     }
     Ok(())
 }
@@ -100,6 +98,9 @@ fn nominated(headers: &HeaderMap) -> Result<Vec<HeaderName>, HopByHopError> {
     // message is forwarded and, for each connection-option in this field, remove any header or
     // trailer field(s) from the message with the same name". All values of it, not the first.
     for value in headers.get_all(CONNECTION) {
+        if matches!(value.as_bytes(), b"keep-alive" | b"close") {
+            continue;
+        }
         for option in value.as_bytes().split(|&byte| byte == b',') {
             let option = option.trim_ascii();
             // RFC 9110 §5.6.1.2: a recipient ignores empty list elements. The two that nearly every

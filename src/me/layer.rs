@@ -9,12 +9,21 @@ use crate::path::AccessPolicy;
 ///
 /// See the [module docs](super) for an example.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct MeRewriteLayer(());
+pub struct MeRewriteLayer {
+    mount: usize,
+}
 
 impl MeRewriteLayer {
     /// A layer that rewrites `/profiles/me`.
     pub const fn new() -> Self {
-        Self(())
+        Self { mount: 0 }
+    }
+
+    /// One for requests whose path begins with a mount of so many bytes, which the caller has seen:
+    /// nobody has to make a target without it first.
+    #[cfg(feature = "client")]
+    pub(crate) const fn below(mount: usize) -> Self {
+        Self { mount }
     }
 
     /// Narrows what of `me` may be asked. Default is everything.
@@ -22,6 +31,7 @@ impl MeRewriteLayer {
     pub fn with_access(self, policy: AccessPolicy) -> RestrictedMeLayer {
         RestrictedMeLayer {
             access: Arc::new(policy),
+            mount: self.mount,
         }
     }
 }
@@ -30,7 +40,7 @@ impl<S> Layer<S> for MeRewriteLayer {
     type Service = MeRewrite<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        MeRewrite::new(inner)
+        MeRewrite::below(inner, self.mount)
     }
 }
 
@@ -38,6 +48,7 @@ impl<S> Layer<S> for MeRewriteLayer {
 #[derive(Clone, Debug)]
 pub struct RestrictedMeLayer {
     access: Arc<AccessPolicy>,
+    mount: usize,
 }
 
 impl RestrictedMeLayer {
@@ -51,6 +62,6 @@ impl<S> Layer<S> for RestrictedMeLayer {
     type Service = RestrictedMe<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        RestrictedMe::from_shared(inner, Arc::clone(&self.access))
+        RestrictedMe::from_shared(inner, Arc::clone(&self.access), self.mount)
     }
 }

@@ -29,16 +29,21 @@ use crate::path::AccessPolicy;
 pub struct RestrictedMe<S> {
     inner: S,
     access: Arc<AccessPolicy>,
+    mount: usize,
 }
 
 impl<S> RestrictedMe<S> {
     /// Rewrites what goes to `inner`, as far as `policy` permits it.
     pub fn new(inner: S, policy: AccessPolicy) -> Self {
-        Self::from_shared(inner, Arc::new(policy))
+        Self::from_shared(inner, Arc::new(policy), 0)
     }
 
-    pub(super) fn from_shared(inner: S, access: Arc<AccessPolicy>) -> Self {
-        Self { inner, access }
+    pub(super) fn from_shared(inner: S, access: Arc<AccessPolicy>, mount: usize) -> Self {
+        Self {
+            inner,
+            access,
+            mount,
+        }
     }
 
     /// The inner service.
@@ -74,7 +79,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        match apply(&mut request, Some(&self.access)) {
+        match apply(&mut request, Some(&self.access), self.mount) {
             Ok(Go::AfterReading) if !request.body().is_end_stream() => {}
             Ok(_) => return RestrictedFuture::inner(self.inner.call(request.map(Either::Left))),
             Err(stop) => return RestrictedFuture::answer(stop.into_response(request.headers())),

@@ -51,18 +51,21 @@ impl From<RejectionKind> for Stop {
     }
 }
 
-/// Applies the me rule to a request, in place, and what may be asked of `me`.
+/// Applies the me rule to a request, in place, and what may be asked of `me`. The rule begins behind
+/// `mount` bytes of the path, which are left out.
 ///
 /// # Errors
 /// If the request is not to go on.
 pub(super) fn apply<B>(
     request: &mut Request<B>,
     access: Option<&AccessPolicy>,
+    mount: usize,
 ) -> Result<Go, Stop> {
     // Without a subject nobody is asking. The rule still says whether that matters on this path.
     let subject = Subject::of(request.extensions());
     let nobody = Subject::Anonymous;
-    let (path, profile) = match rewrite_me(request.uri().path(), subject.unwrap_or(&nobody)) {
+    let path = request.uri().path().get(mount..).unwrap_or_default();
+    let (path, profile) = match rewrite_me(path, subject.unwrap_or(&nobody)) {
         Ok(None) => return Ok(Go::On),
         Ok(Some(path)) => (path, subject.and_then(Subject::profile).cloned()),
         Err(PathRefusal::Anonymous) if subject.is_none() => {
@@ -83,7 +86,7 @@ pub(super) fn apply<B>(
     let original = std::mem::replace(request.uri_mut(), target);
     request
         .extensions_mut()
-        .insert(MeRequest::new(profile, original));
+        .insert(MeRequest::new(profile, original, mount));
     Ok(go)
 }
 

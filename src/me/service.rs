@@ -13,12 +13,17 @@ use crate::future::ResponseFuture;
 #[derive(Clone, Copy, Debug)]
 pub struct MeRewrite<S> {
     inner: S,
+    mount: usize,
 }
 
 impl<S> MeRewrite<S> {
     /// Rewrites what goes to `inner`.
     pub const fn new(inner: S) -> Self {
-        Self { inner }
+        Self::below(inner, 0)
+    }
+
+    pub(super) const fn below(inner: S, mount: usize) -> Self {
+        Self { inner, mount }
     }
 
     /// The inner service.
@@ -50,7 +55,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        match apply(&mut request, None) {
+        match apply(&mut request, None, self.mount) {
             Ok(_) => ResponseFuture::inner(self.inner.call(request)),
             Err(stop) => ResponseFuture::answer(stop.into_response(request.headers())),
         }

@@ -50,7 +50,8 @@ impl From<RejectionKind> for Stop {
     }
 }
 
-/// Finds the route of a request and leaves in it the target below the mount, as it will be sent.
+/// Finds the route of a request and leaves in it the target below the mount, as it will be sent. The
+/// me rule makes its own: for it the target stays as it came.
 ///
 /// # Errors
 /// If there is no such route, or it has no such method.
@@ -93,14 +94,8 @@ pub(super) fn admit<B>(
         return Err(Stop::at(route, Answer::Refused(rejection)));
     }
 
-    // Me paths keep their slashes: the me rule merges them, and counts them for references.
-    let target = if route == Route::Me {
-        path
-    } else {
-        canonical.as_str()
-    };
-    if target.len() != uri.path().len() {
-        let target = with_query(target, uri.query());
+    if route != Route::Me && canonical.as_str().len() != uri.path().len() {
+        let target = with_query(canonical.as_str(), uri.query());
         let target = PathAndQuery::try_from(target)
             .map_err(|error| Rejection::new(RejectionKind::PathRefused).because(error))?;
         *request.uri_mut() = Uri::from(target);

@@ -209,7 +209,7 @@ impl<C> OmneoId<C> {
         match route {
             Route::Me => match &config.me {
                 None => {
-                    let me = MeRewriteLayer::new().layer(ready_inner);
+                    let me = MeRewriteLayer::below(config.mount.len()).layer(ready_inner);
                     let future = config.auth.layer(me).call_telling(request, token);
                     Kind::Me { future }
                 }

@@ -64,19 +64,20 @@ impl<'a> CanonicalPath<'a> {
 /// and marks that mean nothing in any encoding. Nearly all paths are like that, and need no closer
 /// look.
 fn is_plain(path: &[u8]) -> bool {
-    let mut before = PLAIN;
-    path.iter().all(|&byte| {
+    let (mut found, mut before) = (PLAIN, PLAIN);
+    // To the end, whatever is found: nearly all paths are plain.
+    for &byte in path {
         let class = CLASSES.get(usize::from(byte)).copied().unwrap_or(OTHER);
-        // Only two slashes in a row have this bit in common.
-        let is_good = class != OTHER && class & before & SLASH == 0;
+        // Only two slashes in a row, or worse, have a bit in common.
+        found |= class & OTHER | class & before;
         before = class;
-        is_good
-    })
+    }
+    found == PLAIN
 }
 
-const OTHER: u8 = 0;
-const PLAIN: u8 = 1;
-const SLASH: u8 = 2;
+const PLAIN: u8 = 0;
+const SLASH: u8 = 1;
+const OTHER: u8 = 2;
 
 /// What each byte is in a path: it is asked of all bytes, up to three times a request.
 const CLASSES: [u8; 256] = {

@@ -42,6 +42,13 @@ fn concerns_profiles(path: &str) -> bool {
     if !path.starts_with('/') {
         return false;
     }
+    // As nearly all write it.
+    if path
+        .strip_prefix(PROFILES)
+        .is_some_and(|rest| rest.starts_with('/'))
+    {
+        return true;
+    }
     let first = path.split('/').find(|segment| !segment.is_empty());
     first == Some(WORD) || hides_profiles(path)
 }
@@ -72,11 +79,17 @@ fn hides_profiles(path: &str) -> bool {
 pub struct MeRequest {
     profile: ProfileId,
     original: Uri,
+    /// How many bytes of the original path are the mount.
+    mount: usize,
 }
 
 impl MeRequest {
-    pub(crate) fn new(profile: ProfileId, original: Uri) -> Self {
-        Self { profile, original }
+    pub(crate) fn new(profile: ProfileId, original: Uri, mount: usize) -> Self {
+        Self {
+            profile,
+            original,
+            mount,
+        }
     }
 
     /// Whose `me` it is.
@@ -84,7 +97,7 @@ impl MeRequest {
         &self.profile
     }
 
-    /// The target as it was before the rewriting, below the mount.
+    /// The target as it was before the rewriting.
     pub fn original(&self) -> &Uri {
         &self.original
     }
@@ -97,12 +110,8 @@ impl MeRequest {
     /// wherever the service is mounted: for a request to `/profiles/me/addresses`, the tenant's
     /// `…/profiles/{id}/addresses/7` is `../../profiles/me/addresses/7`.
     pub fn public_reference(&self, remainder: &str) -> String {
-        let depth = self
-            .original
-            .path()
-            .bytes()
-            .filter(|&byte| byte == b'/')
-            .count();
+        let below = self.original.path().bytes().skip(self.mount);
+        let depth = below.filter(|&byte| byte == b'/').count();
         let ups = depth.saturating_sub(1);
         let start = if ups == 0 {
             "./".into()
@@ -171,7 +180,7 @@ mod tests {
 
     #[test]
     fn references_are_relative_to_what_was_asked() {
-        let me = |path: &str| MeRequest::new("ada-1".parse().unwrap(), path.parse().unwrap());
+        let me = |path: &str| MeRequest::new("ada-1".parse().unwrap(), path.parse().unwrap(), 0);
         for (asked, expected) in [
             ("/profiles/me", "../profiles/me/x"),
             ("/profiles/me/addresses", "../../profiles/me/x"),
@@ -179,5 +188,8 @@ mod tests {
         ] {
             assert_eq!(me(asked).public_reference("/x"), expected, "{asked}");
         }
+        let profile = "ada-1".parse().unwrap();
+        let mounted = MeRequest::new(profile, "/id/v1/profiles/me".parse().unwrap(), 6);
+        assert_eq!(mounted.public_reference("/x"), "../profiles/me/x");
     }
 }

@@ -96,12 +96,14 @@ pub(super) fn settle(
         // RFC 9112 §6.3: `Transfer-Encoding` overrides `Content-Length`, which ought to be removed.
         headers.remove(CONTENT_LENGTH);
     } else if census.has(Special::ContentLength) {
-        let mut lengths = headers.get_all(CONTENT_LENGTH).iter().map(length);
-        if let Some(first) = lengths.next().transpose()? {
-            if lengths.any(|other| other != Ok(first)) {
+        let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+        if let Some(said) = lengths.next() {
+            let first = length(said)?;
+            let is_plain = is_plain_number(said) && !census.repeats(Special::ContentLength);
+            if lengths.any(|other| length(other) != Ok(first)) {
                 return Err(FramingError(()));
             }
-            if census.repeats(Special::ContentLength) || !is_plain(headers) {
+            if !is_plain {
                 headers.insert(CONTENT_LENGTH, first.into());
             }
         }
@@ -113,14 +115,16 @@ pub(super) fn settle(
     Ok(())
 }
 
-/// Whether the length is said once, without a leading zero that somebody would take for octal.
+/// Whether the length is said once, and plainly.
 fn is_plain(headers: &HeaderMap) -> bool {
     let mut values = headers.get_all(CONTENT_LENGTH).iter();
-    let plain = values.next().is_some_and(|value| {
-        let digits = value.as_bytes();
-        digits.len() == 1 || !digits.starts_with(b"0")
-    });
-    plain && values.next().is_none()
+    values.next().is_some_and(is_plain_number) && values.next().is_none()
+}
+
+/// Whether a length has no leading zero, which somebody would take for octal.
+fn is_plain_number(value: &HeaderValue) -> bool {
+    let digits = value.as_bytes();
+    digits.len() == 1 || !digits.starts_with(b"0")
 }
 
 /// RFC 9110 §8.6: `Content-Length = 1*DIGIT`; no sign, no list.

@@ -77,6 +77,7 @@ mod tests {
         let me = MeRequest::new(
             "ada".parse().unwrap(),
             "/profiles/me/addresses".parse().unwrap(),
+            0,
         );
         public(location, &tenant, &me)
     }

@@ -197,7 +197,7 @@ mod tests {
     }
 
     fn me() -> MeRequest {
-        MeRequest::new("ada".parse().unwrap(), "/profiles/me".parse().unwrap())
+        MeRequest::new("ada".parse().unwrap(), "/profiles/me".parse().unwrap(), 0)
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Where a request goes: the tenant's address before the path, and nothing else changed.
 
 use bytes::Bytes;
-use http::uri::{Parts, PathAndQuery, Uri};
+use http::uri::{Authority, Parts, PathAndQuery, Uri};
 use http::{Method, Request, Version};
 
 use crate::path::{CanonicalPath, MeRequest, QueryRefusal, check_query};
@@ -76,7 +76,7 @@ fn leads_home(target: &Uri, tenant: &Tenant, me: Option<&MeRequest>) -> bool {
     };
     let own = me.is_none_or(|me| below_profile(below, me).is_some());
     target.scheme() == Some(tenant.scheme())
-        && target.authority() == Some(tenant.authority())
+        && target.authority().map(Authority::as_str) == Some(tenant.authority().as_str())
         && below.starts_with('/')
         && own
 }
@@ -99,7 +99,7 @@ mod tests {
     }
 
     fn me() -> MeRequest {
-        MeRequest::new("ada".parse().unwrap(), "/profiles/me".parse().unwrap())
+        MeRequest::new("ada".parse().unwrap(), "/profiles/me".parse().unwrap(), 0)
     }
 
     fn target(uri: &str, me: Option<&MeRequest>) -> Option<String> {

@@ -2,7 +2,7 @@ use std::fmt;
 use std::future::{Future, pending, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use http::{Request, Response, Uri};
@@ -10,10 +10,12 @@ use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::rt::{Read, Write};
+use pin_project_lite::pin_project;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
+use super::failed::Failed;
 use super::shelf::Shelf;
 use super::stats::Open;
 use crate::body::{Carrier, DrivenBody};
@@ -57,8 +59,16 @@ impl Line {
         }))
     }
 
-    /// Whether the next request can go this way. An idle connection has been polled by nobody: that
-    /// it was closed, or that bytes came which nobody had asked for, shows now.
+    /// Whether the next request can go this way.
+    ///
+    /// A connection that has said so itself need not be asked: the first thing that it does with a
+    /// request is the same look at what has come meanwhile.
+    pub(super) fn takes_requests(&mut self) -> bool {
+        self.send.is_ready() || self.is_usable()
+    }
+
+    /// Whether it is still good for anything. An idle connection has been polled by nobody: that it
+    /// was closed, or that bytes came which nobody had asked for, shows now.
     pub(super) fn is_usable(&mut self) -> bool {
         // Nobody is to be woken: whoever sends a request polls it next anyway, and would otherwise
         // be woken by his own request.
@@ -83,29 +93,16 @@ impl Line {
     ///
     /// # Errors
     /// With the request, if nothing of it was sent.
-    pub(super) async fn call(
+    pub(super) fn call(
         mut self: Box<Self>,
         request: Request<RequestBody>,
         home: Arc<Shelf>,
-    ) -> Result<Response<DrivenBody>, TrySendError<Request<RequestBody>>> {
-        let upload = request.body().upload();
-        let response = {
-            let mut answer = pin!(self.send.try_send_request(request));
-            let connection = &mut self.connection;
-            poll_fn(|cx| {
-                // Dropped as soon as it is over: the request is given back then, or fails.
-                let _ = poll(connection, cx);
-                answer.as_mut().poll(cx)
-            })
-            .await?
-        };
-        Ok(response.map(|body| match upload {
-            Some(upload) if !upload.is_over() => self.let_go(body, upload, home.idle_timeout()),
-            _ => {
-                self.home = Some(home);
-                DrivenBody::carried(body, self)
-            }
-        }))
+    ) -> impl Future<Output = Result<Response<DrivenBody>, Box<Failed>>> + Send + use<> {
+        Calling {
+            upload: request.body().upload(),
+            answer: self.send.try_send_request(request),
+            line: Some((self, home)),
+        }
     }
 
     /// The answer came before the whole request was sent. What is left must move even while nobody
@@ -124,6 +121,45 @@ impl Line {
             runtime.spawn(see_off(connection, upload, read, patience));
         }
         DrivenBody::carried(body, Box::new(Reader(reader)))
+    }
+}
+
+pin_project! {
+    /// A request that a connection has been given.
+    struct Calling<F> {
+        #[pin]
+        answer: F,
+        // `None` once the answer is there.
+        line: Option<(Box<Line>, Arc<Shelf>)>,
+        upload: Option<Upload>,
+    }
+}
+
+impl<F> Future for Calling<F>
+where
+    F: Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>>,
+{
+    type Output = Result<Response<DrivenBody>, Box<Failed>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if let Some((line, _)) = this.line {
+            // Dropped as soon as it is over: the request is given back then, or fails.
+            let _ = poll(&mut line.connection, cx);
+        }
+        let response = ready!(this.answer.poll(cx))?;
+        let Some((mut line, home)) = this.line.take() else {
+            // Polled after completion, which the contract of `Future` leaves open: never again.
+            return Poll::Pending;
+        };
+        let upload = this.upload.take();
+        Poll::Ready(Ok(response.map(|body| match upload {
+            Some(upload) if !upload.is_over() => line.let_go(body, upload, home.idle_timeout()),
+            _ => {
+                line.home = Some(home);
+                DrivenBody::carried(body, line)
+            }
+        })))
     }
 }
 

@@ -3,7 +3,9 @@
 
 mod builder;
 mod connect;
+mod errand;
 mod error;
+mod failed;
 mod line;
 mod pool;
 mod service;
@@ -14,5 +16,6 @@ pub use builder::HttpClientBuilder;
 pub use connect::DefaultConnector;
 pub use error::ClientError;
 pub(super) use error::ConnectTimeout;
+use service::Answer;
 pub use service::{ClientFuture, HttpClient};
 pub use stats::ClientStats;

@@ -1,21 +1,18 @@
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::header::HOST;
 use http::uri::Scheme;
-use http::{Method, Request, Response, Uri};
-use http_body::Body as _;
-use hyper::client::conn::TrySendError;
+use http::{Request, Response, Uri};
 use hyper::rt::{Read, Write};
 use hyper_util::client::legacy::connect::Connection;
 use tower::Service;
 
-use super::pool::{Age, Pool};
-use super::shelf::{Trunk, Way};
+use super::errand::Errand;
+use super::pool::Pool;
 use super::{ClientError, ClientStats, DefaultConnector, HttpClientBuilder};
 use crate::body::DrivenBody;
 use crate::error::{BoxError, ConfigError, ConfigErrorKind};
@@ -100,116 +97,12 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
-        ClientFuture(Box::pin(send(Arc::clone(&self.pool), request)))
-    }
-}
-
-async fn send<K>(
-    pool: Arc<Pool<K>>,
-    mut request: Request<RequestBody>,
-) -> Result<Response<DrivenBody>, ClientError>
-where
-    K: Service<Uri> + Clone + Send + Sync + 'static,
-    K::Response: Connection + Read + Write + Send + Unpin + 'static,
-    K::Error: Into<BoxError>,
-    K::Future: Send + 'static,
-{
-    let target = mem::take(request.uri_mut());
-    let shelf = pool.shelf(&target).ok_or_else(ClientError::no_target)?;
-    let mut may_repeat = true;
-    loop {
-        let (way, age) = match shelf.way() {
-            Some(way) => (way, Age::Kept),
-            // Boxed: a handshake's state is large, and hardly any request needs it.
-            None => Box::pin(pool.connect(&shelf, &target)).await?,
-        };
-        let failed = match way {
-            Way::Http1(line) => {
-                *request.uri_mut() = line.target(&target);
-                if !request.headers().contains_key(HOST) {
-                    request.headers_mut().insert(HOST, shelf.host().clone());
-                }
-                line.call(request, Arc::clone(&shelf))
-                    .await
-                    .map_err(Failed::from)
-            }
-            Way::Http2(mut trunk) => {
-                // It carries the authority by itself.
-                *request.uri_mut() = target.clone();
-                request.headers_mut().remove(HOST);
-                let answer = over_http2(&mut trunk, request, may_repeat).await;
-                if answer.as_ref().is_err_and(Failed::ends_connection) {
-                    shelf.unshare(&trunk);
-                }
-                answer
-            }
-        };
-        match failed {
-            Ok(response) => return Ok(response),
-            Err(Failed {
-                unsent: Some(unsent),
-                ..
-            }) if age == Age::Kept => request = unsent,
-            Err(Failed {
-                given_back: Some(copy),
-                ..
-            }) => {
-                may_repeat = false;
-                request = copy;
-            }
-            Err(Failed { error, .. }) => return Err(error),
-        }
-    }
-}
-
-/// Why there is no answer, and what could be sent again.
-struct Failed {
-    error: ClientError,
-    /// The connection had been closed: nothing of the request was written.
-    unsent: Option<Request<RequestBody>>,
-    /// The tenant said that it has not begun to work on it.
-    given_back: Option<Request<RequestBody>>,
-}
-
-impl Failed {
-    /// Whether no other request should be sent the same way.
-    fn ends_connection(&self) -> bool {
-        self.unsent.is_some() || self.error.ends_connection()
-    }
-}
-
-impl From<TrySendError<Request<RequestBody>>> for Failed {
-    fn from(mut error: TrySendError<Request<RequestBody>>) -> Self {
-        Self {
-            unsent: error.take_message(),
-            error: error.into_error().into(),
-            given_back: None,
-        }
-    }
-}
-
-async fn over_http2(
-    trunk: &mut Trunk,
-    request: Request<RequestBody>,
-    may_repeat: bool,
-) -> Result<Response<DrivenBody>, Failed> {
-    // Any other method may be repeated too, says RFC 9113 §8.7, if the tenant's word is good. It is
-    // taken for requests that change nothing even if it is not.
-    let harmless = matches!(*request.method(), Method::GET | Method::HEAD);
-    let copy = (may_repeat && harmless && request.body().is_end_stream()).then(|| {
-        let mut copy = Request::new(RequestBody::default());
-        *copy.method_mut() = request.method().clone();
-        *copy.headers_mut() = request.headers().clone();
-        copy
-    });
-    match trunk.send.try_send_request(request).await {
-        Ok(response) => Ok(response.map(DrivenBody::new)),
-        Err(error) => {
-            let mut failed = Failed::from(error);
-            failed.given_back = copy.filter(|_| failed.error.was_given_back());
-            Err(failed)
-        }
+    fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
+        let target = mem::take(request.uri_mut());
+        ClientFuture(match Errand::new(Arc::clone(&self.pool), target) {
+            Some(errand) => errand.start(request),
+            None => Box::pin(ready(Err(ClientError::no_target()))),
+        })
     }
 }
 
@@ -231,7 +124,7 @@ impl<K> fmt::Debug for HttpClient<K> {
 #[must_use = "futures do nothing unless polled"]
 pub struct ClientFuture(Pin<Box<dyn Future<Output = Answer> + Send>>);
 
-type Answer = Result<Response<DrivenBody>, ClientError>;
+pub(super) type Answer = Result<Response<DrivenBody>, ClientError>;
 
 impl Future for ClientFuture {
     type Output = Answer;

@@ -99,7 +99,7 @@ impl Shelf {
         }
         loop {
             let mut line = self.content().lines.pop()?;
-            if line.is_usable() {
+            if line.takes_requests() {
                 return Some(Way::Http1(line));
             }
         }

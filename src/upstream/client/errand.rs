@@ -1,0 +1,175 @@
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use http::header::HOST;
+use http::{Method, Request, Response, Uri};
+use http_body::Body as _;
+use hyper::rt::{Read, Write};
+use hyper_util::client::legacy::connect::Connection;
+use pin_project_lite::pin_project;
+use tower::Service;
+
+use super::Answer;
+use super::failed::Failed;
+use super::line::Line;
+use super::pool::{Age, Pool};
+use super::shelf::{Shelf, Trunk, Way};
+use crate::body::DrivenBody;
+use crate::error::BoxError;
+use crate::upstream::RequestBody;
+
+/// Where one request goes, and by which connections it may.
+pub(super) struct Errand<K> {
+    pool: Arc<Pool<K>>,
+    shelf: Arc<Shelf>,
+    target: Uri,
+}
+
+impl<K> Errand<K>
+where
+    K: Service<Uri> + Clone + Send + Sync + 'static,
+    K::Response: Connection + Read + Write + Send + Unpin + 'static,
+    K::Error: Into<BoxError>,
+    K::Future: Send + 'static,
+{
+    /// `None`: the target names no host.
+    pub(super) fn new(pool: Arc<Pool<K>>, target: Uri) -> Option<Self> {
+        let shelf = pool.shelf(&target)?;
+        Some(Self {
+            pool,
+            shelf,
+            target,
+        })
+    }
+
+    /// Begins it. Nearly always there is a connection that waits for the next request: then the
+    /// request is handed over at once, and no state here has room for it.
+    pub(super) fn start(
+        self,
+        request: Request<RequestBody>,
+    ) -> Pin<Box<dyn Future<Output = Answer> + Send>> {
+        match self.shelf.way() {
+            Some(Way::Http1(line)) => Box::pin(First {
+                call: self.over_http1(line, request),
+                errand: Some(self),
+                again: None,
+            }),
+            way => Box::pin(self.run(way, request)),
+        }
+    }
+
+    /// By this way, or else by any other, for as long as it may be sent.
+    async fn run(self, mut first: Option<Way>, mut request: Request<RequestBody>) -> Answer {
+        let mut may_repeat = true;
+        loop {
+            let (way, age) = match first.take().or_else(|| self.shelf.way()) {
+                Some(way) => (way, Age::Kept),
+                // Boxed: a handshake's state is large, and hardly any request needs it.
+                None => Box::pin(self.pool.connect(&self.shelf, &self.target)).await?,
+            };
+            let answer = match way {
+                Way::Http1(line) => self.over_http1(line, request).await,
+                Way::Http2(trunk) => self.over_http2(trunk, request, may_repeat).await,
+            };
+            let failed = match answer {
+                Ok(response) => return Ok(response),
+                Err(failed) => *failed,
+            };
+            match (failed.unsent, failed.given_back) {
+                (Some(unsent), _) if age == Age::Kept => request = unsent,
+                (_, Some(copy)) => {
+                    may_repeat = false;
+                    request = copy;
+                }
+                _ => return Err(failed.error),
+            }
+        }
+    }
+
+    fn over_http1(
+        &self,
+        line: Box<Line>,
+        mut request: Request<RequestBody>,
+    ) -> impl Future<Output = Result<Response<DrivenBody>, Box<Failed>>> + Send + use<K> {
+        *request.uri_mut() = line.target(&self.target);
+        if !request.headers().contains_key(HOST) {
+            let host = self.shelf.host().clone();
+            request.headers_mut().insert(HOST, host);
+        }
+        line.call(request, Arc::clone(&self.shelf))
+    }
+
+    async fn over_http2(
+        &self,
+        mut trunk: Trunk,
+        mut request: Request<RequestBody>,
+        may_repeat: bool,
+    ) -> Result<Response<DrivenBody>, Box<Failed>> {
+        // It carries the authority by itself.
+        *request.uri_mut() = self.target.clone();
+        request.headers_mut().remove(HOST);
+        // Any other method may be repeated too, says RFC 9113 §8.7, if the tenant's word is good. It
+        // is taken for requests that change nothing even if it is not.
+        let harmless = matches!(*request.method(), Method::GET | Method::HEAD);
+        let copy = (may_repeat && harmless && request.body().is_end_stream()).then(|| {
+            let mut copy = Request::new(RequestBody::default());
+            *copy.method_mut() = request.method().clone();
+            *copy.headers_mut() = request.headers().clone();
+            Box::new(copy)
+        });
+        match trunk.send.try_send_request(request).await {
+            Ok(response) => Ok(response.map(DrivenBody::new)),
+            Err(error) => {
+                let mut failed = Box::<Failed>::from(error);
+                if failed.error.was_given_back() {
+                    failed.given_back = copy.map(|copy| *copy);
+                }
+                if failed.ends_connection() {
+                    self.shelf.unshare(&trunk);
+                }
+                Err(failed)
+            }
+        }
+    }
+}
+
+pin_project! {
+    /// A request on a connection that was kept, and by other ways if that had been closed.
+    struct First<F, K> {
+        #[pin]
+        call: F,
+        // `None` once it is of no use any more.
+        errand: Option<Errand<K>>,
+        again: Option<Pin<Box<dyn Future<Output = Answer> + Send>>>,
+    }
+}
+
+impl<F, K> Future for First<F, K>
+where
+    F: Future<Output = Result<Response<DrivenBody>, Box<Failed>>>,
+    K: Service<Uri> + Clone + Send + Sync + 'static,
+    K::Response: Connection + Read + Write + Send + Unpin + 'static,
+    K::Error: Into<BoxError>,
+    K::Future: Send + 'static,
+{
+    type Output = Answer;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            if let Some(again) = this.again {
+                return again.as_mut().poll(cx);
+            }
+            let failed = match ready!(this.call.as_mut().poll(cx)) {
+                Ok(response) => return Poll::Ready(Ok(response)),
+                Err(failed) => *failed,
+            };
+            let Some((errand, unsent)) = this.errand.take().zip(failed.unsent) else {
+                return Poll::Ready(Err(failed.error));
+            };
+            *this.again = Some(Box::pin(errand.run(None, unsent)));
+        }
+    }
+}

@@ -1,0 +1,32 @@
+use http::Request;
+use hyper::client::conn::TrySendError;
+
+use super::ClientError;
+use crate::upstream::RequestBody;
+
+/// Why there is no answer, and what could be sent again. Boxed wherever it is returned: it holds
+/// requests, and answers should not have to carry the room for them.
+pub(super) struct Failed {
+    pub(super) error: ClientError,
+    /// The connection had been closed: nothing of the request was written.
+    pub(super) unsent: Option<Request<RequestBody>>,
+    /// The tenant said that it has not begun to work on it.
+    pub(super) given_back: Option<Request<RequestBody>>,
+}
+
+impl Failed {
+    /// Whether no other request should be sent the same way.
+    pub(super) fn ends_connection(&self) -> bool {
+        self.unsent.is_some() || self.error.ends_connection()
+    }
+}
+
+impl From<TrySendError<Request<RequestBody>>> for Box<Failed> {
+    fn from(mut error: TrySendError<Request<RequestBody>>) -> Self {
+        Self::new(Failed {
+            unsent: error.take_message(),
+            error: error.into_error().into(),
+            given_back: None,
+        })
+    }
+}

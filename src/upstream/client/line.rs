@@ -59,19 +59,11 @@ impl Line {
         }))
     }
 
-    /// Whether the next request can go this way.
-    ///
-    /// A connection that has said so itself need not be asked: the first thing that it does with a
-    /// request is the same look at what has come meanwhile.
-    pub(super) fn takes_requests(&mut self) -> bool {
-        self.send.is_ready() || self.is_usable()
-    }
-
-    /// Whether it is still good for anything. An idle connection has been polled by nobody: that it
-    /// was closed, or that bytes came which nobody had asked for, shows now.
+    /// Whether the next request can go this way. An idle connection has been polled by nobody: that
+    /// it was closed, or that bytes came which nobody had asked for, shows now.
     pub(super) fn is_usable(&mut self) -> bool {
-        // Nobody is to be woken: whoever sends a request polls it next anyway, and would otherwise
-        // be woken by his own request.
+        // Nobody is to be woken: whoever sends a request polls it next anyway, and whoever polled it
+        // last would otherwise be woken by that request.
         let cx = &mut Context::from_waker(Waker::noop());
         self.poll_carry(cx).is_pending() && self.send.is_ready()
     }

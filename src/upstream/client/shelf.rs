@@ -99,7 +99,7 @@ impl Shelf {
         }
         loop {
             let mut line = self.content().lines.pop()?;
-            if line.takes_requests() {
+            if line.is_usable() {
                 return Some(Way::Http1(line));
             }
         }

@@ -118,13 +118,14 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let began = Instant::now();
         let id = self.ids.of(&request);
         // Kept only for a line that will be written.
         let asked = enabled!(Level::INFO).then(|| Asked {
             method: request.method().clone(),
             uri: request.uri().clone(),
         });
+        let is_timed = asked.is_some() || self.count.is_some();
+        let began = is_timed.then(Instant::now);
         request.headers_mut().insert(REQUEST_ID, id.clone());
         let under_way = self.count.as_ref().map(Count::enter);
         Observed {
@@ -199,7 +200,8 @@ pin_project! {
     pub(crate) struct Observed<F> {
         #[pin]
         inner: F,
-        began: Instant,
+        // `None` if nobody wants to know.
+        began: Option<Instant>,
         // `None` once it is over.
         id: Option<HeaderValue>,
         // `None` if nobody reads the log.
@@ -221,7 +223,7 @@ where
         let Some(id) = this.id.take() else {
             return Poll::Ready(Ok(response));
         };
-        let took = this.began.elapsed();
+        let took = this.began.map_or(Duration::ZERO, |began| began.elapsed());
         if let Some(under_way) = this.under_way.take() {
             under_way.count().answered(&response, took);
         }

@@ -35,6 +35,7 @@ where
     K::Future: Send + 'static,
 {
     /// `None`: the target names no host.
+    #[inline]
     pub(super) fn new(pool: Arc<Pool<K>>, target: Uri) -> Option<Self> {
         let shelf = pool.shelf(&target)?;
         Some(Self {
@@ -46,6 +47,7 @@ where
 
     /// Begins it. Nearly always there is a connection that waits for the next request: then the
     /// request is handed over at once, and no state here has room for it.
+    #[inline]
     pub(super) fn start(
         self,
         request: Request<RequestBody>,
@@ -88,6 +90,7 @@ where
         }
     }
 
+    #[inline]
     fn over_http1(
         &self,
         line: Box<Line>,

@@ -46,7 +46,8 @@ impl Line {
     where
         T: Read + Write + Send + Unpin + 'static,
     {
-        let (send, connection) = http1::handshake(io).await?;
+        // Hardly any request has a body worth a system call that takes several pieces.
+        let (send, connection) = http1::Builder::new().writev(false).handshake(io).await?;
         Ok(Box::new(Self {
             send,
             connection: Some(Connection {
@@ -85,6 +86,7 @@ impl Line {
     ///
     /// # Errors
     /// With the request, if nothing of it was sent.
+    #[inline]
     pub(super) fn call(
         mut self: Box<Self>,
         request: Request<RequestBody>,

@@ -16,11 +16,14 @@ mod describe;
 mod guide;
 mod health;
 mod limits;
+mod line;
 mod metrics;
 mod observe;
+mod preface;
 mod routes;
 mod scrape;
 mod serve;
+mod socket;
 mod storefront;
 
 use std::convert::Infallible;

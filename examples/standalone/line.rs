@@ -26,17 +26,19 @@ use tracing::debug;
 use crate::limits::Activity;
 use crate::preface::Protocol;
 use crate::socket::Socket;
+use crate::tidy::Tidy;
 
 /// Read at once when a connection wakes: most heads are smaller, and `hyper` reads the rest of others.
 const FIRST: usize = 2 * 1024;
 
 type Io = TokioIo<Socket<TcpStream>>;
 
-/// How `hyper` serves each protocol.
+/// How each protocol is served, by all connections alike.
 #[derive(Debug)]
 pub(crate) struct Protocols {
     pub(crate) http1: http1::Builder,
     pub(crate) http2: http2::Builder<TokioExecutor>,
+    pub(crate) tidy: Tidy,
 }
 
 /// One connection.
@@ -143,6 +145,7 @@ where
                 if has_begun {
                     self.begin(Protocol::Http1);
                 } else {
+                    self.protocols.tidy.note();
                     debug!("a connection rests");
                 }
             }

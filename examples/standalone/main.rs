@@ -25,6 +25,7 @@ mod scrape;
 mod serve;
 mod socket;
 mod storefront;
+mod tidy;
 
 use std::convert::Infallible;
 use std::fmt::Display;

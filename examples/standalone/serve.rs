@@ -27,6 +27,7 @@ use crate::config::Limits;
 use crate::crew::Crew;
 use crate::limits::{Activity, Counted, Reached, Timer};
 use crate::line::{Line, Protocols, Turn};
+use crate::tidy::Tidy;
 
 const MAX_HEAD: usize = 32 * 1024;
 const MAX_HEADER_LIST: u32 = 32 * 1024;
@@ -67,6 +68,7 @@ pub(crate) async fn until_told<S, B>(
         let protocols = Arc::clone(&protocols);
         worker.spawn(serve(protocols, accepted, app, limits, ending, place));
     };
+    let mut tidy = pin!(protocols.tidy.up());
     loop {
         let next = async {
             let place = Arc::clone(&open).acquire_owned().await.ok();
@@ -76,6 +78,7 @@ pub(crate) async fn until_told<S, B>(
             biased;
             () = signals.next() => break,
             (accepted, place) = next => begin(accepted, place),
+            () = &mut tidy => {}
         }
     }
     ending.send_replace(true);
@@ -109,7 +112,11 @@ fn protocols() -> Protocols {
         .max_local_error_reset_streams(MAX_LOCAL_RESETS)
         .keep_alive_interval(PING)
         .keep_alive_timeout(PING);
-    Protocols { http1, http2 }
+    Protocols {
+        http1,
+        http2,
+        tidy: Tidy::default(),
+    }
 }
 
 /// The next connection. Errors are about one connection, or about a shortage that may pass: neither

@@ -50,8 +50,10 @@ impl<T> Socket<T> {
 
 fn join(begin: Bytes, end: &[u8]) -> Bytes {
     match (begin.is_empty(), end.is_empty()) {
-        (_, true) => begin,
+        // Not `begin`: an empty one still holds the whole buffer it was taken from.
+        (true, true) => Bytes::new(),
         (true, false) => Bytes::copy_from_slice(end),
+        (false, true) => begin,
         (false, false) => [&begin, end].concat().into(),
     }
 }

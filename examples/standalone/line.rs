@@ -143,6 +143,7 @@ where
                     protocol: Some(Protocol::Http1),
                 });
                 if has_begun {
+                    debug!("a connection has begun a request and does not rest");
                     self.begin(Protocol::Http1);
                 } else {
                     self.protocols.tidy.note();

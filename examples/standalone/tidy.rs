@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio::time::sleep;
 
 /// Longer than what is free is kept.
-const PAUSE: Duration = Duration::from_millis(1500);
+const PAUSE: Duration = Duration::from_millis(1100);
 /// A page of its own for any allocator. It is not touched, so it is not memory yet.
 const PAGE: usize = 1024 * 1024;
 

@@ -15,6 +15,7 @@ mod guide;
 mod metrics;
 mod outage;
 mod process;
+mod resting;
 mod scrape;
 mod storefront;
 mod tenant;

@@ -16,6 +16,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use tower::Service;
 
 use crate::config::Limits;
+use crate::upload::Upload;
 
 /// How many quarters are told apart: no answer gets as old as that.
 const QUARTERS: usize = 8;
@@ -37,8 +38,8 @@ pub(crate) struct Activity {
     moves: AtomicUsize,
     /// The socket takes no more.
     is_full: AtomicBool,
-    /// The last request had a body, and nothing tells whether all of it was read.
-    has_body: AtomicBool,
+    /// Bodies of requests that somebody may read on.
+    uploads: AtomicUsize,
     /// The socket is kept from `hyper`, which gives it back.
     is_withheld: AtomicBool,
     speaks_http2: AtomicBool,
@@ -74,6 +75,16 @@ impl Activity {
         }
     }
 
+    pub(crate) fn begin_upload(&self) {
+        self.uploads.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn end_upload(&self) {
+        // A further look: by then `hyper` knows as well.
+        self.has_moved();
+        self.uploads.fetch_sub(1, Relaxed);
+    }
+
     pub(crate) fn is_withheld(&self) -> bool {
         self.is_withheld.load(Relaxed)
     }
@@ -96,7 +107,7 @@ impl Activity {
 
     /// Whether it has the next request to wait for and nothing else, once it is still.
     fn may_rest(&self) -> bool {
-        !self.speaks_http2() && !self.has_body.load(Relaxed)
+        !self.speaks_http2() && self.uploads.load(Relaxed) == 0
     }
 
     fn has_moved(&self) {
@@ -226,9 +237,11 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let has_body = !request.body().is_end_stream();
-        self.activity.has_body.store(has_body, Relaxed);
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+        if !request.body().is_end_stream() && !self.activity.speaks_http2() {
+            let upload = Upload::begin(&self.activity);
+            request.extensions_mut().insert(upload);
+        }
         Counting {
             turn: Some(Turn::begin(&self.activity)),
             inner: self.inner.call(request),

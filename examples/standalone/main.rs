@@ -26,6 +26,7 @@ mod serve;
 mod socket;
 mod storefront;
 mod tidy;
+mod upload;
 
 use std::convert::Infallible;
 use std::fmt::Display;

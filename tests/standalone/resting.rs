@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use omneo_id::keys::{Keyring, SigningKey};
+use omneo_id::sandbox::TestTokens;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use crate::abuse::{HEALTH, PATIENCE, PREFACE, SANDBOX_TOKEN, frame, status, until_closed};
-use crate::process::{MOUNT, Server};
+use crate::process::{MOUNT, SECRET, Server};
+use crate::tenant::SlowTenant;
 
 /// A connection is looked at four times in the shorter limit, and rests at the second look that finds
 /// nothing new.
@@ -222,6 +225,44 @@ async fn a_body_that_nobody_reads_is_no_request() {
     // It may be closed by now.
     let _ = stream.write_all(&ASK.repeat(3)).await;
     assert!(until_closed(&mut stream).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_body_that_outlives_its_answer_is_no_request() {
+    let tenant = SlowTenant::start().await;
+    let origin = tenant.origin();
+    let of_tenant = [
+        "--upstream",
+        &origin,
+        "--api-token",
+        "t",
+        "--signing-key",
+        SECRET,
+    ];
+    let server = Server::start(&[QUICK, &of_tenant].concat(), &[]);
+    let ring = Keyring::new(SigningKey::hs256(SECRET).unwrap());
+    let tokens = TestTokens::new(&ring).unwrap();
+    let token = tokens.valid("6513270e-269e-4d37-b2a7-4de452e6b438");
+    let mut stream = connect(&server).await;
+    let body = ASK.repeat(3);
+    let (begin, end) = body.split_at(ASK.len());
+    let head = format!(
+        "PUT {MOUNT}/profiles/me HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    // The tenant answers by the head alone.
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(begin).await.unwrap();
+    let (head, _) = answer(&mut stream).await;
+    assert_eq!(status(head.as_bytes()), "200", "{head}");
+    sleep(WHILE).await;
+    // It may be closed by now.
+    let _ = stream.write_all(end).await;
+    let last = b"GET /none HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+    let _ = stream.write_all(last).await;
+    let rest = until_closed(&mut stream).await;
+    assert!(["404", ""].contains(&status(&rest)), "{rest:?}");
 }
 
 #[tokio::test]

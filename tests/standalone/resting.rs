@@ -1,16 +1,28 @@
 //! Connections that rest between two requests: nothing is lost by it, and no limit is forgotten.
 
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
 use omneo_id::keys::{Keyring, SigningKey};
 use omneo_id::sandbox::TestTokens;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
+use tower::{Service, service_fn};
 
 use crate::abuse::{HEALTH, PATIENCE, PREFACE, SANDBOX_TOKEN, frame, status, until_closed};
+use crate::config::Limits;
+use crate::limits::{Activity, Counted, Reached, Timer};
+use crate::preface::Protocol;
 use crate::process::{MOUNT, SECRET, Server};
 use crate::tenant::SlowTenant;
+use crate::upload::Upload;
 
 /// A connection is looked at four times in the shorter limit, and rests at the second look that finds
 /// nothing new.
@@ -352,6 +364,79 @@ async fn those_at_rest_cost_little() {
     for stream in &mut streams {
         ask(stream).await;
     }
+}
+
+// --- by its timer alone ---------------------------------------------------------------------------
+
+const LIMITS: Limits = Limits {
+    idle: Duration::from_secs(30),
+    write: Duration::from_secs(30),
+    drain: Duration::from_secs(10),
+    connections: 1,
+};
+
+/// What comes of a connection over HTTP/1.1 with one request, whose answer is over. Its body is handed
+/// out, for as long as it is kept.
+async fn after_one_request(body: &'static str) -> (Arc<Activity>, Timer, Option<Upload>) {
+    let activity = Arc::<Activity>::default();
+    let timer = Timer::new(Arc::clone(&activity), LIMITS);
+    let mut upload = None;
+    let read = service_fn(|mut request: Request<Full<Bytes>>| {
+        upload = request.extensions_mut().remove::<Upload>();
+        async { Ok::<_, Infallible>(Response::new(Full::<Bytes>::default())) }
+    });
+    let request = Request::new(Full::from(body));
+    let answer = Counted::new(read, Arc::clone(&activity))
+        .call(request)
+        .await;
+    drop(answer.unwrap());
+    (activity, timer, upload)
+}
+
+async fn reached(timer: &mut Pin<Box<Timer>>) -> Reached {
+    poll_fn(|cx| timer.as_mut().poll_reached(cx)).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_rests_before_it_is_closed() {
+    let (_, timer, upload) = after_one_request("").await;
+    assert!(upload.is_none());
+    let mut timer = Box::pin(timer);
+    assert_eq!(reached(&mut timer).await, Reached::Rest);
+    assert_eq!(reached(&mut timer).await, Reached::Idle);
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_does_not_rest_while_somebody_may_read_its_body_on() {
+    let (_, timer, upload) = after_one_request("body").await;
+    let mut timer = Box::pin(timer);
+    assert!(upload.is_some());
+    assert_eq!(reached(&mut timer).await, Reached::Idle);
+    drop(upload);
+    assert_eq!(reached(&mut timer).await, Reached::Rest);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_rests_over_http2_or_before_its_first_request() {
+    let (activity, timer, _) = after_one_request("").await;
+    activity.speak_http2();
+    assert_eq!(reached(&mut Box::pin(timer)).await, Reached::Idle);
+
+    let timer = Timer::new(Arc::default(), LIMITS);
+    assert_eq!(reached(&mut Box::pin(timer)).await, Reached::Idle);
+}
+
+#[test]
+fn a_preface_is_told_by_its_last_byte() {
+    for length in 0..PREFACE.len() {
+        let (begin, rest) = PREFACE.split_at(length);
+        assert_eq!(Protocol::of(begin), None);
+        let other = [begin, &[!rest[0]]].concat();
+        assert_eq!(Protocol::of(&other), Some(Protocol::Http1));
+    }
+    assert_eq!(Protocol::of(PREFACE), Some(Protocol::Http2));
+    let more = [PREFACE, &frame(4, 0, 0, &[])].concat();
+    assert_eq!(Protocol::of(&more), Some(Protocol::Http2));
 }
 
 // --- told apart -----------------------------------------------------------------------------------

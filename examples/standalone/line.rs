@@ -3,8 +3,9 @@
 //! requests only the socket is left, and so it is with one that has said nothing yet.
 //!
 //! Whether a connection may rest is for `hyper` to say: told to end, it ends at once if it is between
-//! two requests, with everything written, and else never without reading on. So the socket is
-//! withheld from it meanwhile. What it had read of a next request it gives back.
+//! two requests, and else never without reading on. So the socket is withheld from it meanwhile. What it
+//! had read of a next request it gives back. One thing it would also end for, a body that is left to
+//! somebody after the last answer; who asks for a rest has to know that there is none.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -63,7 +64,7 @@ where
 
 /// What has become of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Turn {
+pub(crate) enum Step {
     /// It is of use, and to be polled again.
     Woke,
     Over,
@@ -93,14 +94,14 @@ where
         }
     }
 
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
         let over = match &mut self.state {
             State::Http1(connection) => ready!(Pin::new(connection).poll(cx)).map_err(Into::into),
             State::Http2(connection) => ready!(Pin::new(connection).poll(cx)).map_err(Into::into),
             State::Resting(resting) => match ready!(resting.poll_wake(cx)) {
                 Ok(Some(protocol)) => {
                     self.begin(protocol);
-                    return Poll::Ready(Turn::Woke);
+                    return Poll::Ready(Step::Woke);
                 }
                 Ok(None) => Ok(()),
                 Err(error) => Err(error.into()),
@@ -108,11 +109,11 @@ where
             State::Over => Ok(()),
         };
         self.end(over);
-        Poll::Ready(Turn::Over)
+        Poll::Ready(Step::Over)
     }
 
-    /// Lets go of what is kept for the next request, if that is all there is to wait for. To be polled
-    /// again, either way.
+    /// Lets go of what is kept for the next request, if that is all there is to wait for. Nobody may be
+    /// reading a body on. To be polled again, either way.
     pub(crate) fn rest(&mut self, cx: &mut Context<'_>) {
         let State::Http1(connection) = &mut self.state else {
             return;

@@ -26,7 +26,7 @@ use tracing::{debug, info, warn};
 use crate::config::Limits;
 use crate::crew::Crew;
 use crate::limits::{Activity, Counted, Reached, Timer};
-use crate::line::{Line, Protocols, Turn};
+use crate::line::{Line, Protocols, Step};
 use crate::tidy::Tidy;
 
 const MAX_HEAD: usize = 32 * 1024;
@@ -206,11 +206,11 @@ async fn serve<S, B>(
         loop {
             // The connection first: what it has done counts.
             match line.poll(cx) {
-                Poll::Ready(Turn::Woke) => {
+                Poll::Ready(Step::Woke) => {
                     timer.as_mut().wake();
                     continue;
                 }
-                Poll::Ready(Turn::Over) => return Poll::Ready(()),
+                Poll::Ready(Step::Over) => return Poll::Ready(()),
                 Poll::Pending => {}
             }
             match timer.as_mut().poll_reached(cx) {

@@ -2,7 +2,6 @@
 //! limit and looks whether anything has moved since. A request costs counters, no clock and no timer.
 
 use std::future::Future;
-use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
@@ -10,17 +9,20 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http::header::CONNECTION;
-use http::{HeaderValue, Request, Response, Version};
+use http::{HeaderValue, Request, Response};
 use hyper::body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 use tower::Service;
 
 use crate::config::Limits;
+use crate::upload::Upload;
 
 /// How many quarters are told apart: no answer gets as old as that.
 const QUARTERS: usize = 8;
+/// Nothing has moved for this long, or for up to twice as long: what is kept for the next request is
+/// kept for a client that may never come back.
+const REST: Duration = Duration::from_secs(1);
 
 /// What a connection is doing. It is counted by what serves it, and read by its [`Timer`].
 #[derive(Debug, Default)]
@@ -36,6 +38,10 @@ pub(crate) struct Activity {
     moves: AtomicUsize,
     /// The socket takes no more.
     is_full: AtomicBool,
+    /// Bodies of requests that somebody may read on.
+    uploads: AtomicUsize,
+    /// The socket is kept from `hyper`, which gives it back.
+    is_withheld: AtomicBool,
     speaks_http2: AtomicBool,
     /// HTTP/1.1 answers say that they are the last.
     is_ending: AtomicBool,
@@ -46,8 +52,45 @@ impl Activity {
         self.speaks_http2.load(Relaxed)
     }
 
+    pub(crate) fn speak_http2(&self) {
+        self.speaks_http2.store(true, Relaxed);
+    }
+
     pub(crate) fn end_soon(&self) {
         self.is_ending.store(true, Relaxed);
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.is_full.load(Relaxed)
+    }
+
+    /// The socket took some, or takes no more.
+    pub(crate) fn note_full(&self, is_full: bool) {
+        // Hardly ever: what counts is written once, not with each answer.
+        if is_full != self.is_full() {
+            self.is_full.store(is_full, Relaxed);
+            if !is_full {
+                self.has_moved();
+            }
+        }
+    }
+
+    pub(crate) fn begin_upload(&self) {
+        self.uploads.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn end_upload(&self) {
+        // A further look: by then `hyper` knows as well.
+        self.has_moved();
+        self.uploads.fetch_sub(1, Relaxed);
+    }
+
+    pub(crate) fn is_withheld(&self) -> bool {
+        self.is_withheld.load(Relaxed)
+    }
+
+    pub(crate) fn withhold(&self, is_withheld: bool) {
+        self.is_withheld.store(is_withheld, Relaxed);
     }
 
     fn untaken_since(&self, quarter: usize) -> Option<&AtomicUsize> {
@@ -62,20 +105,27 @@ impl Activity {
             .any(|answers| answers.load(Relaxed) > 0)
     }
 
+    /// Whether it has the next request to wait for and nothing else, once it is still.
+    fn may_rest(&self) -> bool {
+        !self.speaks_http2() && self.uploads.load(Relaxed) == 0
+    }
+
     fn has_moved(&self) {
         self.moves.fetch_add(1, Relaxed);
     }
 }
 
-/// Which limit a connection has reached.
+/// What a connection that did nothing has come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reached {
+    /// No limit: it was of use, and may rest. Told once, until it is of use again.
+    Rest,
     Idle,
     Write,
 }
 
 pin_project! {
-    /// Ready once a connection has done nothing for too long.
+    /// Tells when a connection has done nothing for too long.
     pub(crate) struct Timer {
         activity: Arc<Activity>,
         limits: Limits,
@@ -83,6 +133,8 @@ pin_project! {
         // What had moved, and when that was first seen.
         seen: usize,
         since: Instant,
+        // What had moved when it was told to rest.
+        rested: usize,
         #[pin]
         sleep: Sleep,
     }
@@ -96,7 +148,54 @@ impl Timer {
             began: Instant::now(),
             seen: 0,
             since: Instant::now(),
+            rested: 0,
             sleep: sleep(round(&limits)),
+        }
+    }
+
+    /// Looks soon: a connection that rested is of use again.
+    pub(crate) fn wake(self: Pin<&mut Self>) {
+        let this = self.project();
+        let soon = Instant::now() + REST.min(round(this.limits));
+        this.sleep.reset(soon);
+    }
+
+    pub(crate) fn poll_reached(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reached> {
+        let mut this = self.project();
+        loop {
+            ready!(this.sleep.as_mut().poll(cx));
+            let now = Instant::now();
+            let activity = &**this.activity;
+            let moves = activity.moves.load(Relaxed);
+            let open = activity.open.load(Relaxed);
+            let quarter = quarters(now.duration_since(*this.began), this.limits.write);
+            activity.quarter.store(quarter, Relaxed);
+            if activity.is_left(quarter) {
+                return Poll::Ready(Reached::Write);
+            }
+            let is_full = activity.is_full();
+            let is_still = moves == *this.seen && open == 0 && !is_full;
+            // Open answers have been looked at; only a full socket says more of them.
+            if moves != *this.seen || open > 0 && !is_full {
+                (*this.seen, *this.since) = (moves, now);
+            }
+            let (limit, reached) = match open > 0 || is_full {
+                true => (this.limits.write, Reached::Write),
+                false => (this.limits.idle, Reached::Idle),
+            };
+            if now.duration_since(*this.since) >= limit {
+                return Poll::Ready(reached);
+            }
+            let may_rest = moves != *this.rested && activity.may_rest();
+            let next = match may_rest && !is_still {
+                true => REST.min(round(this.limits)),
+                false => round(this.limits),
+            };
+            this.sleep.as_mut().reset(now + next);
+            if may_rest && is_still {
+                *this.rested = moves;
+                return Poll::Ready(Reached::Rest);
+            }
         }
     }
 }
@@ -110,38 +209,6 @@ fn quarters(passed: Duration, limit: Duration) -> usize {
 /// How often to look: a limit is kept to a quarter of it.
 fn round(limits: &Limits) -> Duration {
     (limits.idle.min(limits.write) / 4).max(Duration::from_millis(1))
-}
-
-impl Future for Timer {
-    type Output = Reached;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reached> {
-        let mut this = self.project();
-        loop {
-            ready!(this.sleep.as_mut().poll(cx));
-            let now = Instant::now();
-            let moves = this.activity.moves.load(Relaxed);
-            let open = this.activity.open.load(Relaxed);
-            let quarter = quarters(now.duration_since(*this.began), this.limits.write);
-            this.activity.quarter.store(quarter, Relaxed);
-            if this.activity.is_left(quarter) {
-                return Poll::Ready(Reached::Write);
-            }
-            let is_full = this.activity.is_full.load(Relaxed);
-            // Open answers have been looked at; only a full socket says more of them.
-            if moves != *this.seen || open > 0 && !is_full {
-                (*this.seen, *this.since) = (moves, now);
-            }
-            let (limit, reached) = match open > 0 || is_full {
-                true => (this.limits.write, Reached::Write),
-                false => (this.limits.idle, Reached::Idle),
-            };
-            if now.duration_since(*this.since) >= limit {
-                return Poll::Ready(reached);
-            }
-            this.sleep.as_mut().reset(now + round(this.limits));
-        }
-    }
 }
 
 /// A service whose requests and answers are counted.
@@ -160,6 +227,7 @@ impl<S> Counted<S> {
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for Counted<S>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    ReqBody: Body,
 {
     type Response = Response<Answer<ResBody>>;
     type Error = S::Error;
@@ -169,9 +237,10 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        if request.version() == Version::HTTP_2 {
-            self.activity.speaks_http2.store(true, Relaxed);
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+        if !request.body().is_end_stream() && !self.activity.speaks_http2() {
+            let upload = Upload::begin(&self.activity);
+            request.extensions_mut().insert(upload);
         }
         Counting {
             turn: Some(Turn::begin(&self.activity)),
@@ -297,73 +366,5 @@ impl<B: Body> Body for Answer<B> {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
-    }
-}
-
-/// A socket that tells when its client takes no more, and when it goes on taking.
-#[derive(Debug)]
-pub(crate) struct Socket<T> {
-    inner: T,
-    activity: Arc<Activity>,
-}
-
-impl<T> Socket<T> {
-    pub(crate) fn new(inner: T, activity: Arc<Activity>) -> Self {
-        Self { inner, activity }
-    }
-
-    fn note<R>(&self, wrote: &Poll<R>) {
-        let is_full = wrote.is_pending();
-        // Hardly ever: what counts is written once, not with each answer.
-        if is_full != self.activity.is_full.load(Relaxed) {
-            self.activity.is_full.store(is_full, Relaxed);
-            if !is_full {
-                self.activity.has_moved();
-            }
-        }
-    }
-}
-
-impl<T: AsyncRead + Unpin> AsyncRead for Socket<T> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(cx, buffer)
-    }
-}
-
-impl<T: AsyncWrite + Unpin> AsyncWrite for Socket<T> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let wrote = Pin::new(&mut self.inner).poll_write(cx, bytes);
-        self.note(&wrote);
-        wrote
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let wrote = Pin::new(&mut self.inner).poll_write_vectored(cx, slices);
-        self.note(&wrote);
-        wrote
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
     }
 }

@@ -16,12 +16,17 @@ mod describe;
 mod guide;
 mod health;
 mod limits;
+mod line;
 mod metrics;
 mod observe;
+mod preface;
 mod routes;
 mod scrape;
 mod serve;
+mod socket;
 mod storefront;
+mod tidy;
+mod upload;
 
 use std::convert::Infallible;
 use std::fmt::Display;

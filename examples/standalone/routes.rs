@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::describe::Description;
 use crate::health::Health;
 use crate::storefront::Storefront;
+use crate::upload;
 
 /// What is beside Omneo ID, and Omneo ID for everything else.
 pub(crate) struct Routes<S> {
@@ -99,11 +100,11 @@ where
             let future = Box::pin(std::future::ready(Ok(response.map(Body::from))));
             return Answer::Beside { future };
         }
+        let request = upload::take(request);
         if !self.beside.is_asked(&request) {
-            let future = self.id.call(request.map(Body::new));
+            let future = self.id.call(request);
             return Answer::Id { future };
         }
-        let request = request.map(Body::new);
         let beside = Arc::clone(&self.beside);
         let future = Box::pin(async move { Ok(beside.answer(request).await) });
         Answer::Beside { future }

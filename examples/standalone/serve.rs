@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use omneo_id::error::BoxError;
 use omneo_id::upstream::ClientInfo;
@@ -25,7 +25,9 @@ use tracing::{debug, info, warn};
 
 use crate::config::Limits;
 use crate::crew::Crew;
-use crate::limits::{Activity, Counted, Socket, Timer};
+use crate::limits::{Activity, Counted, Reached, Timer};
+use crate::line::{Line, Protocols, Step};
+use crate::tidy::Tidy;
 
 const MAX_HEAD: usize = 32 * 1024;
 const MAX_HEADER_LIST: u32 = 32 * 1024;
@@ -53,7 +55,7 @@ pub(crate) async fn until_told<S, B>(
     S::Future: Send,
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
-    let builder = builder();
+    let protocols = Arc::new(protocols());
     let open = Arc::new(Semaphore::new(limits.connections));
     // Each connection listens, and is missed when it is gone.
     let ending = watch::Sender::new(false);
@@ -63,8 +65,10 @@ pub(crate) async fn until_told<S, B>(
         };
         let app = worker.app().clone();
         let ending = ending.subscribe();
-        worker.spawn(serve(builder.clone(), accepted, app, limits, ending, place));
+        let protocols = Arc::clone(&protocols);
+        worker.spawn(serve(protocols, accepted, app, limits, ending, place));
     };
+    let mut tidy = pin!(protocols.tidy.up());
     loop {
         let next = async {
             let place = Arc::clone(&open).acquire_owned().await.ok();
@@ -74,6 +78,7 @@ pub(crate) async fn until_told<S, B>(
             biased;
             () = signals.next() => break,
             (accepted, place) = next => begin(accepted, place),
+            () = &mut tidy => {}
         }
     }
     ending.send_replace(true);
@@ -92,15 +97,14 @@ pub(crate) async fn until_told<S, B>(
     }
 }
 
-fn builder() -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
+fn protocols() -> Protocols {
+    let mut http1 = http1::Builder::new();
+    http1
         // A timer for each request; ours is one for the connection.
         .header_read_timeout(None)
         .max_buf_size(MAX_HEAD);
-    builder
-        .http2()
+    let mut http2 = http2::Builder::new(TokioExecutor::new());
+    http2
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(MAX_HEADER_LIST)
@@ -108,7 +112,11 @@ fn builder() -> auto::Builder<TokioExecutor> {
         .max_local_error_reset_streams(MAX_LOCAL_RESETS)
         .keep_alive_interval(PING)
         .keep_alive_timeout(PING);
-    builder
+    Protocols {
+        http1,
+        http2,
+        tidy: Tidy::default(),
+    }
 }
 
 /// The next connection. Errors are about one connection, or about a shortage that may pass: neither
@@ -158,7 +166,7 @@ fn is_about_one_connection(error: &io::Error) -> bool {
 }
 
 async fn serve<S, B>(
-    builder: auto::Builder<TokioExecutor>,
+    protocols: Arc<Protocols>,
     (stream, peer): (net::TcpStream, SocketAddr),
     app: S,
     limits: Limits,
@@ -190,30 +198,39 @@ async fn serve<S, B>(
         request
     });
     let app = TowerToHyperService::new(Counted::new(app, Arc::clone(&activity)));
-    let stream = TokioIo::new(Socket::new(stream, Arc::clone(&activity)));
-    // Boxed: what is set up before it takes no room beside it.
-    let mut connection = Box::pin(builder.serve_connection(stream, app));
+    let mut line = Line::new(stream, app, Arc::clone(&activity), protocols);
     let mut timer = pin!(Timer::new(Arc::clone(&activity), limits));
     let mut told = pin!(told(&mut ending, &activity));
     let mut is_told = false;
     poll_fn(|cx| {
-        // The connection first: what it has done counts.
-        if let Poll::Ready(result) = connection.as_mut().poll(cx) {
-            if let Err(error) = result {
-                debug!(%error, "a connection broke");
+        loop {
+            // The connection first: what it has done counts.
+            match line.poll(cx) {
+                Poll::Ready(Step::Woke) => {
+                    timer.as_mut().wake();
+                    continue;
+                }
+                Poll::Ready(Step::Over) => return Poll::Ready(()),
+                Poll::Pending => {}
             }
-            return Poll::Ready(());
-        }
-        if let Poll::Ready(reached) = timer.as_mut().poll(cx) {
-            debug!(limit = ?reached, "closed a connection that did nothing");
-            return Poll::Ready(());
-        }
-        if !is_told && told.as_mut().poll(cx).is_ready() {
+            match timer.as_mut().poll_reached(cx) {
+                Poll::Ready(Reached::Rest) if is_told => continue,
+                Poll::Ready(Reached::Rest) => {
+                    line.rest(cx);
+                    continue;
+                }
+                Poll::Ready(reached) => {
+                    debug!(limit = ?reached, "closed a connection that did nothing");
+                    return Poll::Ready(());
+                }
+                Poll::Pending => {}
+            }
+            if is_told || told.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
             is_told = true;
-            connection.as_mut().graceful_shutdown();
-            cx.waker().wake_by_ref();
+            line.graceful_shutdown();
         }
-        Poll::Pending
     })
     .await;
 }
@@ -226,7 +243,8 @@ async fn told(ending: &mut watch::Receiver<bool>, activity: &Activity) {
     let _ = ending.wait_for(|told| *told).await;
     activity.end_soon();
     if !activity.speaks_http2() {
-        sleep(GRACE).await;
+        // Boxed: every connection has the place of this, and none needs it before the end.
+        Box::pin(sleep(GRACE)).await;
     }
 }
 

@@ -17,8 +17,8 @@ use tokio::time::timeout;
 use crate::process::{MOUNT, Server, get_as};
 
 /// What is not over by then hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
-const SANDBOX_TOKEN: &str = "sandbox-api-token";
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const SANDBOX_TOKEN: &str = "sandbox-api-token";
 const ADA: &str = r#"{"id":"6513270e-269e-4d37-b2a7-4de452e6b438"}"#;
 /// Short enough not to be waited for, long enough for a busy machine.
 const SHORT: &[&str] = &[
@@ -29,7 +29,7 @@ const SHORT: &[&str] = &[
     "--log",
     "warn",
 ];
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Somebody who asks for her profile all the time, over connections of her own.
 struct Neighbour {
@@ -77,7 +77,7 @@ fn start(flags: &[&str]) -> Arc<Server> {
 }
 
 /// Everything until the server ends the connection.
-async fn until_closed(stream: &mut TcpStream) -> Vec<u8> {
+pub(crate) async fn until_closed(stream: &mut TcpStream) -> Vec<u8> {
     let mut all = Vec::new();
     let read = timeout(PATIENCE, stream.read_to_end(&mut all)).await;
     match read.expect("it keeps the connection") {
@@ -88,7 +88,7 @@ async fn until_closed(stream: &mut TcpStream) -> Vec<u8> {
 }
 
 /// The status of an HTTP/1.1 answer.
-fn status(answer: &[u8]) -> &str {
+pub(crate) fn status(answer: &[u8]) -> &str {
     let line = answer
         .split(|byte| *byte == b'\r')
         .next()
@@ -104,7 +104,7 @@ async fn connect(server: &Server) -> TcpStream {
     TcpStream::connect(server.address).await.unwrap()
 }
 
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     let mut frame = vec![length[1], length[2], length[3], kind, flags];
     frame.extend_from_slice(&stream.to_be_bytes());
@@ -115,7 +115,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 /// HPACK: `GET`, `http`, `/`, with an authority.
 const HEADERS: &[u8] = &[0x82, 0x86, 0x84, 0x41, 0x01, b'a'];
 /// The same for `/healthz`, whose answer is short.
-const HEALTH: &[u8] = b"\x82\x86\x04\x08/healthz\x41\x01a";
+pub(crate) const HEALTH: &[u8] = b"\x82\x86\x04\x08/healthz\x41\x01a";
 
 /// As many connections as a test may open here.
 fn many() -> usize {

@@ -15,6 +15,7 @@ mod guide;
 mod metrics;
 mod outage;
 mod process;
+mod resting;
 mod scrape;
 mod storefront;
 mod tenant;
@@ -25,3 +26,15 @@ mod forbidden;
 #[allow(dead_code, reason = "the example uses what these tests do not")]
 #[path = "../../examples/standalone/config.rs"]
 mod config;
+
+#[allow(dead_code, reason = "the example uses what these tests do not")]
+#[path = "../../examples/standalone/limits.rs"]
+mod limits;
+
+#[allow(dead_code, reason = "the example uses what these tests do not")]
+#[path = "../../examples/standalone/upload.rs"]
+mod upload;
+
+#[allow(dead_code, reason = "the example uses what these tests do not")]
+#[path = "../../examples/standalone/preface.rs"]
+mod preface;

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -74,6 +75,7 @@ pub(crate) struct Server {
     pub(crate) metrics: Option<SocketAddr>,
     /// The line that says where.
     pub(crate) greeting: String,
+    log: Arc<Mutex<String>>,
     stdout: Option<JoinHandle<String>>,
     stderr: Option<JoinHandle<String>>,
 }
@@ -94,11 +96,18 @@ impl Server {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut stderr = child.stderr.take().unwrap();
-        let stderr = std::thread::spawn(move || {
-            let mut text = String::new();
-            stderr.read_to_string(&mut text).unwrap();
-            text
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let log = Arc::<Mutex<String>>::default();
+        let stderr = std::thread::spawn({
+            let log = Arc::clone(&log);
+            move || {
+                let mut line = String::new();
+                while stderr.read_line(&mut line).unwrap() > 0 {
+                    log.lock().unwrap().push_str(&line);
+                    line.clear();
+                }
+                std::mem::take(&mut *log.lock().unwrap())
+            }
         });
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut greeting = String::new();
@@ -127,9 +136,15 @@ impl Server {
             address,
             metrics,
             greeting,
+            log,
             stdout: Some(stdout),
             stderr: Some(stderr),
         }
+    }
+
+    /// How often this is in the log so far.
+    pub(crate) fn logged(&self, what: &str) -> usize {
+        self.log.lock().unwrap().matches(what).count()
     }
 
     pub(crate) fn signal(&self, name: &str) {

@@ -135,6 +135,8 @@ pin_project! {
         since: Instant,
         // What had moved when it was told to rest.
         rested: usize,
+        // The sleep will wake whoever polls this.
+        is_set: bool,
         #[pin]
         sleep: Sleep,
     }
@@ -149,6 +151,7 @@ impl Timer {
             seen: 0,
             since: Instant::now(),
             rested: 0,
+            is_set: false,
             sleep: sleep(round(&limits)),
         }
     }
@@ -157,13 +160,20 @@ impl Timer {
     pub(crate) fn wake(self: Pin<&mut Self>) {
         let this = self.project();
         let soon = Instant::now() + REST.min(round(this.limits));
+        *this.is_set = false;
         this.sleep.reset(soon);
     }
 
     pub(crate) fn poll_reached(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reached> {
         let mut this = self.project();
+        // Asked with every step of the connection: a look at it costs much less than a poll.
+        if *this.is_set && !this.sleep.is_elapsed() {
+            return Poll::Pending;
+        }
         loop {
+            *this.is_set = true;
             ready!(this.sleep.as_mut().poll(cx));
+            *this.is_set = false;
             let now = Instant::now();
             let activity = &**this.activity;
             let moves = activity.moves.load(Relaxed);

@@ -11,6 +11,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll, ready};
 use std::{io, mem};
 
@@ -34,12 +35,14 @@ const FIRST: usize = 2 * 1024;
 
 type Io = TokioIo<Socket<TcpStream>>;
 
-/// How each protocol is served, by all connections alike.
+/// How each protocol is served, and what else is the same for all connections.
 #[derive(Debug)]
 pub(crate) struct Protocols {
     pub(crate) http1: http1::Builder,
     pub(crate) http2: http2::Builder<TokioExecutor>,
     pub(crate) tidy: Tidy,
+    /// Set before connections are told to end.
+    pub(crate) is_ending: AtomicBool,
 }
 
 /// One connection.

@@ -7,6 +7,7 @@ use std::io;
 use std::net::{self, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -81,6 +82,7 @@ pub(crate) async fn until_told<S, B>(
             () = &mut tidy => {}
         }
     }
+    protocols.is_ending.store(true, Ordering::Release);
     ending.send_replace(true);
     // The system has accepted these in our name, and there will be no more.
     for accepted in waiting(listener) {
@@ -116,6 +118,7 @@ fn protocols() -> Protocols {
         http1,
         http2,
         tidy: Tidy::default(),
+        is_ending: AtomicBool::new(false),
     }
 }
 
@@ -198,9 +201,11 @@ async fn serve<S, B>(
         request
     });
     let app = TowerToHyperService::new(Counted::new(app, Arc::clone(&activity)));
-    let mut line = Line::new(stream, app, Arc::clone(&activity), protocols);
+    let mut line = Line::new(stream, app, Arc::clone(&activity), Arc::clone(&protocols));
     let mut timer = pin!(Timer::new(Arc::clone(&activity), limits));
     let mut told = pin!(told(&mut ending, &activity));
+    // What tells has been asked once, and will wake us.
+    let mut is_awaited = false;
     let mut is_told = false;
     poll_fn(|cx| {
         loop {
@@ -225,7 +230,11 @@ async fn serve<S, B>(
                 }
                 Poll::Pending => {}
             }
-            if is_told || told.as_mut().poll(cx).is_pending() {
+            if is_told || is_awaited && !protocols.is_ending.load(Ordering::Acquire) {
+                return Poll::Pending;
+            }
+            is_awaited = true;
+            if told.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
             is_told = true;

@@ -139,13 +139,19 @@ where
         shelf.speaks(is_http2);
         if !is_http2 {
             let is_proxied = io.connected().is_proxied();
-            let line = Line::open(io, self.connections.open(), is_proxied).await?;
+            let line = Line::open(io, self.connections.open(), is_proxied)
+                .await
+                .map_err(ClientError::connection)?;
             return Ok((Way::Http1(line), Age::New));
         }
         if let Some(trunk) = shelf.shared() {
             return Ok((Way::Http2(trunk), Age::Kept));
         }
-        let (send, connection) = self.http2.handshake(io).await?;
+        let (send, connection) = self
+            .http2
+            .handshake(io)
+            .await
+            .map_err(ClientError::connection)?;
         let open = self.connections.open();
         tokio::spawn(async move {
             let _ = connection.await;

@@ -107,12 +107,12 @@ fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 /// The frames for this stream.
-fn addressed(frames: &[u8], stream: u8) -> Vec<u8> {
+fn addressed(frames: &[u8], stream: u32) -> Vec<u8> {
     let mut frames = frames.to_vec();
     let mut at = 0;
     while let Some(head) = frames.get_mut(at..at + 9) {
         if head[8] == b'?' {
-            head[8] = stream;
+            head[5..9].copy_from_slice(&stream.to_be_bytes());
         }
         at += 9 + (usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]));
     }
@@ -309,14 +309,15 @@ async fn talk(
     if fault.stage == Stage::Begun {
         return strike(stream, fault, 1, over).await;
     }
-    let mut left = fault.length;
+    let mut left = 0;
     loop {
         let mut head = [0; 9];
         stream.read_exact(&mut head).await?;
         let length = usize::from(head[1]) << 8 | usize::from(head[2]);
         let mut payload = vec![0; length];
         stream.read_exact(&mut payload).await?;
-        let (kind, flags, number) = (head[3], head[4], head[8]);
+        let (kind, flags) = (head[3], head[4]);
+        let number = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
         match kind {
             SETTINGS if flags & ACK == 0 => {
                 stream.write_all(&frame(SETTINGS, ACK, &[])).await?;
@@ -330,6 +331,7 @@ async fn talk(
             }
             HEADERS => {
                 writes.fetch_add(1, Ordering::SeqCst);
+                left = fault.length;
                 if fault.stage == Stage::Head {
                     strike(stream, fault, number, over.clone()).await?;
                 }
@@ -349,7 +351,7 @@ async fn talk(
 async fn strike(
     stream: &mut DuplexStream,
     fault: &Fault,
-    number: u8,
+    number: u32,
     mut over: watch::Receiver<()>,
 ) -> std::io::Result<()> {
     let frames = addressed(&fault.frames, number);

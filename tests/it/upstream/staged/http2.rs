@@ -1,5 +1,6 @@
 //! Frame by frame: what comes of a write over HTTP/2.
 
+use std::slice::from_ref;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -168,7 +169,7 @@ pub(crate) fn faults() -> Vec<Fault> {
         add("nothing", stage, &[], Stalls, Late);
         // A head that never ends holds up its connection.
         let begun = frame(HEADERS, 0, OK);
-        add("half a head", stage, &[begun.clone()], Closes, NoAnswer);
+        add("half a head", stage, from_ref(&begun), Closes, NoAnswer);
         add("half a head", stage, &[begun], FallsSilent, Late);
         let part = |block: &[u8], data: &[u8]| [head(block), frame(DATA, 0, data)].concat();
         for (name, sent) in [
@@ -177,9 +178,9 @@ pub(crate) fn faults() -> Vec<Fault> {
             ("half of what was said", part(OF_FIVE, b"hell")),
             ("all but the trailers", part(OF_FIVE, b"hello")),
         ] {
-            add(name, stage, &[sent.clone()], Closes, BreaksOff);
+            add(name, stage, from_ref(&sent), Closes, BreaksOff);
             for then in [Stalls, FallsSilent, Freezes] {
-                add(name, stage, &[sent.clone()], then, DriesUp);
+                add(name, stage, from_ref(&sent), then, DriesUp);
             }
             for code in [0, 2, 7, 8, 11] {
                 let name = format!("{name}, reset with {code}");

@@ -1,3 +1,4 @@
+use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -22,15 +23,27 @@ pub(crate) trait Carrier: Send + 'static {
 /// Letting go of it before its end lets go of what carries it, too.
 pub struct DrivenBody {
     incoming: Incoming,
+    ending: Ending,
     // `None` if it moves by itself, or has nothing more to bring.
     carrier: Option<Box<dyn Carrier>>,
 }
 
+/// How it shows that a body has come to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// There is no more of it: all else is an error.
+    Silent,
+    /// It says so. A stream that was reset, or whose connection was closed, "without an error" brings
+    /// no more and no error either, but that was not its end.
+    Told,
+}
+
 impl DrivenBody {
-    /// A body that moves by itself.
+    /// A body of HTTP/2, which moves by itself.
     pub(crate) fn new(incoming: Incoming) -> Self {
         Self {
             incoming,
+            ending: Ending::Told,
             carrier: None,
         }
     }
@@ -39,6 +52,7 @@ impl DrivenBody {
     pub(crate) fn carried(incoming: Incoming, carrier: Box<dyn Carrier>) -> Self {
         let mut body = Self {
             incoming,
+            ending: Ending::Silent,
             carrier: Some(carrier),
         };
         body.settle();
@@ -75,6 +89,11 @@ impl http_body::Body for DrivenBody {
         }
         match &frame {
             Poll::Ready(None) => {
+                if this.ending == Ending::Told && !this.incoming.is_end_stream() {
+                    // Once: asked again, it has nothing more.
+                    this.ending = Ending::Silent;
+                    return Poll::Ready(Some(Err(BrokenOff.into())));
+                }
                 if let Some(carrier) = this.carrier.take() {
                     carrier.arrived();
                 }
@@ -95,6 +114,18 @@ impl http_body::Body for DrivenBody {
         self.incoming.size_hint()
     }
 }
+
+/// The stream was closed before the body had ended.
+#[derive(Clone, Copy, Debug)]
+struct BrokenOff;
+
+impl fmt::Display for BrokenOff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the stream was closed before the end of the body")
+    }
+}
+
+impl Error for BrokenOff {}
 
 impl fmt::Debug for DrivenBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

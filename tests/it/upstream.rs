@@ -14,9 +14,11 @@ mod pool;
 mod properties;
 mod requests;
 mod retries;
+mod staged;
 mod support;
 pub(crate) mod tenants;
 #[cfg(feature = "tls")]
 mod tls;
 mod wire;
 mod worst;
+mod worst_http2;

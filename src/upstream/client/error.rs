@@ -25,6 +25,11 @@ impl ClientError {
         Self(Kind::Connect(error.into()))
     }
 
+    // No `From`: it would be public, and hyper's error with it.
+    pub(super) fn connection(error: hyper::Error) -> Self {
+        Self(Kind::Connection(error))
+    }
+
     /// Whether there was no connection yet, so that certainly nothing was sent.
     pub fn is_connect(&self) -> bool {
         matches!(self.0, Kind::Connect(_))
@@ -78,12 +83,6 @@ impl Error for ClientError {
             Kind::Connect(error) => Some(&**error),
             Kind::Connection(error) => Some(error),
         }
-    }
-}
-
-impl From<hyper::Error> for ClientError {
-    fn from(error: hyper::Error) -> Self {
-        Self(Kind::Connection(error))
     }
 }
 

@@ -25,7 +25,7 @@ impl From<TrySendError<Request<RequestBody>>> for Box<Failed> {
     fn from(mut error: TrySendError<Request<RequestBody>>) -> Self {
         Self::new(Failed {
             unsent: error.take_message(),
-            error: error.into_error().into(),
+            error: ClientError::connection(error.into_error()),
             given_back: None,
         })
     }

@@ -1,6 +1,8 @@
 use std::collections::HashMap;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use http::uri::{Authority, Scheme};
@@ -9,6 +11,7 @@ use hyper::client::conn::http2;
 use hyper::rt::{Read, Write};
 use hyper_util::client::legacy::connect::Connection;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::time::sleep;
 use tower::Service;
 
 use super::ClientError;
@@ -17,6 +20,7 @@ use super::line::Line;
 use super::shelf::{Limits, Shelf, Way};
 use super::stats::{ClientStats, Connections};
 use crate::error::BoxError;
+use crate::upstream::RequestBody;
 
 /// Open connections, by origin, and how new ones are made.
 pub(super) struct Pool<K> {
@@ -51,9 +55,11 @@ impl<K> Pool<K> {
         http2
             .timer(TokioTimer::new())
             // One connection carries everything: a dead one is found before its requests have all
-            // run into their deadlines.
+            // run into their deadlines, and one that nobody needs any more does not wait for ever
+            // to say goodbye.
             .keep_alive_interval(Duration::from_secs(15))
             .keep_alive_timeout(Duration::from_secs(10))
+            .keep_alive_while_idle(true)
             .max_header_list_size(64 * 1024);
         Self {
             connector,
@@ -139,20 +145,58 @@ where
         shelf.speaks(is_http2);
         if !is_http2 {
             let is_proxied = io.connected().is_proxied();
-            let line = Line::open(io, self.connections.open(), is_proxied).await?;
+            let line = Line::open(io, self.connections.open(), is_proxied)
+                .await
+                .map_err(ClientError::connection)?;
             return Ok((Way::Http1(line), Age::New));
         }
         if let Some(trunk) = shelf.shared() {
             return Ok((Way::Http2(trunk), Age::Kept));
         }
-        let (send, connection) = self.http2.handshake(io).await?;
+        let (send, connection) = self
+            .http2
+            .handshake(io)
+            .await
+            .map_err(ClientError::connection)?;
         let open = self.connections.open();
+        let patience = self.limits.connect_timeout;
         tokio::spawn(async move {
-            let _ = connection.await;
+            see_through(connection, patience).await;
             drop(open);
         });
         Ok((Way::Http2(shelf.share(send)), Age::New))
     }
+}
+
+/// Moves a connection of HTTP/2 until it is over; or until its tenant has allowed no streams at all for
+/// so long. Requests that wait for a stream are held there even after they were given up: those that
+/// were not go another way.
+async fn see_through<T>(
+    connection: http2::Connection<T, RequestBody, TokioExecutor>,
+    patience: Duration,
+) where
+    T: Read + Write + Send + Unpin + 'static,
+{
+    let mut connection = pin!(connection);
+    let mut closed = pin!(None);
+    poll_fn(|cx| {
+        // Errors go to the requests that they concern.
+        if connection.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        if connection.current_max_send_streams() > 0 {
+            closed.set(None);
+            return Poll::Pending;
+        }
+        if closed.is_none() {
+            closed.set(Some(sleep(patience)));
+        }
+        match closed.as_mut().as_pin_mut() {
+            Some(closed) => closed.poll(cx),
+            None => Poll::Pending,
+        }
+    })
+    .await;
 }
 
 /// A target's `Host`, without a port that goes without saying.

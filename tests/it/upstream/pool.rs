@@ -740,7 +740,7 @@ pub(super) async fn futures<F: Future>(futures: impl Iterator<Item = F>) -> Vec<
         .collect()
 }
 
-async fn http2_tenant(stream: DuplexStream) {
+pub(super) async fn http2_tenant(stream: DuplexStream) {
     let service = hyper::service::service_fn(|_| async {
         Ok::<_, std::convert::Infallible>(Response::new(Full::<Bytes>::from("ok")))
     });

@@ -16,65 +16,12 @@ use tokio::time::{Instant, sleep};
 use tower::ServiceExt;
 
 use super::pool::{Tenant, futures, head};
+use super::staged::http1::{Outcome, faults, strike};
 use super::support::{get, kind, permitted, tenant};
 
 const HEAD: Duration = Duration::from_secs(10);
 const BODY: Duration = Duration::from_secs(20);
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
-const CHUNKED: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n";
-
-/// What a tenant does once it has read a request.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Then {
-    Closes,
-    Stalls,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Outcome {
-    Refused(RejectionKind),
-    /// 200, and a body that fails.
-    BreaksOff,
-}
-
-/// What is sent, what follows it, and what comes of it.
-fn faults() -> Vec<(&'static str, Then, Outcome)> {
-    use Outcome::{BreaksOff, Refused};
-    use RejectionKind::{TenantAnswer, TenantTimeout};
-    use Then::{Closes, Stalls};
-
-    let mut faults = Vec::new();
-    for part in [
-        "",
-        "HTTP/1.1 2",
-        "HTTP/1.1 200 OK\r\n",
-        "HTTP/1.1 200 OK\r\nx: y",
-    ] {
-        faults.push((part, Closes, Refused(TenantAnswer)));
-        faults.push((part, Stalls, Refused(TenantTimeout)));
-    }
-    for part in [
-        "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n",
-        "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhell",
-        CHUNKED,
-        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n",
-        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nx-sum: 1",
-    ] {
-        faults.push((part, Closes, BreaksOff));
-        faults.push((part, Stalls, BreaksOff));
-    }
-    for garbage in [
-        "\x16\x03\x01\r\n\r\n",
-        "HTTP/1.1 OK\r\n\r\n",
-        "<html>\r\n\r\n",
-    ] {
-        faults.push((garbage, Stalls, Refused(TenantAnswer)));
-    }
-    let interim = "HTTP/1.1 102 Processing\r\n\r\n";
-    faults.push((interim, Closes, Refused(TenantAnswer)));
-    faults.push((interim, Stalls, Refused(TenantTimeout)));
-    faults
-}
 
 /// Counts the writes that it has taken whole, by their target.
 type Writes = Arc<Mutex<HashMap<String, usize>>>;
@@ -92,16 +39,11 @@ async fn answer(mut stream: DuplexStream, writes: Writes) {
             .rsplit('/')
             .next()
             .and_then(|last| last.parse::<usize>().ok());
-        let Some((bytes, then, _)) = number.map(|number| faults[number]) else {
+        let Some(fault) = number.map(|number| faults[number]) else {
             stream.write_all(OK.as_bytes()).await.unwrap();
             continue;
         };
-        stream.write_all(bytes.as_bytes()).await.unwrap();
-        match then {
-            Then::Closes => return,
-            // Until its peer has had enough.
-            Then::Stalls => while stream.read_u8().await.is_ok() {},
-        }
+        return strike(&mut stream, fault).await;
     }
 }
 

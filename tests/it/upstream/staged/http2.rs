@@ -1,0 +1,373 @@
+//! Frame by frame: what comes of a write over HTTP/2.
+
+use std::slice::from_ref;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::sync::watch;
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const PUSH_PROMISE: u8 = 5;
+const PING: u8 = 6;
+const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
+const CONTINUATION: u8 = 9;
+
+const END_STREAM: u8 = 1;
+const ACK: u8 = 1;
+const END_HEADERS: u8 = 4;
+
+/// `:status: 200`.
+const OK: &[u8] = &[0x88];
+/// The same, and `content-length: 5`.
+const OF_FIVE: &[u8] = &[0x88, 0x0f, 0x0d, 1, b'5'];
+/// `:status: 103`.
+const INTERIM: &[u8] = &[0x08, 3, b'1', b'0', b'3'];
+
+/// More than the windows that a connection begins with.
+pub(crate) const LARGE: usize = 100_000;
+
+/// What a tenant does with a connection once it has sent what it sends.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Then {
+    Closes,
+    /// With that request only: all others are answered.
+    Stalls,
+    /// Reads on, and answers nothing and nobody.
+    FallsSilent,
+    /// Reads nothing, either.
+    Freezes,
+    /// Sends the same again and again before it goes on with others.
+    Repeats,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Outcome {
+    NoAnswer,
+    Late,
+    /// 200, and a body that fails at once.
+    BreaksOff,
+    /// 200, and a body that is given up after a while.
+    DriesUp,
+    /// 200, and all of it.
+    Whole,
+}
+
+/// When a fault strikes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Stage {
+    /// Nothing has been sent, not even settings.
+    Connected,
+    /// The preface has been read, and settings sent.
+    Begun,
+    /// The head of a write has been read.
+    Head,
+    /// All of it has.
+    Body,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Fault {
+    pub(crate) name: String,
+    stage: Stage,
+    frames: Vec<u8>,
+    pub(crate) then: Then,
+    pub(crate) outcome: Outcome,
+    /// How long the body of the write is.
+    pub(crate) length: usize,
+}
+
+impl Fault {
+    /// Whether others that share its connection have to wait until it is known to be dead.
+    pub(crate) fn harms_others(&self) -> bool {
+        matches!(self.then, Then::FallsSilent | Then::Freezes)
+    }
+
+    /// Whether the tenant learns of the write.
+    pub(crate) fn is_seen(&self) -> bool {
+        matches!(self.stage, Stage::Head | Stage::Body)
+    }
+}
+
+/// A frame of the write's stream, or of the connection: told apart by its kind. Its stream is filled
+/// in when it is known.
+fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let mut frame = vec![length[1], length[2], length[3], kind, flags, 0, 0, 0, 0];
+    if matches!(
+        kind,
+        DATA | HEADERS | RST_STREAM | CONTINUATION | PUSH_PROMISE
+    ) {
+        frame[8] = b'?';
+    }
+    frame.extend_from_slice(payload);
+    frame
+}
+
+/// The frames for this stream.
+fn addressed(frames: &[u8], stream: u32) -> Vec<u8> {
+    let mut frames = frames.to_vec();
+    let mut at = 0;
+    while let Some(head) = frames.get_mut(at..at + 9) {
+        if head[8] == b'?' {
+            head[5..9].copy_from_slice(&stream.to_be_bytes());
+        }
+        at += 9 + (usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]));
+    }
+    frames
+}
+
+fn head(block: &[u8]) -> Vec<u8> {
+    frame(HEADERS, END_HEADERS, block)
+}
+
+fn goaway(last: u32, code: u32) -> Vec<u8> {
+    frame(
+        GOAWAY,
+        0,
+        &[last.to_be_bytes(), code.to_be_bytes()].concat(),
+    )
+}
+
+/// A head of far more than anybody takes, each frame of which is as large as it may be.
+fn huge() -> Vec<u8> {
+    // A literal field `x` of 16,000 bytes.
+    let field = [&[0, 1, b'x', 0x7f, 0x81, 0x7c][..], &[b'y'; 16_000]].concat();
+    let mut frames = frame(HEADERS, 0, &[OK, &field].concat());
+    for _ in 0..6 {
+        frames.extend(frame(CONTINUATION, 0, &field));
+    }
+    frames.extend(frame(CONTINUATION, END_HEADERS, &[]));
+    frames
+}
+
+pub(crate) fn faults() -> Vec<Fault> {
+    use Outcome::{BreaksOff, DriesUp, Late, NoAnswer, Whole};
+    use Stage::{Begun, Body, Connected, Head};
+    use Then::{Closes, FallsSilent, Freezes, Repeats, Stalls};
+
+    let mut faults = Vec::new();
+    let mut add = |name: &str, stage, frames: &[Vec<u8>], then, outcome| {
+        faults.push(Fault {
+            name: format!("{name}, {stage:?}, {then:?}"),
+            stage,
+            frames: frames.concat(),
+            then,
+            outcome,
+            length: 4,
+        });
+    };
+    for stage in [Connected, Begun, Head, Body] {
+        add("nothing", stage, &[], Closes, NoAnswer);
+        add("nothing", stage, &[], FallsSilent, Late);
+        add("nothing", stage, &[], Freezes, Late);
+    }
+    for stage in [Head, Body] {
+        add("nothing", stage, &[], Stalls, Late);
+        // A head that never ends holds up its connection.
+        let begun = frame(HEADERS, 0, OK);
+        add("half a head", stage, from_ref(&begun), Closes, NoAnswer);
+        add("half a head", stage, &[begun], FallsSilent, Late);
+        let part = |block: &[u8], data: &[u8]| [head(block), frame(DATA, 0, data)].concat();
+        for (name, sent) in [
+            ("a head", head(OK)),
+            ("half a body", part(OK, b"hello")),
+            ("half of what was said", part(OF_FIVE, b"hell")),
+            ("all but the trailers", part(OF_FIVE, b"hello")),
+        ] {
+            add(name, stage, from_ref(&sent), Closes, BreaksOff);
+            for then in [Stalls, FallsSilent, Freezes] {
+                add(name, stage, from_ref(&sent), then, DriesUp);
+            }
+            for code in [0, 2, 7, 8, 11] {
+                let name = format!("{name}, reset with {code}");
+                let reset = frame(RST_STREAM, 0, &[0, 0, 0, code]);
+                add(&name, stage, &[sent.clone(), reset], Stalls, BreaksOff);
+            }
+            for code in [0, 2] {
+                let name = format!("{name}, going away with {code}");
+                let sent = [sent.clone(), goaway(0x7fff_ffff, code)];
+                add(&name, stage, &sent, Closes, BreaksOff);
+                let sent = [sent[0].clone(), goaway(0, code)];
+                add(&name, stage, &sent, Closes, BreaksOff);
+            }
+        }
+        for code in [0, 1, 2, 3, 5, 7, 8, 11, 13, 255] {
+            let name = format!("reset with {code}");
+            let reset = frame(RST_STREAM, 0, &[0, 0, 0, code]);
+            add(&name, stage, &[reset], Stalls, NoAnswer);
+        }
+        for code in [0, 2, 11] {
+            let name = format!("going away with {code}");
+            add(&name, stage, &[goaway(0x7fff_ffff, code)], Closes, NoAnswer);
+            let name = format!("given back, going away with {code}");
+            add(&name, stage, &[goaway(0, code)], Stalls, NoAnswer);
+        }
+        let http1 = b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec();
+        add("another protocol", stage, &[http1], Stalls, NoAnswer);
+        let unasked = frame(PUSH_PROMISE, END_HEADERS, &[0, 0, 0, 2, 0x82]);
+        let mut elsewhere = head(OK);
+        elsewhere[8] = 101;
+        let mut nowhere = frame(DATA, 0, b"x");
+        nowhere[8] = 0;
+        for (name, sent) in [
+            ("a push", unasked),
+            ("an answer to nobody", elsewhere),
+            ("data for nobody", nowhere),
+            ("settings of five bytes", frame(SETTINGS, 0, &[0; 5])),
+            ("a window of nothing", frame(WINDOW_UPDATE, 0, &[0; 4])),
+            (
+                "a window too large",
+                frame(WINDOW_UPDATE, 0, &[0x7f, 255, 255, 255]),
+            ),
+            ("a broken table", head(&[0xff, 0xff, 0xff, 0xff])),
+            ("no status", head(&[])),
+            ("data first", frame(DATA, 0, b"hello")),
+            (
+                "an interim end",
+                frame(HEADERS, END_HEADERS | END_STREAM, INTERIM),
+            ),
+            (
+                "an end too early",
+                frame(HEADERS, END_HEADERS | END_STREAM, OF_FIVE),
+            ),
+            ("a field in capitals", head(&[0x88, 0, 1, b'X', 1, b'y'])),
+            ("a huge head", huge()),
+        ] {
+            add(name, stage, &[sent], Stalls, NoAnswer);
+        }
+        let short = [head(OF_FIVE), frame(DATA, END_STREAM, b"hell")];
+        add("too little", stage, &short, Stalls, BreaksOff);
+        let long = [head(OF_FIVE), frame(DATA, END_STREAM, b"hello!")];
+        add("too much", stage, &long, Stalls, BreaksOff);
+        let twice = [head(OK), frame(DATA, 0, b"hello"), head(OK)];
+        add("a second head", stage, &twice, Stalls, BreaksOff);
+        let flood = vec![head(INTERIM); 50];
+        add("interim answers", stage, &flood, Repeats, Late);
+        let unknown = frame(0xfa, 0xff, b"of a later version");
+        add("unknown frames", stage, &[unknown], Repeats, Late);
+        let pings = vec![frame(PING, 0, &[7; 8]); 50];
+        add("pings", stage, &pings, Repeats, Late);
+        let settings = frame(SETTINGS, 0, &[0, 4, 0, 0, 255, 255]);
+        add("settings", stage, &[settings], Repeats, Late);
+        let nothing = [head(OK), frame(DATA, 0, b"")];
+        add("data without data", stage, &nothing, Stalls, DriesUp);
+    }
+    // What follows an answer that is whole takes nothing away from it.
+    let whole = [head(OK), frame(DATA, END_STREAM, b"hello")].concat();
+    for (name, last) in [
+        (
+            "no more of the upload, please",
+            frame(RST_STREAM, 0, &[0; 4]),
+        ),
+        ("an answer, a reset", frame(RST_STREAM, 0, &[0, 0, 0, 8])),
+    ] {
+        add(name, Head, &[whole.clone(), last], Stalls, Whole);
+    }
+    let last = goaway(0x7fff_ffff, 0);
+    add("an answer, the last", Head, &[whole, last], Closes, Whole);
+    // No room for what is sent, on the stream or on the connection.
+    let closed = frame(SETTINGS, 0, &[0, 4, 0, 0, 0, 0]);
+    add("a closed window", Head, &[closed], Stalls, Late);
+    add("a window of the connection", Head, &[], Stalls, Late);
+    // Nor in the pipe.
+    add("a large body", Begun, &[], Freezes, Late);
+    add("a large body", Head, &[], Freezes, Late);
+    add("a large body", Head, &[head(OK)], Freezes, DriesUp);
+    for fault in faults.iter_mut().rev().take(8) {
+        fault.length = LARGE;
+    }
+    faults
+}
+
+/// A tenant's end of a connection. A write, unlike all else, has a body: it meets the fault, any other
+/// request is answered.
+pub(crate) async fn serve(
+    stream: &mut DuplexStream,
+    fault: &Fault,
+    writes: &AtomicUsize,
+    over: watch::Receiver<()>,
+) {
+    // Broken off by its peer, as a rule.
+    let _ = talk(stream, fault, writes, over).await;
+}
+
+async fn talk(
+    stream: &mut DuplexStream,
+    fault: &Fault,
+    writes: &AtomicUsize,
+    over: watch::Receiver<()>,
+) -> std::io::Result<()> {
+    if fault.stage == Stage::Connected {
+        return strike(stream, fault, 1, over).await;
+    }
+    let mut preface = [0; 24];
+    stream.read_exact(&mut preface).await?;
+    stream.write_all(&frame(SETTINGS, 0, &[])).await?;
+    if fault.stage == Stage::Begun {
+        return strike(stream, fault, 1, over).await;
+    }
+    let mut left = 0;
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).await?;
+        let length = usize::from(head[1]) << 8 | usize::from(head[2]);
+        let mut payload = vec![0; length];
+        stream.read_exact(&mut payload).await?;
+        let (kind, flags) = (head[3], head[4]);
+        let number = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+        match kind {
+            SETTINGS if flags & ACK == 0 => {
+                stream.write_all(&frame(SETTINGS, ACK, &[])).await?;
+            }
+            PING if flags & ACK == 0 => {
+                stream.write_all(&frame(PING, ACK, &payload)).await?;
+            }
+            HEADERS if flags & END_STREAM != 0 => {
+                let answer = [self::head(OK), frame(DATA, END_STREAM, b"ok")].concat();
+                stream.write_all(&addressed(&answer, number)).await?;
+            }
+            HEADERS => {
+                writes.fetch_add(1, Ordering::SeqCst);
+                left = fault.length;
+                if fault.stage == Stage::Head {
+                    strike(stream, fault, number, over.clone()).await?;
+                }
+            }
+            DATA => {
+                left -= length;
+                if left == 0 && fault.stage == Stage::Body {
+                    strike(stream, fault, number, over.clone()).await?;
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// An error once the connection is of no use any more.
+async fn strike(
+    stream: &mut DuplexStream,
+    fault: &Fault,
+    number: u32,
+    mut over: watch::Receiver<()>,
+) -> std::io::Result<()> {
+    let frames = addressed(&fault.frames, number);
+    stream.write_all(&frames).await?;
+    match fault.then {
+        Then::Stalls => return Ok(()),
+        Then::Closes => {}
+        Then::FallsSilent => while stream.read(&mut [0; 1024]).await? > 0 {},
+        Then::Freezes => drop(over.changed().await),
+        Then::Repeats => {
+            for _ in 0..40 {
+                stream.write_all(&frames).await?;
+            }
+            return Ok(());
+        }
+    }
+    Err(std::io::ErrorKind::ConnectionAborted.into())
+}

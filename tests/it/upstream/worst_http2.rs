@@ -1,0 +1,284 @@
+//! The same over HTTP/2, where a neighbour has the same connection: what comes of each failure at each
+//! stage, what comes of the neighbour, and that nothing is left.
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Request;
+use http_body::Frame;
+use http_body_util::BodyExt;
+use omneo_id::upstream::HttpClient;
+use omneo_id::{Body, RejectionKind, Upstream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+use tower::ServiceExt;
+
+use super::pool::{Tenant, futures};
+use super::staged::http2::{Fault, LARGE, Outcome, faults, serve};
+use super::support::{get, kind, permitted, tenant};
+use super::tenants::{frame, settle};
+
+const HEAD: Duration = Duration::from_secs(10);
+const BODY: Duration = Duration::from_secs(20);
+
+/// Fifteen seconds of silence, and ten for an answer to the question whether anybody is there; the
+/// silence begins with the neighbour's first request.
+const KNOWN_TO_BE_DEAD: Duration = Duration::from_secs(26);
+
+fn put(length: usize) -> Request<Body> {
+    let body = Bytes::from(vec![b'x'; length]);
+    permitted(Request::put("/x"))
+        .body(Body::from(body))
+        .unwrap()
+}
+
+/// What came, and after how long.
+async fn outcome(upstream: Upstream<super::pool::Client>, fault: &Fault) -> (Outcome, Duration) {
+    let start = Instant::now();
+    let response = upstream.oneshot(put(fault.length)).await.unwrap();
+    if response.status() != 200 {
+        let outcome = match kind(&response) {
+            RejectionKind::TenantAnswer => Outcome::NoAnswer,
+            RejectionKind::TenantTimeout => Outcome::Late,
+            other => panic!("{other:?}: {fault:?}"),
+        };
+        return (outcome, start.elapsed());
+    }
+    assert_eq!(start.elapsed(), Duration::ZERO, "{}", fault.name);
+    let body = response.into_body().collect().await;
+    if let Ok(whole) = body {
+        assert_eq!(
+            fault.outcome,
+            Outcome::Whole,
+            "{} seems to be whole",
+            fault.name
+        );
+        assert_eq!(whole.to_bytes(), "hello", "{}", fault.name);
+        return (Outcome::Whole, start.elapsed());
+    }
+    match start.elapsed() {
+        Duration::ZERO => (Outcome::BreaksOff, Duration::ZERO),
+        waited => (Outcome::DriesUp, waited),
+    }
+}
+
+async fn suffers(fault: &Fault, is_kept: bool) {
+    let before = Handle::current().metrics().num_alive_tasks();
+    let case = format!("{}, {}", fault.name, if is_kept { "kept" } else { "new" });
+    let connections = Tenant::default();
+    let writes = Arc::new(AtomicUsize::new(0));
+    let (end, over) = watch::channel(());
+    let (met, taken, script) = (
+        Arc::new(AtomicUsize::new(0)),
+        Arc::clone(&writes),
+        Arc::new(fault.clone()),
+    );
+    let client = connections.client(
+        HttpClient::builder().with_http2_only(),
+        64 * 1024,
+        move |mut stream| {
+            let (met, writes, fault) = (Arc::clone(&met), Arc::clone(&taken), Arc::clone(&script));
+            let over = over.clone();
+            async move {
+                // Whoever connects again finds a tenant that does as it should.
+                if met.fetch_add(1, Ordering::SeqCst) == 0 {
+                    serve(&mut stream, &fault, &writes, over).await;
+                } else {
+                    super::pool::http2_tenant(stream).await;
+                }
+            }
+        },
+    );
+    let upstream = Upstream::new(client, tenant())
+        .with_head_timeout(HEAD)
+        .with_body_idle_timeout(BODY);
+    let ask = || async {
+        let response = upstream.clone().oneshot(get("/x")).await.unwrap();
+        if response.status() == 200 {
+            let whole = response.into_body().collect().await.unwrap();
+            assert_eq!(whole.to_bytes(), "ok", "beside {case}");
+            return None;
+        }
+        Some(kind(&response))
+    };
+    if is_kept {
+        assert_eq!(ask().await, None);
+    }
+    let start = Instant::now();
+    let beside = async {
+        for round in 0..20 {
+            sleep(Duration::from_secs(if round == 0 { 1 } else { 2 })).await;
+            let asked = start.elapsed();
+            match ask().await {
+                None => {}
+                Some(kind) => {
+                    assert!(
+                        fault.harms_others(),
+                        "{kind:?} beside {case} after {asked:?}"
+                    );
+                    assert!(
+                        asked < KNOWN_TO_BE_DEAD,
+                        "{kind:?} beside {case} after {asked:?}"
+                    );
+                }
+            }
+        }
+    };
+    let failing = outcome(upstream.clone(), fault);
+    let ((outcome, waited), ()) = tokio::join!(failing, beside);
+    let expected = match fault.outcome {
+        Outcome::Late => HEAD,
+        Outcome::DriesUp => BODY,
+        Outcome::NoAnswer | Outcome::BreaksOff | Outcome::Whole => Duration::ZERO,
+    };
+    assert_eq!((outcome, waited), (fault.outcome, expected), "{case}");
+    assert_eq!(
+        writes.load(Ordering::SeqCst),
+        usize::from(fault.is_seen()),
+        "{case}"
+    );
+    drop(upstream);
+    sleep(Duration::from_secs(30)).await;
+    assert_eq!(connections.live.count(), 0, "{case}");
+    drop(end);
+    settle().await;
+    assert_eq!(
+        Handle::current().metrics().num_alive_tasks(),
+        before,
+        "{case}"
+    );
+}
+
+#[test]
+fn every_failure_over_http2_has_its_answer_and_harms_nobody_for_long() {
+    for fault in faults() {
+        // What strikes before there is a request cannot wait for a second one.
+        for is_kept in [false, true]
+            .into_iter()
+            .take(1 + usize::from(fault.is_seen()))
+        {
+            let mut runtime = Builder::new_current_thread();
+            let runtime = runtime.enable_all().start_paused(true).build().unwrap();
+            runtime.block_on(suffers(&fault, is_kept));
+        }
+    }
+}
+
+/// Streams that may be open at one time: first as many as anybody likes, then none.
+async fn closes_its_doors(mut stream: DuplexStream, heads: Arc<AtomicUsize>) -> io::Result<()> {
+    let mut preface = [0; 24];
+    stream.read_exact(&mut preface).await?;
+    let (settings, headers, ping) = (4, 1, 6);
+    stream.write_all(&frame(settings, 0, 0, &[])).await?;
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).await?;
+        let mut payload = vec![0; usize::from(head[1]) << 8 | usize::from(head[2])];
+        stream.read_exact(&mut payload).await?;
+        let answer = match (head[3], head[4] & 1) {
+            (kind, 0) if kind == settings => frame(settings, 1, 0, &[]),
+            (kind, 0) if kind == ping => frame(ping, 1, 0, &payload),
+            (kind, _) if kind == headers => {
+                heads.fetch_add(1, Ordering::SeqCst);
+                let no_streams = frame(settings, 0, 0, &[0, 3, 0, 0, 0, 0]);
+                [no_streams, frame(headers, 5, head[8], &[0x89])].concat()
+            }
+            _ => continue,
+        };
+        stream.write_all(&answer).await?;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_a_tenant_that_allows_no_streams_goes_another_way() {
+    let before = Handle::current().metrics().num_alive_tasks();
+    let connections = Tenant::default();
+    let (heads, met) = (Arc::new(AtomicUsize::new(0)), AtomicUsize::new(0));
+    let (seen, met) = (Arc::clone(&heads), Arc::new(met));
+    let builder = HttpClient::builder().with_http2_only();
+    let client = connections.client(builder, 64 * 1024, move |stream| {
+        let (heads, met) = (Arc::clone(&seen), Arc::clone(&met));
+        async move {
+            match met.fetch_add(1, Ordering::SeqCst) {
+                0 => drop(closes_its_doors(stream, heads).await),
+                _ => super::pool::http2_tenant(stream).await,
+            }
+        }
+    });
+    let upstream = Upstream::new(client, tenant()).with_head_timeout(HEAD);
+    let first = upstream.clone().oneshot(get("/x")).await.unwrap();
+    assert_eq!(first.status(), 204);
+    settle().await;
+
+    let start = Instant::now();
+    let held = Arc::new(());
+    let calls = (0..10).map(|_| {
+        let body = Body::new(Holding(Arc::clone(&held), Some("body")));
+        let request = permitted(Request::put("/x")).body(body).unwrap();
+        upstream.clone().oneshot(request)
+    });
+    let impatient = futures(calls);
+    tokio::time::timeout(Duration::from_secs(2), impatient)
+        .await
+        .unwrap_err();
+    let calls = (0..10).map(|_| upstream.clone().oneshot(put(4)));
+    for answer in futures(calls).await {
+        assert_eq!(answer.unwrap().status(), 200);
+    }
+    assert_eq!(start.elapsed(), Duration::from_secs(5));
+    // What was given up is let go of: it may be the connection of a client.
+    assert_eq!(Arc::strong_count(&held), 1);
+    assert_eq!(heads.load(Ordering::SeqCst), 1, "nothing is sent late");
+    assert_eq!(connections.opened(), 2);
+    drop(upstream);
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(connections.live.count(), 0);
+    assert_eq!(Handle::current().metrics().num_alive_tasks(), before);
+}
+
+/// A body that somebody counts.
+struct Holding(
+    #[expect(dead_code, reason = "counted")] Arc<()>,
+    Option<&'static str>,
+);
+
+impl http_body::Body for Holding {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.1.take().map(|data| Ok(Frame::data(data.into()))))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_nobody_needs_any_more_does_not_wait_for_its_tenant() {
+    let connections = Tenant::default();
+    let (end, over) = watch::channel(());
+    let builder = HttpClient::builder().with_http2_only();
+    let client = connections.client(builder, 64 * 1024, move |stream| {
+        let mut over = over.clone();
+        async move {
+            // Neither read nor closed.
+            let _ = over.changed().await;
+            drop(stream);
+        }
+    });
+    let upstream = Upstream::new(client, tenant()).with_head_timeout(HEAD);
+    let response = upstream.oneshot(put(LARGE)).await.unwrap();
+    assert_eq!(kind(&response), RejectionKind::TenantTimeout);
+    sleep(Duration::from_secs(30)).await;
+    assert_eq!(connections.live.count(), 0);
+    drop(end);
+}

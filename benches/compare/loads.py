@@ -1,4 +1,4 @@
-"""Load: each function returns how many answers there were, and raises if one is not a good one."""
+"""Load. Whatever is not answered well is an error, but where refusals are counted."""
 import json
 import os
 import re
@@ -28,6 +28,21 @@ def ask(port, credential, path=ME, method="GET", body=None):
 
 
 def wrk(port, seconds, credential=None, path=ME, connections=64, script=None, pinned=True, **env):
+    text = wrk_says(port, seconds, credential, path, connections, script, pinned, **env)
+    if "Non-2xx" in text:
+        raise RuntimeError(text)
+    # Only totals.lua counts bytes.
+    return int(re.search(r"(\d+) bytes in all" if script == "totals.lua" else r"(\d+) requests in", text)[1])
+
+
+def wrk_refused(port, seconds, credential, connections):
+    """The share of answers that were refusals."""
+    text = wrk_says(port, seconds, credential, connections=connections)
+    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
+    return int(refused[1]) / int(re.search(r"(\d+) requests in", text)[1]) if refused else 0
+
+
+def wrk_says(port, seconds, credential, path=ME, connections=64, script=None, pinned=True, **env):
     argv = ["taskset", "-c", "0"] if pinned else []
     argv += ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s"]
     argv += ["-s", f"{HERE}/{script}"] if script else []
@@ -35,10 +50,9 @@ def wrk(port, seconds, credential=None, path=ME, connections=64, script=None, pi
     argv += [f"http://127.0.0.1:{port}{path}"]
     env = {**os.environ, **env}
     text = subprocess.run(argv, check=True, capture_output=True, text=True, env=env).stdout
-    if re.search(r"Non-2xx|Socket errors", text):
+    if "Socket errors" in text:
         raise RuntimeError(text)
-    # Only totals.lua counts bytes.
-    return int(re.search(r"(\d+) bytes in all|(\d+) requests in", text).group(1 if script == "totals.lua" else 2))
+    return text
 
 
 def wrk_tokens(port, seconds, file, count, **options):
@@ -51,18 +65,23 @@ def h2load(port, seconds, credential):
     return int(re.search(r"(\d+) 2xx", text)[1])
 
 
-def open_loop(port, seconds, credential, rate=5000, connections=64, meanwhile=None):
-    """What openloop.rs prints: latency in microseconds, counted from when a request was due."""
+def open_loop(server, seconds, credential, rate=5000, connections=64):
+    """What openloop.rs prints: latency in microseconds, counted from when a request was due. What the server used
+    meanwhile, and held shortly before the end, is added."""
     argv = ["taskset", "-c", "0", OPENLOOP, "send", "--token", credential, "--rate", str(rate), "--time", f"{seconds}s"]
-    argv += ["--connections", str(connections), f"127.0.0.1:{port}", ME]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
-        if meanwhile:
-            time.sleep(seconds * 0.9)
-            meanwhile()
-        text, _ = process.communicate()
+    argv += ["--connections", str(connections), f"127.0.0.1:{server.port}", ME]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        # All connections are open.
+        process.stdout.readline()
+        before = server.cpu()
+        time.sleep(seconds * 0.9)
+        resident = server.resident() / 1024
+        text = process.stdout.readline()
+        used, problem = server.cpu() - before, process.stderr.read()
     if process.returncode:
-        raise RuntimeError(f"{argv[3:5]} ended with {process.returncode}")
-    return json.loads(text)
+        raise RuntimeError(f"open loop, port {server.port}, {connections} connections: {problem}")
+    seen = json.loads(text)
+    return seen | {"cost": used / seen["answers"], "resident": resident}
 
 
 def tenant_requests():

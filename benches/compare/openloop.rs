@@ -34,7 +34,7 @@ enum Role {
     Tenant(Tenant),
 }
 
-/// Sends requests when they are due, and prints what came of it.
+/// Sends requests when they are due. Says when its connections are open, and what came of it.
 #[derive(Args)]
 struct Client {
     target: SocketAddr,
@@ -99,6 +99,7 @@ impl Client {
         let host = HeaderValue::try_from(self.target.to_string())?;
         request.headers_mut().insert(HOST, host);
 
+        println!("ready");
         // The runtime's timers count milliseconds; a thread's sleep is finer.
         let (due, mut falling_due) = mpsc::unbounded_channel();
         let (rate, time) = (self.rate, self.time);

@@ -99,10 +99,8 @@ def algorithms(world, options):
 def open_loop_row(world, options):
     def run(name):
         with world.start(name) as server:
-            open_loop(server.port, 1, world.good)
-            before = server.cpu()
-            seen = open_loop(server.port, options.seconds, world.good)
-            return seen | {"cost": (server.cpu() - before) / seen["answers"]}
+            open_loop(server, 1, world.good)
+            return open_loop(server, options.seconds, world.good)
 
     names = ("omneo-id", "haproxy", "nginx")
     results = take_turns({name: lambda name=name: run(name) for name in names}, options.rounds)

@@ -65,13 +65,13 @@ def h2load(port, seconds, credential):
     return int(re.search(r"(\d+) 2xx", text)[1])
 
 
-def open_loop(server, seconds, credential, rate=5000, connections=64):
+def open_loop(server, seconds, credential, rate=5000, connections=64, warm=1):
     """What openloop.rs prints: latency in microseconds, counted from when a request was due. What the server used
     meanwhile, and held shortly before the end, is added."""
     argv = ["taskset", "-c", "0", OPENLOOP, "send", "--token", credential, "--rate", str(rate), "--time", f"{seconds}s"]
-    argv += ["--connections", str(connections), f"127.0.0.1:{server.port}", ME]
+    argv += ["--warm", f"{warm}s", "--connections", str(connections), f"127.0.0.1:{server.port}", ME]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        # All connections are open.
+        # It is warm.
         process.stdout.readline()
         before = server.cpu()
         time.sleep(seconds * 0.9)
@@ -81,7 +81,7 @@ def open_loop(server, seconds, credential, rate=5000, connections=64):
     if process.returncode:
         raise RuntimeError(f"open loop, port {server.port}, {connections} connections: {problem}")
     seen = json.loads(text)
-    return seen | {"cost": used / seen["answers"], "resident": resident}
+    return seen | {"cost": used / (seen["answers"] + seen["refused"]), "resident": resident}
 
 
 def tenant_requests():

@@ -10,12 +10,12 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use std::{fs, thread};
+use std::{fs, iter, thread};
 
 use bytes::Bytes;
 use clap::{Args, Parser};
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::header::{AUTHORIZATION, HOST};
+use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty, Full};
 use humantime::parse_duration;
 use hyper::client::conn::http1 as client;
@@ -34,7 +34,7 @@ enum Role {
     Tenant(Tenant),
 }
 
-/// Sends requests when they are due. Says when its connections are open, and what came of it.
+/// Sends requests when they are due. Says when it is warm, and what came of it.
 #[derive(Args)]
 struct Client {
     target: SocketAddr,
@@ -45,8 +45,12 @@ struct Client {
     /// Requests a second, on average.
     #[arg(long, default_value_t = 5000.0)]
     rate: f64,
+    /// For how long, once warm.
     #[arg(long, value_parser = parse_duration, default_value = "5s")]
     time: Duration,
+    /// Requests at first that do not count.
+    #[arg(long, value_parser = parse_duration, default_value = "1s")]
+    warm: Duration,
     /// Those that are idle take turns. A request that finds none waits.
     #[arg(long, default_value_t = 64)]
     connections: usize,
@@ -71,20 +75,23 @@ fn main() -> Result<(), BoxError> {
     }
 }
 
-type Connection = client::SendRequest<Empty<Bytes>>;
+type Asked = Request<Empty<Bytes>>;
 
-/// Connections by how long they have been idle.
 struct Pool {
-    idle: Mutex<VecDeque<Connection>>,
+    /// Those that have been idle for longest first.
+    idle: Mutex<VecDeque<client::SendRequest<Empty<Bytes>>>>,
     places: Semaphore,
 }
 
 impl Client {
     async fn run(self) -> Result<(), BoxError> {
         let mut idle = VecDeque::new();
-        for _ in 0..self.connections {
+        for number in 1..=self.connections {
+            // A queue that overflows would keep us waiting for seconds.
+            if number % 128 == 0 {
+                sleep(Duration::from_millis(10)).await;
+            }
             let stream = TcpStream::connect(self.target).await?;
-            stream.set_nodelay(true)?;
             let (sender, connection) = client::handshake(TokioIo::new(stream)).await?;
             tokio::spawn(connection);
             idle.push_back(sender);
@@ -93,54 +100,51 @@ impl Client {
             idle: Mutex::new(idle),
             places: Semaphore::new(self.connections),
         });
-        let mut request = Request::get(&self.path).body(Empty::new())?;
-        let credential = HeaderValue::try_from(format!("Bearer {}", self.token))?;
-        request.headers_mut().insert(AUTHORIZATION, credential);
-        let host = HeaderValue::try_from(self.target.to_string())?;
-        request.headers_mut().insert(HOST, host);
-
-        println!("ready");
+        let request = Request::get(&self.path)
+            .header(HOST, self.target.to_string())
+            .header(AUTHORIZATION, format!("Bearer {}", self.token))
+            .body(Empty::new())?;
         // The runtime's timers count milliseconds; a thread's sleep is finer.
         let (due, mut falling_due) = mpsc::unbounded_channel();
-        let (rate, time) = (self.rate, self.time);
+        let (rate, time, warm) = (self.rate, self.time, Instant::now() + self.warm);
         thread::spawn(move || {
-            for at in schedule(rate, time) {
+            for at in schedule(rate).take_while(|at| *at < warm + time) {
                 thread::sleep(at.saturating_duration_since(Instant::now()));
-                if due.send(at).is_err() {
-                    break;
-                }
+                let _ = due.send(at);
             }
         });
         let (mut requests, mut late, mut most) = (Vec::new(), Vec::new(), 0);
         while let Some(at) = falling_due.recv().await {
-            late.push(at.elapsed());
-            let pool = Arc::clone(&pool);
+            if at >= warm && late.is_empty() {
+                println!("warm");
+            }
+            late.extend((at >= warm).then(|| at.elapsed()));
             most = most.max(self.connections - pool.places.available_permits());
-            requests.push(tokio::spawn(ask(pool, request.clone(), at)));
+            let asked = tokio::spawn(ask(Arc::clone(&pool), request.clone(), at));
+            requests.extend((at >= warm).then_some(asked));
         }
-        let mut took = Vec::with_capacity(requests.len());
+        let (mut took, sent) = (Vec::new(), requests.len());
         for request in requests {
-            took.push(request.await??);
+            took.extend(request.await??);
         }
         took.sort_unstable();
         late.sort_unstable();
         println!(
-            r#"{{"answers":{},"p50":{},"p99":{},"max":{},"under_way":{most},"late_p99":{}}}"#,
+            r#"{{"answers":{},"refused":{},"p50":{},"p99":{},"under_way":{most},"late_p99":{}}}"#,
             took.len(),
+            sent - took.len(),
             micros(&took, 0.5),
             micros(&took, 0.99),
-            micros(&took, 1.0),
             micros(&late, 0.99),
         );
         Ok(())
     }
 }
 
-/// When requests are due: the same times in each run.
-fn schedule(rate: f64, time: Duration) -> impl Iterator<Item = Instant> {
-    let (mut at, end) = (Instant::now(), Instant::now() + time);
-    let mut seed = 0_u64;
-    std::iter::from_fn(move || {
+/// When requests are due: as far apart in each run.
+fn schedule(rate: f64) -> impl Iterator<Item = Instant> {
+    let (mut at, mut seed) = (Instant::now(), 0_u64);
+    iter::from_fn(move || {
         // SplitMix64, <https://prng.di.unimi.it/splitmix64.c>.
         seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -148,26 +152,24 @@ fn schedule(rate: f64, time: Duration) -> impl Iterator<Item = Instant> {
         bits ^= bits >> 31;
         let uniform = (bits >> 11) as f64 / (1_u64 << 53) as f64;
         at += Duration::from_secs_f64(-(1.0 - uniform).ln() / rate);
-        (at < end).then_some(at)
+        Some(at)
     })
 }
 
-async fn ask(
-    pool: Arc<Pool>,
-    request: Request<Empty<Bytes>>,
-    due: Instant,
-) -> Result<Duration, BoxError> {
-    let place = pool.places.acquire().await?;
+/// How long the answer took; `None` if it is that there is too much to do.
+async fn ask(pool: Arc<Pool>, request: Asked, due: Instant) -> Result<Option<Duration>, BoxError> {
+    let _place = pool.places.acquire().await?;
     let mut connection = pool.idle.lock().unwrap().pop_front().unwrap();
     let response = connection.send_request(request).await?;
-    if response.status() != StatusCode::OK {
-        return Err(response.status().to_string().into());
-    }
+    let status = response.status();
     response.into_body().collect().await?;
-    let took = due.elapsed();
+    let took = match status {
+        StatusCode::OK => Some(due.elapsed()),
+        StatusCode::SERVICE_UNAVAILABLE => None,
+        _ => return Err(status.to_string().into()),
+    };
     connection.ready().await?;
     pool.idle.lock().unwrap().push_back(connection);
-    drop(place);
     Ok(took)
 }
 
@@ -182,17 +184,14 @@ impl Tenant {
         let listener = TcpListener::bind(self.listen).await?;
         loop {
             let (stream, _) = listener.accept().await?;
-            stream.set_nodelay(true)?;
             let (body, delay) = (body.clone(), self.delay);
             let service = service_fn(move |_| {
-                let mut response = Response::new(Full::new(body.clone()));
-                let json = HeaderValue::from_static("application/json");
-                response.headers_mut().insert(CONTENT_TYPE, json);
+                let body = Full::new(body.clone());
                 async move {
                     if !delay.is_zero() {
                         sleep(delay).await;
                     }
-                    Ok::<_, Infallible>(response)
+                    Ok::<_, Infallible>(Response::new(body))
                 }
             });
             tokio::spawn(server::Builder::new().serve_connection(TokioIo::new(stream), service));

@@ -99,8 +99,10 @@ def algorithms(world, options):
 def open_loop_row(world, options):
     def run(name):
         with world.start(name) as server:
-            open_loop(server, 1, world.good)
-            return open_loop(server, options.seconds, world.good)
+            seen = open_loop(server, options.seconds, world.good)
+            if seen["refused"]:
+                raise RuntimeError(f"{name} has refused {seen['refused']} requests")
+            return seen
 
     names = ("omneo-id", "haproxy", "nginx")
     results = take_turns({name: lambda name=name: run(name) for name in names}, options.rounds)

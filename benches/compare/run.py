@@ -16,6 +16,7 @@ loops: what they tell of latency would leave out the requests that they did not 
 """
 import argparse
 import resource
+import signal
 import sys
 import tempfile
 
@@ -25,6 +26,8 @@ from servers import DESCRIPTORS, World
 
 
 def main():
+    # Told to end, end what was started, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=3)

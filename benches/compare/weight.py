@@ -11,7 +11,9 @@ import argparse
 import os
 import resource
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -60,6 +62,8 @@ def cold(directory, jobs, *argv):
 
 
 def main():
+    # Told to end, end what was started, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", type=int, default=2)
     known = [*DEPENDENCIES, "standalone"]

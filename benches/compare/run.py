@@ -12,7 +12,7 @@ of a server (schedstat), divided by the answers that the load generator counted.
 loops: what they tell of latency would leave out the requests that they did not send, so it is not printed.
 
 "growth" is how cost grows with connections, tokens in use, the size of answers and the tenant's latency;
-"weight" is what depending on the crate takes to build (python3 benches/compare/weight.py).
+benches/compare/weight.py measures what depending on the crate takes to build.
 """
 import argparse
 import resource

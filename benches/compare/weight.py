@@ -40,7 +40,8 @@ def scratch(directory, dependency):
     with open(f"{directory}/src/lib.rs", "w"):
         pass
     with open(f"{directory}/Cargo.toml", "w") as manifest:
-        manifest.write(f'[package]\nname = "scratch"\nversion = "0.0.0"\nedition = "2024"\n\n[dependencies]\n{dependency}\n')
+        package = '[package]\nname = "scratch"\nversion = "0.0.0"\nedition = "2024"'
+        manifest.write(f"{package}\n\n[dependencies]\n{dependency}\n")
     if f'"{ROOT}"' in dependency:
         shutil.copy(f"{ROOT}/Cargo.lock", directory)
     return directory

@@ -1,0 +1,8 @@
+-- Somebody whom the tenant knows changes a consent: another person each time, as the same one takes turns.
+local next_one = 0
+wrk.headers["Content-Type"] = "application/json"
+request = function()
+  next_one = next_one + 1
+  local body = '{"email":"person-%d@example.com","attributes":{"comms":{"email_promo":true}}}'
+  return wrk.format("POST", nil, nil, body:format(next_one))
+end

@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+"""What depending on the crate weighs: packages in the tree, and seconds of a cold debug build.
+
+    python3 benches/compare/weight.py [--jobs 2] [what ...]
+
+A scratch crate that depends on one thing and uses nothing of it is built into an empty target directory; what is to
+be downloaded is downloaded before. Others' crates come in their newest version. What a build took of the processor is
+printed, too: it says more on a machine that has other things to do.
+"""
+import argparse
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+OURS = 'omneo-id = {{ path = "{root}", {rest} }}'
+DEPENDENCIES = {
+    "layers": OURS.format(root=ROOT, rest="default-features = false"),
+    "layers, aws-lc-rs": OURS.format(root=ROOT, rest='default-features = false, features = ["aws-lc-rs"]'),
+    "client": OURS.format(root=ROOT, rest='default-features = false, features = ["client"]'),
+    "default": OURS.format(root=ROOT, rest="default-features = true"),
+    "axum-reverse-proxy": 'axum-reverse-proxy = "*"',
+    "jwt-authorizer": 'jwt-authorizer = "*"',
+}
+
+
+def cargo(directory, *argv):
+    argv = ["cargo", *argv, "--manifest-path", f"{directory}/Cargo.toml"]
+    env = {**os.environ, "CARGO_TERM_QUIET": "true"}
+    return subprocess.run(argv, check=True, stdout=subprocess.PIPE, text=True, env=env).stdout
+
+
+def scratch(directory, dependency):
+    os.makedirs(f"{directory}/src")
+    with open(f"{directory}/src/lib.rs", "w"):
+        pass
+    with open(f"{directory}/Cargo.toml", "w") as manifest:
+        package = '[package]\nname = "scratch"\nversion = "0.0.0"\nedition = "2024"'
+        manifest.write(f"{package}\n\n[dependencies]\n{dependency}\n")
+    if f'"{ROOT}"' in dependency:
+        shutil.copy(f"{ROOT}/Cargo.lock", directory)
+    return directory
+
+
+def packages(directory, *argv):
+    """Those that are built for this machine, besides the one that asks."""
+    tree = cargo(directory, "tree", "--edges", "normal,build", "--prefix", "none", "--format", "{p}", *argv)
+    return len({line.removesuffix(" (*)") for line in tree.splitlines() if line}) - 1
+
+
+def cold(directory, jobs, *argv):
+    cargo(directory, "fetch")
+    processor = lambda: sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
+    with tempfile.TemporaryDirectory() as target:
+        begin, used = time.monotonic(), processor()
+        cargo(directory, "build", "--jobs", str(jobs), "--target-dir", target, *argv)
+        return time.monotonic() - begin, processor() - used
+
+
+def main():
+    # Told to end, end what was started, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--jobs", type=int, default=2)
+    known = [*DEPENDENCIES, "standalone"]
+    parser.add_argument("what", nargs="*", help=f"of {', '.join(known)}; default is all of them")
+    options = parser.parse_args()
+    if unknown := set(options.what) - set(known):
+        parser.error(f"no such thing: {', '.join(unknown)}")
+    print(f"{'':20}{'packages':>9}{'cold build':>12}{'processor':>12}")
+    for name in options.what or known:
+        with tempfile.TemporaryDirectory() as directory:
+            if name == "standalone":
+                # An example: what it stands on are development dependencies, those of tests and benches among them.
+                count = packages(ROOT, "--edges", "normal,build,dev")
+                seconds, used = cold(ROOT, options.jobs, "--example", "standalone")
+            else:
+                crate = scratch(f"{directory}/crate", DEPENDENCIES[name])
+                seconds, used = cold(crate, options.jobs)
+                count = packages(crate)
+            print(f"{name:20}{count:9}{seconds:10.0f} s{used:10.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()

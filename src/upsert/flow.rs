@@ -47,7 +47,7 @@ where
         match policy.decide(sign_up, found) {
             Decision::Nothing => return Ok(UpsertOutcome::Unchanged),
             Decision::Update { profile, body } => {
-                let path = format!("/profiles/{profile}/attributes/comms");
+                let path = ["/profiles/", profile.as_str(), "/attributes/comms"].concat();
                 let answer = tenant.send(Method::PUT, path, Some(body)).await?;
                 match answer.status {
                     _ if answer.is_stored() => return Ok(UpsertOutcome::Updated),

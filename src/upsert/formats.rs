@@ -13,7 +13,11 @@ const MAX_EMAIL: usize = 254;
 /// two people must never become one. Internationalised addresses pass as they are.
 pub(super) fn email(text: &str) -> Option<String> {
     let text = text.trim_ascii();
-    if text.len() > MAX_EMAIL || text.chars().any(is_invisible) {
+    let has_invisible = match text.is_ascii() {
+        true => !text.bytes().all(|byte| byte.is_ascii_graphic()),
+        false => text.chars().any(is_invisible),
+    };
+    if text.len() > MAX_EMAIL || has_invisible {
         return None;
     }
     let options = Options::default()

@@ -1,5 +1,4 @@
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
@@ -40,56 +39,54 @@ impl Json {
             let (line, column) = (error.line(), error.column());
             Malformed::new(format!("no JSON at line {line}, column {column}"))
         })?;
-        Self::read(raw, 0, &mut Path::default())
+        Self::read(raw, 0, &Path::Root)
     }
 
     /// Each level is scanned once to find its parts, so the whole at most `MAX_DEPTH` times.
-    fn read(raw: &RawValue, depth: usize, path: &mut Path) -> Result<Self, Malformed> {
+    fn read(raw: &RawValue, depth: usize, path: &Path<'_>) -> Result<Self, Malformed> {
         let text = raw.get();
-        let at = |what: &str, path: &Path| Malformed::new(format!("{what}{path}"));
+        let at = |what: &str| Malformed::new(format!("{what}{path}"));
         match text.as_bytes().first() {
-            Some(b'{' | b'[') if depth == MAX_DEPTH => Err(at("too many levels", path)),
+            Some(b'{' | b'[') if depth == MAX_DEPTH => Err(at("too many levels")),
             Some(b'{') => {
                 let Members(members) =
-                    serde_json::from_str(text).map_err(|_| at("a key is no text", path))?;
-                let mut seen = HashSet::with_capacity(members.len());
-                for (key, _) in &members {
-                    if !seen.insert(key.as_str()) {
-                        path.push(key);
-                        return Err(at("a key occurs twice", path));
-                    }
+                    serde_json::from_str(text).map_err(|_| at("a key is no text"))?;
+                let mut keys: Vec<&str> = members.iter().map(|(key, _)| key.as_str()).collect();
+                keys.sort_unstable();
+                let twice = keys.windows(2).find_map(|pair| match pair {
+                    [one, next] if one == next => Some(*one),
+                    _ => None,
+                });
+                if let Some(key) = twice {
+                    let path = Path::Key(path, key);
+                    return Err(Malformed::new(format!("a key occurs twice{path}")));
                 }
                 let mut object = Vec::with_capacity(members.len());
-                for (key, raw) in &members {
-                    path.push(key);
-                    let value = Self::read(raw, depth + 1, path)?;
-                    path.pop();
-                    object.push((key.clone(), value));
+                for (key, raw) in members {
+                    let value = Self::read(raw, depth + 1, &Path::Key(path, &key))?;
+                    object.push((key, value));
                 }
                 Ok(Self::Object(Object(object)))
             }
             Some(b'[') => {
                 let items: Vec<&RawValue> =
-                    serde_json::from_str(text).map_err(|_| at("no list", path))?;
-                let mut list = Vec::with_capacity(items.len());
-                for (index, raw) in items.into_iter().enumerate() {
-                    path.push(&index.to_string());
-                    list.push(Self::read(raw, depth + 1, path)?);
-                    path.pop();
-                }
-                Ok(Self::List(list))
+                    serde_json::from_str(text).map_err(|_| at("no list"))?;
+                let items = items.into_iter().enumerate();
+                let read =
+                    items.map(|(at, raw)| Self::read(raw, depth + 1, &Path::Index(path, at)));
+                read.collect::<Result<_, _>>().map(Self::List)
             }
             // Half of a surrogate pair, `"\ud800"`, is found here: no reader agrees on what it is.
             Some(b'"') => serde_json::from_str(text)
                 .map(Self::String)
-                .map_err(|_| at("a string is no text", path)),
+                .map_err(|_| at("a string is no text")),
             Some(b't') => Ok(Self::Bool(true)),
             Some(b'f') => Ok(Self::Bool(false)),
             Some(b'n') => Ok(Self::Null),
             // `1e999` is good syntax, and infinite to whoever computes with it.
             _ => match text.parse::<f64>() {
                 Ok(number) if number.is_finite() => Ok(Self::Number(text.into())),
-                _ => Err(at("a number is out of range", path)),
+                _ => Err(at("a number is out of range")),
             },
         }
     }
@@ -220,26 +217,39 @@ impl<'de> Deserialize<'de> for Members<'de> {
     }
 }
 
-/// Where in the text something stands, dotted, for the message.
-#[derive(Default)]
-struct Path(Vec<String>);
+/// Where in the text something stands, for the message: each level knows the one around it.
+enum Path<'a> {
+    Root,
+    Key(&'a Self, &'a str),
+    Index(&'a Self, usize),
+}
 
-impl Path {
-    fn push(&mut self, segment: &str) {
-        self.0.push(segment.chars().take(MAX_PATH).collect());
-    }
-
-    fn pop(&mut self) {
-        self.0.pop();
+impl Path<'_> {
+    /// Appends it, dotted. What is longer than a message repeats need not be whole.
+    fn write(&self, out: &mut String) {
+        let (Self::Key(parent, _) | Self::Index(parent, _)) = self else {
+            return;
+        };
+        parent.write(out);
+        if !out.is_empty() {
+            out.push('.');
+        }
+        match self {
+            Self::Key(_, key) => out.extend(key.chars().take(MAX_PATH)),
+            Self::Index(_, index) => out.push_str(&index.to_string()),
+            Self::Root => {}
+        }
     }
 }
 
-impl fmt::Display for Path {
+impl fmt::Display for Path<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() {
+        let mut path = String::new();
+        self.write(&mut path);
+        if path.is_empty() {
             return Ok(());
         }
-        let path: String = self.0.join(".").chars().take(MAX_PATH).collect();
+        let path: String = path.chars().take(MAX_PATH).collect();
         write!(f, " at {path}")
     }
 }

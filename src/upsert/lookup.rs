@@ -41,7 +41,12 @@ impl<'a> By<'a> {
     /// The path and query of the list, as the tenant serves it unasked: its best guesses.
     pub(super) fn list(self) -> String {
         let (field, value) = self.field();
-        format!("/profiles?filter%5B{field}%5D={}", Encoded(value))
+        let mut list = String::with_capacity(64 + value.len());
+        for part in ["/profiles?filter%5B", field, "%5D="] {
+            list.push_str(part);
+        }
+        encode(value, &mut list);
+        list
     }
 
     /// One page of the list, counted from 1. The tenant's own links are never followed.
@@ -158,21 +163,24 @@ impl fmt::Display for LookupError {
 
 impl std::error::Error for LookupError {}
 
-/// One value of a query: everything but RFC 3986 §2.3's unreserved characters is percent-encoded.
-/// A raw `+` would arrive as a blank.
-struct Encoded<'a>(&'a str);
-
-impl fmt::Display for Encoded<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for &byte in self.0.as_bytes() {
-            match byte {
-                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                    write!(f, "{}", char::from(byte))?;
-                }
-                _ => write!(f, "%{byte:02X}")?,
-            }
+/// Appends one value of a query: everything but RFC 3986 §2.3's unreserved characters is
+/// percent-encoded. A raw `+` would arrive as a blank.
+fn encode(value: &str, out: &mut String) {
+    for character in value.chars() {
+        if character.is_ascii_alphanumeric() || matches!(character, '-' | '.' | '_' | '~') {
+            out.push(character);
+            continue;
         }
-        Ok(())
+        for byte in character.encode_utf8(&mut [0; 4]).bytes() {
+            out.push('%');
+            let digits = [byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16));
+            out.extend(
+                digits
+                    .into_iter()
+                    .flatten()
+                    .map(|digit| digit.to_ascii_uppercase()),
+            );
+        }
     }
 }
 

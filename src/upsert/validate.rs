@@ -35,12 +35,11 @@ struct Check<'a> {
 impl Check<'_> {
     fn object(&mut self, object: &Object, fields: &[Field]) {
         for field in fields {
-            let value = object.get(field.name).filter(|value| !value.is_blank());
-            self.at(field.name, |check| match value {
-                Some(value) => check.value(value, &field.rule),
-                None if field.required => check.blame("is required."),
+            match object.get(field.name).filter(|value| !value.is_blank()) {
+                Some(value) => self.at(field.name, |check| check.value(value, &field.rule)),
+                None if field.required => self.at(field.name, |check| check.blame("is required.")),
                 None => {}
-            });
+            }
         }
     }
 

@@ -48,7 +48,7 @@ use omneo_id::upstream::{ClientStats, HttpClient};
 use omneo_id::{Body, OmneoId};
 use routes::Beside;
 use serve::Signals;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket, lookup_host};
 use tokio::runtime::Builder;
 use tower::Service;
 use tracing::warn;
@@ -59,6 +59,11 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// A flag or variable makes no sense; what `clap` uses, too.
 const USAGE: u8 = 2;
+/// Connections that the system has accepted and we have not: it cuts this to what it allows.
+const BACKLOG: u32 = 4096;
+/// Connections to the tenant that are kept: as many as there can be calls at once, so that none is
+/// closed only to be opened again.
+const MAX_IDLE: usize = 1024;
 
 fn main() -> ExitCode {
     let config = match Config::parse(std::env::args_os()) {
@@ -103,7 +108,7 @@ async fn run(config: Config) -> ExitCode {
             serve(id, |id| Ok(id.clone()), |_| None, &config).await
         }
         None => {
-            let client = HttpClient::builder();
+            let client = HttpClient::builder().with_pool_max_idle(MAX_IDLE);
             serve(
                 builder.build(),
                 |id| Ok(id.with_client(client.clone().build()?)),
@@ -188,9 +193,33 @@ where
 async fn listen(address: &str) -> io::Result<(TcpListener, SocketAddr, Signals)> {
     // Before anybody can know that there is something to end.
     let signals = Signals::catch()?;
-    let listener = TcpListener::bind(address).await?;
+    let listener = bind(address).await?;
     let address = listener.local_addr()?;
     Ok((listener, address, signals))
+}
+
+/// The first of the addresses behind a name that can be listened on.
+async fn bind(address: &str) -> io::Result<TcpListener> {
+    let mut problem = io::ErrorKind::AddrNotAvailable.into();
+    for address in lookup_host(address).await? {
+        let open = || {
+            let socket = match address {
+                SocketAddr::V4(_) => TcpSocket::new_v4()?,
+                SocketAddr::V6(_) => TcpSocket::new_v6()?,
+            };
+            // Else a restarted server waits until the connections of the last one are forgotten.
+            // (Elsewhere it would mean that two may listen at once.)
+            #[cfg(unix)]
+            socket.set_reuseaddr(true)?;
+            socket.bind(address)?;
+            socket.listen(BACKLOG)
+        };
+        match open() {
+            Ok(listener) => return Ok(listener),
+            Err(error) => problem = error,
+        }
+    }
+    Err(problem)
 }
 
 /// Whoever started the server may have closed our stdout; that is no reason to stop.

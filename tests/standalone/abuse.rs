@@ -225,7 +225,7 @@ async fn who_does_not_read_is_let_go() {
     let server = start(&[]);
     let neighbour = Neighbour::of(&server).await;
     let mut greedy_ones = Vec::new();
-    for _ in 0..50 {
+    for _ in 0..20 {
         let server = Arc::clone(&server);
         greedy_ones.push(tokio::spawn(async move {
             let mut stream = greedy(&server).await;

@@ -2,9 +2,10 @@
 //! limit and looks whether anything has moved since. A request costs counters, no clock and no timer.
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use http::header::CONNECTION;
 use http::{HeaderValue, Request, Response};
 use hyper::body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
+use tokio::task::unconstrained;
 use tokio::time::{Instant, Sleep, sleep};
 use tower::Service;
 
@@ -82,7 +84,7 @@ impl Activity {
     pub(crate) fn end_upload(&self) {
         // A further look: by then `hyper` knows as well.
         self.has_moved();
-        self.uploads.fetch_sub(1, Relaxed);
+        self.uploads.fetch_sub(1, Release);
     }
 
     pub(crate) fn is_withheld(&self) -> bool {
@@ -107,7 +109,7 @@ impl Activity {
 
     /// Whether it has the next request to wait for and nothing else, once it is still.
     fn may_rest(&self) -> bool {
-        !self.speaks_http2() && self.uploads.load(Relaxed) == 0
+        !self.speaks_http2() && self.uploads.load(Acquire) == 0
     }
 
     fn has_moved(&self) {
@@ -172,10 +174,13 @@ impl Timer {
         }
         loop {
             *this.is_set = true;
-            ready!(this.sleep.as_mut().poll(cx));
+            // Under no budget: without one it would be set, and wake nobody.
+            ready!(pin!(unconstrained(this.sleep.as_mut())).poll(cx));
             *this.is_set = false;
             let now = Instant::now();
             let activity = &**this.activity;
+            // Before what has moved: a body that ends has moved first.
+            let may_rest = activity.may_rest();
             let moves = activity.moves.load(Relaxed);
             let open = activity.open.load(Relaxed);
             let quarter = quarters(now.duration_since(*this.began), this.limits.write);
@@ -196,7 +201,7 @@ impl Timer {
             if now.duration_since(*this.since) >= limit {
                 return Poll::Ready(reached);
             }
-            let may_rest = moves != *this.rested && activity.may_rest();
+            let may_rest = may_rest && moves != *this.rested;
             let next = match may_rest && !is_still {
                 true => REST.min(round(this.limits)),
                 false => round(this.limits),

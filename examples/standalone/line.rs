@@ -140,6 +140,7 @@ where
                 let parts = connection.into_parts();
                 let mut socket = parts.io.into_inner();
                 socket.put_back(parts.read_buf);
+                socket.skip_line_ends();
                 let has_begun = socket.has_first();
                 self.state = State::Resting(Resting {
                     socket,
@@ -222,6 +223,12 @@ impl<S> Resting<S> {
                 true => Some(Protocol::Http1),
                 false => self.protocol.or_else(|| Protocol::of(first)),
             };
+            if self.protocol.is_some() {
+                self.socket.skip_line_ends();
+                if !self.socket.has_first() && !has_ended {
+                    continue;
+                }
+            }
             if protocol.is_some() {
                 return Poll::Ready(Ok(protocol));
             }

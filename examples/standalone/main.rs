@@ -61,9 +61,9 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 const USAGE: u8 = 2;
 /// Connections that the system has accepted and we have not: it cuts this to what it allows.
 const BACKLOG: u32 = 4096;
-/// Connections to the tenant that are kept: as many as there can be calls at once, so that none is
-/// closed only to be opened again.
-const MAX_IDLE: usize = 1024;
+/// Connections to the tenant that each thread keeps: many, so that hardly any is closed only to be opened
+/// again, but not all that there can be.
+const MAX_IDLE: usize = 256;
 
 fn main() -> ExitCode {
     let config = match Config::parse(std::env::args_os()) {

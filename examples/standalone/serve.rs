@@ -20,6 +20,7 @@ use omneo_id::error::BoxError;
 use omneo_id::upstream::ClientInfo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::unconstrained;
 use tokio::time::sleep;
 use tower::{Service, ServiceExt};
 use tracing::{debug, info, warn};
@@ -203,7 +204,8 @@ async fn serve<S, B>(
     let app = TowerToHyperService::new(Counted::new(app, Arc::clone(&activity)));
     let mut line = Line::new(stream, app, Arc::clone(&activity), Arc::clone(&protocols));
     let mut timer = pin!(Timer::new(Arc::clone(&activity), limits));
-    let mut told = pin!(told(&mut ending, &activity));
+    // Under no budget: without one it would have been asked, and wake nobody.
+    let mut told = pin!(unconstrained(told(&mut ending, &activity)));
     // What tells has been asked once, and will wake us.
     let mut is_awaited = false;
     let mut is_told = false;

@@ -48,7 +48,7 @@ impl Origin {
                 "the tenant's origin has a path: give that as the base path instead",
             ));
         }
-        let host = HeaderValue::from_str(authority.as_str())
+        let host = HeaderValue::from_str(without_default_port(&scheme, &authority))
             .map_err(|error| invalid("the tenant's host cannot be sent").with_source(error))?;
         Ok(Self {
             scheme,
@@ -56,6 +56,17 @@ impl Origin {
             host,
         })
     }
+}
+
+/// As `Host` names it: a port that goes without saying is not said.
+fn without_default_port<'a>(scheme: &Scheme, authority: &'a Authority) -> &'a str {
+    let default = if *scheme == Scheme::HTTPS {
+        ":443"
+    } else {
+        ":80"
+    };
+    let text = authority.as_str();
+    text.strip_suffix(default).unwrap_or(text)
 }
 
 fn invalid(why: &'static str) -> ConfigError {
@@ -68,4 +79,26 @@ fn is_loopback(host: &str) -> bool {
         || address
             .parse::<std::net::IpAddr>()
             .is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_named_without_a_port_that_goes_without_saying() {
+        for (scheme, authority, host) in [
+            ("https", "api.acme.test", "api.acme.test"),
+            ("https", "api.acme.test:443", "api.acme.test"),
+            ("https", "api.acme.test:80", "api.acme.test:80"),
+            ("https", "api.acme.test:4430", "api.acme.test:4430"),
+            ("http", "127.0.0.1:80", "127.0.0.1"),
+            ("http", "[::1]:80", "[::1]"),
+            ("http", "[::1]:443", "[::1]:443"),
+        ] {
+            let scheme = Scheme::try_from(scheme).unwrap();
+            let authority = Authority::try_from(authority).unwrap();
+            assert_eq!(without_default_port(&scheme, &authority), host);
+        }
+    }
 }

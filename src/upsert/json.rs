@@ -231,7 +231,7 @@ impl Path<'_> {
             return;
         };
         parent.write(out);
-        if !out.is_empty() {
+        if !matches!(parent, Self::Root) {
             out.push('.');
         }
         match self {
@@ -244,11 +244,11 @@ impl Path<'_> {
 
 impl fmt::Display for Path<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut path = String::new();
-        self.write(&mut path);
-        if path.is_empty() {
+        if matches!(self, Self::Root) {
             return Ok(());
         }
+        let mut path = String::new();
+        self.write(&mut path);
         let path: String = path.chars().take(MAX_PATH).collect();
         write!(f, " at {path}")
     }
@@ -310,6 +310,8 @@ mod tests {
         for (given, wanted) in [
             (&br#"{"a":1,"a":2}"#[..], "a key occurs twice at a"),
             (br#"{"a":1,"\u0061":2}"#, "a key occurs twice at a"),
+            (br#"{"":{"a":1e999}}"#, "a number is out of range at .a"),
+            (br#"{"":1,"":2}"#, "a key occurs twice at "),
             (
                 br#"{"x":[{"y":{"z":1,"z":1}}]}"#,
                 "a key occurs twice at x.0.y.z",

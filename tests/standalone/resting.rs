@@ -341,6 +341,33 @@ async fn those_at_rest_end_in_the_orderly_way() {
 }
 
 #[tokio::test]
+async fn line_ends_between_two_requests_keep_nothing_awake() {
+    let server = start();
+    // Behind a request, as old clients send one behind a body; and to one that rests.
+    let mut behind = connect(&server).await;
+    behind.write_all(&[ASK, b"\r\n"].concat()).await.unwrap();
+    answer(&mut behind).await;
+    logged(&server, RESTS, 1).await;
+    let mut later = connect(&server).await;
+    ask(&mut later).await;
+    logged(&server, RESTS, 2).await;
+    for stream in [&mut behind, &mut later] {
+        stream.write_all(b"\r\n\n").await.unwrap();
+        sleep(WHILE).await;
+        ask(stream).await;
+        stream.write_all(b"\r\n").await.unwrap();
+    }
+    logged(&server, RESTS, 4).await;
+    server.signal("TERM");
+    for stream in [&mut behind, &mut later] {
+        assert!(until_closed(stream).await.is_empty());
+    }
+    let ended = server.wait();
+    assert_eq!(ended.code, Some(0));
+    assert!(!ended.stderr.contains("did not finish"), "{}", ended.stderr);
+}
+
+#[tokio::test]
 async fn those_at_rest_cost_little() {
     const COUNT: usize = 1_000;
     let server = start();

@@ -34,7 +34,7 @@ impl Default for HttpClientBuilder {
 
 impl HttpClientBuilder {
     /// Replaces how long a connection may take to be made: name, TCP and TLS together; and for how
-    /// long an HTTP/2 tenant may allow no streams on one before requests look for another.
+    /// long an HTTP/2 tenant may allow no streams on one before it is let go of, and requests look for another.
     ///
     /// Default is 5 seconds.
     pub fn with_connect_timeout(mut self, timeout: Duration) -> Self {

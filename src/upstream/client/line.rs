@@ -46,8 +46,7 @@ impl Line {
     where
         T: Read + Write + Send + Unpin + 'static,
     {
-        // Hardly any request has a body worth a system call that takes several pieces.
-        let (send, connection) = http1::Builder::new().writev(false).handshake(io).await?;
+        let (send, connection) = http1::handshake(io).await?;
         Ok(Box::new(Self {
             send,
             connection: Some(Connection {
@@ -123,7 +122,7 @@ pin_project! {
     struct Calling<F> {
         #[pin]
         answer: F,
-        // `None` once the answer is there.
+        // `None` once it is over.
         line: Option<(Box<Line>, Arc<Shelf>)>,
         upload: Option<Upload>,
     }
@@ -137,15 +136,18 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        if let Some((line, _)) = this.line {
-            // Dropped as soon as it is over: the request is given back then, or fails.
-            let _ = poll(&mut line.connection, cx);
-        }
-        let response = ready!(this.answer.poll(cx))?;
-        let Some((mut line, home)) = this.line.take() else {
+        let Some((line, _)) = this.line else {
             // Polled after completion, which the contract of `Future` leaves open: never again.
             return Poll::Pending;
         };
+        // Dropped as soon as it is over: the request is given back then, or fails.
+        let _ = poll(&mut line.connection, cx);
+        let answer = ready!(this.answer.poll(cx));
+        // A connection that failed a request goes away with it.
+        let Some((mut line, home)) = this.line.take() else {
+            return Poll::Pending;
+        };
+        let response = answer?;
         let upload = this.upload.take();
         Poll::Ready(Ok(response.map(|body| match upload {
             Some(upload) if !upload.is_over() => line.let_go(body, upload, home.idle_timeout()),

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Poll;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use http::uri::{Authority, Scheme};
@@ -11,7 +11,7 @@ use hyper::client::conn::http2;
 use hyper::rt::{Read, Write};
 use hyper_util::client::legacy::connect::Connection;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tokio::time::sleep;
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tower::Service;
 
 use super::ClientError;
@@ -40,6 +40,9 @@ struct Shelves {
 }
 
 type Origin = (Scheme, Authority);
+
+/// How often connections of HTTP/2 are asked whether they still take requests.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Whether a connection was there before the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,8 +172,8 @@ where
 }
 
 /// Moves a connection of HTTP/2 until it is over; or until its tenant has allowed no streams at all for
-/// so long. Requests that wait for a stream are held there even after they were given up: those that
-/// were not go another way.
+/// so long. Requests that wait for a stream are held there even after they were given up. Of the others
+/// the first one fails, which hyper has in its hands, and the rest goes another way.
 async fn see_through<T>(
     connection: http2::Connection<T, RequestBody, TokioExecutor>,
     patience: Duration,
@@ -178,22 +181,22 @@ async fn see_through<T>(
     T: Read + Write + Send + Unpin + 'static,
 {
     let mut connection = pin!(connection);
-    let mut closed = pin!(None);
+    // Nobody tells that the tenant allows none any more.
+    let mut looks = interval(patience.min(LOOK).max(Duration::from_millis(1)));
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut closed_since = None;
     poll_fn(|cx| {
         // Errors go to the requests that they concern.
         if connection.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
         }
-        if connection.current_max_send_streams() > 0 {
-            closed.set(None);
-            return Poll::Pending;
-        }
-        if closed.is_none() {
-            closed.set(Some(sleep(patience)));
-        }
-        match closed.as_mut().as_pin_mut() {
-            Some(closed) => closed.poll(cx),
-            None => Poll::Pending,
+        loop {
+            if connection.current_max_send_streams() > 0 {
+                closed_since = None;
+            } else if closed_since.get_or_insert_with(Instant::now).elapsed() >= patience {
+                return Poll::Ready(());
+            }
+            ready!(looks.poll_tick(cx));
         }
     })
     .await;

@@ -244,6 +244,62 @@ async fn what_waits_for_a_tenant_that_allows_no_streams_goes_another_way() {
     assert_eq!(Handle::current().metrics().num_alive_tasks(), before);
 }
 
+/// One stream at a time; and once one is open and the next one waits, none any more.
+async fn closes_its_doors_behind_one(mut stream: DuplexStream) -> io::Result<()> {
+    let mut preface = [0; 24];
+    stream.read_exact(&mut preface).await?;
+    let (settings, headers) = (4, 1);
+    let streams = |number| frame(settings, 0, 0, &[0, 3, 0, 0, 0, number]);
+    stream.write_all(&streams(1)).await?;
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).await?;
+        let mut payload = vec![0; usize::from(head[1]) << 8 | usize::from(head[2])];
+        stream.read_exact(&mut payload).await?;
+        let answer = match (head[3], head[4] & 1) {
+            (kind, 0) if kind == settings => frame(settings, 1, 0, &[]),
+            (kind, _) if kind == headers => {
+                sleep(Duration::from_secs(1)).await;
+                [streams(0), frame(headers, 5, head[8], &[0x89])].concat()
+            }
+            _ => continue,
+        };
+        stream.write_all(&answer).await?;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenant_that_allows_no_streams_any_more_keeps_nobody_for_long() {
+    let connections = Tenant::default();
+    let met = Arc::new(AtomicUsize::new(0));
+    let builder = HttpClient::builder().with_http2_only();
+    let client = connections.client(builder, 64 * 1024, move |stream| {
+        let met = Arc::clone(&met);
+        async move {
+            match met.fetch_add(1, Ordering::SeqCst) {
+                0 => drop(closes_its_doors_behind_one(stream).await),
+                _ => super::pool::http2_tenant(stream).await,
+            }
+        }
+    });
+    let upstream = Upstream::new(client, tenant()).with_head_timeout(HEAD);
+    let start = Instant::now();
+    let calls = (0..3).map(|_| upstream.clone().oneshot(put(4)));
+    let answers = futures(calls).await.into_iter();
+    let mut statuses: Vec<_> = answers.map(|answer| answer.unwrap().status()).collect();
+    statuses.sort();
+    // One was answered, one was in the hands of the connection that went, one went another way.
+    assert_eq!(statuses, [200, 204, 502]);
+    assert!(
+        start.elapsed() <= Duration::from_secs(8),
+        "{:?}",
+        start.elapsed()
+    );
+    let next = upstream.oneshot(put(4)).await.unwrap();
+    assert_eq!(next.status(), 200);
+    assert_eq!(connections.opened(), 2);
+}
+
 /// A body that somebody counts.
 struct Holding(
     #[expect(dead_code, reason = "counted")] Arc<()>,

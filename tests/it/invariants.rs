@@ -611,8 +611,8 @@ fn the_api_token_never_comes_back_wherever_a_tenant_echoes_it() {
         prop_assert!(!debug.contains(Sandbox::API_TOKEN), "{debug}");
         Ok(())
     });
-    assert!(*asked.lock().unwrap() > 100, "enough of them were answered");
-    assert!(broken_off.get() > 50, "enough of them held the token");
+    assert!(*asked.lock().unwrap() > 50, "enough of them were answered");
+    assert!(broken_off.get() > 25, "enough of them held the token");
 }
 
 /// What a Laravel tenant would do: its method, and the segments below the profile.

@@ -225,11 +225,12 @@ async fn who_does_not_read_is_let_go() {
     let server = start(&[]);
     let neighbour = Neighbour::of(&server).await;
     let mut greedy_ones = Vec::new();
-    for _ in 0..20 {
+    for _ in 0..50 {
         let server = Arc::clone(&server);
         greedy_ones.push(tokio::spawn(async move {
             let mut stream = greedy(&server).await;
-            let request = b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n".repeat(1_000);
+            // Large answers: the buffers between are full after a few of them.
+            let request = b"GET /openapi.json HTTP/1.1\r\nhost: a\r\n\r\n".repeat(1_000);
             // Written until nothing goes any more, on either side, and then until it is over.
             let written = timeout(PATIENCE, async {
                 while stream.write_all(&request).await.is_ok() {}

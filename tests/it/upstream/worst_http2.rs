@@ -172,6 +172,15 @@ fn every_failure_over_http2_has_its_answer_and_harms_nobody_for_long() {
     }
 }
 
+/// The head and the payload of what a client sends next.
+async fn next_frame(stream: &mut DuplexStream) -> io::Result<([u8; 9], Vec<u8>)> {
+    let mut head = [0; 9];
+    stream.read_exact(&mut head).await?;
+    let mut payload = vec![0; usize::from(head[1]) << 8 | usize::from(head[2])];
+    stream.read_exact(&mut payload).await?;
+    Ok((head, payload))
+}
+
 /// Streams that may be open at one time: first as many as anybody likes, then none.
 async fn closes_its_doors(mut stream: DuplexStream, heads: Arc<AtomicUsize>) -> io::Result<()> {
     let mut preface = [0; 24];
@@ -179,10 +188,7 @@ async fn closes_its_doors(mut stream: DuplexStream, heads: Arc<AtomicUsize>) -> 
     let (settings, headers, ping) = (4, 1, 6);
     stream.write_all(&frame(settings, 0, 0, &[])).await?;
     loop {
-        let mut head = [0; 9];
-        stream.read_exact(&mut head).await?;
-        let mut payload = vec![0; usize::from(head[1]) << 8 | usize::from(head[2])];
-        stream.read_exact(&mut payload).await?;
+        let (head, payload) = next_frame(&mut stream).await?;
         let answer = match (head[3], head[4] & 1) {
             (kind, 0) if kind == settings => frame(settings, 1, 0, &[]),
             (kind, 0) if kind == ping => frame(ping, 1, 0, &payload),
@@ -252,10 +258,7 @@ async fn closes_its_doors_behind_one(mut stream: DuplexStream) -> io::Result<()>
     let streams = |number| frame(settings, 0, 0, &[0, 3, 0, 0, 0, number]);
     stream.write_all(&streams(1)).await?;
     loop {
-        let mut head = [0; 9];
-        stream.read_exact(&mut head).await?;
-        let mut payload = vec![0; usize::from(head[1]) << 8 | usize::from(head[2])];
-        stream.read_exact(&mut payload).await?;
+        let (head, _) = next_frame(&mut stream).await?;
         let answer = match (head[3], head[4] & 1) {
             (kind, 0) if kind == settings => frame(settings, 1, 0, &[]),
             (kind, _) if kind == headers => {

@@ -32,7 +32,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=3)
     parser.add_argument("--connections", type=int, default=1000, help="of the row idle; default is 1000")
-    parser.add_argument("--settle", type=int, default=5, help="seconds that they are idle; default is 5")
+    parser.add_argument("--settle", type=int, default=12, help="seconds that they are idle; default is 12")
     known = f"rows: {', '.join(ROWS)} (default is all of them); tables: {', '.join(TABLES)}, or growth for all of them"
     parser.add_argument("what", nargs="*", help=known)
     options = parser.parse_args()

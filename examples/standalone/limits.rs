@@ -3,9 +3,9 @@
 
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use http::{HeaderValue, Request, Response};
 use hyper::body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::task::unconstrained;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
 use tower::Service;
 
 use crate::config::Limits;
@@ -24,7 +24,10 @@ use crate::upload::Upload;
 const QUARTERS: usize = 8;
 /// Nothing has moved for this long, or for up to twice as long: what is kept for the next request is
 /// kept for a client that may never come back.
-const REST: Duration = Duration::from_secs(1);
+const REST: Duration = Duration::from_secs(5);
+/// Connections look at the same moments, this far apart, which all count from the same one.
+const BEAT: Duration = Duration::from_millis(100);
+static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// What a connection is doing. It is counted by what serves it, and read by its [`Timer`].
 #[derive(Debug, Default)]
@@ -154,16 +157,16 @@ impl Timer {
             since: Instant::now(),
             rested: 0,
             is_set: false,
-            sleep: sleep(round(&limits)),
+            sleep: sleep_until(look(Instant::now(), round(&limits), *EPOCH)),
         }
     }
 
     /// Looks soon: a connection that rested is of use again.
     pub(crate) fn wake(self: Pin<&mut Self>) {
         let this = self.project();
-        let soon = Instant::now() + REST.min(round(this.limits));
         *this.is_set = false;
-        this.sleep.reset(soon);
+        this.sleep
+            .reset(look(Instant::now(), REST.min(round(this.limits)), *EPOCH));
     }
 
     pub(crate) fn poll_reached(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reached> {
@@ -206,7 +209,7 @@ impl Timer {
                 true => REST.min(round(this.limits)),
                 false => round(this.limits),
             };
-            this.sleep.as_mut().reset(now + next);
+            this.sleep.as_mut().reset(look(now, next, *EPOCH));
             if may_rest && is_still {
                 *this.rested = moves;
                 return Poll::Ready(Reached::Rest);
@@ -224,6 +227,15 @@ fn quarters(passed: Duration, limit: Duration) -> usize {
 /// How often to look: a limit is kept to a quarter of it.
 fn round(limits: &Limits) -> Duration {
     (limits.idle.min(limits.write) / 4).max(Duration::from_millis(1))
+}
+
+/// When to look again: a while from now, or a little sooner, when others look, too. To wake a thread that
+/// sleeps costs more than many looks.
+pub(crate) fn look(now: Instant, wait: Duration, epoch: Instant) -> Instant {
+    let beat = BEAT.min(wait / 4).max(Duration::from_millis(1));
+    let since = now.saturating_duration_since(epoch) + wait;
+    let past = since.as_nanos() % beat.as_nanos();
+    now + wait - Duration::from_nanos(u64::try_from(past).unwrap_or_default())
 }
 
 /// A service whose requests and answers are counted.

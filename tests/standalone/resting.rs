@@ -13,12 +13,12 @@ use omneo_id::keys::{Keyring, SigningKey};
 use omneo_id::sandbox::TestTokens;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tower::{Service, service_fn};
 
 use crate::abuse::{HEALTH, PATIENCE, PREFACE, SANDBOX_TOKEN, frame, status, until_closed};
 use crate::config::Limits;
-use crate::limits::{Activity, Counted, Reached, Timer};
+use crate::limits::{Activity, Counted, Reached, Timer, look};
 use crate::preface::Protocol;
 use crate::process::{MOUNT, SECRET, Server};
 use crate::tenant::SlowTenant;
@@ -451,6 +451,25 @@ async fn nothing_rests_over_http2_or_before_its_first_request() {
 
     let timer = Timer::new(Arc::default(), LIMITS);
     assert_eq!(reached(&mut Box::pin(timer)).await, Reached::Idle);
+}
+
+#[test]
+fn connections_look_at_the_same_moments_and_never_late() {
+    let epoch = Instant::now();
+    for wait in [1, 4, 25, 1000, 5000, 18_750].map(Duration::from_millis) {
+        let early = |passed| {
+            let now = epoch + Duration::from_micros(passed);
+            let at = look(now, wait, epoch);
+            assert!(now < at && at <= now + wait, "{wait:?} after {passed}");
+            now + wait - at
+        };
+        let longest = (0..200_000).step_by(77).map(early).max().unwrap();
+        assert!(longest <= (wait / 4).max(Duration::from_millis(1)));
+    }
+    let wait = Duration::from_secs(5);
+    let at = |passed| look(epoch + Duration::from_millis(passed), wait, epoch);
+    assert_eq!(at(201), at(299));
+    assert_ne!(at(199), at(201));
 }
 
 #[test]

@@ -127,7 +127,7 @@ impl Metrics {
             (
                 "omneo_id_token_cache_capacity",
                 "gauge",
-                "Tokens that may be remembered.",
+                "Tokens that there is room for, at least.",
                 cache.capacity as u64,
             ),
             (

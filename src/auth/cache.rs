@@ -13,6 +13,8 @@ use crate::identity::VerifiedToken;
 
 /// Longer tokens are verified each time: memory stays bounded by what it is meant for.
 const MAX_TOKEN_LEN: usize = 2048;
+/// Fewer tokens are not sharded.
+const ONE_SHARD: usize = 64;
 
 /// A bounded table from whole tokens to what they say, of good tokens only.
 ///
@@ -47,7 +49,7 @@ pub struct CacheStats {
     pub misses: u64,
     /// How many tokens are remembered.
     pub len: usize,
-    /// How many may be, or a few more.
+    /// How many there is room for; in shards, for up to five eighths more.
     pub capacity: usize,
 }
 
@@ -65,7 +67,7 @@ struct Sought<'a> {
 }
 
 impl Cache {
-    /// Room for `capacity` tokens, or a few more: each shard rounds up. 0: remembers nothing.
+    /// Room for `capacity` tokens, or some more: it is sharded. 0: remembers nothing.
     pub(super) fn new(capacity: usize) -> Self {
         Self {
             store: OnceLock::new(),
@@ -115,14 +117,10 @@ impl Cache {
             return;
         }
         let store = self.store.get_or_init(|| {
-            let (entries, weight) = (self.capacity, self.capacity as u64);
-            Store::with(
-                entries,
-                weight,
-                UnitWeighter,
-                AsIs,
-                DefaultLifecycle::default(),
-            )
+            let lifecycle = DefaultLifecycle::default();
+            // A shard has room for 32 of these, which makes it 64 tokens.
+            let entries = self.capacity / 2;
+            Store::with(entries, self.room(), UnitWeighter, AsIs, lifecycle)
         });
         // What older keys have verified can no longer be found, and need not take up room either.
         // What still comes in behind this is found by nobody, and gives way in time.
@@ -138,6 +136,16 @@ impl Cache {
             };
             store.insert(known, verified.clone());
         }
+    }
+
+    /// Tokens fall into shards by chance, and each shard has a capacity of its own. That none forgets while
+    /// there is room in another one, each may hold five standard deviations more than its part.
+    fn room(&self) -> u64 {
+        let room = match self.capacity {
+            ..ONE_SHARD => self.capacity,
+            _ => self.capacity.saturating_add(self.capacity / 8 * 5),
+        };
+        room as u64
     }
 
     /// Of the token's end only: that is signature, and differs wherever anything else does. Tokens
@@ -282,7 +290,9 @@ mod tests {
                 assert!(cache.get(&token, 0).is_some(), "{capacity}: {i}");
             }
             let store = cache.store.get().unwrap();
-            assert!(store.len() < capacity + store.num_shards());
+            let room = usize::try_from(cache.room()).unwrap();
+            assert!(store.len() < room + store.num_shards());
+            assert!(room == capacity || capacity == 1000 && room == 1625);
         }
         let cache = Cache::new(8);
         let long = b"x".repeat(MAX_TOKEN_LEN + 1);
@@ -292,14 +302,15 @@ mod tests {
 
     #[test]
     fn what_there_is_room_for_is_not_forgotten() {
-        let cache = Cache::new(1000);
-        let tokens: Vec<Vec<u8>> = (0..500).map(token).collect();
-        for token in &tokens {
-            cache.insert(token, 0, &good(1));
+        for capacity in [1, 60, 1000, 1024, 10_000] {
+            let cache = Cache::new(capacity);
+            let tokens: Vec<Vec<u8>> = (0..capacity).map(token).collect();
+            for token in &tokens {
+                cache.insert(token, 0, &good(1));
+            }
+            let held = tokens.iter().filter(|token| cache.get(token, 0).is_some());
+            assert_eq!(held.count(), capacity);
         }
-        // Shards fill unevenly, but not by that much.
-        let held = tokens.iter().filter(|token| cache.get(token, 0).is_some());
-        assert_eq!(held.count(), tokens.len());
     }
 
     #[test]

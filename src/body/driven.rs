@@ -1,13 +1,16 @@
 use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use crate::error::BoxError;
+
+/// How much of a body that nobody wants is read, so that its connection can be kept: a new one costs as much.
+const DRAIN: usize = 64 * 1024;
 
 /// What carries a body, and moves only while somebody polls it.
 pub(crate) trait Carrier: Send + 'static {
@@ -18,9 +21,10 @@ pub(crate) trait Carrier: Send + 'static {
     fn arrived(self: Box<Self>);
 }
 
-/// A body that is moved by whoever reads it: no task stands between its connection and its reader.
+/// A body that is moved by whoever reads it: over HTTP/1.1, no task stands between its connection and its
+/// reader, unless the request that it answers is still on its way.
 ///
-/// Letting go of it before its end lets go of what carries it, too.
+/// Letting go of it before its end lets go of its connection, too, if the rest has not come yet.
 pub struct DrivenBody {
     incoming: Incoming,
     ending: Ending,
@@ -65,6 +69,24 @@ impl DrivenBody {
             && let Some(carrier) = self.carrier.take()
         {
             carrier.arrived();
+        }
+    }
+}
+
+impl Drop for DrivenBody {
+    /// Nobody wants the rest. If it has come already, the connection is as good as new.
+    fn drop(&mut self) {
+        let mut left = DRAIN;
+        // Nobody is to be woken: what has not come by now is not waited for.
+        let cx = &mut Context::from_waker(Waker::noop());
+        while self.carrier.is_some()
+            && let Poll::Ready(Some(Ok(frame))) = Pin::new(&mut *self).poll_frame(cx)
+        {
+            let size = frame.data_ref().map_or(0, Bytes::len);
+            match left.checked_sub(size) {
+                Some(less) => left = less,
+                None => return,
+            }
         }
     }
 }

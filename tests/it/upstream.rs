@@ -3,6 +3,7 @@
 mod answers;
 mod bodies;
 mod deadlines;
+mod early;
 mod faults;
 mod flow;
 mod host;

@@ -1,5 +1,5 @@
 use std::fmt;
-use std::future::{Future, pending, poll_fn};
+use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
@@ -13,14 +13,19 @@ use hyper::rt::{Read, Write};
 use pin_project_lite::pin_project;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep};
 
 use super::failed::Failed;
+use super::outlet::{Noted, Outlet};
 use super::shelf::Shelf;
 use super::stats::Open;
 use crate::body::{Carrier, DrivenBody};
 use crate::upstream::RequestBody;
 use crate::upstream::upload::{Turn, Upload};
+
+/// A tenant that has answered a request before the end of it, and takes nothing more of it for this long, or for
+/// up to twice as long, is sent no more.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An HTTP/1.1 connection, which moves only while it is polled.
 ///
@@ -30,6 +35,7 @@ pub(super) struct Line {
     send: SendRequest<RequestBody>,
     // `None` once it is over.
     connection: Option<Connection>,
+    outlet: Arc<Outlet>,
     is_proxied: bool,
     // Where it goes when its answer has been read.
     home: Option<Arc<Shelf>>,
@@ -46,6 +52,8 @@ impl Line {
     where
         T: Read + Write + Send + Unpin + 'static,
     {
+        let outlet = Arc::<Outlet>::default();
+        let io = Noted::new(io, Arc::clone(&outlet));
         let (send, connection) = http1::handshake(io).await?;
         Ok(Box::new(Self {
             send,
@@ -53,6 +61,7 @@ impl Line {
                 future: Box::pin(connection),
                 _open: open,
             }),
+            outlet,
             is_proxied,
             home: None,
             idle_since: Instant::now(),
@@ -100,18 +109,14 @@ impl Line {
 
     /// The answer came before the whole request was sent. What is left must move even while nobody
     /// reads the answer, or each side waits for the other.
-    fn let_go(
-        mut self: Box<Self>,
-        body: Incoming,
-        upload: Upload,
-        patience: Duration,
-    ) -> DrivenBody {
+    fn let_go(mut self: Box<Self>, body: Incoming, upload: Upload) -> DrivenBody {
         let Ok(runtime) = Handle::try_current() else {
             return DrivenBody::carried(body, self);
         };
         let (reader, read) = oneshot::channel();
         if let Some(connection) = self.connection.take() {
-            runtime.spawn(see_off(connection, upload, read, patience));
+            let outlet = Arc::clone(&self.outlet);
+            runtime.spawn(see_off(connection, outlet, upload, read));
         }
         DrivenBody::carried(body, Box::new(Reader(reader)))
     }
@@ -150,7 +155,7 @@ where
         let response = answer?;
         let upload = this.upload.take();
         Poll::Ready(Ok(response.map(|body| match upload {
-            Some(upload) if !upload.is_over() => line.let_go(body, upload, home.idle_timeout()),
+            Some(upload) if !upload.is_over() || line.outlet.is_full() => line.let_go(body, upload),
             _ => {
                 line.home = Some(home);
                 DrivenBody::carried(body, line)
@@ -163,23 +168,19 @@ where
 /// the rest of the request for too long.
 async fn see_off(
     mut connection: Connection,
+    outlet: Arc<Outlet>,
     upload: Upload,
     read: oneshot::Receiver<()>,
-    patience: Duration,
 ) {
     let mut given_up = pin!(async move {
         // Never sent: the reader is gone.
         let _ = read.await;
         loop {
-            let since = match upload.turn() {
-                // The idle limit of its body deals with it.
-                Turn::Client => Instant::now(),
-                Turn::Tenant(since) => since,
-            };
-            match since.checked_add(patience) {
-                Some(at) if at <= Instant::now() => return,
-                Some(at) => sleep_until(at).await,
-                None => pending().await,
+            let before = outlet.writes();
+            sleep(PATIENCE).await;
+            // With a client that sends nothing, the idle limit of its body deals.
+            if outlet.writes() == before && matches!(upload.turn(), Turn::Tenant(_)) {
+                return;
             }
         }
     });

@@ -7,6 +7,7 @@ mod errand;
 mod error;
 mod failed;
 mod line;
+mod outlet;
 mod pool;
 mod service;
 mod shelf;

@@ -32,10 +32,11 @@ use crate::upstream::RequestBody;
 ///
 /// # Who does the work
 /// An HTTP/1.1 connection has no task of its own: it moves while its answer's head, then its body,
-/// is polled. An answer that nobody reads does not move, and one that is dropped closes its
-/// connection. What is left of a request when its answer has begun is sent by a task, until the
-/// tenant has taken nothing of it for as long as a connection may be idle. A connection of HTTP/2 is
-/// spawned, and needs tokio's runtime. Idle connections go with the runtime that looks after them.
+/// is polled. An answer that nobody reads does not move, and one that is dropped before all of it has
+/// come closes its connection, as does a call that is dropped. What is left of a request when its answer
+/// has begun is sent by a task, until the tenant has taken nothing of it for 20 to 40 seconds. A
+/// connection of HTTP/2 is spawned, and needs tokio's runtime. Idle connections go with the runtime
+/// that looks after them.
 pub struct HttpClient<K = DefaultConnector> {
     pool: Arc<Pool<K>>,
 }
@@ -121,7 +122,7 @@ impl<K> fmt::Debug for HttpClient<K> {
 }
 
 /// The response of [`HttpClient`]. Dropping it cancels the request.
-#[must_use = "futures do nothing unless polled"]
+#[must_use = "a request that is not polled is not sent, and takes its connection along"]
 pub struct ClientFuture(Pin<Box<dyn Future<Output = Answer> + Send>>);
 
 pub(super) type Answer = Result<Response<DrivenBody>, ClientError>;

@@ -87,11 +87,6 @@ impl Shelf {
         &self.host
     }
 
-    /// How long a connection may do nothing.
-    pub(super) fn idle_timeout(&self) -> Duration {
-        self.limits.idle_timeout
-    }
-
     /// A connection that is open already.
     pub(super) fn way(&self) -> Option<Way> {
         if let Some(trunk) = self.shared() {
@@ -108,13 +103,15 @@ impl Shelf {
     /// The open connection of HTTP/2.
     pub(super) fn shared(&self) -> Option<Trunk> {
         let mut content = self.content();
-        let shared = content.shared.as_mut()?;
-        if shared.trunk.send.is_closed() {
-            content.shared = None;
-            return None;
-        }
-        shared.used = Instant::now();
-        Some(shared.trunk.clone())
+        let is_closed = |shared: &mut Shared| shared.trunk.send.is_closed();
+        let gone = content.shared.take_if(is_closed);
+        let open = content.shared.as_mut().map(|shared| {
+            shared.used = Instant::now();
+            shared.trunk.clone()
+        });
+        drop(content);
+        drop(gone);
+        open
     }
 
     /// Takes no more requests to a connection of HTTP/2 that is ending: it may not know yet itself.
@@ -165,11 +162,12 @@ impl Shelf {
         content.shares = content.shares.wrapping_add(1);
         let number = content.shares;
         let trunk = Trunk { send, number };
-        content.shared = Some(Shared {
+        let gone = content.shared.replace(Shared {
             trunk: trunk.clone(),
             used: Instant::now(),
         });
         self.watch(content);
+        drop(gone);
         trunk
     }
 
@@ -200,15 +198,17 @@ impl Shelf {
     fn clear(&self) -> bool {
         let mut content = self.content();
         let old = |since: Instant| since.elapsed() >= self.limits.idle_timeout;
-        content
-            .lines
-            .retain_mut(|line| !old(line.idle_since()) && line.is_usable());
-        content
-            .shared
-            .take_if(|shared| shared.trunk.send.is_closed() || old(shared.used));
+        let is_gone = |line: &mut Box<Line>| old(line.idle_since()) || !line.is_usable();
+        let lines: Vec<_> = content.lines.extract_if(.., is_gone).collect();
+        let is_gone = |shared: &mut Shared| shared.trunk.send.is_closed() || old(shared.used);
+        let shared = content.shared.take_if(is_gone);
         // Told under the same lock under which the next one to put something here asks.
-        content.is_watched = !content.lines.is_empty() || content.shared.is_some();
-        content.is_watched
+        let is_watched = !content.lines.is_empty() || content.shared.is_some();
+        content.is_watched = is_watched;
+        drop(content);
+        // What a connector does when its connection goes is its own business, and not under our lock.
+        drop((lines, shared));
+        is_watched
     }
 
     fn content(&self) -> MutexGuard<'_, Content> {

@@ -1,0 +1,164 @@
+//! Answers that come before the whole request was sent: what is left of it moves, for as long as its
+//! tenant takes it, and counts as a call.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use omneo_id::upstream::{HttpClient, RequestBody};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, mpsc};
+use tower::ServiceExt;
+
+use super::host::soon;
+use super::pool::{OK, PAGE, Tenant, head, request, text};
+use super::support::{Chunks, fed};
+use super::tenants::settle;
+
+fn upload(chunks: usize) -> RequestBody {
+    upload_of(chunks, &[0; 1_024])
+}
+
+pub(super) fn upload_of(chunks: usize, chunk: &'static [u8]) -> RequestBody {
+    RequestBody::new(Chunks {
+        left: chunks,
+        chunk: Bytes::from_static(chunk),
+        made: Arc::default(),
+    })
+}
+
+#[tokio::test]
+async fn an_early_answer_that_nobody_reads_does_not_stop_the_upload() {
+    let tenant = Tenant::default();
+    let (sent, mut arrived) = mpsc::unbounded_channel();
+    let client = tenant.client(HttpClient::builder(), 64, move |mut stream| {
+        let sent = sent.clone();
+        async move {
+            head(&mut stream).await.unwrap();
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\nbegin";
+            stream.write_all(answer).await.unwrap();
+            let mut read = 0;
+            let mut buffer = [0; 512];
+            // In chunks, each with its length before it.
+            while read < 1_024 * 1_024 {
+                read += stream.read(&mut buffer).await.unwrap();
+            }
+            sent.send(read).unwrap();
+        }
+    });
+    let asking = client.clone().oneshot(request("PUT", upload(1_024)));
+    let response = soon("the answer", asking).await.unwrap();
+    assert!(soon("the upload", arrived.recv()).await.unwrap() >= 1_024 * 1_024);
+    drop(response);
+    settle().await;
+    assert_eq!(tenant.live.count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_that_its_tenant_has_answered_and_takes_no_more_of_is_let_go() {
+    for read_it in [true, false] {
+        let before = Handle::current().metrics().num_alive_tasks();
+        let tenant = Tenant::default();
+        let hold = Arc::new(Notify::new());
+        let held = Arc::clone(&hold);
+        let client = tenant.client(HttpClient::builder(), 64, move |mut stream| {
+            let held = Arc::clone(&held);
+            async move {
+                head(&mut stream).await.unwrap();
+                stream.write_all(OK).await.unwrap();
+                held.notified().await;
+            }
+        });
+        let asking = client.clone().oneshot(request("PUT", upload(10_000)));
+        let response = asking.await.unwrap();
+        match read_it {
+            true => assert_eq!(text(response).await, "ok"),
+            false => drop(response),
+        }
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(tenant.live.count(), 0, "read: {read_it}");
+        hold.notify_one();
+        drop(client);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(Handle::current().metrics().num_alive_tasks(), before);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_that_its_tenant_has_answered_and_goes_on_taking_arrives() {
+    let tenant = Tenant::default();
+    let (sent, mut arrived) = mpsc::unbounded_channel();
+    let client = tenant.client(HttpClient::builder(), PAGE, move |mut stream| {
+        let sent = sent.clone();
+        async move {
+            head(&mut stream).await.unwrap();
+            stream.write_all(OK).await.unwrap();
+            let mut all = Vec::new();
+            while !all.ends_with(b"0\r\n\r\n") {
+                all.push(stream.read_u8().await.unwrap());
+            }
+            sent.send(all).unwrap();
+        }
+    });
+    let (feeder, body) = fed();
+    let asking = client
+        .clone()
+        .oneshot(request("PUT", RequestBody::new(body)));
+    assert_eq!(text(asking.await.unwrap()).await, "ok");
+    // Slowly, but never for as long as a connection may be idle.
+    for _ in 0..10 {
+        tokio::time::sleep(Duration::from_secs(15)).await;
+        feeder.send(super::support::data("more")).await.unwrap();
+    }
+    drop(feeder);
+    assert_eq!(arrived.recv().await.unwrap().len(), 10 * 9 + 5);
+}
+
+#[tokio::test]
+async fn what_hyper_has_taken_of_an_upload_arrives_too() {
+    const SIZE: usize = 256 * 1_024;
+    let whole = || RequestBody::new(Full::<Bytes>::from(vec![0; SIZE]));
+    let many = || upload(SIZE / 1_024);
+    for (body, read_it) in [
+        (whole(), true),
+        (many(), true),
+        (whole(), false),
+        (many(), false),
+    ] {
+        let tenant = Tenant::default();
+        let (sent, mut arrived) = mpsc::unbounded_channel();
+        let client = tenant.client(HttpClient::builder(), 64, move |mut stream| {
+            let sent = sent.clone();
+            async move {
+                let is_chunked = head(&mut stream).await.unwrap().contains("chunked");
+                stream.write_all(OK).await.unwrap();
+                // Longer than it takes to be looked after.
+                tokio::time::sleep(Duration::from_millis(1_200)).await;
+                let mut all = Vec::new();
+                let mut buffer = [0; 4_096];
+                while all.len() < SIZE || is_chunked && !all.ends_with(b"0\r\n\r\n") {
+                    match stream.read(&mut buffer).await.unwrap() {
+                        0 => break,
+                        count => all.extend_from_slice(&buffer[..count]),
+                    }
+                }
+                sent.send(all.len()).unwrap();
+            }
+        });
+        let response = client.clone().oneshot(request("PUT", body)).await.unwrap();
+        let unread = match read_it {
+            true => {
+                assert_eq!(text(response).await, "ok");
+                None
+            }
+            false => Some(response),
+        };
+        assert!(
+            soon("the upload", arrived.recv()).await.unwrap() >= SIZE,
+            "read: {read_it}"
+        );
+        drop(unread);
+    }
+}

@@ -37,7 +37,8 @@ pub(super) struct Exchange {
     me: Option<MeRequest>,
     called_as: CalledAs,
     upload: Option<Upload>,
-    place: Place,
+    /// `None`: its upload keeps it.
+    place: Option<Place>,
     began: Instant,
     /// The request's, empty: the answer's are made of the same allocations.
     extensions: Extensions,
@@ -91,6 +92,13 @@ impl Exchange {
                 .with_retry_after(BUSY)
                 .because(UpstreamError::in_flight(config.in_flight.max()))
         })?;
+        let place = match &upload {
+            Some(upload) => {
+                upload.keep(place);
+                None
+            }
+            None => Some(place),
+        };
         let token = match &called_as {
             CalledAs::Tenant => config.tenant.api_token(),
             CalledAs::Caller(token) => token,
@@ -168,6 +176,7 @@ impl Exchange {
             config: self.config,
             called_as: self.called_as,
             coding: Coding::of(&parts.headers, census),
+            _upload: self.upload,
             _place: self.place,
         };
         watch.remove_echoes(&mut parts.headers);
@@ -212,12 +221,13 @@ impl Exchange {
     }
 }
 
-/// Holds the call's place until the answer's body has ended, and cleans its trailers.
+/// Holds the call's place until the answer's body has ended, and its upload has; and cleans its trailers.
 struct BodyWatch {
     config: Arc<Config>,
     called_as: CalledAs,
     coding: Coding,
-    _place: Place,
+    _upload: Option<Upload>,
+    _place: Option<Place>,
 }
 
 /// Whether a body can be read on its way.

@@ -2,9 +2,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
+use super::in_flight::Place;
 use crate::rejection::RejectionKind;
 
-/// How far a request body has come: written by the body, read by the future that awaits the answer.
+/// How far a request body has come: written by the body, read by the future that awaits the answer. Kept by
+/// whoever still moves it, too, so that a call lasts as long as its upload.
 ///
 /// A client may fail to report why it gave up on a request (over HTTP/2 it sees its own reset), and
 /// a deadline must know whom it is waiting for. Both are answered here.
@@ -16,6 +18,7 @@ struct State {
     turn: Turn,
     is_over: bool,
     failure: Option<RejectionKind>,
+    place: Option<Place>,
 }
 
 /// Who has to do something next.
@@ -33,6 +36,7 @@ impl Upload {
             turn: Turn::Tenant(Instant::now()),
             is_over: false,
             failure: None,
+            place: None,
         })))
     }
 
@@ -63,6 +67,11 @@ impl Upload {
     /// Whether nothing more of the body will be read.
     pub(super) fn is_over(&self) -> bool {
         self.state().is_over
+    }
+
+    /// Keeps the call's place until nobody knows this upload any more.
+    pub(super) fn keep(&self, place: Place) {
+        self.state().place = Some(place);
     }
 
     pub(super) fn failed(&self, kind: RejectionKind) {

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::{Request, StatusCode};
 use http_body_util::Full;
-use omneo_id::upstream::{HttpClient, RequestBody};
+use omneo_id::Body;
+use omneo_id::upstream::{HttpClient, RequestBody, Upstream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc};
@@ -14,7 +16,7 @@ use tower::ServiceExt;
 
 use super::host::soon;
 use super::pool::{OK, PAGE, Tenant, head, request, text};
-use super::support::{Chunks, fed};
+use super::support::{Chunks, fed, permitted, tenant};
 use super::tenants::settle;
 
 fn upload(chunks: usize) -> RequestBody {
@@ -114,6 +116,27 @@ async fn an_upload_that_its_tenant_has_answered_and_goes_on_taking_arrives() {
     }
     drop(feeder);
     assert_eq!(arrived.recv().await.unwrap().len(), 10 * 9 + 5);
+}
+
+#[tokio::test]
+async fn an_upload_that_goes_on_behind_its_answer_is_a_call_in_flight() {
+    let client = Tenant::default().client(HttpClient::builder(), PAGE, |mut stream| async move {
+        head(&mut stream).await.unwrap();
+        stream.write_all(OK).await.unwrap();
+        while stream.read(&mut [0; 512]).await.is_ok_and(|read| read > 0) {}
+    });
+    let upstream = Upstream::new(client, tenant()).with_max_in_flight(1);
+    let put = async |body| {
+        let request = permitted(Request::put("/x")).body(body).unwrap();
+        upstream.clone().oneshot(request).await.unwrap().status()
+    };
+    let (feeder, body) = fed();
+    assert_eq!(put(body).await, StatusCode::OK);
+    settle().await;
+    assert_eq!(put(Body::empty()).await, StatusCode::SERVICE_UNAVAILABLE);
+    drop(feeder);
+    settle().await;
+    assert_eq!(put(Body::empty()).await, StatusCode::OK);
 }
 
 #[tokio::test]

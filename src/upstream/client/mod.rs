@@ -1,5 +1,10 @@
 //! The client over the network: hyper's connections, kept for the next request, with limits on
 //! everything. Nothing else in this crate knows which client it is.
+//!
+//! A request is an `Errand`: it looks for a `Way` on the `Shelf` of its origin, one of many in the `Pool`.
+//! There stand `Line`s, connections of HTTP/1.1 that wait for their next request, and one `Trunk`, of
+//! HTTP/2, for all. A `Line` moves while its request's future is polled, then while its answer's body is,
+//! and goes back to its `Shelf`. Its `Outlet` tells whether the tenant takes what is sent.
 
 mod builder;
 mod connect;

@@ -34,7 +34,7 @@ use omneo_id::auth::AuthMode;
 use omneo_id::error::ConfigError;
 use omneo_id::identity::VerifiedToken;
 use omneo_id::sandbox::Sandbox;
-use omneo_id::{JwtAuthLayer, Keyring, OmneoId, ProfileId, SigningKey, Subject, TokenVerifier};
+use omneo_id::{OmneoId, ProfileId, SigningKey, Subject};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tower_http::cors::{Any, CorsLayer};
@@ -61,14 +61,13 @@ async fn account(State(shop): State<Shop>, id: ProfileId, token: VerifiedToken) 
 }
 
 fn app() -> Result<Router, ConfigError> {
-    let keys = Keyring::new(SigningKey::hs256("not a secret: everybody can read this")?);
     let id = OmneoId::builder()
         .upstream("https://api.acme.getomneo.com")?
         .api_token(Sandbox::API_TOKEN)
-        .keyring(keys.clone())
+        .signing_key(SigningKey::hs256("not a secret: everybody can read this")?)
         // An invented tenant in memory; `build()` calls the real one.
         .build_with_client(Sandbox::new())?;
-    let auth = JwtAuthLayer::new(TokenVerifier::new(keys));
+    let auth = id.auth_layer();
     // Inside a router: these layers stand before its own routes and nothing else.
     let pages = Router::new()
         .route("/", get(front_page))

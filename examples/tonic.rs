@@ -20,9 +20,8 @@
 
 use axum::Router;
 use omneo_id::error::ConfigError;
-use omneo_id::keys::{Keyring, SigningKey};
 use omneo_id::sandbox::Sandbox;
-use omneo_id::{JwtAuthLayer, OmneoId, Subject, TokenVerifier};
+use omneo_id::{OmneoId, SigningKey, Subject};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tonic::codegen::tokio_stream;
@@ -70,14 +69,13 @@ enum Guarded {
 }
 
 fn app(guarded: Guarded) -> Result<Router, ConfigError> {
-    let keys = Keyring::new(SigningKey::hs256("not a secret: everybody can read this")?);
     let id = OmneoId::builder()
         .upstream("https://api.acme.getomneo.com")?
         .api_token(Sandbox::API_TOKEN)
-        .keyring(keys.clone())
+        .signing_key(SigningKey::hs256("not a secret: everybody can read this")?)
         // An invented tenant in memory; `build()` calls the real one.
         .build_with_client(Sandbox::new())?;
-    let auth = JwtAuthLayer::new(TokenVerifier::new(keys));
+    let auth = id.auth_layer();
     let greeter = HealthServer::new(Greeter);
     let services = match guarded {
         // Further services are added with `add_service`, guarded or not.

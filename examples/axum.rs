@@ -25,8 +25,11 @@
 //! Another address is the first argument: `cargo run --example axum -- 127.0.0.1:0`. SIGTERM and
 //! Ctrl-C let requests under way finish.
 
+use std::net::SocketAddr;
+
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::middleware::map_request;
 use axum::routing::get;
 use http::Method;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -34,6 +37,7 @@ use omneo_id::auth::AuthMode;
 use omneo_id::error::ConfigError;
 use omneo_id::identity::VerifiedToken;
 use omneo_id::sandbox::Sandbox;
+use omneo_id::upstream::ClientInfo;
 use omneo_id::{OmneoId, ProfileId, SigningKey, Subject};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -58,6 +62,14 @@ async fn front_page(State(shop): State<Shop>, subject: Option<Subject>) -> Strin
 async fn account(State(shop): State<Shop>, id: ProfileId, token: VerifiedToken) -> String {
     let until = token.claims().expires_at;
     format!("The account of {id} at {}, until {until}.\n", shop.name)
+}
+
+/// For the tenant, which would take all customers for one: it sees no connection but ours. Behind a
+/// balancer `TrustedProxies` makes it of what that says.
+async fn tell_client(ConnectInfo(peer): ConnectInfo<SocketAddr>, mut request: Request) -> Request {
+    let client = ClientInfo::default().add_addr(peer.ip().to_canonical());
+    request.extensions_mut().insert(client);
+    request
 }
 
 fn app() -> Result<Router, ConfigError> {
@@ -93,6 +105,7 @@ fn app() -> Result<Router, ConfigError> {
         .with_state(Shop { name: "Acme" })
         // It looks after its own tokens: the layers above are not for it.
         .nest_service("/id/api/v1", id)
+        .layer(map_request(tell_client))
         // Outside of everything: refusals need these headers, too, and preflights end here.
         .layer(cors))
 }
@@ -109,6 +122,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             _ = tokio::signal::ctrl_c() => {}
         }
     };
-    let server = axum::serve(listener, app()?);
+    let app = app()?.into_make_service_with_connect_info::<SocketAddr>();
+    let server = axum::serve(listener, app);
     Ok(server.with_graceful_shutdown(told_to_end).await?)
 }

@@ -23,16 +23,19 @@
 use std::error::Error;
 use std::time::Duration;
 
+use http::Request;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use omneo_id::error::ConfigError;
 use omneo_id::sandbox::Sandbox;
+use omneo_id::upstream::ClientInfo;
 use omneo_id::{OmneoId, SigningKey};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{sleep, timeout};
+use tower::ServiceExt;
 
 /// How long requests under way may take once we are told to end.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -49,7 +52,7 @@ fn app() -> Result<OmneoId<Sandbox>, ConfigError> {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let service = TowerToHyperService::new(app()?);
+    let app = app()?;
     let mut server = auto::Builder::new(TokioExecutor::new());
     // Without a timer hyper waits for the head of a request forever.
     server.http1().timer(TokioTimer::new());
@@ -66,8 +69,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
             _ = terminate.recv() => break,
             _ = tokio::signal::ctrl_c() => break,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 // Out of file descriptors, most likely: others will be closed in a while.
                 eprintln!("accept: {error}");
@@ -75,7 +78,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 continue;
             }
         };
-        let connection = server.serve_connection(TokioIo::new(stream), service.clone());
+        // For the tenant, which would take all customers for one: it sees no connection but ours.
+        let client = ClientInfo::default().add_addr(peer.ip().to_canonical());
+        let service = app.clone().map_request(move |mut request: Request<_>| {
+            request.extensions_mut().insert(client.clone());
+            request
+        });
+        let service = TowerToHyperService::new(service);
+        let connection = server.serve_connection(TokioIo::new(stream), service);
         let connection = graceful.watch(connection.into_owned());
         tokio::spawn(async move {
             if let Err(error) = connection.await {

@@ -18,16 +18,18 @@
 //! (the default), or `all` that is gRPC: `cargo run --example tonic -- 127.0.0.1:8080 all`. SIGTERM and
 //! Ctrl-C let calls under way finish.
 
-use axum::Router;
+use axum::middleware::map_request;
+use axum::{Extension, Router, extract};
 use omneo_id::error::ConfigError;
 use omneo_id::sandbox::Sandbox;
+use omneo_id::upstream::ClientInfo;
 use omneo_id::{OmneoId, SigningKey, Subject};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tonic::codegen::tokio_stream;
 use tonic::service::{LayerExt, Routes};
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
+use tonic::transport::server::{TcpConnectInfo, TcpIncoming};
 use tonic::{Request, Response, Status};
 use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::{Health, HealthServer};
@@ -61,6 +63,18 @@ impl Health for Greeter {
     }
 }
 
+/// For the tenant, which would take all customers for one: it sees no connection but ours.
+async fn tell_client(
+    Extension(connection): Extension<TcpConnectInfo>,
+    mut request: extract::Request,
+) -> extract::Request {
+    if let Some(peer) = connection.remote_addr() {
+        let client = ClientInfo::default().add_addr(peer.ip().to_canonical());
+        request.extensions_mut().insert(client);
+    }
+    request
+}
+
 /// What of gRPC is behind the layer.
 #[derive(Clone, Copy)]
 enum Guarded {
@@ -84,7 +98,8 @@ fn app(guarded: Guarded) -> Result<Router, ConfigError> {
         Guarded::All => Router::new().fallback_service(auth.layer(Routes::new(greeter).prepare())),
     };
     // It looks after its own tokens: the layer is not for it.
-    Ok(services.nest_service("/id/api/v1", id))
+    let app = services.nest_service("/id/api/v1", id);
+    Ok(app.layer(map_request(tell_client)))
 }
 
 #[tokio::main]

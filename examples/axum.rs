@@ -40,7 +40,6 @@ use omneo_id::sandbox::Sandbox;
 use omneo_id::upstream::ClientInfo;
 use omneo_id::{OmneoId, ProfileId, SigningKey, Subject};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tower_http::cors::{Any, CorsLayer};
 
 /// What the application's handlers share.
@@ -110,11 +109,21 @@ fn app() -> Result<Router, ConfigError> {
         .layer(cors))
 }
 
+/// SIGTERM, by which servers are told to end; on Windows, that the system goes down.
+#[cfg(unix)]
+fn terminate() -> std::io::Result<tokio::signal::unix::Signal> {
+    use tokio::signal::unix::{SignalKind, signal};
+    signal(SignalKind::terminate())
+}
+
+#[cfg(windows)]
+use tokio::signal::windows::ctrl_shutdown as terminate;
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = std::env::args().nth(1);
     let listener = TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:8080")).await?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let mut terminate = terminate()?;
     println!("listening on http://{}", listener.local_addr()?);
     let told_to_end = async move {
         tokio::select! {

@@ -33,7 +33,6 @@ use omneo_id::sandbox::Sandbox;
 use omneo_id::upstream::ClientInfo;
 use omneo_id::{OmneoId, SigningKey};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{sleep, timeout};
 use tower::ServiceExt;
 
@@ -50,6 +49,16 @@ fn app() -> Result<OmneoId<Sandbox>, ConfigError> {
         .build_with_client(Sandbox::new())
 }
 
+/// SIGTERM, by which servers are told to end; on Windows, that the system goes down.
+#[cfg(unix)]
+fn terminate() -> std::io::Result<tokio::signal::unix::Signal> {
+    use tokio::signal::unix::{SignalKind, signal};
+    signal(SignalKind::terminate())
+}
+
+#[cfg(windows)]
+use tokio::signal::windows::ctrl_shutdown as terminate;
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let app = app()?;
@@ -61,7 +70,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let address = std::env::args().nth(1);
     let listener = TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:8080")).await?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let mut terminate = terminate()?;
     println!("listening on http://{}", listener.local_addr()?);
     loop {
         let accepted = tokio::select! {

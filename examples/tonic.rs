@@ -25,7 +25,6 @@ use omneo_id::sandbox::Sandbox;
 use omneo_id::upstream::ClientInfo;
 use omneo_id::{OmneoId, SigningKey, Subject};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tonic::codegen::tokio_stream;
 use tonic::service::{LayerExt, Routes};
 use tonic::transport::Server;
@@ -102,6 +101,16 @@ fn app(guarded: Guarded) -> Result<Router, ConfigError> {
     Ok(app.layer(map_request(tell_client)))
 }
 
+/// SIGTERM, by which servers are told to end; on Windows, that the system goes down.
+#[cfg(unix)]
+fn terminate() -> std::io::Result<tokio::signal::unix::Signal> {
+    use tokio::signal::unix::{SignalKind, signal};
+    signal(SignalKind::terminate())
+}
+
+#[cfg(windows)]
+use tokio::signal::windows::ctrl_shutdown as terminate;
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -112,7 +121,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         Some(other) => return Err(format!("{other:?} is neither `one` nor `all`").into()),
     })?;
     let listener = TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:8080")).await?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let mut terminate = terminate()?;
     println!("listening on http://{}", listener.local_addr()?);
     let told_to_end = async move {
         tokio::select! {

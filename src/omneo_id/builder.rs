@@ -334,7 +334,7 @@ impl OmneoIdBuilder {
             upsert: CommsUpsertLayer::new(self.comms_policy),
             me: self
                 .access
-                .map(|policy| MeRewriteLayer::below(mount.len()).with_access(policy)),
+                .map(|policy| MeRewriteLayer::behind_mount(mount.len()).with_access(policy)),
             token,
             trusted_tokens,
             body_idle_timeout: self.body_idle_timeout,

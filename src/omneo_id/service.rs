@@ -234,7 +234,7 @@ impl<C> OmneoId<C> {
         match route {
             Route::Me => match &config.me {
                 None => {
-                    let me = MeRewriteLayer::below(config.mount.len()).layer(ready_inner);
+                    let me = MeRewriteLayer::behind_mount(config.mount.len()).layer(ready_inner);
                     let future = config.auth.layer(me).call_telling(request, token);
                     Kind::Me { future }
                 }

@@ -25,8 +25,11 @@
 //! Another address is the first argument: `cargo run --example axum -- 127.0.0.1:0`. SIGTERM and
 //! Ctrl-C let requests under way finish.
 
+use std::net::SocketAddr;
+
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::middleware::map_request;
 use axum::routing::get;
 use http::Method;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -34,9 +37,9 @@ use omneo_id::auth::AuthMode;
 use omneo_id::error::ConfigError;
 use omneo_id::identity::VerifiedToken;
 use omneo_id::sandbox::Sandbox;
-use omneo_id::{JwtAuthLayer, Keyring, OmneoId, ProfileId, SigningKey, Subject, TokenVerifier};
+use omneo_id::upstream::ClientInfo;
+use omneo_id::{OmneoId, ProfileId, SigningKey, Subject};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tower_http::cors::{Any, CorsLayer};
 
 /// What the application's handlers share.
@@ -60,15 +63,22 @@ async fn account(State(shop): State<Shop>, id: ProfileId, token: VerifiedToken) 
     format!("The account of {id} at {}, until {until}.\n", shop.name)
 }
 
+/// For the tenant, which would take all customers for one: it sees no connection but ours. Behind a
+/// balancer `TrustedProxies` makes it of what that says.
+async fn tell_client(ConnectInfo(peer): ConnectInfo<SocketAddr>, mut request: Request) -> Request {
+    let client = ClientInfo::default().add_addr(peer.ip().to_canonical());
+    request.extensions_mut().insert(client);
+    request
+}
+
 fn app() -> Result<Router, ConfigError> {
-    let keys = Keyring::new(SigningKey::hs256("not a secret: everybody can read this")?);
     let id = OmneoId::builder()
         .upstream("https://api.acme.getomneo.com")?
         .api_token(Sandbox::API_TOKEN)
-        .keyring(keys.clone())
+        .signing_key(SigningKey::hs256("not a secret: everybody can read this")?)
         // An invented tenant in memory; `build()` calls the real one.
         .build_with_client(Sandbox::new())?;
-    let auth = JwtAuthLayer::new(TokenVerifier::new(keys));
+    let auth = id.auth_layer();
     // Inside a router: these layers stand before its own routes and nothing else.
     let pages = Router::new()
         .route("/", get(front_page))
@@ -94,15 +104,26 @@ fn app() -> Result<Router, ConfigError> {
         .with_state(Shop { name: "Acme" })
         // It looks after its own tokens: the layers above are not for it.
         .nest_service("/id/api/v1", id)
+        .layer(map_request(tell_client))
         // Outside of everything: refusals need these headers, too, and preflights end here.
         .layer(cors))
 }
+
+/// SIGTERM, by which servers are told to end; on Windows, that the system goes down.
+#[cfg(unix)]
+fn terminate() -> std::io::Result<tokio::signal::unix::Signal> {
+    use tokio::signal::unix::{SignalKind, signal};
+    signal(SignalKind::terminate())
+}
+
+#[cfg(windows)]
+use tokio::signal::windows::ctrl_shutdown as terminate;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = std::env::args().nth(1);
     let listener = TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:8080")).await?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let mut terminate = terminate()?;
     println!("listening on http://{}", listener.local_addr()?);
     let told_to_end = async move {
         tokio::select! {
@@ -110,6 +131,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             _ = tokio::signal::ctrl_c() => {}
         }
     };
-    let server = axum::serve(listener, app()?);
+    let app = app()?.into_make_service_with_connect_info::<SocketAddr>();
+    let server = axum::serve(listener, app);
     Ok(server.with_graceful_shutdown(told_to_end).await?)
 }

@@ -33,7 +33,6 @@ use omneo_id::tenant::Permit;
 use omneo_id::{ApiToken, Body, ProfileId, Rejection, RejectionKind, Subject, Tenant, Upstream};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tower::{ServiceBuilder, ServiceExt};
 
 /// The tenant, as a client of this process. It holds the API token; nothing else here does.
@@ -122,11 +121,21 @@ fn app() -> Result<Router, ConfigError> {
         .with_state(Acme::new()?))
 }
 
+/// SIGTERM, by which servers are told to end; on Windows, that the system goes down.
+#[cfg(unix)]
+fn terminate() -> std::io::Result<tokio::signal::unix::Signal> {
+    use tokio::signal::unix::{SignalKind, signal};
+    signal(SignalKind::terminate())
+}
+
+#[cfg(windows)]
+use tokio::signal::windows::ctrl_shutdown as terminate;
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1);
     let listener = TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:8080")).await?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let mut terminate = terminate()?;
     println!("listening on http://{}", listener.local_addr()?);
     let told_to_end = async move {
         tokio::select! {

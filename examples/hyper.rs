@@ -23,16 +23,18 @@
 use std::error::Error;
 use std::time::Duration;
 
+use http::Request;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use omneo_id::error::ConfigError;
 use omneo_id::sandbox::Sandbox;
+use omneo_id::upstream::ClientInfo;
 use omneo_id::{OmneoId, SigningKey};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{sleep, timeout};
+use tower::ServiceExt;
 
 /// How long requests under way may take once we are told to end.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -47,9 +49,19 @@ fn app() -> Result<OmneoId<Sandbox>, ConfigError> {
         .build_with_client(Sandbox::new())
 }
 
+/// SIGTERM, by which servers are told to end; on Windows, that the system goes down.
+#[cfg(unix)]
+fn terminate() -> std::io::Result<tokio::signal::unix::Signal> {
+    use tokio::signal::unix::{SignalKind, signal};
+    signal(SignalKind::terminate())
+}
+
+#[cfg(windows)]
+use tokio::signal::windows::ctrl_shutdown as terminate;
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let service = TowerToHyperService::new(app()?);
+    let app = app()?;
     let mut server = auto::Builder::new(TokioExecutor::new());
     // Without a timer hyper waits for the head of a request forever.
     server.http1().timer(TokioTimer::new());
@@ -58,7 +70,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let address = std::env::args().nth(1);
     let listener = TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:8080")).await?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let mut terminate = terminate()?;
     println!("listening on http://{}", listener.local_addr()?);
     loop {
         let accepted = tokio::select! {
@@ -66,8 +78,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
             _ = terminate.recv() => break,
             _ = tokio::signal::ctrl_c() => break,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 // Out of file descriptors, most likely: others will be closed in a while.
                 eprintln!("accept: {error}");
@@ -75,7 +87,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 continue;
             }
         };
-        let connection = server.serve_connection(TokioIo::new(stream), service.clone());
+        // For the tenant, which would take all customers for one: it sees no connection but ours.
+        let client = ClientInfo::default().add_addr(peer.ip().to_canonical());
+        let service = app.clone().map_request(move |mut request: Request<_>| {
+            request.extensions_mut().insert(client.clone());
+            request
+        });
+        let service = TowerToHyperService::new(service);
+        let connection = server.serve_connection(TokioIo::new(stream), service);
         let connection = graceful.watch(connection.into_owned());
         tokio::spawn(async move {
             if let Err(error) = connection.await {

@@ -41,7 +41,6 @@ use omneo_id::token::TokenIssuer;
 use omneo_id::upsert::{CommsPolicy, CommsUpsertLayer};
 use omneo_id::{ProfileId, Subject};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tower::{Layer, ServiceBuilder, service_fn};
 
 type Answer = Result<Response<Full<Bytes>>, Infallible>;
@@ -88,6 +87,16 @@ fn app(keys: Keyring) -> Result<Router, ConfigError> {
         .fallback_service(me))
 }
 
+/// SIGTERM, by which servers are told to end; on Windows, that the system goes down.
+#[cfg(unix)]
+fn terminate() -> std::io::Result<tokio::signal::unix::Signal> {
+    use tokio::signal::unix::{SignalKind, signal};
+    signal(SignalKind::terminate())
+}
+
+#[cfg(windows)]
+use tokio::signal::windows::ctrl_shutdown as terminate;
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let keys = Keyring::new(SigningKey::hs256("not a secret: everybody can read this")?);
@@ -98,7 +107,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let address = std::env::args().nth(1);
     let listener = TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:8080")).await?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let mut terminate = terminate()?;
     println!("listening on http://{}", listener.local_addr()?);
     println!("TOKEN={}", token.token());
     let told_to_end = async move {

@@ -25,7 +25,6 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use omneo_id::sandbox::Sandbox;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// How long running requests may take to finish.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -38,12 +37,22 @@ struct Options {
     listen: SocketAddr,
 }
 
+/// SIGTERM, by which servers are told to end; on Windows, that the system goes down.
+#[cfg(unix)]
+fn terminate() -> std::io::Result<tokio::signal::unix::Signal> {
+    use tokio::signal::unix::{SignalKind, signal};
+    signal(SignalKind::terminate())
+}
+
+#[cfg(windows)]
+use tokio::signal::windows::ctrl_shutdown as terminate;
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse();
     let sandbox = Sandbox::new();
     let listener = TcpListener::bind(options.listen).await?;
-    let mut terminated = signal(SignalKind::terminate())?;
+    let mut terminated = terminate()?;
     print!("{}", greeting(&sandbox, listener.local_addr()?));
 
     let mut server = auto::Builder::new(TokioExecutor::new());

@@ -18,17 +18,17 @@
 //! (the default), or `all` that is gRPC: `cargo run --example tonic -- 127.0.0.1:8080 all`. SIGTERM and
 //! Ctrl-C let calls under way finish.
 
-use axum::Router;
+use axum::middleware::map_request;
+use axum::{Extension, Router, extract};
 use omneo_id::error::ConfigError;
-use omneo_id::keys::{Keyring, SigningKey};
 use omneo_id::sandbox::Sandbox;
-use omneo_id::{JwtAuthLayer, OmneoId, Subject, TokenVerifier};
+use omneo_id::upstream::ClientInfo;
+use omneo_id::{OmneoId, SigningKey, Subject};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tonic::codegen::tokio_stream;
 use tonic::service::{LayerExt, Routes};
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
+use tonic::transport::server::{TcpConnectInfo, TcpIncoming};
 use tonic::{Request, Response, Status};
 use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::{Health, HealthServer};
@@ -62,6 +62,18 @@ impl Health for Greeter {
     }
 }
 
+/// For the tenant, which would take all customers for one: it sees no connection but ours.
+async fn tell_client(
+    Extension(connection): Extension<TcpConnectInfo>,
+    mut request: extract::Request,
+) -> extract::Request {
+    if let Some(peer) = connection.remote_addr() {
+        let client = ClientInfo::default().add_addr(peer.ip().to_canonical());
+        request.extensions_mut().insert(client);
+    }
+    request
+}
+
 /// What of gRPC is behind the layer.
 #[derive(Clone, Copy)]
 enum Guarded {
@@ -70,14 +82,13 @@ enum Guarded {
 }
 
 fn app(guarded: Guarded) -> Result<Router, ConfigError> {
-    let keys = Keyring::new(SigningKey::hs256("not a secret: everybody can read this")?);
     let id = OmneoId::builder()
         .upstream("https://api.acme.getomneo.com")?
         .api_token(Sandbox::API_TOKEN)
-        .keyring(keys.clone())
+        .signing_key(SigningKey::hs256("not a secret: everybody can read this")?)
         // An invented tenant in memory; `build()` calls the real one.
         .build_with_client(Sandbox::new())?;
-    let auth = JwtAuthLayer::new(TokenVerifier::new(keys));
+    let auth = id.auth_layer();
     let greeter = HealthServer::new(Greeter);
     let services = match guarded {
         // Further services are added with `add_service`, guarded or not.
@@ -86,8 +97,19 @@ fn app(guarded: Guarded) -> Result<Router, ConfigError> {
         Guarded::All => Router::new().fallback_service(auth.layer(Routes::new(greeter).prepare())),
     };
     // It looks after its own tokens: the layer is not for it.
-    Ok(services.nest_service("/id/api/v1", id))
+    let app = services.nest_service("/id/api/v1", id);
+    Ok(app.layer(map_request(tell_client)))
 }
+
+/// SIGTERM, by which servers are told to end; on Windows, that the system goes down.
+#[cfg(unix)]
+fn terminate() -> std::io::Result<tokio::signal::unix::Signal> {
+    use tokio::signal::unix::{SignalKind, signal};
+    signal(SignalKind::terminate())
+}
+
+#[cfg(windows)]
+use tokio::signal::windows::ctrl_shutdown as terminate;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -99,7 +121,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         Some(other) => return Err(format!("{other:?} is neither `one` nor `all`").into()),
     })?;
     let listener = TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:8080")).await?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let mut terminate = terminate()?;
     println!("listening on http://{}", listener.local_addr()?);
     let told_to_end = async move {
         tokio::select! {

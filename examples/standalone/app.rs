@@ -14,7 +14,8 @@ use tower::util::option_layer;
 use tower::{Service, ServiceBuilder};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use crate::config::{Config, Cors};
+use crate::config::Config;
+use crate::cors::Cors;
 use crate::observe::{ObserveLayer, REQUEST_ID};
 use crate::routes::{Beside, Routes};
 
@@ -31,6 +32,7 @@ pub(crate) fn builder(config: &Config) -> Result<OmneoIdBuilder, ConfigError> {
         .api_token(&config.api_token)
         .signing_key(config.signing_key.clone())
         .token_lifetime(config.token_ttl)
+        .token_cache_capacity(config.token_cache)
         .mount(&*config.mount);
     Ok(builder)
 }

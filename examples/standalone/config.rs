@@ -4,16 +4,18 @@ use std::ffi::OsString;
 use std::fs;
 use std::net::ToSocketAddrs;
 use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser};
-use http::{HeaderValue, Uri};
 use omneo_id::keys::SigningKey;
 use omneo_id::sandbox::Sandbox;
 use omneo_id::{ApiToken, Tenant};
 use tracing_subscriber::EnvFilter;
+
+use crate::cors::Cors;
 
 /// Omneo ID in front of a tenant, or of the embedded sandbox.
 ///
@@ -94,6 +96,10 @@ struct Flags {
     #[arg(long, env = "OMNEO_ID_MAX_CONNECTIONS", value_name = "NUMBER")]
     max_connections: Option<String>,
 
+    /// Verified tokens that are remembered; 0 is none. Default is 1024.
+    #[arg(long, env = "OMNEO_ID_TOKEN_CACHE", value_name = "NUMBER")]
+    token_cache: Option<String>,
+
     /// Log filter, as info or omneo_id=debug. Default is info.
     #[arg(long, env = "RUST_LOG", value_name = "FILTER")]
     log: Option<String>,
@@ -126,6 +132,8 @@ pub(crate) struct Config {
     pub(crate) signing_key: SigningKey,
     pub(crate) key_is_random: bool,
     pub(crate) token_ttl: Duration,
+    /// How many verified tokens are remembered.
+    pub(crate) token_cache: usize,
     pub(crate) cors: Cors,
     pub(crate) mount: String,
     pub(crate) threads: Option<NonZeroUsize>,
@@ -157,18 +165,11 @@ pub(crate) struct Limits {
     pub(crate) connections: usize,
 }
 
-/// Which pages may call.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Cors {
-    None,
-    Any,
-    Origins(Vec<HeaderValue>),
-}
-
 /// The origin that the embedded sandbox answers to; nothing is ever sent there.
 const SANDBOX_ORIGIN: &str = "http://127.0.0.1";
 const MAX_THREADS: usize = 1024;
 const MAX_CONNECTIONS: usize = 1_000_000;
+const MAX_TOKENS: usize = 1_000_000;
 
 impl Config {
     /// Reads the command line, and the variables for what it leaves open.
@@ -235,34 +236,32 @@ impl Config {
             Duration::ZERO => Err(format!("{} must be more than nothing", name(id))),
             limit => Ok(limit),
         };
+        let number = |text: Option<&str>, id, range: RangeInclusive<usize>| {
+            let Some(text) = text else {
+                return Ok(None);
+            };
+            let number = text.parse().ok().filter(|number| range.contains(number));
+            number.map(Some).ok_or_else(|| {
+                let (least, most) = range.into_inner();
+                format!("{} {text:?} is no number from {least} to {most}", name(id))
+            })
+        };
         let token_ttl = time(flags.token_ttl.as_deref(), "token_ttl", 60 * 60)?;
         let limits = Limits {
             idle: limit(flags.idle_timeout.as_deref(), "idle_timeout")?,
             write: limit(flags.write_timeout.as_deref(), "write_timeout")?,
             drain: time(flags.drain_timeout.as_deref(), "drain_timeout", 10)?,
-            connections: match flags.max_connections.as_deref().map(str::parse) {
-                None => 4096,
-                Some(Ok(number @ 1..=MAX_CONNECTIONS)) => number,
-                Some(_) => {
-                    let name = name("max_connections");
-                    return Err(format!("{name} is no number from 1 to {MAX_CONNECTIONS}"));
-                }
-            },
+            connections: number(
+                flags.max_connections.as_deref(),
+                "max_connections",
+                1..=MAX_CONNECTIONS,
+            )?
+            .unwrap_or(4096),
         };
+        let token_cache = number(flags.token_cache.as_deref(), "token_cache", 0..=MAX_TOKENS)?;
         let cors = Cors::parse(&flags.cors_origin)
             .map_err(|problem| format!("{} {problem}", name("cors_origin")))?;
-        let threads = match flags.threads.as_deref() {
-            None => None,
-            Some(text) => match text.parse::<NonZeroUsize>() {
-                Ok(threads) if threads.get() <= MAX_THREADS => Some(threads),
-                _ => {
-                    let name = name("threads");
-                    return Err(format!(
-                        "{name} {text:?} is no number from 1 to {MAX_THREADS}"
-                    ));
-                }
-            },
-        };
+        let threads = number(flags.threads.as_deref(), "threads", 1..=MAX_THREADS)?;
         let filter = flags.log.filter(|filter| !filter.is_empty());
         let filter = filter.as_deref().unwrap_or("info");
         let log = EnvFilter::try_new(filter)
@@ -285,9 +284,10 @@ impl Config {
             signing_key,
             key_is_random,
             token_ttl,
+            token_cache: token_cache.unwrap_or(1024),
             cors,
             mount,
-            threads,
+            threads: threads.and_then(NonZeroUsize::new),
             limits,
             log,
             log_format,
@@ -302,41 +302,6 @@ fn check_address(address: &str) -> Result<(), String> {
     checked
         .map(drop)
         .map_err(|error| format!("{address:?} is {hint}: {error}"))
-}
-
-impl Cors {
-    fn parse(origins: &[String]) -> Result<Self, String> {
-        let origins = origins.iter().map(|origin| origin.trim());
-        let origins: Vec<&str> = origins.filter(|origin| !origin.is_empty()).collect();
-        match origins.as_slice() {
-            [] => Ok(Self::None),
-            ["*"] => Ok(Self::Any),
-            origins if origins.contains(&"*") => {
-                Err("allows any origin with *, so others cannot be listed beside it".to_owned())
-            }
-            origins => origins
-                .iter()
-                .map(|origin| browser_origin(origin))
-                .collect::<Result<_, _>>()
-                .map(Self::Origins),
-        }
-    }
-}
-
-/// An origin as browsers send it: a slash or path at its end would never match.
-fn browser_origin(origin: &str) -> Result<HeaderValue, String> {
-    let problem = || format!("{origin:?} is no origin like https://shop.example");
-    let uri: Uri = origin.parse().map_err(|_| problem())?;
-    let is_web = matches!(uri.scheme_str(), Some("http" | "https"));
-    let plain = format!(
-        "{}://{}",
-        uri.scheme_str().unwrap_or_default(),
-        uri.authority().map_or("", |authority| authority.as_str()),
-    );
-    if !is_web || plain != origin || origin.contains('@') || origin != origin.to_ascii_lowercase() {
-        return Err(problem());
-    }
-    HeaderValue::from_str(origin).map_err(|_| problem())
 }
 
 /// The key, of the flag, the file or neither; of both, the one from the command line.

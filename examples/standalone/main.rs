@@ -10,6 +10,7 @@
 
 mod app;
 mod config;
+mod cors;
 mod count;
 mod crew;
 mod describe;

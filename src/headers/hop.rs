@@ -98,15 +98,9 @@ fn nominated(headers: &HeaderMap) -> Result<Vec<HeaderName>, HopByHopError> {
     // message is forwarded and, for each connection-option in this field, remove any header or
     // trailer field(s) from the message with the same name". All values of it, not the first.
     for value in headers.get_all(CONNECTION) {
-        if matches!(value.as_bytes(), b"keep-alive" | b"close") {
-            continue;
-        }
         for option in value.as_bytes().split(|&byte| byte == b',') {
             let option = option.trim_ascii();
-            // RFC 9110 §5.6.1.2: a recipient ignores empty list elements. The two that nearly every
-            // connection speaks of are options without a header, or gone with `HOP_BY_HOP`.
-            let usual = [&b""[..], b"keep-alive", b"close"];
-            if usual.iter().any(|usual| option.eq_ignore_ascii_case(usual)) {
+            if names_nothing(option) {
                 continue;
             }
             if names.len() == MAX_NOMINATED {
@@ -116,6 +110,13 @@ fn nominated(headers: &HeaderMap) -> Result<Vec<HeaderName>, HopByHopError> {
         }
     }
     Ok(names)
+}
+
+/// RFC 9110 §5.6.1.2: a recipient ignores empty list elements. Of the two that nearly every connection
+/// speaks of, `close` is no header, and `keep-alive` [goes](is_hop_by_hop) without being nominated.
+fn names_nothing(option: &[u8]) -> bool {
+    let usual = [&b""[..], b"keep-alive", b"close"];
+    usual.iter().any(|usual| option.eq_ignore_ascii_case(usual))
 }
 
 #[cfg(test)]

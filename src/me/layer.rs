@@ -22,7 +22,7 @@ impl MeRewriteLayer {
     /// One for requests whose path begins with a mount of so many bytes, which the caller has seen:
     /// nobody has to make a target without it first.
     #[cfg(feature = "client")]
-    pub(crate) const fn below(mount: usize) -> Self {
+    pub(crate) const fn behind_mount(mount: usize) -> Self {
         Self { mount }
     }
 
@@ -40,7 +40,7 @@ impl<S> Layer<S> for MeRewriteLayer {
     type Service = MeRewrite<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        MeRewrite::below(inner, self.mount)
+        MeRewrite::behind_mount(inner, self.mount)
     }
 }
 

@@ -64,7 +64,7 @@ pub(super) fn apply<B>(
     // Without a subject nobody is asking. The rule still says whether that matters on this path.
     let subject = Subject::of(request.extensions());
     let nobody = Subject::Anonymous;
-    let path = request.uri().path().get(mount..).unwrap_or_default();
+    let path = behind(mount, request.uri().path()).ok_or(RejectionKind::PathRefused)?;
     let (path, profile) = match rewrite_me(path, subject.unwrap_or(&nobody)) {
         Ok(None) => return Ok(Go::On),
         Ok(Some(path)) => (path, subject.and_then(Subject::profile).cloned()),
@@ -88,6 +88,15 @@ pub(super) fn apply<B>(
         .extensions_mut()
         .insert(MeRequest::new(profile, original, mount));
     Ok(go)
+}
+
+/// What the rule reads. A mount that does not end where a segment ends is not the one that the caller has
+/// seen: what is read would not be what the next one reads.
+fn behind(mount: usize, path: &str) -> Option<&str> {
+    match mount {
+        0 => Some(path),
+        _ => path.get(mount..).filter(|path| path.starts_with('/')),
+    }
 }
 
 /// `below` is what follows `me` in the path.
@@ -149,4 +158,38 @@ fn with_path(uri: &Uri, mut path: String) -> Result<Uri, Rejection> {
     parts.path_and_query = Some(target);
     Uri::from_parts(parts)
         .map_err(|error| Rejection::new(RejectionKind::PathRefused).because(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+
+    use super::*;
+
+    #[test]
+    fn a_mount_that_is_not_there_is_refused() {
+        let apply = |path: &str, mount| {
+            let ada = Subject::Profile("ada-1".parse().unwrap());
+            let request = Request::get(path).extension(ada);
+            let mut request = request.body(()).unwrap();
+            match apply(&mut request, None, mount) {
+                Ok(_) => Ok(request.uri().to_string()),
+                Err(stop) => Err(stop.into_response(request.headers()).status()),
+            }
+        };
+        let refused = Err(StatusCode::NOT_FOUND);
+        for (path, mount, expected) in [
+            ("/id/profiles/me", 3, Ok("/profiles/ada-1")),
+            ("/id/elsewhere", 3, Ok("/id/elsewhere")),
+            ("/id/profiles/grace-2", 2, refused),
+            ("/id/profiles/grace-2", 4, refused),
+            ("/profiles/grace-2", 18, refused),
+            ("/id", 3, refused),
+            ("*", 1, refused),
+            ("*", 0, Ok("*")),
+        ] {
+            let expected = expected.map(str::to_owned);
+            assert_eq!(apply(path, mount), expected, "{path} {mount}");
+        }
+    }
 }

@@ -19,10 +19,10 @@ pub struct MeRewrite<S> {
 impl<S> MeRewrite<S> {
     /// Rewrites what goes to `inner`.
     pub const fn new(inner: S) -> Self {
-        Self::below(inner, 0)
+        Self::behind_mount(inner, 0)
     }
 
-    pub(super) const fn below(inner: S, mount: usize) -> Self {
+    pub(super) const fn behind_mount(inner: S, mount: usize) -> Self {
         Self { inner, mount }
     }
 

@@ -39,6 +39,7 @@ pub struct OmneoIdBuilder {
     verify_cache: Option<Duration>,
     head_timeout: Option<Duration>,
     max_in_flight: Option<usize>,
+    token_cache_capacity: Option<usize>,
     body_idle_timeout: Duration,
     mount: String,
 }
@@ -71,6 +72,7 @@ impl Default for OmneoIdBuilder {
             verify_cache: None,
             head_timeout: None,
             max_in_flight: None,
+            token_cache_capacity: None,
             body_idle_timeout: Duration::from_secs(60),
             mount: String::new(),
         }
@@ -217,6 +219,27 @@ impl OmneoIdBuilder {
         self
     }
 
+    /// How many verified ID tokens are remembered: see [`TokenVerifier::with_cache_capacity`]. Default is
+    /// 1024.
+    ///
+    /// ```
+    /// use omneo_id::sandbox::Sandbox;
+    /// use omneo_id::{OmneoId, SigningKey};
+    ///
+    /// let id = OmneoId::builder()
+    ///     .upstream("https://api.acme.getomneo.com")?
+    ///     .api_token(Sandbox::API_TOKEN)
+    ///     .signing_key(SigningKey::hs256("0123456789abcdef0123456789abcdef")?)
+    ///     .token_cache_capacity(20_000) // that many customers are on the site at one time
+    ///     .build_with_client(Sandbox::new())?;
+    /// assert_eq!(id.stats().token_cache.capacity, 20_000);
+    /// # Ok::<(), omneo_id::error::ConfigError>(())
+    /// ```
+    pub fn token_cache_capacity(mut self, tokens: usize) -> Self {
+        self.token_cache_capacity = Some(tokens);
+        self
+    }
+
     /// The path prefix that nobody in front strips: `/id/api/v1` under raw hyper. Default is none,
     /// which is right for axum's `nest_service`.
     pub fn mount(mut self, path: impl Into<String>) -> Self {
@@ -265,6 +288,9 @@ impl OmneoIdBuilder {
         if let Some(leeway) = self.leeway {
             verifier = verifier.with_leeway(leeway)?;
         }
+        if let Some(tokens) = self.token_cache_capacity {
+            verifier = verifier.with_cache_capacity(tokens);
+        }
         if let Some(name) = self.issuer {
             issuer = issuer.with_issuer(&name)?;
             verifier = verifier.with_issuer(&name)?;
@@ -308,7 +334,7 @@ impl OmneoIdBuilder {
             upsert: CommsUpsertLayer::new(self.comms_policy),
             me: self
                 .access
-                .map(|policy| MeRewriteLayer::below(mount.len()).with_access(policy)),
+                .map(|policy| MeRewriteLayer::behind_mount(mount.len()).with_access(policy)),
             token,
             trusted_tokens,
             body_idle_timeout: self.body_idle_timeout,

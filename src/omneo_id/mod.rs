@@ -29,6 +29,8 @@
 //!
 //! Where nobody strips the mount, as under raw hyper, [`OmneoIdBuilder::mount`] does.
 //!
+//! Routes of the application's own that want to know who is asking have [`OmneoId::auth_layer`] before them.
+//!
 //! What it tells of itself, in extensions, by [`OmneoId::stats`] and in its log, is the matter of the
 //! [page about observability](crate::docs::observability).
 

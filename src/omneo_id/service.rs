@@ -97,6 +97,31 @@ impl<C> OmneoId<C> {
         self.upstream.get_ref()
     }
 
+    /// What its own routes verify ID tokens with, to put before an application's routes: the same keys,
+    /// demands and memory. For what only some of them need, it is changed as any other layer is.
+    ///
+    /// ```
+    /// use axum::Router;
+    /// use axum::routing::get;
+    /// use omneo_id::{OmneoId, ProfileId};
+    ///
+    /// async fn account(id: ProfileId) -> String {
+    ///     format!("The account of {id}")
+    /// }
+    ///
+    /// fn app(id: OmneoId) -> Router {
+    ///     Router::new()
+    ///         .route("/account", get(account))
+    ///         .route_layer(id.auth_layer())
+    ///         // It looks after its own tokens: the layer is not for it.
+    ///         .nest_service("/id/api/v1", id)
+    /// }
+    /// ```
+    #[must_use]
+    pub fn auth_layer(&self) -> JwtAuthLayer {
+        self.config.auth.clone()
+    }
+
     /// How things stand now, for gauges: nothing is kept up for it, and nobody waits.
     ///
     /// It is the same for all clones, and for those over another client. What became of each request
@@ -209,7 +234,7 @@ impl<C> OmneoId<C> {
         match route {
             Route::Me => match &config.me {
                 None => {
-                    let me = MeRewriteLayer::below(config.mount.len()).layer(ready_inner);
+                    let me = MeRewriteLayer::behind_mount(config.mount.len()).layer(ready_inner);
                     let future = config.auth.layer(me).call_telling(request, token);
                     Kind::Me { future }
                 }

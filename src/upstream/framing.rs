@@ -99,11 +99,11 @@ pub(super) fn settle(
         let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
         if let Some(said) = lengths.next() {
             let first = length(said)?;
-            let is_plain = is_plain_number(said) && !census.repeats(Special::ContentLength);
+            let may_stay = is_plain_number(said) && !census.repeats(Special::ContentLength);
             if lengths.any(|other| length(other) != Ok(first)) {
                 return Err(FramingError(()));
             }
-            if !is_plain {
+            if !may_stay {
                 headers.insert(CONTENT_LENGTH, first.into());
             }
         }

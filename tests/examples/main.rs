@@ -78,3 +78,18 @@ fn an_app_is_under_sixty_lines_and_its_command_is_in_the_header() {
         assert!(lines < 60, "{name}: {lines} lines");
     }
 }
+
+/// Who copies one with a tenant behind it copies that, too: the sandbox would not miss it.
+#[test]
+fn whoever_serves_omneo_id_tells_the_tenant_of_its_clients() {
+    let mut served = 0;
+    for name in header::EXAMPLES {
+        let text = header::text(name);
+        if text.contains("OmneoId::builder()") {
+            let client = "ClientInfo::default().add_addr(peer.ip().to_canonical())";
+            assert!(text.contains(client), "{name}");
+            served += 1;
+        }
+    }
+    assert_eq!(served, 3, "there is something to check");
+}

@@ -15,7 +15,8 @@ use omneo_id::me::MeRewriteLayer;
 use omneo_id::path::MeRequest;
 use omneo_id::sandbox::{Sandbox, TestTokens};
 use omneo_id::{
-    JwtAuthLayer, ProfileId, Rejection, RejectionKind, SigningKey, Subject, TokenVerifier,
+    JwtAuthLayer, ProfileId, Rejection, RejectionKind, SigningKey, Subject, TokenIssuer,
+    TokenVerifier,
 };
 use serde_json::{Value, json};
 use tower::{Layer, Service, ServiceExt};
@@ -263,6 +264,37 @@ async fn handlers_take_whom_the_token_speaks_for() {
             (StatusCode::OK, expected.as_bytes()),
             "{path}"
         );
+    }
+}
+
+#[tokio::test]
+async fn the_facade_and_the_applications_own_routes_verify_alike_and_remember_together() {
+    let shop = Shop::with(|builder| builder.audience("storefront").issuer("acme"));
+    let token = shop.mint_for_ada().await;
+    let app = Router::new()
+        .route("/account", get(async |id: ProfileId| id.to_string()))
+        .route_layer(shop.id.auth_layer())
+        .nest_service("/id/api/v1", shop.id.clone());
+    let cache = || {
+        let cache = shop.id.stats().token_cache;
+        (cache.misses, cache.hits)
+    };
+    let (status, _) = ask(app.clone(), get_request("/id/api/v1/profiles/me", &token)).await;
+    assert_eq!((status, cache()), (StatusCode::OK, (1, 0)));
+    let (status, answer) = ask(app.clone(), get_request("/account", &token)).await;
+    assert_eq!((status, cache()), (StatusCode::OK, (1, 1)));
+    assert_eq!(answer.body(), Sandbox::ADA_ID);
+
+    // Signed with the same key, for somebody else; and too old, by the clock that was given.
+    let issuer = TokenIssuer::new(ring());
+    let other = issuer.with_audience("elsewhere").unwrap();
+    let other = other.issue(&Subject::Anonymous).unwrap();
+    shop.clock.advance(3600 + 6);
+    for bad in [other.token(), &token] {
+        for path in ["/account", "/id/api/v1/profiles/me"] {
+            let (status, _) = ask(app.clone(), get_request(path, bad)).await;
+            assert_eq!(status, StatusCode::UNAUTHORIZED, "{path}");
+        }
     }
 }
 

@@ -202,6 +202,31 @@ async fn stats_tell_of_tokens_and_of_calls_in_flight() {
 }
 
 #[tokio::test]
+async fn as_many_tokens_are_remembered_as_the_builder_was_told() {
+    for (capacity, hits) in [(0, 0), (2, 2), (3, 3), (100, 3)] {
+        let shop = Shop::with(|builder| builder.token_cache_capacity(capacity));
+        let mut tokens = Vec::new();
+        for _ in 0..3 {
+            tokens.push(shop.mint_for_ada().await);
+            shop.clock.advance(1);
+        }
+        for token in tokens.iter().chain(&tokens) {
+            assert_eq!(shop.get("/locations", token).await.status, StatusCode::OK);
+        }
+        let cache = shop.id.stats().token_cache;
+        assert_eq!((cache.capacity, cache.len), (capacity, capacity.min(3)));
+        // Which ones give way is the cache's to choose.
+        assert!(cache.hits <= hits, "{capacity}: {}", cache.hits);
+        assert!(
+            cache.hits == hits || capacity == 2,
+            "{capacity}: {}",
+            cache.hits
+        );
+        assert_eq!(cache.hits + cache.misses, 6);
+    }
+}
+
+#[tokio::test]
 async fn a_client_tells_of_its_connections() {
     let origin = raw("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}", false).await;
     let id: OmneoId<HttpClient> = OmneoId::builder()

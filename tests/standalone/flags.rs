@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::time::Duration;
 
-use crate::config::{Config, Cors, Limits, LogFormat, Parsed};
+use crate::config::{Config, Limits, LogFormat, Parsed};
+use crate::cors::Cors;
 use crate::process::{Server, run};
 
 const SECRET: &str = crate::process::SECRET;
@@ -25,6 +26,7 @@ fn nothing_given_means_the_documented_defaults() {
     assert_eq!(config.mount, "/id/api/v1");
     assert_eq!(config.tenant.base_path(), "/api/v3");
     assert_eq!(config.token_ttl, Duration::from_secs(3600));
+    assert_eq!(config.token_cache, 1024);
     assert_eq!(config.cors, Cors::None);
     assert!(config.sandbox.is_some() && config.key_is_random && config.threads.is_none());
     assert_eq!(config.log.to_string(), "info");
@@ -95,6 +97,8 @@ fn everything_given_is_taken() {
         "/id",
         "--threads",
         "3",
+        "--token-cache",
+        "50000",
         "--log",
         "omneo_id=debug",
         "--log-format",
@@ -108,6 +112,7 @@ fn everything_given_is_taken() {
         "https://api.acme.getomneo.com/api/v4"
     );
     assert_eq!(config.token_ttl, Duration::from_secs(900));
+    assert_eq!(config.token_cache, 50_000);
     assert_eq!(config.log_format, LogFormat::Json);
     assert_eq!(config.metrics_listen.as_deref(), Some("[::1]:9464"));
     assert_eq!(config.threads.map(usize::from), Some(3));
@@ -124,6 +129,7 @@ fn everything_given_is_taken() {
         ]
     );
     assert_eq!(parse(&["--cors-origin", "*"]).unwrap().cors, Cors::Any);
+    assert_eq!(parse(&["--token-cache", "0"]).unwrap().token_cache, 0);
 }
 
 #[test]
@@ -195,6 +201,13 @@ fn what_makes_no_sense_is_one_line_and_exit_code_2() {
         (&["--token-ttl", "0s"], &[], ""),
         (&["--threads", "0"], &[], "--threads"),
         (&[], &[("OMNEO_ID_THREADS", "many")], "OMNEO_ID_THREADS"),
+        (&["--token-cache", "few"], &[], "--token-cache"),
+        (&["--token-cache", "1000001"], &[], "--token-cache"),
+        (
+            &[],
+            &[("OMNEO_ID_TOKEN_CACHE", "some")],
+            "OMNEO_ID_TOKEN_CACHE",
+        ),
         (
             &["--cors-origin", "https://shop.example/"],
             &[],
@@ -282,6 +295,7 @@ fn help_lists_every_variable_and_shows_no_secret() {
         "OMNEO_ID_CORS_ORIGINS",
         "OMNEO_ID_MOUNT",
         "OMNEO_ID_THREADS",
+        "OMNEO_ID_TOKEN_CACHE",
         "RUST_LOG",
         "OMNEO_ID_LOG_FORMAT",
         "OMNEO_ID_METRICS_LISTEN",

@@ -27,6 +27,9 @@ mod forbidden;
 #[path = "../../examples/standalone/config.rs"]
 mod config;
 
+#[path = "../../examples/standalone/cors.rs"]
+mod cors;
+
 #[allow(dead_code, reason = "the example uses what these tests do not")]
 #[path = "../../examples/standalone/limits.rs"]
 mod limits;

@@ -35,7 +35,7 @@ fn sign_up(token: &str, email: &str) -> Request<Full<Bytes>> {
 
 #[tokio::test]
 async fn a_scrape_tells_what_became_of_requests() {
-    let server = Server::start(&ON_ITS_OWN, &[]);
+    let server = Server::start(&ON_ITS_OWN, &[("OMNEO_ID_TOKEN_CACHE", "77")]);
     let body = format!(r#"{{"id":"{}"}}"#, Sandbox::ADA_ID);
     let ada = server.mint(Sandbox::API_TOKEN, &body).await;
     let me = format!("{MOUNT}/profiles/me");
@@ -80,6 +80,7 @@ async fn a_scrape_tells_what_became_of_requests() {
         ("omneo_id_token_cache_hits_total", &[], 3.0),
         ("omneo_id_token_cache_misses_total", &[], 1.0),
         ("omneo_id_token_cache_entries", &[], 1.0),
+        ("omneo_id_token_cache_capacity", &[], 77.0),
         ("omneo_id_requests_in_flight", &[], 0.0),
         ("omneo_id_tenant_calls_in_flight", &[], 0.0),
     ] {

@@ -77,10 +77,14 @@ impl Ids {
     /// The caller's id if it is fit for logs and headers, or a new one.
     fn of<B>(&self, request: &Request<B>) -> HeaderValue {
         let mut ids = request.headers().get_all(REQUEST_ID).iter();
-        match (ids.next(), ids.next()) {
+        let mut id = match (ids.next(), ids.next()) {
             (Some(id), None) if is_fit(id.as_bytes()) => id.clone(),
             _ => self.next(),
-        }
+        };
+        // Not secret, but never the same again: HTTP/2 keeps it out of the table of headers that may
+        // come again, where ids would displace those that do, and be searched through for each next one.
+        id.set_sensitive(true);
+        id
     }
 
     fn next(&self) -> HeaderValue {

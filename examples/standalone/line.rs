@@ -25,6 +25,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 use tracing::debug;
 
+use crate::gather::Gathered;
 use crate::limits::Activity;
 use crate::preface::Protocol;
 use crate::socket::Socket;
@@ -34,6 +35,7 @@ use crate::tidy::Tidy;
 const FIRST: usize = 2 * 1024;
 
 type Io = TokioIo<Socket<TcpStream>>;
+type GatheredIo = TokioIo<Gathered<Socket<TcpStream>>>;
 
 /// How each protocol is served, and what else is the same for all connections.
 #[derive(Debug)]
@@ -61,7 +63,10 @@ where
 {
     Resting(Resting<S>),
     Http1(Box<http1::Connection<Io, S>>),
-    Http2(Box<http2::Connection<Io, S, TokioExecutor>>),
+    Http2 {
+        connection: Box<http2::Connection<GatheredIo, S, TokioExecutor>>,
+        outgoing: Gathered<Socket<TcpStream>>,
+    },
     Over,
 }
 
@@ -100,7 +105,16 @@ where
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
         let over = match &mut self.state {
             State::Http1(connection) => ready!(Pin::new(connection).poll(cx)).map_err(Into::into),
-            State::Http2(connection) => ready!(Pin::new(connection).poll(cx)).map_err(Into::into),
+            State::Http2 {
+                connection,
+                outgoing,
+            } => {
+                let over = Pin::new(connection).poll(cx).map_err(Into::into);
+                match outgoing.poll_send(cx) {
+                    Poll::Ready(Err(error)) => Err(error.into()),
+                    _ => ready!(over),
+                }
+            }
             State::Resting(resting) => match ready!(resting.poll_wake(cx)) {
                 Ok(Some(protocol)) => {
                     self.begin(protocol);
@@ -163,7 +177,7 @@ where
         match &mut self.state {
             State::Resting(_) | State::Over => self.state = State::Over,
             State::Http1(connection) => Pin::new(&mut **connection).graceful_shutdown(),
-            State::Http2(connection) => Pin::new(&mut **connection).graceful_shutdown(),
+            State::Http2 { connection, .. } => Pin::new(&mut **connection).graceful_shutdown(),
         }
     }
 
@@ -175,16 +189,22 @@ where
         else {
             return;
         };
-        let io = TokioIo::new(socket);
         self.state = match protocol {
             Protocol::Http1 => {
+                let io = TokioIo::new(socket);
                 let connection = self.protocols.http1.serve_connection(io, service);
                 State::Http1(Box::new(connection))
             }
             Protocol::Http2 => {
                 self.activity.speak_http2();
+                let outgoing = Gathered::new(socket);
+                let io = TokioIo::new(outgoing.handle());
                 let connection = self.protocols.http2.serve_connection(io, service);
-                State::Http2(Box::new(connection))
+                let connection = Box::new(connection);
+                State::Http2 {
+                    connection,
+                    outgoing,
+                }
             }
         };
     }

@@ -14,6 +14,7 @@ mod cors;
 mod count;
 mod crew;
 mod describe;
+mod gather;
 mod guide;
 mod health;
 mod limits;

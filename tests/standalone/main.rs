@@ -11,6 +11,7 @@ mod answers;
 mod describe;
 mod ending;
 mod flags;
+mod gathering;
 mod guide;
 mod metrics;
 mod outage;
@@ -29,6 +30,9 @@ mod config;
 
 #[path = "../../examples/standalone/cors.rs"]
 mod cors;
+
+#[path = "../../examples/standalone/gather.rs"]
+mod gather;
 
 #[allow(dead_code, reason = "the example uses what these tests do not")]
 #[path = "../../examples/standalone/limits.rs"]

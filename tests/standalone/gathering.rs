@@ -1,0 +1,172 @@
+//! What is written over HTTP/2 and sent together: all of it, once, and in its order.
+
+use std::io::{self, IoSlice};
+use std::mem;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::gather::Gathered;
+
+/// A socket that takes so many bytes and no more.
+#[derive(Clone, Default)]
+struct Peer(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    room: usize,
+    /// What each write was.
+    writes: Vec<Vec<u8>>,
+    is_shut: bool,
+}
+
+impl Peer {
+    fn with_room(room: usize) -> Self {
+        let peer = Self::default();
+        peer.make_room(room);
+        peer
+    }
+
+    fn make_room(&self, room: usize) {
+        self.0.lock().unwrap().room = room;
+    }
+
+    fn writes(&self) -> Vec<Vec<u8>> {
+        mem::take(&mut self.0.lock().unwrap().writes)
+    }
+
+    fn is_shut(&self) -> bool {
+        self.0.lock().unwrap().is_shut
+    }
+}
+
+impl AsyncRead for Peer {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+impl AsyncWrite for Peer {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let mut state = self.0.lock().unwrap();
+        let mut bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.to_vec()).collect();
+        bytes.truncate(state.room);
+        if bytes.is_empty() {
+            return Poll::Pending;
+        }
+        let count = bytes.len();
+        state.room -= count;
+        state.writes.push(bytes);
+        Poll::Ready(Ok(count))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.lock().unwrap().is_shut = true;
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn write(gathered: &mut Gathered<Peer>, slices: &[&[u8]]) -> Poll<usize> {
+    let slices: Vec<_> = slices.iter().map(|slice| IoSlice::new(slice)).collect();
+    let mut cx = Context::from_waker(Waker::noop());
+    let wrote = Pin::new(&mut *gathered).poll_write_vectored(&mut cx, &slices);
+    assert!(Pin::new(gathered).poll_flush(&mut cx).is_ready());
+    wrote.map(Result::unwrap)
+}
+
+fn is_sent(gathered: &Gathered<Peer>) -> bool {
+    let mut cx = Context::from_waker(Waker::noop());
+    gathered.poll_send(&mut cx).map(Result::unwrap).is_ready()
+}
+
+#[test]
+fn answers_at_hand_are_one_write() {
+    let peer = Peer::with_room(usize::MAX);
+    let mut gathered = Gathered::new(peer.clone());
+    let outgoing = gathered.handle();
+    for _ in 0..2 {
+        assert!(is_sent(&outgoing));
+        assert_eq!(peer.writes(), [b""; 0]);
+        assert_eq!(write(&mut gathered, &[b"head", b"body"]), Poll::Ready(8));
+        assert_eq!(write(&mut gathered, &[b"next"]), Poll::Ready(4));
+        assert_eq!(peer.writes(), [b""; 0]);
+        assert!(is_sent(&outgoing));
+        assert_eq!(peer.writes(), [b"headbodynext"]);
+    }
+}
+
+#[test]
+fn what_is_large_goes_by_itself_after_what_came_before() {
+    let peer = Peer::with_room(usize::MAX);
+    let mut gathered = Gathered::new(peer.clone());
+    let large = [b'x'; 16 * 1024];
+    assert_eq!(write(&mut gathered, &[b"first"]), Poll::Ready(5));
+    assert_eq!(
+        write(&mut gathered, &[b"head", &large]),
+        Poll::Ready(4 + large.len())
+    );
+    assert_eq!(
+        peer.writes(),
+        [b"first".to_vec(), [b"head", &large[..]].concat()]
+    );
+    assert_eq!(write(&mut gathered, &[b"last"]), Poll::Ready(4));
+    assert!(is_sent(&gathered));
+    assert_eq!(peer.writes(), [b"last"]);
+}
+
+#[test]
+fn a_client_that_takes_nothing_is_not_written_for() {
+    let peer = Peer::default();
+    let mut gathered = Gathered::new(peer.clone());
+    let answer = [b'x'; 1024];
+    let held = (0..1024).take_while(|_| write(&mut gathered, &[&answer]).is_ready());
+    let held = held.count() * answer.len();
+    assert!((8 * 1024..=16 * 1024).contains(&held), "{held}");
+    // In pieces of any size, nothing is lost or sent twice.
+    let mut sent = 0;
+    while !is_sent(&gathered) {
+        peer.make_room(1000);
+        sent += peer.writes().concat().len();
+    }
+    assert_eq!(sent + peer.writes().concat().len(), held);
+}
+
+#[test]
+fn nothing_is_left_behind_at_the_end() {
+    let peer = Peer::with_room(3);
+    let mut gathered = Gathered::new(peer.clone());
+    assert_eq!(write(&mut gathered, &[b"goodbye"]), Poll::Ready(7));
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(Pin::new(&mut gathered).poll_shutdown(&mut cx).is_pending());
+    assert!(!peer.is_shut());
+    peer.make_room(100);
+    assert!(Pin::new(&mut gathered).poll_shutdown(&mut cx).is_ready());
+    assert!(peer.is_shut());
+    assert_eq!(peer.writes(), [&b"goo"[..], b"dbye"]);
+}

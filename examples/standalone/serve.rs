@@ -8,26 +8,26 @@ use std::net::{self, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::{http1, http2};
+use hyper::service::Service as HyperService;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use omneo_id::error::BoxError;
 use omneo_id::upstream::ClientInfo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::unconstrained;
 use tokio::time::sleep;
-use tower::{Service, ServiceExt};
+use tower::Service;
 use tracing::{debug, info, warn};
 
 use crate::config::Limits;
 use crate::crew::Crew;
-use crate::limits::{Activity, Counted, Reached, Timer};
+use crate::limits::{Activity, Answer, Counted, Counting, Reached, Timer};
 use crate::line::{Line, Protocols, Step};
 use crate::tidy::Tidy;
 
@@ -195,13 +195,10 @@ async fn serve<S, B>(
         // Its first answer is its last.
         activity.end_soon();
     }
-    // For the tenant; what clients say of themselves does not go up.
-    let client = ClientInfo::default().add_addr(peer.ip().to_canonical());
-    let app = app.map_request(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(client.clone());
-        request
-    });
-    let app = TowerToHyperService::new(Counted::new(app, Arc::clone(&activity)));
+    let app = App {
+        stack: Counted::new(app, Arc::clone(&activity)),
+        client: ClientInfo::default().add_addr(peer.ip().to_canonical()),
+    };
     let mut line = Line::new(stream, app, Arc::clone(&activity), Arc::clone(&protocols));
     let mut timer = pin!(Timer::new(Arc::clone(&activity), limits));
     // Under no budget: without one it would have been asked, and wake nobody.
@@ -244,6 +241,32 @@ async fn serve<S, B>(
         }
     })
     .await;
+}
+
+/// What is served over one connection.
+struct App<S> {
+    stack: Counted<S>,
+    /// For the tenant; what clients say of themselves does not go up.
+    client: ClientInfo,
+}
+
+impl<S, B> HyperService<Request<Incoming>> for App<S>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone,
+{
+    type Response = Response<Answer<B>>;
+    type Error = Infallible;
+    type Future = Counting<S::Future>;
+
+    /// Goes straight to the stack's future, where an adapter for any service would carry the request
+    /// and the service along until that is ready. Ours always is: it refuses what it cannot take.
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(self.client.clone());
+        let mut stack = self.stack.clone();
+        let ready = stack.poll_ready(&mut Context::from_waker(Waker::noop()));
+        debug_assert!(ready.is_ready(), "a stack that makes requests wait");
+        stack.call(request)
+    }
 }
 
 /// Until it is time to end a connection. One of HTTP/2 is told so at once, and tells its client. Over

@@ -17,9 +17,10 @@ use std::{io, mem};
 
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
+use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{HttpService, Service};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
 use omneo_id::error::BoxError;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
@@ -41,10 +42,24 @@ type GatheredIo = TokioIo<Gathered<Socket<TcpStream>>>;
 #[derive(Debug)]
 pub(crate) struct Protocols {
     pub(crate) http1: http1::Builder,
-    pub(crate) http2: http2::Builder<TokioExecutor>,
+    pub(crate) http2: http2::Builder<Streams>,
     pub(crate) tidy: Tidy,
     /// Set before connections are told to end.
     pub(crate) is_ending: AtomicBool,
+}
+
+/// Runs HTTP/2's streams, each as a task. Boxed: a task's future is moved around until it runs, and again
+/// once it has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Streams;
+
+impl<F> Executor<F> for Streams
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    fn execute(&self, stream: F) {
+        tokio::spawn(Box::pin(stream));
+    }
 }
 
 /// One connection.
@@ -64,7 +79,7 @@ where
     Resting(Resting<S>),
     Http1(Box<http1::Connection<Io, S>>),
     Http2 {
-        connection: Box<http2::Connection<GatheredIo, S, TokioExecutor>>,
+        connection: Box<http2::Connection<GatheredIo, S, Streams>>,
         outgoing: Gathered<Socket<TcpStream>>,
     },
     Over,

@@ -15,7 +15,7 @@ use http::{Request, Response};
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::{http1, http2};
 use hyper::service::Service as HyperService;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use omneo_id::error::BoxError;
 use omneo_id::upstream::ClientInfo;
 use tokio::net::{TcpListener, TcpStream};
@@ -28,7 +28,7 @@ use tracing::{debug, info, warn};
 use crate::config::Limits;
 use crate::crew::Crew;
 use crate::limits::{Activity, Answer, Counted, Counting, Reached, Timer};
-use crate::line::{Line, Protocols, Step};
+use crate::line::{Line, Protocols, Step, Streams};
 use crate::tidy::Tidy;
 
 const MAX_HEAD: usize = 32 * 1024;
@@ -106,7 +106,7 @@ fn protocols() -> Protocols {
         // A timer for each request; ours is one for the connection.
         .header_read_timeout(None)
         .max_buf_size(MAX_HEAD);
-    let mut http2 = http2::Builder::new(TokioExecutor::new());
+    let mut http2 = http2::Builder::new(Streams);
     http2
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)

@@ -265,7 +265,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        if !request.body().is_end_stream() && !self.activity.speaks_http2() {
+        if !self.activity.speaks_http2() && !request.body().is_end_stream() {
             let upload = Upload::begin(&self.activity);
             request.extensions_mut().insert(upload);
         }

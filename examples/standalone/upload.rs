@@ -38,11 +38,10 @@ impl Drop for Open {
 
 /// The request as it goes on. Only one with a body to come costs a box.
 pub(crate) fn take(mut request: Request<Incoming>) -> Request<Body> {
-    let upload = match request.body().is_end_stream() {
-        true => None,
-        false => request.extensions_mut().remove(),
-    };
-    match upload {
+    if request.body().is_end_stream() {
+        return request.map(|_| Body::empty());
+    }
+    match request.extensions_mut().remove() {
         None => request.map(Body::new),
         Some(upload) => request.map(|body| {
             Body::new(Noted {

@@ -10,6 +10,7 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::thread;
 
+use hyper::rt::Executor;
 use pin_project_lite::pin_project;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
@@ -69,6 +70,20 @@ impl<F: Future> Future for Busy<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         self.project().work.poll(cx)
+    }
+}
+
+/// Runs the streams of an HTTP/2 connection, each as a task of its thread. Boxed: a task's future is
+/// moved from hand to hand until it runs, and replaced as a whole once it has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Streams;
+
+impl<F> Executor<F> for Streams
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    fn execute(&self, stream: F) {
+        tokio::spawn(Box::pin(stream));
     }
 }
 

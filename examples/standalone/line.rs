@@ -17,7 +17,6 @@ use std::{io, mem};
 
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
-use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{HttpService, Service};
 use hyper_util::rt::TokioIo;
@@ -26,6 +25,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 use tracing::debug;
 
+use crate::crew::Streams;
 use crate::gather::Gathered;
 use crate::limits::Activity;
 use crate::preface::Protocol;
@@ -46,20 +46,6 @@ pub(crate) struct Protocols {
     pub(crate) tidy: Tidy,
     /// Set before connections are told to end.
     pub(crate) is_ending: AtomicBool,
-}
-
-/// Runs HTTP/2's streams, each as a task. Boxed: a task's future is moved around until it runs, and again
-/// once it has.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Streams;
-
-impl<F> Executor<F> for Streams
-where
-    F: Future<Output: Send> + Send + 'static,
-{
-    fn execute(&self, stream: F) {
-        tokio::spawn(Box::pin(stream));
-    }
 }
 
 /// One connection.

@@ -26,9 +26,9 @@ use tower::Service;
 use tracing::{debug, info, warn};
 
 use crate::config::Limits;
-use crate::crew::Crew;
+use crate::crew::{Crew, Streams};
 use crate::limits::{Activity, Answer, Counted, Counting, Reached, Timer};
-use crate::line::{Line, Protocols, Step, Streams};
+use crate::line::{Line, Protocols, Step};
 use crate::tidy::Tidy;
 
 const MAX_HEAD: usize = 32 * 1024;

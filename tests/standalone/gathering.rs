@@ -6,9 +6,17 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 
 use crate::gather::Gathered;
+use crate::process::Server;
 
 /// A socket that takes so many bytes and no more.
 #[derive(Clone, Default)]
@@ -169,4 +177,33 @@ fn nothing_is_left_behind_at_the_end() {
     assert!(Pin::new(&mut gathered).poll_shutdown(&mut cx).is_ready());
     assert!(peer.is_shut());
     assert_eq!(peer.writes(), [&b"goo"[..], b"dbye"]);
+}
+
+#[tokio::test]
+async fn answers_of_any_size_come_whole_from_one_connection() {
+    let server = Server::start(&["--threads", "1"], &[]);
+    let paths = ["/healthz", "/openapi.json"];
+    let expected = [server.get(paths[0]).await, server.get(paths[1]).await];
+    let io = TokioIo::new(TcpStream::connect(server.address).await.unwrap());
+    let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+        // The large one stops, and goes on between others.
+        .initial_stream_window_size(20_000)
+        .handshake(io)
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    let mut answers = JoinSet::new();
+    for number in 0..100 {
+        let uri = format!("http://{}{}", server.address, paths[number % 2]);
+        let request = Request::get(uri).body(Full::<Bytes>::default()).unwrap();
+        let mut sender = sender.clone();
+        answers.spawn(async move {
+            sender.ready().await.unwrap();
+            let body = sender.send_request(request).await.unwrap().into_body();
+            (number, body.collect().await.unwrap().to_bytes())
+        });
+    }
+    for (number, body) in answers.join_all().await {
+        assert_eq!(body, expected[number % 2].body(), "{number}");
+    }
 }

@@ -4,8 +4,8 @@
 //!
 //! Whether a connection may rest is for `hyper` to say: told to end, it ends at once if it is between
 //! two requests, and else never without reading on. So the socket is withheld from it meanwhile. What it
-//! had read of a next request it gives back. One thing it would also end for, a body that is left to
-//! somebody after the last answer; who asks for a rest has to know that there is none.
+//! had read of a next request it gives back. It would end, too, while somebody may still read the body
+//! of the last request, which the tenant has answered before its end: `Activity` knows of those.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -25,9 +25,9 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 use tracing::debug;
 
+use crate::activity::Activity;
 use crate::crew::Streams;
 use crate::gather::Gathered;
-use crate::limits::Activity;
 use crate::preface::Protocol;
 use crate::socket::Socket;
 use crate::tidy::Tidy;

@@ -8,10 +8,12 @@
 //! `--help` lists the flags and the variables that stand in for them. It exits with 0 after SIGTERM
 //! or SIGINT, with 1 if it cannot serve, and with 2 if a flag or variable makes no sense.
 
+mod activity;
 mod app;
 mod config;
 mod cors;
 mod count;
+mod counted;
 mod crew;
 mod describe;
 mod gather;

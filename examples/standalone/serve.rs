@@ -25,9 +25,11 @@ use tokio::time::sleep;
 use tower::Service;
 use tracing::{debug, info, warn};
 
+use crate::activity::Activity;
 use crate::config::Limits;
+use crate::counted::{Answer, Counted, Counting};
 use crate::crew::{Crew, Streams};
-use crate::limits::{Activity, Answer, Counted, Counting, Reached, Timer};
+use crate::limits::{Reached, Timer};
 use crate::line::{Line, Protocols, Step};
 use crate::tidy::Tidy;
 

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::limits::Activity;
+use crate::activity::Activity;
 
 #[derive(Debug)]
 pub(crate) struct Socket<T> {

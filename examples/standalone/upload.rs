@@ -9,7 +9,7 @@ use http::Request;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use omneo_id::Body;
 
-use crate::limits::Activity;
+use crate::activity::Activity;
 
 /// One for all clones, among a request's extensions until its body is taken.
 #[derive(Clone, Debug)]

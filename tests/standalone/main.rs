@@ -35,6 +35,13 @@ mod cors;
 mod gather;
 
 #[allow(dead_code, reason = "the example uses what these tests do not")]
+#[path = "../../examples/standalone/activity.rs"]
+mod activity;
+
+#[path = "../../examples/standalone/counted.rs"]
+mod counted;
+
+#[allow(dead_code, reason = "the example uses what these tests do not")]
 #[path = "../../examples/standalone/limits.rs"]
 mod limits;
 

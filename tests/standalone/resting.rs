@@ -17,8 +17,10 @@ use tokio::time::{Instant, sleep, timeout};
 use tower::{Service, service_fn};
 
 use crate::abuse::{HEALTH, PATIENCE, PREFACE, SANDBOX_TOKEN, frame, status, until_closed};
+use crate::activity::Activity;
 use crate::config::Limits;
-use crate::limits::{Activity, Counted, Reached, Timer, look};
+use crate::counted::Counted;
+use crate::limits::{Reached, Timer, next};
 use crate::preface::Protocol;
 use crate::process::{MOUNT, SECRET, Server};
 use crate::tenant::SlowTenant;
@@ -459,7 +461,7 @@ fn connections_look_at_the_same_moments_and_never_late() {
     for wait in [1, 4, 25, 1000, 5000, 18_750].map(Duration::from_millis) {
         let early = |passed| {
             let now = epoch + Duration::from_micros(passed);
-            let at = look(now, wait, epoch);
+            let at = next(now, wait, epoch);
             assert!(now < at && at <= now + wait, "{wait:?} after {passed}");
             now + wait - at
         };
@@ -467,7 +469,7 @@ fn connections_look_at_the_same_moments_and_never_late() {
         assert!(longest <= (wait / 4).max(Duration::from_millis(1)));
     }
     let wait = Duration::from_secs(5);
-    let at = |passed| look(epoch + Duration::from_millis(passed), wait, epoch);
+    let at = |passed| next(epoch + Duration::from_millis(passed), wait, epoch);
     assert_eq!(at(201), at(299));
     assert_ne!(at(199), at(201));
 }

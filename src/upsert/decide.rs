@@ -88,16 +88,6 @@ impl CommsPolicy {
                 *value = Json::Null;
             }
         }
-        profile.set("email", Json::String(sign_up.email().to_owned()));
-        let phones = [
-            ("mobile_phone", sign_up.mobile_phone()),
-            ("secondary_phone", sign_up.secondary_phone()),
-        ];
-        for (name, phone) in phones {
-            if let Some(phone) = phone {
-                profile.set(name, Json::String(phone.to_owned()));
-            }
-        }
         for name in ["first_name", "last_name"] {
             if profile.get(name).is_none_or(Json::is_blank) {
                 profile.set(name, Json::String("unknown".to_owned()));

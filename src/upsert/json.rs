@@ -67,10 +67,15 @@ impl Object {
         Some(value)
     }
 
+    pub(super) fn get_mut(&mut self, key: &str) -> Option<&mut Json> {
+        let (_, value) = self.0.iter_mut().find(|(name, _)| name == key)?;
+        Some(value)
+    }
+
     /// Replaces the member of this name, or adds it.
     pub(super) fn set(&mut self, key: &str, value: Json) {
-        match self.0.iter_mut().find(|(name, _)| name == key) {
-            Some((_, old)) => *old = value,
+        match self.get_mut(key) {
+            Some(old) => *old = value,
             None => self.0.push((key.to_owned(), value)),
         }
     }

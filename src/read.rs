@@ -27,20 +27,31 @@ where
         return Err(Unread::TooLong);
     }
     let mut body = pin!(body);
-    let mut bytes = BytesMut::new();
-    while let Some(frame) = body.frame().await {
+    let mut bytes = Bytes::new();
+    while !body.is_end_stream()
+        && let Some(frame) = body.frame().await
+    {
         let data = match frame {
             Ok(frame) => frame.into_data(),
             Err(error) => return Err(Unread::of(error.into())),
         };
         // Trailers say nothing here.
-        let Ok(data) = data else { continue };
-        if data.remaining() > limit - bytes.len() {
+        let Ok(mut data) = data else { continue };
+        let length = data.remaining();
+        if length > limit - bytes.len() {
             return Err(Unread::TooLong);
         }
-        bytes.put(data);
+        bytes = match bytes.is_empty() {
+            // Nearly always this is all of it, and is handed on as it came.
+            true => data.copy_to_bytes(length),
+            false => {
+                let mut longer = BytesMut::from(bytes);
+                longer.put(data);
+                longer.freeze()
+            }
+        };
     }
-    Ok(bytes.freeze())
+    Ok(bytes)
 }
 
 /// Why a body is not there in one piece.

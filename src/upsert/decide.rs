@@ -138,7 +138,7 @@ fn object(value: Option<&Json>) -> Object {
 }
 
 fn to_bytes(object: &Object) -> Bytes {
-    let mut text = String::new();
+    let mut text = String::with_capacity(128);
     object.write(&mut text);
     text.into()
 }

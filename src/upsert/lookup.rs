@@ -166,20 +166,15 @@ impl std::error::Error for LookupError {}
 /// Appends one value of a query: everything but RFC 3986 §2.3's unreserved characters is
 /// percent-encoded. A raw `+` would arrive as a blank.
 fn encode(value: &str, out: &mut String) {
-    for character in value.chars() {
-        if character.is_ascii_alphanumeric() || matches!(character, '-' | '.' | '_' | '~') {
-            out.push(character);
-            continue;
-        }
-        for byte in character.encode_utf8(&mut [0; 4]).bytes() {
+    let digit =
+        |half: u8| char::from_digit(half.into(), 16).map(|digit| digit.to_ascii_uppercase());
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            out.push(char::from(byte));
+        } else {
             out.push('%');
-            let digits = [byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16));
-            out.extend(
-                digits
-                    .into_iter()
-                    .flatten()
-                    .map(|digit| digit.to_ascii_uppercase()),
-            );
+            out.extend(digit(byte >> 4));
+            out.extend(digit(byte & 15));
         }
     }
 }

@@ -60,7 +60,8 @@ impl<'a> Reader<'a> {
     }
 
     fn object(&mut self, depth: usize, path: &Path<'_>) -> Result<Object, Malformed> {
-        let mut members = Vec::new();
+        // As many as it would take room for at its first.
+        let mut members = Vec::with_capacity(4);
         self.skip(b'{');
         while !self.skip(b'}') {
             self.skip(b',');

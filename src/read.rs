@@ -139,3 +139,46 @@ impl Error for BodyError {
         Some(&*self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use http_body::Frame;
+
+    use super::*;
+
+    /// A body that does not know how much of it there is.
+    struct Pieces(std::slice::Iter<'static, &'static str>);
+
+    impl Body for Pieces {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            let piece = self.0.next().copied().map(Bytes::from);
+            Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_is_the_same_in_however_many_pieces_and_the_limit_is_of_all() {
+        const WAYS: [&[&str]; 4] = [
+            &["abcdef"],
+            &["", "abc", "", "def"],
+            &["a", "b", "c", "d", "ef", ""],
+            &["abcde", "f"],
+        ];
+        for pieces in WAYS {
+            assert_eq!(collect(Pieces(pieces.iter()), 6).await.unwrap(), "abcdef");
+            let too_long = collect(Pieces(pieces.iter()), 5).await;
+            assert!(matches!(too_long, Err(Unread::TooLong)), "{pieces:?}");
+        }
+        assert_eq!(collect(Pieces([].iter()), 0).await.unwrap(), "");
+    }
+}

@@ -205,6 +205,10 @@ mod tests {
             (b"{\"a\":NaN}", "no JSON at line 1, column 6"),
             (b"{\"a\":\"\t\"}", "no JSON at line 1, column 6"),
             (b"{\"a\":1 /* */}", "no JSON at line 1, column 8"),
+            // A blank to others.
+            (b"{\"a\":\x0c1}", "no JSON at line 1, column 6"),
+            (b"{\"a\":1 \"b\":1}", "no JSON at line 1, column 8"),
+            (b"[1,,2]", "no JSON at line 1, column 4"),
             (b"", "no JSON at line 1, column 0"),
         ] {
             let malformed = Json::parse(given).err().unwrap();

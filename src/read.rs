@@ -27,20 +27,31 @@ where
         return Err(Unread::TooLong);
     }
     let mut body = pin!(body);
-    let mut bytes = BytesMut::new();
-    while let Some(frame) = body.frame().await {
+    let mut bytes = Bytes::new();
+    while !body.is_end_stream()
+        && let Some(frame) = body.frame().await
+    {
         let data = match frame {
             Ok(frame) => frame.into_data(),
             Err(error) => return Err(Unread::of(error.into())),
         };
         // Trailers say nothing here.
-        let Ok(data) = data else { continue };
-        if data.remaining() > limit - bytes.len() {
+        let Ok(mut data) = data else { continue };
+        let length = data.remaining();
+        if length > limit - bytes.len() {
             return Err(Unread::TooLong);
         }
-        bytes.put(data);
+        bytes = match bytes.is_empty() {
+            // Nearly always this is all of it, and is handed on as it came.
+            true => data.copy_to_bytes(length),
+            false => {
+                let mut longer = BytesMut::from(bytes);
+                longer.put(data);
+                longer.freeze()
+            }
+        };
     }
-    Ok(bytes.freeze())
+    Ok(bytes)
 }
 
 /// Why a body is not there in one piece.
@@ -126,5 +137,48 @@ impl fmt::Display for BodyError {
 impl Error for BodyError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(&*self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use http_body::Frame;
+
+    use super::*;
+
+    /// A body that does not know how much of it there is.
+    struct Pieces(std::slice::Iter<'static, &'static str>);
+
+    impl Body for Pieces {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            let piece = self.0.next().copied().map(Bytes::from);
+            Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_is_the_same_in_however_many_pieces_and_the_limit_is_of_all() {
+        const WAYS: [&[&str]; 4] = [
+            &["abcdef"],
+            &["", "abc", "", "def"],
+            &["a", "b", "c", "d", "ef", ""],
+            &["abcde", "f"],
+        ];
+        for pieces in WAYS {
+            assert_eq!(collect(Pieces(pieces.iter()), 6).await.unwrap(), "abcdef");
+            let too_long = collect(Pieces(pieces.iter()), 5).await;
+            assert!(matches!(too_long, Err(Unread::TooLong)), "{pieces:?}");
+        }
+        assert_eq!(collect(Pieces([].iter()), 0).await.unwrap(), "");
     }
 }

@@ -2,7 +2,7 @@ use std::future::poll_fn;
 use std::marker::PhantomData;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, ACCEPT_LANGUAGE, CONTENT_TYPE};
+use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::{Either, Full};
 use tower::Service;
@@ -15,14 +15,17 @@ use crate::tenant::Permit;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
+/// Room for the headers of a request: ours, and those that the forwarding service adds.
+const HEADERS: usize = 12;
+
 /// Headers of the client that its sign-up's own requests repeat: to be found again in the tenant's
 /// logs, and answered in the client's language.
-const REPEATED: [HeaderName; 4] = [
-    ACCEPT_LANGUAGE,
-    HeaderName::from_static("x-request-id"),
-    HeaderName::from_static("traceparent"),
-    HeaderName::from_static("tracestate"),
-];
+fn is_repeated(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "accept-language" | "x-request-id" | "traceparent" | "tracestate"
+    )
+}
 
 /// Why a sign-up was not stored.
 pub(super) enum Failure<E> {
@@ -41,7 +44,7 @@ impl<E> From<Rejection> for Failure<E> {
 /// The inner service, called as the tenant.
 pub(super) struct Caller<S, B> {
     service: S,
-    headers: HeaderMap,
+    repeated: Vec<(HeaderName, HeaderValue)>,
     extensions: Extensions,
     report: Report,
     body: PhantomData<fn() -> B>,
@@ -52,16 +55,12 @@ impl<S, B> Caller<S, B> {
     /// forwarding service lets them up, as they are made here and not by the client.
     pub(super) fn new(service: S, client: &HeaderMap, mut extensions: Extensions) -> Self {
         extensions.insert(Permit::new());
-        let mut headers = HeaderMap::new();
-        for name in REPEATED {
-            for value in client.get_all(&name) {
-                headers.append(&name, value.clone());
-            }
-        }
-        headers.insert(ACCEPT, JSON);
+        let repeated = client.iter().filter(|(name, _)| is_repeated(name));
         Self {
             service,
-            headers,
+            repeated: repeated
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
             extensions,
             report: Report::default(),
             body: PhantomData,
@@ -96,7 +95,11 @@ impl<S, B> Caller<S, B> {
     {
         let uri = Uri::try_from(path)
             .map_err(|error| Rejection::new(RejectionKind::TenantAnswer).because(error))?;
-        let mut headers = self.headers.clone();
+        let mut headers = HeaderMap::with_capacity(HEADERS);
+        for (name, value) in &self.repeated {
+            headers.append(name, value.clone());
+        }
+        headers.insert(ACCEPT, JSON);
         if body.is_some() {
             headers.insert(CONTENT_TYPE, JSON);
         }

@@ -88,16 +88,6 @@ impl CommsPolicy {
                 *value = Json::Null;
             }
         }
-        profile.set("email", Json::String(sign_up.email().to_owned()));
-        let phones = [
-            ("mobile_phone", sign_up.mobile_phone()),
-            ("secondary_phone", sign_up.secondary_phone()),
-        ];
-        for (name, phone) in phones {
-            if let Some(phone) = phone {
-                profile.set(name, Json::String(phone.to_owned()));
-            }
-        }
         for name in ["first_name", "last_name"] {
             if profile.get(name).is_none_or(Json::is_blank) {
                 profile.set(name, Json::String("unknown".to_owned()));
@@ -148,7 +138,7 @@ fn object(value: Option<&Json>) -> Object {
 }
 
 fn to_bytes(object: &Object) -> Bytes {
-    let mut text = String::new();
+    let mut text = String::with_capacity(128);
     object.write(&mut text);
     text.into()
 }

@@ -35,20 +35,21 @@ pub(super) fn named(by: By<'_>, body: &[u8]) -> Result<Option<ProfileId>, Reject
         .and_then(|holder| holder.get("profile"))
     {
         None | Some(Value::Null) => Ok(None),
-        Some(profile) => id_of(profile.get("id").unwrap_or(&Value::Null)).map(Some),
+        Some(profile) => id_of(profile.get("id").and_then(Value::as_str)).map(Some),
     }
 }
 
 /// Whether the profile with this id is the one that was asked for.
 pub(super) fn proves(by: By<'_>, id: &ProfileId, body: &[u8]) -> Result<bool, Rejection> {
     #[derive(Deserialize)]
-    struct Wrapped {
-        data: Candidate,
+    struct Wrapped<'a> {
+        #[serde(borrow)]
+        data: Candidate<'a>,
     }
 
-    let wrapped: Wrapped =
+    let wrapped: Wrapped<'_> =
         serde_json::from_slice(body).map_err(|_| unusable("the profile cannot be read"))?;
-    Ok(id_of(&wrapped.data.id)? == *id && by.is(&wrapped.data))
+    Ok(wrapped.data.id()? == *id && by.is(&wrapped.data))
 }
 
 #[cfg(test)]

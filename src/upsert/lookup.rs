@@ -1,8 +1,10 @@
 //! What the tenant is asked, and what of its answer is believed. Pure.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::formats;
@@ -56,15 +58,11 @@ impl<'a> By<'a> {
     }
 
     /// Whether it is this person, whatever the tenant's filter thinks.
-    pub(super) fn is(self, candidate: &Candidate) -> bool {
+    pub(super) fn is(self, candidate: &Candidate<'_>) -> bool {
         match self {
-            Self::Email(email) => candidate
-                .email
-                .as_str()
+            Self::Email(email) => text(&candidate.email)
                 .is_some_and(|other| other.trim_ascii().eq_ignore_ascii_case(email)),
-            Self::MobilePhone(phone) => candidate
-                .mobile_phone
-                .as_str()
+            Self::MobilePhone(phone) => text(&candidate.mobile_phone)
                 .and_then(formats::phone)
                 .is_some_and(|other| other == phone),
         }
@@ -86,11 +84,11 @@ impl Page {
     /// The tenant's filters match loosely: parts of an address, `%` and `_` as wildcards, lists at
     /// commas. Only a profile with exactly this e-mail or phone counts.
     pub(super) fn read(by: By<'_>, body: &[u8]) -> Result<Self, Rejection> {
-        let list: List = serde_json::from_slice(body)
+        let list: List<'_> = serde_json::from_slice(body)
             .map_err(|_| unusable("the list of profiles cannot be read"))?;
         let mut hit: Option<ProfileId> = None;
         for candidate in list.data.iter().filter(|candidate| by.is(candidate)) {
-            let id = id_of(&candidate.id)?;
+            let id = candidate.id()?;
             match &hit {
                 Some(other) if *other != id => {
                     return Err(unusable("two profiles have the same address"));
@@ -107,8 +105,8 @@ impl Page {
 }
 
 /// An id that may become part of a path.
-pub(super) fn id_of(id: &Value) -> Result<ProfileId, Rejection> {
-    let id = id.as_str().unwrap_or_default().parse();
+pub(super) fn id_of(id: Option<&str>) -> Result<ProfileId, Rejection> {
+    let id = id.unwrap_or_default().parse();
     id.map_err(|_| unusable("the id of the profile is not one"))
 }
 
@@ -118,8 +116,9 @@ pub(super) fn unusable(why: &'static str) -> Rejection {
 }
 
 #[derive(Deserialize)]
-struct List {
-    data: Vec<Candidate>,
+struct List<'a> {
+    #[serde(borrow)]
+    data: Vec<Candidate<'a>>,
     #[serde(default)]
     links: Links,
     #[serde(default)]
@@ -128,13 +127,35 @@ struct List {
 
 /// What of a profile is compared.
 #[derive(Deserialize)]
-pub(super) struct Candidate {
-    #[serde(default)]
-    pub(super) id: Value,
-    #[serde(default)]
-    email: Value,
-    #[serde(default)]
-    mobile_phone: Value,
+pub(super) struct Candidate<'a> {
+    #[serde(borrow)]
+    id: Option<Field<'a>>,
+    #[serde(borrow)]
+    email: Option<Field<'a>>,
+    #[serde(borrow)]
+    mobile_phone: Option<Field<'a>>,
+}
+
+impl Candidate<'_> {
+    pub(super) fn id(&self) -> Result<ProfileId, Rejection> {
+        id_of(text(&self.id))
+    }
+}
+
+/// A text, or something else, which is nobody's.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Field<'a> {
+    #[serde(borrow)]
+    Text(Cow<'a, str>),
+    Other(IgnoredAny),
+}
+
+fn text<'a>(field: &'a Option<Field<'_>>) -> Option<&'a str> {
+    match field {
+        Some(Field::Text(text)) => Some(text),
+        Some(Field::Other(_)) | None => None,
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -166,20 +187,15 @@ impl std::error::Error for LookupError {}
 /// Appends one value of a query: everything but RFC 3986 §2.3's unreserved characters is
 /// percent-encoded. A raw `+` would arrive as a blank.
 fn encode(value: &str, out: &mut String) {
-    for character in value.chars() {
-        if character.is_ascii_alphanumeric() || matches!(character, '-' | '.' | '_' | '~') {
-            out.push(character);
-            continue;
-        }
-        for byte in character.encode_utf8(&mut [0; 4]).bytes() {
+    let digit =
+        |half: u8| char::from_digit(half.into(), 16).map(|digit| digit.to_ascii_uppercase());
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            out.push(char::from(byte));
+        } else {
             out.push('%');
-            let digits = [byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16));
-            out.extend(
-                digits
-                    .into_iter()
-                    .flatten()
-                    .map(|digit| digit.to_ascii_uppercase()),
-            );
+            out.extend(digit(byte >> 4));
+            out.extend(digit(byte & 15));
         }
     }
 }

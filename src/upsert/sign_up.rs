@@ -1,6 +1,5 @@
 use std::fmt;
 
-use super::formats;
 use super::json::{Json, Object};
 use super::policy::CommsPolicy;
 use super::validate::validate;
@@ -26,7 +25,6 @@ use crate::rejection::{Rejection, RejectionKind};
 pub struct SignUp {
     email: String,
     mobile_phone: Option<String>,
-    secondary_phone: Option<String>,
     payload: Object,
 }
 
@@ -43,23 +41,25 @@ impl SignUp {
             Rejection::new(RejectionKind::MalformedBody)
                 .with_message(format!("The request body is malformed: {malformed}."))
         })?;
-        let Json::Object(payload) = json else {
+        let Json::Object(mut payload) = json else {
             return Err(Rejection::new(RejectionKind::InvalidFields)
                 .with_message("The request body must be a JSON object."));
         };
-        let errors = validate(&payload, policy);
+        let errors = validate(&mut payload, policy);
         if !errors.is_empty() {
             return Err(Rejection::invalid_fields(errors));
         }
-        let text = |name| payload.get(name).and_then(Json::as_str);
-        let Some(email) = text("email").and_then(formats::email) else {
+        let given = |name| {
+            let value = payload.get(name).filter(|value| !value.is_blank())?;
+            value.as_str().map(str::to_owned)
+        };
+        let Some(email) = given("email") else {
             // Validation has refused it already.
             return Err(Rejection::new(RejectionKind::InvalidFields));
         };
         Ok(Self {
             email,
-            mobile_phone: text("mobile_phone").and_then(formats::phone),
-            secondary_phone: text("secondary_phone").and_then(formats::phone),
+            mobile_phone: given("mobile_phone"),
             payload,
         })
     }
@@ -74,10 +74,7 @@ impl SignUp {
         self.mobile_phone.as_deref()
     }
 
-    pub(super) fn secondary_phone(&self) -> Option<&str> {
-        self.secondary_phone.as_deref()
-    }
-
+    /// All of it, its addresses in their one form.
     pub(super) fn payload(&self) -> &Object {
         &self.payload
     }

@@ -1,5 +1,6 @@
 //! One after another, by key.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
@@ -27,14 +28,19 @@ impl Turns {
         let mut queues = self.lock();
         let queue = queues.entry(Arc::clone(&key)).or_default();
         let place = queue.next;
+        let is_first = queue.places.is_empty();
         queue.next += 1;
         queue.places.push_back((place, None));
         drop(queues);
-        Take(Some(Turn {
+        let turn = Turn {
             turns: self.clone(),
             key,
             place,
-        }))
+        };
+        Take {
+            turn: Some(turn),
+            is_first,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Queue>> {
@@ -50,16 +56,34 @@ pub(super) struct Turn {
     place: u64,
 }
 
+impl Turn {
+    /// Whether others are before it. Then this task is woken when it is the first.
+    fn must_wait(&self, cx: &mut Context<'_>) -> bool {
+        let mut queues = self.turns.lock();
+        let Some(Queue { places, .. }) = queues.get_mut(&self.key) else {
+            return false;
+        };
+        let is_first = places
+            .front()
+            .is_some_and(|(place, _)| *place == self.place);
+        if let Some((_, waker)) = places.iter_mut().find(|(place, _)| *place == self.place) {
+            *waker = (!is_first).then(|| cx.waker().clone());
+        }
+        !is_first
+    }
+}
+
 impl Drop for Turn {
     fn drop(&mut self) {
         let mut queues = self.turns.lock();
-        let Some(queue) = queues.get_mut(&self.key) else {
+        let Entry::Occupied(mut queue) = queues.entry(Arc::clone(&self.key)) else {
             return;
         };
-        queue.places.retain(|(place, _)| *place != self.place);
-        let first = queue.places.front_mut().and_then(|(_, waker)| waker.take());
-        if queue.places.is_empty() {
-            queues.remove(&self.key);
+        let places = &mut queue.get_mut().places;
+        places.retain(|(place, _)| *place != self.place);
+        let first = places.front_mut().and_then(|(_, waker)| waker.take());
+        if places.is_empty() {
+            queue.remove();
         }
         drop(queues);
         if let Some(waker) = first {
@@ -69,35 +93,25 @@ impl Drop for Turn {
 }
 
 /// Waits for a [`Turn`].
-pub(super) struct Take(Option<Turn>);
+pub(super) struct Take {
+    // `None` once it has been given out.
+    turn: Option<Turn>,
+    // Nobody was there before, so there is nothing to wait for.
+    is_first: bool,
+}
 
 impl Future for Take {
     type Output = Turn;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(turn) = &self.0 else {
-            // Polled after completion: never again.
+        if !self.is_first
+            && let Some(turn) = &self.turn
+            && turn.must_wait(cx)
+        {
             return Poll::Pending;
-        };
-        let mut queues = turn.turns.lock();
-        let places = queues.get_mut(&turn.key).map(|queue| &mut queue.places);
-        match places.and_then(|places| {
-            let first = places
-                .front()
-                .is_some_and(|(place, _)| *place == turn.place);
-            places
-                .iter_mut()
-                .find(|(place, _)| !first && *place == turn.place)
-        }) {
-            Some((_, waker)) => {
-                *waker = Some(cx.waker().clone());
-                Poll::Pending
-            }
-            None => {
-                drop(queues);
-                self.0.take().map_or(Poll::Pending, Poll::Ready)
-            }
         }
+        // Polled after completion, which the contract of `Future` leaves open: never again.
+        self.turn.take().map_or(Poll::Pending, Poll::Ready)
     }
 }
 

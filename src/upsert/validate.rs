@@ -1,4 +1,5 @@
-//! The payload against the table, before anybody is looked up. Pure.
+//! The payload against the table, before anybody is looked up, and its addresses in the one form in
+//! which they are compared, looked up and stored. Pure.
 
 use super::comms::{self, Kind};
 use super::formats;
@@ -10,14 +11,14 @@ use crate::rejection::FieldErrors;
 /// So many complaints are listed; a payload made of mistakes must not be answered at length.
 const MAX_ERRORS: usize = 100;
 
-/// All that is wrong with a payload.
+/// All that is wrong with a payload. Its e-mail and its phone numbers are put into their one form.
 ///
 /// The tenant applies rules of its own on creation only, so whatever can be checked here is checked
 /// here, before the look-up: a complaint then says nothing about who is a customer.
-pub(super) fn validate(payload: &Object, policy: &CommsPolicy) -> FieldErrors {
+pub(super) fn validate(payload: &mut Object, policy: &CommsPolicy) -> FieldErrors {
     let mut check = Check {
         policy,
-        path: String::new(),
+        path: String::with_capacity(64),
         errors: FieldErrors::default(),
         count: 0,
     };
@@ -33,9 +34,9 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    fn object(&mut self, object: &Object, fields: &[Field]) {
+    fn object(&mut self, object: &mut Object, fields: &[Field]) {
         for field in fields {
-            match object.get(field.name).filter(|value| !value.is_blank()) {
+            match object.get_mut(field.name).filter(|value| !value.is_blank()) {
                 Some(value) => self.at(field.name, |check| check.value(value, &field.rule)),
                 None if field.required => self.at(field.name, |check| check.blame("is required.")),
                 None => {}
@@ -43,23 +44,17 @@ impl Check<'_> {
         }
     }
 
-    fn value(&mut self, value: &Json, rule: &Rule) {
+    fn value(&mut self, value: &mut Json, rule: &Rule) {
         match rule {
             Rule::Text(limit) => self.text(value, *limit),
-            Rule::Email => match value.as_str() {
-                None => self.blame("must be a string."),
-                Some(text) if formats::email(text).is_none() => {
-                    self.blame("must be a valid email address.");
-                }
-                Some(_) => {}
-            },
-            Rule::Phone => match value.as_str() {
-                None => self.blame("must be a string."),
-                Some(text) if formats::phone(text).is_none() => self.blame(
-                    "must be a phone number with its country code (E.164), such as +61412345678.",
-                ),
-                Some(_) => {}
-            },
+            Rule::Email => {
+                self.address(value, formats::email, "must be a valid email address.");
+            }
+            Rule::Phone => self.address(
+                value,
+                formats::phone,
+                "must be a phone number with its country code (E.164), such as +61412345678.",
+            ),
             Rule::Url => {
                 self.text(value, LONG);
                 if value.as_str().is_some_and(|text| !formats::is_url(text)) {
@@ -106,7 +101,9 @@ impl Check<'_> {
             Rule::Object(fields) => match value {
                 Json::Object(object) => self.object(object, fields),
                 // What PHP makes of an object without members.
-                Json::List(items) if items.is_empty() => self.object(&Object::default(), fields),
+                Json::List(items) if items.is_empty() => {
+                    self.object(&mut Object::default(), fields);
+                }
                 _ => self.blame("must be an object."),
             },
             Rule::Comms => match value {
@@ -117,11 +114,11 @@ impl Check<'_> {
         }
     }
 
-    fn list(&mut self, value: &Json, rule: &Rule) {
+    fn list(&mut self, value: &mut Json, rule: &Rule) {
         let Json::List(items) = value else {
             return self.blame("must be an array.");
         };
-        for (index, item) in items.iter().enumerate() {
+        for (index, item) in items.iter_mut().enumerate() {
             if self.count >= MAX_ERRORS {
                 return;
             }
@@ -132,8 +129,8 @@ impl Check<'_> {
         }
     }
 
-    fn comms(&mut self, comms: &Object) {
-        for (name, value) in &comms.0 {
+    fn comms(&mut self, comms: &mut Object) {
+        for (name, value) in &mut comms.0 {
             if !self.policy.recognises(name) || *value == Json::Null {
                 continue;
             }
@@ -145,6 +142,17 @@ impl Check<'_> {
                     _ => check.text(value, LINE),
                 },
             });
+        }
+    }
+
+    /// What people are found by, in the form that `plain` gives it.
+    fn address(&mut self, value: &mut Json, plain: fn(&str) -> Option<String>, complaint: &str) {
+        match value {
+            Json::String(text) => match plain(text) {
+                Some(plain) => *text = plain,
+                None => self.blame(complaint),
+            },
+            _ => self.blame("must be a string."),
         }
     }
 

@@ -1,0 +1,235 @@
+//! Reading it: strictly, and with the place of what is wrong.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, IgnoredAny};
+use serde_json::Deserializer;
+use serde_json::value::RawValue;
+
+use super::{Json, Object};
+
+/// Levels of objects and lists in one another, the outermost included.
+const MAX_DEPTH: usize = 16;
+
+/// Characters of a path that an error message repeats.
+const MAX_PATH: usize = 200;
+
+impl Json {
+    /// Reads one JSON text, and nothing beside it.
+    pub(in crate::upsert) fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
+        if bytes.starts_with("\u{feff}".as_bytes()) {
+            return Err(Malformed::new("it begins with a byte order mark"));
+        }
+        let text = std::str::from_utf8(bytes).map_err(|error| {
+            Malformed::new(format!("byte {} is not UTF-8", error.valid_up_to() + 1))
+        })?;
+        serde_json::from_str::<IgnoredAny>(text).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            Malformed::new(format!("no JSON at line {line}, column {column}"))
+        })?;
+        Reader(text).value(0, &Path::Root)
+    }
+}
+
+/// What is left to read of a text that is known to be JSON: punctuation is where it belongs.
+struct Reader<'a>(&'a str);
+
+impl<'a> Reader<'a> {
+    fn value(&mut self, depth: usize, path: &Path<'_>) -> Result<Json, Malformed> {
+        let at = |what: &str| Malformed::new(format!("{what}{path}"));
+        let scalar = match self.peek() {
+            Some(b'{' | b'[') if depth == MAX_DEPTH => return Err(at("too many levels")),
+            Some(b'{') => return self.object(depth, path).map(Json::Object),
+            Some(b'[') => return self.list(depth, path).map(Json::List),
+            // Half of a surrogate pair, `"\ud800"`, is found here: no reader agrees on what it is.
+            Some(b'"') => {
+                let text = self.take().ok_or_else(|| at("a string is no text"))?;
+                return Ok(Json::String(text));
+            }
+            _ => self.take::<&RawValue>().map_or("", RawValue::get),
+        };
+        match scalar {
+            "null" => Ok(Json::Null),
+            "true" => Ok(Json::Bool(true)),
+            "false" => Ok(Json::Bool(false)),
+            // `1e999` is good syntax, and infinite to whoever computes with it.
+            number if number.parse().is_ok_and(f64::is_finite) => Ok(Json::Number(number.into())),
+            _ => Err(at("a number is out of range")),
+        }
+    }
+
+    fn object(&mut self, depth: usize, path: &Path<'_>) -> Result<Object, Malformed> {
+        // As many as it would take room for at its first.
+        let mut members = Vec::with_capacity(4);
+        self.skip(b'{');
+        while !self.skip(b'}') {
+            self.skip(b',');
+            let Some(key) = self.take::<String>() else {
+                return Err(Malformed::new(format!("a key is no text{path}")));
+            };
+            self.skip(b':');
+            let value = self.value(depth + 1, &Path::Key(path, &key))?;
+            members.push((key, value));
+        }
+        if let Some(key) = repeated(&members) {
+            let path = Path::Key(path, key);
+            return Err(Malformed::new(format!("a key occurs twice{path}")));
+        }
+        Ok(Object(members))
+    }
+
+    fn list(&mut self, depth: usize, path: &Path<'_>) -> Result<Vec<Json>, Malformed> {
+        let mut items = Vec::new();
+        self.skip(b'[');
+        while !self.skip(b']') {
+            self.skip(b',');
+            let item = self.value(depth + 1, &Path::Index(path, items.len()))?;
+            items.push(item);
+        }
+        Ok(items)
+    }
+
+    /// Takes a value, or nothing if it is no `T`.
+    fn take<T: Deserialize<'a>>(&mut self) -> Option<T> {
+        let mut values = Deserializer::from_str(self.0).into_iter();
+        let value = values.next()?.ok()?;
+        self.0 = self.0.get(values.byte_offset()..)?;
+        Some(value)
+    }
+
+    /// Takes this byte, if it is the next one.
+    fn skip(&mut self, byte: u8) -> bool {
+        let is_next = self.peek() == Some(byte);
+        if is_next {
+            self.0 = self.0.get(1..).unwrap_or_default();
+        }
+        is_next
+    }
+
+    /// What begins behind the blanks.
+    fn peek(&mut self) -> Option<u8> {
+        self.0 = self.0.trim_ascii_start();
+        self.0.as_bytes().first().copied()
+    }
+}
+
+fn repeated(members: &[(String, Json)]) -> Option<&str> {
+    let mut keys: Vec<&str> = members.iter().map(|(key, _)| key.as_str()).collect();
+    keys.sort_unstable();
+    keys.windows(2).find_map(|pair| match pair {
+        [one, next] if one == next => Some(*one),
+        _ => None,
+    })
+}
+
+/// Where in the text something stands, for the message: each level knows the one around it.
+enum Path<'a> {
+    Root,
+    Key(&'a Self, &'a str),
+    Index(&'a Self, usize),
+}
+
+impl Path<'_> {
+    /// Appends it, dotted. What is longer than a message repeats need not be whole.
+    fn write(&self, out: &mut String) {
+        let (Self::Key(parent, _) | Self::Index(parent, _)) = self else {
+            return;
+        };
+        parent.write(out);
+        if !matches!(parent, Self::Root) {
+            out.push('.');
+        }
+        match self {
+            Self::Key(_, key) => out.extend(key.chars().take(MAX_PATH)),
+            Self::Index(_, index) => out.push_str(&index.to_string()),
+            Self::Root => {}
+        }
+    }
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if matches!(self, Self::Root) {
+            return Ok(());
+        }
+        let mut path = String::new();
+        self.write(&mut path);
+        let path: String = path.chars().take(MAX_PATH).collect();
+        write!(f, " at {path}")
+    }
+}
+
+/// The text is no JSON, or JSON that could be read in two ways; with the place.
+#[derive(Debug, PartialEq)]
+pub(in crate::upsert) struct Malformed(Cow<'static, str>);
+
+impl Malformed {
+    fn new(what: impl Into<Cow<'static, str>>) -> Self {
+        Self(what.into())
+    }
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_be_read_in_two_ways_is_refused_with_the_place() {
+        for (given, wanted) in [
+            (&br#"{"a":1,"a":2}"#[..], "a key occurs twice at a"),
+            (br#"{"a":1,"\u0061":2}"#, "a key occurs twice at a"),
+            (br#"{"":{"a":1e999}}"#, "a number is out of range at .a"),
+            (br#"{"":1,"":2}"#, "a key occurs twice at "),
+            (
+                br#"{"x":[{"y":{"z":1,"z":1}}]}"#,
+                "a key occurs twice at x.0.y.z",
+            ),
+            (br#"{"a":{"b":"\ud800"}}"#, "a string is no text at a.b"),
+            (br#"{"a":{"\udc00":1}}"#, "a key is no text at a"),
+            (br#"{"a":[1,1e999]}"#, "a number is out of range at a.1"),
+            (b"\xef\xbb\xbf{}", "it begins with a byte order mark"),
+            (b"{\"a\":\"\xff\"}", "byte 7 is not UTF-8"),
+            (b"{\"a\":\"\xed\xa0\x80\"}", "byte 7 is not UTF-8"),
+            (b"{} {}", "no JSON at line 1, column 4"),
+            (b"{}\0", "no JSON at line 1, column 3"),
+            (b"{\"a\":1,}", "no JSON at line 1, column 8"),
+            (b"{'a':1}", "no JSON at line 1, column 2"),
+            (b"{\"a\":01}", "no JSON at line 1, column 7"),
+            (b"{\"a\":NaN}", "no JSON at line 1, column 6"),
+            (b"{\"a\":\"\t\"}", "no JSON at line 1, column 6"),
+            (b"{\"a\":1 /* */}", "no JSON at line 1, column 8"),
+            // A blank to others.
+            (b"{\"a\":\x0c1}", "no JSON at line 1, column 6"),
+            (b"{\"a\":1 \"b\":1}", "no JSON at line 1, column 8"),
+            (b"[1,,2]", "no JSON at line 1, column 4"),
+            (b"", "no JSON at line 1, column 0"),
+        ] {
+            let malformed = Json::parse(given).err().unwrap();
+            assert_eq!(malformed.to_string(), wanted, "{}", given.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn sixteen_levels_pass_and_no_more() {
+        let nested = |levels| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        assert!(Json::parse(nested(16).as_bytes()).is_ok());
+        let malformed = Json::parse(nested(17).as_bytes()).err().unwrap();
+        assert!(malformed.to_string().starts_with("too many levels at 0.0."));
+        assert!(Json::parse(nested(1_000_000).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_message_repeats_little_of_what_was_sent() {
+        let key = "k".repeat(10_000);
+        let text = format!(r#"{{"{key}":{{"{key}":1,"{key}":1}}}}"#);
+        let malformed = Json::parse(text.as_bytes()).err().unwrap();
+        assert!(malformed.to_string().len() < 300);
+    }
+}

@@ -96,7 +96,7 @@ struct Flags {
     #[arg(long, env = "OMNEO_ID_MAX_CONNECTIONS", value_name = "NUMBER")]
     max_connections: Option<String>,
 
-    /// Verified tokens that are remembered; 0 is none. Default is 1024.
+    /// How many verified tokens are remembered, at least; 0 is none. Default is 1024.
     #[arg(long, env = "OMNEO_ID_TOKEN_CACHE", value_name = "NUMBER")]
     token_cache: Option<String>,
 

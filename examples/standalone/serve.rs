@@ -261,12 +261,12 @@ where
     type Future = Counting<S::Future>;
 
     /// Goes straight to the stack's future, where an adapter for any service would carry the request
-    /// and the service along until that is ready. Ours always is: it refuses what it cannot take.
+    /// and the service along until that is ready. Ours is always ready: it refuses what it cannot take.
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         request.extensions_mut().insert(self.client.clone());
         let mut stack = self.stack.clone();
         let ready = stack.poll_ready(&mut Context::from_waker(Waker::noop()));
-        debug_assert!(ready.is_ready(), "a stack that makes requests wait");
+        assert!(ready.is_ready(), "a stack that makes requests wait");
         stack.call(request)
     }
 }

@@ -77,6 +77,10 @@ impl Drop for DrivenBody {
     /// Nobody wants the rest. If it has come already, the connection is as good as new.
     fn drop(&mut self) {
         let mut left = DRAIN;
+        // More than that is known to come; or somebody panics, and a connection that does, too, would end it all.
+        if self.incoming.size_hint().lower() > DRAIN as u64 || std::thread::panicking() {
+            return;
+        }
         // Nobody is to be woken: what has not come by now is not waited for.
         let cx = &mut Context::from_waker(Waker::noop());
         while self.carrier.is_some()

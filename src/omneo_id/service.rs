@@ -98,7 +98,8 @@ impl<C> OmneoId<C> {
     }
 
     /// What its own routes verify ID tokens with, to put before an application's routes: the same keys,
-    /// demands and memory. For what only some of them need, it is changed as any other layer is.
+    /// demands and memory. Routes that strangers may ask, too, take
+    /// `id.auth_layer().with_mode(AuthMode::Optional)`.
     ///
     /// ```
     /// use axum::Router;

@@ -159,6 +159,8 @@ where
     // Counted from here, or a client could shift the boundaries by sending its body slowly.
     *release = Release::from_now(policy);
     let sign_up = SignUp::parse(&bytes, policy)?;
+    // It may be part of a connection's buffer, and has been read.
+    drop(bytes);
     let mut tenant = Caller::<S, B>::new(service, &parts.headers, parts.extensions);
     let _turn = turns.take(sign_up.email()).await;
     let result = upsert(&mut tenant, policy, &sign_up).await;

@@ -17,6 +17,7 @@ pub(super) struct Turns(Arc<Mutex<HashMap<Arc<str>, Queue>>>);
 /// Those who want the turn; the first of them has it.
 #[derive(Default)]
 struct Queue {
+    /// In the order in which they came, so sorted.
     places: VecDeque<(u64, Option<Waker>)>,
     next: u64,
 }
@@ -66,7 +67,8 @@ impl Turn {
         let is_first = places
             .front()
             .is_some_and(|(place, _)| *place == self.place);
-        if let Some((_, waker)) = places.iter_mut().find(|(place, _)| *place == self.place) {
+        let own = places.binary_search_by_key(&self.place, |(place, _)| *place);
+        if let Some((_, waker)) = own.ok().and_then(|own| places.get_mut(own)) {
             *waker = (!is_first).then(|| cx.waker().clone());
         }
         !is_first
@@ -80,7 +82,9 @@ impl Drop for Turn {
             return;
         };
         let places = &mut queue.get_mut().places;
-        places.retain(|(place, _)| *place != self.place);
+        if let Ok(own) = places.binary_search_by_key(&self.place, |(place, _)| *place) {
+            places.remove(own);
+        }
         let first = places.front_mut().and_then(|(_, waker)| waker.take());
         if places.is_empty() {
             queue.remove();

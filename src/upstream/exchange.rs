@@ -15,7 +15,7 @@ use super::in_flight::Place;
 use super::log;
 use super::request;
 use super::response::{self, CalledAs};
-use super::upload::Upload;
+use super::upload::{Hold, Upload};
 use super::{ClientInfo, RequestBody, cause, target};
 use crate::body::{Body, Relayed, Secret, Watch};
 use crate::error::BoxError;
@@ -37,8 +37,7 @@ pub(super) struct Exchange {
     me: Option<MeRequest>,
     called_as: CalledAs,
     upload: Option<Upload>,
-    /// `None`: its upload keeps it.
-    place: Option<Place>,
+    place: Held,
     began: Instant,
     /// The request's, empty: the answer's are made of the same allocations.
     extensions: Extensions,
@@ -93,11 +92,8 @@ impl Exchange {
                 .because(UpstreamError::in_flight(config.in_flight.max()))
         })?;
         let place = match &upload {
-            Some(upload) => {
-                upload.keep(place);
-                None
-            }
-            None => Some(place),
+            Some(upload) => Held::Shared(upload.keep(place)),
+            None => Held::Alone(place),
         };
         let token = match &called_as {
             CalledAs::Tenant => config.tenant.api_token(),
@@ -176,7 +172,6 @@ impl Exchange {
             config: self.config,
             called_as: self.called_as,
             coding: Coding::of(&parts.headers, census),
-            _upload: self.upload,
             _place: self.place,
         };
         watch.remove_echoes(&mut parts.headers);
@@ -221,13 +216,20 @@ impl Exchange {
     }
 }
 
-/// Holds the call's place until the answer's body has ended, and its upload has; and cleans its trailers.
+/// Holds the call's place until the answer's body has ended, and cleans its trailers.
 struct BodyWatch {
     config: Arc<Config>,
     called_as: CalledAs,
     coding: Coding,
-    _upload: Option<Upload>,
-    _place: Option<Place>,
+    _place: Held,
+}
+
+/// A call's place.
+#[expect(dead_code, reason = "dropped, which is all")]
+enum Held {
+    Alone(Place),
+    /// With whoever moves the rest of a request behind its answer.
+    Shared(Hold),
 }
 
 /// Whether a body can be read on its way.

@@ -83,7 +83,7 @@ impl<C> Upstream<C> {
     }
 
     /// Replaces how many calls may be in flight at once, each from its request to the end of its
-    /// answer's body, and of its own if that takes longer. One more is answered with 503 and `Retry-After` at once.
+    /// answer's body; over HTTP/1.1 to the end of its own, if that takes longer. One more is answered with 503 and `Retry-After` at once.
     ///
     /// Default is 1024.
     #[must_use]
@@ -102,7 +102,7 @@ impl<C> Upstream<C> {
         }
     }
 
-    /// How many calls are in flight, from the request to the end of both bodies.
+    /// How many calls are in flight, from the request to the end of the answer's body.
     pub fn in_flight(&self) -> usize {
         self.config.in_flight.now().min(self.max_in_flight())
     }

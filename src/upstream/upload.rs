@@ -5,8 +5,7 @@ use tokio::time::Instant;
 use super::in_flight::Place;
 use crate::rejection::RejectionKind;
 
-/// How far a request body has come: written by the body, read by the future that awaits the answer. Kept by
-/// whoever still moves it, too, so that a call lasts as long as its upload.
+/// How far a request body has come: written by the body, read by the future that awaits the answer.
 ///
 /// A client may fail to report why it gave up on a request (over HTTP/2 it sees its own reset), and
 /// a deadline must know whom it is waiting for. Both are answered here.
@@ -19,6 +18,8 @@ struct State {
     is_over: bool,
     failure: Option<RejectionKind>,
     place: Option<Place>,
+    /// How many hold the place.
+    holders: usize,
 }
 
 /// Who has to do something next.
@@ -37,6 +38,7 @@ impl Upload {
             is_over: false,
             failure: None,
             place: None,
+            holders: 0,
         })))
     }
 
@@ -69,9 +71,16 @@ impl Upload {
         self.state().is_over
     }
 
-    /// Keeps the call's place until nobody knows this upload any more.
-    pub(super) fn keep(&self, place: Place) {
+    /// Keeps the call's place for all who hold it.
+    pub(super) fn keep(&self, place: Place) -> Hold {
         self.state().place = Some(place);
+        self.hold()
+    }
+
+    /// As long as this is held, the call is in flight. Whoever does promises that it comes to an end.
+    pub(super) fn hold(&self) -> Hold {
+        self.state().holders += 1;
+        Hold(self.clone())
     }
 
     pub(super) fn failed(&self, kind: RejectionKind) {
@@ -80,5 +89,19 @@ impl Upload {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One of those who hold a call's place.
+#[derive(Debug)]
+pub(super) struct Hold(Upload);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.holders -= 1;
+        if state.holders == 0 {
+            state.place = None;
+        }
     }
 }

@@ -60,8 +60,7 @@ impl<'a> Reader<'a> {
     }
 
     fn object(&mut self, depth: usize, path: &Path<'_>) -> Result<Object, Malformed> {
-        // As many as it would take room for at its first.
-        let mut members = Vec::with_capacity(4);
+        let mut members = Vec::new();
         self.skip(b'{');
         while !self.skip(b'}') {
             self.skip(b',');

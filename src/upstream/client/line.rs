@@ -21,7 +21,7 @@ use super::shelf::Shelf;
 use super::stats::Open;
 use crate::body::{Carrier, DrivenBody};
 use crate::upstream::RequestBody;
-use crate::upstream::upload::{Turn, Upload};
+use crate::upstream::upload::{Hold, Turn, Upload};
 
 /// A tenant that has answered a request before the end of it, and takes nothing more of it for this long, or for
 /// up to twice as long, is sent no more.
@@ -68,13 +68,17 @@ impl Line {
         }))
     }
 
-    /// Whether the next request can go this way. An idle connection has been polled by nobody: that
+    /// Whether the next request can go this way; if not, it is of no use any more. An idle connection has been polled by nobody: that
     /// it was closed, or that bytes came which nobody had asked for, shows now.
     pub(super) fn is_usable(&mut self) -> bool {
         // Nobody is to be woken: whoever sends a request polls it next anyway, and whoever polled it
         // last would otherwise be woken by that request.
         let cx = &mut Context::from_waker(Waker::noop());
-        self.poll_carry(cx).is_pending() && self.send.is_ready()
+        // One that is over goes with the line: here may be a lock, and its end is a connector's to make.
+        let Some(connection) = &mut self.connection else {
+            return false;
+        };
+        connection.future.as_mut().poll(cx).is_pending() && self.send.is_ready()
     }
 
     /// What stands in the request line: a proxy for other hosts is told all of the target (RFC 9112
@@ -116,7 +120,8 @@ impl Line {
         let (reader, read) = oneshot::channel();
         if let Some(connection) = self.connection.take() {
             let outlet = Arc::clone(&self.outlet);
-            runtime.spawn(see_off(connection, outlet, upload, read));
+            let hold = upload.hold();
+            runtime.spawn(see_off(connection, outlet, upload, read, hold));
         }
         DrivenBody::carried(body, Box::new(Reader(reader)))
     }
@@ -171,6 +176,7 @@ async fn see_off(
     outlet: Arc<Outlet>,
     upload: Upload,
     read: oneshot::Receiver<()>,
+    _hold: Hold,
 ) {
     let mut given_up = pin!(async move {
         // Never sent: the reader is gone.
@@ -179,7 +185,8 @@ async fn see_off(
             let before = outlet.writes();
             sleep(PATIENCE).await;
             // With a client that sends nothing, the idle limit of its body deals.
-            if outlet.writes() == before && matches!(upload.turn(), Turn::Tenant(_)) {
+            let is_tenants = outlet.is_full() || matches!(upload.turn(), Turn::Tenant(_));
+            if is_tenants && outlet.writes() == before {
                 return;
             }
         }

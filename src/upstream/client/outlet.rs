@@ -30,7 +30,13 @@ impl Outlet {
         // Hardly ever: what is read elsewhere is written once, not with each request.
         if wrote.is_pending() != self.is_full() {
             self.is_full.store(wrote.is_pending(), Relaxed);
+            self.count();
         }
+    }
+
+    /// By the one who writes.
+    fn count(&self) {
+        self.writes.store(self.writes().wrapping_add(1), Relaxed);
     }
 }
 
@@ -49,9 +55,7 @@ impl<T> Noted<T> {
     fn wrote(&self, wrote: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         self.outlet.note(&wrote);
         if wrote.is_ready() {
-            // Nobody else counts.
-            let writes = self.outlet.writes().wrapping_add(1);
-            self.outlet.writes.store(writes, Relaxed);
+            self.outlet.count();
         }
         wrote
     }

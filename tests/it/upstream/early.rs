@@ -1,18 +1,19 @@
 //! Answers that come before the whole request was sent: what is left of it moves, for as long as its
 //! tenant takes it, and counts as a call.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, StatusCode};
+use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use omneo_id::Body;
+use omneo_id::error::BoxError;
 use omneo_id::upstream::{HttpClient, RequestBody, Upstream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc};
-use tower::ServiceExt;
+use tower::{ServiceExt, service_fn};
 
 use super::host::soon;
 use super::pool::{OK, PAGE, Tenant, head, request, text};
@@ -137,6 +138,27 @@ async fn an_upload_that_goes_on_behind_its_answer_is_a_call_in_flight() {
     drop(feeder);
     settle().await;
     assert_eq!(put(Body::empty()).await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_client_that_never_lets_go_of_a_body_keeps_no_place() {
+    let kept = Arc::<Mutex<Vec<RequestBody>>>::default();
+    let bodies = Arc::clone(&kept);
+    let client = service_fn(move |request: Request<RequestBody>| {
+        bodies.lock().unwrap().push(request.into_body());
+        async { Ok::<_, BoxError>(Response::new(Body::new(Full::<Bytes>::from("ok")))) }
+    });
+    let upstream = Upstream::new(client, tenant()).with_max_in_flight(1);
+    for _ in 0..3 {
+        let (_feeder, body) = fed();
+        let request = permitted(Request::put("/x")).body(body).unwrap();
+        let response = upstream.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(upstream.in_flight(), 1);
+        drop(response);
+        assert_eq!(upstream.in_flight(), 0);
+    }
+    assert_eq!(kept.lock().unwrap().len(), 3);
 }
 
 #[tokio::test]

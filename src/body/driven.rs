@@ -77,7 +77,8 @@ impl Drop for DrivenBody {
     /// Nobody wants the rest. If it has come already, the connection is as good as new.
     fn drop(&mut self) {
         let mut left = DRAIN;
-        // More than that is known to come; or somebody panics, and a connection that does, too, would end it all.
+        // More than that is known to come; or somebody panics, and a connection that does, too, would
+        // end the process.
         if self.incoming.size_hint().lower() > DRAIN as u64 || std::thread::panicking() {
             return;
         }

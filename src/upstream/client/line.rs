@@ -23,8 +23,8 @@ use crate::body::{Carrier, DrivenBody};
 use crate::upstream::RequestBody;
 use crate::upstream::upload::{Hold, Turn, Upload};
 
-/// A tenant that has answered a request before the end of it, and takes nothing more of it for this long, or for
-/// up to twice as long, is sent no more.
+/// A tenant that has answered a request before the end of it, and takes nothing more of it for this
+/// long, or for up to twice as long, is sent no more.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An HTTP/1.1 connection, which moves only while it is polled.
@@ -68,8 +68,9 @@ impl Line {
         }))
     }
 
-    /// Whether the next request can go this way; if not, it is of no use any more. An idle connection has been polled by nobody: that
-    /// it was closed, or that bytes came which nobody had asked for, shows now.
+    /// Whether the next request can go this way; if not, it is of no use any more. An idle connection
+    /// has been polled by nobody: that it was closed, or that bytes came which nobody had asked for,
+    /// shows now.
     pub(super) fn is_usable(&mut self) -> bool {
         // Nobody is to be woken: whoever sends a request polls it next anyway, and whoever polled it
         // last would otherwise be woken by that request.

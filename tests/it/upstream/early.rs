@@ -90,6 +90,26 @@ async fn an_upload_that_its_tenant_has_answered_and_takes_no_more_of_is_let_go()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_that_trickles_does_not_hold_what_its_tenant_takes_nothing_of() {
+    let tenant = Tenant::default();
+    let client = tenant.client(HttpClient::builder(), 64, |mut stream| async move {
+        head(&mut stream).await.unwrap();
+        stream.write_all(OK).await.unwrap();
+        std::future::pending::<()>().await;
+    });
+    let (feeder, body) = fed();
+    let put = request("PUT", RequestBody::new(body));
+    let asking = client.clone().oneshot(put);
+    assert_eq!(text(asking.await.unwrap()).await, "ok");
+    for _ in 0..60 {
+        // There is room for it in hyper, not in the connection.
+        let _ = feeder.send(super::support::data("some more of it")).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert_eq!(tenant.live.count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_upload_that_its_tenant_has_answered_and_goes_on_taking_arrives() {
     let tenant = Tenant::default();
     let (sent, mut arrived) = mpsc::unbounded_channel();

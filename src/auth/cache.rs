@@ -13,7 +13,7 @@ use crate::identity::VerifiedToken;
 
 /// Longer tokens are verified each time: memory stays bounded by what it is meant for.
 const MAX_TOKEN_LEN: usize = 2048;
-/// Fewer tokens are not sharded.
+/// Fewer tokens are in one shard for certain.
 const ONE_SHARD: usize = 64;
 
 /// A bounded table from whole tokens to what they say, of good tokens only.

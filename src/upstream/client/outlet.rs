@@ -21,7 +21,7 @@ impl Outlet {
         self.is_full.load(Relaxed)
     }
 
-    /// How often the tenant has taken some.
+    /// Another number than before: the tenant has taken some, or has begun to take no more.
     pub(super) fn writes(&self) -> usize {
         self.writes.load(Relaxed)
     }

@@ -29,7 +29,7 @@ use http_body_util::BodyExt;
 use omneo_id::error::ConfigError;
 use omneo_id::me::{MeRewrite, MeRewriteLayer};
 use omneo_id::sandbox::Sandbox;
-use omneo_id::tenant::Permit;
+use omneo_id::tenant::AllowForward;
 use omneo_id::{ApiToken, Body, ProfileId, Rejection, RejectionKind, Subject, Tenant, Upstream};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -62,7 +62,7 @@ impl Acme {
     /// What is nobody's. Our own code vouches for it, else the tenant would not be asked.
     async fn shops(&self) -> Result<Value, Rejection> {
         let uri = "/locations?page[size]=5";
-        let request = http::Request::get(uri).extension(Permit::new());
+        let request = http::Request::get(uri).extension(AllowForward::new());
         self.call(request).await
     }
 

@@ -20,9 +20,9 @@
 
 use axum::middleware::map_request;
 use axum::{Extension, Router, extract};
+use omneo_id::client_info::ClientInfo;
 use omneo_id::error::ConfigError;
 use omneo_id::sandbox::Sandbox;
-use omneo_id::upstream::ClientInfo;
 use omneo_id::{OmneoId, SigningKey, Subject};
 use tokio::net::TcpListener;
 use tonic::codegen::tokio_stream;

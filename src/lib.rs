@@ -16,21 +16,27 @@
 
 pub mod auth;
 pub mod body;
+#[cfg(feature = "client")]
+pub mod client;
+#[cfg(feature = "client")]
+pub mod client_info;
 pub mod clock;
 #[cfg(all(doc, feature = "client"))]
 pub mod docs;
 pub mod error;
+#[cfg(feature = "client")]
+mod facade;
 pub mod future;
 pub mod headers;
 pub mod identity;
 pub mod keys;
 pub mod me;
-#[cfg(feature = "client")]
-pub mod omneo_id;
 pub mod path;
 mod read;
 pub mod rejection;
 pub mod report;
+#[cfg(feature = "client")]
+mod request_body;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod tenant;
@@ -41,11 +47,11 @@ pub mod upstream;
 
 pub use auth::{JwtAuthLayer, TokenVerifier};
 pub use body::Body;
+#[cfg(feature = "client")]
+pub use facade::{OmneoId, OmneoIdBuilder, OmneoIdFuture, OmneoIdStats};
 pub use identity::{ProfileId, Subject};
 pub use keys::{Keyring, SigningKey, VerifyingKey};
 pub use me::MeRewriteLayer;
-#[cfg(feature = "client")]
-pub use omneo_id::{OmneoId, OmneoIdBuilder};
 pub use path::AccessPolicy;
 pub use rejection::{Rejection, RejectionKind};
 pub use tenant::{ApiToken, Tenant};

@@ -26,8 +26,8 @@ use http_body_util::BodyExt;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
-use omneo_id::tenant::Permit;
-use omneo_id::upstream::{HttpClient, HttpClientBuilder};
+use omneo_id::client::{HttpClient, HttpClientBuilder};
+use omneo_id::tenant::AllowForward;
 use omneo_id::{ApiToken, Body, Tenant, Upstream};
 use tokio::io::{AsyncReadExt, DuplexStream, duplex};
 use tokio::runtime::Builder;
@@ -105,7 +105,7 @@ where
         async move {
             for _ in 0..times {
                 let body = Body::from(Bytes::from(vec![b'x'; length]));
-                let request = Request::put("/x").extension(Permit::new());
+                let request = Request::put("/x").extension(AllowForward::new());
                 let response = upstream.clone().oneshot(request.body(body).unwrap());
                 drop(response.await.unwrap().into_body().collect().await);
                 end.send(()).unwrap();

@@ -18,8 +18,9 @@ use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use omneo_id::tenant::Permit;
-use omneo_id::upstream::{HttpClient, RequestBody};
+use omneo_id::client::HttpClient;
+use omneo_id::tenant::AllowForward;
+use omneo_id::upstream::RequestBody;
 use omneo_id::{ApiToken, Tenant, Upstream};
 use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt;
@@ -135,7 +136,7 @@ async fn tenant(up: Protocol) -> Upstream<HttpClient> {
 async fn exchange(down: Protocol, up: Protocol, sent: u64, asked: u64) {
     let upstream = tenant(up).await;
     let host = serve(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(Permit::new());
+        request.extensions_mut().insert(AllowForward::new());
         let answer = upstream.clone().oneshot(request);
         async move { answer.await.unwrap() }
     })
@@ -211,7 +212,7 @@ fn request<B>(method: &str, body: B) -> Request<B> {
         .header("cookie", "session=1")
         .header("connection", "keep-alive")
         .header("sec-fetch-mode", "cors")
-        .extension(Permit::new());
+        .extension(AllowForward::new());
     request.body(body).unwrap()
 }
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response};
-use omneo_id::headers::Dialect;
+use omneo_id::headers::WireProtocol;
 use omneo_id::{Body, Rejection};
 use serde_json::{Value, json};
 
@@ -34,7 +34,7 @@ impl Description {
     pub(crate) fn answer<B>(&self, request: &Request<B>) -> Response<Body> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             let refusal = Rejection::method_not_allowed("GET, HEAD");
-            return refusal.into_response(Dialect::Http).map(Body::new);
+            return refusal.into_response(WireProtocol::Http).map(Body::new);
         }
         let mut response = Response::new(Body::from(self.0.clone()));
         let headers = response.headers_mut();

@@ -6,9 +6,9 @@ use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
+use omneo_id::OmneoIdStats;
 use omneo_id::RejectionKind;
-use omneo_id::omneo_id::Stats;
-use omneo_id::upstream::ClientStats;
+use omneo_id::client::ClientStats;
 
 use crate::count::{BOUNDS, Count, Histogram, OUTCOMES, ROUTES, STATUSES};
 
@@ -19,7 +19,7 @@ pub(crate) struct Metrics {
     pub(crate) counts: Vec<Arc<Count>>,
     /// Of each thread: one for itself and one for each connection.
     pub(crate) busy: Vec<Weak<()>>,
-    pub(crate) stats: Box<dyn Fn() -> Stats + Send + Sync>,
+    pub(crate) stats: Box<dyn Fn() -> OmneoIdStats + Send + Sync>,
     /// `None`: the tenant is not called over the network.
     pub(crate) client: Box<dyn Fn() -> Option<ClientStats> + Send + Sync>,
 }
@@ -99,7 +99,7 @@ impl Metrics {
         let connections: usize = busy.map(|count| count.saturating_sub(1)).sum();
         let name = "omneo_id_connections";
         text.one(name, "gauge", "Connections of clients.", connections as u64);
-        let Stats {
+        let OmneoIdStats {
             token_cache: cache,
             in_flight,
             max_in_flight,

@@ -10,7 +10,7 @@ use http::header::HOST;
 use http::uri::Authority;
 use http::{Request, Response, Version};
 use hyper::body::Incoming;
-use omneo_id::headers::Dialect;
+use omneo_id::headers::WireProtocol;
 use omneo_id::{Body, Rejection, RejectionKind};
 use pin_project_lite::pin_project;
 use tower::Service;
@@ -96,7 +96,7 @@ where
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
         if !names_one_host(&request) {
             let refusal = Rejection::new(RejectionKind::HeadersRefused);
-            let response = refusal.into_response(Dialect::of(request.headers()));
+            let response = refusal.into_response(WireProtocol::of(request.headers()));
             let future = Box::pin(std::future::ready(Ok(response.map(Body::from))));
             return Answer::Beside { future };
         }

@@ -14,7 +14,7 @@ use http::header::{
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use omneo_id::clock::{Clock, SystemClock};
-use omneo_id::headers::{Dialect, is_json};
+use omneo_id::headers::{WireProtocol, is_json};
 use omneo_id::rejection::FieldErrors;
 use omneo_id::sandbox::Sandbox;
 use omneo_id::{
@@ -93,7 +93,8 @@ where
             (_, &Method::POST) => self.sign_in(request).await,
             _ => Err(Rejection::method_not_allowed("POST")),
         };
-        answer.unwrap_or_else(|rejection| rejection.into_response(Dialect::Http).map(Body::new))
+        answer
+            .unwrap_or_else(|rejection| rejection.into_response(WireProtocol::Http).map(Body::new))
     }
 
     /// The page, with a nonce that nobody can have known.

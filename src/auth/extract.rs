@@ -15,7 +15,7 @@ use http::Extensions;
 use http::request::Parts;
 
 use super::AuthOutcome;
-use crate::headers::Dialect;
+use crate::headers::WireProtocol;
 use crate::identity::{ProfileId, Subject, VerifiedToken};
 use crate::rejection::{Rejection, RejectionKind};
 
@@ -124,6 +124,6 @@ where
 /// The answer of its table, in HTTP: axum asks without the request, so gRPC callers are not known.
 impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
-        self.into_response(Dialect::Http).into_response()
+        self.into_response(WireProtocol::Http).into_response()
     }
 }

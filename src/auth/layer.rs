@@ -5,11 +5,11 @@ use http::Response;
 use http_body_util::Full;
 use tower::Layer;
 
-use super::admit::{Challenges, Config, Credential, Preflight, Verdict};
+use super::authenticate::{Challenges, Config, Credential, Preflight, Verdict};
 use super::source::Sources;
 use super::{AuthMode, JwtAuth, TokenVerifier};
 use crate::error::{ConfigError, ConfigErrorKind};
-use crate::headers::Dialect;
+use crate::headers::WireProtocol;
 use crate::rejection::Rejection;
 
 /// Lets requests with a good token pass, and answers the others itself.
@@ -132,15 +132,15 @@ impl JwtAuthLayer {
     /// # use omneo_id::auth::TokenVerifier;
     ///
     /// # fn example(verifier: TokenVerifier) {
-    /// let layer = JwtAuthLayer::new(verifier).with_answer(|rejection, dialect| {
-    ///     rejection.with_message("Please sign in.").into_response(dialect)
+    /// let layer = JwtAuthLayer::new(verifier).with_answer(|rejection, protocol| {
+    ///     rejection.with_message("Please sign in.").into_response(protocol)
     /// });
     /// # }
     /// ```
     #[must_use]
     pub fn with_answer<F>(self, answer: F) -> Self
     where
-        F: Fn(Rejection, Dialect) -> Response<Full<Bytes>> + Send + Sync + 'static,
+        F: Fn(Rejection, WireProtocol) -> Response<Full<Bytes>> + Send + Sync + 'static,
     {
         self.edit(|config| config.answer = Arc::new(answer))
     }

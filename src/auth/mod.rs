@@ -65,7 +65,7 @@
 //!   request's extensions; [`JwtAuthLayer::gate_only`] does without these.
 //! - To replace keys while requests run, see [`Keyring`](crate::keys::Keyring).
 
-mod admit;
+mod authenticate;
 mod cache;
 mod claims;
 mod error;

@@ -4,11 +4,11 @@ use std::task::{Context, Poll};
 use http::{Request, Response};
 use tower::{Layer, Service};
 
-use super::admit::Config;
+use super::authenticate::Config;
 use super::{JwtAuthLayer, TokenVerifier};
 use crate::body::ResponseBody;
 use crate::future::ResponseFuture;
-use crate::headers::Dialect;
+use crate::headers::WireProtocol;
 use crate::report::TokenCheck;
 
 /// Lets requests with a good token pass to `S`, and answers the others itself.
@@ -85,8 +85,8 @@ impl<S> JwtAuth<S> {
                 ResponseFuture::inner(self.inner.call(request))
             }
             Err(rejection) => {
-                let dialect = Dialect::of(request.headers());
-                ResponseFuture::answer(self.config.answer(rejection, dialect))
+                let protocol = WireProtocol::of(request.headers());
+                ResponseFuture::answer(self.config.answer(rejection, protocol))
             }
         }
     }

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue};
 /// side and each caller understands the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Dialect {
+pub enum WireProtocol {
     /// Plain HTTP: a status, and JSON.
     Http,
     /// gRPC over HTTP/2: 200, trailers-only, `grpc-status`.
@@ -18,8 +18,8 @@ pub enum Dialect {
     GrpcWebText,
 }
 
-impl Dialect {
-    /// The dialect of a request with these headers.
+impl WireProtocol {
+    /// The protocol of a request with these headers.
     pub fn of(headers: &HeaderMap) -> Self {
         let Some(media) = headers.get(CONTENT_TYPE).map(essence) else {
             return Self::Http;

@@ -5,7 +5,7 @@
 //!
 //! ```
 //! use http::HeaderMap;
-//! use omneo_id::headers::{Bearer, Dialect, RequestHeaders, remove_hop_by_hop};
+//! use omneo_id::headers::{Bearer, WireProtocol, RequestHeaders, remove_hop_by_hop};
 //!
 //! let mut headers = HeaderMap::new();
 //! headers.insert("authorization", "Bearer abc.def.ghi".parse()?);
@@ -13,7 +13,7 @@
 //! headers.insert("x-mine", "for this hop".parse()?);
 //! headers.insert("accept-language", "en".parse()?);
 //!
-//! assert_eq!(Dialect::of(&headers), Dialect::Http);
+//! assert_eq!(WireProtocol::of(&headers), WireProtocol::Http);
 //! assert_eq!(Bearer::of(&headers)?.unwrap().as_str(), "abc.def.ghi");
 //! remove_hop_by_hop(&mut headers)?;
 //! RequestHeaders::default().retain(&mut headers);
@@ -21,24 +21,28 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod allow;
 mod bearer;
 #[cfg(feature = "client")]
 mod census;
 mod hop;
 mod media;
+mod request_headers;
+#[cfg(feature = "client")]
+mod response_headers;
 mod retain;
 #[cfg(feature = "client")]
 mod trace_context;
 
-pub use allow::RequestHeaders;
 pub use bearer::{Bearer, CredentialsError};
 #[cfg(feature = "client")]
 pub(crate) use census::{Census, Special};
 pub use hop::{HopByHopError, asks_for_upgrade, remove_hop_by_hop};
 #[cfg(feature = "client")]
 pub(crate) use hop::{is_hop_by_hop, remove_nominated, takes_trailers};
-pub use media::{Dialect, is_form, is_json, is_unencoded};
+pub use media::{WireProtocol, is_form, is_json, is_unencoded};
+pub use request_headers::RequestHeaders;
+#[cfg(feature = "client")]
+pub use response_headers::ResponseHeaders;
 #[cfg(feature = "client")]
 pub(crate) use retain::retain;
 #[cfg(feature = "client")]

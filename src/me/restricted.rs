@@ -13,7 +13,7 @@ use super::future::RestrictedFuture;
 use super::rule::{Go, apply};
 use crate::body::ResponseBody;
 use crate::error::BoxError;
-use crate::headers::Dialect;
+use crate::headers::WireProtocol;
 use crate::path::AccessPolicy;
 
 /// [`MeRewrite`](super::MeRewrite) that keeps here what an [`AccessPolicy`] does not permit.
@@ -90,11 +90,11 @@ where
         let mut inner = not_ready_inner.clone();
         drop(mem::replace(&mut self.inner, not_ready_inner));
         RestrictedFuture::reading(async move {
-            let dialect = Dialect::of(request.headers());
+            let protocol = WireProtocol::of(request.headers());
             let request = match inspect(request).await {
                 Ok(request) => request,
                 Err(rejection) => {
-                    return Ok(rejection.into_response(dialect).map(ResponseBody::own));
+                    return Ok(rejection.into_response(protocol).map(ResponseBody::own));
                 }
             };
             poll_fn(|cx| inner.poll_ready(cx)).await?;

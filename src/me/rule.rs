@@ -5,7 +5,7 @@ use http::uri::{PathAndQuery, Uri};
 use http::{HeaderMap, Method, Request, Response};
 use http_body_util::Full;
 
-use crate::headers::Dialect;
+use crate::headers::WireProtocol;
 use crate::identity::Subject;
 use crate::path::{AccessPolicy, AccessRefusal, MeRequest, PathRefusal, check_query, rewrite_me};
 use crate::rejection::{Rejection, RejectionKind, options};
@@ -34,7 +34,7 @@ impl Stop {
     pub(super) fn into_response(self, request: &HeaderMap) -> Response<Full<Bytes>> {
         match self {
             Self::Options(allow) => options(allow),
-            Self::Refused(rejection) => rejection.into_response(Dialect::of(request)),
+            Self::Refused(rejection) => rejection.into_response(WireProtocol::of(request)),
         }
     }
 }

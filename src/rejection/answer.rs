@@ -8,7 +8,7 @@ use http_body_util::Full;
 use serde::Serialize;
 
 use super::{FieldErrors, Rejection, RejectionKind};
-use crate::headers::Dialect;
+use crate::headers::WireProtocol;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
@@ -41,14 +41,14 @@ fn insert_allow(headers: &mut HeaderMap, allow: &str) {
 }
 
 impl Rejection {
-    /// The response, in the dialect of the request that is refused. The rejection itself goes into
+    /// The response, in the protocol of the request that is refused. The rejection itself goes into
     /// its extensions.
-    pub fn into_response(self, dialect: Dialect) -> Response<Full<Bytes>> {
-        let mut response = match dialect {
-            Dialect::Http => self.http_response(),
-            Dialect::Grpc => self.grpc_response("application/grpc"),
-            Dialect::GrpcWeb => self.grpc_response("application/grpc-web"),
-            Dialect::GrpcWebText => self.grpc_response("application/grpc-web-text"),
+    pub fn into_response(self, protocol: WireProtocol) -> Response<Full<Bytes>> {
+        let mut response = match protocol {
+            WireProtocol::Http => self.http_response(),
+            WireProtocol::Grpc => self.grpc_response("application/grpc"),
+            WireProtocol::GrpcWeb => self.grpc_response("application/grpc-web"),
+            WireProtocol::GrpcWebText => self.grpc_response("application/grpc-web-text"),
         };
         response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
         response.extensions_mut().insert(self);

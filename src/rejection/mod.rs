@@ -2,15 +2,15 @@
 //!
 //! A [`Rejection`] is a [`RejectionKind`] with what this one case adds to it (a `Retry-After`, the
 //! fields to blame, the cause). The kind decides status, code, message and gRPC status, in one
-//! place; callers of HTTP, gRPC and gRPC-Web each get it in their own [`Dialect`]. Clients read the
+//! place; callers of HTTP, gRPC and gRPC-Web each get it in their own [`WireProtocol`]. Clients read the
 //! kind's words only; the cause stays in the response's extensions, for logs:
 //!
 //! ```
-//! use omneo_id::headers::Dialect;
+//! use omneo_id::headers::WireProtocol;
 //! use omneo_id::{Rejection, RejectionKind};
 //!
 //! let rejection = Rejection::new(RejectionKind::InvalidToken);
-//! let response = rejection.into_response(Dialect::Http);
+//! let response = rejection.into_response(WireProtocol::Http);
 //! assert_eq!(response.status(), 401);
 //! let rejection = response.extensions().get::<Rejection>().unwrap();
 //! assert_eq!(rejection.kind(), RejectionKind::InvalidToken);
@@ -33,7 +33,7 @@ pub use fields::FieldErrors;
 pub use kind::RejectionKind;
 
 #[cfg(doc)]
-use crate::headers::Dialect;
+use crate::headers::WireProtocol;
 
 /// A refusal or failure that this crate answers by itself.
 ///

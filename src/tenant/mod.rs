@@ -1,7 +1,7 @@
 //! Where, and as whom, the tenant is called.
 //!
 //! A [`Tenant`] is an origin, a base path and the [`ApiToken`] that opens both. What goes to it is
-//! marked in a request's extensions, [`Permit`] and [`CallAs`], by whoever has decided on it.
+//! marked in a request's extensions, [`AllowForward`] and [`CallAs`], by whoever has decided on it.
 //!
 //! ```
 //! use omneo_id::{ApiToken, Tenant};
@@ -19,11 +19,11 @@
 //! ```
 
 mod api_token;
-mod marks;
+mod markers;
 mod origin;
 mod settings;
 
 pub use api_token::ApiToken;
-pub use marks::{CallAs, Permit};
+pub use markers::{AllowForward, CallAs};
 pub(crate) use origin::Origin;
 pub use settings::Tenant;

@@ -52,8 +52,8 @@
 //! # }).unwrap();
 //! ```
 
+mod api_token_cache;
 mod issue;
-mod known;
 mod lookup;
 mod request;
 mod service;

@@ -14,19 +14,19 @@ use http_body_util::Full;
 use serde::Serialize;
 use tower::Service;
 
-use super::known::KnownTokens;
+use super::api_token_cache::KnownTokens;
 use super::lookup::{self, Credential};
 use super::request::MintRequest;
 use super::{IssuedToken, TokenIssuer};
 use crate::body::Body;
 use crate::error::{BoxError, ConfigError, ConfigErrorKind};
-use crate::headers::{Bearer, CredentialsError, Dialect, is_unencoded};
+use crate::headers::{Bearer, CredentialsError, WireProtocol, is_unencoded};
 use crate::identity::{Subject, VerifiedToken};
 use crate::path::MeRequest;
 use crate::read::{Unread, collect};
 use crate::rejection::{Rejection, RejectionKind, options};
 use crate::report::Report;
-use crate::tenant::{ApiToken, CallAs, Permit};
+use crate::tenant::{AllowForward, ApiToken, CallAs};
 
 /// The service behind `POST /auth/token`: an API token and an id in, an ID token out.
 ///
@@ -151,7 +151,7 @@ where
         let not_ready_inner = self.inner.clone();
         let ready_inner = mem::replace(&mut self.inner, not_ready_inner);
         let config = Arc::clone(&self.config);
-        let dialect = Dialect::of(request.headers());
+        let protocol = WireProtocol::of(request.headers());
         Box::pin(async move {
             if request.method() == Method::OPTIONS {
                 return Ok(options(ALLOWED));
@@ -161,7 +161,7 @@ where
                 Ok(token) => granted(&token),
                 Err(Stop::Rejected(rejection)) => {
                     log_refused(&rejection);
-                    rejection.into_response(dialect)
+                    rejection.into_response(protocol)
                 }
                 Err(Stop::Failed(error)) => return Err(error),
             };
@@ -308,7 +308,7 @@ where
     extensions.remove::<Subject>();
     extensions.remove::<CallAs>();
     extensions.remove::<MeRequest>();
-    extensions.remove::<Permit>();
+    extensions.remove::<AllowForward>();
     let credential = match asked.call_as {
         Some(token) => {
             extensions.insert(CallAs(token));
@@ -316,7 +316,7 @@ where
         }
         None => {
             // The question is made here, not by the caller: it may go up.
-            extensions.insert(Permit::new());
+            extensions.insert(AllowForward::new());
             Credential::Own
         }
     };

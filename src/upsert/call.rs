@@ -11,7 +11,7 @@ use super::answer::Answer;
 use crate::error::BoxError;
 use crate::rejection::{Rejection, RejectionKind};
 use crate::report::Report;
-use crate::tenant::Permit;
+use crate::tenant::AllowForward;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -54,7 +54,7 @@ impl<S, B> Caller<S, B> {
     /// Requests will carry the client's extensions: which tenant is meant may stand there. The
     /// forwarding service lets them up, as they are made here and not by the client.
     pub(super) fn new(service: S, client: &HeaderMap, mut extensions: Extensions) -> Self {
-        extensions.insert(Permit::new());
+        extensions.insert(AllowForward::new());
         let repeated = client.iter().filter(|(name, _)| is_repeated(name));
         Self {
             service,

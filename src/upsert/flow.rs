@@ -4,14 +4,14 @@ use http_body_util::{Either, Full};
 use tower::Service;
 
 use super::answer::Answer;
+use super::availability;
 use super::call::{Caller, Failure};
 use super::decide::Decision;
-use super::holder;
 use super::lookup::{self, By, MAX_PAGES, Page};
 use super::outcome::UpsertOutcome;
 use super::policy::CommsPolicy;
-use super::relay::Complaint;
 use super::sign_up::SignUp;
+use super::tenant_errors::ValidationErrors;
 use crate::error::BoxError;
 use crate::identity::ProfileId;
 use crate::rejection::{Rejection, RejectionKind};
@@ -31,7 +31,7 @@ where
     RB: http_body::Body,
     RB::Error: Into<BoxError>,
 {
-    let mut refusal: Option<Complaint> = None;
+    let mut refusal: Option<ValidationErrors> = None;
     let mut deleted = false;
     loop {
         let mut found = find(tenant, sign_up).await?;
@@ -53,7 +53,7 @@ where
                     _ if answer.is_stored() => return Ok(UpsertOutcome::Updated),
                     StatusCode::NOT_FOUND if !deleted => deleted = true,
                     StatusCode::UNPROCESSABLE_ENTITY => {
-                        let complaint = Complaint::read(&answer.body, "attributes.comms.");
+                        let complaint = ValidationErrors::read(&answer.body, "attributes.comms.");
                         return refused(policy, complaint);
                     }
                     _ => return Err(unusable(&answer).into()),
@@ -65,7 +65,7 @@ where
                 match answer.status {
                     _ if answer.is_stored() => return Ok(UpsertOutcome::Created),
                     StatusCode::UNPROCESSABLE_ENTITY => {
-                        let complaint = Complaint::read(&answer.body, "");
+                        let complaint = ValidationErrors::read(&answer.body, "");
                         if !complaint.is_about_the_address {
                             return refused(policy, complaint);
                         }
@@ -119,18 +119,18 @@ where
     let mut holder = Holder::Nobody;
     // Each alone: a number that the tenant cannot read must not hide that the e-mail is somebody's.
     for by in By::each(sign_up) {
-        let question = Some(holder::question(by));
-        let path = holder::PATH.to_owned();
+        let question = Some(availability::question(by));
+        let path = availability::PATH.to_owned();
         let answer = tenant.send(Method::POST, path, question).await?;
         // What it cannot read, nobody has.
         if answer.status == StatusCode::UNPROCESSABLE_ENTITY {
             continue;
         }
-        let Some(id) = holder::named(by, &ok(answer)?)? else {
+        let Some(id) = availability::named(by, &ok(answer)?)? else {
             continue;
         };
         let profile = ok(tenant.get(format!("/profiles/{id}")).await?)?;
-        if holder::proves(by, &id, &profile)? {
+        if availability::proves(by, &id, &profile)? {
             return Ok(Holder::Proven(id));
         }
         holder = Holder::SomebodyElse;
@@ -186,7 +186,7 @@ fn ok(answer: Answer) -> Result<Bytes, Rejection> {
 /// that in a form, and its words would say outright that there is a customer.
 fn contradicted<E>(
     policy: &CommsPolicy,
-    complaint: &Complaint,
+    complaint: &ValidationErrors,
 ) -> Result<UpsertOutcome, Failure<E>> {
     if policy.conceals() {
         return Ok(conceal(complaint));
@@ -195,7 +195,10 @@ fn contradicted<E>(
 }
 
 /// A 422 by a rule that only the tenant knows.
-fn refused<E>(policy: &CommsPolicy, complaint: Complaint) -> Result<UpsertOutcome, Failure<E>> {
+fn refused<E>(
+    policy: &CommsPolicy,
+    complaint: ValidationErrors,
+) -> Result<UpsertOutcome, Failure<E>> {
     if policy.conceals() {
         return Ok(conceal(&complaint));
     }
@@ -203,7 +206,7 @@ fn refused<E>(policy: &CommsPolicy, complaint: Complaint) -> Result<UpsertOutcom
 }
 
 #[cfg_attr(not(feature = "tracing"), expect(unused_variables))]
-fn conceal(complaint: &Complaint) -> UpsertOutcome {
+fn conceal(complaint: &ValidationErrors) -> UpsertOutcome {
     #[cfg(feature = "tracing")]
     log_concealed(&complaint.rejection);
     UpsertOutcome::Concealed

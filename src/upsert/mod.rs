@@ -117,25 +117,25 @@
 //! sign-up waits for all of it.
 
 mod answer;
+mod availability;
 mod call;
 mod comms;
 mod decide;
 mod flow;
 mod formats;
 mod future;
-mod holder;
 mod json;
+mod keyed_mutex;
 mod layer;
 mod lookup;
 mod outcome;
 mod policy;
 mod read;
-mod relay;
-mod release;
 mod schema;
 mod service;
 mod sign_up;
-mod turns;
+mod tenant_errors;
+mod uniform_latency;
 mod validate;
 
 pub use decide::Decision;

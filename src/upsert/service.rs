@@ -10,15 +10,15 @@ use tower::Service;
 use super::call::{Caller, Failure};
 use super::flow::upsert;
 use super::future::ResponseFuture;
+use super::keyed_mutex::KeyedMutex;
 use super::outcome::UpsertOutcome;
 use super::policy::CommsPolicy;
 use super::read::{gate, read};
-use super::release::Release;
 use super::sign_up::SignUp;
-use super::turns::Turns;
+use super::uniform_latency::Release;
 use crate::body::ResponseBody;
 use crate::error::BoxError;
-use crate::headers::Dialect;
+use crate::headers::WireProtocol;
 use crate::identity::Subject;
 use crate::rejection::{Rejection, RejectionKind};
 use crate::report::Report;
@@ -43,14 +43,14 @@ pub struct CommsUpsert<S> {
 #[derive(Default)]
 pub(super) struct Shared {
     policy: CommsPolicy,
-    turns: Turns,
+    turns: KeyedMutex,
 }
 
 impl Shared {
     pub(super) fn new(policy: CommsPolicy) -> Self {
         Self {
             policy,
-            turns: Turns::default(),
+            turns: KeyedMutex::default(),
         }
     }
 }
@@ -111,7 +111,7 @@ where
         self.inner = not_ready_inner.clone();
         let shared = Arc::clone(&self.shared);
         ResponseFuture::own(async move {
-            let dialect = Dialect::of(request.headers());
+            let protocol = WireProtocol::of(request.headers());
             let mut release = Release::from_now(&shared.policy);
             let mut report = Report::default();
             let result =
@@ -119,7 +119,7 @@ where
             release.wait().await;
             let mut response = match result {
                 Ok(outcome) => outcome.into_response(),
-                Err(Failure::Rejected(rejection)) => rejection.into_response(dialect),
+                Err(Failure::Rejected(rejection)) => rejection.into_response(protocol),
                 Err(Failure::Inner(error)) => return Err(error),
             };
             response.extensions_mut().insert(report);

@@ -1,10 +1,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::in_flight::InFlight;
-use super::{Forwarding, ResponseHeaders};
-use crate::body::Secret;
-use crate::headers::RequestHeaders;
+use super::Forwarding;
+use super::response::Secret;
+use crate::headers::{RequestHeaders, ResponseHeaders};
+use crate::request_body::InFlight;
 use crate::tenant::Tenant;
 
 /// What an [`Upstream`](super::Upstream) was told, shared by its clones and calls.

@@ -3,13 +3,13 @@
 //! [`Upstream`] is the innermost service of every stack. It takes requests whose path is relative to
 //! the tenant's API (`/profiles/{id}/balances`), lets through what is on a list, signs them with the
 //! tenant's API token, and cleans the answer on its way back. It never fails: what goes wrong is
-//! answered from the table of [`Rejection`](crate::Rejection)s, in the dialect of the request.
+//! answered from the table of [`Rejection`](crate::Rejection)s, in the protocol of the request.
 //! Requests that nobody decided on are not sent: it takes those of the me layer, and those that
-//! carry a [`Permit`](crate::tenant::Permit) or a credential of their own.
+//! carry a [`AllowForward`](crate::tenant::AllowForward) or a credential of their own.
 //!
 //! ```
 //! use http::{Request, Response};
-//! use omneo_id::tenant::Permit;
+//! use omneo_id::tenant::AllowForward;
 //! use omneo_id::upstream::RequestBody;
 //! use omneo_id::{ApiToken, Body, Tenant, Upstream};
 //! use tower::{ServiceExt, service_fn};
@@ -23,7 +23,7 @@
 //! });
 //! let tenant = Tenant::new("https://api.acme.getomneo.com", ApiToken::new("secret")?)?;
 //! let request = Request::get("/locations?page=2")
-//!     .extension(Permit::new())
+//!     .extension(AllowForward::new())
 //!     .body(Body::empty())?;
 //! let response = Upstream::new(client, tenant).oneshot(request).await?;
 //! assert_eq!(response.status(), 200);
@@ -35,7 +35,7 @@
 //!
 //! ```no_run
 //! use std::time::Duration;
-//! use omneo_id::upstream::HttpClient;
+//! use omneo_id::client::HttpClient;
 //! use omneo_id::{ApiToken, Tenant, Upstream};
 //!
 //! # fn main() -> Result<(), omneo_id::error::ConfigError> {
@@ -50,7 +50,7 @@
 //! ```
 //!
 //! # What it reads from a request's extensions
-//! [`MeRequest`](crate::path::MeRequest) (whose profile it is), [`Permit`](crate::tenant::Permit)
+//! [`MeRequest`](crate::path::MeRequest) (whose profile it is), [`AllowForward`](crate::tenant::AllowForward)
 //! (somebody decided that it may go up), [`CallAs`](crate::tenant::CallAs) (another credential for
 //! this one call) and [`ClientInfo`] (for the tenant's forwarding headers). All extensions stay here.
 //!
@@ -91,39 +91,16 @@
 //! Deadlines need a tokio runtime with its timer enabled. A path that could be read in two ways is
 //! refused here once more, and so is a query that overrides the method.
 
-mod cause;
-mod client;
-mod client_info;
+mod call;
 mod config;
-mod deadline;
 mod error;
-mod exchange;
-mod forwarded;
 mod forwarding;
-mod framing;
-mod future;
-mod in_flight;
-mod location;
-#[cfg(feature = "tracing")]
-mod log;
 mod request;
-mod request_body;
 mod response;
-mod response_headers;
 mod service;
-mod target;
-mod trusted_proxies;
-mod upload;
-mod via;
 
-pub use client::{
-    ClientError, ClientFuture, ClientStats, DefaultConnector, HttpClient, HttpClientBuilder,
-};
-pub use client_info::ClientInfo;
+pub use crate::request_body::{ClientBodyError, RequestBody};
+pub use call::ResponseFuture;
 pub use error::UpstreamError;
 pub use forwarding::Forwarding;
-pub use future::ResponseFuture;
-pub use request_body::{ClientBodyError, RequestBody};
-pub use response_headers::ResponseHeaders;
 pub use service::Upstream;
-pub use trusted_proxies::TrustedProxies;

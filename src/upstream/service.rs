@@ -8,15 +8,16 @@ use bytes::Buf;
 use http::{Request, Response};
 use tower::Service;
 
+use super::call::{Exchange, failure};
 use super::config::Config;
 use super::error::UpstreamError;
-use super::exchange::Exchange;
-use super::in_flight::InFlight;
-use super::{Forwarding, RequestBody, ResponseFuture, ResponseHeaders, cause};
+use super::{Forwarding, ResponseFuture};
 use crate::body::Body;
 use crate::error::BoxError;
-use crate::headers::{Dialect, RequestHeaders};
+use crate::headers::{RequestHeaders, ResponseHeaders, WireProtocol};
 use crate::rejection::Rejection;
+use crate::request_body::InFlight;
+use crate::request_body::RequestBody;
 use crate::tenant::Tenant;
 
 /// Forwards requests to a tenant over the client `C`.
@@ -159,15 +160,15 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let dialect = Dialect::of(request.headers());
+        let protocol = WireProtocol::of(request.headers());
         if let Some(error) = self.unready.take() {
-            let rejection = Rejection::new(cause::kind(&*error));
+            let rejection = Rejection::new(failure::kind(&*error));
             let rejection = rejection.because(UpstreamError::client(error));
-            return ResponseFuture::rejected(rejection, dialect);
+            return ResponseFuture::rejected(rejection, protocol);
         }
-        match Exchange::begin(&self.config, request, dialect) {
+        match Exchange::begin(&self.config, request, protocol) {
             Ok((request, exchange)) => ResponseFuture::call(self.client.call(request), exchange),
-            Err(rejection) => ResponseFuture::rejected(rejection, dialect),
+            Err(rejection) => ResponseFuture::rejected(rejection, protocol),
         }
     }
 }

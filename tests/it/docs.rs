@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use omneo_id::client::HttpClient;
 use omneo_id::upsert::CommsPolicy;
-use omneo_id::upstream::HttpClient;
 use omneo_id::{ApiToken, Keyring, RejectionKind, SigningKey, Tenant, TokenVerifier, Upstream};
 
 const SECURITY: &str = include_str!("../../src/docs/security.md");

@@ -18,7 +18,7 @@ use http_body_util::{BodyExt, Full};
 use omneo_id::error::{BoxError, ConfigErrorKind};
 use omneo_id::identity::VerifiedToken;
 use omneo_id::keys::{KeySet, Keyring, SigningKey, VerifyingKey};
-use omneo_id::tenant::{CallAs, Permit};
+use omneo_id::tenant::{AllowForward, CallAs};
 use omneo_id::{
     ApiToken, Body, Rejection, RejectionKind, Subject, TokenEndpoint, TokenIssuer, TokenVerifier,
 };
@@ -182,7 +182,7 @@ impl Service<Request<Body>> for Tenant {
         Box::pin(async move {
             let (parts, body) = request.into_parts();
             // One of the two lets it up.
-            let permitted = parts.extensions.get::<Permit>().is_some();
+            let permitted = parts.extensions.get::<AllowForward>().is_some();
             assert_ne!(permitted, parts.extensions.get::<CallAs>().is_some());
             assert!(parts.extensions.get::<Subject>().is_none());
             assert!(parts.extensions.get::<VerifiedToken>().is_none());

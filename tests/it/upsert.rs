@@ -25,7 +25,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body::Frame;
 use http_body_util::{BodyExt, Either, Full};
 use omneo_id::error::BoxError;
-use omneo_id::tenant::Permit;
+use omneo_id::tenant::AllowForward;
 use omneo_id::upsert::{CommsPolicy, CommsUpsert, CommsUpsertLayer, TrustedCaller, UpsertOutcome};
 use omneo_id::{Body, Rejection, RejectionKind, Subject};
 use tower::{Layer, Service, ServiceExt, service_fn};
@@ -81,7 +81,7 @@ impl Script {
             line: line.clone(),
             headers: parts.headers,
             body: String::from_utf8(body.to_vec()).unwrap(),
-            permitted: parts.extensions.get::<Permit>().is_some(),
+            permitted: parts.extensions.get::<AllowForward>().is_some(),
         });
         let Some((expected, answer)) = self.answers.lock().unwrap().pop() else {
             panic!("nothing more is expected: {line}");
@@ -699,7 +699,7 @@ async fn an_id_that_is_no_segment_never_becomes_a_path() {
 #[tokio::test]
 async fn a_rejection_of_an_inner_layer_is_passed_on() {
     let rejection = Rejection::new(RejectionKind::TenantUnreachable);
-    let refused = rejection.into_response(omneo_id::headers::Dialect::Http);
+    let refused = rejection.into_response(omneo_id::headers::WireProtocol::Http);
     let response = Script::new([(BY_EMAIL, refused)])
         .sign_up(CommsPolicy::new(), OPT_OUT)
         .await;

@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use libfuzzer_sys::fuzz_target;
 use omneo_id::Subject;
 use omneo_id::headers::{
-    Bearer, Dialect, RequestHeaders, is_form, is_json, is_unencoded, remove_hop_by_hop,
+    Bearer, WireProtocol, RequestHeaders, is_form, is_json, is_unencoded, remove_hop_by_hop,
 };
 use omneo_id::path::{AccessPolicy, CanonicalPath, check_query, rewrite_me};
 
@@ -158,7 +158,7 @@ fn check_headers<'a>(lines: impl Iterator<Item = &'a [u8]>) {
         Ok(None) => assert_eq!(count, 0),
         Err(_) => assert!(count > 0),
     }
-    let _ = Dialect::of(&headers);
+    let _ = WireProtocol::of(&headers);
     assert!(!(is_json(&headers) && is_form(&headers)));
     let _ = is_unencoded(&headers);
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{Request, StatusCode, Uri};
 use http_body_util::BodyExt;
 use hyper_util::rt::TokioIo;
-use omneo_id::upstream::{ClientError, HttpClient};
+use omneo_id::client::{ClientError, HttpClient};
 use omneo_id::{Body, RejectionKind, Upstream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};

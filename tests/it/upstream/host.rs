@@ -12,7 +12,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use omneo_id::Body;
-use omneo_id::tenant::Permit;
+use omneo_id::tenant::AllowForward;
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tower::ServiceExt;
@@ -31,7 +31,7 @@ pub(crate) async fn host(origin: &str, up: Protocol) -> String {
     connections(move |stream| {
         let upstream = upstream.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(Permit::new());
+            request.extensions_mut().insert(AllowForward::new());
             let answer = upstream.clone().oneshot(request);
             async move { Ok::<_, Infallible>(answer.await.unwrap()) }
         });

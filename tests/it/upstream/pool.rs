@@ -18,7 +18,8 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use omneo_id::Body;
-use omneo_id::upstream::{HttpClient, HttpClientBuilder, RequestBody};
+use omneo_id::client::{HttpClient, HttpClientBuilder};
+use omneo_id::upstream::RequestBody;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::watch;
@@ -145,16 +146,13 @@ impl Tenant {
 pub(super) type Client = tower::util::BoxCloneSyncService<
     Request<RequestBody>,
     Response<Body>,
-    omneo_id::upstream::ClientError,
+    omneo_id::client::ClientError,
 >;
 
 fn erase<S, B>(client: S) -> Client
 where
-    S: Service<
-            Request<RequestBody>,
-            Response = Response<B>,
-            Error = omneo_id::upstream::ClientError,
-        > + Clone
+    S: Service<Request<RequestBody>, Response = Response<B>, Error = omneo_id::client::ClientError>
+        + Clone
         + Send
         + Sync
         + 'static,

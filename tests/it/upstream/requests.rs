@@ -4,10 +4,11 @@ use std::net::IpAddr;
 
 use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use hyper::ext::Protocol;
+use omneo_id::client_info::ClientInfo;
 use omneo_id::headers::RequestHeaders;
 use omneo_id::me::MeRewriteLayer;
-use omneo_id::tenant::{CallAs, Permit};
-use omneo_id::upstream::{ClientInfo, Forwarding, RequestBody};
+use omneo_id::tenant::{AllowForward, CallAs};
+use omneo_id::upstream::{Forwarding, RequestBody};
 use omneo_id::{ApiToken, Body, RejectionKind, Subject, Upstream};
 use tower::{Layer, ServiceExt, service_fn};
 
@@ -239,7 +240,7 @@ async fn one_more_header_can_be_let_through() {
 #[tokio::test]
 async fn a_grpc_caller_is_refused_in_its_own_dialect() {
     let request = Request::post("/locations")
-        .extension(Permit::new())
+        .extension(AllowForward::new())
         .version(Version::HTTP_2)
         .header("content-type", "application/grpc")
         .header("connection", "a b")

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{Method, Request, Uri};
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
-use omneo_id::upstream::HttpClient;
+use omneo_id::client::HttpClient;
 use omneo_id::{Body, RejectionKind, Upstream};
 use tokio::io::{
     AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex,

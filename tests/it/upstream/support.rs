@@ -11,7 +11,7 @@ use http::{HeaderMap, Request, Response};
 use http_body::Frame;
 use http_body_util::BodyExt;
 use omneo_id::error::BoxError;
-use omneo_id::tenant::Permit;
+use omneo_id::tenant::AllowForward;
 use omneo_id::upstream::{RequestBody, UpstreamError};
 use omneo_id::{ApiToken, Body, Rejection, RejectionKind, Tenant, Upstream};
 use tokio::sync::mpsc;
@@ -34,7 +34,7 @@ pub(crate) fn get(uri: &str) -> Request<Body> {
 }
 
 pub(crate) fn permitted(request: http::request::Builder) -> http::request::Builder {
-    request.extension(Permit::new())
+    request.extension(AllowForward::new())
 }
 
 /// Asks through a client that answers like this. Returns the answer, and what was sent.

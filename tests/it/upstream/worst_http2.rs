@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::Request;
 use http_body::Frame;
 use http_body_util::BodyExt;
-use omneo_id::upstream::HttpClient;
+use omneo_id::client::HttpClient;
 use omneo_id::{Body, RejectionKind, Upstream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::runtime::{Builder, Handle};

@@ -1,0 +1,238 @@
+use http::Version;
+use http::header::{FORWARDED, HeaderMap, HeaderName, HeaderValue, VIA};
+use http::uri::{Authority, Scheme};
+
+use crate::client_info::Pseudonym;
+use crate::client_info::{ClientInfo, forwarded};
+use crate::error::{ConfigError, ConfigErrorKind};
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// Which headers tell the tenant whom a request comes from, and on which way.
+///
+/// What a client writes into them itself is always dropped; see the
+/// [module docs](super#forwarding-headers).
+///
+/// ```
+/// use omneo_id::upstream::Forwarding;
+///
+/// let forwarding = Forwarding::forwarded().with_pseudonym("id.shop.test")?;
+/// # let _ = forwarding;
+/// # Ok::<(), omneo_id::error::ConfigError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forwarding {
+    client: Fields,
+    via: Option<Pseudonym>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fields {
+    XForwarded,
+    Forwarded,
+    Both,
+    None,
+}
+
+impl Forwarding {
+    /// The client in `X-Forwarded-For`, `-Proto` and `-Host`.
+    pub fn x_forwarded() -> Self {
+        Self::new(Fields::XForwarded)
+    }
+
+    /// The client in `Forwarded` ([RFC 7239](https://www.rfc-editor.org/rfc/rfc7239)).
+    pub fn forwarded() -> Self {
+        Self::new(Fields::Forwarded)
+    }
+
+    /// The client in both.
+    pub fn both() -> Self {
+        Self::new(Fields::Both)
+    }
+
+    /// The client nowhere: its address stays here.
+    pub fn none() -> Self {
+        Self::new(Fields::None)
+    }
+
+    fn new(client: Fields) -> Self {
+        Self {
+            client,
+            via: Some(Pseudonym::default()),
+        }
+    }
+
+    /// Replaces what we call ourselves in `Via`.
+    ///
+    /// Default is `omneo-id`.
+    ///
+    /// # Errors
+    /// If it is no token, such as `id.shop.test`.
+    pub fn with_pseudonym(mut self, name: &str) -> Result<Self, ConfigError> {
+        let pseudonym = Pseudonym::new(name).ok_or_else(|| {
+            let message = format!("{name:?} is no name for `Via`");
+            ConfigError::new(ConfigErrorKind::InvalidValue, message)
+        })?;
+        self.via = Some(pseudonym);
+        Ok(self)
+    }
+
+    /// Sends no `Via`, which
+    /// [RFC 9110 §7.6.3](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.3) asks of a gateway:
+    /// for tenants that treat requests with one otherwise (compression, caches).
+    ///
+    /// Default is to send it.
+    #[must_use]
+    pub fn without_via(mut self) -> Self {
+        self.via = None;
+        self
+    }
+
+    /// Says it to the tenant. Nothing of these names is left of what the client said.
+    pub(super) fn apply(
+        &self,
+        headers: &mut HeaderMap,
+        client: Option<&ClientInfo>,
+        received: Version,
+    ) {
+        if let Some(own) = &self.via {
+            let own = own.received(received);
+            let value = match client.and_then(ClientInfo::via) {
+                Some(before) => after(before, own),
+                None => own.clone(),
+            };
+            headers.insert(VIA, value);
+        }
+        let Some(client) = client else { return };
+        if matches!(self.client, Fields::XForwarded | Fields::Both) {
+            write_x_forwarded(client, headers);
+        }
+        if matches!(self.client, Fields::Forwarded | Fields::Both) {
+            let proto = client.scheme().map(Scheme::as_str);
+            let host = client.host().map(Authority::as_str);
+            insert(
+                headers,
+                FORWARDED,
+                &forwarded::write(client.addrs(), proto, host),
+            );
+        }
+    }
+}
+
+impl Default for Forwarding {
+    /// [`x_forwarded`](Self::x_forwarded), which Laravel reads.
+    fn default() -> Self {
+        Self::x_forwarded()
+    }
+}
+
+/// A list with one more entry.
+fn after(before: &str, own: &HeaderValue) -> HeaderValue {
+    let own_text = own.to_str().unwrap_or_default();
+    HeaderValue::try_from(format!("{before}, {own_text}")).unwrap_or_else(|_| own.clone())
+}
+
+pub(super) fn write_x_forwarded(client: &ClientInfo, headers: &mut HeaderMap) {
+    if let Some(addrs) = client.x_forwarded_for() {
+        headers.insert(X_FORWARDED_FOR, addrs.clone());
+    }
+    for (name, value) in [
+        (X_FORWARDED_PROTO, client.scheme().map(Scheme::as_str)),
+        (X_FORWARDED_HOST, client.host().map(Authority::as_str)),
+    ] {
+        insert(headers, name, value.unwrap_or_default());
+    }
+}
+
+/// What is not known is not said.
+fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if value.is_empty() {
+        return;
+    }
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+#[cfg(test)]
+mod trusted_proxies_tests;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(forwarding: &Forwarding, client: Option<&ClientInfo>, version: Version) -> Vec<String> {
+        let mut headers = HeaderMap::new();
+        forwarding.apply(&mut headers, client, version);
+        let mut lines: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+            .collect();
+        lines.sort();
+        lines
+    }
+
+    fn client() -> ClientInfo {
+        ClientInfo::default()
+            .add_addr("2001:db8::7".parse().unwrap())
+            .add_addr([10, 0, 0, 1].into())
+            .with_scheme(Scheme::HTTPS)
+            .with_host("shop.test:8443".parse().unwrap())
+    }
+
+    #[test]
+    fn the_client_is_told_of_where_it_is_wanted() {
+        let via = "via: 1.1 omneo-id";
+        let forwarded =
+            "forwarded: for=\"[2001:db8::7]\";proto=https;host=\"shop.test:8443\", for=10.0.0.1";
+        let x = [
+            "x-forwarded-for: 2001:db8::7, 10.0.0.1",
+            "x-forwarded-host: shop.test:8443",
+            "x-forwarded-proto: https",
+        ];
+        let lines = |forwarding: Forwarding| said(&forwarding, Some(&client()), Version::HTTP_11);
+        assert_eq!(Forwarding::default(), Forwarding::x_forwarded());
+        assert_eq!(lines(Forwarding::x_forwarded()), [&[via][..], &x].concat());
+        assert_eq!(lines(Forwarding::forwarded()), [forwarded, via]);
+        assert_eq!(
+            lines(Forwarding::both()),
+            [&[forwarded, via][..], &x].concat()
+        );
+        assert_eq!(lines(Forwarding::none()), [via]);
+        assert!(lines(Forwarding::none().without_via()).is_empty());
+    }
+
+    #[test]
+    fn what_nobody_knows_is_not_invented() {
+        for forwarding in [Forwarding::both(), Forwarding::x_forwarded()] {
+            let forwarding = forwarding.without_via();
+            assert!(said(&forwarding, None, Version::HTTP_11).is_empty());
+            let nothing = ClientInfo::default();
+            assert!(said(&forwarding, Some(&nothing), Version::HTTP_11).is_empty());
+        }
+        let scheme = ClientInfo::default().with_scheme(Scheme::HTTP);
+        let forwarding = Forwarding::forwarded().without_via();
+        assert_eq!(
+            said(&forwarding, Some(&scheme), Version::HTTP_11),
+            ["forwarded: proto=http"]
+        );
+    }
+
+    #[test]
+    fn via_names_the_version_in_which_we_were_asked() {
+        let forwarding = Forwarding::default()
+            .with_pseudonym("id.shop.test")
+            .unwrap();
+        for (version, expected) in [
+            (Version::HTTP_10, "via: 1.0 id.shop.test"),
+            (Version::HTTP_11, "via: 1.1 id.shop.test"),
+            (Version::HTTP_2, "via: 2.0 id.shop.test"),
+            (Version::HTTP_3, "via: 3.0 id.shop.test"),
+        ] {
+            assert_eq!(said(&forwarding, None, version), [expected]);
+        }
+        assert!(Forwarding::default().with_pseudonym("two names").is_err());
+    }
+}

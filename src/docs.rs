@@ -8,3 +8,6 @@ pub mod operations {}
 
 #[doc = include_str!("docs/observability.md")]
 pub mod observability {}
+
+#[doc = include_str!("docs/architecture.md")]
+pub mod architecture {}

@@ -1,7 +1,7 @@
 // Of two definitions of a link the first counts: in these pages, the README's lead here.
 #![cfg_attr(
     all(feature = "client", any(feature = "aws-lc-rs", feature = "rust-crypto")),
-    doc = "[security]: docs::security\n[operations]: docs::operations\n[observability]: docs::observability\n\n",
+    doc = "[security]: docs::security\n[operations]: docs::operations\n[observability]: docs::observability\n[architecture]: docs::architecture\n\n",
     doc = include_str!("../README.md")
 )]
 #![cfg_attr(

@@ -99,7 +99,7 @@ fn lines(id: &str, names: &Names) -> String {
             mint("TOKEN", &format!(r#"{{"id":"{profile}"}}"#)),
         ),
         (
-            "Mint a token for the same profile, by what a shop calls it",
+            "Mint a token for the same profile, by an identity (a shop's customer id)",
             mint(
                 "TOKEN",
                 &format!(r#"{{"id":"{identifier}","id_handle":"{handle}"}}"#),
@@ -115,7 +115,7 @@ fn lines(id: &str, names: &Names) -> String {
             call("TOKEN", &format!("{id}/profiles/me/lists/wishlist")),
         ),
         (
-            "Change what it wants to hear of: 200",
+            "Change its consent: 200",
             call(
                 "TOKEN",
                 &format!(
@@ -128,15 +128,15 @@ fn lines(id: &str, names: &Names) -> String {
             call("ANONYMOUS", &format!("{id}/profiles/me")),
         ),
         (
-            "Sign up somebody whom the tenant knows; nothing but the consent can change: 200",
+            "Sign up an e-mail address that the tenant knows; only the consent can change: 200",
             upsert(known),
         ),
         (
-            "Sign up somebody new; the answer is the same: 200",
+            "Sign up a new e-mail address; the answer is the same: 200",
             upsert(unknown),
         ),
         (
-            "Find published shops: 200",
+            "List published locations: 200",
             call(
                 "ANONYMOUS",
                 &format!("-g '{id}/locations?filter[is_published]=1&page[size]=2'"),

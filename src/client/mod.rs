@@ -3,6 +3,18 @@
 //! [`HttpClient`] is a [`tower::Service`] that sends requests with an absolute URI. It knows no
 //! tenant: [`Upstream`](crate::Upstream) gives it requests that are complete.
 //!
+//! ```
+//! use std::time::Duration;
+//! use omneo_id::client::HttpClient;
+//!
+//! let client = HttpClient::builder()
+//!     .with_connect_timeout(Duration::from_secs(2))
+//!     .with_pool_max_idle(16)
+//!     .build()?;
+//! assert_eq!(client.stats().idle, 0);
+//! # Ok::<(), omneo_id::error::ConfigError>(())
+//! ```
+//!
 //! | file | role |
 //! | --- | --- |
 //! | `service`, `builder` | the public client and its settings |

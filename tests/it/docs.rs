@@ -139,7 +139,7 @@ fn the_limits_that_the_pages_name_are_the_ones_that_hold() {
     for (promise, default, shown) in [
         ("leeway (5 s)", "leeway: 5,", &verifier),
         (
-            "| verified tokens remembered | 1024 |",
+            "| cached verified tokens | 1024 |",
             "cache_capacity: 1024,",
             &verifier,
         ),
@@ -149,28 +149,28 @@ fn the_limits_that_the_pages_name_are_the_ones_that_hold() {
             &sign_ups,
         ),
         (
-            "| calls to the tenant under way | 1024,",
+            "| calls of the tenant in flight | 1024;",
             "max: 1024,",
             &upstream,
         ),
         (
-            "| the tenant's answer begins | 30 s ",
+            "| head of the tenant's answer | 30 s ",
             "head_timeout: 30s,",
             &upstream,
         ),
         (
-            "| a body stands still, either way | 60 s |",
+            "| a body is idle, in either direction | 60 s |",
             "body_idle_timeout: 60s,",
             &upstream,
         ),
         (
-            "| connecting to the tenant, TLS included | 5 s |",
+            "| connect to the tenant, TLS included | 5 s |",
             "connect_timeout: 5s,",
             &client,
         ),
-        ("kept, by each client | 64, ", "pool_max_idle: 64,", &client),
+        ("kept, per client | 64, ", "pool_max_idle: 64,", &client),
         (
-            "kept, by each client | 64, for 20 s |",
+            "kept, per client | 64, for 20 s |",
             "pool_idle_timeout: 20s,",
             &client,
         ),

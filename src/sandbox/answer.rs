@@ -1,13 +1,13 @@
-//! What the tenant decides to say, before it is put on the wire.
+//! An answer of the tenant, before it is encoded.
 
 use http::header::{ALLOW, LOCATION, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
-/// The outcome of handling a request; refusals travel by `?`.
+/// The result of a handler; refusals are returned with `?`.
 pub(crate) type Outcome = Result<Answer, Answer>;
 
-/// A decided answer: status, headers of its own, content.
+/// An answer: status, headers, content.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -66,7 +66,7 @@ impl Answer {
         Self::message(StatusCode::FORBIDDEN, "Invalid scope(s) provided.")
     }
 
-    /// 404 for a record, in the framework's words.
+    /// 404 for a record, with the framework's message.
     pub(crate) fn no_record(model: &str) -> Self {
         let message = format!("No query results for model [Omneo\\{model}].");
         Self::message(StatusCode::NOT_FOUND, &message)
@@ -84,7 +84,7 @@ impl Answer {
         Self::message(StatusCode::METHOD_NOT_ALLOWED, &message).with(ALLOW, allow)
     }
 
-    /// What the server in front of the application says to a request that it does not pass on.
+    /// The answer of the web server in front of the application, for a request it refuses.
     pub(crate) fn front(status: StatusCode) -> Self {
         let page = format!(
             "<html>\r\n<head><title>{status}</title></head>\r\n<body>\r\n<center><h1>{status}</h1></center>\r\n\
@@ -97,7 +97,7 @@ impl Answer {
         }
     }
 
-    /// What the application says with a status and nothing else to tell.
+    /// The application's answer for a bare status.
     pub(crate) fn status(status: StatusCode) -> Self {
         let message = match status {
             StatusCode::UNAUTHORIZED => return Self::unauthenticated(),
@@ -119,7 +119,7 @@ impl Answer {
         Self::message(status, message)
     }
 
-    /// Adds a header, unless its value cannot be one.
+    /// Adds a header, unless the value is invalid.
     pub(crate) fn with(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
             self.headers.push((name, value));

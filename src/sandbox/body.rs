@@ -12,9 +12,9 @@ use tower::BoxError;
 use super::fault::ConnectionReset;
 use super::flight::Flight;
 
-/// The body of an answer: what the tenant says, or as much of it as a [`Fault`](super::Fault) lets through.
+/// The body of an answer, or as much of it as a [`Fault`](super::Fault) lets through.
 ///
-/// Its size hint is exact as long as the whole answer is known to arrive or to be declared.
+/// The size hint is exact while the length of the answer is known or declared.
 #[derive(Debug, Default)]
 pub struct SandboxBody {
     chunks: VecDeque<Bytes>,
@@ -22,7 +22,7 @@ pub struct SandboxBody {
     /// Bytes that the head declares and that have not been yielded.
     declared: Option<u64>,
     end: End,
-    /// Ends with the body.
+    /// Dropped with the body.
     flight: Option<Flight>,
 }
 
@@ -91,11 +91,11 @@ impl Body for SandboxBody {
             return Poll::Ready(Some(Ok(Frame::data(chunk))));
         }
         match this.end {
-            // No waker is kept: a stalled answer never moves again, it can only be dropped.
+            // No waker is stored: a stalled answer never continues, it can only be dropped.
             End::Stall => Poll::Pending,
             End::Reset => {
-                // A server writes out what it has only when there is no more for the moment; without this pause the
-                // error would overtake the head.
+                // A server flushes when the body is pending. Without this pause the error would
+                // arrive before the head was flushed.
                 this.end = End::Broken;
                 cx.waker().wake_by_ref();
                 Poll::Pending

@@ -1,4 +1,4 @@
-//! Building a sandbox that differs from the default one.
+//! Configuration of a sandbox.
 
 use std::time::SystemTime;
 
@@ -27,8 +27,10 @@ impl SandboxBuilder {
         }
     }
 
-    /// The path that the tenant's API lies below; slashes around it do not matter, empty is the root. Default is
-    /// `/api/v3`.
+    /// Replaces the base path of the tenant's API. Surrounding slashes are ignored; empty is the
+    /// root.
+    ///
+    /// Default is `/api/v3`.
     pub fn base_path(mut self, path: &str) -> Self {
         let path = path.trim_matches('/');
         self.base_path = if path.is_empty() {
@@ -39,25 +41,33 @@ impl SandboxBuilder {
         self
     }
 
-    /// The token that opens everything, in place of the seed's. Default is [`Sandbox::API_TOKEN`].
+    /// Replaces the API token with every scope.
+    ///
+    /// Default is [`Sandbox::API_TOKEN`].
     pub fn api_token(mut self, token: impl Into<String>) -> Self {
         self.api_token = token.into();
         self
     }
 
-    /// How list filters compare. Default is [`Matching::Loose`].
+    /// Replaces how list filters compare.
+    ///
+    /// Default is [`Matching::Loose`].
     pub fn matching(mut self, matching: Matching) -> Self {
         self.matching = matching;
         self
     }
 
-    /// Where the tenant reads the time for its timestamps. Default is the system's clock.
+    /// Replaces the clock for the tenant's timestamps.
+    ///
+    /// Default is the system's clock.
     pub fn clock(mut self, read: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.clock = Clock::new(read);
         self
     }
 
-    /// Stops the tenant's clock at this moment. Default is a running clock.
+    /// Stops the tenant's clock at this time.
+    ///
+    /// Default is a running clock.
     pub fn stopped_clock(self, moment: SystemTime) -> Self {
         self.clock(move || moment)
     }

@@ -11,7 +11,7 @@ use super::resources::Place;
 
 const HOST_UNKNOWN: &str = "api.sandbox.getomneo.com";
 
-/// One call of the API: method, path below the base path, and what was passed.
+/// One call of the API: method, path below the base path, and input.
 #[derive(Debug)]
 pub(crate) struct Call {
     /// The method that the application acts on, after any override.
@@ -22,7 +22,7 @@ pub(crate) struct Call {
     pub(crate) path: String,
     /// The variable parts of the path, as the route names them.
     pub(crate) params: Vec<String>,
-    /// Where in the sub-resources of a profile the path points.
+    /// The sub-resource of a profile that the path names.
     pub(crate) place: Option<Place>,
     pub(crate) query: Map<String, Value>,
     pub(crate) raw_query: String,
@@ -61,7 +61,7 @@ impl Call {
         })
     }
 
-    /// A variable part of the path; empty if the route has none there.
+    /// A variable part of the path; empty if the route does not have it.
     pub(crate) fn param(&self, index: usize) -> &str {
         self.params.get(index).map_or("", String::as_str)
     }
@@ -81,14 +81,14 @@ pub(crate) fn text(value: &Value) -> Option<String> {
     }
 }
 
-/// What follows the base path, if the path lies below it.
+/// The rest of the path below the base path.
 pub(crate) fn below_base<'p>(path: &'p str, base: &str) -> Option<&'p str> {
     path.strip_prefix(base)
         .filter(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Resolves dot segments after decoding: the most permissive of the readings found in the wild, so that whoever relies
-/// on the tenant to refuse them finds out here.
+/// Resolves dot segments after decoding. This is the most permissive reading among real servers, so
+/// a proxy that relies on the tenant to refuse them fails its tests here.
 fn resolve(path: &str) -> String {
     let mut kept: Vec<&str> = Vec::new();
     for segment in path.split('/').skip(1) {

@@ -1,4 +1,4 @@
-//! What the sandbox has been asked, for assertions.
+//! The requests that the sandbox has received, for assertions.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -7,18 +7,18 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Uri};
 use serde_json::Value;
 
-/// How many requests are kept; older ones are forgotten first.
+/// How many requests are kept; the oldest are dropped first.
 const KEPT: usize = 4096;
 /// How many bytes of their bodies are kept.
 const KEPT_BYTES: usize = 64 << 20;
 
-/// One request as it reached the sandbox, before the tenant made anything of it.
+/// One request as it reached the sandbox, before the tenant interprets it.
 ///
 /// `Debug` prints the names of the headers, never their values.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct CapturedRequest {
-    /// The method on the wire, not what an override may turn it into.
+    /// The method on the wire, before any override.
     pub method: Method,
     /// The target as received, in origin or in absolute form.
     pub uri: Uri,
@@ -48,7 +48,7 @@ impl CapturedRequest {
         }
     }
 
-    /// The body as JSON; `null` if it is none.
+    /// The body as JSON; `null` if it is not JSON.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }

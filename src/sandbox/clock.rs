@@ -1,10 +1,10 @@
-//! The tenant's wall clock and the one way it writes time down.
+//! The tenant's clock, and its time format.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Where the tenant reads the time.
+/// The source of the tenant's time.
 #[derive(Clone)]
 pub(crate) struct Clock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
 
@@ -17,7 +17,7 @@ impl Clock {
         Self(Arc::new(read))
     }
 
-    /// The present moment as `YYYY-MM-DD HH:MM:SS`, in UTC.
+    /// The current time as `YYYY-MM-DD HH:MM:SS`, in UTC.
     pub(crate) fn timestamp(&self) -> String {
         let since = (self.0)().duration_since(UNIX_EPOCH).unwrap_or_default();
         format_utc(since.as_secs())

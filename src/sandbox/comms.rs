@@ -1,4 +1,4 @@
-//! The communication preferences: which fields there are, and what they hold.
+//! The communication preferences: their fields and default values.
 
 use serde_json::{Map, Value};
 
@@ -34,7 +34,7 @@ pub(crate) fn is_flag(field: &str) -> bool {
         .is_some_and(|(channel, flag)| CHANNELS.contains(&channel) && FLAGS.contains(&flag))
 }
 
-/// A new attribute: every field there, none of them decided.
+/// A new attribute: every field is present and null.
 pub(crate) fn undecided(profile_id: &str, now: &str) -> Map<String, Value> {
     let flags = CHANNELS
         .iter()
@@ -47,7 +47,7 @@ pub(crate) fn undecided(profile_id: &str, now: &str) -> Map<String, Value> {
     comms
 }
 
-/// Takes over the fields that there are; others, and the read-only ones, are passed over in silence.
+/// Sets the known fields; unknown and read-only fields are ignored.
 pub(crate) fn apply(comms: &mut Map<String, Value>, changes: &Map<String, Value>, now: &str) {
     for (field, value) in changes {
         if is_flag(field) {
@@ -59,7 +59,7 @@ pub(crate) fn apply(comms: &mut Map<String, Value>, changes: &Map<String, Value>
     comms.insert("updated_at".to_owned(), now.into());
 }
 
-/// What the framework takes for a boolean.
+/// The values that the framework accepts as a boolean.
 pub(crate) fn is_boolean(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(_) => true,

@@ -1,4 +1,4 @@
-//! Putting an answer on the wire: JSON as PHP writes it, compression, and the headers that every answer carries.
+//! Encodes an answer: JSON as PHP writes it, compression, and the headers of every answer.
 
 use std::io::{self, Write};
 
@@ -19,7 +19,7 @@ use super::answer::{Answer, Content};
 use super::body::{End, SandboxBody};
 use super::fault::Canned;
 
-/// Shorter bodies are not worth compressing.
+/// Shorter bodies are not compressed.
 const WORTH_COMPRESSING: usize = 256;
 
 pub(crate) fn answer(parts: &Parts, answer: Answer, end: End) -> Response<SandboxBody> {
@@ -76,7 +76,7 @@ fn respond(
     end: End,
 ) -> Response<SandboxBody> {
     if parts.method == Method::HEAD {
-        // The length of what a GET would have got.
+        // The length of the body that a GET would get.
         if !content.is_empty() {
             headers.insert(CONTENT_LENGTH, HeaderValue::from(content.len()));
         }
@@ -111,7 +111,7 @@ fn gzip(content: &[u8]) -> io::Result<Bytes> {
     encoder.finish().map(Bytes::from)
 }
 
-/// JSON as `json_encode` writes it by default: slashes escaped, everything beyond ASCII as `\u` escapes.
+/// JSON as `json_encode` writes it by default: slashes and non-ASCII characters are escaped.
 fn json(value: &Value) -> Bytes {
     let mut out = Vec::new();
     let written = value.serialize(&mut Serializer::with_formatter(&mut out, Php));

@@ -1,4 +1,4 @@
-//! What can go wrong between us and a tenant, on demand.
+//! Faults of a tenant or the network, on demand.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -7,10 +7,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Response, StatusCode};
 
-/// Something to go wrong with the next matching request; hand it to [`Sandbox::inject`](super::Sandbox::inject).
+/// A failure of the next matching request. Pass it to [`Sandbox::inject`](super::Sandbox::inject).
 ///
-/// A fault strikes once unless told otherwise, any request unless narrowed, and before the request has any effect.
-/// Faults strike in the order of their injection; latencies add up with whatever follows them.
+/// By default a fault applies once, to any request, before the request has any effect. Faults apply
+/// in the order of their injection; a latency adds to the fault that follows it.
 ///
 /// ```
 /// use http::{Method, StatusCode};
@@ -41,7 +41,7 @@ pub(crate) enum Effect {
     StallBody,
 }
 
-/// An answer to be given word for word.
+/// A given answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Canned {
     pub(crate) status: StatusCode,
@@ -52,7 +52,7 @@ pub(crate) struct Canned {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// As soon as the request's head is there; its body is not read.
+    /// As soon as the request's head has arrived; its body is not read.
     Early,
     /// When the request has arrived, before it has any effect.
     Before,
@@ -61,12 +61,12 @@ pub(crate) enum Stage {
 }
 
 impl Fault {
-    /// The tenant answers with this status and a message to match it; a 429 carries `Retry-After: 60`.
+    /// The tenant answers with this status and a matching message; a 429 has `Retry-After: 60`.
     pub fn status(status: StatusCode) -> Self {
         Self::new(Effect::Status(status))
     }
 
-    /// The tenant says exactly this: status, headers and body, with none of its usual headers.
+    /// The tenant answers exactly this: status, headers and body, without its usual headers.
     pub fn answer(response: Response<impl Into<Bytes>>) -> Self {
         let (parts, body) = response.into_parts();
         Self::new(Effect::Answer(Box::new(Canned {
@@ -86,7 +86,7 @@ impl Fault {
         fault
     }
 
-    /// The tenant takes this long before it does anything; measured by tokio's timer.
+    /// The tenant waits this long before it handles the request, by tokio's timer.
     pub fn latency(delay: Duration) -> Self {
         Self::new(Effect::Latency(delay))
     }
@@ -96,7 +96,8 @@ impl Fault {
         Self::new(Effect::Reset)
     }
 
-    /// The head of the true answer arrives and half of its body, which then fails with [`ConnectionReset`].
+    /// The head and half of the body of the answer arrive; the body then fails with
+    /// [`ConnectionReset`].
     pub fn reset_body() -> Self {
         Self::new(Effect::ResetBody)
     }
@@ -106,47 +107,57 @@ impl Fault {
         Self::new(Effect::Stall)
     }
 
-    /// The head of the true answer arrives and half of its body, then nothing more.
+    /// The head and half of the body of the answer arrive; the body then never continues.
     pub fn stall_body() -> Self {
         Self::new(Effect::StallBody)
     }
 
-    /// How often the fault strikes. Default is once.
+    /// Replaces how often the fault applies.
+    ///
+    /// Default is once.
     pub fn times(mut self, times: u32) -> Self {
         self.left = Some(times);
         self
     }
 
-    /// The fault strikes until [`Sandbox::clear_faults`](super::Sandbox::clear_faults).
+    /// The fault applies until [`Sandbox::clear_faults`](super::Sandbox::clear_faults).
     pub fn forever(mut self) -> Self {
         self.left = None;
         self
     }
 
-    /// Strikes only this method, on paths that begin so. See [`Fault::on_path`].
+    /// Applies only to this method, on paths with this prefix. See [`Fault::on_path`].
     pub fn on(self, method: Method, prefix: impl Into<String>) -> Self {
         self.on_method(method).on_path(prefix)
     }
 
-    /// Strikes only this method (the one on the wire). Default is any.
+    /// Applies only to this method (on the wire).
+    ///
+    /// Default is any.
     pub fn on_method(mut self, method: Method) -> Self {
         self.method = Some(method);
         self
     }
 
-    /// Strikes only paths that begin so, with the base path or without it, as received. Default is any.
+    /// Applies only to paths with this prefix, with or without the base path, as received.
+    ///
+    /// Default is any.
     pub fn on_path(mut self, prefix: impl Into<String>) -> Self {
         self.path = Some(prefix.into());
         self
     }
 
-    /// Strikes as soon as the request's head is there, without reading its body. Default is to read it first.
+    /// Applies when the request's head has arrived, without reading its body.
+    ///
+    /// Default is to read the body first.
     pub fn early(mut self) -> Self {
         self.stage = Stage::Early;
         self
     }
 
-    /// Strikes when the request has taken effect: the write is done, its answer lost. Default is before.
+    /// Applies after the request has taken effect: the write is done, its answer is lost.
+    ///
+    /// Default is before.
     pub fn after_effect(mut self) -> Self {
         self.stage = Stage::After;
         self
@@ -170,14 +181,14 @@ impl Fault {
     }
 }
 
-/// What befalls one request.
+/// The faults of one request.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     pub(crate) latency: Duration,
     pub(crate) strike: Option<(Effect, Stage)>,
 }
 
-/// The faults that still wait, in order.
+/// The pending faults, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Queue(VecDeque<Fault>);
 
@@ -190,7 +201,7 @@ impl Queue {
         self.0.clear();
     }
 
-    /// Takes what befalls this request: early faults when asked for them, all others otherwise.
+    /// Removes and returns the faults of this request: the early ones, or all others.
     pub(crate) fn take(
         &mut self,
         early: bool,

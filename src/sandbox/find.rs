@@ -1,4 +1,4 @@
-//! Filtering, searching and sorting lists, as trustfully as a real tenant does.
+//! Filters, search and sorting of lists, as lenient as a real tenant.
 
 use std::cmp::Ordering;
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::call::Call;
 use super::matching::Matching;
 
-/// The fields that `search` looks at.
+/// The fields that `search` reads.
 const SEARCHED: [&str; 4] = ["email", "first_name", "last_name", "mobile_phone"];
 
 /// Applies `filter[…]`, `search` and `sort` of the query.
@@ -32,7 +32,7 @@ pub(crate) fn select(call: &Call, matching: Matching, mut items: Vec<Value>) -> 
     items
 }
 
-/// A filter on a field that the record lacks is no filter, and neither is one without a value.
+/// A filter without a value, or on a field that the record lacks, matches every record.
 fn passes(item: &Value, filters: &Map<String, Value>, matching: Matching) -> bool {
     let default = match matching {
         Matching::Loose => "like",
@@ -91,7 +91,7 @@ fn like(pattern: &str, text: &str) -> bool {
     let pattern: Vec<char> = pattern.to_lowercase().chars().collect();
     let text: Vec<char> = text.to_lowercase().chars().collect();
     let (mut p, mut t) = (0, 0);
-    // Where to go on when the text after the last `%` does not fit.
+    // Where to resume when the text after the last `%` does not match.
     let mut retry: Option<(usize, usize)> = None;
     while t < text.len() {
         match pattern.get(p) {
@@ -116,7 +116,8 @@ fn like(pattern: &str, text: &str) -> bool {
     pattern.iter().skip(p).all(|rest| *rest == '%')
 }
 
-/// Typo-tolerant: every word is somewhere in the record, or at most two edits away from one of its words.
+/// Typo-tolerant search: each word occurs in the record, or is at most two edits away from one of
+/// its words.
 fn mentions(item: &Value, text: &str) -> bool {
     let record = SEARCHED
         .iter()
@@ -157,7 +158,7 @@ fn compare(a: Option<&Value>, b: Option<&Value>) -> Ordering {
             .unwrap_or(Ordering::Equal),
         (Some(Value::String(a)), Some(Value::String(b))) => a.to_lowercase().cmp(&b.to_lowercase()),
         (Some(Value::Bool(a)), Some(Value::Bool(b))) => a.cmp(b),
-        // Null comes first, as in the tenant's database.
+        // Null sorts first, as in the tenant's database.
         (a, b) => a
             .is_some_and(|a| !a.is_null())
             .cmp(&b.is_some_and(|b| !b.is_null())),

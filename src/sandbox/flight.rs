@@ -1,13 +1,13 @@
-//! Counting the requests that somebody still waits for.
+//! Counts requests in flight.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// How many flights there are.
+/// The number of requests in flight.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Flights(Arc<AtomicUsize>);
 
-/// Counts as one until it is dropped.
+/// Counts as one request in flight until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Flight(Flights);
 

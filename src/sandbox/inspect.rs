@@ -1,4 +1,4 @@
-//! Making a sandbox, asking what it has seen and what it holds, and breaking it.
+//! Creating a sandbox, reading its requests and data, and injecting faults.
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ use super::fault::Fault;
 use super::profile::Profile;
 use super::service::Sandbox;
 
-/// A person of the tenant, with all names that a token can be asked for.
+/// A profile of the tenant, with every name that a token can be minted for.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Customer {
@@ -21,73 +21,74 @@ pub struct Customer {
     pub email: Option<String>,
     /// The number, in E.164.
     pub mobile_phone: Option<String>,
-    /// What other systems call this person.
+    /// The identifiers of this profile in other systems.
     pub identities: Vec<Identity>,
 }
 
-/// What another system calls a person.
+/// The identifier of a profile in another system.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Identity {
-    /// Which system, `shopify` for instance.
+    /// The system, `shopify` for instance.
     pub handle: String,
-    /// The name there.
+    /// The identifier in that system.
     pub identifier: String,
 }
 
 impl Sandbox {
-    /// A tenant with the seed's data at `/api/v3`, with loose filters and a running clock.
+    /// A tenant with the seed's data at `/api/v3`, loose filters and a running clock.
     pub fn new() -> Self {
         Self::builder().build()
     }
 
-    /// A tenant to be configured first.
+    /// Configures a tenant.
     pub fn builder() -> SandboxBuilder {
         SandboxBuilder::new()
     }
 
-    /// The token that opens everything.
+    /// The API token with every scope.
     pub fn api_token(&self) -> &str {
         &self.shared.api_token
     }
 
-    /// The path that the API lies below, without a slash at its end.
+    /// The base path of the API, without a trailing slash.
     pub fn base_path(&self) -> &str {
         &self.shared.base_path
     }
 
-    /// The last requests, oldest first; of very many, the oldest are forgotten. A request counts as soon as it has
+    /// The last requests, oldest first, up to a fixed number. A request is recorded once it has
     /// arrived completely, whatever its answer.
     pub fn requests(&self) -> Vec<CapturedRequest> {
         self.shared.captured().to_vec()
     }
 
-    /// As [`Sandbox::requests`], and forgets them.
+    /// As [`Sandbox::requests`], and clears the record.
     pub fn take_requests(&self) -> Vec<CapturedRequest> {
         self.shared.captured().take()
     }
 
-    /// How many requests somebody still waits for: from the call until its future, or the answer's body, is dropped.
+    /// The number of requests in flight: from the call until its future, or the answer's body, is
+    /// dropped.
     pub fn in_flight(&self) -> usize {
         self.shared.flights.count()
     }
 
-    /// Lets something go wrong with the next matching request.
+    /// Injects a fault into the next matching request.
     pub fn inject(&self, fault: Fault) {
         self.shared.faults().push(fault);
     }
 
-    /// Takes back all faults that have not struck.
+    /// Removes all faults that have not been used.
     pub fn clear_faults(&self) {
         self.shared.faults().clear();
     }
 
-    /// A profile as it is stored now, in the form in which the tenant shows it.
+    /// The current JSON form of a profile.
     pub fn profile(&self, id: &str) -> Option<Value> {
         self.shared.store().profile(id).map(Profile::show)
     }
 
-    /// All profiles as they are stored now.
+    /// The current JSON form of all profiles.
     pub fn profiles(&self) -> Vec<Value> {
         self.shared
             .store()
@@ -97,7 +98,8 @@ impl Sandbox {
             .collect()
     }
 
-    /// What a profile holds under a path below it, `lists` or `transactions/claims`; empty if there is nothing.
+    /// The records of a profile below a path, `lists` or `transactions/claims`; empty if there are
+    /// none.
     pub fn collection(&self, id: &str, path: &str) -> Vec<Value> {
         self.shared
             .store()
@@ -106,7 +108,7 @@ impl Sandbox {
             .unwrap_or_default()
     }
 
-    /// Who there is.
+    /// All profiles, with their names.
     pub fn customers(&self) -> Vec<Customer> {
         self.shared.store().profiles.iter().map(customer).collect()
     }

@@ -1,25 +1,26 @@
-//! The names that examples and tests may rely on.
+//! Names of the seed that examples and tests use.
 
 use super::seed::names;
 use super::service::Sandbox;
 
-/// The seed: tokens and people that are there in every sandbox.
+/// The seed: tokens and profiles of every sandbox.
 impl Sandbox {
-    /// Opens everything, unless [`SandboxBuilder::api_token`](super::SandboxBuilder::api_token) puts another in its
-    /// place.
+    /// An API token with every scope, unless
+    /// [`SandboxBuilder::api_token`](super::SandboxBuilder::api_token) replaces it.
     pub const API_TOKEN: &'static str = names::API_TOKEN;
-    /// Opens everything, too; a second one, as a rotation needs it.
+    /// A second API token with every scope, as a rotation needs it.
     pub const SECOND_API_TOKEN: &'static str = names::SECOND_API_TOKEN;
-    /// Reads everything and searches; whatever writes is 403.
+    /// An API token that reads and searches everything; writes are 403.
     pub const READ_ONLY_API_TOKEN: &'static str = names::READ_ONLY_API_TOKEN;
-    /// Reads locations; everything else is 403, save `/auth/verify`.
+    /// An API token that reads locations; everything else except `/auth/verify` is 403.
     pub const LOCATIONS_API_TOKEN: &'static str = names::LOCATIONS_API_TOKEN;
 
-    /// Ada Lovelace: has everything, 23 transactions, and look-alikes that loose filters find before her.
+    /// Ada Lovelace: has records of every kind, 23 transactions, and look-alikes that loose filters
+    /// find first.
     pub const ADA_ID: &'static str = names::ADA_ID;
     /// Ada's address, part of `nada.lovelace@…` and `ada.lovelace@….au`, and near `ada_lovelace@…`.
     pub const ADA_EMAIL: &'static str = names::ADA_EMAIL;
-    /// Ada's number, part of somebody else's.
+    /// Ada's number, part of another profile's number.
     pub const ADA_PHONE: &'static str = names::ADA_PHONE;
     /// The handle of Ada's first identity.
     pub const ADA_IDENTITY_HANDLE: &'static str = names::ADA_IDENTITY_HANDLE;
@@ -50,7 +51,7 @@ impl Sandbox {
     /// Zoë's address.
     pub const ZOE_EMAIL: &'static str = names::ZOE_EMAIL;
 
-    /// Kim Park: a plus in the address; `kim@example.com` is somebody else.
+    /// Kim Park: a plus in the address; `kim@example.com` is another profile.
     pub const KIM_ID: &'static str = names::KIM_ID;
     /// Kim's address.
     pub const KIM_EMAIL: &'static str = names::KIM_EMAIL;

@@ -2,8 +2,8 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Matching {
-    /// As a real tenant does: `filter[email]=a@b.c` finds every address that contains this text, whatever its case, and
-    /// `%` and `_` are wildcards.
+    /// As a real tenant: `filter[email]=a@b.c` finds every address that contains this text,
+    /// ignoring case, and `%` and `_` are wildcards.
     #[default]
     Loose,
     /// The whole value must be equal; case is still ignored.

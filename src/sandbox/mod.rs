@@ -1,8 +1,9 @@
-//! An in-memory Omneo tenant, for trying things out, for examples and for tests.
+//! An in-memory Omneo tenant, for demos, examples and tests.
 //!
-//! [`Sandbox`] is the admin API that Omneo ID stands in front of, not Omneo ID itself: a [`tower::Service`] that
-//! answers as a tenant does at `/api/v3`, starts with the same twenty-eight people in every run, and keeps what is
-//! written to it until it is dropped. Use it in place of an HTTP client, or serve it: `cargo run --example sandbox`.
+//! [`Sandbox`] is the admin API behind Omneo ID, not Omneo ID itself: a [`tower::Service`] that
+//! answers as a tenant does at `/api/v3`. It starts with the same twenty-eight profiles in every
+//! run and keeps writes until it is dropped. Use it in place of an HTTP client, or serve it:
+//! `cargo run --example sandbox`.
 //!
 //! ```
 //! use bytes::Bytes;
@@ -23,16 +24,16 @@
 //! let profile: serde_json::Value = serde_json::from_slice(&body)?;
 //! assert_eq!(profile["data"]["email"], Sandbox::ADA_EMAIL);
 //!
-//! // What the tenant was asked:
+//! // The requests that the tenant received:
 //! assert_eq!(sandbox.requests().len(), 1);
 //! # Ok::<(), tower::BoxError>(())
 //! # }).unwrap();
 //! ```
 //!
-//! # When things go wrong
+//! # Faults
 //!
-//! A [`Fault`] lets the next matching request fail in the way that the network or a tenant would, or gives it an
-//! answer word for word:
+//! A [`Fault`] makes the next matching request fail as the network or a tenant would, or answers it
+//! with a given response:
 //!
 //! ```
 //! use std::time::Duration;
@@ -48,17 +49,19 @@
 //!
 //! # Tokens
 //!
-//! [`TestTokens`] needs no tenant: it signs good and bad ID tokens, for tests of what stands behind a verifier.
+//! [`TestTokens`] signs valid and invalid ID tokens, for tests of services behind a verifier. It
+//! needs no tenant.
 //!
-//! # How much of a tenant it is
+//! # Fidelity
 //!
-//! It is written from Omneo's published documents and clients, not measured on a live tenant. Where these leave room, it
-//! takes the reading that is hardest on whoever stands in front: paths are decoded and dot segments resolved, names in
-//! a query are read as PHP reads them, `identity[handle]` makes the id in a path somebody's external identifier, a
-//! POST can name another method, a query adds to the input of a write, malformed JSON is an empty input, list filters
-//! find look-alikes (ids and identities are compared exactly), and every answer has a cookie and headers of its own.
+//! It follows Omneo's published documents and clients, and was not compared with a live tenant.
+//! Where these leave room, it takes the reading that is hardest on a proxy in front: paths are
+//! decoded and dot segments resolved, query names are read as PHP reads them, `identity[handle]`
+//! turns the id in a path into an external identifier, a POST can name another method, a query adds
+//! to the input of a write, malformed JSON is an empty input, list filters find look-alikes (ids
+//! and identities are compared exactly), and every answer has a cookie and headers of its own.
 //!
-//! The tokens are printed in these pages: never put real data in a sandbox, nor a sandbox on a public
+//! The tokens are public: never put real data into a sandbox, and never serve one on a public
 //! address.
 
 mod answer;
@@ -80,6 +83,7 @@ mod page;
 mod phone;
 mod php;
 mod profile;
+mod records;
 mod resources;
 mod route;
 mod seed;

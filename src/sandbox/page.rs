@@ -1,13 +1,13 @@
-//! Cutting a list into pages, with the links that lead from one to the next.
+//! Pagination: one page of a list, with links to the others.
 
 use serde_json::{Value, json};
 
 use super::answer::Answer;
 use super::call::Call;
 
-/// Items on a page if nobody asks for another number.
+/// The default number of items per page.
 const DEFAULT_SIZE: usize = 15;
-/// The tenant gives no more than this many at once.
+/// The greatest number of items per page.
 const LARGEST_SIZE: usize = 200;
 const PARAMETERS: [&str; 4] = ["page", "per_page", "limit", "offset"];
 
@@ -22,7 +22,8 @@ pub(crate) struct Page<'c> {
 }
 
 impl<'c> Page<'c> {
-    /// Takes `page[number]`, `page` or `offset`, and `page[size]`, `per_page` or `limit`, from the query.
+    /// Takes `page[number]`, `page` or `offset`, and `page[size]`, `per_page` or `limit`, from the
+    /// query.
     pub(crate) fn cut(call: &'c Call, all: Vec<Value>) -> Self {
         let read =
             |value: Option<&Value>| value.and_then(Value::as_str)?.trim().parse::<usize>().ok();
@@ -88,7 +89,7 @@ impl<'c> Page<'c> {
         }))
     }
 
-    /// The paginator itself, without `links` and `meta`.
+    /// The bare paginator, without `links` and `meta`.
     pub(crate) fn bare(self) -> Answer {
         let last = self.last();
         Answer::bare(json!({
@@ -132,7 +133,7 @@ impl<'c> Page<'c> {
         (self.number < self.last()).then(|| self.url(self.number + 1))
     }
 
-    /// The same request for another page; the query's other parameters stay.
+    /// The URL of another page; other query parameters are kept.
     fn url(&self, number: usize) -> String {
         let about_pages = |pair: &&str| {
             let name = pair.split(['=', '[', '%']).next().unwrap_or_default();

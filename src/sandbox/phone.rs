@@ -1,4 +1,4 @@
-//! Phone numbers: what is one, and what the tenant derives from it.
+//! Phone numbers: validation, and the fields that the tenant derives.
 
 use serde_json::{Value, json};
 

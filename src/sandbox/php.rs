@@ -1,8 +1,8 @@
-//! Reading names and values as PHP reads them, which is not what most proxies expect.
+//! Names and values as PHP reads them, which most proxies do not expect.
 
 use serde_json::{Map, Value};
 
-/// Deeper brackets are not followed.
+/// Deeper brackets are ignored.
 const NESTING: usize = 64;
 
 /// A query or form, read as `$_GET` would hold it: `a[b]=1` nests, the last of equal names wins.
@@ -19,7 +19,7 @@ pub(crate) fn parse_query(query: &str) -> Map<String, Value> {
     variables
 }
 
-/// Percent-decoding as `rawurldecode` does it: what is no escape stays as it is.
+/// Percent-decoding as `rawurldecode` does it: an invalid escape is kept.
 pub(crate) fn decode(text: &str) -> String {
     String::from_utf8_lossy(&unescape(text.bytes())).into_owned()
 }
@@ -57,7 +57,8 @@ fn hex_pair(high: u8, low: u8) -> Option<u8> {
 
 /// The variable that a parameter's name means, and the keys in brackets after it (`None` for `[]`).
 ///
-/// Leading blanks are ignored, a NUL ends the name, blanks and dots become `_`, and so does a `[` that is never closed.
+/// Leading blanks are ignored, a NUL ends the name, blanks and dots become `_`, and so does a `[`
+/// that is never closed.
 fn read_name(name: &str) -> (String, Vec<Option<&str>>) {
     let name = name
         .split('\0')

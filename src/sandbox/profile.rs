@@ -1,4 +1,4 @@
-//! One profile as it is stored, and as it is shown.
+//! One profile: its stored form and its JSON form.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::phone;
 
-/// Fields that a caller may set, with what they hold in a new profile.
+/// Fields that a caller may set, with their values in a new profile.
 const FIELDS: [&str; 18] = [
     "title",
     "first_name",
@@ -28,14 +28,14 @@ const FIELDS: [&str; 18] = [
     "tags",
 ];
 
-/// The record of one profile and all that belongs to it.
+/// The record of one profile and all records below it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Profile {
     pub(crate) id: String,
     pub(crate) fields: Map<String, Value>,
     pub(crate) comms: Map<String, Value>,
     pub(crate) appearance: Map<String, Value>,
-    /// Everything that comes in lists, by its path below the profile.
+    /// Lists of records, by their path below the profile.
     pub(crate) collections: BTreeMap<&'static str, Vec<Value>>,
 }
 
@@ -88,7 +88,7 @@ impl Profile {
         self.collections.get(collection).map_or(&[], Vec::as_slice)
     }
 
-    /// Takes over the fields that a caller may set.
+    /// Sets the fields that a caller may set.
     pub(crate) fn apply_fields(&mut self, input: &Map<String, Value>, now: &str) {
         for name in FIELDS {
             if let Some(value) = input.get(name) {
@@ -98,7 +98,7 @@ impl Profile {
         self.fields.insert("updated_at".to_owned(), now.into());
     }
 
-    /// What the tenant shows of a profile.
+    /// The JSON form of a profile.
     pub(crate) fn show(&self) -> Value {
         let mut shown = self.fields.clone();
         shown.insert("id".to_owned(), json!(self.id));
@@ -119,14 +119,14 @@ impl Profile {
         })
     }
 
-    /// The sums over rewards, points and benefits that are still to be had.
+    /// The sums of rewards, points and benefits that are still available.
     pub(crate) fn balances(&self) -> Value {
         let sum = |list: &str, field: &str| {
             let values = self
                 .list(list)
                 .iter()
                 .filter_map(|item| item.get(field)?.as_f64());
-            // Not `sum`: that of no numbers is minus zero.
+            // Not `sum`: an empty sum is minus zero.
             values.fold(0.0, |sum, value| sum + value)
         };
         let rewards = sum("rewards", "value_remaining");

@@ -1,20 +1,20 @@
-//! The table of what comes in lists below a profile.
+//! The table of the lists below a profile.
 
 /// One kind of list below a profile, or inside an item of one.
 #[derive(Debug)]
 pub(crate) struct Collection {
-    /// Path below the profile (or the item), and the name it is stored by.
+    /// The path below the profile or the item, which is also the key in the store.
     pub(crate) path: &'static str,
     pub(crate) listing: Listing,
     pub(crate) access: Access,
     pub(crate) removal: Removal,
-    /// What a new item must have.
+    /// The required fields of a new item.
     pub(crate) required: &'static [&'static str],
     /// Lists inside each item.
     pub(crate) children: &'static [Self],
 }
 
-/// How the whole list is shown.
+/// The JSON form of the whole list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Listing {
     /// `{data, links, meta}`.
@@ -33,15 +33,15 @@ pub(crate) enum Access {
     Upsert,
 }
 
-/// How the removal of an item is answered.
+/// The answer to the removal of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Removal {
     NoContent,
-    /// 200 with what remains.
+    /// 200 with the remaining items.
     Remaining,
 }
 
-/// Where a path points: a list, or an item of it, or a list inside an item.
+/// The target of a path: a list, an item of it, or a list inside an item.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     pub(crate) collection: &'static Collection,
@@ -50,7 +50,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// The innermost list that the path points into, and the item there.
+    /// The innermost list that the path names, and the item in it.
     pub(crate) fn innermost(&self) -> (&'static Collection, Option<&str>) {
         match &self.child {
             Some((child, key)) => (child, key.as_deref()),
@@ -157,7 +157,7 @@ static COLLECTIONS: [Collection; 32] = [
     read("activities"),
 ];
 
-/// What the path below a profile points to, if it is a list or lies in one.
+/// The target of a path below a profile, if it is a list or inside one.
 pub(crate) fn place(rest: &[&str]) -> Option<Place> {
     COLLECTIONS.iter().find_map(|collection| {
         let mut below = rest;

@@ -1,4 +1,4 @@
-//! From a path to what may be done there.
+//! Routes: from a path to its handlers.
 
 use http::Method;
 
@@ -18,7 +18,7 @@ const POST: Method = Method::POST;
 const PUT: Method = Method::PUT;
 const DELETE: Method = Method::DELETE;
 
-/// Finds the route, then does what its method says.
+/// Finds the route and calls the handler of the method.
 pub(crate) fn dispatch(store: &mut Store, call: &mut Call) -> Outcome {
     let Some(route) = find(&call.segments) else {
         return Err(Answer::no_route(call.path.trim_start_matches('/')));

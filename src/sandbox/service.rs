@@ -1,4 +1,4 @@
-//! The sandbox as a service: from a request to an answer, or to what a fault leaves of one.
+//! The sandbox as a service: from a request to an answer, with faults applied.
 
 use std::fmt;
 use std::future::{Future, pending, poll_fn};
@@ -22,7 +22,7 @@ use super::handlers::auth;
 use super::store::Store;
 use super::{encode, route, seed};
 
-/// Bigger request bodies are refused by the server in front of the application.
+/// Larger request bodies are refused by the web server in front of the application.
 const LARGEST_BODY: usize = 16 << 20;
 
 /// An in-memory Omneo tenant. See the [module docs](super).
@@ -142,7 +142,7 @@ impl Shared {
         }
     }
 
-    /// What the tenant says when nothing goes wrong.
+    /// The tenant's answer without faults.
     fn answer(&self, parts: &Parts, body: &Bytes) -> Answer {
         let Some(mut call) = Call::read(parts, body, &self.base_path) else {
             return Answer::no_route(parts.uri.path().trim_start_matches('/'));
@@ -213,7 +213,7 @@ impl Shared {
     }
 }
 
-/// Tokens stay out of it.
+/// Shows no token.
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shared")
@@ -228,7 +228,7 @@ async fn pause(plan: &Plan) {
     }
 }
 
-/// The whole body, or `None` if it is larger than the tenant takes.
+/// The whole body, or `None` if it is larger than the tenant accepts.
 async fn read<B>(body: B) -> Result<Option<Bytes>, BoxError>
 where
     B: Body,

@@ -1,4 +1,4 @@
-//! Everything that the tenant remembers.
+//! The tenant's data.
 
 use serde_json::{Map, Value};
 
@@ -19,7 +19,7 @@ pub(crate) struct Store {
     pub(crate) last_number: u64,
 }
 
-/// What a new or changed record needs to know of its surroundings.
+/// The context of a new or changed record.
 #[derive(Clone, Debug)]
 pub(crate) struct Context {
     pub(crate) number: u64,
@@ -47,7 +47,7 @@ impl Store {
         self.last_number
     }
 
-    /// An id for a new profile: of a UUID's form, and the same in every run.
+    /// An id for a new profile: a UUID, the same in every run.
     pub(crate) fn profile_id(&mut self) -> String {
         let mut state = self.number();
         let mut mixed = || {
@@ -93,7 +93,8 @@ impl Store {
         })
     }
 
-    /// The id of the profile that the call's path names: by `identity[handle]` of the query if that is there.
+    /// The id of the profile that the call's path names: by `identity[handle]` of the query if that
+    /// is there.
     pub(crate) fn named_id(&self, call: &Call) -> Result<String, Answer> {
         let name = call.param(0);
         let handle = call

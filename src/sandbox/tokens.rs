@@ -1,4 +1,4 @@
-//! ID tokens, good and bad, for testing what stands behind a verifier.
+//! Valid and invalid ID tokens, for tests of services behind a verifier.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use crate::error::{ConfigError, ConfigErrorKind};
 use crate::identity::Subject;
 use crate::keys::{Keyring, SigningKey};
 
-/// ID tokens for tests of a host application: good ones, and each kind of bad one.
+/// ID tokens for tests of a host application: valid ones, and each kind of invalid one.
 ///
-/// They are signed with the key that the ring has when this is made, so what an application is
-/// told by its own [`JwtAuthLayer`](crate::auth::JwtAuthLayer) can be tested without a network:
+/// They are signed with the ring's signing key at construction, so an application can be tested
+/// with its own [`JwtAuthLayer`](crate::auth::JwtAuthLayer), without a network:
 ///
 /// ```
 /// use std::convert::Infallible;
@@ -51,8 +51,8 @@ use crate::keys::{Keyring, SigningKey};
 /// # }).unwrap();
 /// ```
 ///
-/// A `pid` is taken as it stands, so that what an application makes of one that is no profile id
-/// can be tested, too. Tokens of the same claims at the same second are the same.
+/// A `pid` is used unchanged, so tests can use one that is not a valid profile id. Tokens with the
+/// same claims in the same second are equal.
 #[derive(Clone)]
 pub struct TestTokens {
     key: SigningKey,
@@ -61,16 +61,15 @@ pub struct TestTokens {
     audience: Option<Box<str>>,
 }
 
-/// Seconds that are past every leeway that a verifier can have.
+/// Longer than every possible leeway of a verifier, in seconds.
 const BEYOND_LEEWAY: u64 = 10 * 60;
 const LIFETIME: u64 = 60 * 60;
 
 impl TestTokens {
-    /// Signs with the signing key that the ring has now. If that is replaced later, these are the
-    /// tokens from before.
+    /// Signs with the ring's current signing key, also after the ring's key is replaced.
     ///
     /// # Errors
-    /// If the ring only verifies: make one of the private key for the test.
+    /// If the ring has no signing key.
     pub fn new(ring: &Keyring) -> Result<Self, ConfigError> {
         let keys = ring.keys();
         let key = keys.signing_key().ok_or_else(|| {
@@ -87,7 +86,7 @@ impl TestTokens {
         })
     }
 
-    /// Replaces the clock. Give it the verifier's.
+    /// Replaces the clock. Use the verifier's clock.
     ///
     /// Default is the [system's](SystemClock).
     #[must_use]
@@ -96,41 +95,41 @@ impl TestTokens {
         self
     }
 
-    /// Replaces what tokens say as `iss`.
+    /// Replaces the `iss` claim.
     ///
-    /// Default is no `iss`.
+    /// Default is none.
     #[must_use]
     pub fn with_issuer(mut self, issuer: &str) -> Self {
         self.issuer = Some(issuer.into());
         self
     }
 
-    /// Replaces what tokens say as `aud`.
+    /// Replaces the `aud` claim.
     ///
-    /// Default is no `aud`.
+    /// Default is none.
     #[must_use]
     pub fn with_audience(mut self, audience: &str) -> Self {
         self.audience = Some(audience.into());
         self
     }
 
-    /// A good token of a profile, for the hour to come.
+    /// A valid token of a profile, for one hour.
     pub fn valid(&self, pid: &str) -> String {
         self.signed(&self.claims(pid, self.clock.now()).into())
     }
 
-    /// A good token of nobody in particular, as a visitor who has not signed in has it.
+    /// A valid anonymous token, as a visitor has who has not signed in.
     pub fn anonymous(&self) -> String {
         self.valid(Subject::ANONYMOUS_PID)
     }
 
-    /// A token that was good, and has ended some minutes ago.
+    /// A token that expired some minutes ago.
     pub fn expired(&self, pid: &str) -> String {
         let issued_at = self.clock.now().saturating_sub(LIFETIME + BEYOND_LEEWAY);
         self.signed(&self.claims(pid, issued_at).into())
     }
 
-    /// A token that becomes good in some minutes, by its `nbf`.
+    /// A token that becomes valid in some minutes, by its `nbf`.
     pub fn not_yet_valid(&self, pid: &str) -> String {
         let now = self.clock.now();
         let mut claims = self.claims(pid, now);
@@ -139,12 +138,12 @@ impl TestTokens {
         self.signed(&claims.into())
     }
 
-    /// A token that is not signed by this key, though it says so: all but its signature is that
-    /// of a [valid](Self::valid) one.
+    /// A token that names this key but is not signed by it: only its signature differs from a
+    /// [valid](Self::valid) one.
     pub fn foreign(&self, pid: &str) -> String {
         let message = self.message(&self.claims(pid, self.clock.now()).into());
-        // The signature of anything else is what somebody else's would be: of the right length,
-        // and wrong. So it needs no second key of the kind.
+        // The signature of another input has the right length and is wrong, so no second key is
+        // needed.
         let signature = self.signature(&[message.as_bytes(), b"."].concat());
         format!("{message}.{signature}")
     }
@@ -156,12 +155,12 @@ impl TestTokens {
         format!("{header}.{}.", URL_SAFE_NO_PAD.encode(claims.to_string()))
     }
 
-    /// What is no token at all, though it may stand in an `Authorization` header.
+    /// A string that is not a token but valid in an `Authorization` header.
     pub fn malformed(&self) -> String {
         "not-a-token".to_owned()
     }
 
-    /// These claims and no others, signed: for what the other methods have no name for.
+    /// A token with exactly these claims.
     ///
     /// ```
     /// # #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))] {
@@ -203,7 +202,7 @@ impl TestTokens {
     }
 
     fn signature(&self, message: &[u8]) -> String {
-        // A key has signed once before it is one.
+        // Constructing a key signs once, so signing cannot fail here.
         URL_SAFE_NO_PAD.encode(self.key.sign(message).unwrap_or_default())
     }
 }

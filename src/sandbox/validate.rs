@@ -1,4 +1,4 @@
-//! The rules for a profile's input, and the 422 that tells which were broken.
+//! The validation rules for a profile's input, and the 422 that names the broken ones.
 
 use http::StatusCode;
 use serde_json::{Map, Value, json};
@@ -31,7 +31,7 @@ const TEXTS: [&str; 7] = [
 ];
 const LONGEST_TEXT: usize = 255;
 
-/// What is wrong with an input, by field, in the order of the checks.
+/// The broken rules of an input, by field, in the order of the checks.
 #[derive(Debug, Default)]
 pub(crate) struct Errors(Vec<(String, Vec<String>)>);
 

@@ -1,4 +1,4 @@
-//! The attributes of a profile that are one record each: communication, appearance, and dates as a whole.
+//! The attributes of a profile that are one record each: comms, appearance and dates.
 
 use serde_json::{Map, Value, json};
 
@@ -52,7 +52,8 @@ pub(crate) fn put_appearance(store: &mut Store, call: &Call) -> Outcome {
     Ok(Answer::data(profile.appearance.clone()))
 }
 
-/// `PUT …/attributes/dates`: one date, a list of them, or a list under `dates`; known names are changed, others added.
+/// `PUT …/attributes/dates`: one date, a list of them, or a list under `dates`; known names are
+/// changed, others added.
 pub(crate) fn put_dates(store: &mut Store, call: &Call) -> Outcome {
     let owner = store.named_id(call)?;
     let given = call.body.get("dates").unwrap_or(&call.body);

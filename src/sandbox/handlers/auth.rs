@@ -1,4 +1,4 @@
-//! Who may call, and the route that tells.
+//! Authentication and scopes of a call, and `GET /auth/verify`.
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, StatusCode};
@@ -9,12 +9,12 @@ use crate::sandbox::call::Call;
 use crate::sandbox::seed::names;
 use crate::sandbox::store::Store;
 
-/// `GET /auth/verify`: whoever gets here has a good token.
+/// `GET /auth/verify`: the token has been checked before.
 pub(crate) fn verify(_: &mut Store, _: &Call) -> Outcome {
     Ok(Answer::bare(json!({ "status": 200, "message": "OK" })))
 }
 
-/// What a token may do.
+/// The scope of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scope {
     Everything,
@@ -25,7 +25,7 @@ enum Scope {
 /// Checks the token of a call, then its scope.
 ///
 /// # Errors
-/// 400 for several `Authorization` headers, 401 without a good token, 403 if the token does not reach that far.
+/// 400 for several `Authorization` headers, 401 without a valid token, 403 outside its scope.
 pub(crate) fn authorize(headers: &HeaderMap, api_token: &str, call: &Call) -> Result<(), Answer> {
     let mut credentials = headers.get_all(AUTHORIZATION).iter();
     let (first, second) = (credentials.next(), credentials.next());
@@ -55,7 +55,7 @@ pub(crate) fn authorize(headers: &HeaderMap, api_token: &str, call: &Call) -> Re
 
 fn reaches(scope: Scope, call: &Call) -> bool {
     let segments: Vec<&str> = call.segments.iter().map(String::as_str).collect();
-    // Posted for the sake of its body; it reads.
+    // A `POST` that only reads.
     let searches = matches!(
         segments.as_slice(),
         ["profiles", "search-id" | "availability"]

@@ -1,4 +1,4 @@
-//! Connections: two profiles that know each other.
+//! Connections between two profiles.
 
 use serde_json::{Value, json};
 
@@ -7,6 +7,7 @@ use crate::sandbox::answer::{Answer, Outcome};
 use crate::sandbox::call::Call;
 use crate::sandbox::find;
 use crate::sandbox::page::Page;
+use crate::sandbox::records::connection;
 use crate::sandbox::store::Store;
 use crate::sandbox::validate::{Errors, invalid};
 
@@ -14,7 +15,7 @@ const STATUSES: [&str; 7] = [
     "draft", "pending", "accepted", "rejected", "hold", "archived", "break",
 ];
 
-/// `GET /connections`: those of all profiles.
+/// `GET /connections`: the connections of all profiles.
 pub(crate) fn index(store: &mut Store, call: &Call) -> Outcome {
     Ok(Page::cut(
         call,
@@ -108,25 +109,6 @@ pub(crate) fn profile_info(store: &mut Store, call: &Call) -> Outcome {
         "last_name": other.field("last_name"),
         "full_name": other.full_name(),
     })))
-}
-
-/// A connection as the seed and the tenant store it.
-pub(crate) fn connection(
-    number: u64,
-    connector: &str,
-    connected: &str,
-    status: &str,
-    now: &str,
-) -> Value {
-    json!({
-        "id": number,
-        "connector_id": connector,
-        "connected_id": connected,
-        "status": status,
-        "definition": { "handle": "household", "shareable_attributes": ["first_name", "last_name"] },
-        "created_at": now,
-        "updated_at": now,
-    })
 }
 
 fn own<'s>(store: &'s Store, call: &Call) -> Result<&'s Value, Answer> {

@@ -1,6 +1,7 @@
-//! Identities: names that other systems have for a profile. A handle and identifier name at most one.
+//! Identities: identifiers of a profile in other systems. A handle and an identifier name at most
+//! one profile.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::items;
 use crate::sandbox::answer::{Answer, Outcome};
@@ -10,7 +11,7 @@ use crate::sandbox::page::Page;
 use crate::sandbox::store::Store;
 use crate::sandbox::validate::invalid;
 
-/// `GET /identities`: those of all profiles; `include=profile` shows whose they are.
+/// `GET /identities`: the identities of all profiles; `include=profile` adds the profile.
 pub(crate) fn index(store: &mut Store, call: &Call) -> Outcome {
     let include = call
         .query
@@ -87,26 +88,6 @@ pub(crate) fn remove(store: &mut Store, call: &Call) -> Outcome {
         .position(|identity| items::is_named(identity, call.param(1)));
     held.remove(position.ok_or_else(|| Answer::no_record("Identity"))?);
     Ok(Answer::no_content())
-}
-
-/// An identity as the seed and the tenant store it.
-pub(crate) fn identity(
-    number: u64,
-    owner: &str,
-    handle: &str,
-    identifier: &str,
-    now: &str,
-) -> Value {
-    json!({
-        "id": number,
-        "handle": handle,
-        "identifier": identifier,
-        "is_primary": false,
-        "is_active": true,
-        "profile_id": owner,
-        "created_at": now,
-        "updated_at": now,
-    })
 }
 
 fn free(store: &Store, handle: &str, identifier: &str) -> Result<(), Answer> {

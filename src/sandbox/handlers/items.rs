@@ -1,4 +1,4 @@
-//! Lists below a profile and their items: one mechanism for all of the table's rows.
+//! Lists below a profile and their items, for every row of the resource table.
 
 use serde_json::{Map, Value, json};
 
@@ -88,7 +88,7 @@ pub(crate) fn remove(store: &mut Store, call: &Call) -> Outcome {
     })
 }
 
-/// The list that the call's path points into, and the name of the item there.
+/// The list that the call's path names, and the name of the item in it.
 fn open<'s>(
     store: &'s mut Store,
     call: &'s Call,

@@ -1,4 +1,4 @@
-//! Locations: the tenant's shops.
+//! Locations: the tenant's stores.
 
 use serde_json::{Value, json};
 

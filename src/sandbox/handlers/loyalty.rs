@@ -1,4 +1,4 @@
-//! What a profile has earned, and spending it.
+//! Rewards, benefits and tiers of a profile, and redeeming them.
 
 use serde_json::{Value, json};
 
@@ -95,7 +95,8 @@ pub(crate) fn current_tier(store: &mut Store, call: &Call) -> Outcome {
     Ok(Answer::data(tier.unwrap_or_default()))
 }
 
-/// `POST …/tiers/assign`: by handle or by number; a handle that is new to the profile becomes its tier.
+/// `POST …/tiers/assign`: by handle or by number; a handle that is new to the profile becomes its
+/// tier.
 pub(crate) fn assign_tier(store: &mut Store, call: &Call) -> Outcome {
     let wanted = ["tier_id", "tier_handle", "handle", "id"]
         .into_iter()

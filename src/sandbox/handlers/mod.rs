@@ -1,4 +1,4 @@
-//! What the tenant does for each of its routes.
+//! The handlers of the tenant's routes.
 
 pub(crate) mod attributes;
 pub(crate) mod auth;

@@ -1,4 +1,4 @@
-//! Profiles: finding, reading, creating, changing, removing.
+//! Profiles: search, read, create, update, delete.
 
 use serde_json::{Map, Value, json};
 
@@ -41,7 +41,7 @@ pub(crate) fn search_id(store: &mut Store, call: &Call) -> Outcome {
         .ok_or_else(|| Answer::no_record("Profile"))
 }
 
-/// `POST /profiles/availability`: who has that address or number already.
+/// `POST /profiles/availability`: the profile that has an address or number, if any.
 pub(crate) fn availability(store: &mut Store, call: &Call) -> Outcome {
     let asked = ["email", "mobile_phone"].into_iter().filter_map(|field| {
         let value = call.text(field)?;
@@ -111,7 +111,7 @@ pub(crate) fn update_type(store: &mut Store, call: &Call) -> Outcome {
     Ok(Answer::data(profile.show()))
 }
 
-/// Removal and purge alike leave nothing behind.
+/// `DELETE` and purge both remove every record of the profile.
 pub(crate) fn remove(store: &mut Store, call: &Call) -> Outcome {
     let id = store.named_id(call)?;
     store.profiles.retain(|profile| profile.id != id);
@@ -123,7 +123,7 @@ pub(crate) fn remove(store: &mut Store, call: &Call) -> Outcome {
     Ok(Answer::no_content())
 }
 
-/// Takes over what belongs to a profile without being a field of it.
+/// Sets the records that belong to a profile and are not fields of it.
 fn apply_related(store: &mut Store, profile: &mut Profile, input: &Map<String, Value>, now: &str) {
     let attributes = object(input.get("attributes"));
     if let Some(Value::Object(changes)) = attributes.get("comms") {
@@ -170,7 +170,7 @@ fn apply_related(store: &mut Store, profile: &mut Profile, input: &Map<String, V
     }
 }
 
-/// Names that are null or missing stay what they are in a new profile.
+/// Null or missing names keep the defaults of a new profile.
 fn without_null_names(input: &Map<String, Value>) -> Map<String, Value> {
     let mut input = input.clone();
     for name in [

@@ -1,17 +1,17 @@
-//! What belongs to a person of the seed: everything that a theme might show.
+//! The records below a profile of the seed: lists, transactions, rewards and the like.
 
 use serde_json::{Value, json};
 
 use super::people::{Consent, Person};
 use crate::sandbox::comms;
-use crate::sandbox::handlers::identities::identity;
 use crate::sandbox::profile::Profile;
+use crate::sandbox::records::identity;
 use crate::sandbox::seed::names;
 use crate::sandbox::store::{Store, object};
 
-/// When the seed was sown.
+/// The creation time of the seed's records.
 pub(super) const SOWN: &str = "2025-02-03 04:05:06";
-/// So many transactions that they do not fit on a page.
+/// More transactions than fit on one page.
 const MANY_TRANSACTIONS: usize = 23;
 const STREETS: [&str; 4] = [
     "Flinders Street",

@@ -1,4 +1,4 @@
-//! The shops of the seed: twelve, of which two are not published and two are closed for good.
+//! The locations of the seed: twelve, two of them unpublished and two permanently closed.
 
 use serde_json::{Value, json};
 

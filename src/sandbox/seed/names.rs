@@ -1,4 +1,4 @@
-//! What in the seed has a name: said again, with what it is good for, by `Sandbox`.
+//! Names of the seed's records. `Sandbox` documents them.
 
 pub(crate) const API_TOKEN: &str = "sandbox-api-token";
 pub(crate) const SECOND_API_TOKEN: &str = "sandbox-second-api-token";

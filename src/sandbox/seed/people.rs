@@ -1,4 +1,4 @@
-//! Who is there, in the order in which lists show them: look-alikes come before those they look like.
+//! The profiles of the seed, in list order: look-alikes come before the profile they resemble.
 
 use crate::sandbox::seed::names;
 
@@ -29,7 +29,7 @@ use Consent::{Bounced, EmailOnly, Granted, Undecided, Withdrawn};
 
 type Identities = &'static [(&'static str, &'static str)];
 
-/// Empty texts and years of zero stand for what is not known.
+/// An empty text or a year of zero means unknown.
 const fn person(
     id: &'static str,
     name: (&'static str, &'static str),

@@ -1,9 +1,9 @@
-//! Putting the seed into a store.
+//! Inserts the seed into a store.
 
 use super::belongings::{self, SOWN};
 use super::locations;
 use super::people::PEOPLE;
-use crate::sandbox::handlers::connections::connection;
+use crate::sandbox::records::connection;
 use crate::sandbox::seed::names;
 use crate::sandbox::store::Store;
 

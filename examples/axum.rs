@@ -1,29 +1,29 @@
-//! Omneo ID in an axum application, beside routes of its own that know who is asking.
+//! Omneo ID in an axum application, with own routes that read the profile of the ID token.
 //!
 //! ```sh
 //! cargo run --example axum
 //!
-//! # Visitors are welcome on the front page: 200 "Welcome to Acme, stranger."
+//! # The front page accepts requests without a token: 200 "Welcome to Acme, stranger."
 //! curl -s -w ' -> %{http_code}\n' http://127.0.0.1:8080/
-//! # Nobody has an account without a token: 401 "Unauthenticated."
+//! # The account page needs a token: 401 "Unauthenticated."
 //! curl -s -w ' -> %{http_code}\n' http://127.0.0.1:8080/account
 //! # Ada's token, minted with the tenant's API token
 //! TOKEN=$(curl -s http://127.0.0.1:8080/id/api/v1/auth/token -H 'authorization: Bearer sandbox-api-token' -H 'content-type: application/json' -d '{"id":"6513270e-269e-4d37-b2a7-4de452e6b438"}' | sed -n 's/.*"token":"\([^"]*\)".*/\1/p')
-//! # The application's own route knows her: 200 "Welcome to Acme, 6513270e-269e-4d37-b2a7-4de452e6b438."
+//! # The front page with her token: 200 "Welcome to Acme, 6513270e-269e-4d37-b2a7-4de452e6b438."
 //! curl -s -w ' -> %{http_code}\n' http://127.0.0.1:8080/ -H "authorization: Bearer $TOKEN"
-//! # So does the one that insists on a profile: 200 "The account of 6513270e-269e-4d37-b2a7-4de452e6b438"
+//! # The account page, which needs a profile: 200 "The account of 6513270e-269e-4d37-b2a7-4de452e6b438"
 //! curl -s -w ' -> %{http_code}\n' http://127.0.0.1:8080/account -H "authorization: Bearer $TOKEN"
-//! # And Omneo ID is mounted beside them: 200 "ada.lovelace@example.com"
+//! # Omneo ID is mounted beside these routes: 200 "ada.lovelace@example.com"
 //! curl -s -w ' -> %{http_code}\n' http://127.0.0.1:8080/id/api/v1/profiles/me -H "authorization: Bearer $TOKEN"
-//! # An anonymous visitor has a token, but no account: 404 "Not found."
+//! # An anonymous token has no profile: 404 "Not found."
 //! ANONYMOUS=$(curl -s http://127.0.0.1:8080/id/api/v1/auth/token -H 'authorization: Bearer sandbox-api-token' -H 'content-type: application/json' -d '{}' | sed -n 's/.*"token":"\([^"]*\)".*/\1/p')
 //! curl -s -w ' -> %{http_code}\n' http://127.0.0.1:8080/account -H "authorization: Bearer $ANONYMOUS"
-//! # A page of another origin may ask: 200 "access-control-allow-origin"
+//! # A preflight of a page on another origin: 200 "access-control-allow-origin"
 //! curl -s -o /dev/null -D - -w ' -> %{http_code}\n' http://127.0.0.1:8080/id/api/v1/profiles/me -X OPTIONS -H 'origin: https://shop.example' -H 'access-control-request-method: GET' -H 'access-control-request-headers: authorization'
 //! ```
 //!
 //! Another address is the first argument: `cargo run --example axum -- 127.0.0.1:0`. SIGTERM and
-//! Ctrl-C let requests under way finish.
+//! Ctrl-C shut down gracefully.
 
 use std::net::SocketAddr;
 
@@ -42,13 +42,13 @@ use omneo_id::{OmneoId, ProfileId, SigningKey, Subject};
 use tokio::net::TcpListener;
 use tower_http::cors::{Any, CorsLayer};
 
-/// What the application's handlers share.
+/// State of the application's handlers.
 #[derive(Clone)]
 struct Shop {
     name: &'static str,
 }
 
-/// For everybody: `Option` is `None` for those who have shown no token.
+/// Accepts requests without a token: `Option` is `None` for them.
 async fn front_page(State(shop): State<Shop>, subject: Option<Subject>) -> String {
     let visitor = match &subject {
         Some(Subject::Profile(id)) => id.as_str(),
@@ -57,14 +57,14 @@ async fn front_page(State(shop): State<Shop>, subject: Option<Subject>) -> Strin
     format!("Welcome to {}, {visitor}.\n", shop.name)
 }
 
-/// For profiles only: without a token it is 401, with an anonymous one 404.
+/// Needs a profile: 401 without a token, 404 with an anonymous one.
 async fn account(State(shop): State<Shop>, id: ProfileId, token: VerifiedToken) -> String {
     let until = token.claims().expires_at;
     format!("The account of {id} at {}, until {until}.\n", shop.name)
 }
 
-/// For the tenant, which would take all customers for one: it sees no connection but ours. Behind a
-/// balancer `TrustedProxies` makes it of what that says.
+/// Reports the client's address to the tenant, which otherwise sees only our connections. Behind a
+/// balancer, `TrustedProxies` reads the address from its headers.
 async fn tell_client(ConnectInfo(peer): ConnectInfo<SocketAddr>, mut request: Request) -> Request {
     let client = ClientInfo::default().add_addr(peer.ip().to_canonical());
     request.extensions_mut().insert(client);
@@ -76,10 +76,10 @@ fn app() -> Result<Router, ConfigError> {
         .upstream("https://api.acme.getomneo.com")?
         .api_token(Sandbox::API_TOKEN)
         .signing_key(SigningKey::hs256("not a secret: everybody can read this")?)
-        // An invented tenant in memory; `build()` calls the real one.
+        // An in-memory tenant; `build()` calls the real one.
         .build_with_client(Sandbox::new())?;
     let auth = id.auth_layer();
-    // Inside a router: these layers stand before its own routes and nothing else.
+    // In a router of their own: these layers wrap only its routes.
     let pages = Router::new()
         .route("/", get(front_page))
         .route_layer(auth.clone().with_mode(AuthMode::Optional));
@@ -96,20 +96,20 @@ fn app() -> Result<Router, ConfigError> {
     let cors = CorsLayer::new()
         .allow_origin(Any)
         .allow_methods(methods)
-        // By name: the Fetch standard's wildcard does not cover `authorization`.
+        // By name: the wildcard of the Fetch standard does not cover `authorization`.
         .allow_headers([AUTHORIZATION, CONTENT_TYPE]);
     Ok(Router::new()
         .merge(pages)
         .merge(accounts)
         .with_state(Shop { name: "Acme" })
-        // It looks after its own tokens: the layers above are not for it.
+        // It verifies tokens itself, so the auth layer does not wrap it.
         .nest_service("/id/api/v1", id)
         .layer(map_request(tell_client))
-        // Outside of everything: refusals need these headers, too, and preflights end here.
+        // Outermost: error answers need CORS headers too, and preflights are answered here.
         .layer(cors))
 }
 
-/// SIGTERM, by which servers are told to end; on Windows, that the system goes down.
+/// Waits for SIGTERM; on Windows, for the shutdown of the system.
 #[cfg(unix)]
 fn terminate() -> std::io::Result<tokio::signal::unix::Signal> {
     use tokio::signal::unix::{SignalKind, signal};

@@ -1,21 +1,21 @@
-//! The same pieces as a *client*: a backend for a frontend, which knows its visitors by a cookie of its
-//! own, calls the tenant in process, and needs no ID tokens at all.
+//! The layers as a *client*: a backend for a frontend. It has its own session cookie, calls the tenant
+//! in process, and uses no ID tokens.
 //!
 //! ```sh
 //! cargo run --example client
 //!
-//! # Ada is signed in; the page is made of two calls to the tenant: 200 "Ada Lovelace"
+//! # With Ada's session; the page needs two calls of the tenant: 200 "Ada Lovelace"
 //! curl -s -w ' -> %{http_code}\n' http://127.0.0.1:8080/account -H 'cookie: session=ada'
-//! # A stranger is not: 401 "Unauthenticated."
+//! # Without a session: 401 "Unauthenticated."
 //! curl -s -w ' -> %{http_code}\n' http://127.0.0.1:8080/account
-//! # Nor is one who invents a session: 401 "Unauthenticated."
+//! # With an unknown session: 401 "Unauthenticated."
 //! curl -s -w ' -> %{http_code}\n' http://127.0.0.1:8080/account -H 'cookie: session=grace'
-//! # Shops are for everybody: 200 "opening hours of 5 shops"
+//! # The stores are public: 200 "opening hours of 5 shops"
 //! curl -s -w ' -> %{http_code}\n' http://127.0.0.1:8080/shops
 //! ```
 //!
 //! Another address is the first argument: `cargo run --example client -- 127.0.0.1:0`. SIGTERM and
-//! Ctrl-C let requests under way finish.
+//! Ctrl-C shut down gracefully.
 
 use std::error::Error;
 
@@ -35,7 +35,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tower::{ServiceBuilder, ServiceExt};
 
-/// The tenant, as a client of this process. It holds the API token; nothing else here does.
+/// The tenant, as a client in this process. It is the only owner of the API token.
 #[derive(Clone)]
 struct Acme(MeRewrite<Upstream<Sandbox>>);
 
@@ -45,21 +45,21 @@ impl Acme {
         let tenant = Tenant::new("https://api.acme.getomneo.com", api_token)?;
         Ok(Self(
             ServiceBuilder::new()
-                // Before the tenant as before a server: a path cannot leave the profile.
+                // The me layer confines every path to the profile.
                 .layer(MeRewriteLayer::new())
-                // An invented tenant in memory; `HttpClient::new()?` calls the real one.
+                // An in-memory tenant; `HttpClient::new()?` calls the real one.
                 .service(Upstream::new(Sandbox::new(), tenant)),
         ))
     }
 
-    /// Below `/profiles/me` of this profile.
+    /// Calls a path below `/profiles/me` for this profile.
     async fn me(&self, id: &ProfileId, path: &str) -> Result<Value, Rejection> {
         let who = Subject::Profile(id.clone());
         let uri = format!("/profiles/me{path}");
         self.call(http::Request::get(uri).extension(who)).await
     }
 
-    /// What is nobody's. Our own code vouches for it, else the tenant would not be asked.
+    /// Calls a path that belongs to no profile. `AllowForward` states that our own code has checked it.
     async fn shops(&self) -> Result<Value, Rejection> {
         let uri = "/locations?page[size]=5";
         let request = http::Request::get(uri).extension(AllowForward::new());
@@ -73,7 +73,7 @@ impl Acme {
             .body(Body::empty())
             .map_err(|error| unusable().because(error))?;
         let Ok(response) = self.0.clone().oneshot(request).await;
-        // Refused or failed: the reason is in the extensions, as a value.
+        // On a refusal or failure the reason is in the extensions.
         if let Some(rejection) = response.extensions().get::<Rejection>() {
             return Err(rejection.clone());
         }
@@ -83,7 +83,7 @@ impl Acme {
     }
 }
 
-/// Two calls for one page, at once. `id` is whoever is signed in.
+/// Two concurrent calls for one page. `id` is the profile that is signed in.
 async fn account(State(acme): State<Acme>, id: ProfileId) -> Result<Json<Value>, Rejection> {
     let (profile, balances) = tokio::try_join!(acme.me(&id, ""), acme.me(&id, "/balances"))?;
     let text = |pointer| profile.pointer(pointer).and_then(Value::as_str);
@@ -102,7 +102,7 @@ async fn shops(State(acme): State<Acme>) -> Result<String, Rejection> {
     Ok(format!("opening hours of {count} shops\n"))
 }
 
-/// Stands for a session of the application's own: it says who is asking by inserting a `Subject`.
+/// A stand-in for the application's sessions: it inserts the `Subject` of the request.
 async fn session(mut request: Request, next: Next) -> Response {
     let cookie = request.headers().get(COOKIE).map(|value| value.as_bytes());
     if cookie == Some(b"session=ada")
@@ -121,7 +121,7 @@ fn app() -> Result<Router, ConfigError> {
         .with_state(Acme::new()?))
 }
 
-/// SIGTERM, by which servers are told to end; on Windows, that the system goes down.
+/// Waits for SIGTERM; on Windows, for the shutdown of the system.
 #[cfg(unix)]
 fn terminate() -> std::io::Result<tokio::signal::unix::Signal> {
     use tokio::signal::unix::{SignalKind, signal};

@@ -1,5 +1,5 @@
-//! Omneo ID under plain hyper, without a framework: HTTP/1.1 and HTTP/2 on one port. Nobody strips the
-//! prefix, so the builder is told.
+//! Omneo ID under plain hyper, without a framework: HTTP/1.1 and HTTP/2 on one port. No router strips
+//! the prefix, so `OmneoIdBuilder::mount` does.
 //!
 //! ```sh
 //! cargo run --example hyper
@@ -8,17 +8,17 @@
 //! TOKEN=$(curl -s http://127.0.0.1:8080/id/api/v1/auth/token -H 'authorization: Bearer sandbox-api-token' -H 'content-type: application/json' -d '{"id":"6513270e-269e-4d37-b2a7-4de452e6b438"}' | sed -n 's/.*"token":"\([^"]*\)".*/\1/p')
 //! # Her profile, over HTTP/1.1: 200 "ada.lovelace@example.com"
 //! curl -s -w ' -> %{http_code}\n' http://127.0.0.1:8080/id/api/v1/profiles/me -H "authorization: Bearer $TOKEN"
-//! # And over HTTP/2: 200 "ada.lovelace@example.com"
+//! # Her profile, over HTTP/2: 200 "ada.lovelace@example.com"
 //! curl -s --http2-prior-knowledge -w ' HTTP/%{http_version} -> %{http_code}\n' http://127.0.0.1:8080/id/api/v1/profiles/me -H "authorization: Bearer $TOKEN"
 //! # Without a token: 401 "Unauthenticated."
 //! curl -s -w ' -> %{http_code}\n' http://127.0.0.1:8080/id/api/v1/profiles/me
-//! # Nothing else is here: 404 "Not found."
+//! # Any other path: 404 "Not found."
 //! curl -s -w ' -> %{http_code}\n' http://127.0.0.1:8080/
 //! ```
 //!
 //! Another address is the first argument: `cargo run --example hyper -- 127.0.0.1:0`. SIGTERM and
-//! Ctrl-C let requests under way finish, for ten seconds at most. What a server on a public address
-//! limits besides (connections, heads, silence) is in the `standalone` example.
+//! Ctrl-C let requests in flight finish, for ten seconds at most. The `standalone` example shows the
+//! further limits of a public server (connections, heads, idle time).
 
 use std::error::Error;
 use std::time::Duration;
@@ -36,7 +36,7 @@ use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 use tower::ServiceExt;
 
-/// How long requests under way may take once we are told to end.
+/// How long requests in flight may take after SIGTERM.
 const DRAIN: Duration = Duration::from_secs(10);
 
 fn app() -> Result<OmneoId<Sandbox>, ConfigError> {
@@ -45,11 +45,11 @@ fn app() -> Result<OmneoId<Sandbox>, ConfigError> {
         .api_token(Sandbox::API_TOKEN)
         .signing_key(SigningKey::hs256("not a secret: everybody can read this")?)
         .mount("/id/api/v1")
-        // An invented tenant in memory; `build()` calls the real one.
+        // An in-memory tenant; `build()` calls the real one.
         .build_with_client(Sandbox::new())
 }
 
-/// SIGTERM, by which servers are told to end; on Windows, that the system goes down.
+/// Waits for SIGTERM; on Windows, for the shutdown of the system.
 #[cfg(unix)]
 fn terminate() -> std::io::Result<tokio::signal::unix::Signal> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -63,7 +63,7 @@ use tokio::signal::windows::ctrl_shutdown as terminate;
 async fn main() -> Result<(), Box<dyn Error>> {
     let app = app()?;
     let mut server = auto::Builder::new(TokioExecutor::new());
-    // Without a timer hyper waits for the head of a request forever.
+    // Without a timer hyper waits forever for the head of a request.
     server.http1().timer(TokioTimer::new());
     server.http2().timer(TokioTimer::new());
     let graceful = GracefulShutdown::new();
@@ -81,13 +81,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                // Out of file descriptors, most likely: others will be closed in a while.
+                // Probably out of file descriptors: retry when others have been closed.
                 eprintln!("accept: {error}");
                 sleep(Duration::from_millis(100)).await;
                 continue;
             }
         };
-        // For the tenant, which would take all customers for one: it sees no connection but ours.
+        // Reports the client's address to the tenant, which otherwise sees only our connections.
         let client = ClientInfo::default().add_addr(peer.ip().to_canonical());
         let service = app.clone().map_request(move |mut request: Request<_>| {
             request.extensions_mut().insert(client.clone());
@@ -102,7 +102,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             }
         });
     }
-    // Nobody new is let in from here on.
+    // New connections are refused from here on.
     drop(listener);
     if timeout(DRAIN, graceful.shutdown()).await.is_err() {
         eprintln!("some requests did not finish in {DRAIN:?}");

@@ -1,28 +1,28 @@
-//! The layers à la carte, each before a service of one's own and none before a tenant. The tokens are
-//! another service's; one to try it with is printed.
+//! Each layer alone, in front of a service of the application instead of a tenant. The tokens are
+//! minted by another service; the example prints one.
 //!
 //! ```sh
 //! cargo run --example layers
 //!
-//! # Auth alone, before any service: 200 "Profile(ProfileId(\"ada-1\"))"
+//! # The auth layer alone, in front of any service: 200 "Profile(ProfileId(\"ada-1\"))"
 //! curl -s -w ' -> %{http_code}\n' http://127.0.0.1:8080/whoami -H "authorization: Bearer $TOKEN"
-//! # Without a token the service is never asked: 401 "Unauthenticated."
+//! # Without a token the service is not called: 401 "Unauthenticated."
 //! curl -s -w ' -> %{http_code}\n' http://127.0.0.1:8080/whoami
-//! # `me` becomes the path of an ordinary handler: 200 "points of ada-1"
+//! # `me` is rewritten to the path of an ordinary handler: 200 "points of ada-1"
 //! curl -s -w ' -> %{http_code}\n' http://127.0.0.1:8080/profiles/me/points -H "authorization: Bearer $TOKEN"
-//! # What is not `me` is not reached: 404 "Not found."
+//! # Another profile: 404 "Not found."
 //! curl -s -w ' -> %{http_code}\n' http://127.0.0.1:8080/profiles/grace-2/points -H "authorization: Bearer $TOKEN"
-//! # A path that can be read in two ways neither: 404 "Not found."
+//! # An ambiguous path: 404 "Not found."
 //! curl -s --path-as-is -w ' -> %{http_code}\n' http://127.0.0.1:8080/profiles/me/%2e%2e/grace-2/points -H "authorization: Bearer $TOKEN"
-//! # Sign-ups, before a customer base of one's own: 200 "success"
+//! # A sign-up, in front of the application's own customer data: 200 "success"
 //! curl -s -w ' -> %{http_code}\n' http://127.0.0.1:8080/profiles -H "authorization: Bearer $TOKEN" -H 'content-type: application/json' -d '{"email":"ada@example.com","attributes":{"comms":{"email_promo":true}}}'
-//! # They are checked before anybody is looked for: 422 "errors"
+//! # A sign-up is validated before the look-up: 422 "errors"
 //! curl -s -w ' -> %{http_code}\n' http://127.0.0.1:8080/profiles -H "authorization: Bearer $TOKEN" -H 'content-type: application/json' -d '{"email":"no address"}'
 //! ```
 //!
 //! Another address is the first argument: `cargo run --example layers -- 127.0.0.1:0`. SIGTERM and
-//! Ctrl-C let requests under way finish. The me layer before a tenant is in the `client` example, and
-//! all of them together are `OmneoId`.
+//! Ctrl-C shut down gracefully. The `client` example has the me layer in front of a tenant; `OmneoId`
+//! is all of the layers together.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -45,13 +45,13 @@ use tower::{Layer, ServiceBuilder, service_fn};
 
 type Answer = Result<Response<Full<Bytes>>, Infallible>;
 
-/// A service that wants to know who is asking, and nothing else.
+/// A service that reads the subject of the request.
 async fn whoami<B>(request: Request<B>) -> Answer {
     let subject = format!("{:?}\n", Subject::of(request.extensions()));
     Ok(Response::new(subject.into()))
 }
 
-/// A customer base: asked who has an address, told what to change or whom to take in.
+/// The application's customer data: finds a profile by address, updates or creates one.
 async fn customers<B>(request: Request<B>) -> Answer {
     println!("{} {}", request.method(), request.uri().path());
     let known = r#"{"data":[{"id":"ada-1","email":"ada@example.com"}]}"#;
@@ -66,14 +66,14 @@ fn app(keys: Keyring) -> Result<Router, ConfigError> {
     let auth = JwtAuthLayer::new(verifier);
     let whoami = auth.layer(service_fn(whoami));
 
-    // Around the router, so that the rewritten path decides which route is taken.
+    // Around the router, so that routing uses the rewritten path.
     let points = get(async |Path(id): Path<String>| format!("points of {id}\n"));
     let me = ServiceBuilder::new()
         .layer(auth.clone())
         .layer(MeRewriteLayer::new())
         .service(Router::new().route("/profiles/{id}/points", points));
 
-    // A consent of one's own besides the documented ones.
+    // A consent field in addition to the documented ones.
     let policy = CommsPolicy::new().add_field("whatsapp_promo")?;
     let sign_ups = ServiceBuilder::new()
         .layer(auth)
@@ -83,11 +83,11 @@ fn app(keys: Keyring) -> Result<Router, ConfigError> {
     Ok(Router::new()
         .route_service("/whoami", whoami)
         .route_service("/profiles", sign_ups)
-        // Not as `/profiles/{*rest}`: axum's `Path` would count the outer parameter, too.
+        // Not as `/profiles/{*rest}`: axum's `Path` would include the outer parameter.
         .fallback_service(me))
 }
 
-/// SIGTERM, by which servers are told to end; on Windows, that the system goes down.
+/// Waits for SIGTERM; on Windows, for the shutdown of the system.
 #[cfg(unix)]
 fn terminate() -> std::io::Result<tokio::signal::unix::Signal> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -100,7 +100,7 @@ use tokio::signal::windows::ctrl_shutdown as terminate;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let keys = Keyring::new(SigningKey::hs256("not a secret: everybody can read this")?);
-    // What the other service does.
+    // The other service mints the token.
     let issuer = TokenIssuer::new(keys.clone()).with_audience("storefront")?;
     let ada: ProfileId = "ada-1".parse()?;
     let token = issuer.issue(&Subject::Profile(ada))?;

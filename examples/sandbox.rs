@@ -1,18 +1,18 @@
-//! Serves the in-memory tenant over TCP, for trying things out with curl:
+//! Serves the in-memory tenant over TCP, to call it with curl:
 //!
 //! ```sh
 //! cargo run --example sandbox
 //!
 //! # Ada, by her id: 200 "ada.lovelace@example.com"
 //! curl -s -w ' -> %{http_code}\n' -H 'authorization: Bearer sandbox-api-token' http://127.0.0.1:8090/api/v3/profiles/6513270e-269e-4d37-b2a7-4de452e6b438
-//! # And by what a shop calls her: 200 "ada.lovelace@example.com"
+//! # Ada, by an identity (a shop's customer id): 200 "ada.lovelace@example.com"
 //! curl -s -w ' -> %{http_code}\n' -H 'authorization: Bearer sandbox-api-token' -H 'content-type: application/json' -d '{"type":"shopify","id":"6142338891902"}' http://127.0.0.1:8090/api/v3/profiles/search-id
-//! # Nothing without the API token: 401 "Unauthenticated."
+//! # Without the API token: 401 "Unauthenticated."
 //! curl -s -w ' -> %{http_code}\n' http://127.0.0.1:8090/api/v3/locations
 //! ```
 //!
-//! Another address is a flag: `cargo run --example sandbox -- --listen 127.0.0.1:0`. It prints further lines.
-//! HTTP/1.1 and HTTP/2 (prior knowledge). Ctrl-C and SIGTERM let running requests finish, then exit.
+//! Another address is a flag: `cargo run --example sandbox -- --listen 127.0.0.1:0`. It prints further
+//! lines. HTTP/1.1 and HTTP/2 (prior knowledge). Ctrl-C and SIGTERM shut down gracefully.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -26,7 +26,7 @@ use hyper_util::service::TowerToHyperService;
 use omneo_id::sandbox::Sandbox;
 use tokio::net::TcpListener;
 
-/// How long running requests may take to finish.
+/// How long requests in flight may take after SIGTERM.
 const DRAIN: Duration = Duration::from_secs(10);
 
 #[derive(Parser)]
@@ -37,7 +37,7 @@ struct Options {
     listen: SocketAddr,
 }
 
-/// SIGTERM, by which servers are told to end; on Windows, that the system goes down.
+/// Waits for SIGTERM; on Windows, for the shutdown of the system.
 #[cfg(unix)]
 fn terminate() -> std::io::Result<tokio::signal::unix::Signal> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -68,7 +68,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let stream = match accepted {
             Ok((stream, _)) => stream,
             Err(error) => {
-                // Out of file descriptors, most likely: others will be closed in a while.
+                // Probably out of file descriptors: retry when others have been closed.
                 eprintln!("accept: {error}");
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
@@ -94,7 +94,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Where the tenant is, its token, and lines to paste.
+/// The address, the API token, and lines to paste.
 fn greeting(sandbox: &Sandbox, address: SocketAddr) -> String {
     let base = format!("http://{address}{}", sandbox.base_path());
     let token = sandbox.api_token();

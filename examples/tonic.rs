@@ -1,5 +1,5 @@
-//! gRPC and HTTP on one port: a gRPC service that knows who is asking, beside Omneo ID, which hands
-//! out the tokens for it. Without a good one, a gRPC client sees `UNAUTHENTICATED`.
+//! gRPC and HTTP on one port: a gRPC service behind the auth layer, beside Omneo ID, which mints the
+//! tokens. Without a valid token, a gRPC client gets `UNAUTHENTICATED`.
 //!
 //! ```sh
 //! cargo run --example tonic
@@ -8,15 +8,15 @@
 //! TOKEN=$(curl -s http://127.0.0.1:8080/id/api/v1/auth/token -H 'authorization: Bearer sandbox-api-token' -H 'content-type: application/json' -d '{"id":"6513270e-269e-4d37-b2a7-4de452e6b438"}' | sed -n 's/.*"token":"\([^"]*\)".*/\1/p')
 //! # A call with it, by gRPC (the five bytes are an empty message): 200 "grpc-status: 0"
 //! printf '\0\0\0\0\0' | curl -s -o /dev/null -D - -w ' -> %{http_code}\n' --http2-prior-knowledge http://127.0.0.1:8080/grpc.health.v1.Health/Check -H "authorization: Bearer $TOKEN" -H 'content-type: application/grpc' --data-binary @-
-//! # Without one gRPC is told in its own words, before any message: 200 "grpc-status: 16"
+//! # Without a token, a trailers-only answer: 200 "grpc-status: 16"
 //! curl -s -o /dev/null -D - -w ' -> %{http_code}\n' --http2-prior-knowledge http://127.0.0.1:8080/grpc.health.v1.Health/Check -H 'content-type: application/grpc' -X POST
 //! # Omneo ID, on the same port: 200 "ada.lovelace@example.com"
 //! curl -s -w ' -> %{http_code}\n' http://127.0.0.1:8080/id/api/v1/profiles/me -H "authorization: Bearer $TOKEN"
 //! ```
 //!
-//! The first argument is another address, the second says what is guarded: `one` service, by its name
-//! (the default), or `all` that is gRPC: `cargo run --example tonic -- 127.0.0.1:8080 all`. SIGTERM and
-//! Ctrl-C let calls under way finish.
+//! The first argument is another address. The second is the scope of the auth layer: `one` service, by
+//! its name (the default), or `all` gRPC services:
+//! `cargo run --example tonic -- 127.0.0.1:8080 all`. SIGTERM and Ctrl-C shut down gracefully.
 
 use axum::middleware::map_request;
 use axum::{Extension, Router, extract};
@@ -35,7 +35,7 @@ use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use tower::Layer;
 
-/// Stands for a service of one's own: the one that tonic brings along ready-made.
+/// A stand-in for the application's service: tonic's health service.
 struct Greeter;
 
 type Answer = Result<HealthCheckResponse, Status>;
@@ -62,7 +62,7 @@ impl Health for Greeter {
     }
 }
 
-/// For the tenant, which would take all customers for one: it sees no connection but ours.
+/// Reports the client's address to the tenant, which otherwise sees only our connections.
 async fn tell_client(
     Extension(connection): Extension<TcpConnectInfo>,
     mut request: extract::Request,
@@ -74,7 +74,7 @@ async fn tell_client(
     request
 }
 
-/// What of gRPC is behind the layer.
+/// The gRPC services behind the auth layer.
 #[derive(Clone, Copy)]
 enum Guarded {
     One,
@@ -86,22 +86,22 @@ fn app(guarded: Guarded) -> Result<Router, ConfigError> {
         .upstream("https://api.acme.getomneo.com")?
         .api_token(Sandbox::API_TOKEN)
         .signing_key(SigningKey::hs256("not a secret: everybody can read this")?)
-        // An invented tenant in memory; `build()` calls the real one.
+        // An in-memory tenant; `build()` calls the real one.
         .build_with_client(Sandbox::new())?;
     let auth = id.auth_layer();
     let greeter = HealthServer::new(Greeter);
     let services = match guarded {
-        // Further services are added with `add_service`, guarded or not.
+        // `add_service` adds further services, with or without the layer.
         Guarded::One => Routes::new(auth.named_layer(greeter)).into_axum_router(),
-        // Where there is nothing but gRPC, `Server::builder().layer(auth)` does the same.
+        // In a gRPC-only server, `Server::builder().layer(auth)` does the same.
         Guarded::All => Router::new().fallback_service(auth.layer(Routes::new(greeter).prepare())),
     };
-    // It looks after its own tokens: the layer is not for it.
+    // It verifies tokens itself, so the auth layer does not wrap it.
     let app = services.nest_service("/id/api/v1", id);
     Ok(app.layer(map_request(tell_client)))
 }
 
-/// SIGTERM, by which servers are told to end; on Windows, that the system goes down.
+/// Waits for SIGTERM; on Windows, for the shutdown of the system.
 #[cfg(unix)]
 fn terminate() -> std::io::Result<tokio::signal::unix::Signal> {
     use tokio::signal::unix::{SignalKind, signal};

@@ -70,7 +70,7 @@ const BACKLOG: u32 = 4096;
 const MAX_IDLE: usize = 256;
 
 fn main() -> ExitCode {
-    let config = match Config::parse(std::env::args_os()) {
+    let config = match Config::parse(std::env::args_os(), std::env::vars_os()) {
         Ok(Parsed::Serve(config)) => *config,
         Ok(Parsed::Print(text)) => {
             print(&text);
@@ -90,6 +90,9 @@ fn main() -> ExitCode {
             .with_current_span(true)
             .with_span_list(false)
             .init(),
+    }
+    for warning in &config.warnings {
+        warn!("{warning}");
     }
     // It accepts connections and does nothing else: the crew serves them.
     match Builder::new_current_thread().enable_all().build() {

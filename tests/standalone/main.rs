@@ -8,6 +8,7 @@
 
 mod abuse;
 mod answers;
+mod cross_origin;
 mod describe;
 mod ending;
 mod flags;
@@ -20,15 +21,17 @@ mod resting;
 mod scrape;
 mod storefront;
 mod tenant;
+mod variables;
 
 #[path = "../it/support/forbidden.rs"]
 mod forbidden;
 
 #[allow(dead_code, reason = "the example uses what these tests do not")]
-#[path = "../../examples/standalone/config.rs"]
+#[path = "../../examples/standalone/config/mod.rs"]
 mod config;
 
-#[path = "../../examples/standalone/cors.rs"]
+#[allow(dead_code, reason = "the example uses what these tests do not")]
+#[path = "../../examples/standalone/cors/mod.rs"]
 mod cors;
 
 #[path = "../../examples/standalone/gather.rs"]

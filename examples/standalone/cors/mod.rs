@@ -1,47 +1,46 @@
-//! Which pages of other origins may call.
+//! Cross-origin requests: which pages may call, and which headers they may send and read.
 
-use http::{HeaderValue, Uri};
+mod headers;
+mod origin;
 
-/// Which pages may call.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Cors {
-    None,
-    Any,
-    Origins(Vec<HeaderValue>),
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue};
+
+pub(crate) use self::headers::header_names;
+pub(crate) use self::origin::{Origins, origins};
+
+/// What pages of other origins may do.
+#[derive(Clone, Debug)]
+pub(crate) struct Cors {
+    origins: Arc<Origins>,
+    /// Headers that requests may have.
+    pub(crate) headers: Vec<HeaderName>,
+    /// Headers of answers that pages may read.
+    pub(crate) exposed: Vec<HeaderName>,
 }
 
 impl Cors {
-    /// Reads what the flag lists.
-    pub(crate) fn parse(origins: &[String]) -> Result<Self, String> {
-        let origins = origins.iter().map(|origin| origin.trim());
-        let origins: Vec<&str> = origins.filter(|origin| !origin.is_empty()).collect();
-        match origins.as_slice() {
-            [] => Ok(Self::None),
-            ["*"] => Ok(Self::Any),
-            origins if origins.contains(&"*") => {
-                Err("allows any origin with *, so others cannot be listed beside it".to_owned())
-            }
-            origins => origins
-                .iter()
-                .map(|origin| browser_origin(origin))
-                .collect::<Result<_, _>>()
-                .map(Self::Origins),
+    /// The default headers and these.
+    pub(crate) fn new(
+        origins: Origins,
+        headers: Vec<HeaderName>,
+        exposed: Vec<HeaderName>,
+    ) -> Self {
+        Self {
+            origins: Arc::new(origins),
+            headers: headers::with_default(headers),
+            exposed: headers::exposed_with_default(exposed),
         }
     }
-}
 
-/// An origin as browsers send it: a slash or path at its end would never match.
-fn browser_origin(origin: &str) -> Result<HeaderValue, String> {
-    let problem = || format!("{origin:?} is no origin like https://shop.example");
-    let uri: Uri = origin.parse().map_err(|_| problem())?;
-    let is_web = matches!(uri.scheme_str(), Some("http" | "https"));
-    let plain = format!(
-        "{}://{}",
-        uri.scheme_str().unwrap_or_default(),
-        uri.authority().map_or("", |authority| authority.as_str()),
-    );
-    if !is_web || plain != origin || origin.contains('@') || origin != origin.to_ascii_lowercase() {
-        return Err(problem());
+    /// Whether pages of every origin may call.
+    pub(crate) fn allows_any(&self) -> bool {
+        matches!(*self.origins, Origins::Any)
     }
-    HeaderValue::from_str(origin).map_err(|_| problem())
+
+    /// Whether pages of this origin may call.
+    pub(crate) fn allows(&self, origin: &HeaderValue) -> bool {
+        self.origins.contain(origin.as_bytes())
+    }
 }

@@ -10,10 +10,12 @@ mod abuse;
 mod answers;
 mod cross_origin;
 mod describe;
+mod descriptors;
 mod ending;
 mod flags;
 mod gathering;
 mod guide;
+mod lost_log;
 mod metrics;
 mod outage;
 mod process;
@@ -33,6 +35,10 @@ mod config;
 #[allow(dead_code, reason = "the example uses what these tests do not")]
 #[path = "../../examples/standalone/cors/mod.rs"]
 mod cors;
+
+#[allow(dead_code, reason = "the example uses what these tests do not")]
+#[path = "../../examples/standalone/descriptors.rs"]
+mod connections;
 
 #[path = "../../examples/standalone/gather.rs"]
 mod gather;

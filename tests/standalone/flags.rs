@@ -1,7 +1,6 @@
 //! Flags and variables.
 
 use std::ffi::OsString;
-use std::io::Write;
 use std::time::Duration;
 
 use crate::config::{Config, Limits, LogFormat, Parsed};
@@ -368,38 +367,4 @@ async fn the_root_is_a_mount() {
         assert_eq!(server.get("/locations").await.status(), 401);
         assert_eq!(server.get("/id/api/v1/locations").await.status(), 404);
     }
-}
-
-#[tokio::test]
-async fn a_key_file_holds_pem_or_a_secret() {
-    // The Ed25519 key of RFC 8410, section 10.3.
-    let pem = "-----BEGIN PRIVATE KEY-----\n\
-               MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n\
-               -----END PRIVATE KEY-----\n";
-    for (content, algorithm) in [(pem, "EdDSA"), (&format!("{SECRET}\n"), "HS256")] {
-        let name = format!("omneo-id-{}-{algorithm}.key", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        std::fs::File::create(&path)
-            .unwrap()
-            .write_all(content.as_bytes())
-            .unwrap();
-        let server = Server::start(
-            &["--sandbox", "--signing-key-file", path.to_str().unwrap()],
-            &[],
-        );
-        std::fs::remove_file(path).unwrap();
-        let token = server.mint("sandbox-api-token", "{}").await;
-        let header = base64_json(token.split('.').next().unwrap());
-        assert_eq!(header["alg"], algorithm);
-        let response = server
-            .send(crate::process::get_as(&token, "/id/api/v1/locations"))
-            .await;
-        assert_eq!(response.status(), 200);
-    }
-}
-
-fn base64_json(text: &str) -> serde_json::Value {
-    use base64::Engine;
-    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text);
-    serde_json::from_slice(&bytes.unwrap()).unwrap()
 }

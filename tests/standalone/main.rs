@@ -21,6 +21,7 @@ mod outage;
 mod process;
 mod resting;
 mod scrape;
+mod secret_files;
 mod storefront;
 mod tenant;
 mod variables;

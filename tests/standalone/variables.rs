@@ -1,15 +1,14 @@
 //! Variables of the environment.
 
 use std::ffi::OsString;
-use std::io::Write;
-use std::path::PathBuf;
 
 use crate::config::{Config, Parsed};
 use crate::process::{SECRET, Server, run};
+use crate::secret_files::Temporary;
 
 const README: &str = include_str!("../../README.md");
 
-const TENANT: [(&str, &str); 2] = [
+pub(crate) const TENANT: [(&str, &str); 2] = [
     ("OMNEO_ID_UPSTREAM", "https://api.acme.getomneo.com"),
     ("OMNEO_ID_API_TOKEN", "the-token"),
 ];
@@ -24,33 +23,10 @@ fn parse(flags: &[&str], variables: &[(&str, &str)]) -> Result<Config, String> {
     }
 }
 
-fn problem(flags: &[&str], variables: &[(&str, &str)]) -> String {
+pub(crate) fn problem(flags: &[&str], variables: &[(&str, &str)]) -> String {
     match parse(flags, variables) {
         Ok(_) => panic!("{flags:?} {variables:?} is accepted"),
         Err(problem) => problem,
-    }
-}
-
-/// A file that is removed at the end.
-struct Temporary(PathBuf);
-
-impl Temporary {
-    fn new(name: &str, content: &[u8]) -> Self {
-        let name = format!("omneo-id-{}-{name}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        let mut file = std::fs::File::create(&path).unwrap();
-        file.write_all(content).unwrap();
-        Self(path)
-    }
-
-    fn path(&self) -> &str {
-        self.0.to_str().unwrap()
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
     }
 }
 
@@ -330,26 +306,6 @@ fn a_switch_is_true_or_false() {
     }
     assert!(problem(&[], &[("OMNEO_ID_VIA", "omneo")]).starts_with("OMNEO_ID_VIA"));
     assert!(parse(&["--via"], &[]).unwrap().via);
-}
-
-#[test]
-fn a_token_file_is_one_line_of_text() {
-    for (content, hint) in [
-        (&b""[..], "one or more"),
-        (b"two words", ""),
-        (b"one\ntwo", ""),
-        (b"\xff\xfe", "UTF-8"),
-        (&[b'a'; 70_000], "larger"),
-    ] {
-        let file = Temporary::new(&format!("token-{}", content.len()), content);
-        let variables = [TENANT[0], ("OMNEO_ID_API_TOKEN_FILE", file.path())];
-        let problem = problem(&[], &variables);
-        assert!(problem.starts_with("OMNEO_ID_API_TOKEN_FILE"), "{problem}");
-        assert!(problem.contains(hint), "{problem}");
-        assert!(!problem.contains("two"), "{problem}");
-    }
-    let variables = [TENANT[0], ("OMNEO_ID_API_TOKEN_FILE", "/no/such/file")];
-    assert!(problem(&[], &variables).contains("cannot read /no/such/file"));
 }
 
 #[cfg(unix)]

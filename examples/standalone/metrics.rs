@@ -11,6 +11,7 @@ use omneo_id::omneo_id::Stats;
 use omneo_id::upstream::ClientStats;
 
 use crate::count::{BOUNDS, Count, Histogram, OUTCOMES, ROUTES, STATUSES};
+use crate::log_writer::LogWriter;
 
 pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -22,6 +23,7 @@ pub(crate) struct Metrics {
     pub(crate) stats: Box<dyn Fn() -> Stats + Send + Sync>,
     /// `None`: the tenant is not called over the network.
     pub(crate) client: Box<dyn Fn() -> Option<ClientStats> + Send + Sync>,
+    pub(crate) log: LogWriter,
 }
 
 impl Metrics {
@@ -145,6 +147,9 @@ impl Metrics {
         ] {
             text.one(name, kind, help, value);
         }
+        let name = "omneo_id_log_lines_lost_total";
+        let help = "Lines of the log that could not be written.";
+        text.one(name, "counter", help, self.log.lost());
         let Some(client) = (self.client)() else {
             return;
         };

@@ -175,7 +175,15 @@ async fn over_http2(server: Arc<Server>, token: String, tally: Arc<Tally>) {
 async fn under_load_no_request_is_lost() {
     let ada = r#"{"id":"6513270e-269e-4d37-b2a7-4de452e6b438"}"#;
     for round in 0..3 {
-        let flags = ["--signing-key", SECRET, "--threads", "3", "--log", "warn"];
+        let flags = [
+            "--sandbox",
+            "--signing-key",
+            SECRET,
+            "--threads",
+            "3",
+            "--log",
+            "warn",
+        ];
         let server = Arc::new(Server::start(&flags, &[]));
         let token = server.mint("sandbox-api-token", ada).await;
         let tally = Arc::new(Tally::default());

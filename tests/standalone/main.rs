@@ -8,28 +8,38 @@
 
 mod abuse;
 mod answers;
+mod cross_origin;
 mod describe;
+mod descriptors;
 mod ending;
 mod flags;
 mod gathering;
 mod guide;
+mod lost_log;
 mod metrics;
 mod outage;
 mod process;
 mod resting;
 mod scrape;
+mod secret_files;
 mod storefront;
 mod tenant;
+mod variables;
 
 #[path = "../it/support/forbidden.rs"]
 mod forbidden;
 
 #[allow(dead_code, reason = "the example uses what these tests do not")]
-#[path = "../../examples/standalone/config.rs"]
+#[path = "../../examples/standalone/config/mod.rs"]
 mod config;
 
-#[path = "../../examples/standalone/cors.rs"]
+#[allow(dead_code, reason = "the example uses what these tests do not")]
+#[path = "../../examples/standalone/cors/mod.rs"]
 mod cors;
+
+#[allow(dead_code, reason = "the example uses what these tests do not")]
+#[path = "../../examples/standalone/descriptors.rs"]
+mod connections;
 
 #[path = "../../examples/standalone/gather.rs"]
 mod gather;

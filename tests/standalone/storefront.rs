@@ -134,7 +134,7 @@ async fn signing_in_mints_for_a_profile_and_for_nobody() {
 
 #[tokio::test]
 async fn what_it_calls_expired_is_expired() {
-    let server = Server::start(&["--signing-key", SECRET], &[]);
+    let server = Server::start(&["--sandbox", "--signing-key", SECRET], &[]);
     let asked = json!({ "profile": Sandbox::ADA_ID, "expired": true });
     let minted = server.send(sign_in(&asked)).await;
     assert_eq!(minted.status(), 200);

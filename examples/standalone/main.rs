@@ -24,6 +24,7 @@ mod line;
 mod metrics;
 mod observe;
 mod preface;
+mod readiness;
 mod routes;
 mod scrape;
 mod serve;
@@ -34,7 +35,7 @@ mod upload;
 
 use std::convert::Infallible;
 use std::fmt::Display;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::RandomState;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -140,7 +141,7 @@ where
         Err(error) => return fail(error, ExitCode::from(USAGE)),
     };
     let beside = Arc::new(Beside::new(&id, config));
-    let observe = ObserveLayer::new(RandomState::new().hash_one(()));
+    let observe = ObserveLayer::new(RandomState::new());
     let (mut ids, mut counts) = (vec![id.clone()], Vec::new());
     let crew = Crew::start(config.threads, || {
         let id = for_thread(&id).map_err(io::Error::other)?;

@@ -79,10 +79,13 @@ struct Flags {
     #[arg(long, env = "OMNEO_ID_THREADS", value_name = "NUMBER")]
     threads: Option<String>,
 
-    /// How long a connection may be without a request: before its first, between two, and with one
-    /// whose head does not end. Default is 30s.
+    /// How long a connection may be idle between two requests. Default is 75s.
     #[arg(long, env = "OMNEO_ID_IDLE_TIMEOUT", value_name = "DURATION")]
     idle_timeout: Option<String>,
+
+    /// How long the first request, and any unfinished head, may take to arrive. Default is 30s.
+    #[arg(long, env = "OMNEO_ID_HEADER_TIMEOUT", value_name = "DURATION")]
+    header_timeout: Option<String>,
 
     /// How long a client may take nothing of its answer. Default is 30s.
     #[arg(long, env = "OMNEO_ID_WRITE_TIMEOUT", value_name = "DURATION")]
@@ -154,9 +157,10 @@ pub(crate) enum LogFormat {
 /// What a stranger cannot go beyond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {
-    /// How long a connection may be without a request: before its first one, between two, and with
-    /// one whose head does not come to its end.
+    /// How long a connection may be idle between two requests.
     pub(crate) idle: Duration,
+    /// How long the first request, and any unfinished head, may take to arrive.
+    pub(crate) header: Duration,
     /// How long a client may take nothing of what there is for it.
     pub(crate) write: Duration,
     /// How long requests under way may take once we are told to end.
@@ -232,7 +236,7 @@ impl Config {
                 .map_err(|_| format!("{} {text:?} is no time like 1h or 900s", name(id))),
         };
         // Nothing could be done in no time at all.
-        let limit = |text: Option<&str>, id| match time(text, id, 30)? {
+        let limit = |text: Option<&str>, id, default| match time(text, id, default)? {
             Duration::ZERO => Err(format!("{} must be more than nothing", name(id))),
             limit => Ok(limit),
         };
@@ -248,8 +252,9 @@ impl Config {
         };
         let token_ttl = time(flags.token_ttl.as_deref(), "token_ttl", 60 * 60)?;
         let limits = Limits {
-            idle: limit(flags.idle_timeout.as_deref(), "idle_timeout")?,
-            write: limit(flags.write_timeout.as_deref(), "write_timeout")?,
+            idle: limit(flags.idle_timeout.as_deref(), "idle_timeout", 75)?,
+            header: limit(flags.header_timeout.as_deref(), "header_timeout", 30)?,
+            write: limit(flags.write_timeout.as_deref(), "write_timeout", 30)?,
             drain: time(flags.drain_timeout.as_deref(), "drain_timeout", 10)?,
             connections: number(
                 flags.max_connections.as_deref(),

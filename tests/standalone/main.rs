@@ -11,6 +11,7 @@ mod answers;
 mod describe;
 mod ending;
 mod flags;
+mod frames;
 mod gathering;
 mod guide;
 mod logs;
@@ -22,6 +23,8 @@ mod resting;
 mod scrape;
 mod storefront;
 mod tenant;
+mod timeouts;
+mod unread;
 
 #[path = "../it/support/forbidden.rs"]
 mod forbidden;

@@ -192,6 +192,7 @@ async fn check(server: Server, reason: Option<&str>) {
 async fn clients_that_leave_do_not_cancel_the_probe() {
     let tenant = Tenant::start(GOOD, 0).await;
     let server = tenant.server();
+    let began = Instant::now();
     for _ in 0..50 {
         let mut stream = TcpStream::connect(server.address).await.unwrap();
         stream.write_all(ASK).await.unwrap();
@@ -203,13 +204,17 @@ async fn clients_that_leave_do_not_cancel_the_probe() {
         }
     });
     called.await.expect("no probe");
-    assert_eq!(tenant.calls(), 1);
-    // It goes on for those who stay.
-    let (response, ()) = tokio::join!(server.get("/readyz"), async {
-        tenant.answers.add_permits(1);
+    // One, or a few on a machine so slow that the first one has reached its limit of two seconds.
+    let most = 1 + began.elapsed().as_secs() / 2;
+    let calls = tenant.calls();
+    assert!(u64::try_from(calls).unwrap() <= most, "{calls}");
+    tenant.answers.add_permits(MANY);
+    let ready = timeout(PATIENCE, async {
+        while server.get("/readyz").await.status() != 200 {
+            sleep(Duration::from_millis(10)).await;
+        }
     });
-    assert_eq!(response.status(), 200);
-    assert_eq!(tenant.calls(), 1);
+    ready.await.expect("it never gets ready");
 }
 
 #[tokio::test]

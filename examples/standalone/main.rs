@@ -26,6 +26,7 @@ mod log_writer;
 mod metrics;
 mod observe;
 mod preface;
+mod readiness;
 mod routes;
 mod scrape;
 mod serve;
@@ -36,7 +37,7 @@ mod upload;
 
 use std::convert::Infallible;
 use std::fmt::Display;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::RandomState;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -225,7 +226,7 @@ where
     OmneoId<C>: Clone + Send + Sync + 'static,
 {
     let beside = Arc::new(Beside::new(&id, config));
-    let observe = ObserveLayer::new(RandomState::new().hash_one(()));
+    let observe = ObserveLayer::new(RandomState::new());
     let (mut ids, mut counts) = (vec![id.clone()], Vec::new());
     let crew = Crew::start(threads, || {
         let id = for_thread(&id).map_err(io::Error::other)?;

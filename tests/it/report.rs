@@ -49,7 +49,7 @@ fn calls(report: Report) -> Option<(u32, Option<u16>)> {
 
 #[tokio::test]
 async fn every_answer_says_what_became_of_its_request() {
-    use Route::{Locations, Me, Profiles, Token};
+    use Route::{Location, Locations, Me, MeResource, Profiles, Token};
     use TokenCheck::{Remembered, Verified};
 
     let shop = Shop::open();
@@ -78,7 +78,61 @@ async fn every_answer_says_what_became_of_its_request() {
             Some(Remembered),
             one,
         ),
+        (
+            "GET",
+            "//profiles/me//",
+            ada,
+            &none,
+            Some(Me),
+            Some(Remembered),
+            one,
+        ),
+        (
+            "GET",
+            "/profiles/me/transactions",
+            ada,
+            &none,
+            Some(MeResource),
+            Some(Remembered),
+            one,
+        ),
         ("GET", "/profiles/me", None, &none, Some(Me), None, None),
+        (
+            "GET",
+            "/profiles/me/x",
+            None,
+            &none,
+            Some(MeResource),
+            None,
+            None,
+        ),
+        (
+            "TRACE",
+            "/profiles/me/x",
+            ada,
+            &none,
+            Some(MeResource),
+            None,
+            None,
+        ),
+        (
+            "OPTIONS",
+            "/profiles/me/x",
+            None,
+            &none,
+            Some(MeResource),
+            None,
+            None,
+        ),
+        (
+            "POST",
+            "/locations/1",
+            ada,
+            &none,
+            Some(Location),
+            None,
+            None,
+        ),
         ("GET", "/profiles/me/../x", ada, &none, None, None, None),
         (
             "GET",
@@ -105,7 +159,7 @@ async fn every_answer_says_what_became_of_its_request() {
             "/locations/0",
             ada,
             &none,
-            Some(Locations),
+            Some(Location),
             Some(Remembered),
             Some((1, Some(404))),
         ),

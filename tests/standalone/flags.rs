@@ -31,7 +31,8 @@ fn nothing_given_means_the_documented_defaults() {
     assert_eq!(config.log_format, LogFormat::Text);
     assert!(config.metrics_listen.is_none());
     let limits = Limits {
-        idle: Duration::from_secs(30),
+        idle: Duration::from_secs(75),
+        header: Duration::from_secs(30),
         write: Duration::from_secs(30),
         drain: Duration::from_secs(10),
         connections: 4096,
@@ -44,6 +45,8 @@ fn limits_are_taken_and_none_can_be_nothing() {
     let config = parse(&[
         "--idle-timeout",
         "1m",
+        "--header-timeout",
+        "15s",
         "--write-timeout",
         "5s",
         "--drain-timeout",
@@ -54,6 +57,7 @@ fn limits_are_taken_and_none_can_be_nothing() {
     .unwrap();
     let limits = Limits {
         idle: Duration::from_secs(60),
+        header: Duration::from_secs(15),
         write: Duration::from_secs(5),
         drain: Duration::ZERO,
         connections: 7,
@@ -61,6 +65,7 @@ fn limits_are_taken_and_none_can_be_nothing() {
     assert_eq!(config.limits, limits);
     for wrong in [
         ["--idle-timeout", "0s"],
+        ["--header-timeout", "0s"],
         ["--write-timeout", "0s"],
         ["--idle-timeout", "soon"],
         ["--drain-timeout", "later"],

@@ -13,11 +13,14 @@ mod describe;
 mod descriptors;
 mod ending;
 mod flags;
+mod frames;
 mod gathering;
 mod guide;
 mod lost_log;
+mod logs;
 mod metrics;
 mod outage;
+mod probes;
 mod process;
 mod resting;
 mod scrape;
@@ -25,6 +28,8 @@ mod secret_files;
 mod storefront;
 mod tenant;
 mod variables;
+mod timeouts;
+mod unread;
 
 #[path = "../it/support/forbidden.rs"]
 mod forbidden;

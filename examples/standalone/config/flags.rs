@@ -78,10 +78,13 @@ pub(super) struct Flags {
     #[arg(long, value_name = "NUMBER")]
     pub(super) threads: Option<String>,
 
-    /// How long a connection may be without a request: before its first, between two, and with one
-    /// whose head does not end. Default is 30s.
+    /// How long a connection may be idle between two requests. Default is 75s.
     #[arg(long, value_name = "DURATION")]
     pub(super) idle_timeout: Option<String>,
+
+    /// How long the first request, and any unfinished head, may take to arrive. Default is 30s.
+    #[arg(long, value_name = "DURATION")]
+    pub(super) header_timeout: Option<String>,
 
     /// How long a client may take nothing of its answer. Default is 30s.
     #[arg(long, value_name = "DURATION")]

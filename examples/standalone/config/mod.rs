@@ -61,17 +61,18 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// What a stranger cannot go beyond.
+/// Limits of connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {
-    /// How long a connection may be without a request: before its first one, between two, and with
-    /// one whose head does not come to its end.
+    /// How long a connection may be idle between two requests.
     pub(crate) idle: Duration,
-    /// How long a client may take nothing of what there is for it.
+    /// How long the first request, and any unfinished head, may take to arrive.
+    pub(crate) header: Duration,
+    /// How long a client may leave its answer unread.
     pub(crate) write: Duration,
-    /// How long requests under way may take once we are told to end.
+    /// How long requests in flight may take after SIGTERM.
     pub(crate) drain: Duration,
-    /// Connections at one time.
+    /// The greatest number of concurrent connections.
     pub(crate) connections: usize,
 }
 
@@ -227,13 +228,14 @@ fn tenant(given: &Given, api_token: &str) -> Result<Tenant, String> {
 fn limits(given: &Given) -> Result<Limits, String> {
     let flags = &given.flags;
     let named = |flag| move |problem| format!("{} {problem}", given.name(flag));
-    let timeout = |flag, text: &Option<String>| match text {
-        None => Ok(Duration::from_secs(30)),
+    let timeout = |flag, text: &Option<String>, default| match text {
+        None => Ok(Duration::from_secs(default)),
         Some(text) => values::timeout(text).map_err(named(flag)),
     };
     Ok(Limits {
-        idle: timeout("idle-timeout", &flags.idle_timeout)?,
-        write: timeout("write-timeout", &flags.write_timeout)?,
+        idle: timeout("idle-timeout", &flags.idle_timeout, 75)?,
+        header: timeout("header-timeout", &flags.header_timeout, 30)?,
+        write: timeout("write-timeout", &flags.write_timeout, 30)?,
         drain: match &flags.drain_timeout {
             None => Duration::from_secs(10),
             Some(text) => values::duration(text).map_err(named("drain-timeout"))?,

@@ -111,7 +111,7 @@ where
 /// A tenant: says how much it was sent, or sends as much as it is asked for.
 async fn tenant(up: Protocol) -> Upstream<HttpClient> {
     let address = serve(|request: Request<Incoming>| async move {
-        let asked = request.headers().get("range");
+        let asked = request.headers().get("x-request-id");
         let asked = asked.map_or(0, |asked| asked.to_str().unwrap().parse().unwrap());
         let received = length(request.into_body()).await;
         let answer = Response::builder().header("x-received", received);
@@ -148,7 +148,7 @@ async fn exchange(down: Protocol, up: Protocol, sent: u64, asked: u64) {
         left: sent,
         sized: false,
     };
-    let request = request.header("range", asked).body(body).unwrap();
+    let request = request.header("x-request-id", asked).body(body).unwrap();
     let stream = TokioIo::new(TcpStream::connect(&host).await.unwrap());
     let response = match down {
         Http1 => {

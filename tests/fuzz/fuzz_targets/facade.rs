@@ -175,6 +175,9 @@ fn ask(runtime: &Runtime, shop: &Shop, mut request: Request<Full<Bytes>>, choice
         let stores = naive::stays_below(path.as_bytes(), &["api", "v3", "locations"]);
         let sign_up = target.path().trim_matches('/') == "profiles";
         assert!(own || stores || sign_up, "{target}: {path}");
+        for (name, _) in naive::query_pairs(asked.query().unwrap_or_default().as_bytes()) {
+            assert!(!own || name != "identity", "{target}");
+        }
         assert_eq!(
             asked.headers.get_all(header::AUTHORIZATION).iter().count(),
             1

@@ -27,9 +27,9 @@ pub(crate) fn builder(config: &Config) -> Result<OmneoIdBuilder, ConfigError> {
     let tenant = &config.tenant;
     let origin = format!("{}://{}", tenant.scheme(), tenant.authority());
     let forwarding = if config.via {
-        Forwarding::default()
+        Forwarding::default().with_via()
     } else {
-        Forwarding::default().without_via()
+        Forwarding::default()
     };
     let builder = OmneoId::builder()
         .upstream(&origin)?

@@ -1,3 +1,5 @@
+#[cfg(feature = "client")]
+use http::header::ACCEPT;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
 
@@ -100,6 +102,29 @@ pub fn is_unencoded(headers: &HeaderMap) -> bool {
             coding.is_empty() || coding.eq_ignore_ascii_case(b"identity")
         })
     })
+}
+
+/// Whether `Accept` says no more than `*/*`: that is its only media range, on however many lines, with
+/// any weight above zero. An empty list says the same, and so does `*`, as lenient servers read it.
+#[cfg(feature = "client")]
+pub(crate) fn accepts_anything(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(ACCEPT).iter();
+    let mut ranges = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
+    ranges.all(|range| {
+        let mut parts = range.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
+        let media = parts.next().unwrap_or_default();
+        matches!(media, b"" | b"*" | b"*/*") && parts.all(is_positive_weight)
+    })
+}
+
+/// RFC 9110 §12.4.2: `weight = OWS ";" OWS "q=" qvalue`, from 0 to 1.
+#[cfg(feature = "client")]
+fn is_positive_weight(parameter: &[u8]) -> bool {
+    let [b'q' | b'Q', b'=', value @ ..] = parameter else {
+        return false;
+    };
+    let is_number = |byte: &u8| byte.is_ascii_digit() || *byte == b'.';
+    value.iter().all(is_number) && value.iter().any(|byte| matches!(byte, b'1'..=b'9'))
 }
 
 /// The media type without its parameters.

@@ -35,9 +35,11 @@ pub use allow::RequestHeaders;
 pub use bearer::{Bearer, CredentialsError};
 #[cfg(feature = "client")]
 pub(crate) use census::{Census, Special};
-pub use hop::{HopByHopError, asks_for_upgrade, remove_hop_by_hop};
+pub use hop::{HopByHopError, asks_for_websocket, remove_hop_by_hop};
 #[cfg(feature = "client")]
 pub(crate) use hop::{is_hop_by_hop, remove_nominated, takes_trailers};
+#[cfg(feature = "client")]
+pub(crate) use media::accepts_anything;
 pub use media::{Dialect, is_form, is_json, is_unencoded};
 #[cfg(feature = "client")]
 pub(crate) use retain::retain;

@@ -6,7 +6,7 @@ use http::header::HOST;
 use http::uri::{PathAndQuery, Uri};
 use http::{Method, Request, Version};
 
-use crate::headers::asks_for_upgrade;
+use crate::headers::asks_for_websocket;
 use crate::path::{AccessPolicy, CanonicalPath};
 use crate::rejection::{Rejection, RejectionKind};
 use crate::report::Route;
@@ -89,7 +89,7 @@ pub(super) fn admit<B>(
         let rejection = Rejection::method_not_allowed(route.allow());
         return Err(Stop::at(route, Answer::Refused(rejection)));
     }
-    if asks_for_upgrade(request.headers()) {
+    if asks_for_websocket(request.headers()) {
         let rejection = RejectionKind::UpgradeRefused.into();
         return Err(Stop::at(route, Answer::Refused(rejection)));
     }

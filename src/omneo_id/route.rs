@@ -16,7 +16,7 @@ impl Route {
             _ => {}
         }
         match path.below("/profiles/me") {
-            Some("" | "/") => return Some(Self::Me),
+            Some("") => return Some(Self::Me),
             Some(_) => return Some(Self::MeResource),
             None => {}
         }
@@ -63,11 +63,12 @@ mod tests {
         for (path, expected) in [
             ("/auth/token", Some(Route::Token)),
             ("//auth//token", Some(Route::Token)),
-            ("/auth/token/", None),
+            ("/auth/token/", Some(Route::Token)),
+            ("/auth/token/x", None),
             ("/auth", None),
             ("/auth/verify", None),
             ("/profiles", Some(Route::Profiles)),
-            ("/profiles/", None),
+            ("/profiles/", Some(Route::Profiles)),
             ("/profiles/search-id", None),
             ("/profiles/me", Some(Route::Me)),
             ("/profiles/me/", Some(Route::Me)),
@@ -77,8 +78,9 @@ mod tests {
             ("/profiles/m%65", None),
             ("/profiles/connection/7", None),
             ("/locations", Some(Route::Locations)),
-            ("/locations/", None),
+            ("/locations/", Some(Route::Locations)),
             ("/locations/12", Some(Route::Location)),
+            ("/locations/12/", Some(Route::Location)),
             ("/locations/external_id/12", None),
             ("/locations/%31", None),
             ("/rewards", None),

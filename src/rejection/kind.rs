@@ -59,7 +59,7 @@ table! {
     PathRefused => NOT_FOUND, 5, "path_refused", "Not found.";
     /// A known path, another method.
     MethodNotAllowed => METHOD_NOT_ALLOWED, 12, "method_not_allowed", "The method is not allowed here.";
-    /// A change of protocol on this connection, to h2c or a WebSocket.
+    /// A WebSocket handshake.
     UpgradeRefused => NOT_IMPLEMENTED, 12, "upgrade_refused", "A change of protocol is not possible here.";
     /// A query parameter that would change what the tenant is asked.
     QueryRefused => BAD_REQUEST, 3, "query_refused", "The query holds a parameter that is not allowed here.";

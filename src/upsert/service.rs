@@ -128,10 +128,10 @@ where
     }
 }
 
-/// `POST /profiles`, however many slashes precede it. A slash behind it makes it another path.
+/// `POST /profiles`. Slashes before and behind it do not count, as in a canonical path.
 fn is_own(method: &Method, uri: &Uri) -> bool {
     let path = uri.path();
-    method == Method::POST && path.starts_with('/') && path.trim_start_matches('/') == "profiles"
+    method == Method::POST && path.starts_with('/') && path.trim_matches('/') == "profiles"
 }
 
 /// From the request to what came of it.

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Buf;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, HeaderMap, RETRY_AFTER, VARY};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, HeaderMap, RANGE, RETRY_AFTER, VARY};
 use http::{Extensions, HeaderValue, Method, Request, Response, StatusCode, Version};
 use tokio::time::Instant;
 
@@ -20,7 +20,7 @@ use super::{ClientInfo, RequestBody, cause, target};
 use crate::body::{Body, Relayed, Secret, Watch};
 use crate::error::BoxError;
 use crate::headers::{
-    Census, Dialect, Special, asks_for_upgrade, is_unencoded, remove_hop_by_hop, takes_trailers,
+    Census, Dialect, Special, asks_for_websocket, is_unencoded, remove_hop_by_hop, takes_trailers,
 };
 use crate::path::MeRequest;
 use crate::rejection::{Rejection, RejectionKind};
@@ -36,6 +36,8 @@ pub(super) struct Exchange {
     dialect: Dialect,
     me: Option<MeRequest>,
     called_as: CalledAs,
+    /// Whether the tenant was asked for a part of its answer.
+    ranged: bool,
     upload: Option<Upload>,
     place: Held,
     began: Instant,
@@ -58,7 +60,7 @@ impl Exchange {
             return Err(Rejection::method_not_allowed(allow));
         }
         let census = Census::of(request.headers());
-        if census.has(Special::Upgrade) && asks_for_upgrade(request.headers()) {
+        if census.has(Special::Upgrade) && asks_for_websocket(request.headers()) {
             return Err(RejectionKind::UpgradeRefused.into());
         }
         let extensions = request.extensions_mut();
@@ -115,6 +117,7 @@ impl Exchange {
             dialect,
             me,
             called_as,
+            ranged: parts.headers.contains_key(RANGE),
             upload,
             place,
             began: Instant::now(),
@@ -141,7 +144,7 @@ impl Exchange {
         B: http_body::Body<Data: Buf, Error: Into<BoxError>> + Send + 'static,
     {
         let (mut parts, body) = response.into_parts();
-        if let Err(kind) = response::judge(parts.status, &self.called_as) {
+        if let Err(kind) = response::judge(parts.status, &self.called_as, self.ranged) {
             let retry_after = response::retry_after(&parts.headers);
             let error = UpstreamError::answer(parts.status);
             return self.replaced(kind, error, Some(parts.status), retry_after);

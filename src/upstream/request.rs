@@ -11,11 +11,15 @@ use http::header::{
 
 use super::framing::{Framing, FramingError};
 use crate::headers::{
-    Census, HopByHopError, RequestHeaders, Special, remove_nominated, retain, settle_trace_context,
+    Census, HopByHopError, RequestHeaders, Special, accepts_anything, remove_nominated, retain,
+    settle_trace_context,
 };
 use crate::tenant::{ApiToken, Tenant};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// Laravel answers an invalid form with a redirect and HTML unless JSON comes first in `Accept`.
+const JSON_FIRST: HeaderValue = HeaderValue::from_static("application/json, */*;q=0.8");
 
 /// What may stand in a request once only.
 const SINGLE: [(Special, HeaderName); 3] = [
@@ -63,6 +67,8 @@ pub(super) fn clean(
 pub(super) fn sign(headers: &mut HeaderMap, census: Census, tenant: &Tenant, token: &ApiToken) {
     if !census.has(Special::Accept) || !headers.contains_key(ACCEPT) {
         headers.insert(ACCEPT, JSON);
+    } else if accepts_anything(headers) {
+        headers.insert(ACCEPT, JSON_FIRST);
     }
     headers.insert(HOST, tenant.host().clone());
     headers.insert(AUTHORIZATION, token.to_header());

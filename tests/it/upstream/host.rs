@@ -11,8 +11,9 @@ use hyper::client::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use omneo_id::Body;
 use omneo_id::tenant::Permit;
+use omneo_id::upstream::HttpClient;
+use omneo_id::{Body, Upstream};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tower::ServiceExt;
@@ -27,7 +28,11 @@ pub(crate) fn ways() -> impl Iterator<Item = (Protocol, Protocol)> {
 
 /// Forwards everything to the tenant at `origin`, in its protocol, for clients of either.
 pub(crate) async fn host(origin: &str, up: Protocol) -> String {
-    let upstream = upstream_to(origin, up);
+    serve_upstream(upstream_to(origin, up)).await
+}
+
+/// Serves this `Upstream` on loopback.
+pub(crate) async fn serve_upstream(upstream: Upstream<HttpClient>) -> String {
     connections(move |stream| {
         let upstream = upstream.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {

@@ -11,6 +11,7 @@ mod access;
 mod attacks;
 mod auth;
 mod axum;
+mod body;
 mod bounds;
 mod docs;
 mod facade;

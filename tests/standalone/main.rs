@@ -13,6 +13,7 @@ mod ending;
 mod flags;
 mod gathering;
 mod guide;
+mod lengths;
 mod metrics;
 mod outage;
 mod process;
@@ -23,6 +24,12 @@ mod tenant;
 
 #[path = "../it/support/forbidden.rs"]
 mod forbidden;
+
+#[path = "../it/support/framing.rs"]
+mod framing;
+
+#[path = "../it/support/script.rs"]
+mod script;
 
 #[allow(dead_code, reason = "the example uses what these tests do not")]
 #[path = "../../examples/standalone/config.rs"]

@@ -223,3 +223,17 @@ async fn an_answer_that_contradicts_itself_is_not_passed_on() {
     let response = answered(200, &[("connection", "a b")]).await;
     assert_eq!(kind(&response), RejectionKind::TenantAnswer);
 }
+
+#[tokio::test]
+async fn the_api_token_in_a_later_frame_breaks_the_answer_off() {
+    let (response, _) = ask(get("/locations"), || {
+        Response::new(frames([data("a "), data(TOKEN), data(" b")]))
+    })
+    .await;
+    assert_eq!(response.status(), 200);
+    let mut body = response.into_body();
+    let frame = body.frame().await.unwrap().unwrap();
+    assert_eq!(frame.into_data().unwrap(), "a ");
+    assert!(body.frame().await.unwrap().is_err());
+    assert!(body.frame().await.is_none());
+}

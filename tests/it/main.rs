@@ -20,6 +20,8 @@ mod invariants;
 mod keys;
 mod me;
 mod naive;
+#[cfg(feature = "client")]
+mod read_timeout;
 mod report;
 mod structure;
 mod support;

@@ -32,6 +32,10 @@ mod framing;
 mod script;
 
 #[allow(dead_code, reason = "the example uses what these tests do not")]
+#[path = "../../examples/standalone/storefront.rs"]
+mod demo;
+
+#[allow(dead_code, reason = "the example uses what these tests do not")]
 #[path = "../../examples/standalone/config.rs"]
 mod config;
 

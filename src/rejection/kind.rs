@@ -71,7 +71,7 @@ table! {
     MalformedBody => BAD_REQUEST, 3, "malformed_body", "The request body is malformed.";
     /// A request body that ended early or was broken off.
     BodyAborted => BAD_REQUEST, 1, "body_aborted", "The request body ended early.";
-    /// A request body that stood still for too long.
+    /// A request body that was idle for too long, or took too long in total.
     RequestTimeout => REQUEST_TIMEOUT, 4, "request_timeout", "The request body did not arrive in time.";
     /// A body over the limit.
     PayloadTooLarge => PAYLOAD_TOO_LARGE, 8, "payload_too_large", "The request body is too large.";

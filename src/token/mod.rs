@@ -52,6 +52,7 @@
 //! # }).unwrap();
 //! ```
 
+mod answer;
 mod issue;
 mod known;
 mod lookup;

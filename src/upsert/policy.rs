@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::comms;
 use crate::error::{ConfigError, ConfigErrorKind};
+use crate::read::ReadTimeout;
 
 /// What the upsert reads, what it recognises as consent, and how much its answers may tell.
 ///
@@ -21,6 +22,7 @@ use crate::error::{ConfigError, ConfigErrorKind};
 #[derive(Clone, Debug)]
 pub struct CommsPolicy {
     body_limit: usize,
+    read_timeout: ReadTimeout,
     fields: BTreeSet<String>,
     defaults_on_update: bool,
     conceals: bool,
@@ -37,6 +39,7 @@ impl CommsPolicy {
     pub fn new() -> Self {
         Self {
             body_limit: 64 * 1024,
+            read_timeout: ReadTimeout::default(),
             fields: comms::documented().collect(),
             defaults_on_update: false,
             conceals: false,
@@ -51,6 +54,18 @@ impl CommsPolicy {
     #[must_use]
     pub fn with_body_limit(mut self, bytes: usize) -> Self {
         self.body_limit = bytes;
+        self
+    }
+
+    /// Sets how long a client may take to send its body, in total (408 after that).
+    /// [`Duration::MAX`] is for ever. It needs the time driver of a tokio runtime.
+    ///
+    /// Default is no limit; [`OmneoId`](crate::OmneoId) sets 30 seconds.
+    #[cfg(feature = "client")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "client")))]
+    #[must_use]
+    pub fn with_read_timeout(mut self, timeout: Duration) -> Self {
+        self.read_timeout = ReadTimeout::new(timeout);
         self
     }
 
@@ -153,6 +168,18 @@ impl CommsPolicy {
 
     pub(super) fn body_limit(&self) -> usize {
         self.body_limit
+    }
+
+    pub(super) fn read_timeout(&self) -> ReadTimeout {
+        self.read_timeout
+    }
+
+    /// With this read timeout, unless there is one.
+    #[cfg(feature = "client")]
+    #[must_use]
+    pub(crate) fn or_read_timeout(mut self, default: Duration) -> Self {
+        self.read_timeout = self.read_timeout.or(default);
+        self
     }
 
     pub(super) fn defaults_on_update(&self) -> bool {

@@ -155,7 +155,7 @@ where
         return Err(Rejection::new(RejectionKind::MissingCredentials).into());
     }
     gate(&parts.headers, policy.body_limit())?;
-    let bytes = read(body, policy.body_limit()).await?;
+    let bytes = read(body, policy.body_limit(), policy.read_timeout()).await?;
     // Counted from here, or a client could shift the boundaries by sending its body slowly.
     *release = Release::from_now(policy);
     let sign_up = SignUp::parse(&bytes, policy)?;

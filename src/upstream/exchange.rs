@@ -1,10 +1,12 @@
 use std::mem;
 use std::sync::Arc;
+use std::task::Context;
 use std::time::Duration;
 
 use bytes::Buf;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, HeaderMap, RANGE, RETRY_AFTER, VARY};
 use http::{Extensions, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http_body::Body as _;
 use tokio::time::Instant;
 
 use super::config::Config;
@@ -77,10 +79,10 @@ impl Exchange {
         }
         let target = target::of(&request, &config.tenant, me.as_ref())?;
         let (mut parts, body) = request.into_parts();
-        let (body, upload) = RequestBody::watched(body, config.body_idle_timeout);
+        let (mut body, upload) = RequestBody::watched(body, config.body_idle_timeout);
         let headers = &mut parts.headers;
         let trailers = census.has(Special::Te) && takes_trailers(headers, parts.version);
-        request::clean(
+        let length = request::clean(
             headers,
             census,
             &config.request_headers,
@@ -88,6 +90,7 @@ impl Exchange {
             Framing::of(&body),
         )
         .map_err(|error| Rejection::new(RejectionKind::HeadersRefused).because(error))?;
+        body.keep_to(length);
         let place = config.in_flight.enter().ok_or_else(|| {
             Rejection::new(RejectionKind::TenantBusy)
                 .with_retry_after(BUSY)
@@ -138,8 +141,13 @@ impl Exchange {
         self.upload.as_ref()
     }
 
-    /// The tenant's answer as the client gets it, or ours in its place.
-    pub(super) fn answered<B>(mut self, response: Response<B>) -> Response<Body>
+    /// The tenant's answer as the client gets it, or ours in its place. It is replaced, too, if its
+    /// body is known to fail before the first frame.
+    pub(super) fn answered<B>(
+        mut self,
+        response: Response<B>,
+        cx: &mut Context<'_>,
+    ) -> Response<Body>
     where
         B: http_body::Body<Data: Buf, Error: Into<BoxError>> + Send + 'static,
     {
@@ -175,11 +183,23 @@ impl Exchange {
             config: self.config,
             called_as: self.called_as,
             coding: Coding::of(&parts.headers, census),
-            _place: self.place,
+            place: self.place,
         };
         watch.remove_echoes(&mut parts.headers);
         let body = Relayed::new(body, idle_timeout, watch);
-        Response::from_parts(parts, Body::boxed(body))
+        if body.is_end_stream() {
+            return Response::from_parts(parts, Body::empty());
+        }
+        // Boxed here: the body is large, and is moved once.
+        let mut body = Box::pin(body);
+        if let Err((error, watch)) = body.as_mut().poll_first(cx) {
+            self.config = watch.config;
+            self.called_as = watch.called_as;
+            self.place = watch.place;
+            let error = UpstreamError::malformed(error);
+            return self.replaced(RejectionKind::TenantAnswer, error, Some(parts.status), None);
+        }
+        Response::from_parts(parts, Body::from_boxed(body))
     }
 
     /// The client had no answer.
@@ -224,7 +244,7 @@ struct BodyWatch {
     config: Arc<Config>,
     called_as: CalledAs,
     coding: Coding,
-    _place: Held,
+    place: Held,
 }
 
 /// A call's place.

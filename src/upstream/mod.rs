@@ -76,7 +76,10 @@
 //! keeps it, and none is added. Loops are not detected.
 //!
 //! # Bodies
-//! They stream both ways, as fast as they are read and no faster. Trailers of a request stay here;
+//! They stream both ways, as fast as they are read and no faster. A request body goes up with
+//! `Content-Length` if its size hint is exact or its client declared a length, and chunked otherwise;
+//! one that is not as long as declared fails before its last frame (400). An answer whose body fails
+//! with its head, before the first frame, is replaced (502). Trailers of a request stay here;
 //! those of an answer come down, and a tenant over HTTP/1.1 is asked for them (`TE: trailers`) where
 //! the client says that it takes them. A host over HTTP/1.1 in turn passes on those that the tenant
 //! announces in `Trailer`. An answer may come before its upload has ended. Whoever goes away, and
@@ -110,6 +113,7 @@ mod forwarding;
 mod framing;
 mod future;
 mod in_flight;
+mod length;
 mod location;
 #[cfg(feature = "tracing")]
 mod log;

@@ -37,14 +37,14 @@ pub(super) enum HeadersError {
 }
 
 /// Leaves in `headers` what may pass, with a framing that fits the body, and a `Host`, which
-/// [`sign`] replaces.
+/// [`sign`] replaces. Returns the declared length of the body.
 pub(super) fn clean(
     headers: &mut HeaderMap,
     census: Census,
     allowed: &RequestHeaders,
     method: &Method,
     framing: Framing,
-) -> Result<(), HeadersError> {
+) -> Result<Option<u64>, HeadersError> {
     // What belongs to every connection is on no list, so it goes with the rest.
     if census.has(Special::Connection) {
         remove_nominated(headers).map_err(HeadersError::Connection)?;

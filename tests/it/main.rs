@@ -11,6 +11,7 @@ mod access;
 mod attacks;
 mod auth;
 mod axum;
+mod body;
 mod bounds;
 mod docs;
 mod facade;
@@ -20,6 +21,8 @@ mod keys;
 mod me;
 mod naive;
 mod query;
+#[cfg(feature = "client")]
+mod read_timeout;
 mod report;
 mod routes;
 mod structure;

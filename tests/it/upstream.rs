@@ -8,6 +8,7 @@ mod faults;
 mod flow;
 mod host;
 mod leaving;
+mod lengths;
 #[cfg(feature = "tracing")]
 mod logs;
 mod matrix;

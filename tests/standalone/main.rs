@@ -18,6 +18,7 @@ mod gathering;
 mod guide;
 mod lost_log;
 mod logs;
+mod lengths;
 mod metrics;
 mod outage;
 mod probes;
@@ -33,6 +34,16 @@ mod unread;
 
 #[path = "../it/support/forbidden.rs"]
 mod forbidden;
+
+#[path = "../it/support/framing.rs"]
+mod framing;
+
+#[path = "../it/support/script.rs"]
+mod script;
+
+#[allow(dead_code, reason = "the example uses what these tests do not")]
+#[path = "../../examples/standalone/storefront.rs"]
+mod demo;
 
 #[allow(dead_code, reason = "the example uses what these tests do not")]
 #[path = "../../examples/standalone/config/mod.rs"]

@@ -301,3 +301,17 @@ async fn an_echoed_token_does_not_come_back_in_slices() {
     }
     assert!(!read.contains("4fzK"), "{read}");
 }
+
+#[tokio::test]
+async fn the_api_token_in_a_later_frame_breaks_the_answer_off() {
+    let (response, _) = ask(get("/locations"), || {
+        Response::new(frames([data("a "), data(TOKEN), data(" b")]))
+    })
+    .await;
+    assert_eq!(response.status(), 200);
+    let mut body = response.into_body();
+    let frame = body.frame().await.unwrap().unwrap();
+    assert_eq!(frame.into_data().unwrap(), "a ");
+    assert!(body.frame().await.unwrap().is_err());
+    assert!(body.frame().await.is_none());
+}

@@ -93,17 +93,27 @@ impl Client {
         request: http::request::Builder,
         body: Body,
     ) -> impl Future<Output = hyper::Result<Response<Incoming>>> + Send + 'static {
+        self.ask_at("/x", request, body)
+    }
+
+    /// Sends a request for `path`. `request` is a method and headers.
+    pub(crate) fn ask_at(
+        &self,
+        path: &'static str,
+        request: http::request::Builder,
+        body: Body,
+    ) -> impl Future<Output = hyper::Result<Response<Incoming>>> + Send + 'static {
         let (host, sender) = (self.host.clone(), self.sender.clone());
         async move {
             match sender {
                 Sender::Http1(sender) => {
                     let host = host.trim_start_matches("http://");
-                    let request = request.uri("/x").header("host", host).body(body);
+                    let request = request.uri(path).header("host", host).body(body);
                     let answer = sender.lock().await.send_request(request.unwrap());
                     answer.await
                 }
                 Sender::Http2(mut sender) => {
-                    let request = request.uri(format!("{host}/x")).body(body);
+                    let request = request.uri(format!("{host}{path}")).body(body);
                     sender.send_request(request.unwrap()).await
                 }
             }

@@ -187,6 +187,40 @@ async fn the_version_of_the_tenant_is_not_that_of_the_answer() {
 }
 
 #[tokio::test]
+async fn a_malformed_first_chunk_is_a_bad_gateway() {
+    let answer = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n";
+    let host = host(&raw(answer, false).await, Protocol::Http1).await;
+    for down in BOTH {
+        let case = format!("{down:?}");
+        let client = Client::connect(&host, down).await;
+        let asking = client.ask(Request::get("/"), Body::empty());
+        let response = soon(&case, asking).await.unwrap();
+        assert_eq!(response.status(), 502, "{case}");
+        let body = soon(&case, response.into_body().collect()).await.unwrap();
+        let message = r#"{"message":"The upstream service gave an unusable answer."}"#;
+        assert_eq!(body.to_bytes(), message, "{case}");
+    }
+}
+
+/// hyper's server discards what it has buffered of an answer whose body fails.
+#[tokio::test]
+async fn the_frames_before_a_malformed_chunk_arrive() {
+    let answer = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n";
+    let host = host(&raw(answer, false).await, Protocol::Http1).await;
+    for down in BOTH {
+        let case = format!("{down:?}");
+        let client = Client::connect(&host, down).await;
+        let asking = client.ask(Request::get("/"), Body::empty());
+        let response = soon(&case, asking).await.unwrap();
+        assert_eq!(response.status(), 200, "{case}");
+        let mut body = response.into_body();
+        let frame = soon(&case, body.frame()).await.unwrap().unwrap();
+        assert_eq!(frame.into_data().unwrap(), "hello", "{case}");
+        assert!(soon(&case, body.frame()).await.unwrap().is_err(), "{case}");
+    }
+}
+
+#[tokio::test]
 async fn an_early_answer_arrives_before_the_upload_has_ended() {
     let origin = serve(|request: Request<Incoming>| async move {
         let mut body = request.into_body();

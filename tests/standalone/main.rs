@@ -9,10 +9,12 @@
 mod abuse;
 mod answers;
 mod describe;
+mod empty_verify;
 mod ending;
 mod flags;
 mod gathering;
 mod guide;
+mod key_files;
 mod metrics;
 mod outage;
 mod process;

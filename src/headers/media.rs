@@ -94,7 +94,16 @@ pub fn is_form(headers: &HeaderMap) -> bool {
         })
 }
 
-/// Whether a request's body is sent as it is, in no content coding.
+/// Whether a body is declared as HTML, by any `content-type`.
+pub(crate) fn is_html(headers: &HeaderMap) -> bool {
+    headers.get_all(CONTENT_TYPE).iter().any(|value| {
+        let media = essence(value);
+        media.eq_ignore_ascii_case(b"text/html")
+            || media.eq_ignore_ascii_case(b"application/xhtml+xml")
+    })
+}
+
+/// Whether a body is sent as it is, in no content coding.
 pub fn is_unencoded(headers: &HeaderMap) -> bool {
     headers.get_all(CONTENT_ENCODING).iter().all(|value| {
         value.as_bytes().split(|&byte| byte == b',').all(|coding| {

@@ -28,6 +28,7 @@ mod census;
 mod hop;
 mod media;
 mod retain;
+mod retry_after;
 #[cfg(feature = "client")]
 mod trace_context;
 
@@ -40,8 +41,10 @@ pub use hop::{HopByHopError, asks_for_websocket, remove_hop_by_hop};
 pub(crate) use hop::{is_hop_by_hop, remove_nominated, takes_trailers};
 #[cfg(feature = "client")]
 pub(crate) use media::accepts_anything;
+pub(crate) use media::is_html;
 pub use media::{Dialect, is_form, is_json, is_unencoded};
 #[cfg(feature = "client")]
 pub(crate) use retain::retain;
+pub(crate) use retry_after::retry_after;
 #[cfg(feature = "client")]
 pub(crate) use trace_context::settle_trace_context;

@@ -19,11 +19,13 @@
 //! ```
 
 mod api_token;
+mod json;
 mod marks;
 mod origin;
 mod settings;
 
 pub use api_token::ApiToken;
+pub(crate) use json::without_bom;
 pub use marks::{CallAs, Permit};
 pub(crate) use origin::Origin;
 pub use settings::Tenant;

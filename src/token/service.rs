@@ -1,6 +1,5 @@
 use std::fmt;
-use std::future::Future;
-use std::mem;
+use std::future::{Future, poll_fn};
 use std::ops::RangeInclusive;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -161,8 +160,10 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        // The readiness that `poll_ready` reserved is released: a caller that sends its body slowly
+        // must not occupy a slot of a concurrency limit. `ask` polls for readiness again.
         let not_ready_inner = self.inner.clone();
-        let ready_inner = mem::replace(&mut self.inner, not_ready_inner);
+        self.inner = not_ready_inner.clone();
         let config = Arc::clone(&self.config);
         let dialect = Dialect::of(request.headers());
         Box::pin(async move {
@@ -170,7 +171,7 @@ where
                 return Ok(options(ALLOWED));
             }
             let mut report = Report::default();
-            let mut response = match config.mint(ready_inner, request, &mut report).await {
+            let mut response = match config.mint(not_ready_inner, request, &mut report).await {
                 Ok(token) => granted(&token),
                 Err(Stop::Rejected(rejection)) => {
                     log_refused(&rejection);
@@ -302,7 +303,7 @@ fn check_pinned(pinned: &[ApiToken], credential: &[u8]) -> Result<(), Rejection>
     }
 }
 
-/// One call to the tenant.
+/// One call to the tenant, when it is ready for it.
 async fn ask<S, ResBody>(
     mut tenant: S,
     asked: Asked,
@@ -332,6 +333,9 @@ where
             Credential::Own
         }
     };
+    poll_fn(|cx| tenant.poll_ready(cx))
+        .await
+        .map_err(Stop::Failed)?;
     let answer = tenant.call(question).await.map_err(Stop::Failed)?;
     let (answer, body) = answer.into_parts();
     report.add_call(&answer.extensions);

@@ -174,11 +174,11 @@ where
     Ok(Page::read(by, &body)?)
 }
 
-/// The body of a 200.
+/// The body of a 2xx.
 fn ok(answer: Answer) -> Result<Bytes, Rejection> {
-    match answer.status {
-        StatusCode::OK => Ok(answer.body),
-        _ => Err(unusable(&answer)),
+    match answer.status.is_success() {
+        true => Ok(answer.body),
+        false => Err(unusable(&answer)),
     }
 }
 

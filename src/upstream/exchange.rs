@@ -4,8 +4,8 @@ use std::task::Context;
 use std::time::Duration;
 
 use bytes::Buf;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, HeaderMap, RANGE, RETRY_AFTER, VARY};
-use http::{Extensions, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, HeaderMap, RANGE, VARY};
+use http::{Extensions, Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use tokio::time::Instant;
 
@@ -22,7 +22,8 @@ use super::{ClientInfo, RequestBody, cause, target};
 use crate::body::{Body, Relayed, Secret, Watch};
 use crate::error::BoxError;
 use crate::headers::{
-    Census, Dialect, Special, asks_for_websocket, is_unencoded, remove_hop_by_hop, takes_trailers,
+    Census, Dialect, Special, asks_for_websocket, is_unencoded, remove_hop_by_hop, retry_after,
+    takes_trailers,
 };
 use crate::path::MeRequest;
 use crate::rejection::{Rejection, RejectionKind};
@@ -153,7 +154,7 @@ impl Exchange {
     {
         let (mut parts, body) = response.into_parts();
         if let Err(kind) = response::judge(parts.status, &self.called_as, self.ranged) {
-            let retry_after = response::retry_after(&parts.headers);
+            let retry_after = retry_after(&parts.headers);
             let error = UpstreamError::answer(parts.status);
             return self.replaced(kind, error, Some(parts.status), retry_after);
         }
@@ -220,11 +221,11 @@ impl Exchange {
         kind: RejectionKind,
         error: UpstreamError,
         status: Option<StatusCode>,
-        retry_after: Option<HeaderValue>,
+        retry_after: Option<Duration>,
     ) -> Response<Body> {
         let mut rejection = Rejection::new(kind).because(error);
         if kind == RejectionKind::TenantBusy {
-            rejection = rejection.with_retry_after(BUSY);
+            rejection = rejection.with_retry_after(retry_after.unwrap_or(BUSY));
         }
         let latency = self.began.elapsed();
         #[cfg(feature = "tracing")]
@@ -232,9 +233,6 @@ impl Exchange {
         let mut response = rejection.into_response(self.dialect).map(Body::from);
         let report = Report::of_call(status, latency);
         response.extensions_mut().insert(report);
-        if let Some(value) = retry_after.filter(|_| response.headers().contains_key(RETRY_AFTER)) {
-            response.headers_mut().insert(RETRY_AFTER, value);
-        }
         response
     }
 }

@@ -11,7 +11,9 @@ use http::header::{
 use super::framing::{self, FramingError};
 use super::{ResponseHeaders, location};
 use crate::body::Secret;
-use crate::headers::{Census, HopByHopError, Special, is_hop_by_hop, remove_nominated, retain};
+use crate::headers::{
+    Census, HopByHopError, Special, is_hop_by_hop, remove_nominated, retain, retry_after,
+};
 use crate::path::MeRequest;
 use crate::rejection::RejectionKind;
 use crate::tenant::{ApiToken, Tenant};
@@ -54,16 +56,6 @@ pub(super) fn judge(
     }
 }
 
-/// When to try again, as the tenant says it: whole seconds or a date, nothing else.
-pub(super) fn retry_after(headers: &HeaderMap) -> Option<HeaderValue> {
-    let value = headers.get(RETRY_AFTER)?;
-    let bytes = value.as_bytes();
-    let seconds = matches!(bytes.len(), 1..=9) && bytes.iter().all(u8::is_ascii_digit);
-    // RFC 9110 §5.6.7: `Sun, 06 Nov 1994 08:49:37 GMT`.
-    let date = bytes.len() == 29 && bytes.get(3) == Some(&b',') && bytes.ends_with(b" GMT");
-    (seconds || date).then(|| value.clone())
-}
-
 /// Why an answer's headers cannot be passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AnswerError {
@@ -97,10 +89,25 @@ pub(super) fn clean(
             map_location(headers, &name, tenant, me);
         }
     }
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        settle_retry_after(headers);
+    }
     if me.is_some() {
         keep_private(headers, census);
     }
     Ok(())
+}
+
+/// Replaces `Retry-After` by its seconds, or removes one that cannot be read or is out of bounds.
+fn settle_retry_after(headers: &mut HeaderMap) {
+    match retry_after(headers) {
+        Some(after) => {
+            headers.insert(RETRY_AFTER, after.as_secs().into());
+        }
+        None => {
+            headers.remove(RETRY_AFTER);
+        }
+    }
 }
 
 /// Removes each header of which any value holds the secret.
@@ -355,22 +362,17 @@ mod tests {
     }
 
     #[test]
-    fn only_a_plain_retry_after_is_repeated() {
-        let of = |value: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(RETRY_AFTER, HeaderValue::from_static(value));
-            retry_after(&headers)
-        };
-        assert!(of("120").is_some());
-        assert!(of("Fri, 31 Dec 1999 23:59:59 GMT").is_some());
-        for other in [
-            "",
-            "<script>",
-            "soon",
-            "12345678901",
-            "4fzKq0pLw8sN1vXyT2uR",
-        ] {
-            assert!(of(other).is_none(), "{other}");
+    fn the_retry_after_of_a_429_is_bounded() {
+        let of = |value| cleaned(&[("retry-after", value)], 429, None);
+        assert_eq!(of("120"), ["retry-after: 120"]);
+        for other in ["", "<script>", "soon", "86401", "4fzKq0pLw8sN1vXyT2uR"] {
+            assert!(of(other).is_empty(), "{other}");
         }
+        let date = "Fri, 31 Dec 1999 23:59:59 GMT";
+        let minute_before = ("date", "Fri, 31 Dec 1999 23:58:59 GMT");
+        assert_eq!(
+            cleaned(&[("retry-after", date), minute_before], 429, None),
+            ["date: Fri, 31 Dec 1999 23:58:59 GMT", "retry-after: 60"]
+        );
     }
 }

@@ -13,6 +13,7 @@ mod races;
 mod sandbox;
 #[cfg(all(feature = "sandbox", feature = "client"))]
 mod telltale;
+mod tenant_answers;
 
 use std::convert::Infallible;
 use std::future::Future;

@@ -7,6 +7,8 @@ mod early;
 mod faults;
 mod flow;
 mod host;
+mod http2_flow;
+mod http2_pool;
 mod leaving;
 #[cfg(feature = "tracing")]
 mod logs;

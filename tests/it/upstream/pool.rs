@@ -45,7 +45,7 @@ impl Live {
 }
 
 /// Our end of a connection.
-struct Pipe {
+pub(super) struct Pipe {
     io: TokioIo<DuplexStream>,
     is_http2: bool,
     /// Reads that find nothing, before the first that looks.
@@ -110,7 +110,7 @@ pub(super) struct Tenant {
 }
 
 impl Tenant {
-    fn pipe(&self, size: usize, is_http2: bool) -> (Pipe, DuplexStream) {
+    pub(super) fn pipe(&self, size: usize, is_http2: bool) -> (Pipe, DuplexStream) {
         let (ours, theirs) = tokio::io::duplex(size);
         self.opened.fetch_add(1, Ordering::SeqCst);
         let pipe = Pipe {
@@ -148,7 +148,7 @@ pub(super) type Client = tower::util::BoxCloneSyncService<
     omneo_id::upstream::ClientError,
 >;
 
-fn erase<S, B>(client: S) -> Client
+pub(super) fn erase<S, B>(client: S) -> Client
 where
     S: Service<
             Request<RequestBody>,

@@ -9,6 +9,7 @@ mod flow;
 mod host;
 mod http2_flow;
 mod http2_pool;
+mod http2_script;
 mod leaving;
 #[cfg(feature = "tracing")]
 mod logs;

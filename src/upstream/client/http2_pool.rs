@@ -308,7 +308,7 @@ impl Connecting {
     /// How many streams to use until the SETTINGS of the new connection arrive: as many as the tenant
     /// has allowed on others.
     pub(super) fn initial_streams(&self) -> usize {
-        self.pool.lock().stream_limit.min(INITIAL_STREAMS)
+        self.pool.lock().stream_limit.min(MAX_STREAMS)
     }
 
     /// Adds a new connection, with a stream for the request that has opened it.

@@ -2,8 +2,6 @@
 //! stop or break the answers to other clients.
 
 use std::convert::Infallible;
-use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,13 +12,12 @@ use hyper::service::service_fn as hyper_service;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use omneo_id::Body;
 use omneo_id::upstream::{HttpClient, RequestBody};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
-use tokio::sync::Notify;
 use tokio::time::timeout;
 use tower::ServiceExt;
 
+use super::http2_script::{Script, data, end, head, settings};
 use super::pool::{Client, PAGE, Tenant, futures};
-use super::tenants::{frame, settle};
+use super::tenants::settle;
 
 const LARGE: usize = 100_000;
 const SMALL: usize = 1_000;
@@ -85,14 +82,16 @@ async fn unread_answers_of_one_client_do_not_stop_others_over_cleartext() {
 #[cfg(feature = "tls")]
 #[tokio::test(start_paused = true)]
 async fn unread_answers_of_one_client_do_not_stop_others_over_tls() {
-    for (unread, length) in [(80, LARGE), (1_000, LARGE / 3)] {
+    for (unread, length) in [(80, LARGE), (1_000, LARGE / 12)] {
         small_answers_beside(tls::client(), unread, length).await;
     }
 }
 
 #[cfg(feature = "tls")]
 mod tls {
+    use std::io;
     use std::pin::Pin;
+    use std::sync::Arc;
     use std::task::{Context, Poll};
 
     use hyper::rt::{Read, ReadBufCursor, Write};
@@ -100,6 +99,7 @@ mod tls {
     use rustls::crypto::aws_lc_rs;
     use rustls::pki_types::{CertificateDer, PrivateKeyDer};
     use rustls::{ClientConfig, RootCertStore, ServerConfig};
+    use tokio::io::DuplexStream;
     use tokio_rustls::{TlsAcceptor, TlsConnector, client};
     use tower::service_fn;
 
@@ -192,86 +192,38 @@ mod tls {
 
 // --- abandoned answers ----------------------------------------------------------------------------
 
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const SETTINGS: u8 = 4;
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
-
-/// Begins an answer to each request, and sends `frames` of its body later, whether or not the client
-/// has reset the stream by then. The first answer ends when `end` is notified.
-async fn answers_on(
-    mut stream: DuplexStream,
-    frames: usize,
-    more: Arc<Notify>,
-    end: Arc<Notify>,
-) -> io::Result<()> {
-    let mut preface = [0; 24];
-    stream.read_exact(&mut preface).await?;
-    stream.write_all(&frame(SETTINGS, 0, 0, &[])).await?;
-    let mut open: Vec<u32> = Vec::new();
-    loop {
-        tokio::select! {
-            () = more.notified() => {
-                for _ in 0..frames {
-                    for number in &open {
-                        stream.write_all(&numbered(frame(DATA, 0, 0, b"x"), *number)).await?;
-                    }
-                }
-                open.clear();
-            }
-            () = end.notified() => {
-                stream.write_all(&numbered(frame(DATA, END_STREAM, 0, b"end"), 1)).await?;
-            }
-            head = stream.read_u32() => {
-                let (head, flags) = (head?, stream.read_u8().await?);
-                let number = stream.read_u32().await?;
-                let mut payload = vec![0; usize::try_from(head >> 8).unwrap()];
-                stream.read_exact(&mut payload).await?;
-                match u8::try_from(head & 0xff).unwrap() {
-                    SETTINGS if flags & 1 == 0 => {
-                        stream.write_all(&frame(SETTINGS, 1, 0, &[])).await?;
-                    }
-                    HEADERS => {
-                        let answer = frame(HEADERS, END_HEADERS, 0, &[0x88]);
-                        stream.write_all(&numbered(answer, number)).await?;
-                        if number > 1 {
-                            open.push(number);
-                        }
-                    }
-                    _ => {}
-                }
-            }
-        }
-    }
-}
-
-fn numbered(mut frame: Vec<u8>, stream: u32) -> Vec<u8> {
-    frame[5..9].copy_from_slice(&stream.to_be_bytes());
-    frame
-}
-
 #[tokio::test(start_paused = true)]
 async fn abandoned_answers_of_one_client_do_not_end_the_connection_of_others() {
-    let tenant = Tenant::default();
-    let (more, end) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let (send, finish) = (Arc::clone(&more), Arc::clone(&end));
+    let (tenant, script) = (Tenant::default(), Script::default());
     let builder = HttpClient::builder().with_http2_only();
-    let client = tenant.client(builder, 4 * PAGE, move |stream| {
-        let (send, finish) = (Arc::clone(&send), Arc::clone(&finish));
-        async move { drop(answers_on(stream, 20, send, finish).await) }
-    });
-    let first = client.clone().oneshot(get("/")).await.unwrap();
+    let client = script.client(&tenant, builder, |_| settings(100));
+    let mut first = tokio::spawn(client.clone().oneshot(get("/")));
+    script.until_seen(1).await;
+    script.write(0, head(1));
+    let first = (&mut first).await.unwrap().unwrap();
     let reading = tokio::spawn(first.into_body().collect());
-    for _ in 0..5 {
-        let asking = futures((0..90).map(|_| client.clone().oneshot(get("/"))));
-        let answers = asking.await.into_iter().map(Result::unwrap);
-        // The frames of the tenant cross the resets of the client.
-        more.notify_one();
-        drop(answers.collect::<Vec<_>>());
+    for round in 0..5 {
+        let calls: Vec<_> = (0..90).map(|_| client.clone().oneshot(get("/"))).collect();
+        let calls = futures(calls.into_iter());
+        let calls = tokio::spawn(calls);
+        script.until_seen(1 + 90 * (round + 1)).await;
+        let streams = script
+            .seen()
+            .into_iter()
+            .map(|(_, stream)| stream)
+            .rev()
+            .take(90);
+        let streams: Vec<_> = streams.collect();
+        script.write(0, streams.iter().flat_map(|stream| head(*stream)));
+        let answers = calls.await.unwrap();
+        // These frames cross the resets of the client.
+        for _ in 0..20 {
+            script.write(0, streams.iter().flat_map(|stream| data(*stream, b"x")));
+        }
+        drop(answers);
         settle().await;
     }
-    end.notify_one();
+    script.write(0, end(1, b"end"));
     let body = timeout(Duration::from_secs(60), reading).await.unwrap();
     assert_eq!(body.unwrap().unwrap().to_bytes(), "end");
     assert_eq!(tenant.opened(), 1);

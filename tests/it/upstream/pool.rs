@@ -18,7 +18,7 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use omneo_id::Body;
-use omneo_id::upstream::{HttpClient, HttpClientBuilder, RequestBody};
+use omneo_id::upstream::{ClientStats, HttpClient, HttpClientBuilder, RequestBody};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::watch;
@@ -132,13 +132,27 @@ impl Tenant {
         H: Fn(DuplexStream) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
+        self.client_and_stats(builder, size, handler).0
+    }
+
+    pub(super) fn client_and_stats<H, F>(
+        &self,
+        builder: HttpClientBuilder,
+        size: usize,
+        handler: H,
+    ) -> (Client, impl Fn() -> ClientStats + Send + Sync + 'static)
+    where
+        H: Fn(DuplexStream) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
         let tenant = self.clone();
         let connector = service_fn(move |_: Uri| {
             let (pipe, theirs) = tenant.pipe(size, false);
             tokio::spawn(handler(theirs));
             async { Ok::<_, io::Error>(pipe) }
         });
-        erase(builder.build_with_connector(connector))
+        let client = builder.build_with_connector(connector);
+        (erase(client.clone()), move || client.stats())
     }
 }
 

@@ -29,10 +29,6 @@ const STREAM_WINDOW: u32 = 256 * 1024;
 /// Room for the windows of all streams: streams that are not read leave the others theirs. 32 MiB.
 const CONNECTION_WINDOW: u32 = MAX_STREAMS as u32 * STREAM_WINDOW;
 
-/// How many streams that were reset are remembered for a second. For frames of a stream that is not,
-/// another reset is sent.
-const REMEMBERED_RESETS: usize = 1024;
-
 pub(super) fn builder() -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
@@ -45,9 +41,9 @@ pub(super) fn builder() -> Builder<TokioExecutor> {
         .max_header_list_size(64 * 1024)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_concurrent_reset_streams(REMEMBERED_RESETS)
-        // These resets are counted over the life of a connection, and 1024 would end it. They include
-        // those for late frames of abandoned answers: one client could end the answers of all.
+        // h2 ignores late frames of the streams that it has reset last, and answers those of others with
+        // a reset. By default, 1024 of these in the life of a connection end it: one client that
+        // abandons answers could break those of all.
         .max_local_error_reset_streams(None::<usize>);
     builder
 }

@@ -153,7 +153,7 @@ mod tests {
         let (data, ack) = (0, frame(SETTINGS, ACK, &[]));
         let preface = vec![0; PREFACE];
         let settings = frame(SETTINGS, 0, &[0; 18]);
-        // The payload looks like an acknowledgement, and is none.
+        // The payload of this DATA frame looks like an acknowledgement.
         let decoy = frame(data, ACK, &[&ack[..], &[0; 70_000]].concat());
         for (frames, expected) in [
             (vec![], 0),

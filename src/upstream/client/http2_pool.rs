@@ -49,7 +49,8 @@ struct Entry {
     sender: SendRequest<RequestBody>,
     in_flight: usize,
     stream_limit: usize,
-    idle_since: Instant,
+    /// When a request last got a stream.
+    used: Instant,
 }
 
 type Waiter = oneshot::Sender<Result<Checkout, ClientError>>;
@@ -125,9 +126,6 @@ impl Http2Pool {
         self.update(|state| {
             if let Some(entry) = state.entry(id) {
                 entry.in_flight = entry.in_flight.saturating_sub(1);
-                if entry.in_flight == 0 {
-                    entry.idle_since = Instant::now();
-                }
             }
         });
     }
@@ -151,11 +149,7 @@ impl Http2Pool {
 
     /// Removes the connections that are closed or have been idle for too long.
     pub(super) fn reap(self: &Arc<Self>) {
-        let idle_timeout = self.limits.idle_timeout;
-        self.remove_if(|entry| {
-            let is_idle = entry.in_flight == 0 && entry.idle_since.elapsed() >= idle_timeout;
-            is_idle || entry.sender.is_closed()
-        });
+        self.remove_if(|entry| entry.is_over(self.limits.idle_timeout));
     }
 
     /// Removes all connections.
@@ -214,8 +208,9 @@ impl State {
     /// Counts a stream on the first connection that has room.
     fn reserve(&mut self, pool: &Arc<Http2Pool>) -> Option<Http2Connection> {
         let mut entries = self.connections.iter_mut();
-        let entry = entries.find(|entry| entry.has_room())?;
+        let entry = entries.find(|entry| entry.has_room(pool.limits.idle_timeout))?;
         entry.in_flight += 1;
+        entry.used = Instant::now();
         Some(Http2Connection::new(entry.sender.clone(), pool, entry.id))
     }
 
@@ -231,7 +226,7 @@ impl State {
                 Checkout::Stream(connection)
             } else if !self.speaks_http2 {
                 Checkout::Connect(Connecting::uncounted(pool))
-            } else if self.needs_connection(pool.limits.max_http2_connections) {
+            } else if self.needs_connection(&pool.limits) {
                 self.connecting += 1;
                 Checkout::Connect(Connecting::counted(pool))
             } else {
@@ -243,13 +238,15 @@ impl State {
     }
 
     /// Whether more requests wait than the connections that are being opened will have streams for.
-    fn needs_connection(&self, max: usize) -> bool {
-        let has_others = self.connecting > 0 || !self.connections.is_empty();
+    fn needs_connection(&self, limits: &Limits) -> bool {
+        let is_open = |entry: &&Entry| !entry.is_over(limits.idle_timeout);
+        let open = self.connections.iter().filter(is_open).count();
+        let has_others = self.connecting > 0 || open > 0;
         let is_delayed = || self.retry_at.is_some_and(|at| at > Instant::now());
         // The first stream of each is for the request that opens it.
         let streams = self.stream_limit.min(MAX_STREAMS).saturating_sub(1);
         let expected = self.connecting * streams;
-        self.connections.len() + self.connecting < max
+        open + self.connecting < limits.max_http2_connections
             && expected < self.waiters.len()
             && expected < self.waiters.iter().filter(|w| !w.is_closed()).count()
             && !(has_others && is_delayed())
@@ -257,8 +254,14 @@ impl State {
 }
 
 impl Entry {
-    fn has_room(&self) -> bool {
-        self.in_flight < self.stream_limit.min(MAX_STREAMS) && !self.sender.is_closed()
+    fn has_room(&self, idle_timeout: Duration) -> bool {
+        self.in_flight < self.stream_limit.min(MAX_STREAMS) && !self.is_over(idle_timeout)
+    }
+
+    /// Whether it is closed, or idle and was not used for this long.
+    fn is_over(&self, idle_timeout: Duration) -> bool {
+        let is_old = self.in_flight == 0 && self.used.elapsed() >= idle_timeout;
+        is_old || self.sender.is_closed()
     }
 }
 
@@ -328,7 +331,7 @@ impl Connecting {
                 sender: sender.clone(),
                 in_flight: 1,
                 stream_limit,
-                idle_since: Instant::now(),
+                used: Instant::now(),
             });
             pool.open.store(state.connections.len(), Relaxed);
             id

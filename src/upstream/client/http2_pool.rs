@@ -24,7 +24,7 @@ const RETRY_DELAY: Duration = Duration::from_secs(1);
 /// that wait are served in order, as streams become free and connections are opened.
 pub(super) struct Http2Pool {
     limits: Limits,
-    /// How many connections there are, for a look without the lock.
+    /// The number of connections, read without the lock.
     open: AtomicUsize,
     state: Mutex<State>,
 }
@@ -55,7 +55,7 @@ struct Entry {
 
 type Waiter = oneshot::Sender<Result<Checkout, ClientError>>;
 
-/// How a request gets to its connection.
+/// The way of a waiting request to its connection.
 pub(super) enum Checkout {
     Stream(Http2Connection),
     /// By opening one.
@@ -104,7 +104,7 @@ impl Http2Pool {
         while attempts < 2 {
             match timeout(self.limits.connect_timeout, &mut served).await {
                 Ok(Ok(checkout)) => return checkout,
-                // Does not happen: waiters are removed to be served.
+                // Unreachable: a waiter is removed only to be served.
                 Ok(Err(_)) => break,
                 // A stream will become free: the deadline is that of the request.
                 Err(_) if self.open.load(Relaxed) > 0 => attempts = 0,
@@ -132,7 +132,7 @@ impl Http2Pool {
 
     pub(super) fn set_stream_limit(self: &Arc<Self>, id: u64, limit: usize) {
         self.update(|state| {
-            // A tenant that shuts a connection down allows none: that says nothing of the others.
+            // A limit of 0 concerns this connection alone: a tenant sends it before a shutdown.
             if limit > 0 {
                 state.stream_limit = limit;
             }
@@ -178,7 +178,7 @@ impl Http2Pool {
             self.open.store(state.connections.len(), Relaxed);
             removed
         });
-        // Not under the lock: this ends connections, and runs code of theirs.
+        // Not under the lock: dropping a sender may end its connection and run the connector's code.
         drop(removed);
     }
 
@@ -188,7 +188,7 @@ impl Http2Pool {
         let result = change(&mut state);
         let served = state.serve(self);
         drop(state);
-        // Not under the lock: a request that is no longer there drops its stream, which takes it.
+        // Not under the lock: a stream that its request no longer waits for is dropped, which locks.
         for (waiter, checkout) in served {
             drop(waiter.send(Ok(checkout)));
         }
@@ -214,7 +214,7 @@ impl State {
         Some(Http2Connection::new(entry.sender.clone(), pool, entry.id))
     }
 
-    /// What waiting requests get now.
+    /// Pairs waiting requests with the streams and turns that are available.
     fn serve(&mut self, pool: &Arc<Http2Pool>) -> Vec<(Waiter, Checkout)> {
         let mut served = Vec::new();
         while let Some(waiter) = self.waiters.front() {

@@ -252,7 +252,7 @@ async fn a_limit_that_is_lowered_in_mid_flight_sends_further_requests_to_another
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_limit_that_is_raised_lets_waiting_requests_go() {
+async fn a_limit_that_is_raised_sends_waiting_requests() {
     let (tenant, script) = (Tenant::default(), Script::default());
     let builder = http2_only().with_http2_max_connections(1);
     let client = script.client(&tenant, builder, |_| settings(1));
@@ -297,7 +297,7 @@ async fn a_new_connection_is_expected_to_allow_what_another_one_does() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_goes_away_takes_no_more_requests_and_finishes_its_own() {
+async fn a_connection_with_a_goaway_gets_no_more_requests_and_finishes_its_own() {
     let (tenant, script) = (Tenant::default(), Script::default());
     let client = script.client(&tenant, http2_only(), |_| settings(100));
     let call = || tokio::spawn(client.clone().oneshot(get()));

@@ -1,6 +1,7 @@
 use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
@@ -21,6 +22,23 @@ pub(crate) trait Carrier: Send + 'static {
     fn arrived(self: Box<Self>);
 }
 
+/// Held while a stream of an HTTP/2 connection is in use. The stream is free again when all clones are
+/// dropped.
+#[derive(Clone)]
+pub(crate) struct StreamGuard(#[expect(dead_code, reason = "dropped")] Arc<dyn Send + Sync>);
+
+impl StreamGuard {
+    pub(crate) fn new(stream: Arc<dyn Send + Sync>) -> Self {
+        Self(stream)
+    }
+}
+
+impl fmt::Debug for StreamGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StreamGuard")
+    }
+}
+
 /// A body that is moved by whoever reads it: over HTTP/1.1, no task stands between its connection and its
 /// reader, unless the request that it answers is still on its way.
 ///
@@ -30,6 +48,9 @@ pub struct DrivenBody {
     ending: Ending,
     // `None` if it moves by itself, or has nothing more to bring.
     carrier: Option<Box<dyn Carrier>>,
+    // `None` over HTTP/1.1, or once the body has ended. Dropped after `incoming`, which resets a stream
+    // that has not ended.
+    stream: Option<StreamGuard>,
 }
 
 /// How it shows that a body has come to its end.
@@ -43,13 +64,16 @@ enum Ending {
 }
 
 impl DrivenBody {
-    /// A body of HTTP/2, which moves by itself.
-    pub(crate) fn new(incoming: Incoming) -> Self {
-        Self {
+    /// A body over HTTP/2, which its connection's task drives.
+    pub(crate) fn new(incoming: Incoming, stream: StreamGuard) -> Self {
+        let mut body = Self {
             incoming,
             ending: Ending::Told,
             carrier: None,
-        }
+            stream: Some(stream),
+        };
+        body.settle();
+        body
     }
 
     /// A body that comes as `carrier` is polled.
@@ -58,17 +82,19 @@ impl DrivenBody {
             incoming,
             ending: Ending::Silent,
             carrier: Some(carrier),
+            stream: None,
         };
         body.settle();
         body
     }
 
-    /// Gives the carrier back if its work is done.
+    /// Releases the connection if the body has ended.
     fn settle(&mut self) {
-        if self.incoming.is_end_stream()
-            && let Some(carrier) = self.carrier.take()
-        {
-            carrier.arrived();
+        if self.incoming.is_end_stream() {
+            self.stream = None;
+            if let Some(carrier) = self.carrier.take() {
+                carrier.arrived();
+            }
         }
     }
 }
@@ -116,6 +142,7 @@ impl http_body::Body for DrivenBody {
         }
         match &frame {
             Poll::Ready(None) => {
+                this.stream = None;
                 if this.ending == Ending::Told && !this.incoming.is_end_stream() {
                     // Once: asked again, it has nothing more.
                     this.ending = Ending::Silent;
@@ -125,7 +152,10 @@ impl http_body::Body for DrivenBody {
                     carrier.arrived();
                 }
             }
-            Poll::Ready(Some(Err(_))) => this.carrier = None,
+            Poll::Ready(Some(Err(_))) => {
+                this.stream = None;
+                this.carrier = None;
+            }
             // Its last piece: nobody has to ask once more.
             Poll::Ready(Some(Ok(_))) => this.settle(),
             Poll::Pending => {}

@@ -39,9 +39,9 @@ mod response;
 mod screen;
 
 #[cfg(feature = "client")]
-pub(crate) use driven::Carrier;
-#[cfg(feature = "client")]
 pub use driven::DrivenBody;
+#[cfg(feature = "client")]
+pub(crate) use driven::{Carrier, StreamGuard};
 pub use erased::Body;
 #[cfg(feature = "client")]
 pub use idle::{IdleError, IdleTimeout};

@@ -9,7 +9,7 @@ use http_body::{Frame, SizeHint};
 
 use super::length::{DeclaredLength, LengthError};
 use super::upload::Upload;
-use crate::body::{Body, IdleTimeout};
+use crate::body::{Body, IdleTimeout, StreamGuard};
 use crate::error::BoxError;
 use crate::read::client_fault;
 use crate::rejection::RejectionKind;
@@ -24,6 +24,8 @@ pub struct RequestBody {
     body: IdleTimeout<Body>,
     length: DeclaredLength,
     upload: Option<Progress>,
+    // The HTTP/2 stream on which this is sent.
+    stream: Option<StreamGuard>,
 }
 
 /// Hands the turn to the tenant when the body is let go, read to its end or not.
@@ -58,6 +60,7 @@ impl RequestBody {
             body: IdleTimeout::new(body, idle_timeout),
             length: DeclaredLength::new(length),
             upload: upload.clone().map(Progress),
+            stream: None,
         };
         (watched, upload)
     }
@@ -70,6 +73,11 @@ impl RequestBody {
     /// What is known of its progress: nothing if there is no body at all.
     pub(super) fn upload(&self) -> Option<Upload> {
         self.upload.as_ref().map(|Progress(upload)| upload.clone())
+    }
+
+    /// Keeps a stream reserved until the body is dropped: it may end later than the answer.
+    pub(super) fn hold_stream(&mut self, stream: StreamGuard) {
+        self.stream = Some(stream);
     }
 
     fn note(&self, note: impl FnOnce(&Upload)) {

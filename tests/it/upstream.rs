@@ -7,6 +7,9 @@ mod early;
 mod faults;
 mod flow;
 mod host;
+mod http2_flow;
+mod http2_pool;
+mod http2_script;
 mod leaving;
 mod lengths;
 #[cfg(feature = "tracing")]

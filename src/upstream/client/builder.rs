@@ -19,6 +19,7 @@ pub struct HttpClientBuilder {
     pool_max_idle: usize,
     pool_idle_timeout: Duration,
     http2_only: bool,
+    http2_max_connections: usize,
 }
 
 impl Default for HttpClientBuilder {
@@ -28,6 +29,7 @@ impl Default for HttpClientBuilder {
             pool_max_idle: 64,
             pool_idle_timeout: Duration::from_secs(20),
             http2_only: false,
+            http2_max_connections: 16,
         }
     }
 }
@@ -69,6 +71,18 @@ impl HttpClientBuilder {
         self
     }
 
+    /// Replaces how many HTTP/2 connections to one origin are open at one time, at least one. A further
+    /// one is opened when all streams of the others are in use: as many as the tenant allows on a
+    /// connection, and at most 128. Requests beyond all of them wait for a stream, in order.
+    ///
+    /// Each answer that is not read buffers up to 256 KiB, and delays no other one.
+    ///
+    /// Default is 16.
+    pub fn with_http2_max_connections(mut self, max: usize) -> Self {
+        self.http2_max_connections = max.max(1);
+        self
+    }
+
     /// A client that connects by itself.
     ///
     /// # Errors
@@ -92,6 +106,7 @@ impl HttpClientBuilder {
             max_idle: self.pool_max_idle,
             idle_timeout: self.pool_idle_timeout,
             connect_timeout: self.connect_timeout,
+            max_http2_connections: self.http2_max_connections,
         };
         HttpClient::from_pool(Pool::new(connector, limits, self.http2_only))
     }

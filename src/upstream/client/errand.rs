@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use http::header::HOST;
-use http::{Method, Request, Response, Uri};
+use http::{HeaderMap, Method, Request, Response, Uri};
 use http_body::Body as _;
 use hyper::rt::{Read, Write};
 use hyper_util::client::legacy::connect::Connection;
@@ -13,9 +13,10 @@ use tower::Service;
 
 use super::Answer;
 use super::failed::Failed;
+use super::http2_connection::Http2Connection;
 use super::line::Line;
 use super::pool::{Age, Pool};
-use super::shelf::{Shelf, Trunk, Way};
+use super::shelf::{Shelf, Way};
 use crate::body::DrivenBody;
 use crate::error::BoxError;
 use crate::upstream::RequestBody;
@@ -73,7 +74,7 @@ where
             };
             let answer = match way {
                 Way::Http1(line) => self.over_http1(line, request).await,
-                Way::Http2(trunk) => self.over_http2(trunk, request, may_repeat).await,
+                Way::Http2(connection) => self.over_http2(connection, request, may_repeat).await,
             };
             let failed = match answer {
                 Ok(response) => return Ok(response),
@@ -106,36 +107,46 @@ where
 
     async fn over_http2(
         &self,
-        mut trunk: Trunk,
+        mut connection: Http2Connection,
         mut request: Request<RequestBody>,
         may_repeat: bool,
     ) -> Result<Response<DrivenBody>, Box<Failed>> {
-        // It carries the authority by itself.
+        // The pseudo-header `:authority` is made of the URI.
         *request.uri_mut() = self.target.clone();
         request.headers_mut().remove(HOST);
-        // Any other method may be repeated too, says RFC 9113 §8.7, if the tenant's word is good. It
-        // is taken for requests that change nothing even if it is not.
+        let stream = connection.guard();
+        let has_body = !request.body().is_end_stream();
+        if has_body {
+            request.body_mut().hold_stream(stream.clone());
+        }
+        // RFC 9113 §8.7 allows to repeat any method. A `GET` is harmless even if the tenant has begun to
+        // work on it.
         let harmless = matches!(*request.method(), Method::GET | Method::HEAD);
-        let copy = (may_repeat && harmless && request.body().is_end_stream()).then(|| {
-            let mut copy = Request::new(RequestBody::default());
-            *copy.method_mut() = request.method().clone();
-            *copy.headers_mut() = request.headers().clone();
-            Box::new(copy)
-        });
-        match trunk.send.try_send_request(request).await {
-            Ok(response) => Ok(response.map(DrivenBody::new)),
+        // The copy is needed before the request is sent: hyper does not return one that the tenant has
+        // refused. It costs about 0.4 µs for 11 headers.
+        let copy = (may_repeat && harmless && !has_body)
+            .then(|| (request.method().clone(), request.headers().clone()));
+        match connection.sender.try_send_request(request).await {
+            Ok(response) => Ok(response.map(|body| DrivenBody::new(body, stream))),
             Err(error) => {
                 let mut failed = Box::<Failed>::from(error);
                 if failed.error.was_given_back() {
-                    failed.given_back = copy.map(|copy| *copy);
+                    failed.given_back = copy.map(bodyless);
                 }
                 if failed.ends_connection() {
-                    self.shelf.unshare(&trunk);
+                    connection.retire();
                 }
                 Err(failed)
             }
         }
     }
+}
+
+fn bodyless((method, headers): (Method, HeaderMap)) -> Request<RequestBody> {
+    let mut request = Request::new(RequestBody::default());
+    *request.method_mut() = method;
+    *request.headers_mut() = headers;
+    request
 }
 
 pin_project! {

@@ -1,5 +1,6 @@
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::BoxError;
@@ -12,7 +13,8 @@ pub struct ClientError(Kind);
 enum Kind {
     /// The request did not say where it goes.
     NoTarget,
-    Connect(BoxError),
+    /// Shared by all requests that waited for the same attempt.
+    Connect(Arc<dyn Error + Send + Sync>),
     Connection(hyper::Error),
 }
 
@@ -22,12 +24,21 @@ impl ClientError {
     }
 
     pub(super) fn connect(error: impl Into<BoxError>) -> Self {
-        Self(Kind::Connect(error.into()))
+        Self(Kind::Connect(error.into().into()))
     }
 
     // No `From`: it would be public, and hyper's error with it.
     pub(super) fn connection(error: hyper::Error) -> Self {
         Self(Kind::Connection(error))
+    }
+
+    /// The same error, for another request that waited for the same connection.
+    pub(super) fn duplicate(&self) -> Self {
+        Self(match &self.0 {
+            Kind::NoTarget => Kind::NoTarget,
+            Kind::Connect(error) => Kind::Connect(Arc::clone(error)),
+            Kind::Connection(error) => Kind::Connect(Arc::from(BoxError::from(error.to_string()))),
+        })
     }
 
     /// Whether there was no connection yet, so that certainly nothing was sent.

@@ -37,6 +37,11 @@ use crate::upstream::RequestBody;
 /// has begun is sent by a task, until the tenant has taken nothing of it for 20 to 40 seconds. A
 /// connection of HTTP/2 is spawned, and needs tokio's runtime. Idle connections go with the runtime
 /// that looks after them.
+///
+/// # HTTP/2
+/// Requests share a connection. A further one is opened when the tenant allows no more streams on the
+/// others, or 128 are in use on each, and is closed when it has been idle. Flow control reserves 256 KiB
+/// for each stream: an answer that is not read delays no other one.
 pub struct HttpClient<K = DefaultConnector> {
     pool: Arc<Pool<K>>,
 }

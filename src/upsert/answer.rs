@@ -1,5 +1,6 @@
 //! The tenant's answers, judged.
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -45,6 +46,11 @@ impl Answer {
         Ok(Self { status, body })
     }
 
+    /// The rejection for an answer with a status that the request cannot have.
+    pub(super) fn unusable(&self) -> Rejection {
+        Rejection::new(RejectionKind::TenantAnswer).because(UnexpectedStatus(self.status))
+    }
+
     /// Whether something was stored: any 2xx, with a JSON object or nothing. A page of HTML with
     /// status 200 is some proxy's, and nobody has signed up.
     pub(super) fn is_stored(&self) -> bool {
@@ -55,6 +61,18 @@ impl Answer {
         self.status.is_success() && (self.body.is_empty() || is_object())
     }
 }
+
+/// The tenant's status where another was expected. For the operator.
+#[derive(Debug)]
+struct UnexpectedStatus(StatusCode);
+
+impl fmt::Display for UnexpectedStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the tenant answered {} to a sign-up", self.0)
+    }
+}
+
+impl std::error::Error for UnexpectedStatus {}
 
 /// A failure that has nothing to do with what was asked. Pure.
 fn fault(status: StatusCode, headers: &HeaderMap) -> Option<Rejection> {

@@ -1,5 +1,7 @@
 //! The tenant's answers, judged.
 
+use std::fmt;
+
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
 use http_body::Body;
@@ -42,6 +44,11 @@ impl Answer {
         Ok(Self { status, body })
     }
 
+    /// The rejection for an answer with a status that the request cannot have.
+    pub(super) fn unusable(&self) -> Rejection {
+        Rejection::new(RejectionKind::TenantAnswer).because(UnexpectedStatus(self.status))
+    }
+
     /// Whether the tenant has stored the write: any 2xx, without content or with JSON. A page of
     /// HTML with a 2xx is a portal's or a firewall's.
     pub(super) fn is_stored(&self) -> bool {
@@ -49,6 +56,18 @@ impl Answer {
         self.status.is_success() && (self.body.trim_ascii().is_empty() || is_json())
     }
 }
+
+/// The tenant's status where another was expected. For the operator.
+#[derive(Debug)]
+struct UnexpectedStatus(StatusCode);
+
+impl fmt::Display for UnexpectedStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the tenant answered {} to a sign-up", self.0)
+    }
+}
+
+impl std::error::Error for UnexpectedStatus {}
 
 /// A failure that has nothing to do with what was asked. Pure.
 fn fault(status: StatusCode, headers: &HeaderMap) -> Option<Rejection> {

@@ -24,6 +24,7 @@ mod origin;
 mod settings;
 
 pub use api_token::ApiToken;
+pub(crate) use marks::Replayable;
 pub use marks::{CallAs, Permit};
 pub(crate) use origin::Origin;
 pub use settings::Tenant;

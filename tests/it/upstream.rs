@@ -4,6 +4,7 @@ mod answers;
 mod bodies;
 mod deadlines;
 mod early;
+mod early_close;
 mod faults;
 mod flow;
 mod host;
@@ -16,6 +17,8 @@ mod properties;
 mod requests;
 mod retries;
 mod staged;
+mod stale;
+mod stale_sockets;
 mod support;
 pub(crate) mod tenants;
 #[cfg(feature = "tls")]

@@ -148,7 +148,7 @@ pub(super) type Client = tower::util::BoxCloneSyncService<
     omneo_id::upstream::ClientError,
 >;
 
-fn erase<S, B>(client: S) -> Client
+pub(super) fn erase<S, B>(client: S) -> Client
 where
     S: Service<
             Request<RequestBody>,

@@ -26,7 +26,7 @@ use crate::path::MeRequest;
 use crate::read::{Unread, collect};
 use crate::rejection::{Rejection, RejectionKind, options};
 use crate::report::Report;
-use crate::tenant::{ApiToken, CallAs, Permit};
+use crate::tenant::{ApiToken, CallAs, Permit, Replayable};
 
 /// The service behind `POST /auth/token`: an API token and an id in, an ID token out.
 ///
@@ -320,6 +320,8 @@ where
             Credential::Own
         }
     };
+    // Each question only reads, `search-id` by POST.
+    extensions.insert(Replayable);
     let answer = tenant.call(question).await.map_err(Stop::Failed)?;
     let (answer, body) = answer.into_parts();
     report.add_call(&answer.extensions);

@@ -119,9 +119,8 @@ where
     let mut holder = Holder::Nobody;
     // Each alone: a number that the tenant cannot read must not hide that the e-mail is somebody's.
     for by in By::each(sign_up) {
-        let question = Some(holder::question(by));
         let path = holder::PATH.to_owned();
-        let answer = tenant.send(Method::POST, path, question).await?;
+        let answer = tenant.query(path, holder::question(by)).await?;
         // What it cannot read, nobody has.
         if answer.status == StatusCode::UNPROCESSABLE_ENTITY {
             continue;

@@ -18,6 +18,7 @@ mod requests;
 mod retries;
 mod staged;
 mod stale;
+mod stale_lookups;
 mod stale_sockets;
 mod support;
 pub(crate) mod tenants;

@@ -2,6 +2,7 @@
 
 mod answers;
 mod bodies;
+mod buffers;
 mod deadlines;
 mod early;
 mod early_close;

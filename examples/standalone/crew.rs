@@ -87,6 +87,12 @@ where
     }
 }
 
+/// How many threads there are: as configured, or one for each core.
+pub(crate) fn threads(configured: Option<NonZeroUsize>) -> usize {
+    let cores = || thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    configured.map_or_else(cores, NonZeroUsize::get)
+}
+
 /// All the threads.
 pub(crate) struct Crew<S>(Vec<Worker<S>>);
 
@@ -96,11 +102,7 @@ impl<S> Crew<S> {
         threads: Option<NonZeroUsize>,
         mut app: impl FnMut() -> io::Result<S>,
     ) -> io::Result<Self> {
-        let threads = match threads {
-            Some(threads) => threads.get(),
-            None => thread::available_parallelism().map_or(1, NonZeroUsize::get),
-        };
-        (0..threads)
+        (0..self::threads(threads))
             .map(|number| Worker::start(number, app()?))
             .collect::<io::Result<_>>()
             .map(Self)

@@ -65,8 +65,8 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 const USAGE: u8 = 2;
 /// Connections that the system has accepted and we have not: it cuts this to what it allows.
 const BACKLOG: u32 = 4096;
-/// Connections to the tenant that each thread keeps: many, so that hardly any is closed only to be opened
-/// again, but not all that there can be.
+/// Idle connections to the tenant that all threads keep together: many, so that few are closed only to be
+/// opened again, but not as many as there can be clients.
 const MAX_IDLE: usize = 256;
 
 fn main() -> ExitCode {
@@ -112,7 +112,9 @@ async fn run(config: Config) -> ExitCode {
             serve(id, |id| Ok(id.clone()), |_| None, &config).await
         }
         None => {
-            let client = HttpClient::builder().with_pool_max_idle(MAX_IDLE);
+            // Each thread has a pool of its own.
+            let max_idle = MAX_IDLE.div_ceil(crew::threads(config.threads));
+            let client = HttpClient::builder().with_pool_max_idle(max_idle);
             serve(
                 builder.build(),
                 |id| Ok(id.with_client(client.clone().build()?)),

@@ -73,7 +73,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 const USAGE: u8 = 2;
 /// Connections that the system has accepted and we have not: it cuts this to what it allows.
 const BACKLOG: u32 = 4096;
-/// Idle connections to the tenant that each thread keeps.
+/// Idle connections to the tenant that all threads keep together.
 const MAX_IDLE: usize = 256;
 /// Calls of the tenant at one time.
 const MAX_IN_FLIGHT: usize = 1024;
@@ -198,7 +198,9 @@ async fn run(
         }
         None => {
             let builder = builder.max_in_flight(connections.tenant_calls);
-            let client = HttpClient::builder().with_pool_max_idle(connections.tenant_idle);
+            // Each thread has a pool of its own.
+            let max_idle = connections.tenant_idle.div_ceil(threads.get());
+            let client = HttpClient::builder().with_pool_max_idle(max_idle);
             serve(
                 builder.build().map_err(Failure::usage)?,
                 |id| Ok(id.with_client(client.clone().build()?)),

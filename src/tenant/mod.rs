@@ -26,6 +26,7 @@ mod settings;
 
 pub use api_token::ApiToken;
 pub(crate) use json::without_bom;
+pub(crate) use marks::Replayable;
 pub use marks::{CallAs, Permit};
 pub(crate) use origin::Origin;
 pub use settings::Tenant;

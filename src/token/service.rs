@@ -24,7 +24,7 @@ use crate::path::MeRequest;
 use crate::read::{ReadTimeout, Unread, collect};
 use crate::rejection::{Rejection, RejectionKind, options};
 use crate::report::Report;
-use crate::tenant::{ApiToken, CallAs, Permit};
+use crate::tenant::{ApiToken, CallAs, Permit, Replayable};
 
 /// The service behind `POST /auth/token`: an API token and an id in, an ID token out.
 ///
@@ -333,6 +333,8 @@ where
             Credential::Own
         }
     };
+    // Each question only reads, `search-id` by POST.
+    extensions.insert(Replayable);
     poll_fn(|cx| tenant.poll_ready(cx))
         .await
         .map_err(Stop::Failed)?;

@@ -1,7 +1,7 @@
 //! The calls that tell whose an address is.
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use http_body_util::{Either, Full};
 use tower::Service;
 
@@ -116,9 +116,8 @@ where
     let mut holder = Holder::None;
     // One question for each: a phone that the tenant cannot read must not hide the e-mail's holder.
     for by in By::emails(sign_up).chain(By::phone(sign_up)) {
-        let question = Some(holder::question(by));
         let path = holder::PATH.to_owned();
-        let answer = tenant.send(Method::POST, path, question).await?;
+        let answer = tenant.query(path, holder::question(by)).await?;
         // An address that the tenant cannot read has no holder.
         if answer.status == StatusCode::UNPROCESSABLE_ENTITY {
             continue;

@@ -28,7 +28,7 @@ use crate::headers::{
 use crate::path::MeRequest;
 use crate::rejection::{Rejection, RejectionKind};
 use crate::report::Report;
-use crate::tenant::{CallAs, Permit};
+use crate::tenant::{CallAs, Permit, Replayable};
 
 /// When to come back to a tenant that is busy and does not say.
 const BUSY: Duration = Duration::from_secs(1);
@@ -74,6 +74,7 @@ impl Exchange {
             None => CalledAs::Tenant,
         };
         let permitted = extensions.remove::<Permit>().is_some();
+        let replayable = extensions.remove::<Replayable>();
         if me.is_none() && matches!(called_as, CalledAs::Tenant) && !permitted {
             // Nobody decided that this may be asked with a token that opens everything.
             return Err(RejectionKind::NotFound.into());
@@ -116,6 +117,9 @@ impl Exchange {
         parts.version = Version::HTTP_11;
         let mut extensions = mem::take(&mut parts.extensions);
         extensions.clear();
+        if let Some(mark) = replayable {
+            parts.extensions.insert(mark);
+        }
         let exchange = Self {
             config: Arc::clone(config),
             dialect,

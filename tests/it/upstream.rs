@@ -2,8 +2,10 @@
 
 mod answers;
 mod bodies;
+mod buffers;
 mod deadlines;
 mod early;
+mod early_close;
 mod faults;
 mod flow;
 mod host;
@@ -20,6 +22,9 @@ mod properties;
 mod requests;
 mod retries;
 mod staged;
+mod stale;
+mod stale_lookups;
+mod stale_sockets;
 mod support;
 pub(crate) mod tenants;
 #[cfg(feature = "tls")]

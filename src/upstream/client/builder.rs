@@ -53,7 +53,8 @@ impl HttpClientBuilder {
     }
 
     /// Replaces how long an idle connection is kept. Keep it below the keep-alive time of the
-    /// tenant's servers (75 seconds for nginx), or requests meet connections that are being closed.
+    /// tenant's servers (75 seconds for nginx), or requests are sent on connections that are being
+    /// closed, and have to be sent again.
     ///
     /// Default is 20 seconds.
     pub fn with_pool_idle_timeout(mut self, timeout: Duration) -> Self {

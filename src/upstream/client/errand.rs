@@ -1,4 +1,5 @@
 use std::future::Future;
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -14,9 +15,10 @@ use tower::Service;
 use super::Answer;
 use super::failed::Failed;
 use super::http2_connection::Http2Connection;
-use super::line::Line;
+use super::line::{Copies, Line};
 use super::pool::{Age, Pool};
-use super::shelf::{Shelf, Way};
+use super::replay::{is_always_replayable, is_replayable};
+use super::shelf::{Reuse, Shelf, Way};
 use crate::body::DrivenBody;
 use crate::error::BoxError;
 use crate::upstream::RequestBody;
@@ -53,37 +55,55 @@ where
         self,
         request: Request<RequestBody>,
     ) -> Pin<Box<dyn Future<Output = Answer> + Send>> {
-        match self.shelf.way() {
+        match self.shelf.way(reuse(&request)) {
             Some(Way::Http1(line)) => Box::pin(First {
-                call: self.over_http1(line, request),
+                call: self.over_http1(line, request, true),
                 errand: Some(self),
                 again: None,
             }),
-            way => Box::pin(self.run(way, request)),
+            Some(way) => Box::pin(self.run(Next::By(way), request, true)),
+            None => Box::pin(self.run(Next::New, request, true)),
         }
     }
 
-    /// By this way, or else by any other, for as long as it may be sent.
-    async fn run(self, mut first: Option<Way>, mut request: Request<RequestBody>) -> Answer {
-        let mut may_repeat = true;
+    /// Sends the request by the next connection, and by others for as long as it may be sent.
+    async fn run(
+        self,
+        mut next: Next,
+        mut request: Request<RequestBody>,
+        mut may_repeat: bool,
+    ) -> Answer {
         loop {
-            let (way, age) = match first.take().or_else(|| self.shelf.way()) {
+            let open = match mem::replace(&mut next, Next::Any) {
+                Next::By(way) => Some(way),
+                Next::Any => self.shelf.way(reuse(&request)),
+                Next::New => None,
+            };
+            let (way, age) = match open {
                 Some(way) => (way, Age::Kept),
                 // Boxed: a handshake's state is large, and hardly any request needs it.
                 None => Box::pin(self.pool.connect(&self.shelf, &self.target)).await?,
             };
             let answer = match way {
-                Way::Http1(line) => self.over_http1(line, request).await,
+                Way::Http1(line) => {
+                    let may_repeat = may_repeat && age == Age::Kept;
+                    self.over_http1(line, request, may_repeat).await
+                }
                 Way::Http2(connection) => self.over_http2(connection, request, may_repeat).await,
             };
             let failed = match answer {
                 Ok(response) => return Ok(response),
                 Err(failed) => *failed,
             };
-            match (failed.unsent, failed.given_back) {
-                (Some(unsent), _) if age == Age::Kept => request = unsent,
-                (_, Some(copy)) => {
+            match (failed.unsent, failed.given_back, failed.unanswered) {
+                (Some(unsent), ..) if age == Age::Kept => request = unsent,
+                (_, Some(copy), _) => {
                     may_repeat = false;
+                    request = copy;
+                }
+                (.., Some(copy)) => {
+                    may_repeat = false;
+                    next = Next::New;
                     request = copy;
                 }
                 _ => return Err(failed.error),
@@ -96,13 +116,18 @@ where
         &self,
         line: Box<Line>,
         mut request: Request<RequestBody>,
+        may_repeat: bool,
     ) -> impl Future<Output = Result<Response<DrivenBody>, Box<Failed>>> + Send + use<K> {
         *request.uri_mut() = line.target(&self.target);
         if !request.headers().contains_key(HOST) {
             let host = self.shelf.host().clone();
             request.headers_mut().insert(HOST, host);
         }
-        line.call(request, Arc::clone(&self.shelf))
+        let copies = match may_repeat && is_replayable(&request) {
+            true => Copies::One,
+            false => Copies::None,
+        };
+        line.call(request, Arc::clone(&self.shelf), copies)
     }
 
     async fn over_http2(
@@ -149,6 +174,22 @@ fn bodyless((method, headers): (Method, HeaderMap)) -> Request<RequestBody> {
     request
 }
 
+/// Which connection carries the next attempt.
+enum Next {
+    By(Way),
+    /// An open one, or else a new one.
+    Any,
+    New,
+}
+
+/// Which idle connections may carry `request`.
+fn reuse(request: &Request<RequestBody>) -> Reuse {
+    match is_always_replayable(request) {
+        true => Reuse::Any,
+        false => Reuse::Recent,
+    }
+}
+
 pin_project! {
     /// A request on a connection that was kept, and by other ways if that had been closed.
     struct First<F, K> {
@@ -180,10 +221,14 @@ where
                 Ok(response) => return Poll::Ready(Ok(response)),
                 Err(failed) => *failed,
             };
-            let Some((errand, unsent)) = this.errand.take().zip(failed.unsent) else {
+            let Some(errand) = this.errand.take() else {
                 return Poll::Ready(Err(failed.error));
             };
-            *this.again = Some(Box::pin(errand.run(None, unsent)));
+            *this.again = Some(match (failed.unsent, failed.unanswered) {
+                (Some(unsent), _) => Box::pin(errand.run(Next::Any, unsent, true)),
+                (_, Some(copy)) => Box::pin(errand.run(Next::New, copy, false)),
+                _ => return Poll::Ready(Err(failed.error)),
+            });
         }
     }
 }

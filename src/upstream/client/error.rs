@@ -1,5 +1,6 @@
 use std::error::Error;
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,6 +61,18 @@ impl ClientError {
         })
     }
 
+    /// Whether an HTTP/1.1 connection was closed by its peer, in whichever way.
+    pub(super) fn is_closed(&self) -> bool {
+        let Kind::Connection(error) = &self.0 else {
+            return false;
+        };
+        error.is_incomplete_message()
+            || error
+                .source()
+                .and_then(|cause| cause.downcast_ref::<io::Error>())
+                .is_some_and(|cause| is_end(cause.kind()))
+    }
+
     /// Whether an error of HTTP/2 is about more than one request.
     pub(super) fn ends_connection(&self) -> bool {
         self.http2().is_some_and(|error| !error.is_reset())
@@ -75,6 +88,18 @@ impl ClientError {
         }
         None
     }
+}
+
+/// Whether an error of a socket means that its peer has closed it.
+fn is_end(kind: io::ErrorKind) -> bool {
+    matches!(
+        kind,
+        io::ErrorKind::BrokenPipe
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::NotConnected
+            | io::ErrorKind::UnexpectedEof
+    )
 }
 
 impl fmt::Display for ClientError {

@@ -12,9 +12,21 @@ pub(super) struct Failed {
     pub(super) unsent: Option<Request<RequestBody>>,
     /// The tenant said that it has not begun to work on it.
     pub(super) given_back: Option<Request<RequestBody>>,
+    /// The connection was closed before one byte of an answer, and the request is replayable.
+    pub(super) unanswered: Option<Request<RequestBody>>,
 }
 
 impl Failed {
+    /// With nothing that could be sent again.
+    pub(super) fn new(error: ClientError) -> Self {
+        Self {
+            error,
+            unsent: None,
+            given_back: None,
+            unanswered: None,
+        }
+    }
+
     /// Whether no other request should be sent the same way.
     pub(super) fn ends_connection(&self) -> bool {
         self.unsent.is_some() || self.error.ends_connection()
@@ -23,10 +35,11 @@ impl Failed {
 
 impl From<TrySendError<Request<RequestBody>>> for Box<Failed> {
     fn from(mut error: TrySendError<Request<RequestBody>>) -> Self {
+        let unsent = error.take_message();
+        let error = ClientError::connection(error.into_error());
         Self::new(Failed {
-            unsent: error.take_message(),
-            error: ClientError::connection(error.into_error()),
-            given_back: None,
+            unsent,
+            ..Failed::new(error)
         })
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use http::{Request, Response, Uri};
+use http::{HeaderMap, HeaderName, Request, Response, Uri};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -15,8 +15,10 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
+use super::ClientError;
 use super::failed::Failed;
 use super::outlet::{Noted, Outlet};
+use super::replay::{RecordedBody, Replay};
 use super::shelf::Shelf;
 use super::stats::Open;
 use crate::body::{Carrier, DrivenBody};
@@ -27,12 +29,24 @@ use crate::upstream::upload::{Hold, Turn, Upload};
 /// long, or for up to twice as long, is sent no more.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How much hyper buffers of a connection, each way. It is also the longest head of an answer.
+const BUFFER: usize = 64 * 1024;
+
+/// How long an idle connection is open for certain, if its tenant does not say: Apache closes one
+/// after 5 seconds by default, the shortest of the widely used servers.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
+
+const KEEP_ALIVE_HEADER: HeaderName = HeaderName::from_static("keep-alive");
+
+/// A request takes this long at most to reach the tenant.
+const TRANSIT: Duration = Duration::from_secs(1);
+
 /// An HTTP/1.1 connection, which moves only while it is polled.
 ///
 /// The request that uses it polls it, in its own task: an answer wakes that task and no other. The
 /// usual way, a task for each connection, costs two wake-ups and two channels more per request.
 pub(super) struct Line {
-    send: SendRequest<RequestBody>,
+    send: SendRequest<RecordedBody>,
     // `None` once it is over.
     connection: Option<Connection>,
     outlet: Arc<Outlet>,
@@ -40,6 +54,8 @@ pub(super) struct Line {
     // Where it goes when its answer has been read.
     home: Option<Arc<Shelf>>,
     idle_since: Instant,
+    /// How long the tenant keeps it open while it is idle.
+    keep_alive: Duration,
 }
 
 struct Connection {
@@ -53,8 +69,11 @@ impl Line {
         T: Read + Write + Send + Unpin + 'static,
     {
         let outlet = Arc::<Outlet>::default();
-        let io = Noted::new(io, Arc::clone(&outlet));
-        let (send, connection) = http1::handshake(io).await?;
+        let io = Noted::wrap(io, Arc::clone(&outlet));
+        let (send, connection) = http1::Builder::new()
+            .max_buf_size(BUFFER)
+            .handshake(io)
+            .await?;
         Ok(Box::new(Self {
             send,
             connection: Some(Connection {
@@ -65,6 +84,7 @@ impl Line {
             is_proxied,
             home: None,
             idle_since: Instant::now(),
+            keep_alive: KEEP_ALIVE,
         }))
     }
 
@@ -79,7 +99,14 @@ impl Line {
         let Some(connection) = &mut self.connection else {
             return false;
         };
-        connection.future.as_mut().poll(cx).is_pending() && self.send.is_ready()
+        connection.future.as_mut().poll(cx).is_pending()
+            && self.send.is_ready()
+            && !self.outlet.is_full()
+    }
+
+    /// Whether the tenant will not close the connection while a request is on its way to it.
+    pub(super) fn is_recent(&self) -> bool {
+        self.idle_since.elapsed() < self.keep_alive.saturating_sub(TRANSIT)
     }
 
     /// What stands in the request line: a proxy for other hosts is told all of the target (RFC 9112
@@ -98,17 +125,29 @@ impl Line {
     /// Sends one request. `home` is where the connection goes afterwards.
     ///
     /// # Errors
-    /// With the request, if nothing of it was sent.
+    /// With the request, if nothing of it was sent. With a copy of the request, if `copies` says so
+    /// and the connection was closed before one byte of an answer.
     #[inline]
     pub(super) fn call(
         mut self: Box<Self>,
         request: Request<RequestBody>,
         home: Arc<Shelf>,
+        copies: Copies,
     ) -> impl Future<Output = Result<Response<DrivenBody>, Box<Failed>>> + Send + use<> {
+        let upload = request.body().upload();
+        let (request, replay) = match copies {
+            Copies::One => {
+                let (request, replay) = Replay::record(request);
+                (request, Some(replay))
+            }
+            Copies::None => (request.map(RecordedBody::unrecorded), None),
+        };
+        self.outlet.expect_answer();
         Calling {
-            upload: request.body().upload(),
+            upload,
             answer: self.send.try_send_request(request),
             line: Some((self, home)),
+            replay,
         }
     }
 
@@ -128,6 +167,13 @@ impl Line {
     }
 }
 
+/// Whether a copy of a request is kept until its answer begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Copies {
+    None,
+    One,
+}
+
 pin_project! {
     /// A request that a connection has been given.
     struct Calling<F> {
@@ -136,12 +182,13 @@ pin_project! {
         // `None` once it is over.
         line: Option<(Box<Line>, Arc<Shelf>)>,
         upload: Option<Upload>,
+        replay: Option<Replay>,
     }
 }
 
 impl<F> Future for Calling<F>
 where
-    F: Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>>,
+    F: Future<Output = Result<Response<Incoming>, TrySendError<Request<RecordedBody>>>>,
 {
     type Output = Result<Response<DrivenBody>, Box<Failed>>;
 
@@ -158,7 +205,18 @@ where
         let Some((mut line, home)) = this.line.take() else {
             return Poll::Pending;
         };
-        let response = answer?;
+        // With the copy goes what it holds of the request's body, which may be over then.
+        let replay = this.replay.take().filter(|_| answer.is_err());
+        let response = match answer {
+            Ok(response) => response,
+            Err(error) => {
+                let replay = replay.filter(|_| !line.outlet.has_answer());
+                // Before the copy is used: the connection gives back the rest of the body.
+                drop(line);
+                return Poll::Ready(Err(failed(error, replay)));
+            }
+        };
+        line.keep_alive = keep_alive(response.headers()).unwrap_or(KEEP_ALIVE);
         let upload = this.upload.take();
         Poll::Ready(Ok(response.map(|body| match upload {
             Some(upload) if !upload.is_over() || line.outlet.is_full() => line.let_go(body, upload),
@@ -168,6 +226,29 @@ where
             }
         })))
     }
+}
+
+fn failed(mut error: TrySendError<Request<RecordedBody>>, replay: Option<Replay>) -> Box<Failed> {
+    let unsent = error.take_message();
+    let error = ClientError::connection(error.into_error());
+    let unanswered = match unsent {
+        None if error.is_closed() => replay.and_then(Replay::into_request),
+        _ => None,
+    };
+    Box::new(Failed {
+        unsent: unsent.map(|request| request.map(RecordedBody::into_inner)),
+        unanswered,
+        ..Failed::new(error)
+    })
+}
+
+/// How long the tenant keeps an idle connection open, as it says in `Keep-Alive: timeout=5, max=100`.
+fn keep_alive(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get(&KEEP_ALIVE_HEADER)?.to_str().ok()?;
+    let parameters = value.split(',').filter_map(|part| part.split_once('='));
+    let mut timeouts = parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case("timeout"));
+    let (_, seconds) = timeouts.next()?;
+    seconds.trim().parse().ok().map(Duration::from_secs)
 }
 
 /// Moves a connection until it is over; or until its answer is, and the tenant has taken nothing of

@@ -4,7 +4,8 @@
 //! A request is an `Errand`: it looks for a `Way` on the `Shelf` of its origin, one of many in the `Pool`.
 //! There stand `Line`s, connections of HTTP/1.1 that wait for their next request. A `Line` moves while its
 //! request's future is polled, then while its answer's body is, and goes back to its `Shelf`. Its `Outlet`
-//! tells whether the tenant takes what is sent.
+//! tells whether the tenant takes what is sent. A `Replay` is the copy of a request that is sent again if
+//! the tenant closes an idle `Line` at that moment.
 //!
 //! The `Http2Pool` of a `Shelf` holds the HTTP/2 connections to the origin. It reserves a stream for each
 //! request, as an `Http2Connection`, and opens a further connection when all streams are in use. A
@@ -21,6 +22,7 @@ mod http2_pool;
 mod line;
 mod outlet;
 mod pool;
+mod replay;
 mod service;
 mod shelf;
 mod stats;

@@ -30,6 +30,15 @@ pub(super) struct Limits {
     pub(super) max_http2_connections: usize,
 }
 
+/// Which idle connections of HTTP/1.1 a request may be sent on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reuse {
+    /// All: the request is sent again if its connection turns out to be closed.
+    Any,
+    /// Those that their tenant does not close yet.
+    Recent,
+}
+
 /// A connection for one request.
 pub(super) enum Way {
     Http1(Box<Line>),
@@ -63,12 +72,14 @@ impl Shelf {
     }
 
     /// A connection that is open already.
-    pub(super) fn way(&self) -> Option<Way> {
+    pub(super) fn way(&self, reuse: Reuse) -> Option<Way> {
         if let Some(connection) = self.http2.try_stream() {
             return Some(Way::Http2(connection));
         }
         loop {
-            let mut line = self.content().lines.pop()?;
+            // The last one is the most recent.
+            let is_wanted = |line: &mut Box<Line>| reuse == Reuse::Any || line.is_recent();
+            let mut line = self.content().lines.pop_if(is_wanted)?;
             if line.is_usable() {
                 return Some(Way::Http1(line));
             }

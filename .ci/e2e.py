@@ -171,10 +171,12 @@ def wrong_flags():
     cases = [
         (["--listen", "nowhere"], {}),
         (["--no-such-flag"], {}),
-        (["--signing-key", short], {}),
-        ([], {"OMNEO_ID_SIGNING_KEY": short}),
+        (["--sandbox", "--signing-key", short], {}),
+        (["--sandbox"], {"OMNEO_ID_SIGNING_KEY": short}),
         (["--token-ttl", "soon"], {}),
         ([], {"OMNEO_ID_THREADS": "0"}),
+        ([], {"OMNEO_ID_UPSTREEM": "https://api.acme.getomneo.com"}),
+        ([], {"OMNEO_ID_SIGNING_KEY": SECRET}),
         (["--upstream", "http://api.acme.getomneo.com", "--api-token", "t"], {}),
         (["--upstream", "https://api.acme.getomneo.com"], {}),
         (["--cors-origin", "https://shop.example/"], {}),
@@ -193,7 +195,7 @@ def wrong_flags():
 def nobody_there():
     nowhere = f"http://127.0.0.1:{free_port()}"
     # A token from a server that has a tenant; this one has the same key and none.
-    with server([RELEASE, "--listen", "127.0.0.1:0", "--signing-key", SECRET]) as (url, _, _):
+    with server([RELEASE, "--listen", "127.0.0.1:0", "--sandbox", "--signing-key", SECRET]) as (url, _, _):
         mint = {"authorization": "Bearer sandbox-api-token", "content_type": "application/json"}
         body = json.dumps({"id": ADA["PROFILE_ID"]}).encode()
         token = json.loads(ask(f"{url}/auth/token", "POST", body, **mint)[2])["data"]["token"]
@@ -240,7 +242,7 @@ def clients(directory):
 
 def check_clients(directory, page, upstream, api_token, **extra):
     command = [RELEASE, "--listen", "127.0.0.1:0", "--cors-origin", f"{page},https://other.example"]
-    with server(command, OMNEO_UPSTREAM=upstream, OMNEO_API_TOKEN=api_token) as (url, printed, _):
+    with server(command, OMNEO_ID_UPSTREAM=upstream, OMNEO_ID_API_TOKEN=api_token) as (url, printed, _):
         assert api_token not in printed, printed
         environment = clean_environment(
             ORIGIN=url.removesuffix(MOUNT), MOUNT=MOUNT, API_TOKEN=api_token, PAGE=page, **ADA, **extra)

@@ -1,9 +1,13 @@
-//! Reading a body in one piece: never more of it than is allowed, and with the blame where it
-//! belongs if it cannot be had.
+//! Reading a body in one piece: no more of it than is allowed, for no longer than is allowed, and
+//! with an answer for each failure.
 
 use std::error::Error;
 use std::fmt;
 use std::pin::pin;
+#[cfg(feature = "client")]
+use std::task::Poll;
+#[cfg(feature = "client")]
+use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http_body::Body;
@@ -54,11 +58,89 @@ where
     Ok(bytes)
 }
 
+/// How long a client may take to send a body that is collected. Default is no limit.
+///
+/// It is a total: an idle timeout alone lets a client hold a connection with a byte now and then.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ReadTimeout {
+    #[cfg(feature = "client")]
+    timeout: Option<Duration>,
+}
+
+#[cfg(feature = "client")]
+impl ReadTimeout {
+    /// [`Duration::MAX`] is for ever.
+    pub(crate) fn new(timeout: Duration) -> Self {
+        Self {
+            timeout: Some(timeout),
+        }
+    }
+
+    /// This timeout, or `default` if there is none.
+    pub(crate) fn or(self, default: Duration) -> Self {
+        Self::new(self.timeout.unwrap_or(default))
+    }
+
+    /// As [`collect`], within the timeout.
+    ///
+    /// # Errors
+    /// If the body is longer than `limit`, breaks off or does not arrive in time.
+    pub(crate) async fn collect<B>(self, body: B, limit: usize) -> Result<Bytes, Unread>
+    where
+        B: Body<Error: Into<BoxError>>,
+    {
+        use std::future::{Future, poll_fn};
+
+        use tokio::time::{Instant, sleep_until};
+
+        let at = self
+            .timeout
+            .and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut reading = pin!(collect(body, limit));
+        // Created when the body is first awaited: one that has arrived needs no timer.
+        let mut timer = pin!(None);
+        poll_fn(|cx| {
+            if let Poll::Ready(result) = reading.as_mut().poll(cx) {
+                return Poll::Ready(result);
+            }
+            let Some(at) = at else {
+                return Poll::Pending;
+            };
+            if timer.is_none() {
+                timer.set(Some(sleep_until(at)));
+            }
+            match timer.as_mut().as_pin_mut() {
+                Some(timer) => timer.poll(cx).map(|()| Err(Unread::TooSlow)),
+                None => Poll::Pending,
+            }
+        })
+        .await
+    }
+}
+
+/// Without the feature `client` there is no timer, and so no limit.
+#[cfg(not(feature = "client"))]
+impl ReadTimeout {
+    /// As [`collect`].
+    ///
+    /// # Errors
+    /// If the body is longer than `limit`, or breaks off.
+    pub(crate) async fn collect<B>(self, body: B, limit: usize) -> Result<Bytes, Unread>
+    where
+        B: Body<Error: Into<BoxError>>,
+    {
+        collect(body, limit).await
+    }
+}
+
 /// Why a body is not there in one piece.
 #[derive(Debug)]
 pub(crate) enum Unread {
     /// It is longer than it may be, by our limit or by one that the host has set outside.
     TooLong,
+    /// It did not arrive within its [`ReadTimeout`].
+    #[cfg(feature = "client")]
+    TooSlow,
     Broken(BodyError),
 }
 
@@ -74,6 +156,8 @@ impl Unread {
     pub(crate) fn blame_client(self) -> Rejection {
         match self {
             Self::TooLong => RejectionKind::PayloadTooLarge.into(),
+            #[cfg(feature = "client")]
+            Self::TooSlow => RejectionKind::RequestTimeout.into(),
             Self::Broken(error) => {
                 let kind = client_fault(&*error.0);
                 error.or_rejection(kind)
@@ -85,6 +169,8 @@ impl Unread {
     pub(crate) fn blame_tenant(self) -> Rejection {
         match self {
             Self::TooLong => RejectionKind::TenantAnswer.into(),
+            #[cfg(feature = "client")]
+            Self::TooSlow => RejectionKind::TenantTimeout.into(),
             Self::Broken(error) => error.or_rejection(RejectionKind::TenantFailed),
         }
     }
@@ -144,7 +230,9 @@ impl Error for BodyError {
 mod tests {
     use std::convert::Infallible;
     use std::pin::Pin;
-    use std::task::{Context, Poll};
+    use std::task::Context;
+    #[cfg(not(feature = "client"))]
+    use std::task::Poll;
 
     use http_body::Frame;
 

@@ -84,25 +84,38 @@ impl Report {
 pub enum Route {
     /// `/auth/token`
     Token,
-    /// `/profiles/me` and below
+    /// `/profiles/me`
     Me,
+    /// Below `/profiles/me`
+    MeResource,
     /// `/profiles`
     Profiles,
-    /// `/locations` and `/locations/{id}`
+    /// `/locations`
     Locations,
+    /// `/locations/{id}`
+    Location,
 }
 
 impl Route {
     /// Every route.
-    pub const ALL: [Self; 4] = [Self::Token, Self::Me, Self::Profiles, Self::Locations];
+    pub const ALL: [Self; 6] = [
+        Self::Token,
+        Self::Me,
+        Self::MeResource,
+        Self::Profiles,
+        Self::Locations,
+        Self::Location,
+    ];
 
     /// A stable name for metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Token => "token",
             Self::Me => "me",
+            Self::MeResource => "me_resource",
             Self::Profiles => "profiles",
             Self::Locations => "locations",
+            Self::Location => "location",
         }
     }
 
@@ -110,9 +123,11 @@ impl Route {
     pub const fn template(self) -> &'static str {
         match self {
             Self::Token => "/auth/token",
-            Self::Me => "/profiles/me/{*rest}",
+            Self::Me => "/profiles/me",
+            Self::MeResource => "/profiles/me/{*rest}",
             Self::Profiles => "/profiles",
-            Self::Locations => "/locations/{id}",
+            Self::Locations => "/locations",
+            Self::Location => "/locations/{id}",
         }
     }
 }

@@ -23,7 +23,7 @@ const QUIET = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', 
 export async function withServer(flags, use) {
   const ours = ([name]) => !name.startsWith('OMNEO_') && name !== 'RUST_LOG'
   const env = Object.fromEntries(Object.entries(process.env).filter(ours))
-  const server = spawn(process.env.STANDALONE, ['--listen', '127.0.0.1:0', '--signing-key', SECRET, ...flags], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  const server = spawn(process.env.STANDALONE, ['--listen', '127.0.0.1:0', '--sandbox', '--signing-key', SECRET, ...flags], { env, stdio: ['ignore', 'pipe', 'pipe'] })
   let log = ''
   server.stderr.on('data', (text) => (log += text))
   const ended = new Promise((resolve) => server.once('exit', resolve))

@@ -24,6 +24,10 @@ pub(crate) struct Activity {
     is_full: AtomicBool,
     /// Bodies of requests that somebody may read on.
     uploads: AtomicUsize,
+    /// At least one request has begun.
+    has_asked: AtomicBool,
+    /// HTTP/1.1: bytes of the next head have arrived, and the head is not complete.
+    has_head: AtomicBool,
     /// The socket is kept from `hyper`, which gives it back.
     is_withheld: AtomicBool,
     speaks_http2: AtomicBool,
@@ -69,12 +73,32 @@ impl Activity {
         self.uploads.fetch_sub(1, Release);
     }
 
+    /// Records bytes that arrived. Over HTTP/1.1, outside of a request, they are the next head, except
+    /// for empty lines in front of it (RFC 9112 §2.2).
+    pub(crate) fn note_read(&self, bytes: &[u8]) {
+        let is_between = self.open.load(Relaxed) == 0 && self.uploads.load(Relaxed) == 0;
+        let is_line_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
+        if is_between && !self.speaks_http2() && !bytes.iter().all(is_line_end) {
+            self.has_head.store(true, Relaxed);
+        }
+    }
+
+    /// Whether the head of a request is unfinished.
+    pub(crate) fn has_head(&self) -> bool {
+        self.has_head.load(Relaxed)
+    }
+
     pub(crate) fn is_withheld(&self) -> bool {
         self.is_withheld.load(Relaxed)
     }
 
     pub(crate) fn withhold(&self, is_withheld: bool) {
         self.is_withheld.store(is_withheld, Relaxed);
+    }
+
+    /// Changes with everything that moves.
+    pub(crate) fn moves(&self) -> usize {
+        self.moves.load(Relaxed)
     }
 
     fn untaken_since(&self, quarter: usize) -> Option<&AtomicUsize> {
@@ -91,10 +115,11 @@ impl Activity {
         // Before what has moved: a body that ends has moved first.
         let may_rest = !self.speaks_http2() && self.uploads.load(Acquire) == 0;
         Look {
-            moves: self.moves.load(Relaxed),
+            moves: self.moves(),
             has_open: self.open.load(Relaxed) > 0,
             is_full: self.is_full(),
             is_left: self.is_left(quarter),
+            has_asked: self.has_asked.load(Relaxed),
             may_rest,
         }
     }
@@ -124,6 +149,8 @@ pub(crate) struct Look {
     pub(crate) is_full: bool,
     /// An answer has been left for the whole write limit.
     pub(crate) is_left: bool,
+    /// At least one request has begun.
+    pub(crate) has_asked: bool,
     /// It has the next request to wait for and nothing else, once it is still.
     pub(crate) may_rest: bool,
 }
@@ -139,6 +166,8 @@ pub(crate) struct Turn {
 impl Turn {
     pub(crate) fn begin(activity: &Arc<Activity>) -> Self {
         activity.open.fetch_add(1, Relaxed);
+        activity.has_asked.store(true, Relaxed);
+        activity.has_head.store(false, Relaxed);
         activity.has_moved();
         Self {
             activity: Arc::clone(activity),

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::{Method, Request, Response};
 use hyper::body::{Body as HttpBody, Incoming};
 use omneo_id::error::{BoxError, ConfigError};
+use omneo_id::upstream::Forwarding;
 use omneo_id::{Body, OmneoId, OmneoIdBuilder};
 use tower::util::option_layer;
 use tower::{Service, ServiceBuilder};
@@ -16,16 +16,21 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::config::Config;
 use crate::cors::Cors;
-use crate::observe::{ObserveLayer, REQUEST_ID};
+use crate::observe::ObserveLayer;
 use crate::routes::{Beside, Routes};
 
 /// Every cross-origin call is preceded by a preflight: browsers may remember the answer this long.
 const PREFLIGHT_LIFE: Duration = Duration::from_secs(60 * 60);
 
-/// What Omneo ID is told; the client decides the rest.
+/// Omneo ID as configured, without a client.
 pub(crate) fn builder(config: &Config) -> Result<OmneoIdBuilder, ConfigError> {
     let tenant = &config.tenant;
     let origin = format!("{}://{}", tenant.scheme(), tenant.authority());
+    let forwarding = if config.via {
+        Forwarding::default().with_via()
+    } else {
+        Forwarding::default()
+    };
     let builder = OmneoId::builder()
         .upstream(&origin)?
         .base_path(tenant.base_path())
@@ -33,6 +38,7 @@ pub(crate) fn builder(config: &Config) -> Result<OmneoIdBuilder, ConfigError> {
         .signing_key(config.signing_key.clone())
         .token_lifetime(config.token_ttl)
         .token_cache_capacity(config.token_cache)
+        .forwarding(forwarding)
         .mount(&*config.mount);
     Ok(builder)
 }
@@ -58,15 +64,16 @@ where
 {
     ServiceBuilder::new()
         .layer(observe)
-        .layer(option_layer(cors(&config.cors)))
+        .layer(option_layer(config.cors.as_ref().map(cors)))
         .service(Routes::new(id, beside))
 }
 
-fn cors(cors: &Cors) -> Option<CorsLayer> {
-    let origins = match cors {
-        Cors::None => return None,
-        Cors::Any => AllowOrigin::any(),
-        Cors::Origins(origins) => AllowOrigin::list(origins.iter().cloned()),
+fn cors(cors: &Cors) -> CorsLayer {
+    let origins = if cors.allows_any() {
+        AllowOrigin::any()
+    } else {
+        let cors = cors.clone();
+        AllowOrigin::predicate(move |origin, _| cors.allows(origin))
     };
     let methods = [
         Method::GET,
@@ -75,12 +82,11 @@ fn cors(cors: &Cors) -> Option<CorsLayer> {
         Method::PATCH,
         Method::DELETE,
     ];
-    let layer = CorsLayer::new()
+    CorsLayer::new()
         .allow_origin(origins)
         .allow_methods(methods)
         // By name: the Fetch standard's wildcard does not cover `authorization`.
-        .allow_headers([AUTHORIZATION, CONTENT_TYPE, ACCEPT])
-        .expose_headers([RETRY_AFTER, REQUEST_ID])
-        .max_age(PREFLIGHT_LIFE);
-    Some(layer)
+        .allow_headers(cors.headers.clone())
+        .expose_headers(cors.exposed.clone())
+        .max_age(PREFLIGHT_LIFE)
 }

@@ -7,20 +7,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::{Response, StatusCode};
+use omneo_id::auth::AuthFailure;
 use omneo_id::report::{Report, Route, TenantCalls};
 use omneo_id::{Rejection, RejectionKind};
 
-/// The routes of Omneo ID; none of them; what the server answers beside it: health, preflights.
-pub(crate) const ROUTES: [&str; 6] = [
-    Route::ALL[0].name(),
-    Route::ALL[1].name(),
-    Route::ALL[2].name(),
-    Route::ALL[3].name(),
-    "none",
-    "other",
-];
-const NONE: usize = 4;
-const OTHER: usize = 5;
+/// The label `route` of requests that Omneo ID has no route for, and of requests that the server
+/// answers itself: probes, preflights.
+const WITHOUT: [&str; 2] = ["none", "other"];
+const NONE: usize = Route::ALL.len();
+const OTHER: usize = NONE + 1;
+pub(crate) const ROUTES: usize = Route::ALL.len() + WITHOUT.len();
+
+/// The values of the label `route`, in the order of the counts.
+pub(crate) fn routes() -> impl Iterator<Item = &'static str> {
+    Route::ALL.into_iter().map(Route::name).chain(WITHOUT)
+}
 
 /// 100 and above; what does not fit counts as the last.
 pub(crate) const STATUSES: usize = 500;
@@ -39,9 +40,11 @@ pub(crate) const BOUNDS: [u64; 14] = [
 pub(crate) struct Count {
     /// Apart from what other threads write.
     _front: Pad,
-    pub(crate) requests: Box<[[AtomicU64; STATUSES]; ROUTES.len()]>,
-    pub(crate) durations: [Histogram; ROUTES.len()],
+    pub(crate) requests: Box<[[AtomicU64; STATUSES]; ROUTES]>,
+    pub(crate) durations: [Histogram; ROUTES],
     pub(crate) refusals: [AtomicU64; KINDS],
+    /// Those that are about authentication, by cause.
+    pub(crate) failures: [AtomicU64; AuthFailure::COUNT],
     pub(crate) tenant: [AtomicU64; OUTCOMES.len()],
     pub(crate) tenant_calls: AtomicU64,
     pub(crate) tenant_durations: Histogram,
@@ -59,6 +62,7 @@ impl Default for Count {
             requests: Box::new(from_fn(|_| zeros())),
             durations: Default::default(),
             refusals: zeros(),
+            failures: zeros(),
             tenant: zeros(),
             tenant_calls: AtomicU64::new(0),
             tenant_durations: Histogram::default(),
@@ -93,7 +97,11 @@ impl Count {
             durations.add(took);
         }
         if let Some(rejection) = response.extensions().get::<Rejection>() {
-            add(&self.refusals, rejection.kind() as usize, 1);
+            let failure = AuthFailure::of(rejection);
+            match AuthFailure::all().position(|other| Some(other) == failure) {
+                Some(index) => add(&self.failures, index, 1),
+                None => add(&self.refusals, rejection.kind() as usize, 1),
+            }
         }
         if let Some(calls) = report.and_then(Report::tenant) {
             add(&self.tenant, outcome_index(&calls), 1);

@@ -91,16 +91,12 @@ where
 pub(crate) struct Crew<S>(Vec<Worker<S>>);
 
 impl<S> Crew<S> {
-    /// Starts as many threads as that, or one for each core.
+    /// Starts this number of threads.
     pub(crate) fn start(
-        threads: Option<NonZeroUsize>,
+        threads: NonZeroUsize,
         mut app: impl FnMut() -> io::Result<S>,
     ) -> io::Result<Self> {
-        let threads = match threads {
-            Some(threads) => threads.get(),
-            None => thread::available_parallelism().map_or(1, NonZeroUsize::get),
-        };
-        (0..threads)
+        (0..threads.get())
             .map(|number| Worker::start(number, app()?))
             .collect::<io::Result<_>>()
             .map(Self)

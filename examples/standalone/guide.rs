@@ -48,7 +48,7 @@ impl Names {
     fn of_sandbox(public_token: Option<&'static str>) -> Self {
         Self {
             preface: "Lines to paste into a shell, from top to bottom. Each prints the answer's status last.\n",
-            api_token: public_token.unwrap_or("$OMNEO_API_TOKEN"),
+            api_token: public_token.unwrap_or("$OMNEO_ID_API_TOKEN"),
             profile: Sandbox::ADA_ID,
             identity: (Sandbox::ADA_IDENTITY_HANDLE, Sandbox::ADA_IDENTITY),
             known: Sandbox::ADA_EMAIL,
@@ -59,8 +59,8 @@ impl Names {
     fn placeholders() -> Self {
         Self {
             preface: "Lines to paste into a shell, once these are set to what your tenant knows. Some of them write.\n\
-                      OMNEO_API_TOKEN= PROFILE_ID= IDENTITY_HANDLE= IDENTITY= KNOWN_EMAIL= NEW_EMAIL=\n",
-            api_token: "$OMNEO_API_TOKEN",
+                      OMNEO_ID_API_TOKEN= PROFILE_ID= IDENTITY_HANDLE= IDENTITY= KNOWN_EMAIL= NEW_EMAIL=\n",
+            api_token: "$OMNEO_ID_API_TOKEN",
             profile: "'\"$PROFILE_ID\"'",
             identity: ("'\"$IDENTITY_HANDLE\"'", "'\"$IDENTITY\"'"),
             known: "'\"$KNOWN_EMAIL\"'",

@@ -1,58 +1,61 @@
-//! `GET /healthz`, alive; `GET /readyz`, the tenant can be reached and takes our API token.
+//! `GET /healthz`, liveness: the process answers. `GET /readyz`, readiness: the tenant is reachable
+//! and accepts our API token.
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use omneo_id::{ApiToken, Body};
-use tokio::sync::Mutex;
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tower::{Service, ServiceExt};
 
 use crate::config::Config;
+use crate::readiness::Readiness;
 
-/// Whoever asks for readiness is told within this time.
+/// A probe takes at most this long.
 const PROBE_LIMIT: Duration = Duration::from_secs(2);
-/// Anybody may ask, and as often as they like: the tenant is bothered this often at most.
-const PROBE_EVERY: Duration = Duration::from_secs(1);
+/// The result of a probe is reused for this long. Any client may ask for it, as often as it likes:
+/// the tenant is called at most once in this time.
+const PROBE_LIFE: Duration = Duration::from_secs(1);
 
-/// What is known of the tenant.
-pub(crate) struct Health<S>(Arc<Known<S>>);
+/// Whether a path is one of the two that this module answers.
+pub(crate) fn is_probe(path: &str) -> bool {
+    matches!(path, "/healthz" | "/readyz")
+}
 
-struct Known<S> {
+/// Answers `/healthz` and `/readyz`.
+pub(crate) struct Health<S>(Arc<Shared<S>>);
+
+struct Shared<S> {
     id: S,
     mint: String,
     api_token: ApiToken,
-    last: Mutex<Option<(Instant, Readiness)>>,
+    latest: Mutex<Option<Probe>>,
+    /// The last result, for the log.
+    logged: Mutex<Option<Readiness>>,
 }
 
-#[derive(Clone, Copy)]
-enum Readiness {
-    Ready,
-    Refused,
-    Unreachable,
-}
+/// A probe in progress, or the result of one and when it came.
+type Probe = watch::Receiver<Option<(Instant, Readiness)>>;
 
 impl<S> Health<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
-    S: Clone,
+    S: Clone + Send + Sync + 'static,
+    S::Future: Send,
 {
     pub(crate) fn new(id: S, config: &Config) -> Self {
-        Self(Arc::new(Known {
+        Self(Arc::new(Shared {
             id,
             mint: format!("{}/auth/token", config.mount.trim_end_matches('/')),
             api_token: config.tenant.api_token().clone(),
-            last: Mutex::default(),
+            latest: Mutex::default(),
+            logged: Mutex::default(),
         }))
-    }
-
-    /// Whether this is a question about health.
-    pub(crate) fn is_asked<B>(request: &Request<B>) -> bool {
-        matches!(request.uri().path(), "/healthz" | "/readyz")
     }
 
     pub(crate) async fn answer<B>(&self, request: &Request<B>) -> Response<Body> {
@@ -69,48 +72,87 @@ where
         }
         match self.readiness().await {
             Readiness::Ready => json(StatusCode::OK, r#"{"status":"ready"}"#),
-            Readiness::Refused => json(
-                StatusCode::SERVICE_UNAVAILABLE,
-                r#"{"status":"unavailable","reason":"the tenant refuses the API token"}"#,
-            ),
-            Readiness::Unreachable => json(
-                StatusCode::SERVICE_UNAVAILABLE,
-                r#"{"status":"unavailable","reason":"the tenant cannot be reached"}"#,
-            ),
+            Readiness::NotReady(reason) => {
+                let reason = reason.as_str();
+                let body = format!(r#"{{"status":"unavailable","reason":"{reason}"}}"#);
+                json(StatusCode::SERVICE_UNAVAILABLE, body)
+            }
         }
     }
 
-    /// Those who ask while a probe is under way wait for it and share what it found.
+    /// All requests that arrive during a probe, or soon after it, share its result.
     async fn readiness(&self) -> Readiness {
-        let mut last = self.0.last.lock().await;
-        if let Some((when, readiness)) = *last
-            && when.elapsed() < PROBE_EVERY
-        {
-            return readiness;
+        let mut probe = self.current();
+        match probe.wait_for(Option::is_some).await.as_deref() {
+            Ok(Some((_, readiness))) => *readiness,
+            // The task was dropped: its thread is shutting down.
+            Ok(None) | Err(_) => Readiness::UNKNOWN,
         }
-        let readiness = self.probe().await;
-        *last = Some((Instant::now(), readiness));
-        readiness
     }
 
-    /// Mints an anonymous token and drops it: to do so the tenant is asked about the API token, on
-    /// the very way that requests take.
+    /// The probe in progress, a recent one, or a new one. It runs in a task of its own: a client
+    /// that disconnects does not cancel it.
+    fn current(&self) -> Probe {
+        let mut latest = lock(&self.0.latest);
+        if let Some(probe) = latest.as_ref().filter(|probe| is_current(probe)) {
+            return probe.clone();
+        }
+        let (result, probe) = watch::channel(None);
+        *latest = Some(probe.clone());
+        let shared = Arc::clone(&self.0);
+        tokio::spawn(async move {
+            let readiness = shared.probe().await;
+            shared.log(readiness);
+            result.send_replace(Some((Instant::now(), readiness)));
+        });
+        probe
+    }
+}
+
+fn is_current(probe: &Probe) -> bool {
+    match *probe.borrow() {
+        Some((when, _)) => when.elapsed() < PROBE_LIFE,
+        // `Err`: its task was dropped without a result.
+        None => probe.has_changed().is_ok(),
+    }
+}
+
+impl<S> Shared<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S: Clone,
+{
+    /// Mints an anonymous token and drops it. For it the tenant verifies the API token, over the
+    /// connections and with the timeouts that requests of clients have.
     async fn probe(&self) -> Readiness {
         let mut request = Request::new(Body::from(Bytes::from_static(b"{}")));
         *request.method_mut() = Method::POST;
-        let Ok(uri) = self.0.mint.parse() else {
-            return Readiness::Unreachable;
+        let Ok(uri) = self.mint.parse() else {
+            return Readiness::UNKNOWN;
         };
         *request.uri_mut() = uri;
         let headers = request.headers_mut();
-        headers.insert(AUTHORIZATION, self.0.api_token.to_header());
+        headers.insert(AUTHORIZATION, self.api_token.to_header());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        match timeout(PROBE_LIMIT, self.0.id.clone().oneshot(request)).await {
-            Ok(Ok(response)) if response.status().is_success() => Readiness::Ready,
-            Ok(Ok(response)) if response.status().is_client_error() => Readiness::Refused,
-            Ok(Ok(_)) | Err(_) => Readiness::Unreachable,
+        match timeout(PROBE_LIMIT, self.id.clone().oneshot(request)).await {
+            Ok(Ok(response)) => Readiness::of(&response),
+            Err(_) => Readiness::TIMEOUT,
         }
     }
+}
+
+impl<S> Shared<S> {
+    /// Logs a result that differs from the one before.
+    fn log(&self, readiness: Readiness) {
+        let before = lock(&self.logged).replace(readiness);
+        if before != Some(readiness) {
+            readiness.log();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<S> Clone for Health<S> {
@@ -119,8 +161,8 @@ impl<S> Clone for Health<S> {
     }
 }
 
-fn json(status: StatusCode, body: &'static str) -> Response<Body> {
-    let mut response = Response::new(Body::from(Bytes::from_static(body.as_bytes())));
+fn json(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
+    let mut response = Response::new(Body::from(body.into()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

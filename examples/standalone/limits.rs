@@ -1,5 +1,6 @@
-//! How long a connection may do nothing: one timer for each, which fires a few times in the life of a
-//! limit and looks whether anything has moved since. A request costs counters, no clock and no timer.
+//! The timeouts of a connection. One timer per connection fires a few times within a timeout and
+//! compares counters with their last values. A request updates counters and needs no clock and no
+//! timer of its own.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -14,24 +15,32 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::activity::{Activity, Look};
 use crate::config::Limits;
 
-/// Nothing has moved for this long, or for up to twice as long: what is kept for the next request is
-/// kept for a client that may never come back.
+/// An HTTP/1.1 connection that is idle for this long, or for up to twice as long, frees its buffers.
 const REST: Duration = Duration::from_secs(5);
-/// Connections look at the same moments, this far apart, which all count from the same one.
+/// How long a connection that was told to close may stay open without a request: time for the round
+/// trip of HTTP/2's graceful shutdown (RFC 9113 §6.8).
+const CLOSE: Duration = Duration::from_secs(1);
+/// A timeout is reported at most this late.
+const LATE: Duration = Duration::from_millis(10);
+/// The looks of all connections are aligned to multiples of this, counted from `EPOCH`.
 const BEAT: Duration = Duration::from_millis(100);
 static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// What a connection that did nothing has come to.
+/// The timeout that a connection has reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reached {
-    /// No limit: it was of use, and may rest. Told once, until it is of use again.
+    /// No timeout: the connection is idle and may free its buffers. Reported once per idle period.
     Rest,
+    /// Between two requests.
     Idle,
+    /// Without a first request, or with an unfinished head.
+    Header,
+    /// With an answer that the client does not read.
     Write,
 }
 
 pin_project! {
-    /// Tells when a connection has done nothing for too long.
+    /// Reports the timeouts of a connection.
     pub(crate) struct Timer {
         activity: Arc<Activity>,
         limits: Limits,
@@ -50,17 +59,13 @@ impl Timer {
             activity,
             limits,
             began: Instant::now(),
-            history: History {
-                seen: 0,
-                since: Instant::now(),
-                rested: 0,
-            },
+            history: History::new(Instant::now()),
             is_set: false,
             sleep: sleep_until(next(Instant::now(), round(&limits), *EPOCH)),
         }
     }
 
-    /// Looks soon: a connection that rested is of use again.
+    /// The connection has left its idle period: the next look is soon.
     pub(crate) fn wake(self: Pin<&mut Self>) {
         let this = self.project();
         *this.is_set = false;
@@ -68,15 +73,32 @@ impl Timer {
             .reset(next(Instant::now(), REST.min(round(this.limits)), *EPOCH));
     }
 
+    /// From now on the connection closes as soon as it has no request, without regard to the other
+    /// limits.
+    pub(crate) fn close(self: Pin<&mut Self>) {
+        let this = self.project();
+        let now = Instant::now();
+        this.history.is_closing = true;
+        (this.history.seen, this.history.since) = (this.activity.moves(), now);
+        *this.is_set = false;
+        this.sleep.reset(now + CLOSE.min(round(this.limits)));
+    }
+
     pub(crate) fn poll_reached(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reached> {
         let mut this = self.project();
-        // Asked with every step of the connection: a look at it costs much less than a poll.
+        // A head that needs more than one read is rare: only then is the clock read here. The next
+        // look is soon enough for its limit.
+        if this.activity.has_head() != this.history.head.is_some() {
+            this.history.head = this.activity.has_head().then(Instant::now);
+        }
+        // Polled with each poll of the connection: this check costs less than a poll of the sleep.
         if *this.is_set && !this.sleep.is_elapsed() {
             return Poll::Pending;
         }
         loop {
             *this.is_set = true;
-            // Under no budget: without one it would be set, and wake nobody.
+            // Opt out of tokio's coop budget: with an exhausted budget the sleep would return
+            // `Pending` without a registered waker.
             ready!(pin!(unconstrained(this.sleep.as_mut())).poll(cx));
             *this.is_set = false;
             let now = Instant::now();
@@ -91,44 +113,75 @@ impl Timer {
     }
 }
 
-/// What is known of a connection from looks at it.
+/// The state of a connection as of the last look.
 #[derive(Debug)]
 struct History {
-    /// What had moved, and when that was first seen.
+    /// The counter of moves, and when this value was first seen.
     seen: usize,
     since: Instant,
-    /// What had moved when it was told to rest.
+    /// The counter of moves when `Rest` was last reported.
     rested: usize,
+    /// When the connection was accepted.
+    began: Instant,
+    /// When the first byte of an unfinished head arrived.
+    head: Option<Instant>,
+    /// A graceful shutdown has begun.
+    is_closing: bool,
 }
 
 impl History {
-    /// What it has come to, if to anything, and how long to wait for the next look.
+    fn new(now: Instant) -> Self {
+        Self {
+            seen: 0,
+            since: now,
+            rested: 0,
+            began: now,
+            head: None,
+            is_closing: false,
+        }
+    }
+
+    /// The timeout that applies now, and the moment that it counts from.
+    fn limit(&self, look: Look, limits: &Limits) -> (Reached, Duration, Instant) {
+        if look.has_open || look.is_full {
+            (Reached::Write, limits.write, self.since)
+        } else if self.is_closing {
+            (Reached::Idle, CLOSE, self.since)
+        } else if !look.has_asked {
+            (Reached::Header, limits.header, self.began)
+        } else if let Some(head) = self.head {
+            (Reached::Header, limits.header, head)
+        } else {
+            (Reached::Idle, limits.idle, self.since)
+        }
+    }
+
+    /// The timeout that is reached, if any, and the time until the next look.
     fn judge(&mut self, look: Look, now: Instant, limits: &Limits) -> (Option<Reached>, Duration) {
         let round = round(limits);
         if look.is_left {
             return (Some(Reached::Write), round);
         }
         let has_moved = look.moves != self.seen;
-        // Open answers have been looked at; only a full socket says more of them.
+        // An open answer counts as activity unless the socket is full; `is_left` covers the answers
+        // that the client does not read.
         if has_moved || look.has_open && !look.is_full {
             (self.seen, self.since) = (look.moves, now);
         }
-        let is_busy = look.has_open || look.is_full;
-        let (limit, reached) = match is_busy {
-            true => (limits.write, Reached::Write),
-            false => (limits.idle, Reached::Idle),
-        };
-        if now.duration_since(self.since) >= limit {
+        let (reached, limit, since) = self.limit(look, limits);
+        let left = limit.saturating_sub(now.duration_since(since));
+        if left.is_zero() {
             return (Some(reached), round);
         }
+        let wait = round.min(left.max(LATE));
         if !look.may_rest || look.moves == self.rested {
-            return (None, round);
+            return (None, wait);
         }
-        if has_moved || is_busy {
-            return (None, REST.min(round));
+        if has_moved || look.has_open || look.is_full {
+            return (None, REST.min(wait));
         }
         self.rested = look.moves;
-        (Some(Reached::Rest), round)
+        (Some(Reached::Rest), wait)
     }
 }
 
@@ -138,13 +191,14 @@ fn quarters(passed: Duration, limit: Duration) -> usize {
     usize::try_from(passed.as_nanos() / quarter).unwrap_or(usize::MAX)
 }
 
-/// How often to look: a limit is kept to a quarter of it.
+/// The longest time between two looks: a quarter of the shortest timeout.
 fn round(limits: &Limits) -> Duration {
-    (limits.idle.min(limits.write) / 4).max(Duration::from_millis(1))
+    let shortest = limits.idle.min(limits.header).min(limits.write);
+    (shortest / 4).max(Duration::from_millis(1))
 }
 
-/// When to look again: a while from now, or a little sooner, when others look, too. To wake a thread that
-/// sleeps costs more than many looks.
+/// The time of the next look: `wait` from now, or a little sooner, at the same moment as other
+/// connections. Waking a thread costs more than many looks.
 pub(crate) fn next(now: Instant, wait: Duration, epoch: Instant) -> Instant {
     let beat = BEAT.min(wait / 4).max(Duration::from_millis(1));
     let since = now.saturating_duration_since(epoch) + wait;

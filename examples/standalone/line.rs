@@ -173,7 +173,7 @@ where
         }
     }
 
-    /// Has it end: at once if it rests, and else when `hyper` thinks it right.
+    /// Begins a graceful shutdown. A connection without `hyper` ends at once; HTTP/2 sends `GOAWAY`.
     pub(crate) fn graceful_shutdown(&mut self) {
         match &mut self.state {
             State::Resting(_) | State::Over => self.state = State::Over,

@@ -6,7 +6,7 @@
 //!
 //! With no configuration at all it serves on `127.0.0.1:8080` and prints `curl` lines to paste;
 //! `--help` lists the flags and the variables that stand in for them. It exits with 0 after SIGTERM
-//! or SIGINT, with 1 if it cannot serve, and with 2 if a flag or variable makes no sense.
+//! or SIGINT, with 1 if it cannot serve, and with 2 if a flag or variable is invalid.
 
 mod activity;
 mod app;
@@ -16,14 +16,17 @@ mod count;
 mod counted;
 mod crew;
 mod describe;
+mod descriptors;
 mod gather;
 mod guide;
 mod health;
 mod limits;
 mod line;
+mod log_writer;
 mod metrics;
 mod observe;
 mod preface;
+mod readiness;
 mod routes;
 mod scrape;
 mod serve;
@@ -34,16 +37,21 @@ mod upload;
 
 use std::convert::Infallible;
 use std::fmt::Display;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::RandomState;
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
+use std::{env, panic, thread};
 
 use config::{Config, LogFormat, Parsed};
 use count::Count;
 use crew::Crew;
+use descriptors::Connections;
 use http::{Request, Response};
+use log_writer::LogWriter;
 use metrics::Metrics;
 use mimalloc::MiMalloc;
 use observe::ObserveLayer;
@@ -55,32 +63,89 @@ use serve::Signals;
 use tokio::net::{TcpListener, TcpSocket, lookup_host};
 use tokio::runtime::Builder;
 use tower::Service;
-use tracing::warn;
+use tracing::{error, warn};
 
 /// Small pieces that live for one request are most of what is allocated: it is made for these.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// A flag or variable makes no sense; what `clap` uses, too.
+/// Exit code for an invalid flag or variable: that of `clap`, too.
 const USAGE: u8 = 2;
 /// Connections that the system has accepted and we have not: it cuts this to what it allows.
 const BACKLOG: u32 = 4096;
-/// Connections to the tenant that each thread keeps: many, so that hardly any is closed only to be opened
-/// again, but not all that there can be.
+/// Idle connections to the tenant that all threads keep together.
 const MAX_IDLE: usize = 256;
+/// Calls of the tenant at one time.
+const MAX_IN_FLIGHT: usize = 1024;
+/// The longest wait for the log at the end.
+const LOG_FLUSH: Duration = Duration::from_secs(1);
+
+/// An error that ends the process.
+struct Failure {
+    problem: String,
+    code: ExitCode,
+}
+
+impl Failure {
+    fn usage(problem: impl Display) -> Self {
+        let problem = problem.to_string();
+        let code = ExitCode::from(USAGE);
+        Self { problem, code }
+    }
+
+    fn serving(problem: impl Display) -> Self {
+        let problem = problem.to_string();
+        let code = ExitCode::FAILURE;
+        Self { problem, code }
+    }
+}
 
 fn main() -> ExitCode {
-    let config = match Config::parse(std::env::args_os()) {
+    // All that goes to stderr goes through it: a write to a full pipe could wait for ever.
+    let Ok(mut log) = LogWriter::start(io::stderr()) else {
+        return ExitCode::FAILURE;
+    };
+    let code = match start(&log) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure { problem, code }) => {
+            let _ = log.write_all(format!("error: {problem}\n").as_bytes());
+            code
+        }
+    };
+    log.flush_within(LOG_FLUSH);
+    code
+}
+
+fn start(log: &LogWriter) -> Result<(), Failure> {
+    let mut config = match Config::parse(env::args_os(), env::vars_os()) {
         Ok(Parsed::Serve(config)) => *config,
         Ok(Parsed::Print(text)) => {
             print(&text);
-            return ExitCode::SUCCESS;
+            return Ok(());
         }
-        Err(problem) => return fail(problem, ExitCode::from(USAGE)),
+        Err(problem) => return Err(Failure::usage(problem)),
     };
+    init_log(&config, log.clone());
+    for warning in &config.warnings {
+        warn!("{warning}");
+    }
+    let threads = config.threads.or(thread::available_parallelism().ok());
+    let threads = threads.unwrap_or(NonZeroUsize::MIN);
+    let connections = connections(&config, threads);
+    config.limits.connections = connections.clients;
+    // It accepts connections and does nothing else: the crew serves them.
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime = runtime
+        .map_err(|error| Failure::serving(format!("the runtime does not start: {error}")))?;
+    runtime.block_on(run(&config, threads, connections, log))
+}
+
+fn init_log(config: &Config, writer: LogWriter) {
     let log = tracing_subscriber::fmt()
         .with_env_filter(config.log.clone())
-        .with_writer(io::stderr)
+        .with_writer(writer)
+        // They would be written to stderr directly.
+        .log_internal_errors(false)
         .with_ansi(false);
     match config.log_format {
         LogFormat::Text => log.init(),
@@ -91,33 +156,58 @@ fn main() -> ExitCode {
             .with_span_list(false)
             .init(),
     }
-    // It accepts connections and does nothing else: the crew serves them.
-    match Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(run(config)),
-        Err(error) => fail(
-            format!("the runtime does not start: {error}"),
-            ExitCode::FAILURE,
-        ),
-    }
+    panic::set_hook(Box::new(|panic| error!(%panic, "a thread has panicked")));
 }
 
-async fn run(config: Config) -> ExitCode {
-    let builder = match app::builder(&config) {
-        Ok(builder) => builder,
-        Err(error) => return fail(error, ExitCode::from(USAGE)),
+/// As many connections as are wanted, or as there are file descriptors for.
+fn connections(config: &Config, threads: NonZeroUsize) -> Connections {
+    // The sandbox is called without connections.
+    let is_remote = config.sandbox.is_none();
+    let wanted = Connections {
+        clients: config.limits.connections,
+        tenant_calls: if is_remote { MAX_IN_FLIGHT } else { 0 },
+        tenant_idle: if is_remote { MAX_IDLE } else { 0 },
     };
+    let Some(descriptors) = descriptors::raise_limit() else {
+        return wanted;
+    };
+    let fitting = wanted.fit(descriptors, threads);
+    if fitting.clients < wanted.clients {
+        warn!(
+            descriptors,
+            "--max-connections is lowered from {} to {}: there are too few file descriptors, \
+             see ulimit -Hn",
+            wanted.clients,
+            fitting.clients
+        );
+    }
+    fitting
+}
+
+async fn run(
+    config: &Config,
+    threads: NonZeroUsize,
+    connections: Connections,
+    log: &LogWriter,
+) -> Result<(), Failure> {
+    let builder = app::builder(config).map_err(Failure::usage)?;
     match config.sandbox.clone() {
         Some(sandbox) => {
-            let id = builder.build_with_client(sandbox);
-            serve(id, |id| Ok(id.clone()), |_| None, &config).await
+            let id = builder.build_with_client(sandbox).map_err(Failure::usage)?;
+            serve(id, |id| Ok(id.clone()), |_| None, config, threads, log).await
         }
         None => {
-            let client = HttpClient::builder().with_pool_max_idle(MAX_IDLE);
+            let builder = builder.max_in_flight(connections.tenant_calls);
+            // Each thread has a pool of its own.
+            let max_idle = connections.tenant_idle.div_ceil(threads.get());
+            let client = HttpClient::builder().with_pool_max_idle(max_idle);
             serve(
-                builder.build(),
+                builder.build().map_err(Failure::usage)?,
                 |id| Ok(id.with_client(client.clone().build()?)),
                 |id| Some(id.client().stats()),
-                &config,
+                config,
+                threads,
+                log,
             )
             .await
         }
@@ -126,23 +216,21 @@ async fn run(config: Config) -> ExitCode {
 
 /// `for_thread` makes the service of a further thread, `connections` counts those of its client.
 async fn serve<C>(
-    id: Result<OmneoId<C>, ConfigError>,
+    id: OmneoId<C>,
     for_thread: impl Fn(&OmneoId<C>) -> Result<OmneoId<C>, ConfigError>,
     connections: fn(&OmneoId<C>) -> Option<ClientStats>,
     config: &Config,
-) -> ExitCode
+    threads: NonZeroUsize,
+    log: &LogWriter,
+) -> Result<(), Failure>
 where
     OmneoId<C>: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>,
     OmneoId<C>: Clone + Send + Sync + 'static,
 {
-    let id = match id {
-        Ok(id) => id,
-        Err(error) => return fail(error, ExitCode::from(USAGE)),
-    };
     let beside = Arc::new(Beside::new(&id, config));
-    let observe = ObserveLayer::new(RandomState::new().hash_one(()));
+    let observe = ObserveLayer::new(RandomState::new());
     let (mut ids, mut counts) = (vec![id.clone()], Vec::new());
-    let crew = Crew::start(config.threads, || {
+    let crew = Crew::start(threads, || {
         let id = for_thread(&id).map_err(io::Error::other)?;
         ids.push(id.clone());
         let observe = if config.metrics_listen.is_some() {
@@ -154,44 +242,36 @@ where
         };
         Ok(app::stack(id, beside.clone(), observe, config))
     });
-    let crew = match crew {
-        Ok(crew) => crew,
-        Err(error) => {
-            let problem = format!("the threads do not start: {error}");
-            return fail(problem, ExitCode::FAILURE);
-        }
-    };
-    let (listener, address, signals) = match listen(&config.listen).await {
-        Ok(open) => open,
-        Err(error) => {
-            let problem = format!("cannot listen on {}: {error}", config.listen);
-            return fail(problem, ExitCode::FAILURE);
-        }
-    };
+    let crew =
+        crew.map_err(|error| Failure::serving(format!("the threads do not start: {error}")))?;
+    let cannot_listen =
+        |address| move |error| Failure::serving(format!("cannot listen on {address}: {error}"));
+    let open = listen(&config.listen).await;
+    let (listener, address, signals) = open.map_err(cannot_listen(&config.listen))?;
     let metrics = Metrics {
         counts,
         busy: crew.busy(),
         stats: Box::new(move || id.stats()),
         client: Box::new(move || ids.iter().map(connections).sum()),
+        log: log.clone(),
     };
     let metrics = match &config.metrics_listen {
         None => None,
-        Some(address) => match scrape::start(address, metrics).await {
-            Ok(address) => Some(address),
-            Err(error) => {
-                let problem = format!("cannot listen on {address}: {error}");
-                return fail(problem, ExitCode::FAILURE);
-            }
-        },
+        Some(address) => {
+            let started = scrape::start(address, metrics).await;
+            Some(started.map_err(cannot_listen(address))?)
+        }
     };
     if config.key_is_random {
         warn!(
             "no signing key was given: tokens end with this process, and no other one accepts them"
         );
     }
-    print(&guide::text(address, metrics, config));
+    let banner = guide::text(address, metrics, config);
+    // Printed by a thread of its own, as a full pipe would hold up the start.
+    let _ = thread::Builder::new().spawn(move || print(&banner));
     serve::until_told(listener, signals, &crew, config.limits).await;
-    ExitCode::SUCCESS
+    Ok(())
 }
 
 async fn listen(address: &str) -> io::Result<(TcpListener, SocketAddr, Signals)> {
@@ -226,15 +306,10 @@ async fn bind(address: &str) -> io::Result<TcpListener> {
     Err(problem)
 }
 
-/// Whoever started the server may have closed our stdout; that is no reason to stop.
+/// Prints to stdout, which may be closed or full.
 fn print(text: &str) {
     let mut stdout = io::stdout().lock();
     let _ = stdout
         .write_all(text.as_bytes())
         .and_then(|()| stdout.flush());
-}
-
-fn fail(problem: impl Display, code: ExitCode) -> ExitCode {
-    let _ = writeln!(io::stderr(), "error: {problem}");
-    code
 }

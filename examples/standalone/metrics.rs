@@ -8,9 +8,11 @@ use std::sync::{Arc, Weak};
 
 use omneo_id::OmneoIdStats;
 use omneo_id::RejectionKind;
+use omneo_id::auth::AuthFailure;
 use omneo_id::client::ClientStats;
 
-use crate::count::{BOUNDS, Count, Histogram, OUTCOMES, ROUTES, STATUSES};
+use crate::count::{BOUNDS, Count, Histogram, OUTCOMES, STATUSES, routes};
+use crate::log_writer::LogWriter;
 
 pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -22,6 +24,7 @@ pub(crate) struct Metrics {
     pub(crate) stats: Box<dyn Fn() -> OmneoIdStats + Send + Sync>,
     /// `None`: the tenant is not called over the network.
     pub(crate) client: Box<dyn Fn() -> Option<ClientStats> + Send + Sync>,
+    pub(crate) log: LogWriter,
 }
 
 impl Metrics {
@@ -44,7 +47,7 @@ impl Metrics {
     fn requests(&self, text: &mut Text) {
         let name = "omneo_id_requests_total";
         text.head(name, "counter", "Requests answered, by route and status.");
-        for (route, route_name) in ROUTES.iter().enumerate() {
+        for (route, route_name) in routes().enumerate() {
             for status in 0..STATUSES {
                 let number = self.sum(|count| count.requests.get(route)?.get(status));
                 if number > 0 {
@@ -56,7 +59,7 @@ impl Metrics {
         let name = "omneo_id_request_duration_seconds";
         let help = "Time until the head of the answer, by route.";
         text.head(name, "histogram", help);
-        for (route, route_name) in ROUTES.iter().enumerate() {
+        for (route, route_name) in routes().enumerate() {
             let label = format!("route=\"{route_name}\",");
             self.histogram(text, name, &label, |count| count.durations.get(route));
         }
@@ -68,10 +71,19 @@ impl Metrics {
         );
         text.line(name, "", self.sum(|count| Some(&count.in_flight)));
         let name = "omneo_id_refusals_total";
-        let help = "Requests that were refused or failed, by kind.";
+        let help =
+            "Requests that were refused or failed, by kind, and failed authentication by cause.";
         text.head(name, "counter", help);
+        for (index, failure) in AuthFailure::all().enumerate() {
+            let (kind, cause) = (failure.rejection_kind().code(), failure.code());
+            let labels = format!("{{kind=\"{kind}\",cause=\"{cause}\"}}");
+            text.line(name, &labels, self.sum(|count| count.failures.get(index)));
+        }
         for (index, kind) in RejectionKind::ALL.iter().enumerate() {
-            let labels = format!("{{kind=\"{}\"}}", kind.code());
+            if AuthFailure::all().any(|failure| failure.rejection_kind() == *kind) {
+                continue;
+            }
+            let labels = format!("{{kind=\"{}\",cause=\"none\"}}", kind.code());
             text.line(name, &labels, self.sum(|count| count.refusals.get(index)));
         }
     }
@@ -145,6 +157,9 @@ impl Metrics {
         ] {
             text.one(name, kind, help, value);
         }
+        let name = "omneo_id_log_lines_lost_total";
+        let help = "Lines of the log that could not be written.";
+        text.one(name, "counter", help, self.log.lost());
         let Some(client) = (self.client)() else {
             return;
         };

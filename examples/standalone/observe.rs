@@ -3,6 +3,7 @@
 //! those that cannot hold one.
 
 use std::future::Future;
+use std::hash::{BuildHasher, RandomState};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,12 +13,14 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
 use omneo_id::Rejection;
+use omneo_id::auth::AuthFailure;
 use omneo_id::report::{Report, Route, TokenCheck};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
-use tracing::{Level, enabled, info};
+use tracing::{Level, enabled};
 
 use crate::count::{Count, UnderWay};
+use crate::health;
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longer request ids are not a caller's to choose.
@@ -33,11 +36,10 @@ pub(crate) struct ObserveLayer {
 }
 
 impl ObserveLayer {
-    /// `start` tells the ids of this process from those of others.
-    pub(crate) fn new(start: u64) -> Self {
-        let start = hexadecimal(start);
+    /// `keys` are secret: request ids are derived from them.
+    pub(crate) fn new(keys: RandomState) -> Self {
         let made = AtomicU64::new(0);
-        let ids = Arc::new(Ids { start, made });
+        let ids = Arc::new(Ids { keys, made });
         Self { ids, count: None }
     }
 
@@ -67,9 +69,10 @@ pub(crate) struct Observe<S> {
     count: Option<Arc<Count>>,
 }
 
+/// Request ids: a counter under a keyed hash (SipHash), so that they tell neither how many requests
+/// there are nor which of them belong together.
 struct Ids {
-    /// In hexadecimal, as all ids of this process begin.
-    start: [u8; 16],
+    keys: RandomState,
     made: AtomicU64,
 }
 
@@ -89,7 +92,8 @@ impl Ids {
 
     fn next(&self) -> HeaderValue {
         let number = self.made.fetch_add(1, Ordering::Relaxed);
-        let id = [self.start, hexadecimal(number)].concat();
+        let half = |half: u8| hexadecimal(self.keys.hash_one((number, half)));
+        let id = [half(0), half(1)].concat();
         HeaderValue::from_maybe_shared(Bytes::from(id)).unwrap_or(HeaderValue::from_static("none"))
     }
 }
@@ -155,21 +159,32 @@ impl Asked {
         let rejection = extensions.get::<Rejection>();
         let report = extensions.get::<Report>().copied().unwrap_or_default();
         let tenant = report.tenant();
-        let status = tenant.and_then(|tenant| tenant.status());
-        info!(
-            http.request.method = known(&self.method),
-            url.path = fit_path(&self.uri),
-            http.route = report.route().map(Route::template),
-            http.response.status_code = response.status().as_u16(),
-            error.type = rejection.map(|rejection| rejection.kind().code()),
-            request.id = id.to_str().ok(),
-            duration_ms = millis(took),
-            token = report.token().map(TokenCheck::name),
-            tenant.calls = tenant.map(|tenant| tenant.calls()),
-            tenant.status_code = status.map(|status| status.as_u16()),
-            tenant.latency_ms = tenant.map(|tenant| millis(tenant.latency())),
-            "answered"
-        );
+        let tenant_status = tenant.and_then(|tenant| tenant.status());
+        // The level of an event is part of its callsite.
+        macro_rules! answered {
+            ($level:ident) => {
+                tracing::$level!(
+                    http.request.method = known(&self.method),
+                    url.path = fit_path(&self.uri),
+                    http.route = report.route().map(Route::template),
+                    http.response.status_code = response.status().as_u16(),
+                    error.type = rejection.map(|rejection| rejection.kind().code()),
+                    cause = rejection.and_then(AuthFailure::of).map(AuthFailure::code),
+                    request.id = id.to_str().ok(),
+                    duration_ms = millis(took),
+                    token = report.token().map(TokenCheck::name),
+                    tenant.calls = tenant.map(|tenant| tenant.calls()),
+                    tenant.status_code = tenant_status.map(|status| status.as_u16()),
+                    tenant.latency_ms = tenant.map(|tenant| millis(tenant.latency())),
+                    "answered"
+                )
+            };
+        }
+        if health::is_probe(self.uri.path()) && response.status().is_success() {
+            answered!(debug);
+        } else {
+            answered!(info);
+        }
     }
 }
 
@@ -195,8 +210,9 @@ fn fit_path(uri: &Uri) -> Option<&str> {
     Some(uri.path()).filter(|path| path.len() <= MAX_PATH && path.bytes().all(plain))
 }
 
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+/// Milliseconds with three decimals.
+fn millis(time: Duration) -> f64 {
+    time.as_micros() as f64 / 1e3
 }
 
 pin_project! {

@@ -17,7 +17,7 @@ use tower::Service;
 
 use crate::config::Config;
 use crate::describe::Description;
-use crate::health::Health;
+use crate::health::{self, Health};
 use crate::storefront::Storefront;
 use crate::upload;
 
@@ -52,7 +52,8 @@ impl<S: Clone> Clone for Routes<S> {
 impl<S> Beside<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
-    S: Clone,
+    S: Clone + Send + Sync + 'static,
+    S::Future: Send,
 {
     pub(crate) fn new(id: &S, config: &Config) -> Self {
         Self {
@@ -63,7 +64,7 @@ where
     }
 
     fn is_asked<B>(&self, request: &Request<B>) -> bool {
-        Health::<S>::is_asked(request)
+        health::is_probe(request.uri().path())
             || Description::is_asked(request)
             || self.storefront.is_some() && Storefront::<S>::is_asked(request)
     }

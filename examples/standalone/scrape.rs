@@ -23,8 +23,9 @@ use crate::metrics::{self, Metrics};
 
 /// Whoever scrapes needs one.
 const MAX_CONNECTIONS: usize = 16;
-/// An idle connection ends by it, too.
-const HEAD_LIMIT: Duration = Duration::from_secs(60);
+/// It also closes an idle connection, so it is longer than the usual intervals between scrapes: a
+/// scrape that crosses the end of its connection is lost.
+const HEAD_LIMIT: Duration = Duration::from_secs(150);
 /// However slowly an answer is read, a connection lasts no longer than that.
 const LIFE: Duration = Duration::from_secs(60 * 60);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -36,6 +36,13 @@ use crate::tidy::Tidy;
 const MAX_HEAD: usize = 32 * 1024;
 const MAX_HEADER_LIST: u32 = 32 * 1024;
 const MAX_STREAMS: u32 = 128;
+/// How much of an answer is buffered for a client that does not read: of a connection over HTTP/1.1,
+/// where it bounds the head of a request, too, and of a stream over HTTP/2.
+const MAX_BUFFERED: usize = MAX_HEAD;
+/// How much of a request body a client may send ahead of its reader.
+const STREAM_WINDOW: u32 = 64 * 1024;
+/// The same of all streams of a connection: one upload that is not read does not stop the others.
+const CONNECTION_WINDOW: u32 = 16 * STREAM_WINDOW;
 /// Streams that were opened and reset before we could take them: a connection with more is closed.
 const MAX_PENDING_RESETS: usize = 20;
 /// Streams that a client made us reset: the same.
@@ -107,7 +114,7 @@ fn protocols() -> Protocols {
     http1
         // A timer for each request; ours is one for the connection.
         .header_read_timeout(None)
-        .max_buf_size(MAX_HEAD);
+        .max_buf_size(MAX_BUFFERED);
     let mut http2 = http2::Builder::new(Streams);
     http2
         .timer(TokioTimer::new())
@@ -115,6 +122,9 @@ fn protocols() -> Protocols {
         .max_header_list_size(MAX_HEADER_LIST)
         .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
         .max_local_error_reset_streams(MAX_LOCAL_RESETS)
+        .max_send_buf_size(MAX_BUFFERED)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
         .keep_alive_interval(PING)
         .keep_alive_timeout(PING);
     Protocols {
@@ -177,7 +187,7 @@ async fn serve<S, B>(
     app: S,
     limits: Limits,
     mut ending: watch::Receiver<bool>,
-    // Given back when the connection is over.
+    // Released when the connection is closed.
     _place: Option<OwnedSemaphorePermit>,
 ) where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
@@ -185,16 +195,16 @@ async fn serve<S, B>(
     S::Future: Send,
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
-    // Of the thread that serves it from now on.
+    // Registered with the runtime of this thread.
     let stream = match TcpStream::from_std(stream) {
         Ok(stream) => stream,
         Err(error) => return debug!(%error, "lost a connection"),
     };
-    // Answers are small and waited for.
+    // Answers are small: do not delay them to fill a packet.
     let _ = stream.set_nodelay(true);
     let activity = Arc::new(Activity::default());
     if *ending.borrow() {
-        // Its first answer is its last.
+        // The first answer says `connection: close`.
         activity.end_soon();
     }
     let app = App {
@@ -203,14 +213,15 @@ async fn serve<S, B>(
     };
     let mut line = Line::new(stream, app, Arc::clone(&activity), Arc::clone(&protocols));
     let mut timer = pin!(Timer::new(Arc::clone(&activity), limits));
-    // Under no budget: without one it would have been asked, and wake nobody.
+    // Opt out of tokio's coop budget: with an exhausted budget `told` would return `Pending` without
+    // a registered waker.
     let mut told = pin!(unconstrained(told(&mut ending, &activity)));
-    // What tells has been asked once, and will wake us.
+    // `told` has been polled and has a waker.
     let mut is_awaited = false;
     let mut is_told = false;
     poll_fn(|cx| {
         loop {
-            // The connection first: what it has done counts.
+            // The connection first: its timeouts depend on what it does now.
             match line.poll(cx) {
                 Poll::Ready(Step::Woke) => {
                     timer.as_mut().wake();
@@ -227,7 +238,15 @@ async fn serve<S, B>(
                 }
                 Poll::Ready(reached) => {
                     debug!(limit = ?reached, "closed a connection that did nothing");
-                    return Poll::Ready(());
+                    let is_idle = matches!(reached, Reached::Idle | Reached::Header);
+                    if is_told || !is_idle || !activity.speaks_http2() {
+                        return Poll::Ready(());
+                    }
+                    // A request that crosses our GOAWAY is served, or named as not processed.
+                    is_told = true;
+                    line.graceful_shutdown();
+                    timer.as_mut().close();
+                    continue;
                 }
                 Poll::Pending => {}
             }
@@ -240,9 +259,11 @@ async fn serve<S, B>(
             }
             is_told = true;
             line.graceful_shutdown();
+            timer.as_mut().close();
         }
     })
     .await;
+    protocols.tidy.note();
 }
 
 /// What is served over one connection.

@@ -4,7 +4,7 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -76,12 +76,16 @@ impl<T: AsyncRead + Unpin> AsyncRead for Socket<T> {
             // Asked for by who gives it back, and polls again: nobody waits for this.
             return Poll::Pending;
         }
+        let before = buffer.filled().len();
         if self.has_first() {
             let count = self.first.len().min(buffer.remaining());
             buffer.put_slice(&self.first.split_to(count));
-            return Poll::Ready(Ok(()));
+        } else {
+            ready!(Pin::new(&mut self.inner).poll_read(cx, buffer))?;
         }
-        Pin::new(&mut self.inner).poll_read(cx, buffer)
+        let read = buffer.filled().get(before..).unwrap_or_default();
+        self.activity.note_read(read);
+        Poll::Ready(Ok(()))
     }
 }
 

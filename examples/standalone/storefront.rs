@@ -22,6 +22,7 @@ use omneo_id::{
 };
 use serde::Deserialize;
 use serde_json::json;
+use tokio::time::timeout;
 use tower::{Service, ServiceExt};
 
 use crate::config::Config;
@@ -29,6 +30,8 @@ use crate::config::Config;
 const PAGE: &str = "/";
 const SIGN_IN: &str = "/demo/sign-in";
 const MAX_BODY: usize = 4 * 1024;
+/// How long a body may take to arrive, in total: as long as one that Omneo ID collects.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long ago the tokens that the page calls expired were signed: beyond every life and leeway.
 const LONG_AGO: Duration = Duration::from_secs(48 * 60 * 60);
 
@@ -172,7 +175,10 @@ async fn read(request: Request<Body>) -> Result<SignIn, Rejection> {
     if !is_json(request.headers()) {
         return Err(RejectionKind::UnsupportedMediaType.into());
     }
-    let body = Limited::new(request.into_body(), MAX_BODY).collect().await;
+    let body = Limited::new(request.into_body(), MAX_BODY).collect();
+    let Ok(body) = timeout(READ_TIMEOUT, body).await else {
+        return Err(RejectionKind::RequestTimeout.into());
+    };
     let body = body.map_err(|error| {
         Rejection::new(if error.is::<LengthLimitError>() {
             RejectionKind::PayloadTooLarge

@@ -1,6 +1,6 @@
-//! Gives back what connections at rest have let go of. The allocator keeps a page that became free for
-//! a second, in case it is wanted, and looks at those kept when another one becomes free: in a server
-//! where everybody rests, that is never.
+//! Returns the memory of idle and closed connections to the system. The allocator keeps a free page
+//! for a second, for reuse, and checks the age of such pages only when another page becomes free,
+//! which may be never in an idle server.
 
 use std::hint::black_box;
 use std::time::Duration;

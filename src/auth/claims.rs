@@ -2,10 +2,10 @@
 //! borrowed text, and held against the verifier's policy.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::Error;
 use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
 use super::VerifyErrorKind;
 use super::header::Text;
@@ -148,29 +148,14 @@ impl NumericDate {
 
 impl<'de> Deserialize<'de> for NumericDate {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct NumberVisitor;
-
-        impl Visitor<'_> for NumberVisitor {
-            type Value = NumericDate;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a NumericDate")
-            }
-
-            fn visit_u64<E: Error>(self, seconds: u64) -> Result<NumericDate, E> {
-                self.visit_f64(seconds as f64)
-            }
-
-            fn visit_f64<E: Error>(self, seconds: f64) -> Result<NumericDate, E> {
-                // Not true for NaN either.
-                match (0.0..=MAX_DATE).contains(&seconds) {
-                    true => Ok(NumericDate(seconds)),
-                    false => Err(E::custom("out of range")),
-                }
-            }
+        // By the text: how a deserializer passes numbers on depends on features of `serde_json` that
+        // other crates of a build may turn on. No JSON value but a number parses.
+        let json = <&RawValue>::deserialize(deserializer)?.get();
+        let seconds = json.parse().map_err(D::Error::custom)?;
+        match (0.0..=MAX_DATE).contains(&seconds) {
+            true => Ok(Self(seconds)),
+            false => Err(D::Error::custom("out of range")),
         }
-
-        deserializer.deserialize_any(NumberVisitor)
     }
 }
 
@@ -191,33 +176,12 @@ impl Audience<'_> {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Audience<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct AudienceVisitor;
-
-        impl<'de> Visitor<'de> for AudienceVisitor {
-            type Value = Audience<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string or an array of strings")
-            }
-
-            fn visit_borrowed_str<E: Error>(self, one: &'de str) -> Result<Self::Value, E> {
-                Ok(Audience::One(one.into()))
-            }
-
-            fn visit_str<E: Error>(self, one: &str) -> Result<Self::Value, E> {
-                Ok(Audience::One(one.to_owned().into()))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let mut many = Vec::new();
-                while let Some(one) = seq.next_element()? {
-                    many.push(one);
-                }
-                Ok(Audience::Many(many))
-            }
-        }
-
-        deserializer.deserialize_any(AudienceVisitor)
+        let json = <&RawValue>::deserialize(deserializer)?.get();
+        let audience = match json.starts_with('[') {
+            true => serde_json::from_str(json).map(Self::Many),
+            false => serde_json::from_str(json).map(|Text(one)| Self::One(one)),
+        };
+        audience.map_err(D::Error::custom)
     }
 }
 
@@ -258,54 +222,13 @@ fn log_unusable_pid() {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Pid<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(PidVisitor)
-    }
-}
-
-struct PidVisitor;
-
-impl<'de> Visitor<'de> for PidVisitor {
-    type Value = Pid<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("anything")
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-        Ok(Pid::None)
-    }
-
-    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Pid::Text(text.into()))
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Pid::Text(text.to_owned().into()))
-    }
-
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(Pid::Other)
-    }
-
-    fn visit_u64<E: Error>(self, _: u64) -> Result<Self::Value, E> {
-        Ok(Pid::Other)
-    }
-
-    fn visit_i64<E: Error>(self, _: i64) -> Result<Self::Value, E> {
-        Ok(Pid::Other)
-    }
-
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(Pid::Other)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Pid::Other)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Pid::Other)
+        let json = <&RawValue>::deserialize(deserializer)?.get();
+        match json.as_bytes().first() {
+            Some(b'"') => serde_json::from_str(json)
+                .map(|Text(text)| Self::Text(text))
+                .map_err(D::Error::custom),
+            Some(b'n') => Ok(Self::None),
+            _ => Ok(Self::Other),
+        }
     }
 }

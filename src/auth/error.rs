@@ -38,6 +38,9 @@ macro_rules! kinds {
         }
 
         impl VerifyErrorKind {
+            /// Every kind, in the order of the table.
+            pub const ALL: &'static [Self] = &[$(Self::$kind,)*];
+
             /// A stable name for logs and metrics.
             pub const fn code(self) -> &'static str {
                 match self { $(Self::$kind => $code,)* }

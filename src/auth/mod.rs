@@ -71,6 +71,7 @@ mod claims;
 mod error;
 #[cfg(feature = "axum")]
 mod extract;
+mod failure;
 mod header;
 mod layer;
 mod mode;
@@ -80,6 +81,7 @@ mod verify;
 
 pub use cache::CacheStats;
 pub use error::{VerifyError, VerifyErrorKind};
+pub use failure::AuthFailure;
 pub use layer::JwtAuthLayer;
 pub use mode::{AuthMode, AuthOutcome};
 pub use service::JwtAuth;

@@ -5,8 +5,8 @@ use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
 use http_body::{Frame, SizeHint};
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Either, Full};
+use http_body_util::{Either, Full};
+use pin_project_lite::pin_project;
 
 use super::ResponseBody;
 use crate::error::BoxError;
@@ -33,8 +33,10 @@ enum Kind {
     Full(Full<Bytes>),
     #[cfg(feature = "client")]
     Incoming(hyper::body::Incoming),
-    Boxed(UnsyncBoxBody<Bytes, BoxError>),
+    Boxed(Boxed),
 }
+
+type Boxed = Pin<Box<dyn http_body::Body<Data = Bytes, Error = BoxError> + Send>>;
 
 impl Body {
     /// No body: length 0, at its end at once.
@@ -42,7 +44,8 @@ impl Body {
         Self(Kind::Empty)
     }
 
-    /// Takes any body in, boxing it only if nothing cheaper holds it.
+    /// Converts any body, and boxes it only if no other variant holds it. Its size hint, its end and
+    /// its trailers are those of the converted body.
     pub fn new<B>(body: B) -> Self
     where
         B: http_body::Body<Data: Buf, Error: Into<BoxError>> + Send + 'static,
@@ -68,25 +71,53 @@ impl Body {
             return Self(Kind::Incoming(body));
         }
         slot.map_or_else(Self::empty, |body| {
-            let body = body
-                .map_frame(|frame| frame.map_data(|mut data| data.copy_to_bytes(data.remaining())))
-                .map_err(Into::into);
-            Self(Kind::Boxed(body.boxed_unsync()))
+            Self(Kind::Boxed(Box::pin(Adapted { body })))
         })
     }
 }
 
 impl Body {
-    /// A body that needs no adapting, boxed: what is large is moved once and not at every step.
+    /// A body that is boxed already and needs no conversion.
     #[cfg(feature = "client")]
-    pub(crate) fn boxed<B>(body: B) -> Self
+    pub(crate) fn from_boxed<B>(body: Pin<Box<B>>) -> Self
     where
         B: http_body::Body<Data = Bytes, Error = BoxError> + Send + 'static,
     {
-        match body.is_end_stream() {
-            true => Self::empty(),
-            false => Self(Kind::Boxed(UnsyncBoxBody::new(body))),
-        }
+        Self(Kind::Boxed(body))
+    }
+}
+
+pin_project! {
+    /// A body with our types of data and error.
+    struct Adapted<B> {
+        #[pin]
+        body: B,
+    }
+}
+
+impl<B> http_body::Body for Adapted<B>
+where
+    B: http_body::Body<Data: Buf, Error: Into<BoxError>>,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let frame = self.project().body.poll_frame(cx);
+        frame
+            .map_ok(|frame| frame.map_data(|mut data| data.copy_to_bytes(data.remaining())))
+            .map_err(Into::into)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -140,7 +171,7 @@ impl http_body::Body for Body {
                 .map_err(|never| match never {}),
             #[cfg(feature = "client")]
             Kind::Incoming(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
-            Kind::Boxed(body) => Pin::new(body).poll_frame(cx),
+            Kind::Boxed(body) => body.as_mut().poll_frame(cx),
         }
     }
 

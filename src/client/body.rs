@@ -8,6 +8,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use crate::error::BoxError;
+use crate::request_body::StreamGuard;
 
 /// How much of a body that nobody wants is read, so that its connection can be kept: a new one costs as much.
 const DRAIN: usize = 64 * 1024;
@@ -30,6 +31,9 @@ pub struct ConnectionBody {
     ending: Ending,
     // `None` if it moves by itself, or has nothing more to bring.
     carrier: Option<Box<dyn DriveConnection>>,
+    // `None` over HTTP/1.1, or once the body has ended. Dropped after `incoming`, which resets a stream
+    // that has not ended.
+    stream: Option<StreamGuard>,
 }
 
 /// How it shows that a body has come to its end.
@@ -43,13 +47,16 @@ enum Ending {
 }
 
 impl ConnectionBody {
-    /// A body of HTTP/2, which moves by itself.
-    pub(crate) fn new(incoming: Incoming) -> Self {
-        Self {
+    /// A body over HTTP/2, which its connection's task drives.
+    pub(crate) fn new(incoming: Incoming, stream: StreamGuard) -> Self {
+        let mut body = Self {
             incoming,
             ending: Ending::Told,
             carrier: None,
-        }
+            stream: Some(stream),
+        };
+        body.settle();
+        body
     }
 
     /// A body that comes as `carrier` is polled.
@@ -58,17 +65,19 @@ impl ConnectionBody {
             incoming,
             ending: Ending::Silent,
             carrier: Some(carrier),
+            stream: None,
         };
         body.settle();
         body
     }
 
-    /// Gives the carrier back if its work is done.
+    /// Releases the connection if the body has ended.
     fn settle(&mut self) {
-        if self.incoming.is_end_stream()
-            && let Some(carrier) = self.carrier.take()
-        {
-            carrier.arrived();
+        if self.incoming.is_end_stream() {
+            self.stream = None;
+            if let Some(carrier) = self.carrier.take() {
+                carrier.arrived();
+            }
         }
     }
 }
@@ -116,6 +125,7 @@ impl http_body::Body for ConnectionBody {
         }
         match &frame {
             Poll::Ready(None) => {
+                this.stream = None;
                 if this.ending == Ending::Told && !this.incoming.is_end_stream() {
                     // Once: asked again, it has nothing more.
                     this.ending = Ending::Silent;
@@ -125,7 +135,10 @@ impl http_body::Body for ConnectionBody {
                     carrier.arrived();
                 }
             }
-            Poll::Ready(Some(Err(_))) => this.carrier = None,
+            Poll::Ready(Some(Err(_))) => {
+                this.stream = None;
+                this.carrier = None;
+            }
             // Its last piece: nobody has to ask once more.
             Poll::Ready(Some(Ok(_))) => this.settle(),
             Poll::Pending => {}

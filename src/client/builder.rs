@@ -19,6 +19,7 @@ pub struct HttpClientBuilder {
     pool_max_idle: usize,
     pool_idle_timeout: Duration,
     http2_only: bool,
+    http2_max_connections: usize,
 }
 
 impl Default for HttpClientBuilder {
@@ -28,6 +29,7 @@ impl Default for HttpClientBuilder {
             pool_max_idle: 64,
             pool_idle_timeout: Duration::from_secs(20),
             http2_only: false,
+            http2_max_connections: 16,
         }
     }
 }
@@ -51,7 +53,8 @@ impl HttpClientBuilder {
     }
 
     /// Replaces how long an idle connection is kept. Keep it below the keep-alive time of the
-    /// tenant's servers (75 seconds for nginx), or requests meet connections that are being closed.
+    /// tenant's servers (75 seconds for nginx), or requests are sent on connections that are being
+    /// closed, and have to be sent again.
     ///
     /// Default is 20 seconds.
     pub fn with_pool_idle_timeout(mut self, timeout: Duration) -> Self {
@@ -66,6 +69,18 @@ impl HttpClientBuilder {
     /// over TLS.
     pub fn with_http2_only(mut self) -> Self {
         self.http2_only = true;
+        self
+    }
+
+    /// Replaces how many HTTP/2 connections to one origin are open at one time, at least one. A further
+    /// one is opened when all streams of the others are in use: as many as the tenant allows on a
+    /// connection, and at most 128. Requests beyond all of them wait for a stream, in order.
+    ///
+    /// Each answer that is not read buffers up to 256 KiB, and delays no other one.
+    ///
+    /// Default is 16.
+    pub fn with_http2_max_connections(mut self, max: usize) -> Self {
+        self.http2_max_connections = max.max(1);
         self
     }
 
@@ -92,6 +107,7 @@ impl HttpClientBuilder {
             max_idle: self.pool_max_idle,
             idle_timeout: self.pool_idle_timeout,
             connect_timeout: self.connect_timeout,
+            max_http2_connections: self.http2_max_connections,
         };
         HttpClient::from_pool(Pool::new(connector, limits, self.http2_only))
     }

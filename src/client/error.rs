@@ -1,5 +1,7 @@
 use std::error::Error;
 use std::fmt;
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::BoxError;
@@ -12,7 +14,8 @@ pub struct ClientError(Kind);
 enum Kind {
     /// The request did not say where it goes.
     NoTarget,
-    Connect(BoxError),
+    /// Shared by all requests that waited for the same attempt.
+    Connect(Arc<dyn Error + Send + Sync>),
     Connection(hyper::Error),
 }
 
@@ -22,12 +25,21 @@ impl ClientError {
     }
 
     pub(super) fn connect(error: impl Into<BoxError>) -> Self {
-        Self(Kind::Connect(error.into()))
+        Self(Kind::Connect(error.into().into()))
     }
 
     // No `From`: it would be public, and hyper's error with it.
     pub(super) fn connection(error: hyper::Error) -> Self {
         Self(Kind::Connection(error))
+    }
+
+    /// The same error, for another request that waited for the same connection.
+    pub(super) fn duplicate(&self) -> Self {
+        Self(match &self.0 {
+            Kind::NoTarget => Kind::NoTarget,
+            Kind::Connect(error) => Kind::Connect(Arc::clone(error)),
+            Kind::Connection(error) => Kind::Connect(Arc::from(BoxError::from(error.to_string()))),
+        })
     }
 
     /// Whether there was no connection yet, so that certainly nothing was sent.
@@ -49,6 +61,18 @@ impl ClientError {
         })
     }
 
+    /// Whether an HTTP/1.1 connection was closed by its peer, in whichever pooled.
+    pub(super) fn is_closed(&self) -> bool {
+        let Kind::Connection(error) = &self.0 else {
+            return false;
+        };
+        error.is_incomplete_message()
+            || error
+                .source()
+                .and_then(|cause| cause.downcast_ref::<io::Error>())
+                .is_some_and(|cause| is_end(cause.kind()))
+    }
+
     /// Whether an error of HTTP/2 is about more than one request.
     pub(super) fn ends_connection(&self) -> bool {
         self.http2().is_some_and(|error| !error.is_reset())
@@ -64,6 +88,18 @@ impl ClientError {
         }
         None
     }
+}
+
+/// Whether an error of a socket means that its peer has closed it.
+fn is_end(kind: io::ErrorKind) -> bool {
+    matches!(
+        kind,
+        io::ErrorKind::BrokenPipe
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::NotConnected
+            | io::ErrorKind::UnexpectedEof
+    )
 }
 
 impl fmt::Display for ClientError {

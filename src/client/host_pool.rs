@@ -3,26 +3,23 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use http::HeaderValue;
-use hyper::client::conn::http2;
 use tokio::runtime::Handle;
-use tokio::sync;
 use tokio::task::unconstrained;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 use super::http1_connection::Http1Connection;
-use crate::request_body::RequestBody;
+use super::http2_connection::Http2Connection;
+use super::http2_pool::Http2Pool;
 
 /// How often idle connections are looked at.
 const REAP_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The open connections to one origin: the idle ones of HTTP/1.1, and the one that all requests
-/// share over HTTP/2.
+/// The open connections to one origin: the idle ones of HTTP/1.1, and those of HTTP/2.
 pub(super) struct HostPool {
     host: HeaderValue,
     limits: Limits,
     content: Mutex<Content>,
-    // Held by whoever makes the connection of HTTP/2, for all who wait for it.
-    turn: sync::Mutex<()>,
+    http2: Arc<Http2Pool>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -30,20 +27,22 @@ pub(super) struct Limits {
     pub(super) max_idle: usize,
     pub(super) idle_timeout: Duration,
     pub(super) connect_timeout: Duration,
+    pub(super) max_http2_connections: usize,
+}
+
+/// Which idle connections of HTTP/1.1 a request may be sent on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reuse {
+    /// All: the request is sent again if its connection turns out to be closed.
+    Any,
+    /// Those that their tenant does not close yet.
+    Recent,
 }
 
 /// A connection for one request.
 pub(super) enum PooledConnection {
     Http1(Box<Http1Connection>),
     Http2(Http2Connection),
-}
-
-/// A connection of HTTP/2, for all requests.
-#[derive(Clone)]
-pub(super) struct Http2Connection {
-    pub(super) send: http2::SendRequest<RequestBody>,
-    // Which one: handles cannot be compared.
-    number: u64,
 }
 
 #[derive(Default)]
@@ -54,19 +53,7 @@ struct Content {
         reason = "an answer's body takes them over as they are"
     )]
     idle: Vec<Box<Http1Connection>>,
-    shared: Option<Shared>,
-    /// How many have been shared so far.
-    shares: u64,
-    /// What the origin spoke when it was last asked.
-    speaks_http2: bool,
-    /// How many attempts at a connection of HTTP/2 have failed.
-    failures: u64,
     is_watched: bool,
-}
-
-struct Shared {
-    connection: Http2Connection,
-    used: Instant,
 }
 
 impl HostPool {
@@ -74,11 +61,8 @@ impl HostPool {
         Self {
             host,
             limits,
-            content: Mutex::new(Content {
-                speaks_http2,
-                ..Content::default()
-            }),
-            turn: sync::Mutex::new(()),
+            content: Mutex::default(),
+            http2: Arc::new(Http2Pool::new(limits, speaks_http2)),
         }
     }
 
@@ -88,63 +72,29 @@ impl HostPool {
     }
 
     /// A connection that is open already.
-    pub(super) fn pooled(&self) -> Option<PooledConnection> {
-        if let Some(connection) = self.shared() {
+    pub(super) fn pooled(&self, reuse: Reuse) -> Option<PooledConnection> {
+        if let Some(connection) = self.http2.try_stream() {
             return Some(PooledConnection::Http2(connection));
         }
         loop {
-            let mut connection = self.content().idle.pop()?;
+            // The last one is the most recent.
+            let is_wanted = |connection: &mut Box<Http1Connection>| {
+                reuse == Reuse::Any || connection.is_recent()
+            };
+            let mut connection = self.content().idle.pop_if(is_wanted)?;
             if connection.is_usable() {
                 return Some(PooledConnection::Http1(connection));
             }
         }
     }
 
-    /// The open connection of HTTP/2.
-    pub(super) fn shared(&self) -> Option<Http2Connection> {
-        let mut content = self.content();
-        let is_closed = |shared: &mut Shared| shared.connection.send.is_closed();
-        let gone = content.shared.take_if(is_closed);
-        let open = content.shared.as_mut().map(|shared| {
-            shared.used = Instant::now();
-            shared.connection.clone()
-        });
-        drop(content);
-        drop(gone);
-        open
+    pub(super) fn http2(&self) -> &Arc<Http2Pool> {
+        &self.http2
     }
 
-    /// Takes no more requests to a connection of HTTP/2 that is ending: it may not know yet itself.
-    pub(super) fn unshare(&self, connection: &Http2Connection) {
-        let mut content = self.content();
-        let shared = &mut content.shared;
-        let gone = shared.take_if(|shared| shared.connection.number == connection.number);
-        drop(content);
-        drop(gone);
-    }
-
-    /// The right to make the connection of HTTP/2 for all, as soon as nobody else has it. `None` if
-    /// this origin speaks something else, if those who had it failed meanwhile, or if it has not come
-    /// round in the time of one attempt: whoever waited then tries alone, so that an origin which is
-    /// down keeps nobody waiting for more than two.
-    pub(super) async fn turn(&self) -> Option<sync::MutexGuard<'_, ()>> {
-        let failures = {
-            let content = self.content();
-            content.speaks_http2.then_some(content.failures)?
-        };
-        let turn = timeout(self.limits.connect_timeout, self.turn.lock());
-        let turn = turn.await.ok()?;
-        let content = self.content();
-        (content.speaks_http2 && content.failures == failures).then_some(turn)
-    }
-
-    pub(super) fn failed(&self) {
-        let mut content = self.content();
-        content.failures = content.failures.wrapping_add(1);
-    }
-
-    pub(super) fn speaks(&self, http2: bool) {
-        self.content().speaks_http2 = http2;
+    /// Starts the task that closes idle connections, after one of HTTP/2 was added.
+    pub(super) fn watch_http2(self: &Arc<Self>) {
+        self.watch(self.content());
     }
 
     /// Keeps a connection that has become idle, unless there are enough.
@@ -156,31 +106,12 @@ impl HostPool {
         }
     }
 
-    /// Shares a new connection of HTTP/2 from now on.
-    pub(super) fn share(
-        self: &Arc<Self>,
-        send: http2::SendRequest<RequestBody>,
-    ) -> Http2Connection {
-        let mut content = self.content();
-        content.shares = content.shares.wrapping_add(1);
-        let number = content.shares;
-        let connection = Http2Connection { send, number };
-        let gone = content.shared.replace(Shared {
-            connection: connection.clone(),
-            used: Instant::now(),
-        });
-        self.watch(content);
-        drop(gone);
-        connection
-    }
-
     pub(super) fn idle(&self) -> usize {
-        self.content().idle.len()
+        self.content().idle.len() + self.http2.idle()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        let content = self.content();
-        content.idle.is_empty() && content.shared.is_none()
+        self.content().idle.is_empty() && self.http2.is_empty()
     }
 
     /// Has a task look after what stands here.
@@ -199,20 +130,19 @@ impl HostPool {
 
     /// Lets go of what has been idle for too long or was closed. True while anything is left.
     fn clear(&self) -> bool {
+        self.http2.reap();
         let mut content = self.content();
         let old = |since: Instant| since.elapsed() >= self.limits.idle_timeout;
         let is_gone = |connection: &mut Box<Http1Connection>| {
             old(connection.idle_since()) || !connection.is_usable()
         };
         let idle: Vec<_> = content.idle.extract_if(.., is_gone).collect();
-        let is_gone = |shared: &mut Shared| shared.connection.send.is_closed() || old(shared.used);
-        let shared = content.shared.take_if(is_gone);
-        // Told under the same lock under which the next one to put something here asks.
-        let is_watched = !content.idle.is_empty() || content.shared.is_some();
+        // Under the lock that is taken after each connection that is added.
+        let is_watched = !content.idle.is_empty() || !self.http2.is_empty();
         content.is_watched = is_watched;
         drop(content);
         // What a connector does when its connection goes is its own business, and not under our lock.
-        drop((idle, shared));
+        drop(idle);
         is_watched
     }
 
@@ -247,9 +177,10 @@ impl Drop for Watched {
         if let Some(host_pool) = self.0.upgrade() {
             let mut content = host_pool.content();
             content.is_watched = false;
-            let gone = (mem::take(&mut content.idle), content.shared.take());
+            let idle = mem::take(&mut content.idle);
             drop(content);
-            drop(gone);
+            drop(idle);
+            host_pool.http2.clear();
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use http::{Request, Response, Uri};
+use http::{HeaderMap, HeaderName, Request, Response, Uri};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -15,8 +15,10 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
+use super::ClientError;
 use super::body::{ConnectionBody, DriveConnection};
 use super::host_pool::HostPool;
+use super::replay::{RecordedBody, Replay};
 use super::send_error::SendError;
 use super::stats::ConnectionGuard;
 use super::write_progress::{ProgressIo, WriteProgress};
@@ -27,12 +29,24 @@ use crate::request_body::{InFlightRef, UploadState, WaitingOn};
 /// long, or for up to twice as long, is sent no more.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How much hyper buffers of a connection, each pooled. It is also the longest head of an answer.
+const BUFFER: usize = 64 * 1024;
+
+/// How long an idle connection is open for certain, if its tenant does not say: Apache closes one
+/// after 5 seconds by default, the shortest of the widely used servers.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
+
+const KEEP_ALIVE_HEADER: HeaderName = HeaderName::from_static("keep-alive");
+
+/// A request takes this long at most to reach the tenant.
+const TRANSIT: Duration = Duration::from_secs(1);
+
 /// An HTTP/1.1 connection, which moves only while it is polled.
 ///
 /// The request that uses it polls it, in its own task: an answer wakes that task and no other. The
 /// usual pooled, a task for each connection, costs two wake-ups and two channels more per request.
 pub(super) struct Http1Connection {
-    send: SendRequest<RequestBody>,
+    send: SendRequest<RecordedBody>,
     // `None` once it is over.
     connection: Option<Connection>,
     write_progress: Arc<WriteProgress>,
@@ -40,6 +54,8 @@ pub(super) struct Http1Connection {
     // Where it goes when its answer has been read.
     home: Option<Arc<HostPool>>,
     idle_since: Instant,
+    /// How long the tenant keeps it open while it is idle.
+    keep_alive: Duration,
 }
 
 struct Connection {
@@ -57,8 +73,11 @@ impl Http1Connection {
         T: Read + Write + Send + Unpin + 'static,
     {
         let write_progress = Arc::<WriteProgress>::default();
-        let io = ProgressIo::new(io, Arc::clone(&write_progress));
-        let (send, connection) = http1::handshake(io).await?;
+        let io = ProgressIo::wrap(io, Arc::clone(&write_progress));
+        let (send, connection) = http1::Builder::new()
+            .max_buf_size(BUFFER)
+            .handshake(io)
+            .await?;
         Ok(Box::new(Self {
             send,
             connection: Some(Connection {
@@ -69,6 +88,7 @@ impl Http1Connection {
             is_proxied,
             home: None,
             idle_since: Instant::now(),
+            keep_alive: KEEP_ALIVE,
         }))
     }
 
@@ -83,7 +103,14 @@ impl Http1Connection {
         let Some(connection) = &mut self.connection else {
             return false;
         };
-        connection.future.as_mut().poll(cx).is_pending() && self.send.is_ready()
+        connection.future.as_mut().poll(cx).is_pending()
+            && self.send.is_ready()
+            && !self.write_progress.is_full()
+    }
+
+    /// Whether the tenant will not close the connection while a request is on its pooled to it.
+    pub(super) fn is_recent(&self) -> bool {
+        self.idle_since.elapsed() < self.keep_alive.saturating_sub(TRANSIT)
     }
 
     /// What stands in the request connection: a proxy for other hosts is told all of the target (RFC 9112
@@ -102,17 +129,29 @@ impl Http1Connection {
     /// Sends one request. `home` is where the connection goes afterwards.
     ///
     /// # Errors
-    /// With the request, if nothing of it was sent.
+    /// With the request, if nothing of it was sent. With a copy of the request, if `copies` says so
+    /// and the connection was closed before one byte of an answer.
     #[inline]
     pub(super) fn call(
         mut self: Box<Self>,
         request: Request<RequestBody>,
         home: Arc<HostPool>,
+        copies: Copies,
     ) -> impl Future<Output = Result<Response<ConnectionBody>, Box<SendError>>> + Send + use<> {
+        let upload = request.body().upload();
+        let (request, replay) = match copies {
+            Copies::One => {
+                let (request, replay) = Replay::record(request);
+                (request, Some(replay))
+            }
+            Copies::None => (request.map(RecordedBody::unrecorded), None),
+        };
+        self.write_progress.expect_answer();
         SendFuture {
-            upload: request.body().upload(),
+            upload,
             answer: self.send.try_send_request(request),
             connection: Some((self, home)),
+            replay,
         }
     }
 
@@ -138,6 +177,13 @@ impl Http1Connection {
     }
 }
 
+/// Whether a copy of a request is kept until its answer begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Copies {
+    None,
+    One,
+}
+
 pin_project! {
     /// A request that a connection has been given.
     struct SendFuture<F> {
@@ -146,12 +192,13 @@ pin_project! {
         // `None` once it is over.
         connection: Option<(Box<Http1Connection>, Arc<HostPool>)>,
         upload: Option<UploadState>,
+        replay: Option<Replay>,
     }
 }
 
 impl<F> Future for SendFuture<F>
 where
-    F: Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>>,
+    F: Future<Output = Result<Response<Incoming>, TrySendError<Request<RecordedBody>>>>,
 {
     type Output = Result<Response<ConnectionBody>, Box<SendError>>;
 
@@ -168,7 +215,18 @@ where
         let Some((mut connection, home)) = this.connection.take() else {
             return Poll::Pending;
         };
-        let response = answer?;
+        // With the copy goes what it holds of the request's body, which may be over then.
+        let replay = this.replay.take().filter(|_| answer.is_err());
+        let response = match answer {
+            Ok(response) => response,
+            Err(error) => {
+                let replay = replay.filter(|_| !connection.write_progress.has_answer());
+                // Before the copy is used: the connection gives back the rest of the body.
+                drop(connection);
+                return Poll::Ready(Err(failed(error, replay)));
+            }
+        };
+        connection.keep_alive = keep_alive(response.headers()).unwrap_or(KEEP_ALIVE);
         let upload = this.upload.take();
         Poll::Ready(Ok(response.map(|body| match upload {
             Some(upload) if !upload.is_over() || connection.write_progress.is_full() => {
@@ -180,6 +238,32 @@ where
             }
         })))
     }
+}
+
+fn failed(
+    mut error: TrySendError<Request<RecordedBody>>,
+    replay: Option<Replay>,
+) -> Box<SendError> {
+    let unsent = error.take_message();
+    let error = ClientError::connection(error.into_error());
+    let unanswered = match unsent {
+        None if error.is_closed() => replay.and_then(Replay::into_request),
+        _ => None,
+    };
+    Box::new(SendError {
+        unsent: unsent.map(|request| request.map(RecordedBody::into_inner)),
+        unanswered,
+        ..SendError::new(error)
+    })
+}
+
+/// How long the tenant keeps an idle connection open, as it says in `Keep-Alive: timeout=5, max=100`.
+fn keep_alive(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get(&KEEP_ALIVE_HEADER)?.to_str().ok()?;
+    let parameters = value.split(',').filter_map(|part| part.split_once('='));
+    let mut timeouts = parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case("timeout"));
+    let (_, seconds) = timeouts.next()?;
+    seconds.trim().parse().ok().map(Duration::from_secs)
 }
 
 /// Moves a connection until it is over; or until its answer is, and the tenant has taken nothing of

@@ -21,6 +21,9 @@
 //! | `dispatch` | one request: choose a connection, send, send again where that is safe |
 //! | `pool`, `host_pool` | the connections of all origins, and of one |
 //! | `http1_connection` | an HTTP/1.1 connection, polled by the request that uses it |
+//! | `replay` | the copy of a request that is sent again on a new connection |
+//! | `http2_connection`, `http2_pool` | a stream of an HTTP/2 connection; the connections of an origin and their waiting requests |
+//! | `http2_io` | the transport of an HTTP/2 connection; reports a changed limit of streams |
 //! | `body` | a response body that polls its HTTP/1.1 connection |
 //! | `write_progress` | write backpressure of a connection's socket |
 //! | `connect` | TCP and TLS, with the connect timeout |
@@ -34,7 +37,11 @@ mod dispatch;
 mod error;
 mod host_pool;
 mod http1_connection;
+mod http2_connection;
+mod http2_io;
+mod http2_pool;
 mod pool;
+mod replay;
 mod send_error;
 mod service;
 mod stats;

@@ -1,26 +1,25 @@
 use std::collections::HashMap;
-use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Poll, ready};
-use std::time::Duration;
 
 use http::uri::{Authority, Scheme};
 use http::{HeaderValue, Uri};
 use hyper::client::conn::http2;
 use hyper::rt::{Read, Write};
 use hyper_util::client::legacy::connect::Connection;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use hyper_util::rt::TokioExecutor;
+use tokio::sync::Notify;
 use tower::Service;
 
 use super::ClientError;
 use super::connect::Timed;
 use super::host_pool::{HostPool, Limits, PooledConnection};
 use super::http1_connection::Http1Connection;
+use super::http2_connection::{self, drive};
+use super::http2_io::Http2Io;
+use super::http2_pool::{Checkout, Connecting};
 use super::stats::{ClientStats, Connections};
 use crate::error::BoxError;
-use crate::request_body::RequestBody;
 
 /// ConnectionGuard connections, by origin, and how new ones are made.
 pub(super) struct Pool<K> {
@@ -41,9 +40,6 @@ struct HostPools {
 
 type Origin = (Scheme, Authority);
 
-/// How often connections of HTTP/2 are asked whether they still take requests.
-const LOOK: Duration = Duration::from_secs(1);
-
 /// Whether a connection was there before the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Age {
@@ -54,19 +50,9 @@ pub(super) enum Age {
 
 impl<K> Pool<K> {
     pub(super) fn new(connector: Timed<K>, limits: Limits, http2_only: bool) -> Self {
-        let mut http2 = http2::Builder::new(TokioExecutor::new());
-        http2
-            .timer(TokioTimer::new())
-            // One connection carries everything: a dead one is found before its requests have all
-            // run into their deadlines, and one that nobody needs any more does not wait for ever
-            // to say goodbye.
-            .keep_alive_interval(Duration::from_secs(15))
-            .keep_alive_timeout(Duration::from_secs(10))
-            .keep_alive_while_idle(true)
-            .max_header_list_size(64 * 1024);
         Self {
             connector,
-            http2,
+            http2: http2_connection::builder(),
             http2_only,
             limits,
             hosts: Mutex::default(),
@@ -117,92 +103,81 @@ where
     K::Error: Into<BoxError>,
     K::Future: Send + 'static,
 {
-    /// A new connection, or one that somebody else has made meanwhile.
+    /// A new connection, or a stream on one that another request has opened.
     pub(super) async fn connect(
         &self,
         host_pool: &Arc<HostPool>,
         uri: &Uri,
     ) -> Result<(PooledConnection, Age), ClientError> {
-        let turn = host_pool.turn().await;
-        if turn.is_some()
-            && let Some(connection) = host_pool.shared()
-        {
-            return Ok((PooledConnection::Http2(connection), Age::Reused));
+        loop {
+            let connecting = match host_pool.http2().checkout().await? {
+                Checkout::Stream(connection) => {
+                    return Ok((PooledConnection::Http2(connection), Age::Reused));
+                }
+                Checkout::Connect(connecting) => connecting,
+            };
+            if let Some(pooled) = self.make(host_pool, uri, connecting).await? {
+                return Ok(pooled);
+            }
         }
-        let made = self.make(host_pool, uri).await;
-        if made.is_err() {
-            host_pool.failed();
-        }
-        made
     }
 
+    /// Opens a connection. `None`: the request has to wait for one of those that are open.
     async fn make(
         &self,
         host_pool: &Arc<HostPool>,
         uri: &Uri,
-    ) -> Result<(PooledConnection, Age), ClientError> {
+        mut connecting: Connecting,
+    ) -> Result<Option<(PooledConnection, Age)>, ClientError> {
+        let io = match self.open(uri).await {
+            Ok(io) => io,
+            Err(error) => return connecting.failed(error).map(|()| None),
+        };
+        let is_http2 = self.http2_only || io.connected().is_negotiated_h2();
+        host_pool.http2().speaks(is_http2);
+        let open = self.connections.open();
+        if !is_http2 {
+            drop(connecting);
+            let is_proxied = io.connected().is_proxied();
+            let connection = Http1Connection::open(io, open, is_proxied)
+                .await
+                .map_err(ClientError::connection)?;
+            return Ok(Some((PooledConnection::Http1(connection), Age::New)));
+        }
+        if let Err(instead) = connecting.admit() {
+            return Ok(instead.map(|connection| (PooledConnection::Http2(connection), Age::Reused)));
+        }
+        let settings = Arc::new(Notify::new());
+        let streams = connecting.initial_streams();
+        let handshake = self
+            .http2
+            .clone()
+            .initial_max_send_streams(streams)
+            .handshake(Http2Io::new(io, Arc::clone(&settings), open));
+        let (sender, connection) = match handshake.await {
+            Ok(opened) => opened,
+            Err(error) => {
+                let error = ClientError::connection(error);
+                return connecting.failed(error).map(|()| None);
+            }
+        };
+        let (handle, driven) = connecting.connected(sender, streams);
+        let patience = self.limits.connect_timeout;
+        tokio::spawn(drive(connection, driven, settings, patience));
+        host_pool.watch_http2();
+        Ok(Some((PooledConnection::Http2(handle), Age::New)))
+    }
+
+    async fn open(&self, uri: &Uri) -> Result<K::Response, ClientError> {
         let mut connector = self.connector.clone();
         poll_fn(|cx| connector.poll_ready(cx))
             .await
             .map_err(ClientError::connect)?;
-        let io = connector
+        connector
             .call(uri.clone())
             .await
-            .map_err(ClientError::connect)?;
-        let is_http2 = self.http2_only || io.connected().is_negotiated_h2();
-        host_pool.speaks(is_http2);
-        if !is_http2 {
-            let is_proxied = io.connected().is_proxied();
-            let connection = Http1Connection::open(io, self.connections.open(), is_proxied)
-                .await
-                .map_err(ClientError::connection)?;
-            return Ok((PooledConnection::Http1(connection), Age::New));
-        }
-        if let Some(connection) = host_pool.shared() {
-            return Ok((PooledConnection::Http2(connection), Age::Reused));
-        }
-        let (send, connection) = self
-            .http2
-            .handshake(io)
-            .await
-            .map_err(ClientError::connection)?;
-        let open = self.connections.open();
-        let patience = self.limits.connect_timeout;
-        tokio::spawn(async move {
-            drive(connection, patience).await;
-            drop(open);
-        });
-        Ok((PooledConnection::Http2(host_pool.share(send)), Age::New))
+            .map_err(ClientError::connect)
     }
-}
-
-/// Moves a connection of HTTP/2 until it is over; or until its tenant has allowed no streams at all for
-/// so long. Requests that wait for a stream are held there even after they were given up. Of the others
-/// the first one fails, which hyper has in its hands, and the rest goes another pooled.
-async fn drive<T>(connection: http2::Connection<T, RequestBody, TokioExecutor>, patience: Duration)
-where
-    T: Read + Write + Send + Unpin + 'static,
-{
-    let mut connection = pin!(connection);
-    // Nobody tells that the tenant allows none any more.
-    let mut looks = interval(patience.min(LOOK).max(Duration::from_millis(1)));
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut closed_since = None;
-    poll_fn(|cx| {
-        // Errors go to the requests that they concern.
-        if connection.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(());
-        }
-        loop {
-            if connection.current_max_send_streams() > 0 {
-                closed_since = None;
-            } else if closed_since.get_or_insert_with(Instant::now).elapsed() >= patience {
-                return Poll::Ready(());
-            }
-            ready!(looks.poll_tick(cx));
-        }
-    })
-    .await;
 }
 
 /// A target's `Host`, without a port that goes without saying.

@@ -12,9 +12,21 @@ pub(super) struct SendError {
     pub(super) unsent: Option<Request<RequestBody>>,
     /// The tenant said that it has not begun to work on it.
     pub(super) refused: Option<Request<RequestBody>>,
+    /// The connection was closed before one byte of an answer, and the request is replayable.
+    pub(super) unanswered: Option<Request<RequestBody>>,
 }
 
 impl SendError {
+    /// With nothing that could be sent again.
+    pub(super) fn new(error: ClientError) -> Self {
+        Self {
+            error,
+            unsent: None,
+            refused: None,
+            unanswered: None,
+        }
+    }
+
     /// Whether no other request should be sent the same pooled.
     pub(super) fn ends_connection(&self) -> bool {
         self.unsent.is_some() || self.error.ends_connection()
@@ -23,10 +35,11 @@ impl SendError {
 
 impl From<TrySendError<Request<RequestBody>>> for Box<SendError> {
     fn from(mut error: TrySendError<Request<RequestBody>>) -> Self {
+        let unsent = error.take_message();
+        let error = ClientError::connection(error.into_error());
         Self::new(SendError {
-            unsent: error.take_message(),
-            error: ClientError::connection(error.into_error()),
-            refused: None,
+            unsent,
+            ..SendError::new(error)
         })
     }
 }

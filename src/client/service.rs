@@ -25,10 +25,21 @@ use crate::tenant::Tenant;
 /// Redirects are not followed.
 ///
 /// # What is sent again
-/// Only what the tenant has certainly not begun to work on: a request whose connection, kept from an
-/// earlier one, was closed before any of it was written, as often as that happens; and once, a `GET`
-/// or `HEAD` without a body that an HTTP/2 tenant gave back by `REFUSED_STREAM` or by a graceful
-/// `GOAWAY`, as nginx does to what crosses the end of a connection. Nothing else, whatever the error.
+/// - A request whose connection was closed before any of it was written, if the connection was reused.
+/// - Once, on a new connection: an idempotent request (`GET`, `HEAD`, `PUT`, `DELETE`, `OPTIONS`) whose
+///   reused HTTP/1.1 connection was closed before one byte of an answer
+///   ([RFC 9112 §9.3.1](https://www.rfc-editor.org/rfc/rfc9112#section-9.3.1)). The first 64 KiB of a
+///   body are kept for this; a request of which more was sent fails.
+/// - Once: a `GET` or `HEAD` without a body that an HTTP/2 tenant gave back by `REFUSED_STREAM` or by a
+///   graceful `GOAWAY`, as nginx does to what crosses the end of a connection.
+///
+/// Nothing else, whatever the error. A request that cannot be sent again, such as a `POST`, reuses only
+/// HTTP/1.1 connections that their tenant keeps open: they have been idle for less than 4 seconds, or
+/// for a second less than the tenant says in `Keep-Alive: timeout`.
+///
+/// # Answers before the end of a request
+/// A tenant may answer the head of a request and close. The answer is returned, also if the rest of
+/// the request could not be written.
 ///
 /// # Who does the work
 /// An HTTP/1.1 connection has no task of its own: it moves while its answer's head, then its body,
@@ -37,6 +48,11 @@ use crate::tenant::Tenant;
 /// has begun is sent by a task, until the tenant has taken nothing of it for 20 to 40 seconds. A
 /// connection of HTTP/2 is spawned, and needs tokio's runtime. Idle connections go with the runtime
 /// that looks after them.
+///
+/// # HTTP/2
+/// Requests share a connection. A further one is opened when the tenant allows no more streams on the
+/// others, or 128 are in use on each, and is closed when it has been idle. Flow control reserves 256 KiB
+/// for each stream: an answer that is not read delays no other one.
 pub struct HttpClient<K = DefaultConnector> {
     pool: Arc<Pool<K>>,
 }

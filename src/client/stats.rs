@@ -13,7 +13,7 @@ pub struct ClientStats {
     pub opened: u64,
     /// How many are open.
     pub open: usize,
-    /// How many of these wait for a request. The one that all requests share over HTTP/2 never does.
+    /// How many of these wait for a request: over HTTP/2, those without an open stream.
     pub idle: usize,
 }
 

@@ -43,6 +43,7 @@ pub struct OmneoIdBuilder {
     max_in_flight: Option<usize>,
     token_cache_capacity: Option<usize>,
     body_idle_timeout: Duration,
+    body_read_timeout: Duration,
     mount: String,
 }
 
@@ -76,6 +77,7 @@ impl Default for OmneoIdBuilder {
             max_in_flight: None,
             token_cache_capacity: None,
             body_idle_timeout: Duration::from_secs(60),
+            body_read_timeout: Duration::from_secs(30),
             mount: String::new(),
         }
     }
@@ -214,6 +216,14 @@ impl OmneoIdBuilder {
         self
     }
 
+    /// How long a client may take to send a body that is collected here, in total (408 after that):
+    /// of a mint, of a sign-up, and of a `POST` that an access policy reads. Other bodies stream and
+    /// have no total limit. [`Duration::MAX`] is for ever. Default is 30 s.
+    pub fn body_read_timeout(mut self, timeout: Duration) -> Self {
+        self.body_read_timeout = timeout;
+        self
+    }
+
     /// How many calls of the tenant may be in flight at once; one more is answered 503. Default is
     /// 1024.
     pub fn max_in_flight(mut self, max: usize) -> Self {
@@ -314,7 +324,8 @@ impl OmneoIdBuilder {
             upstream = upstream.with_max_in_flight(max);
         }
         // Pinned tokens are the only ones that count; else the tenant's own opens the sign-up.
-        let mut token = TokenEndpoint::new((), issuer);
+        let read_timeout = self.body_read_timeout;
+        let mut token = TokenEndpoint::new((), issuer).with_read_timeout(read_timeout);
         if let Some(life) = self.verify_cache {
             token = token.with_verify_cache(life)?;
         }
@@ -333,10 +344,11 @@ impl OmneoIdBuilder {
             mount: mount.into(),
             auth: JwtAuthLayer::new(verifier.clone()),
             verifier,
-            upsert: CommsUpsertLayer::new(self.comms_policy),
-            me: self
-                .access
-                .map(|policy| MeRewriteLayer::behind_mount(mount.len()).with_access(policy)),
+            upsert: CommsUpsertLayer::new(self.comms_policy.or_read_timeout(read_timeout)),
+            me: self.access.map(|policy| {
+                let layer = MeRewriteLayer::behind_mount(mount.len()).with_access(policy);
+                layer.with_read_timeout(read_timeout)
+            }),
             token,
             trusted_tokens,
             body_idle_timeout: self.body_idle_timeout,

@@ -6,7 +6,7 @@ use http::header::HOST;
 use http::uri::{PathAndQuery, Uri};
 use http::{Method, Request, Version};
 
-use crate::headers::asks_for_upgrade;
+use crate::headers::asks_for_websocket;
 use crate::path::{AccessPolicy, CanonicalPath};
 use crate::rejection::{Rejection, RejectionKind};
 use crate::report::Route;
@@ -80,7 +80,7 @@ pub(super) fn admit<B>(
         // Nobody's token is needed to ask, so the me rule never comes to answer.
         let below_me = canonical.below("/profiles/me").unwrap_or_default();
         let allow = match access {
-            Some(access) if route == Route::Me => access.allow_header(below_me).into(),
+            Some(access) if route.is_me() => access.allow_header(below_me).into(),
             _ => route.allow().into(),
         };
         return Err(Stop::at(route, Answer::Options(allow)));
@@ -89,12 +89,12 @@ pub(super) fn admit<B>(
         let rejection = Rejection::method_not_allowed(route.allow());
         return Err(Stop::at(route, Answer::Refused(rejection)));
     }
-    if asks_for_upgrade(request.headers()) {
+    if asks_for_websocket(request.headers()) {
         let rejection = RejectionKind::UpgradeRefused.into();
         return Err(Stop::at(route, Answer::Refused(rejection)));
     }
 
-    if route != Route::Me && canonical.as_str().len() != uri.path().len() {
+    if !route.is_me() && canonical.as_str().len() != uri.path().len() {
         let target = with_query(canonical.as_str(), uri.query());
         let target = PathAndQuery::try_from(target)
             .map_err(|error| Rejection::new(RejectionKind::PathRefused).because(error))?;

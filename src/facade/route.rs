@@ -15,19 +15,26 @@ impl Route {
             "/locations" => return Some(Self::Locations),
             _ => {}
         }
-        if path.below("/profiles/me").is_some() {
-            return Some(Self::Me);
+        match path.below("/profiles/me") {
+            Some("") => return Some(Self::Me),
+            Some(_) => return Some(Self::MeResource),
+            None => {}
         }
         let location = path.below("/locations")?.strip_prefix('/')?;
-        is_location_id(location).then_some(Self::Locations)
+        is_location_id(location).then_some(Self::Location)
+    }
+
+    /// Whether the me rule applies to it.
+    pub(super) const fn is_me(self) -> bool {
+        matches!(self, Self::Me | Self::MeResource)
     }
 
     /// Its methods, as the `Allow` header lists them.
     pub(super) const fn allow(self) -> &'static str {
         match self {
             Self::Token | Self::Profiles => "POST, OPTIONS",
-            Self::Me => "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
-            Self::Locations => "GET, HEAD, OPTIONS",
+            Self::Me | Self::MeResource => "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
+            Self::Locations | Self::Location => "GET, HEAD, OPTIONS",
         }
     }
 
@@ -36,8 +43,8 @@ impl Route {
         match self {
             Self::Token | Self::Profiles => method == Method::POST,
             // The tenant knows which methods its resources have.
-            Self::Me => method != Method::TRACE && method != Method::CONNECT,
-            Self::Locations => method == Method::GET || method == Method::HEAD,
+            Self::Me | Self::MeResource => method != Method::TRACE && method != Method::CONNECT,
+            Self::Locations | Self::Location => method == Method::GET || method == Method::HEAD,
         }
     }
 }
@@ -56,22 +63,24 @@ mod tests {
         for (path, expected) in [
             ("/auth/token", Some(Route::Token)),
             ("//auth//token", Some(Route::Token)),
-            ("/auth/token/", None),
+            ("/auth/token/", Some(Route::Token)),
+            ("/auth/token/x", None),
             ("/auth", None),
             ("/auth/verify", None),
             ("/profiles", Some(Route::Profiles)),
-            ("/profiles/", None),
+            ("/profiles/", Some(Route::Profiles)),
             ("/profiles/search-id", None),
             ("/profiles/me", Some(Route::Me)),
             ("/profiles/me/", Some(Route::Me)),
-            ("/profiles/me/lists/wishlist", Some(Route::Me)),
+            ("/profiles/me/lists/wishlist", Some(Route::MeResource)),
             ("/profiles/meprofile", None),
             ("/profiles/ME", None),
             ("/profiles/m%65", None),
             ("/profiles/connection/7", None),
             ("/locations", Some(Route::Locations)),
-            ("/locations/", None),
-            ("/locations/12", Some(Route::Locations)),
+            ("/locations/", Some(Route::Locations)),
+            ("/locations/12", Some(Route::Location)),
+            ("/locations/12/", Some(Route::Location)),
             ("/locations/external_id/12", None),
             ("/locations/%31", None),
             ("/rewards", None),

@@ -235,7 +235,7 @@ impl<C> OmneoId<C> {
         let ready_inner = mem::replace(&mut self.upstream, not_ready_inner);
         let token = &mut facts.token;
         match route {
-            Route::Me => match &config.me {
+            Route::Me | Route::MeResource => match &config.me {
                 None => {
                     let me = MeRewriteLayer::behind_mount(config.mount.len()).layer(ready_inner);
                     let future = config.auth.layer(me).call_telling(request, token);
@@ -249,7 +249,7 @@ impl<C> OmneoId<C> {
                     Kind::RestrictedMe { future }
                 }
             },
-            Route::Locations => {
+            Route::Locations | Route::Location => {
                 request.extensions_mut().insert(AllowForward::new());
                 let future = config.auth.layer(ready_inner).call_telling(request, token);
                 Kind::Locations { future }

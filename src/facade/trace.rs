@@ -80,7 +80,8 @@ mod enabled {
         let rejection = extensions.get::<Rejection>();
         let report = extensions.get::<Report>().copied().unwrap_or_default();
         let tenant = report.tenant();
-        let latency = tenant.map(|tenant| tenant.latency().as_millis());
+        // With three decimals.
+        let latency = tenant.map(|tenant| tenant.latency().as_micros() as f64 / 1e3);
         tracing::record_all!(
             span,
             http.route = report.route().map(Route::template),
@@ -92,7 +93,7 @@ mod enabled {
             token = report.token().map(TokenCheck::name),
             tenant.calls = tenant.map(|tenant| tenant.calls()),
             tenant.status_code = tenant.and_then(|tenant| Some(tenant.status()?.as_u16())),
-            tenant.latency_ms = latency.and_then(|latency| u64::try_from(latency).ok()),
+            tenant.latency_ms = latency,
         );
     }
 

@@ -62,14 +62,27 @@ pub(crate) fn is_hop_by_hop(name: &HeaderName) -> bool {
     )
 }
 
-/// Whether the client asks to speak another protocol on this connection: an `Upgrade` header that a
-/// `Connection` header nominates, h2c and WebSockets alike.
+/// Whether the client asks for a WebSocket: an `Upgrade` header that lists `websocket`, nominated by a
+/// `Connection` header.
 ///
-/// [RFC 9110 §7.8](https://www.rfc-editor.org/rfc/rfc9110#section-7.8) wants both: an `Upgrade`
-/// alone was meant for another hop, and `Connection: upgrade` alone is what some proxies put into
-/// every request.
-pub fn asks_for_upgrade(headers: &HeaderMap) -> bool {
-    headers.contains_key(UPGRADE) && is_nominated(headers, &UPGRADE)
+/// [RFC 9110 §7.8](https://www.rfc-editor.org/rfc/rfc9110#section-7.8): "A server MAY ignore a received
+/// Upgrade header field if it wishes to continue using the current protocol on that connection." Offers
+/// of HTTP/2 or TLS can be ignored; the JDK's `HttpClient` sends `h2c` with each request over plain TCP.
+/// A WebSocket handshake cannot: an ordinary answer is of no use to its client.
+///
+/// Without the nomination an `Upgrade` was meant for another hop.
+pub fn asks_for_websocket(headers: &HeaderMap) -> bool {
+    let mut offers = headers.get_all(UPGRADE).iter();
+    offers.any(offers_websocket) && is_nominated(headers, &UPGRADE)
+}
+
+/// `protocol = protocol-name ["/" protocol-version]`; the names are compared without their case.
+fn offers_websocket(value: &HeaderValue) -> bool {
+    let mut protocols = value.as_bytes().split(|&byte| byte == b',');
+    protocols.any(|protocol| {
+        let name = protocol.split(|&byte| byte == b'/').next();
+        name.is_some_and(|name| name.trim_ascii().eq_ignore_ascii_case(b"websocket"))
+    })
 }
 
 /// Whether the client takes trailers
@@ -132,22 +145,32 @@ mod tests {
     }
 
     #[test]
-    fn an_upgrade_is_asked_for_by_two_headers() {
+    fn a_websocket_is_asked_for_by_two_headers() {
         let (c, u) = ("connection", "upgrade");
         for (pairs, expected) in [
             (&[(c, "upgrade"), (u, "websocket")][..], true),
-            (&[(c, "keep-alive, Upgrade"), (u, "h2c")], true),
-            (&[(c, "keep-alive"), (c, "\tUPGRADE ,"), (u, "h2c")], true),
-            (&[(c, "upgrade"), (u, "")], true),
-            (&[(u, "h2c")], false),
-            (&[(c, "upgrade")], false),
-            (&[(c, "upgrade-insecure-requests"), (u, "h2c")], false),
+            (&[(c, "keep-alive, Upgrade"), (u, "WebSocket")], true),
             (
-                &[(c, "http2-settings"), ("http2-settings", "AAMAAABk")],
+                &[(c, "keep-alive"), (c, "\tUPGRADE ,"), (u, "websocket")],
+                true,
+            ),
+            (&[(c, "upgrade"), (u, "h2c, websocket/13")], true),
+            (&[(c, "upgrade"), (u, "h2c"), (u, " websocket ")], true),
+            (&[(u, "websocket")], false),
+            (&[(c, "upgrade")], false),
+            (&[(c, "upgrade"), (u, "")], false),
+            (&[(c, "upgrade, http2-settings"), (u, "h2c")], false),
+            (&[(c, "upgrade"), (u, "TLS/1.0, HTTP/2.0, IRC/6.9")], false),
+            (
+                &[
+                    (c, "upgrade"),
+                    (u, "websockets, x-websocket, h2c/websocket"),
+                ],
                 false,
             ),
+            (&[(c, "upgrade-insecure-requests"), (u, "websocket")], false),
         ] {
-            assert_eq!(asks_for_upgrade(&headers(pairs)), expected, "{pairs:?}");
+            assert_eq!(asks_for_websocket(&headers(pairs)), expected, "{pairs:?}");
         }
     }
 

@@ -1,3 +1,5 @@
+#[cfg(feature = "client")]
+use http::header::ACCEPT;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
 
@@ -92,7 +94,16 @@ pub fn is_form(headers: &HeaderMap) -> bool {
         })
 }
 
-/// Whether a request's body is sent as it is, in no content coding.
+/// Whether a body is declared as HTML, by any `content-type`.
+pub(crate) fn is_html(headers: &HeaderMap) -> bool {
+    headers.get_all(CONTENT_TYPE).iter().any(|value| {
+        let media = essence(value);
+        media.eq_ignore_ascii_case(b"text/html")
+            || media.eq_ignore_ascii_case(b"application/xhtml+xml")
+    })
+}
+
+/// Whether a body is sent as it is, in no content coding.
 pub fn is_unencoded(headers: &HeaderMap) -> bool {
     headers.get_all(CONTENT_ENCODING).iter().all(|value| {
         value.as_bytes().split(|&byte| byte == b',').all(|coding| {
@@ -100,6 +111,29 @@ pub fn is_unencoded(headers: &HeaderMap) -> bool {
             coding.is_empty() || coding.eq_ignore_ascii_case(b"identity")
         })
     })
+}
+
+/// Whether `Accept` says no more than `*/*`: that is its only media range, on however many lines, with
+/// any weight above zero. An empty list says the same, and so does `*`, as lenient servers read it.
+#[cfg(feature = "client")]
+pub(crate) fn accepts_anything(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(ACCEPT).iter();
+    let mut ranges = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
+    ranges.all(|range| {
+        let mut parts = range.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
+        let media = parts.next().unwrap_or_default();
+        matches!(media, b"" | b"*" | b"*/*") && parts.all(is_positive_weight)
+    })
+}
+
+/// RFC 9110 §12.4.2: `weight = OWS ";" OWS "q=" qvalue`, from 0 to 1.
+#[cfg(feature = "client")]
+fn is_positive_weight(parameter: &[u8]) -> bool {
+    let [b'q' | b'Q', b'=', value @ ..] = parameter else {
+        return false;
+    };
+    let is_number = |byte: &u8| byte.is_ascii_digit() || *byte == b'.';
+    value.iter().all(is_number) && value.iter().any(|byte| matches!(byte, b'1'..=b'9'))
 }
 
 /// The media type without its parameters.

@@ -30,20 +30,25 @@ mod request_headers;
 #[cfg(feature = "client")]
 mod response_headers;
 mod retain;
+mod retry_after;
 #[cfg(feature = "client")]
 mod trace_context;
 
 pub use bearer::{Bearer, CredentialsError};
 #[cfg(feature = "client")]
 pub(crate) use census::{Census, Special};
-pub use hop::{HopByHopError, asks_for_upgrade, remove_hop_by_hop};
+pub use hop::{HopByHopError, asks_for_websocket, remove_hop_by_hop};
 #[cfg(feature = "client")]
 pub(crate) use hop::{is_hop_by_hop, remove_nominated, takes_trailers};
+#[cfg(feature = "client")]
+pub(crate) use media::accepts_anything;
+pub(crate) use media::is_html;
 pub use media::{WireProtocol, is_form, is_json, is_unencoded};
 pub use request_headers::RequestHeaders;
 #[cfg(feature = "client")]
 pub use response_headers::ResponseHeaders;
 #[cfg(feature = "client")]
 pub(crate) use retain::retain;
+pub(crate) use retry_after::retry_after;
 #[cfg(feature = "client")]
 pub(crate) use trace_context::settle_trace_context;

@@ -6,20 +6,28 @@ use http::header::HeaderName;
 use super::retain::retain;
 use crate::error::{ConfigError, ConfigErrorKind};
 
-/// What a client may say to the tenant unless told otherwise.
-fn passes(name: &str) -> bool {
-    matches!(
-        name,
-        // content negotiation
-        "accept" | "accept-charset" | "accept-encoding" | "accept-language"
-        // conditions and ranges
-        | "cache-control" | "if-match" | "if-modified-since" | "if-none-match" | "if-range"
-        | "if-unmodified-since" | "range"
-        // what the body is
-        | "content-encoding" | "content-language" | "content-length" | "content-type"
-        // who asks, and how to find it again in the logs
-        | "user-agent" | "x-request-id" | "traceparent" | "tracestate" | "idempotency-key"
-    )
+/// Makes of one list of names both the list and the question whether a name is in it, which is
+/// asked for every header.
+macro_rules! passing {
+    ($($name:literal)*) => {
+        /// The request headers that pass by default.
+        const DEFAULT: &[&str] = &[$($name),*];
+
+        fn passes(name: &str) -> bool {
+            matches!(name, $($name)|*)
+        }
+    };
+}
+
+passing! {
+    // content negotiation
+    "accept" "accept-charset" "accept-encoding" "accept-language"
+    // conditions
+    "cache-control" "if-match" "if-modified-since" "if-none-match" "if-unmodified-since"
+    // format of the body
+    "content-encoding" "content-language" "content-length" "content-type"
+    // the client, and ids for logs and traces
+    "user-agent" "x-request-id" "traceparent" "tracestate" "idempotency-key"
 }
 
 /// Names that cannot be allowed: credentials, connection and framing, routing, method and URL
@@ -56,9 +64,13 @@ const NEVER_PREFIXES: &[&str] = &["proxy-", "sec-", "x-forwarded-"];
 
 /// Which headers of a client's request go up to the tenant: an allow-list.
 ///
-/// It begins with content negotiation, conditions, ranges, content type and framing, user agent,
-/// request id, trace context and `Idempotency-Key`. Whatever it does not name stays here, credentials and cookies
-/// first of all.
+/// It begins with content negotiation, conditions, content type and framing, user agent, request id, trace
+/// context and `Idempotency-Key`. Every other header is dropped, credentials and cookies first of all.
+///
+/// `Range` and `If-Range` are not on the list, so each answer is a whole one. In a slice of an answer the
+/// search for an echoed API token finds nothing: slice by slice, the token would reach the client. A
+/// 206 that the tenant sends without a `Range` in the request is answered 502. If you
+/// [allow](Self::allow) `range`, slices pass without being searched in full.
 ///
 /// ```
 /// use omneo_id::headers::RequestHeaders;
@@ -112,6 +124,22 @@ impl RequestHeaders {
                 .is_some_and(|extra| extra.contains(name))
     }
 
+    /// The names of all headers that may pass: for the `Access-Control-Allow-Headers` of a host.
+    ///
+    /// ```
+    /// use omneo_id::headers::RequestHeaders;
+    ///
+    /// let policy = RequestHeaders::default().allow("x-storefront")?;
+    /// assert!(policy.names().any(|name| name == "if-none-match"));
+    /// assert!(policy.names().any(|name| name == "x-storefront"));
+    /// # Ok::<(), omneo_id::error::ConfigError>(())
+    /// ```
+    pub fn names(&self) -> impl Iterator<Item = HeaderName> {
+        let default = DEFAULT.iter().copied().map(HeaderName::from_static);
+        let extra = self.extra.iter().flat_map(|extra| extra.iter().cloned());
+        default.chain(extra)
+    }
+
     /// Keeps what may pass and drops the rest.
     pub fn retain(&self, headers: &mut HeaderMap) {
         retain(headers, |name| self.allows(name));
@@ -157,6 +185,15 @@ mod tests {
     }
 
     #[test]
+    fn ranges_can_be_allowed() {
+        for name in [http::header::RANGE, http::header::IF_RANGE] {
+            assert!(!RequestHeaders::default().allows(&name), "{name}");
+            let policy = RequestHeaders::default().allow(name.as_str()).unwrap();
+            assert!(policy.allows(&name), "{name}");
+        }
+    }
+
+    #[test]
     fn what_is_allowed_is_added_to_what_was() {
         let policy = RequestHeaders::default();
         let policy = policy.allow("X-Storefront").unwrap();
@@ -169,5 +206,14 @@ mod tests {
         let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
         assert_eq!(left, ["accept", "x-storefront", "x-theme"]);
+    }
+
+    #[test]
+    fn every_name_of_the_list_may_pass() {
+        let policy = RequestHeaders::default().allow("X-Storefront").unwrap();
+        let names: Vec<_> = policy.names().collect();
+        assert_eq!(names.len(), DEFAULT.len() + 1);
+        assert!(names.iter().all(|name| policy.allows(name)));
+        assert!(names.contains(&HeaderName::from_static("x-storefront")));
     }
 }

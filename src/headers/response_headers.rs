@@ -5,7 +5,7 @@ use http::header::{HeaderMap, HeaderName};
 use super::retain::retain;
 use crate::error::{ConfigError, ConfigErrorKind};
 
-/// Whether a tenant's response header stays here unless told otherwise.
+/// Whether a tenant's response header is removed by default.
 fn is_removed(name: &str) -> bool {
     let listed = matches!(
         name,
@@ -14,7 +14,7 @@ fn is_removed(name: &str) -> bool {
         | "clear-site-data"
         | "set-cookie"
         | "set-cookie2"
-        // What holds for the tenant's host would be taken as said by the one that answers.
+        // Statements about the tenant's host. A client would take them for statements about ours.
         | "alt-svc"
         | "expect-ct"
         | "nel"
@@ -30,13 +30,69 @@ fn is_removed(name: &str) -> bool {
         | "cloudflare-cdn-cache-control"
         | "surrogate-control"
         | "x-sendfile"
-        // What runs there.
+        // The tenant's software and the time it took.
         | "server"
+        | "server-timing"
         | "via"
         | "x-powered-by"
+        | "x-response-time"
+        | "x-runtime"
+        | "x-envoy-upstream-service-time"
+        // Links to the tenant's own debugger and profiler.
+        | "phpdebugbar-id"
+        | "sourcemap"
+        | "x-sourcemap"
+        // The cost of a call.
+        | "x-request-charge"
+        | "x-request-cost"
+        // Headers of requests: in an answer they repeat how we called the tenant.
+        | "cookie"
+        | "expect"
+        | "forwarded"
+        | "from"
+        | "host"
+        | "http2-settings"
+        | "if-match"
+        | "if-modified-since"
+        | "if-none-match"
+        | "if-range"
+        | "if-unmodified-since"
+        | "max-forwards"
+        | "origin"
+        | "range"
+        | "referer"
+        | "user-agent"
+        | "x-real-ip"
     );
-    // CORS is the host's own layer, and `X-Accel-*` would be obeyed by an nginx in front of it.
-    listed || name.starts_with("access-control-") || name.starts_with("x-accel-")
+    listed || is_of_removed_family(name) || counts_calls(name)
+}
+
+fn is_of_removed_family(name: &str) -> bool {
+    // CORS is for the host's own layer; an nginx in front would obey `X-Accel-*`.
+    const FAMILIES: [&str; 5] = [
+        "access-control-",
+        "x-accel-",
+        "x-clockwork-",
+        "x-debug-",
+        "x-forwarded-",
+    ];
+    FAMILIES.iter().any(|family| name.starts_with(family))
+}
+
+/// Whether the header tells how many calls are left or were made: `X-RateLimit-Remaining`,
+/// `X-Rate-Limit-Limit`, `RateLimit-Policy`, `X-App-Rate-Limit-Count` and their kin, `X-Quota-*`,
+/// `X-Throttle-*`.
+fn counts_calls(name: &str) -> bool {
+    let tail = match name.strip_prefix("x-") {
+        Some(tail) => tail,
+        None if name.starts_with('r') || name.starts_with('q') => name,
+        // No other standard name counts.
+        None => return false,
+    };
+    tail.contains("ratelimit")
+        || tail.contains("rate-limit")
+        || tail.starts_with("quota")
+        || tail.starts_with("throttle")
 }
 
 /// Names that cannot be kept, whoever asks.
@@ -56,7 +112,11 @@ const NEVER: &[&str] = &["authorization"];
 /// | `Refresh`, `Service-Worker-Allowed` | they steer pages of the host |
 /// | `X-Accel-*`, `X-Sendfile` | a server in front would obey: other files, other caching |
 /// | `Surrogate-Control`, `CDN-Cache-Control`, `Cloudflare-CDN-Cache-Control` | caches in front would keep what is private |
-/// | `Server`, `X-Powered-By`, `Via` | they tell what runs there |
+/// | `X-RateLimit-*`, `RateLimit`, `RateLimit-*` and other names with `ratelimit` or `rate-limit`, `X-Quota-*`, `X-Throttle-*`, `X-Request-Cost`, `X-Request-Charge` | they count the calls of the API token, so a client could see how many a sign-up made, and thereby whether its address is known |
+/// | `Server-Timing`, `X-Runtime`, `X-Response-Time`, `X-Envoy-Upstream-Service-Time` | they tell how long the tenant worked |
+/// | `X-Debug-*`, `X-Clockwork-*`, `phpdebugbar-id`, `SourceMap` | they lead to the tenant's debugger |
+/// | `Server`, `X-Powered-By`, `Via` | they tell which software the tenant runs |
+/// | `Host`, `Forwarded`, `X-Forwarded-*`, `X-Real-IP`, `Cookie`, `Origin`, `Range`, `If-*` and other headers of requests | they have no meaning in an answer, and repeat how the tenant was called |
 ///
 /// Each of them but `Authorization` can be [kept](Self::keep), by its name. What belongs to a
 /// connection never passes.
@@ -64,9 +124,11 @@ const NEVER: &[&str] = &["authorization"];
 /// ```
 /// use omneo_id::headers::ResponseHeaders;
 ///
-/// // The tenant's cookies stay away; a header of its own goes too, and `Via` is wanted.
-/// let policy = ResponseHeaders::default().remove("x-debug-id")?.keep("via")?;
+/// // One more header is removed, and clients may see the tenant's limits.
+/// let policy = ResponseHeaders::default().remove("x-node")?.keep("x-ratelimit-limit")?;
 /// assert!(policy.removes(&"set-cookie".parse().unwrap()));
+/// assert!(!policy.removes(&"x-ratelimit-limit".parse().unwrap()));
+/// assert!(policy.removes(&"x-ratelimit-remaining".parse().unwrap()));
 /// # Ok::<(), omneo_id::error::ConfigError>(())
 /// ```
 #[derive(Clone, Debug, Default)]
@@ -140,23 +202,70 @@ mod tests {
             "cdn-cache-control",
             "clear-site-data",
             "cloudflare-cdn-cache-control",
+            "cookie",
+            "expect",
             "expect-ct",
+            "forwarded",
+            "from",
+            "host",
+            "http2-settings",
+            "if-match",
+            "if-modified-since",
+            "if-none-match",
+            "if-range",
+            "if-unmodified-since",
+            "max-forwards",
             "nel",
+            "origin",
+            "phpdebugbar-id",
             "public-key-pins",
+            "quota-remaining",
+            "range",
+            "rate-limit",
+            "ratelimit",
+            "ratelimit-limit",
+            "ratelimit-policy",
+            "ratelimit-remaining",
+            "ratelimit-reset",
+            "referer",
             "refresh",
             "report-to",
             "reporting-endpoints",
             "server",
+            "server-timing",
             "service-worker-allowed",
             "set-cookie",
             "set-cookie2",
+            "sourcemap",
             "strict-transport-security",
             "surrogate-control",
             "timing-allow-origin",
+            "user-agent",
             "via",
             "x-accel-buffering",
+            "x-app-rate-limit-count",
+            "x-clockwork-id",
+            "x-debug-token",
+            "x-debug-token-link",
+            "x-envoy-upstream-service-time",
+            "x-forwarded-for",
             "x-powered-by",
+            "x-quota-remaining",
+            "x-rate-limit",
+            "x-rate-limit-remaining",
+            "x-ratelimit",
+            "x-ratelimit-limit",
+            "x-ratelimit-remaining",
+            "x-ratelimit-remaining-minute",
+            "x-ratelimit-reset",
+            "x-real-ip",
+            "x-request-charge",
+            "x-request-cost",
+            "x-response-time",
+            "x-runtime",
             "x-sendfile",
+            "x-sourcemap",
+            "x-throttle-wait",
         ] {
             let parsed: HeaderName = name.parse().unwrap();
             assert!(default.removes(&parsed), "{name}");
@@ -165,7 +274,24 @@ mod tests {
         }
         assert!(default.removes(&http::header::AUTHORIZATION));
         assert!(default.clone().keep("authorization").is_err());
-        assert!(!default.removes(&http::header::ETAG));
+        for name in [
+            "accept",
+            "accept-ranges",
+            "allow",
+            "cache-control",
+            "content-range",
+            "etag",
+            "link",
+            "retry-after",
+            "vary",
+            "warning",
+            "x-node",
+            "x-request-id",
+            "x-total-count",
+        ] {
+            let parsed = HeaderName::from_static(name);
+            assert!(!default.removes(&parsed), "{name}");
+        }
         // The others of a family stay here.
         let cors = default.keep("access-control-allow-origin").unwrap();
         assert!(cors.removes(&HeaderName::from_static("access-control-allow-credentials")));

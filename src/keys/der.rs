@@ -34,6 +34,60 @@ pub(super) fn from_pem(pem: &[u8]) -> Option<(&str, Zeroizing<Vec<u8>>)> {
     Some((label, Zeroizing::new(STANDARD.decode(&*packed).ok()?)))
 }
 
+/// How many elements of a document may be nested in one another: a certificate has 10 levels.
+const MAX_DEPTH: u8 = 16;
+
+/// How far the length of a document may be off, in bytes: by white space that the reader of a file
+/// has removed from its end or left there.
+const MAX_SLACK: usize = 4;
+
+/// Whether this is one DER document, such as a key or a certificate: a `SEQUENCE` that ends where
+/// the bytes do, of two or more elements that end where it does, at every depth. Random bytes pass
+/// with a probability of under 2^-30.
+pub(super) fn is_document(bytes: &[u8]) -> bool {
+    let Some((SEQUENCE, content, end)) = header(bytes, 0) else {
+        return false;
+    };
+    let Some((INTEGER | OID | SEQUENCE, _, first)) = header(bytes, content) else {
+        return false;
+    };
+    end.abs_diff(bytes.len()) <= MAX_SLACK
+        && first < end
+        && is_sequence(bytes, content, end, MAX_DEPTH)
+}
+
+/// Whether the bytes in this range, of which the last may be missing, are one or more elements.
+fn is_sequence(bytes: &[u8], mut start: usize, end: usize, depth: u8) -> bool {
+    let begins = start < end && depth > 0;
+    while begins && start < end {
+        let Some((tag, content, next)) = header(bytes, start).filter(|&(.., next)| next <= end)
+        else {
+            return false;
+        };
+        let fits = match tag {
+            SEQUENCE | 0x31 | CONTEXT_0..=0xa3 => {
+                content == next || is_sequence(bytes, content, next, depth - 1)
+            }
+            // Universal types from BOOLEAN to UTCTime and GeneralizedTime, and implicit ones.
+            0x01..=0x06 | 0x0a | 0x0c | 0x13..=0x18 | 0x1e | 0x80..=0x83 => true,
+            _ => false,
+        };
+        if !fits {
+            return false;
+        }
+        start = next;
+    }
+    begins
+}
+
+/// The tag of the element that starts here, and where its content starts and ends.
+fn header(bytes: &[u8], start: usize) -> Option<(u8, usize, usize)> {
+    let mut reader = Reader(bytes.get(start..)?);
+    let (tag, len) = reader.header()?;
+    let content = bytes.len() - reader.0.len();
+    Some((tag, content, content.checked_add(len)?))
+}
+
 /// Reads elements one after the other.
 pub(super) struct Reader<'a>(&'a [u8]);
 
@@ -51,7 +105,15 @@ impl<'a> Reader<'a> {
 
     /// The content of the next element, which has to be of this kind.
     pub(super) fn read(&mut self, tag: u8) -> Option<&'a [u8]> {
-        let (&found, rest) = self.0.split_first()?;
+        let (found, len) = self.header()?;
+        let (content, rest) = self.0.split_at_checked(len)?;
+        self.0 = rest;
+        (found == tag).then_some(content)
+    }
+
+    /// The tag of the next element, and the length of its content, which comes next.
+    fn header(&mut self) -> Option<(u8, usize)> {
+        let (&tag, rest) = self.0.split_first()?;
         let (&first, rest) = rest.split_first()?;
         let (len, rest) = match first {
             0..=0x7f => (usize::from(first), rest),
@@ -65,9 +127,8 @@ impl<'a> Reader<'a> {
             }
             _ => return None,
         };
-        let (content, rest) = rest.split_at_checked(len)?;
         self.0 = rest;
-        (found == tag).then_some(content)
+        Some((tag, len))
     }
 
     /// The next element, a positive integer, without leading zeros.

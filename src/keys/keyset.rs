@@ -23,8 +23,10 @@ impl KeySet {
 
     /// One key that signs and verifies.
     pub fn new(signing: SigningKey) -> Self {
+        let verifying = signing.verifying_key();
+        verifying.warn_if_readable();
         Self {
-            verifying: vec![signing.verifying_key()],
+            verifying: vec![verifying],
             signing: Some(signing),
         }
     }
@@ -84,6 +86,7 @@ impl KeySet {
         if self.verifying.len() == Self::MAX_KEYS {
             return Err(invalid("a ring holds 64 keys at most"));
         }
+        key.warn_if_readable();
         self.verifying.push(key);
         Ok(self)
     }

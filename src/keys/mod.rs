@@ -44,6 +44,7 @@ mod jwk;
 mod keyring;
 mod keyset;
 mod material;
+mod secret;
 mod signing;
 mod verifying;
 

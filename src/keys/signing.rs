@@ -5,7 +5,7 @@ use jsonwebtoken::EncodingKey;
 
 use super::material::{Private, invalid};
 use super::{Algorithm, VerifyingKey, backend};
-use crate::error::{ConfigError, ConfigErrorKind};
+use crate::error::ConfigError;
 
 /// A key that signs tokens, and verifies them.
 ///
@@ -33,8 +33,11 @@ impl SigningKey {
 
     /// A secret for HMAC with SHA-256: the default choice where issuer and verifier are one.
     ///
+    /// Take random bytes, such as `openssl rand -base64 32` prints. With the feature `tracing`, a
+    /// [`KeySet`](super::KeySet) warns of a secret of readable words.
+    ///
     /// # Errors
-    /// If it has fewer than 32 bytes, or is the text of a key file.
+    /// If it has fewer than 32 bytes, or is the content of a key file or a text of several lines.
     pub fn hs256(secret: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         Self::from_secret(Algorithm::HS256, secret.as_ref())
     }
@@ -42,7 +45,7 @@ impl SigningKey {
     /// A secret for HMAC with SHA-384.
     ///
     /// # Errors
-    /// If it has fewer than 48 bytes, or is the text of a key file.
+    /// If it has fewer than 48 bytes, or is the content of a key file or a text of several lines.
     pub fn hs384(secret: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         Self::from_secret(Algorithm::HS384, secret.as_ref())
     }
@@ -50,7 +53,7 @@ impl SigningKey {
     /// A secret for HMAC with SHA-512.
     ///
     /// # Errors
-    /// If it has fewer than 64 bytes, or is the text of a key file.
+    /// If it has fewer than 64 bytes, or is the content of a key file or a text of several lines.
     pub fn hs512(secret: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         Self::from_secret(Algorithm::HS512, secret.as_ref())
     }
@@ -145,20 +148,6 @@ impl SigningKey {
             Some(signature) if key.verifying.verify(message, &signature) => Ok(key),
             _ => Err(invalid("the key cannot sign, or not as the algorithm asks")),
         }
-    }
-
-    pub(super) fn check_secret(algorithm: Algorithm, secret: &[u8]) -> Result<(), ConfigError> {
-        let weak = |why| Err(ConfigError::new(ConfigErrorKind::WeakSecret, why));
-        // RFC 7518 §3.2: "A key of the same size as the hash output […] or larger MUST be used".
-        let least = algorithm.signature_len().unwrap_or(Self::MIN_SECRET_LEN);
-        if secret.len() < least {
-            return weak("an HMAC secret needs 32 bytes at least, 48 for HS384, 64 for HS512");
-        }
-        // A public key used as a secret is known to everybody: the classic way to forge tokens.
-        if secret.windows(10).any(|window| window == b"-----BEGIN") {
-            return weak("the HMAC secret is the text of a key file: use `from_pem` for that");
-        }
-        Ok(())
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::algorithm::Family;
 use super::material::{Public, invalid};
-use super::{Algorithm, SigningKey, backend, jwk};
+use super::{Algorithm, backend, jwk, secret};
 use crate::error::{ConfigError, ConfigErrorKind};
 
 /// A key that verifies tokens and cannot sign them, unless it is a secret.
@@ -21,16 +21,23 @@ pub struct VerifyingKey {
     /// `None` for a secret.
     public: Option<Arc<Public>>,
     key_id: Option<Arc<str>>,
-    /// The header segment of tokens that [`SigningKey`] signs: known by sight, never parsed.
+    /// The header segment of tokens that [`SigningKey`](super::SigningKey) signs: known by sight,
+    /// never parsed.
     header: Arc<str>,
     signature_len: usize,
+    /// A secret of readable words.
+    #[cfg_attr(
+        not(feature = "tracing"),
+        expect(dead_code, reason = "logged, if anything is")
+    )]
+    is_readable: bool,
 }
 
 impl VerifyingKey {
     /// A secret for HMAC with SHA-256.
     ///
     /// # Errors
-    /// If it has fewer than 32 bytes, or is the text of a key file.
+    /// If it has fewer than 32 bytes, or is the content of a key file or a text of several lines.
     pub fn hs256(secret: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         Self::from_secret(Algorithm::HS256, secret.as_ref())
     }
@@ -38,7 +45,7 @@ impl VerifyingKey {
     /// A secret for HMAC with SHA-384.
     ///
     /// # Errors
-    /// If it has fewer than 48 bytes, or is the text of a key file.
+    /// If it has fewer than 48 bytes, or is the content of a key file or a text of several lines.
     pub fn hs384(secret: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         Self::from_secret(Algorithm::HS384, secret.as_ref())
     }
@@ -46,7 +53,7 @@ impl VerifyingKey {
     /// A secret for HMAC with SHA-512.
     ///
     /// # Errors
-    /// If it has fewer than 64 bytes, or is the text of a key file.
+    /// If it has fewer than 64 bytes, or is the content of a key file or a text of several lines.
     pub fn hs512(secret: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         Self::from_secret(Algorithm::HS512, secret.as_ref())
     }
@@ -79,8 +86,12 @@ impl VerifyingKey {
     }
 
     pub(super) fn from_secret(algorithm: Algorithm, secret: &[u8]) -> Result<Self, ConfigError> {
-        SigningKey::check_secret(algorithm, secret)?;
-        Self::new(algorithm, DecodingKey::from_secret(secret).into(), None)
+        secret::check(algorithm, secret)?;
+        let key = Self::new(algorithm, DecodingKey::from_secret(secret).into(), None)?;
+        Ok(Self {
+            is_readable: secret::is_readable(secret),
+            ..key
+        })
     }
 
     pub(super) fn from_public(public: Public) -> Result<Self, ConfigError> {
@@ -115,6 +126,7 @@ impl VerifyingKey {
             key_id: None,
             header: header(algorithm, None),
             signature_len: algorithm.signature_len().unwrap_or(modulus_len),
+            is_readable: false,
         })
     }
 
@@ -130,7 +142,7 @@ impl VerifyingKey {
         }
         if algorithm.family() == Family::Hmac {
             let secret = self.key.try_get_as_bytes().unwrap_or_default();
-            SigningKey::check_secret(algorithm, secret)?;
+            secret::check(algorithm, secret)?;
         }
         Ok(Self {
             header: header(algorithm, self.key_id()),
@@ -176,6 +188,18 @@ impl VerifyingKey {
 
     pub(super) fn public(&self) -> Option<&Public> {
         self.public.as_deref()
+    }
+
+    /// Logs a warning if the key is a secret of readable words.
+    pub(super) fn warn_if_readable(&self) {
+        #[cfg(feature = "tracing")]
+        if self.is_readable {
+            tracing::warn!(
+                key_id = self.key_id(),
+                "an HMAC key looks like readable words, which can be guessed: use random bytes, \
+                 such as `openssl rand -base64 32` prints",
+            );
+        }
     }
 
     /// Whether `signature` is this key's of `message`.

@@ -10,7 +10,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use crate::error::BoxError;
 use crate::headers::{is_form, is_json, is_unencoded};
 use crate::path::form_overrides_method;
-use crate::read::{Unread, collect};
+use crate::read::{ReadTimeout, Unread};
 use crate::rejection::{Rejection, RejectionKind};
 
 /// The most that is read, in bytes.
@@ -27,13 +27,17 @@ enum Media {
 ///
 /// # Errors
 /// If it cannot be read, or names a method itself.
-pub(super) async fn inspect<B>(request: Request<B>) -> Result<Request<Full<Bytes>>, Rejection>
+pub(super) async fn inspect<B>(
+    request: Request<B>,
+    timeout: ReadTimeout,
+) -> Result<Request<Full<Bytes>>, Rejection>
 where
     B: http_body::Body<Error: Into<BoxError>>,
 {
     let (parts, body) = request.into_parts();
     let media = media(&parts.headers)?;
-    let content = collect(body, LIMIT).await.map_err(Unread::blame_client)?;
+    let content = timeout.collect(body, LIMIT).await;
+    let content = content.map_err(Unread::blame_client)?;
     check(media, &content)?;
     Ok(Request::from_parts(parts, Full::new(content)))
 }

@@ -1,9 +1,12 @@
 use std::sync::Arc;
+#[cfg(feature = "client")]
+use std::time::Duration;
 
 use tower::Layer;
 
 use super::{MeRewrite, RestrictedMe};
 use crate::path::AccessPolicy;
+use crate::read::ReadTimeout;
 
 /// Layer that applies [`MeRewrite`].
 ///
@@ -32,6 +35,7 @@ impl MeRewriteLayer {
         RestrictedMeLayer {
             access: Arc::new(policy),
             mount: self.mount,
+            read_timeout: ReadTimeout::default(),
         }
     }
 }
@@ -49,6 +53,7 @@ impl<S> Layer<S> for MeRewriteLayer {
 pub struct RestrictedMeLayer {
     access: Arc<AccessPolicy>,
     mount: usize,
+    read_timeout: ReadTimeout,
 }
 
 impl RestrictedMeLayer {
@@ -56,12 +61,24 @@ impl RestrictedMeLayer {
     pub fn access(&self) -> &AccessPolicy {
         &self.access
     }
+
+    /// Sets the timeout of [`RestrictedMe::with_read_timeout`].
+    ///
+    /// Default is no limit.
+    #[cfg(feature = "client")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "client")))]
+    #[must_use]
+    pub fn with_read_timeout(mut self, timeout: Duration) -> Self {
+        self.read_timeout = ReadTimeout::new(timeout);
+        self
+    }
 }
 
 impl<S> Layer<S> for RestrictedMeLayer {
     type Service = RestrictedMe<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        RestrictedMe::from_shared(inner, Arc::clone(&self.access), self.mount)
+        let access = Arc::clone(&self.access);
+        RestrictedMe::from_shared(inner, access, self.mount, self.read_timeout)
     }
 }

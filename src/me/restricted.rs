@@ -2,6 +2,8 @@ use std::future::poll_fn;
 use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+#[cfg(feature = "client")]
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -15,6 +17,7 @@ use crate::body::ResponseBody;
 use crate::error::BoxError;
 use crate::headers::WireProtocol;
 use crate::path::AccessPolicy;
+use crate::read::ReadTimeout;
 
 /// [`MeRewrite`](super::MeRewrite) that keeps here what an [`AccessPolicy`] does not permit.
 ///
@@ -30,20 +33,39 @@ pub struct RestrictedMe<S> {
     inner: S,
     access: Arc<AccessPolicy>,
     mount: usize,
+    read_timeout: ReadTimeout,
 }
 
 impl<S> RestrictedMe<S> {
     /// Rewrites what goes to `inner`, as far as `policy` permits it.
     pub fn new(inner: S, policy: AccessPolicy) -> Self {
-        Self::from_shared(inner, Arc::new(policy), 0)
+        Self::from_shared(inner, Arc::new(policy), 0, ReadTimeout::default())
     }
 
-    pub(super) fn from_shared(inner: S, access: Arc<AccessPolicy>, mount: usize) -> Self {
+    pub(super) fn from_shared(
+        inner: S,
+        access: Arc<AccessPolicy>,
+        mount: usize,
+        read_timeout: ReadTimeout,
+    ) -> Self {
         Self {
             inner,
             access,
             mount,
+            read_timeout,
         }
+    }
+
+    /// Sets how long a client may take to send a body that is read here, in total (408 after that).
+    /// [`Duration::MAX`] is for ever. It needs the time driver of a tokio runtime.
+    ///
+    /// Default is no limit; [`OmneoId`](crate::OmneoId) sets 30 seconds.
+    #[cfg(feature = "client")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "client")))]
+    #[must_use]
+    pub fn with_read_timeout(mut self, timeout: Duration) -> Self {
+        self.read_timeout = ReadTimeout::new(timeout);
+        self
     }
 
     /// The inner service.
@@ -89,9 +111,10 @@ where
         let not_ready_inner = self.inner.clone();
         let mut inner = not_ready_inner.clone();
         drop(mem::replace(&mut self.inner, not_ready_inner));
+        let timeout = self.read_timeout;
         RestrictedFuture::reading(async move {
             let protocol = WireProtocol::of(request.headers());
-            let request = match inspect(request).await {
+            let request = match inspect(request, timeout).await {
                 Ok(request) => request,
                 Err(rejection) => {
                     return Ok(rejection.into_response(protocol).map(ResponseBody::own));

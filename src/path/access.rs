@@ -29,7 +29,8 @@ use crate::error::{ConfigError, ConfigErrorKind};
 /// # Ok::<(), omneo_id::error::ConfigError>(())
 /// ```
 ///
-/// **Methods** are names in capitals, separated by commas, or `*` for all. `HEAD` goes with `GET`.
+/// **Methods** are names in capitals, separated by commas, or `*` for all. `GET` includes `HEAD`; `HEAD`
+/// alone is `HEAD` only.
 ///
 /// **Paths** begin behind `/profiles/me`, so `/` is the profile itself, and are written without
 /// percent-encoding. `*` stands for one segment; `**`, at the end, for any number of them, none
@@ -216,14 +217,16 @@ impl Rule {
     }
 
     fn names(&self, method: &Method) -> bool {
-        self.methods.any(|named| named == reading(method))
+        self.methods
+            .any(|named| named == method || includes_head(named, method.as_str()))
     }
 
     /// A tenant may take a method for the one in capitals.
     fn names_loosely(&self, method: &Method) -> bool {
-        let method = reading(method).as_str();
-        self.methods
-            .any(|named| named.as_str().eq_ignore_ascii_case(method))
+        let method = method.as_str();
+        self.methods.any(|named| {
+            named.as_str().eq_ignore_ascii_case(method) || includes_head(named, method)
+        })
     }
 }
 
@@ -247,18 +250,15 @@ impl Methods {
 fn parse(method: &str) -> Result<Method, &'static str> {
     let capital = |byte: u8| byte.is_ascii_uppercase() || byte == b'-';
     match Method::from_bytes(method.as_bytes()) {
-        Ok(method) if method.as_str().bytes().all(capital) => Ok(reading(&method).clone()),
+        Ok(method) if method.as_str().bytes().all(capital) => Ok(method),
         _ => Err("methods are written in capitals, with commas between, or as one *"),
     }
 }
 
-/// RFC 9110 §9.3.2: `HEAD` is `GET` without the content.
-fn reading(method: &Method) -> &Method {
-    if *method == Method::HEAD {
-        &Method::GET
-    } else {
-        method
-    }
+/// RFC 9110 §9.3.2: `HEAD` is `GET` without the content. So a rule on `GET` is one on `HEAD`, but not
+/// the other way round.
+fn includes_head(named: &Method, method: &str) -> bool {
+    *named == Method::GET && method.eq_ignore_ascii_case("HEAD")
 }
 
 /// The path as each tenant would see it: decoded once, and again as long as that changes it.

@@ -6,8 +6,9 @@ use super::percent::{decode, is_well_formed};
 
 /// A path that every reader reads alike.
 ///
-/// Runs of slashes are merged, because published clients send them; everything else stays byte for
-/// byte as it came. A path is refused when a segment, decoded again and again until it no longer
+/// Runs of slashes are merged, because published clients send them. A slash at the end is removed,
+/// because Laravel redirects such a path to the one without. Everything else stays byte for byte as it
+/// came. A path is refused when a segment, decoded again and again until it no longer
 /// changes, is `.` or `..` or holds a separator, a control character or a path parameter: what one
 /// reader takes for data another would take for structure.
 ///
@@ -16,6 +17,7 @@ use super::percent::{decode, is_well_formed};
 ///
 /// let path = CanonicalPath::parse("//profiles/me/attributes/custom/shoes:size").unwrap();
 /// assert_eq!(path.as_str(), "/profiles/me/attributes/custom/shoes:size");
+/// assert_eq!(CanonicalPath::parse("/profiles/me/").unwrap().as_str(), "/profiles/me");
 /// assert_eq!(CanonicalPath::parse("/a/%252e%252e/b"), Err(PathRefusal::DotSegment));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,19 +36,25 @@ impl<'a> CanonicalPath<'a> {
             return Err(PathRefusal::NotAbsolute);
         }
         if is_plain(path.as_bytes()) {
-            return Ok(Self(Cow::Borrowed(path)));
+            return Ok(Self(Cow::Borrowed(without_last_slash(path))));
         }
-        let merged = merge_slashes(path);
+        let merged = match merge_slashes(path) {
+            Cow::Borrowed(path) => Cow::Borrowed(without_last_slash(path)),
+            Cow::Owned(mut path) => {
+                path.truncate(without_last_slash(&path).len());
+                Cow::Owned(path)
+            }
+        };
         merged.split('/').try_for_each(check_segment)?;
         Ok(Self(merged))
     }
 
-    /// The path, with single slashes.
+    /// The path, with single slashes and none at its end. The root is `/`.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Its segments. A path that ends in a slash has an empty one at its end.
+    /// Its segments. The root has one, which is empty.
     pub fn segments(&self) -> impl Iterator<Item = &str> {
         self.0.split('/').skip(1)
     }
@@ -111,6 +119,14 @@ fn merge_slashes(path: &str) -> Cow<'_, str> {
     Cow::Owned(merged)
 }
 
+/// The root keeps its slash.
+fn without_last_slash(path: &str) -> &str {
+    match path.strip_suffix('/') {
+        None | Some("") => path,
+        Some(shorter) => shorter,
+    }
+}
+
 fn check_segment(segment: &str) -> Result<(), PathRefusal> {
     let raw = segment.as_bytes();
     // RFC 3986 §2: what is no URI character has to be percent-encoded.
@@ -166,7 +182,12 @@ mod tests {
 
     table! {
         root_stays: "/" => Ok("/");
-        slashes_are_merged: "//profiles///me//" => Ok("/profiles/me/");
+        slashes_are_merged: "//profiles///me//" => Ok("/profiles/me");
+        a_run_of_slashes_is_the_root: "///" => Ok("/");
+        a_slash_at_the_end_is_removed: "/profiles/me/" => Ok("/profiles/me");
+        a_slash_behind_an_escape_is_removed: "/lists/caf%C3%A9/" => Ok("/lists/caf%C3%A9");
+        a_slash_behind_a_merged_run_is_removed: "/a//caf%C3%A9//" => Ok("/a/caf%C3%A9");
+        an_encoded_slash_at_the_end_is_refused: "/a/%2f" => Err(PathRefusal::Separator);
         raw_colons_pass: "/attributes/custom/ns:handle" => Ok("/attributes/custom/ns:handle");
         encoded_text_passes_as_sent: "/lists/caf%C3%A9%20%40%2B" => Ok("/lists/caf%C3%A9%20%40%2B");
         sub_delimiters_pass: "/a@b/~c/d+e/f=g/h,i/j!k/l(m)/n*o/p&q/$" => Ok("/a@b/~c/d+e/f=g/h,i/j!k/l(m)/n*o/p&q/$");

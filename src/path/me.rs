@@ -11,8 +11,8 @@ const WORD: &str = "profiles";
 /// `/profiles/me` and everything below it, as the path of the subject's profile.
 ///
 /// `Ok(None)` is a path on which this rule has no opinion: `/profiles` itself, and whatever is not
-/// below it in any reading. What follows `me` is kept byte for byte. `me` is matched as it is written: `%6De` and
-/// `ME` are other profiles' ids, hence refused.
+/// below it in any reading. What follows `me` is kept byte for byte, save for a slash at its end. `me` is
+/// matched as it is written: `%6De` and `ME` are other profiles' ids, hence refused.
 ///
 /// # Errors
 /// If the path is below `/profiles` but not `me`, some reader could take it for another path, or
@@ -144,7 +144,8 @@ mod tests {
 
     table! {
         me_is_the_profile: "/profiles/me" => Ok(Some("/profiles/ada-1"));
-        a_trailing_slash_is_kept: "/profiles/me/" => Ok(Some("/profiles/ada-1/"));
+        a_trailing_slash_is_removed: "/profiles/me/" => Ok(Some("/profiles/ada-1"));
+        a_trailing_slash_below_me_is_removed: "/profiles/me/lists/" => Ok(Some("/profiles/ada-1/lists"));
         everything_below_follows: "/profiles/me/lists/wishlist" => Ok(Some("/profiles/ada-1/lists/wishlist"));
         doubled_slashes_are_merged: "//profiles//me//lists" => Ok(Some("/profiles/ada-1/lists"));
         bytes_are_kept: "/profiles/me/lists/caf%C3%a9/%7E~" => Ok(Some("/profiles/ada-1/lists/caf%C3%a9/%7E~"));
@@ -156,7 +157,9 @@ mod tests {
         upper_case_is_not_me: "/profiles/ME" => Err(PathRefusal::NotMe);
         encoded_is_not_me: "/profiles/%6De" => Err(PathRefusal::NotMe);
         another_profile_is_not_me: "/profiles/grace-2" => Err(PathRefusal::NotMe);
-        the_collection_with_a_slash_is_not_me: "/profiles/" => Err(PathRefusal::NotMe);
+        the_collection_may_end_in_a_slash: "/profiles/" => Ok(None);
+        another_profile_with_a_slash_is_not_me: "/profiles/grace-2/" => Err(PathRefusal::NotMe);
+        others_keep_their_slash: "/locations/" => Ok(None);
         connections_are_not_me: "/profiles/connection/7/balances" => Err(PathRefusal::NotMe);
         hidden_profiles_are_not_me: "/%70rofiles/grace-2" => Err(PathRefusal::NotMe);
         profiles_hidden_twice_are_not_me: "/%2570rofiles/me" => Err(PathRefusal::NotMe);

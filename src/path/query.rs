@@ -33,8 +33,15 @@ impl std::error::Error for QueryRefusal {}
 
 /// Checks that a query does not change what the path and the method say.
 ///
-/// Names are read as PHP reads them: decoded once, leading blanks ignored, `.` and blanks inside
-/// taken for `_`, cut at `[` and at NUL, case kept.
+/// A query is read as the most lenient PHP server reads it. `php -S` and Swoole skip further `?` at
+/// its start, PHP drops spaces before a name. Here all of `?`, `&`, whitespace and control characters
+/// are skipped before each name, encoded or not. A name is decoded once, `.` and spaces inside count
+/// as `_`, `[` and NUL end it, and its case is kept.
+///
+/// A command line is a query that begins with `-` (RFC 3875 §4.4, `php-cgi`), or that holds a word
+/// such as `--env` between `+`: with `register_argc_argv`, PHP splits each query at `+` into
+/// `$_SERVER['argv']`, and Laravel has taken its environment from there. A bare `--` and words with
+/// one `-`, as search boxes send them, pass.
 ///
 /// ```
 /// use http::Method;
@@ -43,11 +50,14 @@ impl std::error::Error for QueryRefusal {}
 /// assert!(check_query("page%5Bsize%5D=5&include=tiers", &Method::GET).is_ok());
 /// assert!(check_query("identity%5Bpos%5D=1", &Method::GET).is_err());
 /// assert!(check_query("+_method=DELETE", &Method::POST).is_err());
+/// // The target was `/profiles/me??identity[pos]=1`.
+/// assert!(check_query("?identity[pos]=1", &Method::GET).is_err());
+/// assert!(check_query("q=shirts+--", &Method::GET).is_ok());
 /// ```
 ///
 /// # Errors
-/// If it holds an `identity` parameter, a `_method` parameter in a request that writes, what PHP
-/// could take for a command line, or raw bytes beyond printable ASCII.
+/// If it holds an `identity` parameter, a `_method` parameter in a request that writes, a command
+/// line, or raw bytes beyond printable ASCII.
 pub fn check_query(query: &str, method: &Method) -> Result<(), QueryRefusal> {
     if !query.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(QueryRefusal::Encoding);
@@ -69,16 +79,37 @@ pub fn check_query(query: &str, method: &Method) -> Result<(), QueryRefusal> {
     Ok(())
 }
 
-/// RFC 3875 §4.4: a query without `=` is a command line to a script, its words separated by `+`. PHP
-/// is less strict about the `=`, and Laravel has taken `--env` from there.
+/// Whether PHP passes the query, or words of it, to an application as arguments of a command line.
 fn is_command_line(query: &str) -> bool {
-    // A soft hyphen is one by the best fit of some code pages.
-    let first = Decoder(query.as_bytes()).next();
-    let option = |word: &str| word.starts_with("--");
-    matches!(first, Some(b'-' | 0xad)) || query.split('+').any(option)
+    let start = skip_ignored(query.as_bytes());
+    // php-cgi compares the decoded query. A soft hyphen becomes a hyphen by the best fit of some
+    // Windows code pages (CVE-2024-4577).
+    let first = Decoder(start).next();
+    // `php_build_argv` splits the raw query at `+`, whether it holds a `=` or not.
+    matches!(first, Some(b'-' | 0xad)) || start.split(|&byte| byte == b'+').any(is_long_option)
 }
 
-/// Whether a form holds a `_method` field, in any spelling that PHP reads as such.
+/// `--` and the beginning of a name: `--env`, `--env=local`, `--no-debug`.
+fn is_long_option(word: &[u8]) -> bool {
+    let name = word.strip_prefix(b"--").and_then(<[u8]>::first);
+    name.is_some_and(u8::is_ascii_alphanumeric)
+}
+
+/// Whether some reader skips this decoded byte before the name of a parameter.
+fn is_ignored(byte: u8) -> bool {
+    byte <= b' ' || matches!(byte, b'?' | b'&')
+}
+
+/// The query from its first byte on that is not skipped.
+fn skip_ignored(mut query: &[u8]) -> &[u8] {
+    let mut form = Form(Decoder(query));
+    while form.next().is_some_and(is_ignored) {
+        query = form.0.0;
+    }
+    query
+}
+
+/// Whether a form holds a `_method` field. Its names are read as those of a [query](check_query).
 pub(crate) fn form_overrides_method(form: &[u8]) -> bool {
     form.split(|&byte| matches!(byte, b'&' | b';'))
         .any(|pair| Name::of(pair).is_method())
@@ -98,10 +129,8 @@ impl Name {
             .iter()
             .position(|&byte| byte == b'=')
             .unwrap_or(raw.len());
-        let decoded = Decoder(raw.get(..end).unwrap_or_default())
-            // A plus is decoded before escapes are, so `%2B` is none.
-            .form()
-            .skip_while(|&byte| byte == b' ')
+        let decoded = Form(Decoder(raw.get(..end).unwrap_or_default()))
+            .skip_while(|&byte| is_ignored(byte))
             .take_while(|&byte| byte != 0);
         let mut name = Self {
             bytes: [0; Self::KEPT],
@@ -140,14 +169,16 @@ impl Name {
     }
 }
 
-impl<'a> Decoder<'a> {
-    /// The decoded bytes as a form has them: a raw `+` is a blank.
-    fn form(mut self) -> impl Iterator<Item = u8> + use<'a> {
-        std::iter::from_fn(move || {
-            let raw = self.0.first().copied();
-            let byte = self.next()?;
-            Some(if raw == Some(b'+') { b' ' } else { byte })
-        })
+/// The decoded bytes as a form has them: a raw `+` is a space, `%2B` is not.
+struct Form<'a>(Decoder<'a>);
+
+impl Iterator for Form<'_> {
+    type Item = u8;
+
+    fn next(&mut self) -> Option<u8> {
+        let raw = self.0.0.first().copied();
+        let byte = self.0.next()?;
+        Some(if raw == Some(b'+') { b' ' } else { byte })
     }
 }
 
@@ -172,6 +203,11 @@ mod tests {
             "Identity[pos]=1",
             "method=card&x_method=1",
             "&&=&%zz=%",
+            "?",
+            "??a=1",
+            "a?identity[pos]=1",
+            "a=?_method",
+            "%2bidentity=1",
             "colour=red;size=7",
         ] {
             check(&Method::POST, query, Ok(()));
@@ -195,6 +231,13 @@ mod tests {
             "identity%00[pos]=1",
             "identity[][]=1",
             "a=1;identity[pos]=1",
+            "?identity[pos]=1",
+            "??identity",
+            "?+?%20identity=1",
+            "a=1&?identity[pos]=1",
+            "%3Fidentity[pos]=1",
+            "%09%0a%0b%0c%0d%00identity[pos]=1",
+            "%26identity[pos]=1",
         ] {
             check(&Method::GET, query, Err(QueryRefusal::Identity));
         }
@@ -215,6 +258,9 @@ mod tests {
             "_method%00x=PUT",
             "_method",
             "a=1;_method=PUT",
+            "?_method=PUT",
+            "???.method=PUT",
+            "a=1&%3f%0d_method=PUT",
         ] {
             for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
                 check(&method, query, Err(QueryRefusal::MethodOverride));
@@ -223,27 +269,42 @@ mod tests {
         }
     }
 
-    /// PHP takes a query for the arguments of a command line, with `+` between them, if it is so
-    /// configured, and `php-cgi` does if the query begins with a hyphen.
     #[test]
     fn arguments_of_a_command_line_are_refused() {
         for query in [
             "--env=local",
             "a=1+--env=local",
+            "a+--env",
+            "a+--1",
             "-d+x%3d1",
             "%2dd+x",
             "%ADd+x",
+            "+-d+x",
+            "%20-d",
             "+--x",
+            "?--env=local",
+            "??+--env=local",
+            "%3f-d+x",
+            "&-d",
         ] {
             for method in [Method::GET, Method::POST] {
                 check(&method, query, Err(QueryRefusal::CommandLine));
             }
         }
+    }
+
+    #[test]
+    fn hyphens_in_a_search_are_no_command_line() {
         for query in [
             "sort=-created_at",
             "q=a+-b",
             "q=a--b",
             "q=--",
+            "q=a+--",
+            "q=a+--+b",
+            "q=a+---",
+            "q=a+--%20b",
+            "q=a+?--b",
             "a=1&-b=2",
             "q=a+%2d-b",
         ] {
@@ -257,6 +318,9 @@ mod tests {
             "_method=DELETE",
             "a=1&+%2emethod=PUT",
             "a;_method[]=x",
+            "?_method=PUT",
+            "a=1&\r\n\t_method=PUT",
+            "%3f%00_method=PUT",
             "\u{e9}=1&_method",
         ] {
             assert!(form_overrides_method(form.as_bytes()), "{form}");

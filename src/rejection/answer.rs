@@ -14,6 +14,9 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+/// The wait before a retry, as clients with a gRPC retry policy read it
+/// ([A6](https://github.com/grpc/proposal/blob/master/A6-client-retries.md#pushback)).
+const GRPC_RETRY_PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
 
 /// The shape of the tenant's own errors.
 #[derive(Serialize)]
@@ -87,6 +90,15 @@ impl Rejection {
         );
         // The table's words are plain ASCII without `%`: they need no percent-encoding.
         headers.insert(GRPC_MESSAGE, HeaderValue::from_static(self.kind.message()));
+        let retry_after = self
+            .details
+            .as_ref()
+            .and_then(|details| details.retry_after);
+        if let Some(after) = retry_after {
+            // A signed 32-bit number.
+            let milliseconds = i32::try_from(after.as_millis()).unwrap_or(i32::MAX);
+            headers.insert(GRPC_RETRY_PUSHBACK, HeaderValue::from(milliseconds));
+        }
         response
     }
 

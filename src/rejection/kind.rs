@@ -59,7 +59,7 @@ table! {
     PathRefused => NOT_FOUND, 5, "path_refused", "Not found.";
     /// A known path, another method.
     MethodNotAllowed => METHOD_NOT_ALLOWED, 12, "method_not_allowed", "The method is not allowed here.";
-    /// A change of protocol on this connection, to h2c or a WebSocket.
+    /// A WebSocket handshake.
     UpgradeRefused => NOT_IMPLEMENTED, 12, "upgrade_refused", "A change of protocol is not possible here.";
     /// A query parameter that would change what the tenant is asked.
     QueryRefused => BAD_REQUEST, 3, "query_refused", "The query holds a parameter that is not allowed here.";
@@ -71,7 +71,7 @@ table! {
     MalformedBody => BAD_REQUEST, 3, "malformed_body", "The request body is malformed.";
     /// A request body that ended early or was broken off.
     BodyAborted => BAD_REQUEST, 1, "body_aborted", "The request body ended early.";
-    /// A request body that stood still for too long.
+    /// A request body that was idle for too long, or took too long in total.
     RequestTimeout => REQUEST_TIMEOUT, 4, "request_timeout", "The request body did not arrive in time.";
     /// A body over the limit.
     PayloadTooLarge => PAYLOAD_TOO_LARGE, 8, "payload_too_large", "The request body is too large.";

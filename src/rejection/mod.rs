@@ -83,7 +83,8 @@ impl Rejection {
         self.with(|details| details.message = Some(message.into()))
     }
 
-    /// Tells the client when to try again, in whole seconds, rounded up.
+    /// Tells the client when to try again: `Retry-After` in whole seconds, rounded up, or to gRPC
+    /// callers `grpc-retry-pushback-ms`.
     #[must_use]
     pub fn with_retry_after(self, after: Duration) -> Self {
         self.with(|details| details.retry_after = Some(after))

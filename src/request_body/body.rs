@@ -7,6 +7,8 @@ use std::time::Duration;
 use bytes::{Buf, Bytes};
 use http_body::{Frame, SizeHint};
 
+use super::length::{DeclaredLength, LengthError};
+use super::stream_guard::StreamGuard;
 use super::upload_state::UploadState;
 use crate::body::{Body, IdleTimeout};
 use crate::error::BoxError;
@@ -16,11 +18,15 @@ use crate::rejection::RejectionKind;
 /// What goes up to the tenant: the client's body, without its trailers.
 ///
 /// Trailers are dropped because a lenient tenant could read them as headers. Errors are marked as
-/// [`ClientBodyError`], so that they are never blamed on the tenant. Size hints pass unchanged.
+/// [`ClientBodyError`], so that they are never blamed on the tenant. The size hint is the length that
+/// the request declares; a body of another length fails before its last frame.
 #[derive(Debug)]
 pub struct RequestBody {
     body: IdleTimeout<Body>,
+    length: DeclaredLength,
     upload: Option<Progress>,
+    // The HTTP/2 stream on which this is sent.
+    stream: Option<StreamGuard>,
 }
 
 /// Hands the turn to the tenant when the body is let go, read to its end or not.
@@ -50,16 +56,29 @@ impl RequestBody {
     {
         let body = Body::new(body);
         let upload = (!http_body::Body::is_end_stream(&body)).then(UploadState::new);
+        let length = http_body::Body::size_hint(&body).exact();
         let watched = Self {
             body: IdleTimeout::new(body, idle_timeout),
+            length: DeclaredLength::new(length),
             upload: upload.clone().map(Progress),
+            stream: None,
         };
         (watched, upload)
+    }
+
+    /// Sets the length that the request's head declares.
+    pub(crate) fn keep_to(&mut self, length: Option<u64>) {
+        self.length = DeclaredLength::new(length);
     }
 
     /// What is known of its progress: nothing if there is no body at all.
     pub(crate) fn upload(&self) -> Option<UploadState> {
         self.upload.as_ref().map(|Progress(upload)| upload.clone())
+    }
+
+    /// Keeps a stream reserved until the body is dropped: it may end later than the answer.
+    pub(crate) fn hold_stream(&mut self, stream: StreamGuard) {
+        self.stream = Some(stream);
     }
 
     fn note(&self, note: impl FnOnce(&UploadState)) {
@@ -99,31 +118,52 @@ impl http_body::Body for RequestBody {
                 Poll::Ready(frame) => frame,
             };
             self.note(UploadState::waits_for_tenant);
-            let frame = match frame {
-                // Trailers stay here.
-                Some(Ok(frame)) if !frame.is_data() => continue,
-                Some(Ok(frame)) => Some(Ok(frame)),
-                Some(Err(source)) => {
+            let is_last = self.body.is_end_stream();
+            let is_over = frame.is_none();
+            let passed = match frame.transpose() {
+                Ok(None) => self.length.finish().map_err(Into::into),
+                Ok(Some(frame)) => match frame.into_data() {
+                    Ok(data) => self.length.pass(data, is_last).map_err(Into::into),
+                    // Trailers stay here.
+                    Err(_) => continue,
+                },
+                Err(source) => Err(source),
+            };
+            return Poll::Ready(match passed {
+                Ok(None) if !is_over => continue,
+                Ok(data) => data.map(|data| Ok(Frame::data(data))),
+                Err(source) => {
                     let error = ClientBodyError { source };
                     self.note(|upload| upload.failed(error.kind()));
                     Some(Err(error))
                 }
-                None => None,
-            };
-            return Poll::Ready(frame);
+            });
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.length.is_complete() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        if let Some(left) = self.length.left() {
+            return SizeHint::with_exact(left);
+        }
+        let hint = self.body.size_hint();
+        match hint.exact() {
+            // The head declares no length, so that the client must not, either.
+            Some(exact) => {
+                let mut hint = SizeHint::new();
+                hint.set_lower(exact);
+                hint
+            }
+            None => hint,
+        }
     }
 }
 
-/// The client's body broke off, stood still or grew too large: not the tenant's fault.
+/// The client's body broke off, stood still, grew too large or is not as long as declared: not the
+/// tenant's fault.
 #[derive(Debug)]
 pub struct ClientBodyError {
     source: BoxError,
@@ -132,7 +172,11 @@ pub struct ClientBodyError {
 impl ClientBodyError {
     /// How it is answered.
     pub fn kind(&self) -> RejectionKind {
-        client_fault(&*self.source)
+        match self.source.downcast_ref() {
+            Some(LengthError::TooLong) => RejectionKind::MalformedBody,
+            Some(LengthError::TooShort) => RejectionKind::BodyAborted,
+            None => client_fault(&*self.source),
+        }
     }
 }
 

@@ -19,11 +19,14 @@
 //! ```
 
 mod api_token;
+mod json;
 mod markers;
 mod origin;
 mod settings;
 
 pub use api_token::ApiToken;
+pub(crate) use json::without_bom;
+pub(crate) use markers::Replayable;
 pub use markers::{AllowForward, CallAs};
 pub(crate) use origin::Origin;
 pub use settings::Tenant;

@@ -1,17 +1,17 @@
 //! The question to the tenant, and what its answer means.
 
-use std::time::Duration;
-
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::request::{MintRequest, PROFILE_ID};
 use crate::body::Body;
+use crate::headers::{is_html, is_unencoded, retry_after};
 use crate::identity::{ProfileId, Subject};
 use crate::rejection::{FieldErrors, Rejection, RejectionKind};
+use crate::tenant::without_bom;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -73,7 +73,7 @@ fn verify_question() -> http::Request<Body> {
     request
 }
 
-/// What any status but 200 means to the caller.
+/// The rejection for any status but a 2xx.
 pub(super) fn check_status(
     asked: &MintRequest,
     credential: Credential,
@@ -81,7 +81,7 @@ pub(super) fn check_status(
     headers: &HeaderMap,
 ) -> Result<(), Rejection> {
     Err(match (status, credential) {
-        (StatusCode::OK, _) => return Ok(()),
+        (status, _) if status.is_success() => return Ok(()),
         (StatusCode::UNAUTHORIZED, Credential::Callers) => RejectionKind::InvalidToken.into(),
         (StatusCode::FORBIDDEN, Credential::Callers) => RejectionKind::Forbidden.into(),
         (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, Credential::Own) => {
@@ -121,20 +121,15 @@ fn unprocessable(asked: &MintRequest) -> Rejection {
     }
 }
 
-/// With the tenant's `Retry-After`, in seconds and no longer than a day: the other form, a date,
-/// would need the tenant's clock.
+/// With the tenant's `Retry-After`.
 fn later(kind: RejectionKind, headers: &HeaderMap) -> Rejection {
-    let seconds = headers
-        .get(RETRY_AFTER)
-        .and_then(|value| value.to_str().ok()?.parse().ok())
-        .filter(|&seconds: &u64| seconds <= 24 * 60 * 60);
-    match seconds {
-        Some(seconds) => Rejection::new(kind).with_retry_after(Duration::from_secs(seconds)),
+    match retry_after(headers) {
+        Some(after) => Rejection::new(kind).with_retry_after(after),
         None => kind.into(),
     }
 }
 
-/// For whom a token may be minted, by the body of a 200.
+/// The subject of the new token, by the body of a 2xx.
 pub(super) fn subject(
     asked: &MintRequest,
     headers: &HeaderMap,
@@ -146,7 +141,8 @@ pub(super) fn subject(
         MintRequest::Identity { .. } => None,
     };
     let unusable = || Rejection::new(RejectionKind::TenantAnswer);
-    let answer: Value = serde_json::from_slice(body).map_err(|error| unusable().because(error))?;
+    let answer: Value =
+        serde_json::from_slice(without_bom(body)).map_err(|error| unusable().because(error))?;
     let data = answer.get("data").ok_or_else(unusable)?;
     if data.is_null() || data.as_array().is_some_and(Vec::is_empty) {
         return Err(missing(asked));
@@ -160,21 +156,26 @@ pub(super) fn subject(
     }
 }
 
-/// `auth/verify` answers a good token with 200 and no JSON, or JSON whose `status` is 200. A page
-/// for people in its place (of a portal in between, say) says nothing about the token.
+/// Whether a 2xx of `auth/verify` calls the API token good: without content, whatever its media
+/// type, as JSON whose `status` is 200 or missing, and as plain text.
+///
+/// A page is a portal's or a firewall's and says nothing about the token; neither does a body that
+/// cannot be read, such as JSON that was cut short.
 fn verified(headers: &HeaderMap, body: &[u8]) -> Result<(), Rejection> {
-    let html = headers.get(CONTENT_TYPE).is_some_and(|media| {
-        media
-            .as_bytes()
-            .to_ascii_lowercase()
-            .starts_with(b"text/html")
-    });
-    if html || body.trim_ascii_start().starts_with(b"<") {
-        return Err(RejectionKind::TenantAnswer.into());
+    let unusable = || Rejection::new(RejectionKind::TenantAnswer);
+    let content = without_bom(body).trim_ascii();
+    if content.is_empty() {
+        return Ok(());
     }
-    let status = serde_json::from_slice::<Value>(body)
-        .ok()
-        .and_then(|answer| answer.get("status").cloned());
+    if is_html(headers) || content.starts_with(b"<") || !is_unencoded(headers) {
+        return Err(unusable());
+    }
+    let text = std::str::from_utf8(content).map_err(|error| unusable().because(error))?;
+    let status = match serde_json::from_str::<Value>(text) {
+        Ok(answer) => answer.get("status").cloned(),
+        Err(error) if text.starts_with(['{', '[']) => return Err(unusable().because(error)),
+        Err(_) => None,
+    };
     match status {
         Some(status) if status != 200 && status != "200" => Err(RejectionKind::InvalidToken.into()),
         _ => Ok(()),

@@ -52,6 +52,7 @@
 //! # }).unwrap();
 //! ```
 
+mod answer;
 mod api_token_cache;
 mod issue;
 mod lookup;

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
 use crate::rejection::{FieldErrors, Rejection, RejectionKind};
 
@@ -22,8 +23,9 @@ const MAX_LEN: usize = 255;
 pub(super) const PROFILE_ID: &str = "profile_id";
 
 impl MintRequest {
-    /// Nothing at all, `{}`, and an absent, `null` or empty `id` all mean: anonymous, whatever the
-    /// handle says. That is what published clients send for visitors who are not signed in.
+    /// An empty body, `{}`, and an absent, `null` or empty `id` all mean: anonymous, whatever the
+    /// handle says. Published clients send these for visitors who are not signed in. A body that has
+    /// members, but neither `id` nor `id_handle`, is a mistake.
     pub(super) fn parse(body: &[u8]) -> Result<Self, Rejection> {
         if body.trim_ascii().is_empty() {
             return Ok(Self::Anonymous);
@@ -34,8 +36,14 @@ impl MintRequest {
                 .because(error)
         })?;
         let mut errors = FieldErrors::default();
-        let id = members.id.text("id", &mut errors);
-        let handle = match members.id_handle {
+        if members.is_mistaken() {
+            errors.add(
+                "id",
+                "The id field is required when there are members other than id and id_handle.",
+            );
+        }
+        let id = members.id.unwrap_or_default().text("id", &mut errors);
+        let handle = match members.id_handle.unwrap_or_default() {
             // Unlike an id, a handle is never a number.
             Field::Number(_) => Field::Other,
             handle => handle,
@@ -53,11 +61,18 @@ impl MintRequest {
     }
 }
 
-/// The two members that count. Either may be there once.
-#[derive(Default)]
+/// The two members that count, each at most once, and whether there are others.
 struct Members {
-    id: Field,
-    id_handle: Field,
+    id: Option<Field>,
+    id_handle: Option<Field>,
+    others: bool,
+}
+
+impl Members {
+    /// A misspelled name, such as `profile_id`, must not turn into an anonymous token.
+    fn is_mistaken(&self) -> bool {
+        self.others && self.id.is_none() && self.id_handle.is_none()
+    }
 }
 
 #[derive(Default)]
@@ -71,7 +86,18 @@ enum Field {
 }
 
 impl Field {
-    /// The text, or `None` for nothing, blaming the field for anything else.
+    /// Reads one JSON value. A number counts as it is written: how `serde_json` passes numbers on
+    /// depends on features that other crates of a build may turn on.
+    fn from_json(json: &str) -> serde_json::Result<Self> {
+        Ok(match json.as_bytes().first() {
+            Some(b'"') => Self::Text(serde_json::from_str(json)?),
+            Some(b'n') => Self::Absent,
+            _ if is_integer(json) => Self::Number(json.to_owned()),
+            _ => Self::Other,
+        })
+    }
+
+    /// The trimmed text, or `None` for nothing. Any other value is an error of the field.
     fn text(self, name: &str, errors: &mut FieldErrors) -> Option<String> {
         let text = match self {
             Self::Absent => return None,
@@ -81,6 +107,7 @@ impl Field {
                 return None;
             }
         };
+        let text = trimmed(&text);
         if text.len() > MAX_LEN {
             errors.add(
                 name,
@@ -90,8 +117,20 @@ impl Field {
         if text.chars().any(char::is_control) {
             errors.add(name, format!("The {name} may not hold control characters."));
         }
-        Some(text).filter(|text| !text.is_empty())
+        (!text.is_empty()).then(|| text.to_owned())
     }
+}
+
+/// As Laravel's middleware `TrimStrings` trims a request's strings, so that the tenant's answer is
+/// about the same text: white space, and invisible characters that are often pasted along.
+fn trimmed(text: &str) -> &str {
+    let invisible = ['\u{feff}', '\u{200b}', '\u{200e}'];
+    text.trim_matches(|character: char| character.is_whitespace() || invisible.contains(&character))
+}
+
+/// An integer of 64 bits, signed or not, other than `-0`.
+fn is_integer(json: &str) -> bool {
+    json != "-0" && (json.parse::<u64>().is_ok() || json.parse::<i64>().is_ok())
 }
 
 impl<'de> Deserialize<'de> for Members {
@@ -106,80 +145,33 @@ impl<'de> Deserialize<'de> for Members {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-                let mut id = None;
-                let mut id_handle = None;
+                let mut members = Members {
+                    id: None,
+                    id_handle: None,
+                    others: false,
+                };
                 while let Some(name) = map.next_key::<String>()? {
                     let slot = match name.as_str() {
-                        "id" => &mut id,
-                        "id_handle" => &mut id_handle,
+                        "id" => &mut members.id,
+                        "id_handle" => &mut members.id_handle,
                         _ => {
+                            members.others = true;
                             map.next_value::<IgnoredAny>()?;
                             continue;
                         }
                     };
-                    // Which of two counts, another reader of this body might see differently.
-                    if slot.replace(map.next_value()?).is_some() {
+                    let value = map.next_value::<&RawValue>()?;
+                    let field = Field::from_json(value.get()).map_err(A::Error::custom)?;
+                    // Readers of JSON differ in which of two members counts.
+                    if slot.replace(field).is_some() {
                         return Err(A::Error::custom("a member occurs twice"));
                     }
                 }
-                Ok(Members {
-                    id: id.unwrap_or_default(),
-                    id_handle: id_handle.unwrap_or_default(),
-                })
+                Ok(members)
             }
         }
 
         deserializer.deserialize_map(MembersVisitor)
-    }
-}
-
-impl<'de> Deserialize<'de> for Field {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(FieldVisitor)
-    }
-}
-
-struct FieldVisitor;
-
-impl<'de> Visitor<'de> for FieldVisitor {
-    type Value = Field;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("anything")
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Field, E> {
-        Ok(Field::Absent)
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Field, E> {
-        Ok(Field::Text(text.to_owned()))
-    }
-
-    fn visit_u64<E: Error>(self, number: u64) -> Result<Field, E> {
-        Ok(Field::Number(number.to_string()))
-    }
-
-    fn visit_i64<E: Error>(self, number: i64) -> Result<Field, E> {
-        Ok(Field::Number(number.to_string()))
-    }
-
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Field, E> {
-        Ok(Field::Other)
-    }
-
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Field, E> {
-        Ok(Field::Other)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Field, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Field::Other)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Field, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Field::Other)
     }
 }
 
@@ -206,7 +198,8 @@ mod tests {
             r#"{"id":"","id_handle":"shopify"}"#,
             r#"{"id_handle":"shopify"}"#,
             r#"{"id":null,"id_handle":null}"#,
-            r#"{"pid":"3f0c2f6e","exp":99999999999}"#,
+            r#"{"id":"","pid":"3f0c2f6e","exp":99999999999}"#,
+            r#"{"id":" \n"}"#,
         ] {
             assert_eq!(parsed(body), MintRequest::Anonymous, "{body}");
         }
@@ -250,7 +243,11 @@ mod tests {
             (r#"{"id":"a","id":"b"}"#, None),
             (r#"{"id":"a","\u0069d":"b"}"#, None),
             (r#"{"id_handle":"a","id_handle":"a"}"#, None),
+            (r#"{"id":"\ud800"}"#, None),
+            (r#"{"profile_id":"a"}"#, Some("id")),
+            (r#"{"pid":"a","exp":99999999999}"#, Some("id")),
             (r#"{"id":1.5}"#, Some("id")),
+            (r#"{"id":-0}"#, Some("id")),
             (r#"{"id":18446744073709551616}"#, Some("id")),
             (r#"{"id":true}"#, Some("id")),
             (r#"{"id":["a"]}"#, Some("id")),

@@ -1,6 +1,5 @@
 use std::fmt;
-use std::future::Future;
-use std::mem;
+use std::future::{Future, poll_fn};
 use std::ops::RangeInclusive;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,12 +7,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Response};
+use http::{Extensions, HeaderMap, Method, Request, Response};
 use http_body_util::Full;
-use serde::Serialize;
 use tower::Service;
 
+use super::answer::granted;
 use super::api_token_cache::KnownTokens;
 use super::lookup::{self, Credential};
 use super::request::MintRequest;
@@ -23,10 +21,10 @@ use crate::error::{BoxError, ConfigError, ConfigErrorKind};
 use crate::headers::{Bearer, CredentialsError, WireProtocol, is_unencoded};
 use crate::identity::{Subject, VerifiedToken};
 use crate::path::MeRequest;
-use crate::read::{Unread, collect};
+use crate::read::{ReadTimeout, Unread, collect};
 use crate::rejection::{Rejection, RejectionKind, options};
 use crate::report::Report;
-use crate::tenant::{AllowForward, ApiToken, CallAs};
+use crate::tenant::{AllowForward, ApiToken, CallAs, Replayable};
 
 /// The service behind `POST /auth/token`: an API token and an id in, an ID token out.
 ///
@@ -49,6 +47,7 @@ struct Config {
     pinned: Option<Box<[ApiToken]>>,
     /// `None`: the tenant is asked each time.
     known: Option<Arc<KnownTokens>>,
+    read_timeout: ReadTimeout,
 }
 
 const ALLOWED: &str = "POST";
@@ -65,6 +64,7 @@ impl<S> TokenEndpoint<S> {
                 issuer,
                 pinned: None,
                 known: None,
+                read_timeout: ReadTimeout::default(),
             }),
         }
     }
@@ -102,6 +102,18 @@ impl<S> TokenEndpoint<S> {
         let known = Arc::new(KnownTokens::new(seconds));
         Arc::make_mut(&mut self.config).known = Some(known);
         Ok(self)
+    }
+
+    /// Sets how long a caller may take to send its body, in total (408 after that).
+    /// [`Duration::MAX`] is for ever. It needs the time driver of a tokio runtime.
+    ///
+    /// Default is no limit; [`OmneoId`](crate::OmneoId) sets 30 seconds.
+    #[cfg(feature = "client")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "client")))]
+    #[must_use]
+    pub fn with_read_timeout(mut self, timeout: Duration) -> Self {
+        Arc::make_mut(&mut self.config).read_timeout = ReadTimeout::new(timeout);
+        self
     }
 
     /// The same endpoint in front of another service, of the same tenant: what is remembered goes
@@ -148,8 +160,10 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        // The readiness that `poll_ready` reserved is released: a caller that sends its body slowly
+        // must not occupy a slot of a concurrency limit. `ask` polls for readiness again.
         let not_ready_inner = self.inner.clone();
-        let ready_inner = mem::replace(&mut self.inner, not_ready_inner);
+        self.inner = not_ready_inner.clone();
         let config = Arc::clone(&self.config);
         let protocol = WireProtocol::of(request.headers());
         Box::pin(async move {
@@ -157,7 +171,7 @@ where
                 return Ok(options(ALLOWED));
             }
             let mut report = Report::default();
-            let mut response = match config.mint(ready_inner, request, &mut report).await {
+            let mut response = match config.mint(not_ready_inner, request, &mut report).await {
                 Ok(token) => granted(&token),
                 Err(Stop::Rejected(rejection)) => {
                     log_refused(&rejection);
@@ -250,9 +264,8 @@ impl Config {
             return Err(RejectionKind::UnsupportedMediaType.into());
         }
         let (parts, body) = request.into_parts();
-        let body = collect(body, MAX_REQUEST_LEN)
-            .await
-            .map_err(Unread::blame_client)?;
+        let body = self.read_timeout.collect(body, MAX_REQUEST_LEN).await;
+        let body = body.map_err(Unread::blame_client)?;
         Ok(Asked {
             request: MintRequest::parse(&body)?,
             call_as,
@@ -290,7 +303,7 @@ fn check_pinned(pinned: &[ApiToken], credential: &[u8]) -> Result<(), Rejection>
     }
 }
 
-/// One call to the tenant.
+/// One call to the tenant, when it is ready for it.
 async fn ask<S, ResBody>(
     mut tenant: S,
     asked: Asked,
@@ -320,6 +333,11 @@ where
             Credential::Own
         }
     };
+    // Each question only reads, `search-id` by POST.
+    extensions.insert(Replayable);
+    poll_fn(|cx| tenant.poll_ready(cx))
+        .await
+        .map_err(Stop::Failed)?;
     let answer = tenant.call(question).await.map_err(Stop::Failed)?;
     let (answer, body) = answer.into_parts();
     report.add_call(&answer.extensions);
@@ -332,33 +350,6 @@ where
         .await
         .map_err(Unread::blame_tenant)?;
     Ok(lookup::subject(&asked.request, &answer.headers, &body)?)
-}
-
-#[derive(Serialize)]
-struct Answer<'a> {
-    data: Data<'a>,
-}
-
-#[derive(Serialize)]
-struct Data<'a> {
-    token: &'a str,
-    exp: u64,
-}
-
-fn granted(token: &IssuedToken) -> Response<Full<Bytes>> {
-    let answer = Answer {
-        data: Data {
-            token: token.token(),
-            exp: token.expires_at(),
-        },
-    };
-    // A string and a number always serialise.
-    let json = serde_json::to_vec(&answer).unwrap_or_default();
-    let mut response = Response::new(Full::from(json));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }
 
 /// The code and the cause, which hold nothing of the request.

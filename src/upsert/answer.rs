@@ -1,22 +1,20 @@
 //! The tenant's answers, judged.
 
-use std::time::Duration;
+use std::fmt;
 
 use bytes::Bytes;
-use http::header::RETRY_AFTER;
 use http::{HeaderMap, Response, StatusCode};
 use http_body::Body;
 use serde::de::IgnoredAny;
 
 use crate::error::BoxError;
+use crate::headers::retry_after;
 use crate::read::{Unread, collect};
 use crate::rejection::{Rejection, RejectionKind};
+use crate::tenant::without_bom;
 
 /// Bytes of an answer that are read: a page of a hundred large profiles.
 const LIMIT: usize = 8 * 1024 * 1024;
-
-/// A `Retry-After` over this is not passed on.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What the tenant said, read to its end.
 pub(super) struct Answer {
@@ -42,19 +40,34 @@ impl Answer {
         }
         let body = collect(response.into_body(), LIMIT).await;
         let body = body.map_err(Unread::blame_tenant)?;
+        let body = body.slice_ref(without_bom(&body));
         Ok(Self { status, body })
     }
 
-    /// Whether something was stored: any 2xx, with a JSON object or nothing. A page of HTML with
-    /// status 200 is some proxy's, and nobody has signed up.
+    /// The rejection for an answer with a status that the request cannot have.
+    pub(super) fn unusable(&self) -> Rejection {
+        Rejection::new(RejectionKind::TenantAnswer).because(UnexpectedStatus(self.status))
+    }
+
+    /// Whether the tenant has stored the write: any 2xx, without content or with JSON. A page of
+    /// HTML with a 2xx is a portal's or a firewall's.
     pub(super) fn is_stored(&self) -> bool {
-        let is_object = || {
-            self.body.trim_ascii_start().starts_with(b"{")
-                && serde_json::from_slice::<IgnoredAny>(&self.body).is_ok()
-        };
-        self.status.is_success() && (self.body.is_empty() || is_object())
+        let is_json = || serde_json::from_slice::<IgnoredAny>(&self.body).is_ok();
+        self.status.is_success() && (self.body.trim_ascii().is_empty() || is_json())
     }
 }
+
+/// The tenant's status where another was expected. For the operator.
+#[derive(Debug)]
+struct UnexpectedStatus(StatusCode);
+
+impl fmt::Display for UnexpectedStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the tenant answered {} to a sign-up", self.0)
+    }
+}
+
+impl std::error::Error for UnexpectedStatus {}
 
 /// A failure that has nothing to do with what was asked. Pure.
 fn fault(status: StatusCode, headers: &HeaderMap) -> Option<Rejection> {
@@ -76,11 +89,4 @@ fn fault(status: StatusCode, headers: &HeaderMap) -> Option<Rejection> {
         Some(after) => rejection.with_retry_after(after),
         None => rejection,
     })
-}
-
-/// In seconds only: a date would need a clock, and tenants send seconds.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse();
-    let after = Duration::from_secs(seconds.ok()?);
-    (after <= MAX_RETRY_AFTER).then_some(after)
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::lookup::{By, Candidate, id_of, unusable};
+use super::lookup::{By, Candidate, NO_ID, unusable};
 use crate::identity::ProfileId;
 use crate::rejection::Rejection;
 
@@ -35,7 +35,11 @@ pub(super) fn named(by: By<'_>, body: &[u8]) -> Result<Option<ProfileId>, Reject
         .and_then(|holder| holder.get("profile"))
     {
         None | Some(Value::Null) => Ok(None),
-        Some(profile) => id_of(profile.get("id").and_then(Value::as_str)).map(Some),
+        Some(profile) => {
+            let id = profile.get("id").and_then(Value::as_str);
+            let id = id.and_then(|id| id.parse().ok());
+            id.map(Some).ok_or_else(|| unusable(NO_ID))
+        }
     }
 }
 
@@ -49,14 +53,17 @@ pub(super) fn proves(by: By<'_>, id: &ProfileId, body: &[u8]) -> Result<bool, Re
 
     let wrapped: Wrapped<'_> =
         serde_json::from_slice(body).map_err(|_| unusable("the profile cannot be read"))?;
-    Ok(wrapped.data.id()? == *id && by.is(&wrapped.data))
+    Ok(wrapped.data.id().as_ref() == Some(id) && by.is(&wrapped.data))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const ADA: By<'static> = By::Email("ada@example.com");
+    const ADA: By<'static> = By::Email {
+        address: "ada@example.com",
+        asked: "ada@example.com",
+    };
     const PHONE: By<'static> = By::MobilePhone("+61412345678");
 
     #[test]

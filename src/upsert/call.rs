@@ -11,7 +11,7 @@ use super::answer::Answer;
 use crate::error::BoxError;
 use crate::rejection::{Rejection, RejectionKind};
 use crate::report::Report;
-use crate::tenant::AllowForward;
+use crate::tenant::{AllowForward, Replayable};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -81,12 +81,45 @@ impl<S, B> Caller<S, B> {
         self.send(Method::GET, path, None).await
     }
 
+    /// Asks a question by POST. The tenant changes nothing, so that it may be asked twice.
+    pub(super) async fn query<RB>(
+        &mut self,
+        path: String,
+        question: Bytes,
+    ) -> Result<Answer, Failure<S::Error>>
+    where
+        S: Service<Request<Either<B, Full<Bytes>>>, Response = Response<RB>>,
+        RB: http_body::Body,
+        RB::Error: Into<BoxError>,
+    {
+        let mut extensions = self.extensions.clone();
+        extensions.insert(Replayable);
+        self.call(Method::POST, path, Some(question), extensions)
+            .await
+    }
+
     /// Sends one request, when the service is ready for it, and reads the answer.
     pub(super) async fn send<RB>(
         &mut self,
         method: Method,
         path: String,
         body: Option<Bytes>,
+    ) -> Result<Answer, Failure<S::Error>>
+    where
+        S: Service<Request<Either<B, Full<Bytes>>>, Response = Response<RB>>,
+        RB: http_body::Body,
+        RB::Error: Into<BoxError>,
+    {
+        let extensions = self.extensions.clone();
+        self.call(method, path, body, extensions).await
+    }
+
+    async fn call<RB>(
+        &mut self,
+        method: Method,
+        path: String,
+        body: Option<Bytes>,
+        extensions: Extensions,
     ) -> Result<Answer, Failure<S::Error>>
     where
         S: Service<Request<Either<B, Full<Bytes>>>, Response = Response<RB>>,
@@ -107,7 +140,7 @@ impl<S, B> Caller<S, B> {
         *request.method_mut() = method;
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;
-        *request.extensions_mut() = self.extensions.clone();
+        *request.extensions_mut() = extensions;
         poll_fn(|cx| self.service.poll_ready(cx))
             .await
             .map_err(Failure::Inner)?;

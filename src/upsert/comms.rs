@@ -50,17 +50,36 @@ pub(super) fn kind(name: &str) -> Kind {
     }
 }
 
-/// What nobody may set from outside: the tenant's own findings, and whose attribute it is.
+/// Fields that are the tenant's to write: its own findings, and those of a record.
 pub(super) fn is_reserved(name: &str) -> bool {
-    is_forbidden(name) || name.ends_with("_bounced") || name.ends_with("_verification")
+    is_forbidden(name) || has_suffix(name, "_bounced") || has_suffix(name, "_verification")
 }
 
-/// Names that are passed on nowhere in a payload: whom a record belongs to, when it was written,
-/// and what some reader would take for a path or a prototype.
+/// Names that are passed on nowhere in a payload: those of a record's owner and times, and those
+/// that a reader may take for a path, a wildcard or a prototype.
 pub(super) fn is_forbidden(name: &str) -> bool {
-    matches!(name, "profile_id" | "created_at" | "updated_at") || is_treacherous(name)
+    is_one_of(name, &["profile_id", "created_at", "updated_at"]) || has_second_meaning(name)
 }
 
-fn is_treacherous(name: &str) -> bool {
-    name == "__proto__" || name.contains(['.', '[', ']', '\0'])
+/// Whether a name is one of these. Databases compare names of columns without letter case.
+pub(super) fn is_one_of(name: &str, names: &[&str]) -> bool {
+    names.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
+fn has_suffix(name: &str, suffix: &str) -> bool {
+    let start = name.len().checked_sub(suffix.len());
+    start
+        .and_then(|start| name.get(start..))
+        .is_some_and(|end| end.eq_ignore_ascii_case(suffix))
+}
+
+/// A member is one level of a document, but Laravel reads dots, brackets and `->` (of a JSON column)
+/// in a name as a path, `*` as every item, and the placeholders of its validator as `.` and `*`.
+/// PHP has private members behind a NUL, and JavaScript a prototype.
+fn has_second_meaning(name: &str) -> bool {
+    name.contains(['.', '[', ']', '*', '\0'])
+        || ["->", "__dot__", "__asterisk__"]
+            .iter()
+            .any(|part| name.contains(part))
+        || is_one_of(name, &["__proto__"])
 }

@@ -40,7 +40,7 @@ pub enum Decision {
         /// The payload with defaults, as a JSON object.
         body: Bytes,
     },
-    /// The person is known, and nothing was said about consent: nothing is sent.
+    /// The person is known, and the payload answers nothing about consent: nothing is sent.
     Nothing,
 }
 
@@ -57,14 +57,15 @@ impl CommsPolicy {
         }
     }
 
-    /// The recognised consent fields of the payload, flat; `None` if there are none.
+    /// The recognised consent fields that the payload answers, flat; `None` if there are none. Null
+    /// and a blank string are no answer.
     pub fn update_body(&self, sign_up: &SignUp) -> Option<Bytes> {
         let given = sign_up.comms().map(|comms| comms.0.as_slice());
         let mut consent = Object(
             given
                 .unwrap_or_default()
                 .iter()
-                .filter(|(name, _)| self.recognises(name))
+                .filter(|(name, value)| self.recognises(name) && !value.is_blank())
                 .cloned()
                 .collect(),
         );
@@ -74,14 +75,15 @@ impl CommsPolicy {
         (!consent.0.is_empty()).then(|| to_bytes(&consent))
     }
 
-    /// The payload as a new profile: normalised, with the defaults that the service documents
-    /// (names `unknown`, `email_promo` true, `email_optout` false), without what nobody may set
-    /// from outside. Beside an `email_optout` that is true, no `email_promo` is added.
+    /// The payload as a new profile: normalised, without the fields that are the tenant's to write,
+    /// and with the defaults that the service documents (names `unknown`, `email_promo` true,
+    /// `email_optout` false) where a field is missing, null or blank. Each default stands alone:
+    /// beside an `email_optout` that is true, `email_promo` is still added.
     pub fn create_body(&self, sign_up: &SignUp) -> Bytes {
         let mut profile = passable(sign_up.payload());
         profile
             .0
-            .retain(|(name, _)| !matches!(name.as_str(), "id" | "_method"));
+            .retain(|(name, _)| !comms::is_one_of(name, &["id", "_method"]));
         for (name, value) in &mut profile.0 {
             let documented = PROFILE.iter().any(|field| field.name == name);
             if documented && value.is_blank() {
@@ -95,7 +97,9 @@ impl CommsPolicy {
         }
         let mut attributes = object(profile.get("attributes"));
         let mut consent = object(attributes.get("comms"));
-        consent.0.retain(|(name, _)| !comms::is_reserved(name));
+        consent
+            .0
+            .retain(|(name, value)| !comms::is_reserved(name) && !value.is_blank());
         add_defaults(&mut consent);
         attributes.set("comms", Json::Object(consent));
         profile.set("attributes", Json::Object(attributes));
@@ -103,14 +107,12 @@ impl CommsPolicy {
     }
 }
 
-/// Consent is assumed only where nobody was asked: an opt-out that was given stays the whole truth.
+/// The documented defaults, for what is not answered.
 fn add_defaults(consent: &mut Object) {
-    let opted_out = consent.get("email_optout") == Some(&Json::Bool(true));
-    if consent.get("email_promo").is_none() && !opted_out {
-        consent.set("email_promo", Json::Bool(true));
-    }
-    if consent.get("email_optout").is_none() {
-        consent.set("email_optout", Json::Bool(false));
+    for (name, default) in [("email_promo", true), ("email_optout", false)] {
+        if consent.get(name).is_none() {
+            consent.set(name, Json::Bool(default));
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 mod reader;
 
+use super::text::is_blank;
+
 /// A JSON value that means the same to every reader: no key occurs twice, every string is Unicode
 /// text, and a number is the text that was sent, so that it loses nothing when passed on.
 #[derive(Clone, PartialEq)]
@@ -31,11 +33,12 @@ impl Json {
         }
     }
 
-    /// Nothing given: null, or a string of blanks, which the tenant's framework reads as null.
+    /// Whether nothing was given: null, or a blank string, which the tenant's framework stores as
+    /// null.
     pub(super) fn is_blank(&self) -> bool {
         match self {
             Self::Null => true,
-            Self::String(text) => text.trim().is_empty(),
+            Self::String(text) => is_blank(text),
             _ => false,
         }
     }

@@ -14,8 +14,8 @@ pub struct CommsUpsertLayer {
 }
 
 impl CommsUpsertLayer {
-    /// A layer with this policy. Services made by one layer, and their clones, take turns over the
-    /// same person.
+    /// A layer with this policy. The services of one layer, and their clones, create the profile of
+    /// an address one at a time.
     pub fn new(policy: CommsPolicy) -> Self {
         Self {
             shared: Arc::new(Shared::new(policy)),

@@ -7,40 +7,49 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use super::formats;
 use super::sign_up::SignUp;
+use super::{email, phone};
 use crate::identity::ProfileId;
 use crate::rejection::{Rejection, RejectionKind};
 
-/// Pages of a list that are read at most, behind the first.
-pub(super) const MAX_PAGES: u32 = 5;
+/// Pages of a list that are read at most. The first is as long as the tenant makes it, 15 profiles.
+pub(super) const MAX_PAGES: u32 = 2;
 
-/// Profiles on each of them.
-const PAGE_SIZE: u32 = 100;
+/// Profiles on the second page.
+const PAGE_SIZE: u32 = 50;
 
-/// By what somebody is looked up: normalised.
+/// What a person is looked up by.
 #[derive(Clone, Copy)]
 pub(super) enum By<'a> {
-    Email(&'a str),
+    /// An e-mail address in its one form, and the form in which the tenant is asked for it.
+    Email { address: &'a str, asked: &'a str },
+    /// A mobile phone number in E.164 form.
     MobilePhone(&'a str),
 }
 
 impl<'a> By<'a> {
-    /// All that somebody can be found by, in the order of what decides.
-    pub(super) fn each(sign_up: &'a SignUp) -> impl Iterator<Item = Self> + Send {
-        let phone = sign_up.mobile_phone().map(Self::MobilePhone);
-        std::iter::once(Self::Email(sign_up.email())).chain(phone)
+    /// The e-mail address in each form in which the tenant may have it.
+    pub(super) fn emails(sign_up: &'a SignUp) -> impl Iterator<Item = Self> + Send {
+        let address = sign_up.email();
+        sign_up
+            .emails()
+            .map(move |asked| Self::Email { address, asked })
     }
 
-    /// The profile's field, and what is looked for in it.
+    /// The mobile phone number, if one was given.
+    pub(super) fn phone(sign_up: &'a SignUp) -> Option<Self> {
+        sign_up.mobile_phone().map(Self::MobilePhone)
+    }
+
+    /// The profile's field, and the value that is looked for in it.
     pub(super) fn field(self) -> (&'static str, &'a str) {
         match self {
-            Self::Email(email) => ("email", email),
+            Self::Email { asked, .. } => ("email", asked),
             Self::MobilePhone(phone) => ("mobile_phone", phone),
         }
     }
 
-    /// The path and query of the list, as the tenant serves it unasked: its best guesses.
+    /// The path and query of the list, its first page as long as the tenant makes it.
     pub(super) fn list(self) -> String {
         let (field, value) = self.field();
         let mut list = String::with_capacity(64 + value.len());
@@ -51,29 +60,53 @@ impl<'a> By<'a> {
         list
     }
 
-    /// One page of the list, counted from 1. The tenant's own links are never followed.
-    pub(super) fn page(self, number: u32) -> String {
+    /// A longer first page of the list. The tenant's own links are never followed.
+    pub(super) fn longer_list(self) -> String {
         let list = self.list();
-        format!("{list}&page%5Bsize%5D={PAGE_SIZE}&page%5Bnumber%5D={number}")
+        format!("{list}&page%5Bsize%5D={PAGE_SIZE}&page%5Bnumber%5D=1")
     }
 
-    /// Whether it is this person, whatever the tenant's filter thinks.
+    /// Whether a profile has exactly this address.
     pub(super) fn is(self, candidate: &Candidate<'_>) -> bool {
         match self {
-            Self::Email(email) => text(&candidate.email)
-                .is_some_and(|other| other.trim_ascii().eq_ignore_ascii_case(email)),
+            Self::Email { address, .. } => {
+                text(&candidate.email).is_some_and(|other| email::is_same(other, address))
+            }
             Self::MobilePhone(phone) => text(&candidate.mobile_phone)
-                .and_then(formats::phone)
+                .and_then(phone::normalize)
                 .is_some_and(|other| other == phone),
         }
     }
 }
 
-/// A page of a list of profiles, read with suspicion.
+/// The profile that a look-up found.
+#[derive(Debug, PartialEq)]
+pub(super) enum Found {
+    None,
+    Profile(ProfileId),
+    /// The tenant has the address in a way that does not name one profile.
+    Doubt(&'static str),
+}
+
+impl Found {
+    /// The result of two look-ups for the same person.
+    pub(super) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::None, found) | (found, Self::None) => found,
+            (Self::Profile(one), Self::Profile(other)) if one == other => Self::Profile(one),
+            (Self::Profile(_), Self::Profile(_)) => Self::Doubt(TWO_PROFILES),
+            (Self::Doubt(why), _) | (_, Self::Doubt(why)) => Self::Doubt(why),
+        }
+    }
+}
+
+const TWO_PROFILES: &str = "two profiles have the same address";
+
+/// A page of a list of profiles.
 #[derive(Debug)]
 pub(super) struct Page {
     /// The one profile that is asked for.
-    pub(super) hit: Option<ProfileId>,
+    pub(super) found: Found,
     /// Whether the tenant says that there are more.
     pub(super) more: bool,
 }
@@ -86,29 +119,20 @@ impl Page {
     pub(super) fn read(by: By<'_>, body: &[u8]) -> Result<Self, Rejection> {
         let list: List<'_> = serde_json::from_slice(body)
             .map_err(|_| unusable("the list of profiles cannot be read"))?;
-        let mut hit: Option<ProfileId> = None;
-        for candidate in list.data.iter().filter(|candidate| by.is(candidate)) {
-            let id = candidate.id()?;
-            match &hit {
-                Some(other) if *other != id => {
-                    return Err(unusable("two profiles have the same address"));
-                }
-                _ => hit = Some(id),
-            }
-        }
+        let matches = list.data.iter().filter(|candidate| by.is(candidate));
+        let found = matches.map(|candidate| match candidate.id() {
+            Some(id) => Found::Profile(id),
+            None => Found::Doubt(NO_ID),
+        });
         Ok(Self {
-            hit,
+            found: found.fold(Found::None, Found::and),
             more: list.links.next.is_string()
                 || list.meta.last_page.as_u64() > list.meta.current_page.as_u64(),
         })
     }
 }
 
-/// An id that may become part of a path.
-pub(super) fn id_of(id: Option<&str>) -> Result<ProfileId, Rejection> {
-    let id = id.unwrap_or_default().parse();
-    id.map_err(|_| unusable("the id of the profile is not one"))
-}
+pub(super) const NO_ID: &str = "the id of the profile cannot be part of a path";
 
 /// An answer that leaves a doubt about who is who.
 pub(super) fn unusable(why: &'static str) -> Rejection {
@@ -137,12 +161,13 @@ pub(super) struct Candidate<'a> {
 }
 
 impl Candidate<'_> {
-    pub(super) fn id(&self) -> Result<ProfileId, Rejection> {
-        id_of(text(&self.id))
+    /// The id, if it can be part of a path.
+    pub(super) fn id(&self) -> Option<ProfileId> {
+        text(&self.id)?.parse().ok()
     }
 }
 
-/// A text, or something else, which is nobody's.
+/// A text, or another value, which equals no address.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Field<'a> {
@@ -206,12 +231,27 @@ mod tests {
 
     use super::*;
 
-    const ADA: By<'static> = By::Email("ada@example.com");
+    const ADA: By<'static> = email("ada@example.com");
     const PHONE: By<'static> = By::MobilePhone("+61412345678");
+
+    const fn email(address: &str) -> By<'_> {
+        By::Email {
+            address,
+            asked: address,
+        }
+    }
 
     fn hit(by: By<'_>, body: &str) -> Option<String> {
         let page = Page::read(by, body.as_bytes()).unwrap();
-        page.hit.map(|id| id.to_string())
+        match page.found {
+            Found::None => None,
+            Found::Profile(id) => Some(id.to_string()),
+            Found::Doubt(why) => panic!("{why}"),
+        }
+    }
+
+    fn doubt(by: By<'_>, body: &str) -> Found {
+        Page::read(by, body.as_bytes()).unwrap().found
     }
 
     fn cause(by: By<'_>, body: &str) -> String {
@@ -222,7 +262,7 @@ mod tests {
 
     #[test]
     fn values_are_encoded_to_the_last_character() {
-        let path = By::Email("a+b&c=%_*#é@x.example").list();
+        let path = email("a+b&c=%_*#é@x.example").list();
         assert_eq!(
             path,
             "/profiles?filter%5Bemail%5D=a%2Bb%26c%3D%25_%2A%23%C3%A9%40x.example"
@@ -232,8 +272,8 @@ mod tests {
             "/profiles?filter%5Bmobile_phone%5D=%2B61412345678"
         );
         assert_eq!(
-            PHONE.page(2),
-            "/profiles?filter%5Bmobile_phone%5D=%2B61412345678&page%5Bsize%5D=100&page%5Bnumber%5D=2"
+            PHONE.longer_list(),
+            "/profiles?filter%5Bmobile_phone%5D=%2B61412345678&page%5Bsize%5D=50&page%5Bnumber%5D=1"
         );
     }
 
@@ -277,14 +317,10 @@ mod tests {
     #[test]
     fn an_answer_that_leaves_a_doubt_is_not_used() {
         let two = r#"{"data":[{"id":"a-1","email":"ada@example.com"},{"id":"a-2","email":"Ada@example.com"}]}"#;
-        assert_eq!(cause(ADA, two), "two profiles have the same address");
+        assert_eq!(doubt(ADA, two), Found::Doubt(TWO_PROFILES));
         for id in [r#""../admin""#, r#""""#, r#""search-id""#, "7", "null"] {
             let body = format!(r#"{{"data":[{{"id":{id},"email":"ada@example.com"}}]}}"#);
-            assert_eq!(
-                cause(ADA, &body),
-                "the id of the profile is not one",
-                "{id}"
-            );
+            assert_eq!(doubt(ADA, &body), Found::Doubt(NO_ID), "{id}");
         }
         for body in [
             "",

@@ -13,9 +13,9 @@ pub enum UpsertOutcome {
     Created,
     /// Consent of a profile that exists was written.
     Updated,
-    /// The profile exists, and nothing was said about consent.
+    /// The profile exists, and the payload answers nothing about consent.
     Unchanged,
-    /// The tenant refused it and nothing was stored; see
+    /// The tenant refused it, or its data of the person cannot be used, and nothing was stored; see
     /// [`conceal_tenant_validation`](super::CommsPolicy::conceal_tenant_validation).
     Concealed,
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::comms;
 use crate::error::{ConfigError, ConfigErrorKind};
+use crate::read::ReadTimeout;
 
 /// What the upsert reads, what it recognises as consent, and how much its answers may tell.
 ///
@@ -21,6 +22,7 @@ use crate::error::{ConfigError, ConfigErrorKind};
 #[derive(Clone, Debug)]
 pub struct CommsPolicy {
     body_limit: usize,
+    read_timeout: ReadTimeout,
     fields: BTreeSet<String>,
     defaults_on_update: bool,
     conceals: bool,
@@ -37,6 +39,7 @@ impl CommsPolicy {
     pub fn new() -> Self {
         Self {
             body_limit: 64 * 1024,
+            read_timeout: ReadTimeout::default(),
             fields: comms::documented().collect(),
             defaults_on_update: false,
             conceals: false,
@@ -51,6 +54,18 @@ impl CommsPolicy {
     #[must_use]
     pub fn with_body_limit(mut self, bytes: usize) -> Self {
         self.body_limit = bytes;
+        self
+    }
+
+    /// Sets how long a client may take to send its body, in total (408 after that).
+    /// [`Duration::MAX`] is for ever. It needs the time driver of a tokio runtime.
+    ///
+    /// Default is no limit; [`OmneoId`](crate::OmneoId) sets 30 seconds.
+    #[cfg(feature = "client")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "client")))]
+    #[must_use]
+    pub fn with_read_timeout(mut self, timeout: Duration) -> Self {
+        self.read_timeout = ReadTimeout::new(timeout);
         self
     }
 
@@ -82,8 +97,9 @@ impl CommsPolicy {
     /// Default is the list at [`with_fields`](Self::with_fields).
     ///
     /// # Errors
-    /// If the name is empty or is one that nobody may set from outside: `profile_id`, `created_at`,
-    /// `updated_at`, `…_bounced`, `…_verification`, `__proto__`, and any with a dot or a bracket.
+    /// If the name is empty or reserved: `profile_id`, `created_at`, `updated_at`, `…_bounced`,
+    /// `…_verification`, `__proto__`, in any letter case, and any name that the tenant's framework may
+    /// read as a path or a wildcard (with a dot, a bracket, `->` or `*`).
     pub fn add_field(mut self, name: impl Into<String>) -> Result<Self, ConfigError> {
         let name = name.into();
         if name.is_empty() || comms::is_reserved(&name) {
@@ -97,10 +113,10 @@ impl CommsPolicy {
     }
 
     /// Applies the defaults of a creation (`email_promo` true, `email_optout` false) to updates as
-    /// well, where the payload does not say otherwise.
+    /// well, for what the payload does not answer.
     ///
-    /// This records a consent that nobody gave in this request: somebody who had opted out and
-    /// signs up again without a word on it is opted in.
+    /// This records a consent that was not given in this request: a person who had opted out, and
+    /// signs up again without an answer to it, is opted in.
     ///
     /// Default is to change nothing that was not asked for.
     #[must_use]
@@ -110,11 +126,13 @@ impl CommsPolicy {
     }
 
     /// Answers 200 where the tenant refuses the payload by a rule that only the tenant knows, and
-    /// leaves an event in the log.
+    /// where its data of the person cannot be used, and leaves an event in the log.
     ///
-    /// The sign-up is lost then, and nobody but the log says so. In exchange, such a rule no longer
-    /// tells a customer from somebody else: it applies to creations, and customers are not created.
-    /// So it is with an address that only the tenant takes for a customer's, which otherwise is a
+    /// The sign-up is lost then, and only the log says so. In exchange, such an answer no longer
+    /// tells a customer from another person: the tenant's rules apply to creations, and customers
+    /// are not created; and only a customer has data. Such data are two profiles with the same
+    /// address, an id that cannot be part of a path, an address that only the tenant takes for a
+    /// customer's, a profile that is listed and cannot be updated. Without concealment they are a
     /// 502.
     ///
     /// Default is to relay the tenant's 422, so that people can correct what they typed.
@@ -126,8 +144,9 @@ impl CommsPolicy {
 
     /// Releases every answer at a multiple of `quantum` after the request has arrived in full.
     ///
-    /// With a quantum longer than the tenant ever takes, time tells nothing. Waiting costs a timer
-    /// and no thread. It needs the time driver of a tokio runtime.
+    /// With a quantum longer than the tenant takes for the longest sign-up, about five calls, time
+    /// tells nothing, however many sign-ups of one address come at the same time. Waiting costs a
+    /// timer and no thread. It needs the time driver of a tokio runtime.
     ///
     /// Default is to answer as soon as there is an answer.
     ///
@@ -153,6 +172,18 @@ impl CommsPolicy {
 
     pub(super) fn body_limit(&self) -> usize {
         self.body_limit
+    }
+
+    pub(super) fn read_timeout(&self) -> ReadTimeout {
+        self.read_timeout
+    }
+
+    /// With this read timeout, unless there is one.
+    #[cfg(feature = "client")]
+    #[must_use]
+    pub(crate) fn or_read_timeout(mut self, default: Duration) -> Self {
+        self.read_timeout = self.read_timeout.or(default);
+        self
     }
 
     pub(super) fn defaults_on_update(&self) -> bool {

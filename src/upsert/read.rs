@@ -5,7 +5,7 @@ use http_body::Body;
 
 use crate::error::BoxError;
 use crate::headers::{is_json, is_unencoded};
-use crate::read::{Unread, collect};
+use crate::read::{ReadTimeout, Unread};
 use crate::rejection::{Rejection, RejectionKind};
 
 /// Whether a body that is declared like this may be read at all. Pure.
@@ -29,12 +29,13 @@ pub(super) fn gate(headers: &HeaderMap, limit: usize) -> Result<(), Rejection> {
 }
 
 /// Reads a client's body, holding at most `limit` bytes of it.
-pub(super) async fn read<B>(body: B, limit: usize) -> Result<Bytes, Rejection>
+pub(super) async fn read<B>(body: B, limit: usize, timeout: ReadTimeout) -> Result<Bytes, Rejection>
 where
     B: Body,
     B::Error: Into<BoxError>,
 {
-    let bytes = collect(body, limit).await.map_err(Unread::blame_client)?;
+    let bytes = timeout.collect(body, limit).await;
+    let bytes = bytes.map_err(Unread::blame_client)?;
     if bytes.is_empty() {
         let rejection = Rejection::new(RejectionKind::MalformedBody);
         return Err(rejection.with_message("The request body is empty."));

@@ -10,7 +10,7 @@ use tower::Service;
 use super::call::{Caller, Failure};
 use super::flow::upsert;
 use super::future::ResponseFuture;
-use super::keyed_mutex::KeyedMutex;
+use super::in_flight::{InFlight, InFlightGuard};
 use super::outcome::UpsertOutcome;
 use super::policy::CommsPolicy;
 use super::read::{gate, read};
@@ -43,14 +43,14 @@ pub struct CommsUpsert<S> {
 #[derive(Default)]
 pub(super) struct Shared {
     policy: CommsPolicy,
-    turns: KeyedMutex,
+    in_flight: InFlight,
 }
 
 impl Shared {
     pub(super) fn new(policy: CommsPolicy) -> Self {
         Self {
             policy,
-            turns: KeyedMutex::default(),
+            in_flight: InFlight::default(),
         }
     }
 }
@@ -105,33 +105,52 @@ where
             return ResponseFuture::passed(self.inner.call(request.map(Either::Left)));
         }
         // The readiness that was reserved for this call is given back at once. A sign-up first
-        // waits for its body and for its turn: with a slot of a concurrency limit in hand, it could
-        // wait for somebody who waits for that slot. Each of its calls asks for readiness anew.
+        // waits for its body, and may wait for another sign-up's creation: while it holds a place of
+        // a concurrency limit, that other one could wait for this place. Each of its calls asks for
+        // readiness anew.
         let not_ready_inner = self.inner.clone();
         self.inner = not_ready_inner.clone();
         let shared = Arc::clone(&self.shared);
         ResponseFuture::own(async move {
             let protocol = WireProtocol::of(request.headers());
-            let mut release = Release::from_now(&shared.policy);
-            let mut report = Report::default();
-            let result =
-                sign_up(not_ready_inner, &shared, request, &mut release, &mut report).await;
-            release.wait().await;
+            let mut progress = Progress::from_now(&shared.policy);
+            let result = sign_up(not_ready_inner, &shared, request, &mut progress).await;
+            progress.release.wait().await;
+            // Held until here: with a uniform latency, the sign-ups in flight of an address then
+            // depend on their arrivals alone, and a 503 does not tell how long the others took.
+            drop(progress.in_flight);
             let mut response = match result {
                 Ok(outcome) => outcome.into_response(),
                 Err(Failure::Rejected(rejection)) => rejection.into_response(protocol),
                 Err(Failure::Inner(error)) => return Err(error),
             };
-            response.extensions_mut().insert(report);
+            response.extensions_mut().insert(progress.report);
             Ok(response.map(ResponseBody::own))
         })
     }
 }
 
-/// `POST /profiles`, however many slashes precede it. A slash behind it makes it another path.
+/// What a sign-up leaves behind, whatever its result.
+struct Progress {
+    release: Release,
+    in_flight: Option<InFlightGuard>,
+    report: Report,
+}
+
+impl Progress {
+    fn from_now(policy: &CommsPolicy) -> Self {
+        Self {
+            release: Release::from_now(policy),
+            in_flight: None,
+            report: Report::default(),
+        }
+    }
+}
+
+/// `POST /profiles`. Slashes before and behind it do not count, as in a canonical path.
 fn is_own(method: &Method, uri: &Uri) -> bool {
     let path = uri.path();
-    method == Method::POST && path.starts_with('/') && path.trim_start_matches('/') == "profiles"
+    method == Method::POST && path.starts_with('/') && path.trim_matches('/') == "profiles"
 }
 
 /// From the request to what came of it.
@@ -139,8 +158,7 @@ async fn sign_up<S, B, RB>(
     service: S,
     shared: &Shared,
     request: Request<B>,
-    release: &mut Release,
-    report: &mut Report,
+    progress: &mut Progress,
 ) -> Result<UpsertOutcome, Failure<S::Error>>
 where
     S: Service<Request<Either<B, Full<Bytes>>>, Response = Response<RB>>,
@@ -149,22 +167,24 @@ where
     RB: http_body::Body,
     RB::Error: Into<BoxError>,
 {
-    let Shared { policy, turns } = shared;
+    let policy = &shared.policy;
     let (parts, body) = request.into_parts();
     if !may_sign_up(&parts.extensions) {
         return Err(Rejection::new(RejectionKind::MissingCredentials).into());
     }
     gate(&parts.headers, policy.body_limit())?;
-    let bytes = read(body, policy.body_limit()).await?;
+    let bytes = read(body, policy.body_limit(), policy.read_timeout()).await?;
     // Counted from here, or a client could shift the boundaries by sending its body slowly.
-    *release = Release::from_now(policy);
+    progress.release = Release::from_now(policy);
     let sign_up = SignUp::parse(&bytes, policy)?;
     // It may be part of a connection's buffer, and has been read.
     drop(bytes);
+    let in_flight = progress
+        .in_flight
+        .insert(shared.in_flight.admit(sign_up.email())?);
     let mut tenant = Caller::<S, B>::new(service, &parts.headers, parts.extensions);
-    let _turn = turns.take(sign_up.email()).await;
-    let result = upsert(&mut tenant, policy, &sign_up).await;
-    *report = tenant.report();
+    let result = upsert(&mut tenant, policy, &sign_up, in_flight).await;
+    progress.report = tenant.report();
     #[cfg(feature = "tracing")]
     log_failure(&result);
     result

@@ -1,5 +1,6 @@
 use std::fmt;
 
+use super::email;
 use super::json::{Json, Object};
 use super::policy::CommsPolicy;
 use super::validate::validate;
@@ -24,6 +25,7 @@ use crate::rejection::{Rejection, RejectionKind};
 #[derive(Clone)]
 pub struct SignUp {
     email: String,
+    email_with_u_labels: Option<String>,
     mobile_phone: Option<String>,
     payload: Object,
 }
@@ -58,15 +60,23 @@ impl SignUp {
             return Err(Rejection::new(RejectionKind::InvalidFields));
         };
         Ok(Self {
+            email_with_u_labels: email::with_u_labels(&email),
             email,
             mobile_phone: given("mobile_phone"),
             payload,
         })
     }
 
-    /// The e-mail address, trimmed, its ASCII letters in lower case.
+    /// The e-mail address in its one form: trimmed, the local part in Unicode NFC, the domain in
+    /// A-labels (`xn--…`), ASCII letters in lower case.
     pub fn email(&self) -> &str {
         &self.email
+    }
+
+    /// The forms in which the tenant may have stored the address: the [`email`](Self::email), and
+    /// the same with U-labels if its domain has any.
+    pub(super) fn emails(&self) -> impl Iterator<Item = &str> + Send {
+        std::iter::once(self.email()).chain(self.email_with_u_labels.as_deref())
     }
 
     /// The mobile phone number in E.164 form, if one was given.

@@ -1,7 +1,9 @@
 //! The tenant's 422, made fit to be shown. Pure.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::rejection::{FieldErrors, Rejection, RejectionKind};
 
@@ -31,7 +33,10 @@ impl ValidationErrors {
         };
         let mut errors = FieldErrors::default();
         let mut is_about_the_address = false;
-        for (field, texts) in tenant.errors.iter().take(MAX_FIELDS) {
+        // An empty list is what PHP makes of no errors. In a sorted map, the order of the fields does
+        // not depend on the features that `serde_json` is built with.
+        let fields: BTreeMap<_, _> = tenant.errors.as_object().into_iter().flatten().collect();
+        for (field, texts) in fields.into_iter().take(MAX_FIELDS) {
             is_about_the_address |= matches!(field.as_str(), "email" | "mobile_phone");
             for text in strings(texts).take(MAX_MESSAGES) {
                 errors.add(format!("{prefix}{}", shown(field)), shown(text));
@@ -56,7 +61,7 @@ struct TenantErrors {
     #[serde(default)]
     message: Value,
     #[serde(default)]
-    errors: Map<String, Value>,
+    errors: Value,
 }
 
 fn strings(texts: &Value) -> impl Iterator<Item = &str> {
@@ -87,7 +92,7 @@ mod tests {
     #[test]
     fn a_flood_of_complaints_is_cut() {
         let list = vec!["x".repeat(1000); 20];
-        let errors: Map<_, _> = (0..100)
+        let errors: serde_json::Map<_, _> = (0..100)
             .map(|n| (format!("f{n}"), list.clone().into()))
             .collect();
         let body = serde_json::json!({"message": "y".repeat(10_000), "errors": errors}).to_string();

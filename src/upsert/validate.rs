@@ -2,10 +2,10 @@
 //! which they are compared, looked up and stored. Pure.
 
 use super::comms::{self, Kind};
-use super::formats;
 use super::json::{Json, Object};
 use super::policy::CommsPolicy;
 use super::schema::{Field, LINE, LONG, PROFILE, Rule};
+use super::{email, formats, phone};
 use crate::rejection::FieldErrors;
 
 /// So many complaints are listed; a payload made of mistakes must not be answered at length.
@@ -48,11 +48,11 @@ impl Check<'_> {
         match rule {
             Rule::Text(limit) => self.text(value, *limit),
             Rule::Email => {
-                self.address(value, formats::email, "must be a valid email address.");
+                self.address(value, email::normalize, "must be a valid email address.");
             }
             Rule::Phone => self.address(
                 value,
-                formats::phone,
+                phone::normalize,
                 "must be a phone number with its country code (E.164), such as +61412345678.",
             ),
             Rule::Url => {
@@ -131,7 +131,7 @@ impl Check<'_> {
 
     fn comms(&mut self, comms: &mut Object) {
         for (name, value) in &mut comms.0 {
-            if !self.policy.recognises(name) || *value == Json::Null {
+            if !self.policy.recognises(name) || value.is_blank() {
                 continue;
             }
             self.at(name, |check| match comms::kind(name) {

@@ -64,28 +64,38 @@
 //! | `X-Forwarded-For` | dropped | extended; what stands before the first address that is not trusted is dropped | sent, with a `ClientInfo` |
 //! | `X-Forwarded-Proto`, `-Host` | dropped | taken over, if said once | sent, with a `ClientInfo` |
 //! | `Forwarded` | dropped | the same; dropped if it is malformed | not sent |
-//! | `Via` | dropped | extended; dropped if it is malformed or long | sent, `1.1 omneo-id` |
+//! | `Via` | dropped | extended; dropped if it is malformed or long | not sent |
 //! | other `X-Forwarded-*`, `X-Real-IP` | dropped | dropped | never sent |
 //!
-//! The version in `Via` is that of the client's request. What is not known is not said: without a
-//! `ClientInfo` there is `Via` alone. The tenant's own `Via` stays here, unless [`ResponseHeaders`]
-//! keeps it, and answers are given none. Loops are not looked for: two installations in a row, under
-//! one name, are none.
+//! Without a `ClientInfo` no address, scheme or host is sent.
+//!
+//! RFC 9110 §7.6.3 asks gateways to send `Via`. It is left out by default, as nginx, HAProxy and Envoy
+//! leave it out: an nginx in front of the tenant does not compress answers to requests that carry one
+//! (`gzip_proxied off` is its default). [`Forwarding::with_via`] sends it, with the version of the
+//! client's request: `1.1 omneo-id`. The `Via` of an answer is removed, unless [`ResponseHeaders`]
+//! keeps it, and none is added. Loops are not detected.
 //!
 //! # Bodies
-//! They stream both ways, as fast as they are read and no faster. Trailers of a request stay here;
+//! They stream both ways, as fast as they are read and no faster. A request body goes up with
+//! `Content-Length` if its size hint is exact or its client declared a length, and chunked otherwise;
+//! one that is not as long as declared fails before its last frame (400). An answer whose body fails
+//! with its head, before the first frame, is replaced (502). Trailers of a request stay here;
 //! those of an answer come down, and a tenant over HTTP/1.1 is asked for them (`TE: trailers`) where
 //! the client says that it takes them. A host over HTTP/1.1 in turn passes on those that the tenant
 //! announces in `Trailer`. An answer may come before its upload has ended. Whoever goes away, and
 //! when, ends the call on the other side too, and nothing that is seen to be cut short looks complete.
 //!
 //! # Changes of protocol
-//! A tunnel through here would carry requests that nobody has looked at, so `CONNECT` is answered 405
-//! and `Upgrade` 501, with nothing sent. HTTP lets a server ignore an `Upgrade` and answer as usual.
-//! That is not done: a client that asks has announced other bytes to follow, and whatever stands
-//! between us may believe it. It concerns clients that try h2c on plain TCP of their own accord
-//! (`curl --http2 http://…`, Java's `HttpClient`): tell them HTTP/1.1, or HTTP/2 with prior
-//! knowledge. Over TLS nobody does.
+//! A tunnel would carry requests that are not checked, so `CONNECT` is answered 405 and a WebSocket
+//! handshake 501, with nothing sent. Every other `Upgrade` is ignored, as
+//! [RFC 9110 §7.8](https://www.rfc-editor.org/rfc/rfc9110#section-7.8) allows, and not forwarded:
+//! clients such as the JDK's `HttpClient` offer h2c with each request over plain TCP, and get an
+//! ordinary answer over HTTP/1.1.
+//!
+//! # Ranges
+//! `Range` and `If-Range` are not forwarded unless [`RequestHeaders`](crate::headers::RequestHeaders)
+//! allows them: the search for an echoed API token needs whole answers. A 206 that answers no `Range`
+//! is replaced by a 502.
 //!
 //! # Caveats
 //! Deadlines need a tokio runtime with its timer enabled. A path that could be read in two ways is

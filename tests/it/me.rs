@@ -58,6 +58,22 @@ async fn me_is_rewritten_and_the_query_is_kept_byte_for_byte() {
 }
 
 #[tokio::test]
+async fn a_slash_at_the_end_is_removed() {
+    for (path, expected) in [
+        ("/profiles/me/", format!("/profiles/{ADA}")),
+        ("/profiles/me//", format!("/profiles/{ADA}")),
+        (
+            "/profiles/me/lists/?a=1/",
+            format!("/profiles/{ADA}/lists?a=1/"),
+        ),
+        ("//profiles//me//lists//", format!("/profiles/{ADA}/lists")),
+    ] {
+        let response = ask(request(Method::GET, path, Some(ada()))).await;
+        assert_eq!(*response.body(), expected, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn scheme_and_authority_of_the_target_stay() {
     let response = ask(request(
         Method::GET,
@@ -161,6 +177,8 @@ async fn what_is_not_below_profiles_passes_untouched() {
     for uri in [
         "/locations?x=1",
         "/profiles",
+        "/profiles/",
+        "/locations/",
         "/files/a;b/../c%2f",
         "*",
         "/",

@@ -1,6 +1,6 @@
 //! What the most lenient tenant would make of a path: decoded until nothing is left to decode, in
-//! every alphabet, with parameters cut off and dots resolved at each step. Written without a look at
-//! the crate's own reading, which it is compared with.
+//! every alphabet, with parameters cut off and dots resolved at each step. And what it would make of a
+//! query or form. Written without a look at the crate's own reading, which it is compared with.
 
 /// Whether every lenient reading of a path lies at or under this prefix.
 pub(crate) fn stays_below(path: &[u8], prefix: &[&str]) -> bool {
@@ -25,6 +25,48 @@ pub(crate) fn readings(path: &[u8]) -> Vec<Vec<String>> {
         bytes = next;
     }
     readings
+}
+
+/// The names and values of a query or form, as any PHP server may read them: pairs end at `&`, or at
+/// `;` as well; question marks, ampersands, blanks and control characters before a name are dropped;
+/// NUL and `[` end it; `.`, space and a leading `[` become `_`.
+pub(crate) fn query_pairs(text: &[u8]) -> Vec<(String, String)> {
+    let mut pairs = Vec::new();
+    for separators in [&b"&"[..], b"&;"] {
+        for pair in text.split(|byte| separators.contains(byte)) {
+            let mut halves = pair.splitn(2, |&byte| byte == b'=').map(form_decode);
+            let name = halves.next().unwrap_or_default();
+            let name = name.trim_start_matches(|c| c <= ' ' || c == '?' || c == '&');
+            let name = name.split('\0').next().unwrap_or_default();
+            let rest = name.get(1..).unwrap_or_default();
+            let key = rest.find('[').filter(|&at| rest[at..].contains(']'));
+            let name = &name[..key.map_or(name.len(), |at| at + 1)];
+            let value = halves.next().unwrap_or_default();
+            pairs.push((name.replace(['.', ' ', '['], "_"), value));
+        }
+    }
+    pairs
+}
+
+/// `%XX` and `+`, decoded once.
+fn form_decode(text: &[u8]) -> String {
+    let mut decoded = Vec::new();
+    let mut rest = text;
+    while let [first, tail @ ..] = rest {
+        let digits = tail
+            .get(..2)
+            .and_then(|digits| std::str::from_utf8(digits).ok());
+        let digits = digits.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let code = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        let (byte, length) = match (first, code) {
+            (b'%', Some(code)) => (code, 2),
+            (b'+', _) => (b' ', 0),
+            _ => (*first, 0),
+        };
+        decoded.push(byte);
+        rest = &tail[length..];
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
 }
 
 /// `%XX`, `%uXXXX`, and what is neither as it stands.

@@ -49,7 +49,7 @@ fn calls(report: Report) -> Option<(u32, Option<u16>)> {
 
 #[tokio::test]
 async fn every_answer_says_what_became_of_its_request() {
-    use Route::{Locations, Me, Profiles, Token};
+    use Route::{Location, Locations, Me, MeResource, Profiles, Token};
     use TokenCheck::{Remembered, Verified};
 
     let shop = Shop::open();
@@ -78,7 +78,61 @@ async fn every_answer_says_what_became_of_its_request() {
             Some(Remembered),
             one,
         ),
+        (
+            "GET",
+            "//profiles/me//",
+            ada,
+            &none,
+            Some(Me),
+            Some(Remembered),
+            one,
+        ),
+        (
+            "GET",
+            "/profiles/me/transactions",
+            ada,
+            &none,
+            Some(MeResource),
+            Some(Remembered),
+            one,
+        ),
         ("GET", "/profiles/me", None, &none, Some(Me), None, None),
+        (
+            "GET",
+            "/profiles/me/x",
+            None,
+            &none,
+            Some(MeResource),
+            None,
+            None,
+        ),
+        (
+            "TRACE",
+            "/profiles/me/x",
+            ada,
+            &none,
+            Some(MeResource),
+            None,
+            None,
+        ),
+        (
+            "OPTIONS",
+            "/profiles/me/x",
+            None,
+            &none,
+            Some(MeResource),
+            None,
+            None,
+        ),
+        (
+            "POST",
+            "/locations/1",
+            ada,
+            &none,
+            Some(Location),
+            None,
+            None,
+        ),
         ("GET", "/profiles/me/../x", ada, &none, None, None, None),
         (
             "GET",
@@ -105,7 +159,7 @@ async fn every_answer_says_what_became_of_its_request() {
             "/locations/0",
             ada,
             &none,
-            Some(Locations),
+            Some(Location),
             Some(Remembered),
             Some((1, Some(404))),
         ),
@@ -226,39 +280,51 @@ async fn as_many_tokens_are_remembered_as_the_builder_was_told() {
     }
 }
 
-#[tokio::test]
-async fn a_client_tells_of_its_connections() {
-    let origin = raw("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}", false).await;
-    let id: OmneoId<HttpClient> = OmneoId::builder()
-        .upstream(&origin)
+/// Omneo ID in front of a tenant that answers each request with a body of so many bytes.
+async fn in_front_of(length: usize) -> OmneoId<HttpClient> {
+    let body = " ".repeat(length);
+    let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}");
+    OmneoId::builder()
+        .upstream(&raw(answer, false).await)
         .unwrap()
         .api_token("the-api-token")
         .signing_key(SigningKey::hs256(SECRET).unwrap())
         .build()
-        .unwrap();
-    let counts = || {
-        let stats = id.client().stats();
-        (stats.opened, stats.open, stats.idle)
-    };
-    assert_eq!(counts(), (0, 0, 0));
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_client_tells_of_its_connections() {
     let ring = Keyring::new(SigningKey::hs256(SECRET).unwrap());
     let token = TokenIssuer::new(ring).issue(&Subject::Anonymous).unwrap();
-    let ask = || {
+    let ask = |id: &OmneoId<HttpClient>| {
         let request = Request::get("/locations").header("authorization", bearer(token.token()));
         id.clone().oneshot(request.body(Body::empty()).unwrap())
     };
-    let first = ask().await.unwrap();
-    assert_eq!(counts(), (1, 1, 0));
+    let counts = |id: &OmneoId<HttpClient>| {
+        let stats = id.client().stats();
+        (stats.opened, stats.open, stats.idle)
+    };
+    // A body that arrives with its head frees its connection at once, read or not.
+    let id = in_front_of(2).await;
+    assert_eq!(counts(&id), (0, 0, 0));
+    let first = ask(&id).await.unwrap();
+    assert_eq!(counts(&id), (1, 1, 1));
     first.into_body().collect().await.unwrap();
-    assert_eq!(counts(), (1, 1, 1));
-    drop(ask().await.unwrap());
-    assert_eq!(counts(), (1, 1, 1), "all of it had come, read or not");
-    let both = [ask().await.unwrap(), ask().await.unwrap()];
-    assert_eq!(counts(), (2, 2, 0));
+    drop(ask(&id).await.unwrap());
+    assert_eq!(counts(&id), (1, 1, 1));
+
+    let id = in_front_of(1 << 20).await;
+    let first = ask(&id).await.unwrap();
+    assert_eq!(counts(&id), (1, 1, 0));
+    first.into_body().collect().await.unwrap();
+    assert_eq!(counts(&id), (1, 1, 1));
+    let both = [ask(&id).await.unwrap(), ask(&id).await.unwrap()];
+    assert_eq!(counts(&id), (2, 2, 0));
     for response in both {
         response.into_body().collect().await.unwrap();
     }
-    assert_eq!(counts(), (2, 2, 2));
+    assert_eq!(counts(&id), (2, 2, 2));
     let sum: ClientStats = [id.client().stats(); 2].into_iter().sum();
     assert_eq!((sum.opened, sum.open, sum.idle), (4, 4, 4));
 }

@@ -1,7 +1,10 @@
 //! Omneo ID over the sandbox, in process: what the stories of the facade need.
 
 pub(crate) mod forbidden;
+#[cfg(feature = "client")]
+pub(crate) mod framing;
 pub(crate) mod logs;
+pub(crate) mod script;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

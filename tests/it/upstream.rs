@@ -2,12 +2,18 @@
 
 mod answers;
 mod bodies;
+mod buffers;
 mod deadlines;
 mod early;
+mod early_close;
 mod faults;
 mod flow;
 mod host;
+mod http2_flow;
+mod http2_pool;
+mod http2_script;
 mod leaving;
+mod lengths;
 #[cfg(feature = "tracing")]
 mod logs;
 mod matrix;
@@ -16,6 +22,9 @@ mod properties;
 mod requests;
 mod retries;
 mod staged;
+mod stale;
+mod stale_lookups;
+mod stale_sockets;
 mod support;
 pub(crate) mod tenants;
 #[cfg(feature = "tls")]

@@ -24,6 +24,8 @@ const ADA: &str = r#"{"id":"6513270e-269e-4d37-b2a7-4de452e6b438"}"#;
 const SHORT: &[&str] = &[
     "--idle-timeout",
     "2s",
+    "--header-timeout",
+    "2s",
     "--write-timeout",
     "2s",
     "--log",

@@ -57,7 +57,7 @@ async fn health_and_readiness_lie_outside_the_mount() {
 #[tokio::test]
 async fn without_a_tenant_it_is_alive_and_not_ready_and_every_route_is_502() {
     let token = {
-        let server = Server::start(&["--signing-key", SECRET], &[]);
+        let server = Server::start(&["--sandbox", "--signing-key", SECRET], &[]);
         ada(&server).await
     };
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -127,6 +127,22 @@ async fn the_tenant_hears_who_called_from_us_and_not_from_the_caller() {
     assert_eq!(seen["authorization"], "Bearer the-token");
     assert_eq!(seen["x-request-id"], "from-the-page");
     assert!(!seen.contains_key("cookie") && !seen.contains_key("forwarded"));
+}
+
+#[tokio::test]
+async fn via_is_sent_only_where_it_is_asked_for() {
+    let tenant = SlowTenant::start().await;
+    let origin = tenant.origin();
+    for (via, expected) in [(&[][..], None), (&["--via"], Some("1.1 omneo-id"))] {
+        let flags = ["--upstream", &origin, "--api-token", "the-token"];
+        let server = Server::start(&[&flags, via].concat(), &[]);
+        let token = server.mint("the-token", "{}").await;
+        let path = format!("{MOUNT}/locations/1");
+        assert_eq!(server.send(get_as(&token, &path)).await.status(), 200);
+        let seen = tenant.seen.lock().unwrap().pop().unwrap();
+        let via = seen.get("via").map(|via| via.to_str().unwrap());
+        assert_eq!(via, expected);
+    }
 }
 
 #[tokio::test]
@@ -224,7 +240,7 @@ async fn a_preflight_names_methods_and_headers() {
 
 #[tokio::test]
 async fn the_log_names_requests_and_no_secrets() {
-    let flags = ["--signing-key", SECRET, "--log", "debug"];
+    let flags = ["--sandbox", "--signing-key", SECRET, "--log", "debug"];
     let server = Server::start(&flags, &[]);
     let token = ada(&server).await;
     server.send(me(&token)).await;

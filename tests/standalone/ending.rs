@@ -13,6 +13,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::abuse::until_closed;
+use crate::frames::Frames;
 use crate::process::{MOUNT, SECRET, Server, get_as};
 use crate::tenant::SlowTenant;
 
@@ -175,7 +177,15 @@ async fn over_http2(server: Arc<Server>, token: String, tally: Arc<Tally>) {
 async fn under_load_no_request_is_lost() {
     let ada = r#"{"id":"6513270e-269e-4d37-b2a7-4de452e6b438"}"#;
     for round in 0..3 {
-        let flags = ["--signing-key", SECRET, "--threads", "3", "--log", "warn"];
+        let flags = [
+            "--sandbox",
+            "--signing-key",
+            SECRET,
+            "--threads",
+            "3",
+            "--log",
+            "warn",
+        ];
         let server = Arc::new(Server::start(&flags, &[]));
         let token = server.mint("sandbox-api-token", ada).await;
         let tally = Arc::new(Tally::default());
@@ -249,4 +259,52 @@ async fn who_does_not_go_is_not_waited_for() {
     let ended = server.terminate();
     assert_eq!(ended.code, Some(0));
     assert!(ended.stderr.contains("did not finish"), "{}", ended.stderr);
+}
+
+/// What is not over long before that is waited for.
+const LONG: [&str; 4] = ["--drain-timeout", "1h", "--header-timeout", "1h"];
+
+#[tokio::test]
+async fn an_idle_http2_connection_gets_a_goaway_and_then_an_orderly_end() {
+    for (has_asked, acks) in [(true, true), (false, true), (true, false), (false, false)] {
+        let server = Server::start(&LONG, &[]);
+        let mut http2 = Frames::connect(server.address).await;
+        http2.acks = acks;
+        if has_asked {
+            http2.ask().await;
+        } else {
+            // Its SETTINGS are answered: the preface has been read.
+            while http2.read().await.expect("SETTINGS").flags == 0 {}
+        }
+        server.signal("TERM");
+        let goaways = http2.until_closed().await;
+        // The second one names the last stream, once the first is known to have arrived.
+        let expected = if acks { 2 } else { 1 };
+        assert_eq!(goaways, vec![0; expected], "{has_asked} {acks}");
+        let ended = server.wait();
+        assert_eq!(ended.code, Some(0));
+        assert!(!ended.stderr.contains("did not finish"), "{}", ended.stderr);
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_end_does_not_delay_the_end() {
+    let server = Server::start(&LONG, &[]);
+    let mut streams = Vec::new();
+    for begin in [&b""[..], b"GET / HTTP/1.1\r\na: b"] {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(begin).await.unwrap();
+        streams.push(stream);
+    }
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let asked = b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\nGET / HT";
+    stream.write_all(asked).await.unwrap();
+    streams.push(stream);
+    server.signal("TERM");
+    for stream in &mut streams {
+        until_closed(stream).await;
+    }
+    let ended = server.wait();
+    assert_eq!(ended.code, Some(0));
+    assert!(!ended.stderr.contains("did not finish"), "{}", ended.stderr);
 }

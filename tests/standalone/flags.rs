@@ -1,11 +1,9 @@
 //! Flags and variables.
 
 use std::ffi::OsString;
-use std::io::Write;
 use std::time::Duration;
 
 use crate::config::{Config, Limits, LogFormat, Parsed};
-use crate::cors::Cors;
 use crate::process::{Server, run};
 
 const SECRET: &str = crate::process::SECRET;
@@ -13,7 +11,7 @@ const SHORT: &str = "hunter2";
 
 fn parse(flags: &[&str]) -> Result<Config, String> {
     let argv = std::iter::once(&"standalone").chain(flags);
-    match Config::parse(argv.map(OsString::from))? {
+    match Config::parse(argv.map(OsString::from), [])? {
         Parsed::Serve(config) => Ok(*config),
         Parsed::Print(text) => panic!("{text}"),
     }
@@ -27,13 +25,14 @@ fn nothing_given_means_the_documented_defaults() {
     assert_eq!(config.tenant.base_path(), "/api/v3");
     assert_eq!(config.token_ttl, Duration::from_secs(3600));
     assert_eq!(config.token_cache, 1024);
-    assert_eq!(config.cors, Cors::None);
+    assert!(config.cors.is_none() && !config.via && config.warnings.is_empty());
     assert!(config.sandbox.is_some() && config.key_is_random && config.threads.is_none());
     assert_eq!(config.log.to_string(), "info");
     assert_eq!(config.log_format, LogFormat::Text);
     assert!(config.metrics_listen.is_none());
     let limits = Limits {
-        idle: Duration::from_secs(30),
+        idle: Duration::from_secs(75),
+        header: Duration::from_secs(30),
         write: Duration::from_secs(30),
         drain: Duration::from_secs(10),
         connections: 4096,
@@ -46,6 +45,8 @@ fn limits_are_taken_and_none_can_be_nothing() {
     let config = parse(&[
         "--idle-timeout",
         "1m",
+        "--header-timeout",
+        "15s",
         "--write-timeout",
         "5s",
         "--drain-timeout",
@@ -56,6 +57,7 @@ fn limits_are_taken_and_none_can_be_nothing() {
     .unwrap();
     let limits = Limits {
         idle: Duration::from_secs(60),
+        header: Duration::from_secs(15),
         write: Duration::from_secs(5),
         drain: Duration::ZERO,
         connections: 7,
@@ -63,6 +65,7 @@ fn limits_are_taken_and_none_can_be_nothing() {
     assert_eq!(config.limits, limits);
     for wrong in [
         ["--idle-timeout", "0s"],
+        ["--header-timeout", "0s"],
         ["--write-timeout", "0s"],
         ["--idle-timeout", "soon"],
         ["--drain-timeout", "later"],
@@ -117,25 +120,25 @@ fn everything_given_is_taken() {
     assert_eq!(config.metrics_listen.as_deref(), Some("[::1]:9464"));
     assert_eq!(config.threads.map(usize::from), Some(3));
     assert!(config.sandbox.is_none() && !config.key_is_random && config.public_token.is_none());
-    let Cors::Origins(origins) = config.cors else {
-        panic!("{:?}", config.cors);
-    };
-    assert_eq!(
-        origins,
-        [
-            "https://a.example",
-            "https://b.example:8443",
-            "http://localhost:3000"
-        ]
-    );
-    assert_eq!(parse(&["--cors-origin", "*"]).unwrap().cors, Cors::Any);
+    let cors = config.cors.expect("origins");
+    for origin in [
+        "https://a.example",
+        "https://b.example:8443",
+        "http://localhost:3000",
+    ] {
+        assert!(cors.allows(&origin.parse().unwrap()), "{origin}");
+    }
+    assert!(!cors.allows(&"https://c.example".parse().unwrap()));
+    assert!(!cors.allows_any());
+    let any = parse(&["--cors-origin", "*"]).unwrap().cors;
+    assert!(any.expect("any origin").allows_any());
     assert_eq!(parse(&["--token-cache", "0"]).unwrap().token_cache, 0);
 }
 
 #[test]
 fn an_api_token_of_ones_own_is_never_taken_for_the_public_one() {
     assert!(parse(&[]).unwrap().public_token.is_some());
-    let config = parse(&["--api-token", "of-my-own"]).unwrap();
+    let config = parse(&["--sandbox", "--api-token", "of-my-own"]).unwrap();
     assert!(config.public_token.is_none() && config.sandbox.is_some());
 }
 
@@ -148,36 +151,40 @@ fn what_makes_no_sense_is_one_line_and_exit_code_2() {
         (&["stray"], &[], "stray"),
         (&["--listen", "nowhere"], &[], "--listen"),
         (&[], &[("OMNEO_ID_LISTEN", "nowhere")], "OMNEO_ID_LISTEN"),
-        (&["--signing-key", SHORT], &[], "--signing-key"),
         (
+            &["--sandbox", "--signing-key", SHORT],
             &[],
-            &[("OMNEO_ID_SIGNING_KEY", SHORT)],
-            "OMNEO_ID_SIGNING_KEY",
+            "--signing-key: ",
         ),
-        (&["--signing-key", ""], &[], "--signing-key"),
+        (
+            &["--sandbox"],
+            &[("OMNEO_ID_SIGNING_KEY", SHORT)],
+            "OMNEO_ID_SIGNING_KEY: ",
+        ),
+        (&["--sandbox", "--signing-key", ""], &[], "--signing-key: "),
         (
             &["--signing-key", SECRET, "--signing-key-file", "/dev/null"],
             &[],
             "not both",
         ),
         (
-            &["--signing-key-file", "/no/such/file"],
+            &["--sandbox", "--signing-key-file", "/no/such/file"],
             &[],
-            "--signing-key-file",
+            "--signing-key-file: ",
         ),
         (
-            &["--signing-key-file", "/dev/null"],
+            &["--sandbox", "--signing-key-file", "/dev/null"],
             &[],
-            "--signing-key-file",
+            "--signing-key-file: ",
         ),
         (
             &["--upstream", "https://api.acme.getomneo.com"],
             &[],
-            "OMNEO_API_TOKEN",
+            "OMNEO_ID_API_TOKEN",
         ),
         (
             &["--upstream", ""],
-            &[("OMNEO_API_TOKEN", "t")],
+            &[("OMNEO_ID_API_TOKEN", "t")],
             "--upstream",
         ),
         (
@@ -195,8 +202,16 @@ fn what_makes_no_sense_is_one_line_and_exit_code_2() {
             &[],
             "base path",
         ),
-        (&["--upstream-base", "api/v3"], &[], "--upstream-base"),
-        (&["--api-token", "with space"], &[], "--api-token"),
+        (
+            &["--sandbox", "--upstream-base", "api/v3"],
+            &[],
+            "--upstream-base: ",
+        ),
+        (
+            &["--sandbox", "--api-token", "with space"],
+            &[],
+            "--api-token: ",
+        ),
         (&["--token-ttl", "soon"], &[], "--token-ttl"),
         (&["--token-ttl", "0s"], &[], ""),
         (&["--threads", "0"], &[], "--threads"),
@@ -216,14 +231,28 @@ fn what_makes_no_sense_is_one_line_and_exit_code_2() {
         (&["--cors-origin", "shop.example"], &[], "--cors-origin"),
         (
             &[],
-            &[("OMNEO_ID_CORS_ORIGINS", "*,https://a.example")],
-            "OMNEO_ID_CORS_ORIGINS",
+            &[("OMNEO_ID_CORS_ORIGIN", "*,https://a.example")],
+            "OMNEO_ID_CORS_ORIGIN",
+        ),
+        (&["--cors-header", "two words"], &[], "--cors-header"),
+        (&["--cors-expose", "a:b"], &[], "--cors-expose"),
+        (&["--via", "name"], &[], "name"),
+        (&["--sandbox=yes"], &[], "--sandbox"),
+        (
+            &["--sandbox", "--upstream", "https://a.example"],
+            &[],
+            "not both",
         ),
         (&["--mount", "id"], &[], ""),
         (&["--mount", "/id/../api"], &[], ""),
         (&["--log", "omneo_id=loud"], &[], "--log"),
         (&["--log-format", "xml"], &[], "--log-format"),
-        (&[], &[("OMNEO_ID_LOG_FORMAT", "")], "OMNEO_ID_LOG_FORMAT"),
+        (&["--log-format", ""], &[], "--log-format"),
+        (
+            &[],
+            &[("OMNEO_ID_LOG_FORMAT", "xml")],
+            "OMNEO_ID_LOG_FORMAT",
+        ),
         (&["--metrics-listen", "9464"], &[], "--metrics-listen"),
         (
             &[],
@@ -260,7 +289,7 @@ fn what_makes_no_sense_is_one_line_and_exit_code_2() {
 fn an_address_in_use_is_one_line_and_exit_code_1() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let output = run(&["--listen", &address, "--signing-key", SECRET], &[]);
+    let output = run(&["--listen", &address], &[]);
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert_eq!(stderr.lines().count(), 1, "{stderr}");
@@ -278,7 +307,7 @@ fn help_lists_every_variable_and_shows_no_secret() {
     let output = run(
         &["--help"],
         &[
-            ("OMNEO_API_TOKEN", "an-api-token"),
+            ("OMNEO_ID_API_TOKEN", "an-api-token"),
             ("OMNEO_ID_SIGNING_KEY", SECRET),
         ],
     );
@@ -286,17 +315,17 @@ fn help_lists_every_variable_and_shows_no_secret() {
     let help = String::from_utf8(output.stdout).unwrap();
     for variable in [
         "OMNEO_ID_LISTEN",
-        "OMNEO_UPSTREAM",
-        "OMNEO_UPSTREAM_BASE",
-        "OMNEO_API_TOKEN",
+        "OMNEO_ID_UPSTREAM",
+        "OMNEO_ID_UPSTREAM_BASE",
+        "OMNEO_ID_API_TOKEN",
         "OMNEO_ID_SIGNING_KEY",
         "OMNEO_ID_SIGNING_KEY_FILE",
         "OMNEO_ID_TOKEN_TTL",
-        "OMNEO_ID_CORS_ORIGINS",
+        "OMNEO_ID_CORS_ORIGIN",
         "OMNEO_ID_MOUNT",
         "OMNEO_ID_THREADS",
         "OMNEO_ID_TOKEN_CACHE",
-        "RUST_LOG",
+        "OMNEO_ID_LOG",
         "OMNEO_ID_LOG_FORMAT",
         "OMNEO_ID_METRICS_LISTEN",
     ] {
@@ -319,6 +348,7 @@ async fn flags_win_over_variables() {
         "90s",
         "--mount",
         "/here",
+        "--sandbox",
         "--signing-key",
         SECRET,
     ];
@@ -333,32 +363,13 @@ async fn flags_win_over_variables() {
 }
 
 #[tokio::test]
-async fn a_key_file_holds_pem_or_a_secret() {
-    // The Ed25519 key of RFC 8410, section 10.3.
-    let pem = "-----BEGIN PRIVATE KEY-----\n\
-               MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n\
-               -----END PRIVATE KEY-----\n";
-    for (content, algorithm) in [(pem, "EdDSA"), (&format!("{SECRET}\n"), "HS256")] {
-        let name = format!("omneo-id-{}-{algorithm}.key", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        std::fs::File::create(&path)
-            .unwrap()
-            .write_all(content.as_bytes())
-            .unwrap();
-        let server = Server::start(&["--signing-key-file", path.to_str().unwrap()], &[]);
-        std::fs::remove_file(path).unwrap();
-        let token = server.mint("sandbox-api-token", "{}").await;
-        let header = base64_json(token.split('.').next().unwrap());
-        assert_eq!(header["alg"], algorithm);
-        let response = server
-            .send(crate::process::get_as(&token, "/id/api/v1/locations"))
-            .await;
-        assert_eq!(response.status(), 200);
+async fn the_root_is_a_mount() {
+    for (flags, variables) in [
+        (&["--mount", "/"][..], &[][..]),
+        (&[], &[("OMNEO_ID_MOUNT", "/")]),
+    ] {
+        let server = Server::start(flags, variables);
+        assert_eq!(server.get("/locations").await.status(), 401);
+        assert_eq!(server.get("/id/api/v1/locations").await.status(), 404);
     }
-}
-
-fn base64_json(text: &str) -> serde_json::Value {
-    use base64::Engine;
-    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text);
-    serde_json::from_slice(&bytes.unwrap()).unwrap()
 }

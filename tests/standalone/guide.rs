@@ -30,11 +30,11 @@ fn no_secret_is_printed() {
         "--signing-key",
         crate::process::SECRET,
     ];
-    for tenant in [&["--upstream", "http://127.0.0.1:9"][..], &[]] {
+    for tenant in [&["--upstream", "http://127.0.0.1:9"][..], &["--sandbox"]] {
         let flags = [&secrets, tenant].concat();
-        let ended = Server::start(&flags, &[("RUST_LOG", "debug")]).terminate();
+        let ended = Server::start(&flags, &[("OMNEO_ID_LOG", "debug")]).terminate();
         assert!(
-            ended.stdout.contains("$OMNEO_API_TOKEN"),
+            ended.stdout.contains("$OMNEO_ID_API_TOKEN"),
             "{}",
             ended.stdout
         );

@@ -8,28 +8,56 @@
 
 mod abuse;
 mod answers;
+mod cross_origin;
 mod describe;
+mod descriptors;
+mod empty_verify;
 mod ending;
 mod flags;
+mod frames;
 mod gathering;
 mod guide;
+mod key_files;
+mod lengths;
+mod logs;
+mod lost_log;
 mod metrics;
 mod outage;
+mod probes;
 mod process;
 mod resting;
 mod scrape;
+mod secret_files;
 mod storefront;
 mod tenant;
+mod timeouts;
+mod unread;
+mod variables;
 
 #[path = "../it/support/forbidden.rs"]
 mod forbidden;
 
+#[path = "../it/support/framing.rs"]
+mod framing;
+
+#[path = "../it/support/script.rs"]
+mod script;
+
 #[allow(dead_code, reason = "the example uses what these tests do not")]
-#[path = "../../examples/standalone/config.rs"]
+#[path = "../../examples/standalone/storefront.rs"]
+mod demo;
+
+#[allow(dead_code, reason = "the example uses what these tests do not")]
+#[path = "../../examples/standalone/config/mod.rs"]
 mod config;
 
-#[path = "../../examples/standalone/cors.rs"]
+#[allow(dead_code, reason = "the example uses what these tests do not")]
+#[path = "../../examples/standalone/cors/mod.rs"]
 mod cors;
+
+#[allow(dead_code, reason = "the example uses what these tests do not")]
+#[path = "../../examples/standalone/descriptors.rs"]
+mod connections;
 
 #[path = "../../examples/standalone/gather.rs"]
 mod gather;

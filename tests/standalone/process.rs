@@ -56,15 +56,23 @@ pub(crate) fn run(flags: &[&str], variables: &[(&str, &str)]) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
+    wait(&mut child);
+    child.wait_with_output().unwrap()
+}
+
+/// The exit code, which must come soon.
+pub(crate) fn wait(child: &mut Child) -> Option<i32> {
     let started = Instant::now();
-    while child.try_wait().unwrap().is_none() {
-        if started.elapsed() > Duration::from_secs(20) {
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code();
+        }
+        if started.elapsed() > Duration::from_secs(60) {
             child.kill().unwrap();
-            panic!("{flags:?} {variables:?} did not end: it serves");
+            panic!("the process did not end");
         }
         std::thread::sleep(Duration::from_millis(5));
     }
-    child.wait_with_output().unwrap()
 }
 
 /// A running server. Killed when dropped.
@@ -90,24 +98,36 @@ pub(crate) struct Ended {
 impl Server {
     /// Starts on a free port and waits until it listens.
     pub(crate) fn start(flags: &[&str], variables: &[(&str, &str)]) -> Self {
-        let mut child = command(flags, variables)
+        Self::start_command(command(flags, variables))
+    }
+
+    /// As `start`, by this command.
+    pub(crate) fn start_command(mut command: Command) -> Self {
+        command.stderr(Stdio::piped());
+        Self::start_with_own_stderr(command)
+    }
+
+    /// As `start`, with the stderr that this command has. The log is collected if that is a pipe.
+    pub(crate) fn start_with_own_stderr(mut command: Command) -> Self {
+        let mut child = command
             .args(["--listen", "127.0.0.1:0"])
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        // It holds the ends of pipes that are the server's own.
+        drop(command);
         let log = Arc::<Mutex<String>>::default();
-        let stderr = std::thread::spawn({
+        let stderr = child.stderr.take().map(|stderr| {
             let log = Arc::clone(&log);
-            move || {
+            std::thread::spawn(move || {
+                let mut stderr = BufReader::new(stderr);
                 let mut line = String::new();
                 while stderr.read_line(&mut line).unwrap() > 0 {
                     log.lock().unwrap().push_str(&line);
                     line.clear();
                 }
                 std::mem::take(&mut *log.lock().unwrap())
-            }
+            })
         });
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut greeting = String::new();
@@ -117,7 +137,8 @@ impl Server {
             .and_then(|(_, url)| url.split(['/', '\n']).next()?.parse().ok());
         let Some(address) = address else {
             let _ = child.wait();
-            panic!("no server: {greeting:?} {}", stderr.join().unwrap());
+            let stderr = stderr.map(|stderr| stderr.join().unwrap());
+            panic!("no server: {greeting:?} {stderr:?}");
         };
         // Its tenant, and where its metrics are.
         let mut head = String::new();
@@ -138,7 +159,7 @@ impl Server {
             greeting,
             log,
             stdout: Some(stdout),
-            stderr: Some(stderr),
+            stderr,
         }
     }
 
@@ -163,8 +184,9 @@ impl Server {
 
     /// Waits for the end.
     pub(crate) fn wait(mut self) -> Ended {
-        let code = self.child.wait().unwrap().code();
-        let stderr = self.stderr.take().unwrap().join().unwrap();
+        let code = wait(&mut self.child);
+        let stderr = self.stderr.take().map(|stderr| stderr.join().unwrap());
+        let stderr = stderr.unwrap_or_default();
         assert_eq!(crate::forbidden::find(&stderr), None, "it is in the log");
         Ended {
             code,

@@ -38,7 +38,7 @@ const QUICK: &[&str] = &[
 ];
 const RESTS: &str = "a connection rests";
 const HAS_BEGUN: &str = "does not rest";
-const ASK: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n";
+pub(crate) const ASK: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n";
 /// Some looks.
 const WHILE: Duration = Duration::from_millis(200);
 
@@ -53,7 +53,7 @@ async fn connect(server: &Server) -> TcpStream {
 }
 
 /// Until this has been logged so many times.
-async fn logged(server: &Server, what: &str, times: usize) {
+pub(crate) async fn logged(server: &Server, what: &str, times: usize) {
     let waited = timeout(PATIENCE, async {
         while server.logged(what) < times {
             sleep(Duration::from_millis(1)).await;
@@ -63,7 +63,7 @@ async fn logged(server: &Server, what: &str, times: usize) {
 }
 
 /// The next answer: its head and its body.
-async fn answer(stream: &mut TcpStream) -> (String, Vec<u8>) {
+pub(crate) async fn answer(stream: &mut TcpStream) -> (String, Vec<u8>) {
     let read = timeout(PATIENCE, async {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -302,14 +302,6 @@ async fn one_that_rests_for_too_long_is_closed() {
     let mut stream = resting(&server).await;
     assert!(until_closed(&mut stream).await.is_empty());
     logged(&server, "limit=Idle", 1).await;
-
-    // No byte excuses it: only a whole request does.
-    let mut stream = connect(&server).await;
-    ask(&mut stream).await;
-    logged(&server, RESTS, 2).await;
-    stream.write_all(b"GET").await.unwrap();
-    assert!(until_closed(&mut stream).await.is_empty());
-    logged(&server, "limit=Idle", 2).await;
 }
 
 #[tokio::test]
@@ -398,7 +390,8 @@ async fn those_at_rest_cost_little() {
 // --- by its timer alone ---------------------------------------------------------------------------
 
 const LIMITS: Limits = Limits {
-    idle: Duration::from_secs(30),
+    idle: Duration::from_secs(75),
+    header: Duration::from_secs(20),
     write: Duration::from_secs(30),
     drain: Duration::from_secs(10),
     connections: 1,
@@ -452,7 +445,82 @@ async fn nothing_rests_over_http2_or_before_its_first_request() {
     assert_eq!(reached(&mut Box::pin(timer)).await, Reached::Idle);
 
     let timer = Timer::new(Arc::default(), LIMITS);
-    assert_eq!(reached(&mut Box::pin(timer)).await, Reached::Idle);
+    assert_eq!(reached(&mut Box::pin(timer)).await, Reached::Header);
+}
+
+/// How long it took, on a clock that stands still otherwise.
+async fn took(timer: &mut Pin<Box<Timer>>, expected: Reached) -> Duration {
+    let began = Instant::now();
+    assert_eq!(reached(timer).await, expected);
+    began.elapsed()
+}
+
+/// A limit is kept up to a look's delay.
+#[track_caller]
+fn assert_kept(limit: Duration, took: Duration) {
+    let late = Duration::from_millis(20);
+    assert!(limit <= took && took <= limit + late, "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_request_may_take_as_long_as_a_head() {
+    for is_http2 in [false, true] {
+        let activity = Arc::<Activity>::default();
+        let mut timer = Box::pin(Timer::new(Arc::clone(&activity), LIMITS));
+        if is_http2 {
+            activity.speak_http2();
+        }
+        // Whatever arrives of it.
+        activity.note_read(b"G");
+        assert_kept(LIMITS.header, took(&mut timer, Reached::Header).await);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_is_timed_from_its_first_byte() {
+    let (activity, timer, _) = after_one_request("").await;
+    let mut timer = Box::pin(timer);
+    assert_eq!(reached(&mut timer).await, Reached::Rest);
+    let idle = timeout(Duration::from_secs(40), reached(&mut timer)).await;
+    assert!(idle.is_err(), "{idle:?}");
+    // Line ends in front of a head are not one.
+    activity.note_read(b"\r\n\r\n");
+    let idle = timeout(Duration::from_secs(10), reached(&mut timer)).await;
+    assert!(idle.is_err(), "{idle:?}");
+    activity.note_read(b"\r\nG");
+    assert_kept(LIMITS.header, took(&mut timer, Reached::Header).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn between_two_requests_the_idle_limit_counts_and_no_byte_over_http2_changes_it() {
+    for is_http2 in [false, true] {
+        let (activity, timer, _) = after_one_request("").await;
+        let mut timer = Box::pin(timer);
+        if is_http2 {
+            activity.speak_http2();
+            activity.note_read(b"a ping");
+        } else {
+            assert_eq!(reached(&mut timer).await, Reached::Rest);
+        }
+        let at_look = Duration::from_secs(6);
+        let took = took(&mut timer, Reached::Idle).await;
+        assert!(
+            LIMITS.idle <= took + at_look && took <= LIMITS.idle + at_look,
+            "{took:?}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_told_to_close_gets_a_second() {
+    let (activity, timer, _) = after_one_request("").await;
+    activity.speak_http2();
+    let mut timer = Box::pin(timer);
+    timer.as_mut().close();
+    assert_kept(
+        Duration::from_secs(1),
+        took(&mut timer, Reached::Idle).await,
+    );
 }
 
 #[test]

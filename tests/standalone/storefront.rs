@@ -1,12 +1,23 @@
 //! The page in front of the sandbox, and the server that mints for it. In front of a tenant there is
 //! neither.
 
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{Request, Response};
+use http_body::Frame;
 use http_body_util::Full;
+use omneo_id::Body;
 use omneo_id::sandbox::Sandbox;
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+use tower::service_fn;
 
+use crate::config::{Config, Parsed};
+use crate::demo::Storefront;
 use crate::process::{MOUNT, SECRET, Server, get_as};
 use crate::tenant::SlowTenant;
 
@@ -134,7 +145,7 @@ async fn signing_in_mints_for_a_profile_and_for_nobody() {
 
 #[tokio::test]
 async fn what_it_calls_expired_is_expired() {
-    let server = Server::start(&["--signing-key", SECRET], &[]);
+    let server = Server::start(&["--sandbox", "--signing-key", SECRET], &[]);
     let asked = json!({ "profile": Sandbox::ADA_ID, "expired": true });
     let minted = server.send(sign_in(&asked)).await;
     assert_eq!(minted.status(), 200);
@@ -179,6 +190,47 @@ async fn what_is_no_sign_in_is_refused_as_anywhere_else() {
     assert_eq!(header(&get, "allow"), "POST");
     for path in ["/demo", "/demo/", "/demo/sign-in/", "//", "/index.html"] {
         assert_eq!(server.get(path).await.status(), 404, "{path}");
+    }
+}
+
+/// A byte in each ten seconds is no idle body.
+#[tokio::test(start_paused = true)]
+async fn a_sign_in_that_trickles_is_given_up_after_thirty_seconds() {
+    let Ok(Parsed::Serve(config)) = Config::parse(["standalone".into()], []) else {
+        panic!("the defaults serve");
+    };
+    let id = service_fn(
+        async |_: Request<Body>| -> Result<Response<Body>, Infallible> {
+            panic!("nothing is minted");
+        },
+    );
+    let storefront = Storefront::new(&id, &config).unwrap();
+    let (sender, receiver) = tokio::sync::mpsc::channel::<Bytes>(1);
+    tokio::spawn(async move {
+        while sender.send(Bytes::from_static(b" ")).await.is_ok() {
+            sleep(Duration::from_secs(10)).await;
+        }
+    });
+    let request = Request::post("/demo/sign-in").header("content-type", "application/json");
+    let request = request.body(Body::new(Fed(receiver))).unwrap();
+    let start = Instant::now();
+    let response = storefront.answer(request).await;
+    assert_eq!(response.status(), 408);
+    assert_eq!(start.elapsed(), Duration::from_secs(30));
+}
+
+struct Fed(tokio::sync::mpsc::Receiver<Bytes>);
+
+impl http_body::Body for Fed {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let data = self.0.poll_recv(cx);
+        data.map(|data| data.map(|data| Ok(Frame::data(data))))
     }
 }
 

@@ -120,6 +120,60 @@ fn a_denial_wins_in_any_order() {
 }
 
 #[test]
+fn get_includes_head_and_head_includes_nothing() {
+    let policy = AccessPolicy::deny_all()
+        .allow("HEAD", "/")
+        .and_then(|policy| policy.allow("GET", "/lists"))
+        .and_then(|policy| policy.allow("POST,HEAD", "/carts"))
+        .unwrap();
+    check(
+        &policy,
+        &[
+            ("HEAD", "/", true),
+            ("GET", "/", false),
+            ("GET", "/lists", true),
+            ("HEAD", "/lists", true),
+            ("HEAD", "/carts", true),
+            ("POST", "/carts", true),
+            ("GET", "/carts", false),
+        ],
+    );
+    assert_eq!(policy.allow_header("/"), "HEAD, OPTIONS");
+    assert_eq!(policy.allow_header("/lists"), "GET, HEAD, OPTIONS");
+
+    let policy = AccessPolicy::allow_all()
+        .deny("HEAD", "/")
+        .and_then(|policy| policy.deny("GET", "/lists"))
+        .unwrap();
+    check(
+        &policy,
+        &[
+            ("HEAD", "/", false),
+            ("head", "/", false),
+            ("GET", "/", true),
+            ("GET", "/lists", false),
+            ("HEAD", "/lists", false),
+            ("head", "/lists", false),
+            ("PUT", "/lists", true),
+        ],
+    );
+}
+
+#[test]
+fn a_slash_at_the_end_does_not_count() {
+    for (path, pattern) in [
+        ("/lists", "/lists/"),
+        ("/lists/", "/lists"),
+        ("/lists//", "/lists/**"),
+        ("/", "/"),
+        ("", "/"),
+    ] {
+        let policy = AccessPolicy::deny_all().allow("GET", pattern).unwrap();
+        check(&policy, &[("GET", path, true), ("PUT", path, false)]);
+    }
+}
+
+#[test]
 fn a_path_that_is_never_sent_on_is_not_permitted() {
     check(
         &AccessPolicy::allow_all(),

@@ -51,10 +51,13 @@ fn consent_that_was_given_or_refused_is_not_overruled() {
             r#"{"email_promo":false}"#,
             r#"{"email_promo":false,"email_optout":false}"#,
         ),
-        (r#"{"email_optout":true}"#, r#"{"email_optout":true}"#),
         (
-            r#"{"email_promo":null,"email_optout":null}"#,
-            r#"{"email_promo":null,"email_optout":null}"#,
+            r#"{"email_optout":true}"#,
+            r#"{"email_optout":true,"email_promo":true}"#,
+        ),
+        (
+            r#"{"email_promo":null,"email_optout":" ","sms_promo":null}"#,
+            r#"{"email_promo":true,"email_optout":false}"#,
         ),
         (
             r#"{"sms_promo":true}"#,
@@ -95,7 +98,7 @@ fn a_known_person_changes_in_recognised_consent_only() {
         (r#"{"email_optout":true}"#, Some(r#"{"email_optout":true}"#)),
         (
             r#"{"sms_promo":null,"post_service":false}"#,
-            Some(r#"{"sms_promo":null,"post_service":false}"#),
+            Some(r#"{"post_service":false}"#),
         ),
         (
             r#"{"x":1,"email_consent_updated_at":"2024-01-01T00:00:00Z"}"#,
@@ -122,7 +125,7 @@ fn consent_is_invented_on_an_update_only_by_choice() {
     );
     assert_eq!(
         updated(&policy, r#"{"email_optout":true}"#).as_deref(),
-        Some(r#"{"email_optout":true}"#)
+        Some(r#"{"email_optout":true,"email_promo":true}"#)
     );
 }
 
@@ -146,6 +149,8 @@ fn the_recognised_fields_are_the_operators_choice() {
         "__proto__",
         "a.b",
         "a[b]",
+        "a->b",
+        "SMS_Bounced",
     ] {
         assert!(CommsPolicy::new().add_field(name).is_err(), "{name}");
     }

@@ -64,9 +64,9 @@ pub(in crate::upstream) fn refused(rejection: &Rejection) {
     );
 }
 
-/// Whole ones: what is under a millisecond is no latency.
-fn millis(latency: Duration) -> u64 {
-    u64::try_from(latency.as_millis()).unwrap_or(u64::MAX)
+/// Milliseconds with three decimals.
+fn millis(latency: Duration) -> f64 {
+    latency.as_micros() as f64 / 1e3
 }
 
 /// The causes, outermost first, as far as it is known what their words may hold.

@@ -1,10 +1,12 @@
 use std::mem;
 use std::sync::Arc;
+use std::task::Context;
 use std::time::Duration;
 
 use bytes::Buf;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, HeaderMap, RETRY_AFTER, VARY};
-use http::{Extensions, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, HeaderMap, RANGE, VARY};
+use http::{Extensions, Method, Request, Response, StatusCode, Version};
+use http_body::Body as _;
 use tokio::time::Instant;
 
 #[cfg(feature = "tracing")]
@@ -14,8 +16,8 @@ use crate::body::Body;
 use crate::client_info::ClientInfo;
 use crate::error::BoxError;
 use crate::headers::{
-    Census, Special, WireProtocol, asks_for_upgrade, is_unencoded, remove_hop_by_hop,
-    takes_trailers,
+    Census, Special, WireProtocol, asks_for_websocket, is_unencoded, remove_hop_by_hop,
+    retry_after, takes_trailers,
 };
 use crate::path::MeRequest;
 use crate::rejection::{Rejection, RejectionKind};
@@ -23,7 +25,7 @@ use crate::report::Report;
 use crate::request_body::InFlightGuard;
 use crate::request_body::RequestBody;
 use crate::request_body::{InFlightRef, UploadState};
-use crate::tenant::{AllowForward, CallAs};
+use crate::tenant::{AllowForward, CallAs, Replayable};
 use crate::upstream::config::Config;
 use crate::upstream::error::UpstreamError;
 use crate::upstream::request::framing::Framing;
@@ -40,6 +42,8 @@ pub(in crate::upstream) struct Exchange {
     protocol: WireProtocol,
     me: Option<MeRequest>,
     called_as: CalledAs,
+    /// Whether the tenant was asked for a part of its answer.
+    ranged: bool,
     upload: Option<UploadState>,
     place: Held,
     began: Instant,
@@ -62,7 +66,7 @@ impl Exchange {
             return Err(Rejection::method_not_allowed(allow));
         }
         let census = Census::of(request.headers());
-        if census.has(Special::Upgrade) && asks_for_upgrade(request.headers()) {
+        if census.has(Special::Upgrade) && asks_for_websocket(request.headers()) {
             return Err(RejectionKind::UpgradeRefused.into());
         }
         let extensions = request.extensions_mut();
@@ -73,16 +77,17 @@ impl Exchange {
             None => CalledAs::Tenant,
         };
         let permitted = extensions.remove::<AllowForward>().is_some();
+        let replayable = extensions.remove::<Replayable>();
         if me.is_none() && matches!(called_as, CalledAs::Tenant) && !permitted {
             // Nobody decided that this may be asked with a token that opens everything.
             return Err(RejectionKind::NotFound.into());
         }
         let target = target::of(&request, &config.tenant, me.as_ref())?;
         let (mut parts, body) = request.into_parts();
-        let (body, upload) = RequestBody::watched(body, config.body_idle_timeout);
+        let (mut body, upload) = RequestBody::watched(body, config.body_idle_timeout);
         let headers = &mut parts.headers;
         let trailers = census.has(Special::Te) && takes_trailers(headers, parts.version);
-        request::clean(
+        let length = request::clean(
             headers,
             census,
             &config.request_headers,
@@ -90,6 +95,7 @@ impl Exchange {
             Framing::of(&body),
         )
         .map_err(|error| Rejection::new(RejectionKind::HeadersRefused).because(error))?;
+        body.keep_to(length);
         let place = config.in_flight.enter().ok_or_else(|| {
             Rejection::new(RejectionKind::TenantBusy)
                 .with_retry_after(BUSY)
@@ -114,11 +120,15 @@ impl Exchange {
         parts.version = Version::HTTP_11;
         let mut extensions = mem::take(&mut parts.extensions);
         extensions.clear();
+        if let Some(mark) = replayable {
+            parts.extensions.insert(mark);
+        }
         let exchange = Self {
             config: Arc::clone(config),
             protocol,
             me,
             called_as,
+            ranged: parts.headers.contains_key(RANGE),
             upload,
             place,
             began: Instant::now(),
@@ -139,14 +149,19 @@ impl Exchange {
         self.upload.as_ref()
     }
 
-    /// The tenant's answer as the client gets it, or ours in its place.
-    pub(in crate::upstream) fn answered<B>(mut self, response: Response<B>) -> Response<Body>
+    /// The tenant's answer as the client gets it, or ours in its place. It is replaced, too, if its
+    /// body is known to fail before the first frame.
+    pub(in crate::upstream) fn answered<B>(
+        mut self,
+        response: Response<B>,
+        cx: &mut Context<'_>,
+    ) -> Response<Body>
     where
         B: http_body::Body<Data: Buf, Error: Into<BoxError>> + Send + 'static,
     {
         let (mut parts, body) = response.into_parts();
-        if let Err(kind) = response::judge(parts.status, &self.called_as) {
-            let retry_after = response::retry_after(&parts.headers);
+        if let Err(kind) = response::judge(parts.status, &self.called_as, self.ranged) {
+            let retry_after = retry_after(&parts.headers);
             let error = UpstreamError::answer(parts.status);
             return self.replaced(kind, error, Some(parts.status), retry_after);
         }
@@ -176,11 +191,23 @@ impl Exchange {
             config: self.config,
             called_as: self.called_as,
             coding: Coding::of(&parts.headers, census),
-            _place: self.place,
+            place: self.place,
         };
         watch.remove_echoes(&mut parts.headers);
         let body = ProxiedBody::new(body, idle_timeout, watch);
-        Response::from_parts(parts, Body::boxed(body))
+        if body.is_end_stream() {
+            return Response::from_parts(parts, Body::empty());
+        }
+        // Boxed here: the body is large, and is moved once.
+        let mut body = Box::pin(body);
+        if let Err((error, watch)) = body.as_mut().poll_first(cx) {
+            self.config = watch.config;
+            self.called_as = watch.called_as;
+            self.place = watch.place;
+            let error = UpstreamError::malformed(error);
+            return self.replaced(RejectionKind::TenantAnswer, error, Some(parts.status), None);
+        }
+        Response::from_parts(parts, Body::from_boxed(body))
     }
 
     /// The client had no answer.
@@ -201,11 +228,11 @@ impl Exchange {
         kind: RejectionKind,
         error: UpstreamError,
         status: Option<StatusCode>,
-        retry_after: Option<HeaderValue>,
+        retry_after: Option<Duration>,
     ) -> Response<Body> {
         let mut rejection = Rejection::new(kind).because(error);
         if kind == RejectionKind::TenantBusy {
-            rejection = rejection.with_retry_after(BUSY);
+            rejection = rejection.with_retry_after(retry_after.unwrap_or(BUSY));
         }
         let latency = self.began.elapsed();
         #[cfg(feature = "tracing")]
@@ -213,9 +240,6 @@ impl Exchange {
         let mut response = rejection.into_response(self.protocol).map(Body::from);
         let report = Report::of_call(status, latency);
         response.extensions_mut().insert(report);
-        if let Some(value) = retry_after.filter(|_| response.headers().contains_key(RETRY_AFTER)) {
-            response.headers_mut().insert(RETRY_AFTER, value);
-        }
         response
     }
 }
@@ -225,7 +249,7 @@ struct ResponseObserver {
     config: Arc<Config>,
     called_as: CalledAs,
     coding: Coding,
-    _place: Held,
+    place: Held,
 }
 
 /// A call's place.

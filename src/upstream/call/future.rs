@@ -109,7 +109,7 @@ where
     if let Poll::Ready(result) = future.poll(cx) {
         let exchange = exchange.take()?;
         return Some(match result {
-            Ok(response) => exchange.answered(response),
+            Ok(response) => exchange.answered(response, cx),
             Err(error) => exchange.failed(error.into()),
         });
     }

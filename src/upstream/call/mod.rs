@@ -4,7 +4,7 @@ mod deadline;
 #[cfg(feature = "tracing")]
 mod events;
 mod exchange;
-pub(super) mod failure;
+pub(in crate::upstream) mod failure;
 mod future;
 
 pub(in crate::upstream) use exchange::Exchange;

@@ -58,18 +58,28 @@ impl Forwarding {
     }
 
     fn new(client: Fields) -> Self {
-        Self {
-            client,
-            via: Some(Pseudonym::default()),
-        }
+        Self { client, via: None }
     }
 
-    /// Replaces what we call ourselves in `Via`.
+    /// Sends `Via`, under the name `omneo-id`.
     ///
-    /// Default is `omneo-id`.
+    /// [RFC 9110 §7.6.3](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.3) asks gateways for it. It
+    /// is left out by default, as nginx, HAProxy and Envoy leave it out: by its own default
+    /// (`gzip_proxied off`) an nginx before the tenant does not compress answers to requests with a `Via`.
+    ///
+    /// Default is to send none.
+    #[must_use]
+    pub fn with_via(mut self) -> Self {
+        self.via = Some(Pseudonym::default());
+        self
+    }
+
+    /// Sends [`Via`](Self::with_via) under another name, such as `id.shop.test`.
+    ///
+    /// Default is to send none.
     ///
     /// # Errors
-    /// If it is no token, such as `id.shop.test`.
+    /// If it is not a token, as RFC 9110 defines one.
     pub fn with_pseudonym(mut self, name: &str) -> Result<Self, ConfigError> {
         let pseudonym = Pseudonym::new(name).ok_or_else(|| {
             let message = format!("{name:?} is no name for `Via`");
@@ -77,17 +87,6 @@ impl Forwarding {
         })?;
         self.via = Some(pseudonym);
         Ok(self)
-    }
-
-    /// Sends no `Via`, which
-    /// [RFC 9110 §7.6.3](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.3) asks of a gateway:
-    /// for tenants that treat requests with one otherwise (compression, caches).
-    ///
-    /// Default is to send it.
-    #[must_use]
-    pub fn without_via(mut self) -> Self {
-        self.via = None;
-        self
     }
 
     /// Says it to the tenant. Nothing of these names is left of what the client said.
@@ -122,7 +121,7 @@ impl Forwarding {
 }
 
 impl Default for Forwarding {
-    /// [`x_forwarded`](Self::x_forwarded), which Laravel reads.
+    /// [`x_forwarded`](Self::x_forwarded), which Laravel reads, without `Via`.
     fn default() -> Self {
         Self::x_forwarded()
     }
@@ -184,7 +183,6 @@ mod tests {
 
     #[test]
     fn the_client_is_told_of_where_it_is_wanted() {
-        let via = "via: 1.1 omneo-id";
         let forwarded =
             "forwarded: for=\"[2001:db8::7]\";proto=https;host=\"shop.test:8443\", for=10.0.0.1";
         let x = [
@@ -194,26 +192,54 @@ mod tests {
         ];
         let lines = |forwarding: Forwarding| said(&forwarding, Some(&client()), Version::HTTP_11);
         assert_eq!(Forwarding::default(), Forwarding::x_forwarded());
-        assert_eq!(lines(Forwarding::x_forwarded()), [&[via][..], &x].concat());
-        assert_eq!(lines(Forwarding::forwarded()), [forwarded, via]);
-        assert_eq!(
-            lines(Forwarding::both()),
-            [&[forwarded, via][..], &x].concat()
-        );
-        assert_eq!(lines(Forwarding::none()), [via]);
-        assert!(lines(Forwarding::none().without_via()).is_empty());
+        assert_eq!(lines(Forwarding::x_forwarded()), x);
+        assert_eq!(lines(Forwarding::forwarded()), [forwarded]);
+        assert_eq!(lines(Forwarding::both()), [&[forwarded][..], &x].concat());
+        assert!(lines(Forwarding::none()).is_empty());
+    }
+
+    #[test]
+    fn via_is_sent_if_chosen() {
+        let via = "via: 1.1 omneo-id";
+        let lines = |forwarding: Forwarding| {
+            let lines = said(&forwarding, Some(&client()), Version::HTTP_11);
+            lines.into_iter().filter(|line| line.starts_with("via"))
+        };
+        for forwarding in [
+            Forwarding::x_forwarded(),
+            Forwarding::forwarded(),
+            Forwarding::both(),
+            Forwarding::none(),
+        ] {
+            assert_eq!(lines(forwarding.clone()).count(), 0, "{forwarding:?}");
+            let sent: Vec<_> = lines(forwarding.clone().with_via()).collect();
+            assert_eq!(sent, [via], "{forwarding:?}");
+        }
+        let none = Forwarding::none().with_via();
+        assert_eq!(said(&none, None, Version::HTTP_11), [via]);
+
+        let behind_a_proxy = client().with_via("1.0 fred".to_owned());
+        let lines = |forwarding: Forwarding| {
+            let mut headers = HeaderMap::new();
+            forwarding.apply(&mut headers, Some(&behind_a_proxy), Version::HTTP_11);
+            headers
+                .remove(VIA)
+                .map(|via| via.to_str().unwrap().to_owned())
+        };
+        assert_eq!(lines(Forwarding::none()), None);
+        let extended = Some("1.0 fred, 1.1 omneo-id".to_owned());
+        assert_eq!(lines(Forwarding::none().with_via()), extended);
     }
 
     #[test]
     fn what_nobody_knows_is_not_invented() {
         for forwarding in [Forwarding::both(), Forwarding::x_forwarded()] {
-            let forwarding = forwarding.without_via();
             assert!(said(&forwarding, None, Version::HTTP_11).is_empty());
             let nothing = ClientInfo::default();
             assert!(said(&forwarding, Some(&nothing), Version::HTTP_11).is_empty());
         }
         let scheme = ClientInfo::default().with_scheme(Scheme::HTTP);
-        let forwarding = Forwarding::forwarded().without_via();
+        let forwarding = Forwarding::forwarded();
         assert_eq!(
             said(&forwarding, Some(&scheme), Version::HTTP_11),
             ["forwarded: proto=http"]

@@ -11,11 +11,15 @@ use http::header::{
 
 use super::framing::{Framing, FramingError};
 use crate::headers::{
-    Census, HopByHopError, RequestHeaders, Special, remove_nominated, retain, settle_trace_context,
+    Census, HopByHopError, RequestHeaders, Special, accepts_anything, remove_nominated, retain,
+    settle_trace_context,
 };
 use crate::tenant::{ApiToken, Tenant};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// Laravel answers an invalid form with a redirect and HTML unless JSON comes first in `Accept`.
+const JSON_FIRST: HeaderValue = HeaderValue::from_static("application/json, */*;q=0.8");
 
 /// What may stand in a request once only.
 const SINGLE: [(Special, HeaderName); 3] = [
@@ -33,14 +37,14 @@ pub(in crate::upstream) enum HeadersError {
 }
 
 /// Leaves in `headers` what may pass, with a framing that fits the body, and a `Host`, which
-/// [`sign`] replaces.
+/// [`sign`] replaces. Returns the declared length of the body.
 pub(in crate::upstream) fn clean(
     headers: &mut HeaderMap,
     census: Census,
     allowed: &RequestHeaders,
     method: &Method,
     framing: Framing,
-) -> Result<(), HeadersError> {
+) -> Result<Option<u64>, HeadersError> {
     // What belongs to every connection is on no list, so it goes with the rest.
     if census.has(Special::Connection) {
         remove_nominated(headers).map_err(HeadersError::Connection)?;
@@ -68,6 +72,8 @@ pub(in crate::upstream) fn sign(
 ) {
     if !census.has(Special::Accept) || !headers.contains_key(ACCEPT) {
         headers.insert(ACCEPT, JSON);
+    } else if accepts_anything(headers) {
+        headers.insert(ACCEPT, JSON_FIRST);
     }
     headers.insert(HOST, tenant.host().clone());
     headers.insert(AUTHORIZATION, token.to_header());

@@ -29,54 +29,63 @@ impl Framing {
     pub(in crate::upstream) fn of(body: &impl http_body::Body) -> Self {
         match body.size_hint().exact() {
             _ if body.is_end_stream() => Self::Empty,
+            // The body has not ended. A limit of zero bytes gives this hint to any body, and a client
+            // over HTTP/1.1 would not read on to see the limit exceeded.
+            Some(0) | None => Self::Unknown,
             Some(exact) => Self::Exact(exact),
-            None => Self::Unknown,
         }
     }
 
-    /// Replaces what a client declared by what there is.
+    /// Declares the length of the body in `headers` and returns it. `None`: the length is unknown.
+    ///
+    /// A host may wrap the body so that its size hint is lost. The length that the client declared
+    /// then counts; the body has to be checked against the returned length in any case.
     pub(in crate::upstream) fn declare(
         self,
         headers: &mut HeaderMap,
         census: Census,
         method: &Method,
-    ) -> Result<(), FramingError> {
+    ) -> Result<Option<u64>, FramingError> {
         let declared = match census.has(Special::ContentLength) {
             true => headers.get(CONTENT_LENGTH).map(length).transpose()?,
             false => None,
         };
         match self {
-            // A length without a body would make the tenant wait for what the next request says.
-            Self::Empty if declared.is_some_and(|declared| declared > 0) => {
-                return Err(FramingError(()));
-            }
+            // With a length and no body, the tenant would take the next request for the body.
+            Self::Empty if declared.is_some_and(|declared| declared > 0) => Err(FramingError(())),
             // RFC 9110 §8.6: the length of nothing is said where a body is expected.
             Self::Empty if matches!(*method, Method::POST | Method::PUT | Method::PATCH) => {
                 headers.insert(CONTENT_LENGTH, const { HeaderValue::from_static("0") });
+                Ok(Some(0))
             }
-            Self::Empty if declared.is_none() => {}
             Self::Empty => {
-                headers.remove(CONTENT_LENGTH);
+                if declared.is_some() {
+                    headers.remove(CONTENT_LENGTH);
+                }
+                Ok(Some(0))
             }
             Self::Exact(exact) if declared.is_some_and(|declared| declared < exact) => {
-                return Err(FramingError(()));
+                Err(FramingError(()))
             }
-            // A body may be capped below what its client declared. With the declared length it
-            // fails visibly; with its own it would reach the tenant cut short, and look complete.
-            Self::Exact(exact) if !is_plain(headers) => {
-                headers.insert(CONTENT_LENGTH, declared.unwrap_or(exact).into());
-            }
-            Self::Exact(_) => {}
-            // hyper sends a GET or HEAD of unknown length without its body unless told otherwise,
-            // other methods in chunks. Over HTTP/2 it leaves the header out, as it must be.
-            Self::Unknown => {
-                headers.remove(CONTENT_LENGTH);
-                if matches!(*method, Method::GET | Method::HEAD) {
-                    headers.insert(TRANSFER_ENCODING, CHUNKED);
+            // A body may be capped below the length that its client declared. With the declared
+            // length the request fails visibly; with that of the body it would look complete.
+            Self::Exact(exact) => Ok(Some(set_length(headers, declared.unwrap_or(exact)))),
+            Self::Unknown => match declared {
+                // RFC 9112 §6.3: `Transfer-Encoding` overrides `Content-Length`.
+                Some(declared) if !census.has(Special::TransferEncoding) => {
+                    Ok(Some(set_length(headers, declared)))
                 }
-            }
+                _ => {
+                    headers.remove(CONTENT_LENGTH);
+                    // hyper sends a GET or HEAD of unknown length without its body unless told
+                    // otherwise, other methods in chunks. Over HTTP/2 it leaves the header out.
+                    if matches!(*method, Method::GET | Method::HEAD) {
+                        headers.insert(TRANSFER_ENCODING, CHUNKED);
+                    }
+                    Ok(None)
+                }
+            },
         }
-        Ok(())
     }
 }
 
@@ -113,6 +122,14 @@ pub(in crate::upstream) fn settle(
         headers.remove(CONTENT_LENGTH);
     }
     Ok(())
+}
+
+/// Leaves `length` as the only value.
+fn set_length(headers: &mut HeaderMap, length: u64) -> u64 {
+    if !is_plain(headers) {
+        headers.insert(CONTENT_LENGTH, length.into());
+    }
+    length
 }
 
 /// Whether the length is said once, and plainly.
@@ -183,7 +200,11 @@ mod tests {
             // Capped below what was declared: fails visibly.
             (Some("9"), Method::PUT, exact, length("9")),
             (Some("4"), Method::PUT, exact, refused.clone()),
-            (Some("5"), Method::POST, unknown, nothing.clone()),
+            // Hidden by a wrapper of the host.
+            (Some("5"), Method::POST, unknown, length("5")),
+            (Some("5"), Method::GET, unknown, length("5")),
+            (Some("005"), Method::POST, unknown, length("5")),
+            (Some("0"), Method::POST, unknown, length("0")),
             (None, Method::DELETE, unknown, nothing),
             (None, Method::GET, unknown, chunked.clone()),
             (None, Method::HEAD, unknown, chunked),
@@ -199,9 +220,42 @@ mod tests {
             }
             let census = Census::of(&headers);
             let result = framing.declare(&mut headers, census, &method);
-            let actual = result.ok().map(|()| text(&headers));
+            let actual = result.ok().map(|_| text(&headers));
             assert_eq!(actual, expected, "{declared:?} {method} {framing:?}");
+            let declares = actual
+                .iter()
+                .flatten()
+                .find(|(name, _)| *name == "content-length");
+            match (result, declares) {
+                (Ok(Some(length)), Some((_, said))) => assert_eq!(length.to_string(), *said),
+                (Ok(Some(0) | None) | Err(_), None) => {}
+                other => panic!("{other:?}: {declared:?} {method} {framing:?}"),
+            }
         }
+    }
+
+    #[test]
+    fn a_transfer_coding_overrides_a_declared_length() {
+        let mut headers = headers(&[("content-length", "5"), ("transfer-encoding", "chunked")]);
+        let census = Census::of(&headers);
+        headers.remove(TRANSFER_ENCODING);
+        let length = Framing::Unknown.declare(&mut headers, census, &Method::POST);
+        assert_eq!(length, Ok(None));
+        assert!(headers.is_empty());
+    }
+
+    #[test]
+    fn a_hint_of_zero_is_the_length_of_a_body_that_has_ended() {
+        use http_body_util::{Full, Limited};
+
+        let full = || Full::new(bytes::Bytes::from_static(b"hello"));
+        assert!(matches!(Framing::of(&full()), Framing::Exact(5)));
+        assert!(matches!(
+            Framing::of(&Limited::new(full(), 0)),
+            Framing::Unknown
+        ));
+        let empty = http_body_util::Empty::<bytes::Bytes>::new();
+        assert!(matches!(Framing::of(&empty), Framing::Empty));
     }
 
     #[test]

@@ -11,7 +11,9 @@ use http::header::{
 use super::location;
 use super::secret_scanner::Secret;
 use crate::headers::ResponseHeaders;
-use crate::headers::{Census, HopByHopError, Special, is_hop_by_hop, remove_nominated, retain};
+use crate::headers::{
+    Census, HopByHopError, Special, is_hop_by_hop, remove_nominated, retain, retry_after,
+};
 use crate::path::MeRequest;
 use crate::rejection::RejectionKind;
 use crate::tenant::{ApiToken, Tenant};
@@ -27,12 +29,16 @@ pub(in crate::upstream) enum CalledAs {
     Caller(ApiToken),
 }
 
-/// Whether an answer of this status is replaced by one of ours.
+/// Whether an answer of this status is replaced by one of ours. `ranged`: the request had a `Range`.
 pub(in crate::upstream) fn judge(
     status: StatusCode,
     called_as: &CalledAs,
+    ranged: bool,
 ) -> Result<(), RejectionKind> {
     match status {
+        // RFC 9110 §15.3.7: an answer to a range request. The client would take it for the whole, and
+        // a secret in it could not be found.
+        StatusCode::PARTIAL_CONTENT if !ranged => Err(RejectionKind::TenantAnswer),
         // Nobody asked for another protocol, and other 1xx are no answers.
         status if status.is_informational() => Err(RejectionKind::TenantAnswer),
         // Said to us, about how we asked: a proxy's credentials, a wrong host, another protocol.
@@ -49,16 +55,6 @@ pub(in crate::upstream) fn judge(
         status if status.as_u16() >= 600 => Err(RejectionKind::TenantAnswer),
         _ => Ok(()),
     }
-}
-
-/// When to try again, as the tenant says it: whole seconds or a date, nothing else.
-pub(in crate::upstream) fn retry_after(headers: &HeaderMap) -> Option<HeaderValue> {
-    let value = headers.get(RETRY_AFTER)?;
-    let bytes = value.as_bytes();
-    let seconds = matches!(bytes.len(), 1..=9) && bytes.iter().all(u8::is_ascii_digit);
-    // RFC 9110 §5.6.7: `Sun, 06 Nov 1994 08:49:37 GMT`.
-    let date = bytes.len() == 29 && bytes.get(3) == Some(&b',') && bytes.ends_with(b" GMT");
-    (seconds || date).then(|| value.clone())
 }
 
 /// Why an answer's headers cannot be passed on.
@@ -94,10 +90,25 @@ pub(in crate::upstream) fn clean(
             map_location(headers, &name, tenant, me);
         }
     }
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        settle_retry_after(headers);
+    }
     if me.is_some() {
         keep_private(headers, census);
     }
     Ok(())
+}
+
+/// Replaces `Retry-After` by its seconds, or removes one that cannot be read or is out of bounds.
+fn settle_retry_after(headers: &mut HeaderMap) {
+    match retry_after(headers) {
+        Some(after) => {
+            headers.insert(RETRY_AFTER, after.as_secs().into());
+        }
+        None => {
+            headers.remove(RETRY_AFTER);
+        }
+    }
 }
 
 /// Removes each header of which any value holds the secret.
@@ -211,6 +222,7 @@ mod tests {
             (101, Err(TenantAnswer)),
             (103, Err(TenantAnswer)),
             (200, Ok(())),
+            (206, Err(TenantAnswer)),
             (302, Ok(())),
             (401, Err(TenantCredentials)),
             (403, Ok(())),
@@ -227,15 +239,18 @@ mod tests {
             (600, Err(TenantAnswer)),
         ] {
             let status = StatusCode::from_u16(status).unwrap();
-            assert_eq!(judge(status, &CalledAs::Tenant), expected, "{status}");
+            let judged = judge(status, &CalledAs::Tenant, false);
+            assert_eq!(judged, expected, "{status}");
         }
+        let partial = StatusCode::PARTIAL_CONTENT;
+        assert_eq!(judge(partial, &CalledAs::Tenant, true), Ok(()));
     }
 
     #[test]
     fn a_callers_own_401_is_the_callers() {
         let called_as = CalledAs::Caller(ApiToken::new("of-the-caller").unwrap());
-        assert_eq!(judge(StatusCode::UNAUTHORIZED, &called_as), Ok(()));
-        assert!(judge(StatusCode::INTERNAL_SERVER_ERROR, &called_as).is_err());
+        assert_eq!(judge(StatusCode::UNAUTHORIZED, &called_as, false), Ok(()));
+        assert!(judge(StatusCode::INTERNAL_SERVER_ERROR, &called_as, false).is_err());
     }
 
     #[test]
@@ -258,6 +273,7 @@ mod tests {
                 ("x-internal", "1"),
                 ("x-powered-by", "PHP"),
                 ("x-ratelimit-remaining", "59"),
+                ("x-request-id", "7"),
             ],
             200,
             None,
@@ -267,7 +283,7 @@ mod tests {
             [
                 "content-type: application/json",
                 "trailer: x-checksum",
-                "x-ratelimit-remaining: 59",
+                "x-request-id: 7",
             ],
         );
     }
@@ -276,8 +292,8 @@ mod tests {
     fn a_header_that_repeats_the_token_is_removed_with_all_its_values() {
         let lines = cleaned(
             &[
-                ("x-debug", "fine"),
-                ("x-debug", "Bearer api-token"),
+                ("x-note", "fine"),
+                ("x-note", "Bearer api-token"),
                 ("x-other", "api token"),
             ],
             200,
@@ -347,22 +363,17 @@ mod tests {
     }
 
     #[test]
-    fn only_a_plain_retry_after_is_repeated() {
-        let of = |value: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(RETRY_AFTER, HeaderValue::from_static(value));
-            retry_after(&headers)
-        };
-        assert!(of("120").is_some());
-        assert!(of("Fri, 31 Dec 1999 23:59:59 GMT").is_some());
-        for other in [
-            "",
-            "<script>",
-            "soon",
-            "12345678901",
-            "4fzKq0pLw8sN1vXyT2uR",
-        ] {
-            assert!(of(other).is_none(), "{other}");
+    fn the_retry_after_of_a_429_is_bounded() {
+        let of = |value| cleaned(&[("retry-after", value)], 429, None);
+        assert_eq!(of("120"), ["retry-after: 120"]);
+        for other in ["", "<script>", "soon", "86401", "4fzKq0pLw8sN1vXyT2uR"] {
+            assert!(of(other).is_empty(), "{other}");
         }
+        let date = "Fri, 31 Dec 1999 23:59:59 GMT";
+        let minute_before = ("date", "Fri, 31 Dec 1999 23:58:59 GMT");
+        assert_eq!(
+            cleaned(&[("retry-after", date), minute_before], 429, None),
+            ["date: Fri, 31 Dec 1999 23:58:59 GMT", "retry-after: 60"]
+        );
     }
 }

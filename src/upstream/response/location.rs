@@ -95,6 +95,10 @@ mod tests {
                 "../../profiles/me/addresses/7",
             ),
             (
+                "/api/v3/profiles/ada/addresses/?page=2",
+                "../../profiles/me/addresses?page=2",
+            ),
+            (
                 "https://api.acme.test/api/v3/profiles/ada/x?y=%20",
                 "../../profiles/me/x?y=%20",
             ),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use http::HeaderMap;
-use http_body::{Frame, SizeHint};
+use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::secret_scanner::SecretFound;
@@ -26,15 +26,19 @@ pub(crate) trait BodyObserver: Send + 'static {
 }
 
 pin_project! {
-    /// A tenant's body on its way to the client: bounded while it stands still, its trailers
-    /// cleaned, and watched until it ends.
+    /// A tenant's body on its way to the client: with an idle timeout, its trailers cleaned, and
+    /// watched until it ends.
     pub(crate) struct ProxiedBody<B, W> {
         #[pin]
         body: IdleTimeout<B>,
+        // `None` once the body has ended.
         watch: Option<W>,
+        // Data that `poll_first` has read.
+        first: Option<Bytes>,
         screen: SecretScanner,
         // Behind what the screen has held back.
         trailers: Option<HeaderMap>,
+        failure: Option<BoxError>,
     }
 }
 
@@ -43,15 +47,48 @@ impl<B, W> ProxiedBody<B, W> {
         Self {
             body: IdleTimeout::new(body, idle_timeout),
             watch: Some(watch),
+            first: None,
             screen: SecretScanner::default(),
             trailers: None,
+            failure: None,
         }
     }
 }
 
-impl<B, W> http_body::Body for ProxiedBody<B, W>
+impl<B, W> ProxiedBody<B, W>
 where
-    B: http_body::Body,
+    B: Body<Data: Buf, Error: Into<BoxError>>,
+    W: BodyObserver,
+{
+    /// Reads the first frame if it has arrived, and keeps it for `poll_frame`.
+    ///
+    /// # Errors
+    /// The error of the body and its watch, if the body fails before that frame: the head can still
+    /// be replaced.
+    pub(crate) fn poll_first(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Result<(), (BoxError, W)> {
+        let frame = self.as_mut().poll_frame(cx);
+        let this = self.project();
+        if this.failure.is_some()
+            && let (Some(error), Some(watch)) = (this.failure.take(), this.watch.take())
+        {
+            return Err((error, watch));
+        }
+        if let Poll::Ready(Some(Ok(frame))) = frame {
+            match frame.into_data() {
+                Ok(data) => *this.first = Some(data),
+                Err(frame) => *this.trailers = frame.into_trailers().ok(),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<B, W> Body for ProxiedBody<B, W>
+where
+    B: Body,
     B::Data: Buf,
     B::Error: Into<BoxError>,
     W: BodyObserver,
@@ -64,20 +101,24 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let mut this = self.project();
+        if let Some(first) = this.first.take() {
+            return Poll::Ready(Some(Ok(Frame::data(first))));
+        }
+        if let Some(error) = this.failure.take() {
+            *this.watch = None;
+            return Poll::Ready(Some(Err(error)));
+        }
         loop {
             if let Some(trailers) = this.trailers.take() {
                 return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
             }
-            // Over, but for an end that may have been held back.
+            // The body has ended; the screen may still have held back data.
             let Some(watch) = this.watch.as_ref() else {
                 return Poll::Ready(None);
             };
             let frame = match ready!(this.body.as_mut().poll_frame(cx)) {
                 Some(Ok(frame)) => frame,
-                Some(Err(error)) => {
-                    *this.watch = None;
-                    return Poll::Ready(Some(Err(error)));
-                }
+                Some(Err(error)) => return fail(this.failure, error, cx),
                 None => {
                     *this.watch = None;
                     return Poll::Ready(this.screen.finish().map(|held| Ok(Frame::data(held))));
@@ -94,8 +135,7 @@ where
                         Ok(data) => return Poll::Ready(Some(Ok(Frame::data(data)))),
                         Err(SecretFound) => {
                             watch.found();
-                            *this.watch = None;
-                            return Poll::Ready(Some(Err(SecretFound.into())));
+                            return fail(this.failure, SecretFound.into(), cx);
                         }
                     }
                 }
@@ -114,12 +154,17 @@ where
     }
 
     fn is_end_stream(&self) -> bool {
-        self.screen.held() == 0 && self.trailers.is_none() && self.body.is_end_stream()
+        self.first.is_none()
+            && self.screen.held() == 0
+            && self.trailers.is_none()
+            && self.failure.is_none()
+            && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
         let mut hint = self.body.size_hint();
-        let held = self.screen.held();
+        let first = self.first.as_ref().map_or(0, Bytes::len);
+        let held = self.screen.held() + first as u64;
         if held > 0 {
             if let Some(upper) = hint.upper() {
                 hint.set_upper(upper + held);
@@ -128,6 +173,14 @@ where
         }
         hint
     }
+}
+
+/// Fails the body at its next poll. hyper discards the part of an answer that it has buffered when
+/// the body fails, and writes it while the body is pending.
+fn fail<T>(failure: &mut Option<BoxError>, error: BoxError, cx: &Context<'_>) -> Poll<T> {
+    *failure = Some(error);
+    cx.waker().wake_by_ref();
+    Poll::Pending
 }
 
 impl<B, W> fmt::Debug for ProxiedBody<B, W> {

@@ -165,7 +165,7 @@ fn ask(runtime: &Runtime, shop: &Shop, mut request: Request<Full<Bytes>>, choice
     if let Some(kind) = parts.extensions.get::<Rejection>().map(Rejection::kind) {
         let ours = matches!(kind, RejectionKind::TooManyRequests);
         assert!(
-            asked.is_empty() || ours || target.path().ends_with("profiles"),
+            asked.is_empty() || ours || target.path().trim_end_matches('/').ends_with("profiles"),
             "{kind:?} {asked:?}"
         );
     }
@@ -173,8 +173,11 @@ fn ask(runtime: &Runtime, shop: &Shop, mut request: Request<Full<Bytes>>, choice
         let path = asked.path();
         let own = naive::stays_below(path.as_bytes(), &["api", "v3", "profiles", Sandbox::ADA_ID]);
         let stores = naive::stays_below(path.as_bytes(), &["api", "v3", "locations"]);
-        let sign_up = target.path().trim_start_matches('/') == "profiles";
+        let sign_up = target.path().trim_matches('/') == "profiles";
         assert!(own || stores || sign_up, "{target}: {path}");
+        for (name, _) in naive::query_pairs(asked.query().unwrap_or_default().as_bytes()) {
+            assert!(!own || name != "identity", "{target}");
+        }
         assert_eq!(
             asked.headers.get_all(header::AUTHORIZATION).iter().count(),
             1

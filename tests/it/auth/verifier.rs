@@ -117,6 +117,65 @@ fn times_are_numbers_in_range_or_the_token_is_refused() {
     assert!(verify(format!(r#"{{"exp":{},"nbf":{NOW}.0}}"#, NOW + 9)).is_ok());
 }
 
+/// Other crates of a build may turn on `serde_json/arbitrary_precision`, with which numbers reach a
+/// visitor in another way, and `float_roundtrip`, which parses them by another rule.
+#[test]
+fn times_are_read_alike_whatever_serde_json_is_built_with() {
+    let verify = |payload: String| {
+        let verifier = verifier().with_leeway(Duration::ZERO).unwrap();
+        verifier.verify(&sign(HS256, payload.as_bytes()))
+    };
+    for exp in [
+        "1700000001",
+        "1700000001.0",
+        "1.7000000015e9",
+        "17000000015E-1",
+        "1700000001.999999999999999999999999999999",
+    ] {
+        let verified = verify(format!(r#"{{"exp":{exp},"nbf":1.7e9,"iat":{NOW}.0}}"#));
+        let verified = verified.unwrap_or_else(|error| panic!("{exp}: {error}"));
+        assert!(verified.claims().expires_at > NOW, "{exp}");
+    }
+    for (claim, wanted) in [
+        (r#""exp":1e999"#, VerifyErrorKind::InvalidClaims),
+        (r#""exp":1700000001.5e400"#, VerifyErrorKind::InvalidClaims),
+        (r#""exp":-0.5"#, VerifyErrorKind::InvalidClaims),
+        (r#""exp":-0"#, VerifyErrorKind::Expired),
+        (r#""exp":1e-999"#, VerifyErrorKind::Expired),
+        (r#""exp":1700000000.9e0"#, VerifyErrorKind::Expired),
+        (
+            r#""exp":1700000001,"nbf":1e999"#,
+            VerifyErrorKind::InvalidClaims,
+        ),
+        (
+            r#""exp":1700000001,"iat":"1""#,
+            VerifyErrorKind::InvalidClaims,
+        ),
+        (
+            r#""exp":1700000001,"iat":{"$serde_json::private::Number":"1"}"#,
+            VerifyErrorKind::InvalidClaims,
+        ),
+        (
+            r#""exp":1700000001,"iss":1.5"#,
+            VerifyErrorKind::InvalidClaims,
+        ),
+        (
+            r#""exp":1700000001,"aud":1.5"#,
+            VerifyErrorKind::InvalidClaims,
+        ),
+        (
+            r#""exp":1700000001,"aud":[1e999]"#,
+            VerifyErrorKind::InvalidClaims,
+        ),
+    ] {
+        assert_eq!(kind(verify(format!("{{{claim}}}"))), wanted, "{claim}");
+    }
+    for pid in ["1.5", "-0", "1e999", "18446744073709551616", "[1e999]"] {
+        let verified = verify(format!(r#"{{"exp":1700000001,"pid":{pid}}}"#)).unwrap();
+        assert_eq!(verified.subject(), &Subject::Anonymous, "{pid}");
+    }
+}
+
 #[test]
 fn a_token_from_the_future_is_not_valid_yet() {
     for name in ["nbf", "iat"] {

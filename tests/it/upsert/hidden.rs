@@ -159,12 +159,12 @@ async fn a_tenant_that_does_not_say_who_is_no_success() {
     ];
     for (status, body, kind) in doubts {
         let script = hidden([(WHO, answer(status, body))]);
-        let response = script.sign_up(concealing(), OPT_OUT).await;
+        let response = script.sign_up(CommsPolicy::new(), OPT_OUT).await;
         assert_eq!(rejected(&response), kind, "{body}");
     }
     for (status, body) in [(404, "{}"), (200, "{}"), (200, "[]")] {
         let script = hidden([(WHO, answer(200, BY_ADA)), (SHOW, answer(status, body))]);
-        let response = script.sign_up(concealing(), OPT_OUT).await;
+        let response = script.sign_up(CommsPolicy::new(), OPT_OUT).await;
         assert_eq!(rejected(&response), RejectionKind::TenantAnswer, "{body}");
     }
 }
@@ -183,6 +183,8 @@ async fn somebody_hidden_and_then_deleted_does_not_send_it_round_in_circles() {
         ]);
     }
     let steps: [_; 12] = steps.try_into().unwrap();
-    let response = Script::new(steps).sign_up(concealing(), OPT_OUT).await;
+    let response = Script::new(steps)
+        .sign_up(CommsPolicy::new(), OPT_OUT)
+        .await;
     assert_eq!(rejected(&response), RejectionKind::TenantAnswer);
 }

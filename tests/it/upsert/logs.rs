@@ -46,11 +46,11 @@ async fn an_address_that_is_taken_by_nobody_who_is_found_is_the_operators_to_men
     for (policy, words) in [
         (
             CommsPolicy::new(),
-            "an address is taken by somebody who has another",
+            "an address is taken by a profile with another address",
         ),
         (
             CommsPolicy::new().conceal_tenant_validation(),
-            r#"a sign-up is lost: the tenant refused it, and that is concealed fields=["email"]"#,
+            "the tenant's data of the person is unusable, and that is concealed",
         ),
     ] {
         let (log, _guard) = Log::capture();

@@ -177,7 +177,7 @@ async fn letters_that_only_the_tenant_folds_do_not_tell_who_is_a_customer() {
     let service = in_front_of(&sandbox);
     for (email, folded) in [
         ("zoë@example.com", "ZOË@example.com"),
-        ("kim@example.org", "\u{212a}im@example.org"),
+        ("\u{e5}sa@example.org", "\u{212b}sa@example.org"),
     ] {
         sign_up(service.clone(), json!({"email": email}).to_string()).await;
         let before = sandbox.profiles();
@@ -286,7 +286,6 @@ impl Known {
     fn new(step: &Step) -> Self {
         let flag = |flag| match (flag, step.flags.get(flag)) {
             (_, Some(value)) => json!(value),
-            ("email_promo", _) if step.flags.get("email_optout") == Some(&true) => Value::Null,
             ("email_promo", _) => json!(true),
             ("email_optout", _) => json!(false),
             _ => Value::Null,
@@ -431,7 +430,10 @@ proptest! {
     fn concurrent_sign_ups_end_as_the_naive_model_does(
         batches in proptest::collection::vec(proptest::collection::vec(step(), 1..5), 1..6)
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
         runtime.block_on(run(batches));
     }
 }

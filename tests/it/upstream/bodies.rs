@@ -9,7 +9,7 @@ use omneo_id::upstream::RequestBody;
 use omneo_id::{Body, RejectionKind, Upstream};
 use tower::{ServiceExt, service_fn};
 
-use super::support::{data, frames, kind, permitted, sent, tenant, trailers};
+use super::support::{data, fed, frames, kind, permitted, sent, tenant, trailers};
 
 fn with_body(method: Method, body: Body) -> Request<Body> {
     permitted(Request::builder().method(method).uri("/profiles/ada"))
@@ -86,4 +86,161 @@ async fn a_client_error_that_hides_its_cause_is_not_blamed_on_the_tenant() {
         .await
         .unwrap();
     assert_eq!(kind(&response), RejectionKind::BodyAborted);
+}
+
+/// A request whose declared length only its header tells.
+fn declared(length: &str, body: Body) -> Request<Body> {
+    let request = permitted(Request::put("/profiles/ada")).header("content-length", length);
+    request.body(body).unwrap()
+}
+
+#[tokio::test]
+async fn a_declared_length_goes_up_where_the_body_hides_it() {
+    let client = service_fn(|request: Request<RequestBody>| async move {
+        assert_eq!(request.headers()["content-length"], "5");
+        assert_eq!(request.body().size_hint().exact(), Some(5));
+        let body = request
+            .into_body()
+            .collect()
+            .await
+            .map_err(BoxError::from)?;
+        assert_eq!(body.to_bytes(), "hello");
+        Ok::<_, BoxError>(Response::new(Body::empty()))
+    });
+    for body in [
+        frames([data("hello")]),
+        frames([data("he"), data(""), data("llo"), data("")]),
+        frames([data("hello"), data(""), trailers(&[("x-checksum", "abc")])]),
+        frames([data("he"), data("llo"), trailers(&[("x-checksum", "abc")])]),
+        Body::new(Limited::new(frames([data("he"), data("llo")]), 5)),
+    ] {
+        let upstream = Upstream::new(client, tenant());
+        let response = upstream.oneshot(declared("5", body)).await.unwrap();
+        assert_eq!(response.status(), 200);
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_as_long_as_declared_is_broken_off() {
+    use RejectionKind::{BodyAborted, HeadersRefused, MalformedBody, PayloadTooLarge};
+    for (length, body, expected) in [
+        ("5", frames([]), BodyAborted),
+        ("5", frames([data("hell")]), BodyAborted),
+        (
+            "5",
+            frames([data("he"), data("ll"), trailers(&[])]),
+            BodyAborted,
+        ),
+        ("5", frames([data("he"), Err("reset".into())]), BodyAborted),
+        (
+            "5",
+            frames([data("hello"), Err("reset".into())]),
+            BodyAborted,
+        ),
+        ("5", frames([data("hello!")]), MalformedBody),
+        ("5", frames([data("hello"), data("!")]), MalformedBody),
+        (
+            "5",
+            frames([data("hello"), data(""), data("!")]),
+            MalformedBody,
+        ),
+        (
+            "9",
+            Body::new(Limited::new(frames([data("hello"), data("!")]), 5)),
+            PayloadTooLarge,
+        ),
+        ("5", Body::empty(), HeadersRefused),
+        (
+            "4",
+            Body::from(Bytes::from_static(b"hello")),
+            HeadersRefused,
+        ),
+        ("9", Body::from(Bytes::from_static(b"hello")), BodyAborted),
+    ] {
+        let case = format!("{length} {body:?} {expected:?}");
+        let (response, sent) = sent(declared(length, body)).await;
+        assert_eq!(kind(&response), expected, "{case}");
+        assert!(sent.is_empty(), "{case}");
+    }
+}
+
+/// The last frame of a body waits until the body is known to end there.
+#[tokio::test]
+async fn the_last_byte_is_not_sent_before_the_end_is_certain() {
+    let (feeder, body) = fed();
+    let (seen, mut received) = tokio::sync::mpsc::unbounded_channel();
+    let client = service_fn(move |request: Request<RequestBody>| {
+        let seen = seen.clone();
+        async move {
+            let mut body = request.into_body();
+            while let Some(frame) = body.frame().await {
+                seen.send(frame?.into_data().unwrap()).unwrap();
+            }
+            Ok::<_, BoxError>(Response::new(Body::empty()))
+        }
+    });
+    let asking = tokio::spawn(Upstream::new(client, tenant()).oneshot(declared("5", body)));
+    feeder.send(data("he")).await.unwrap();
+    assert_eq!(received.recv().await.unwrap(), "he");
+    feeder.send(data("llo")).await.unwrap();
+    super::tenants::settle().await;
+    assert!(received.try_recv().is_err());
+    drop(feeder);
+    assert_eq!(received.recv().await.unwrap(), "llo");
+    assert_eq!(asking.await.unwrap().unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn a_transfer_coding_overrides_a_declared_length() {
+    // RFC 9112 §6.3. hyper removes the length itself; another host may not.
+    let request = permitted(Request::put("/profiles/ada"))
+        .header("content-length", "5")
+        .header("transfer-encoding", "chunked")
+        .body(frames([data("un"), data("known")]))
+        .unwrap();
+    let (response, sent) = sent(request).await;
+    assert_eq!(response.status(), 200);
+    assert!(!sent[0].headers().contains_key("content-length"));
+    assert_eq!(sent[0].body(), "unknown");
+}
+
+/// A body that says how long it is and comes in several frames.
+struct Sized(std::collections::VecDeque<&'static str>, u64);
+
+impl http_body::Body for Sized {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, BoxError>>> {
+        let text = self.0.pop_front();
+        std::task::Poll::Ready(text.map(data))
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        http_body::SizeHint::with_exact(self.1)
+    }
+}
+
+#[tokio::test]
+async fn a_limit_below_the_length_is_never_taken_for_the_end() {
+    let texts = ["hello", "!"];
+    for (limit, length) in [(5, 6), (0, 6)] {
+        let limited = Limited::new(Sized(texts.into(), length), limit);
+        let (response, sent) = sent(with_body(Method::PUT, Body::new(limited))).await;
+        assert_eq!(kind(&response), RejectionKind::PayloadTooLarge, "{limit}");
+        assert!(sent.is_empty(), "{limit}");
+    }
+    // And a hint that is not true.
+    for (length, expected) in [
+        (5, RejectionKind::MalformedBody),
+        (7, RejectionKind::BodyAborted),
+    ] {
+        let body = Body::new(Sized(texts.into(), length));
+        let (response, sent) = sent(with_body(Method::PUT, body)).await;
+        assert_eq!(kind(&response), expected, "{length}");
+        assert!(sent.is_empty(), "{length}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{Request, StatusCode, Uri};
+use http::{Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt;
 use hyper_util::rt::TokioIo;
 use omneo_id::client::{ClientError, HttpClient};
@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 use tower::{ServiceExt, service_fn};
 
-use super::support::{cause, get, kind, permitted, tenant, text};
+use super::support::{ask, cause, data, frames, get, kind, permitted, tenant, text};
 use super::tenants::{BOTH, Protocol, connections, frame, raw, read_head, settle, upstream_to};
 
 /// An address that nobody listens on.
@@ -234,6 +234,79 @@ async fn a_body_that_is_cut_short_breaks_off() {
         );
         assert!(body.frame().await.unwrap().is_err(), "{answer}");
     }
+}
+
+/// Nothing of the answer has been passed on, so it can still be replaced.
+#[tokio::test]
+async fn a_body_that_fails_with_its_head_is_a_bad_gateway() {
+    for chunk in [
+        "zz\r\n",
+        "-1\r\n",
+        "5x\r\nhello\r\n",
+        "ffffffffffffffffff\r\n",
+        "5\n\nhello",
+    ] {
+        let answer = format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{chunk}");
+        let origin = raw(answer, false).await;
+        let response = upstream_to(&origin, Protocol::Http1)
+            .oneshot(get("/x"))
+            .await
+            .unwrap();
+        assert_eq!(kind(&response), RejectionKind::TenantAnswer, "{chunk:?}");
+        assert_eq!(response.status(), 502, "{chunk:?}");
+    }
+
+    let (settings, rst, headers, goaway, end_of_headers) = (4, 3, 1, 7, 4);
+    let head = frame(headers, end_of_headers, 1, &[0x88]);
+    for (name, failure) in [
+        ("internal error", frame(rst, 0, 1, &[0, 0, 0, 2])),
+        ("no error", frame(rst, 0, 1, &[0, 0, 0, 0])),
+        (
+            "protocol error",
+            frame(goaway, 0, 0, &[0, 0, 0, 0, 0, 0, 0, 1]),
+        ),
+    ] {
+        let answer = [head.clone(), failure].concat();
+        let origin = connections(move |mut stream| {
+            let answer = answer.clone();
+            async move {
+                stream.write_all(&frame(settings, 0, 0, &[])).await.unwrap();
+                // The preface is followed by the frames of the request.
+                let mut read = [0; 4096];
+                let _ = stream.read(&mut read).await;
+                settle().await;
+                stream.write_all(&answer).await.unwrap();
+                let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+            }
+        })
+        .await;
+        let response = upstream_to(&origin, Protocol::Http2)
+            .oneshot(get("/x"))
+            .await
+            .unwrap();
+        assert_eq!(response.status(), 502, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_of_any_client_that_fails_with_its_head_is_a_bad_gateway() {
+    let (response, _) = ask(get("/x"), || Response::new(frames([Err("reset".into())]))).await;
+    assert_eq!(kind(&response), RejectionKind::TenantAnswer);
+    assert_eq!(
+        cause(&response).to_string(),
+        "the tenant's answer is malformed"
+    );
+    // The first frame is passed on: the failure behind it is the body's.
+    let (response, _) = ask(get("/x"), || {
+        Response::new(frames([data("a"), Err("reset".into())]))
+    })
+    .await;
+    assert_eq!(response.status(), 200);
+    let mut body = response.into_body();
+    let frame = body.frame().await.unwrap().unwrap();
+    assert_eq!(frame.into_data().unwrap(), "a");
+    assert!(body.frame().await.unwrap().is_err());
+    assert!(body.frame().await.is_none());
 }
 
 #[tokio::test]

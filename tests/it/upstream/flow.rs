@@ -241,6 +241,57 @@ async fn a_body_over_its_limit_is_too_large_and_never_looks_complete() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_not_as_long_as_declared_never_looks_complete() {
+    let (ended, mut over) = mpsc::channel(8);
+    let origin = serve(move |request: Request<Incoming>| {
+        let ended = ended.clone();
+        async move {
+            let complete = request.into_body().collect().await.is_ok();
+            ended.send(complete).await.unwrap();
+            pending::<Response<Body>>().await
+        }
+    })
+    .await;
+    for protocol in BOTH {
+        for (rest, expected) in [
+            ("", "body_aborted"),
+            ("nin", "body_aborted"),
+            ("ning!", "malformed_body"),
+        ] {
+            let case = format!("{protocol:?} {rest}");
+            let (feeder, body) = fed();
+            let request = permitted(Request::put("/x")).header("content-length", "9");
+            let request = request.body(body).unwrap();
+            let asking = tokio::spawn(upstream_to(&origin, protocol).oneshot(request));
+            feeder.send(data("begin")).await.unwrap();
+            settle().await;
+            feeder.send(data(rest)).await.unwrap();
+            drop(feeder);
+            let response = asking.await.unwrap().unwrap();
+            assert_eq!(kind(&response).code(), expected, "{case}");
+            assert_eq!(over.recv().await, Some(false), "{case}");
+        }
+    }
+}
+
+/// `RequestBodyLimitLayer::new(0)` of a host: no body at all.
+#[tokio::test]
+async fn a_limit_of_nothing_is_a_limit() {
+    let origin = serve(|_: Request<Incoming>| async { Response::new(Body::empty()) }).await;
+    for protocol in BOTH {
+        let limited = http_body_util::Limited::new(super::support::frames([data("x")]), 0);
+        let request = permitted(Request::put("/x"))
+            .body(Body::new(limited))
+            .unwrap();
+        let response = upstream_to(&origin, protocol)
+            .oneshot(request)
+            .await
+            .unwrap();
+        assert_eq!(response.status(), 413, "{protocol:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_early_answer_does_not_wait_for_the_upload() {
     let origin = serve(|_: Request<Incoming>| async {
         Response::builder().status(413).body(Body::empty()).unwrap()

@@ -11,8 +11,9 @@ use hyper::client::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use omneo_id::Body;
+use omneo_id::client::HttpClient;
 use omneo_id::tenant::AllowForward;
+use omneo_id::{Body, Upstream};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tower::ServiceExt;
@@ -27,7 +28,11 @@ pub(crate) fn ways() -> impl Iterator<Item = (Protocol, Protocol)> {
 
 /// Forwards everything to the tenant at `origin`, in its protocol, for clients of either.
 pub(crate) async fn host(origin: &str, up: Protocol) -> String {
-    let upstream = upstream_to(origin, up);
+    serve_upstream(upstream_to(origin, up)).await
+}
+
+/// Serves this `Upstream` on loopback.
+pub(crate) async fn serve_upstream(upstream: Upstream<HttpClient>) -> String {
     connections(move |stream| {
         let upstream = upstream.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
@@ -88,17 +93,27 @@ impl Client {
         request: http::request::Builder,
         body: Body,
     ) -> impl Future<Output = hyper::Result<Response<Incoming>>> + Send + 'static {
+        self.ask_at("/x", request, body)
+    }
+
+    /// Sends a request for `path`. `request` is a method and headers.
+    pub(crate) fn ask_at(
+        &self,
+        path: &'static str,
+        request: http::request::Builder,
+        body: Body,
+    ) -> impl Future<Output = hyper::Result<Response<Incoming>>> + Send + 'static {
         let (host, sender) = (self.host.clone(), self.sender.clone());
         async move {
             match sender {
                 Sender::Http1(sender) => {
                     let host = host.trim_start_matches("http://");
-                    let request = request.uri("/x").header("host", host).body(body);
+                    let request = request.uri(path).header("host", host).body(body);
                     let answer = sender.lock().await.send_request(request.unwrap());
                     answer.await
                 }
                 Sender::Http2(mut sender) => {
-                    let request = request.uri(format!("{host}/x")).body(body);
+                    let request = request.uri(format!("{host}{path}")).body(body);
                     sender.send_request(request.unwrap()).await
                 }
             }

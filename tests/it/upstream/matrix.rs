@@ -5,13 +5,14 @@ use http::{HeaderMap, Method, Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use omneo_id::Body;
+use omneo_id::upstream::Forwarding;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
-use super::host::{Client, host, soon, ways};
+use super::host::{Client, host, serve_upstream, soon, ways};
 use super::support::{data, fed, frames, trailers};
-use super::tenants::{BOTH, Protocol, raw, read_head, serve};
+use super::tenants::{BOTH, Protocol, raw, read_head, serve, upstream_to};
 
 /// A request that takes trailers, as each protocol says so.
 fn takes_trailers(protocol: Protocol) -> http::request::Builder {
@@ -101,32 +102,66 @@ async fn a_client_that_waits_to_be_told_is_told_to_continue_and_the_tenant_is_no
 }
 
 #[tokio::test]
-async fn an_upgrade_is_refused_and_the_connection_stays_what_it_is() {
+async fn an_ignored_upgrade_leaves_the_connection_what_it_is() {
     for upgrade in [
-        "connection: Upgrade\r\nupgrade: websocket\r\n",
         "connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n",
+        "connection: Upgrade\r\nupgrade: TLS/1.3\r\n",
+        "",
     ] {
         for up in BOTH {
             let case = format!("{upgrade} to {up:?}");
             let (asked, mut seen) = mpsc::unbounded_channel();
             let origin = serve(move |request: Request<Incoming>| {
-                asked.send(request.headers().clone()).unwrap();
-                async { Response::builder().status(204).body(Body::empty()).unwrap() }
+                let asked = asked.clone();
+                async move {
+                    let (parts, body) = request.into_parts();
+                    let body = body.collect().await.unwrap().to_bytes();
+                    asked.send((parts.headers, body)).unwrap();
+                    Response::builder().status(204).body(Body::empty()).unwrap()
+                }
             })
             .await;
             let host = host(&origin, up).await;
             let mut stream = TcpStream::connect(&host["http://".len()..]).await.unwrap();
-            let ask = |headers| format!("HEAD /x HTTP/1.1\r\nhost: h\r\n{headers}\r\n");
-            stream.write_all(ask(upgrade).as_bytes()).await.unwrap();
-            let answer = soon(&case, read_head(&mut stream)).await.unwrap();
-            assert!(answer.starts_with("HTTP/1.1 501 "), "{case}: {answer}");
-            assert!(seen.try_recv().is_err(), "{case}");
-
-            stream.write_all(ask("").as_bytes()).await.unwrap();
-            let answer = soon(&case, read_head(&mut stream)).await.unwrap();
-            assert!(answer.starts_with("HTTP/1.1 204 "), "{case}: {answer}");
-            assert!(seen.try_recv().is_ok(), "{case}");
+            let request =
+                format!("PUT /x HTTP/1.1\r\nhost: h\r\n{upgrade}content-length: 5\r\n\r\nhello");
+            for _ in 0..2 {
+                stream.write_all(request.as_bytes()).await.unwrap();
+                let answer = soon(&case, read_head(&mut stream)).await.unwrap();
+                assert!(answer.starts_with("HTTP/1.1 204 "), "{case}: {answer}");
+                let (headers, body) = seen.try_recv().unwrap();
+                assert_eq!(body, "hello", "{case}");
+                for name in ["upgrade", "http2-settings"] {
+                    assert!(!headers.contains_key(name), "{case} {name}");
+                }
+            }
         }
+    }
+}
+
+#[tokio::test]
+async fn a_refused_websocket_leaves_the_connection_what_it_is() {
+    for up in BOTH {
+        let case = format!("{up:?}");
+        let (asked, mut seen) = mpsc::unbounded_channel();
+        let origin = serve(move |request: Request<Incoming>| {
+            asked.send(request.headers().clone()).unwrap();
+            async { Response::builder().status(204).body(Body::empty()).unwrap() }
+        })
+        .await;
+        let host = host(&origin, up).await;
+        let mut stream = TcpStream::connect(&host["http://".len()..]).await.unwrap();
+        let ask = |headers| format!("HEAD /x HTTP/1.1\r\nhost: h\r\n{headers}\r\n");
+        let websocket = ask("connection: Upgrade\r\nupgrade: websocket\r\n");
+        stream.write_all(websocket.as_bytes()).await.unwrap();
+        let answer = soon(&case, read_head(&mut stream)).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 501 "), "{case}: {answer}");
+        assert!(seen.try_recv().is_err(), "{case}");
+
+        stream.write_all(ask("").as_bytes()).await.unwrap();
+        let answer = soon(&case, read_head(&mut stream)).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 204 "), "{case}: {answer}");
+        assert!(seen.try_recv().is_ok(), "{case}");
     }
 }
 
@@ -148,6 +183,40 @@ async fn the_version_of_the_tenant_is_not_that_of_the_answer() {
         );
         let body = soon("body", read_head(&mut stream)).await.unwrap();
         assert_eq!(body, "5\r\nhello\r\n0\r\n\r\n");
+    }
+}
+
+#[tokio::test]
+async fn a_malformed_first_chunk_is_a_bad_gateway() {
+    let answer = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n";
+    let host = host(&raw(answer, false).await, Protocol::Http1).await;
+    for down in BOTH {
+        let case = format!("{down:?}");
+        let client = Client::connect(&host, down).await;
+        let asking = client.ask(Request::get("/"), Body::empty());
+        let response = soon(&case, asking).await.unwrap();
+        assert_eq!(response.status(), 502, "{case}");
+        let body = soon(&case, response.into_body().collect()).await.unwrap();
+        let message = r#"{"message":"The upstream service gave an unusable answer."}"#;
+        assert_eq!(body.to_bytes(), message, "{case}");
+    }
+}
+
+/// hyper's server discards what it has buffered of an answer whose body fails.
+#[tokio::test]
+async fn the_frames_before_a_malformed_chunk_arrive() {
+    let answer = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n";
+    let host = host(&raw(answer, false).await, Protocol::Http1).await;
+    for down in BOTH {
+        let case = format!("{down:?}");
+        let client = Client::connect(&host, down).await;
+        let asking = client.ask(Request::get("/"), Body::empty());
+        let response = soon(&case, asking).await.unwrap();
+        assert_eq!(response.status(), 200, "{case}");
+        let mut body = response.into_body();
+        let frame = soon(&case, body.frame()).await.unwrap().unwrap();
+        assert_eq!(frame.into_data().unwrap(), "hello", "{case}");
+        assert!(soon(&case, body.frame()).await.unwrap().is_err(), "{case}");
     }
 }
 
@@ -251,7 +320,8 @@ async fn the_tenant_is_told_in_which_version_we_were_asked() {
     .await;
     for (down, up) in ways() {
         let case = format!("{down:?} to {up:?}");
-        let client = Client::connect(&host(&origin, up).await, down).await;
+        let upstream = upstream_to(&origin, up).with_forwarding(Forwarding::default().with_via());
+        let client = Client::connect(&serve_upstream(upstream).await, down).await;
         let request = Request::get("/").header("via", "1.1 evil.test");
         let asking = client.ask(request, Body::empty());
         let response = soon(&case, asking).await.unwrap();

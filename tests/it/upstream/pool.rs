@@ -18,7 +18,7 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use omneo_id::Body;
-use omneo_id::client::{HttpClient, HttpClientBuilder};
+use omneo_id::client::{ClientStats, HttpClient, HttpClientBuilder};
 use omneo_id::upstream::RequestBody;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::runtime::{Builder, Handle};
@@ -46,7 +46,7 @@ impl Live {
 }
 
 /// Our end of a connection.
-struct Pipe {
+pub(super) struct Pipe {
     io: TokioIo<DuplexStream>,
     is_http2: bool,
     /// Reads that find nothing, before the first that looks.
@@ -111,7 +111,7 @@ pub(super) struct Tenant {
 }
 
 impl Tenant {
-    fn pipe(&self, size: usize, is_http2: bool) -> (Pipe, DuplexStream) {
+    pub(super) fn pipe(&self, size: usize, is_http2: bool) -> (Pipe, DuplexStream) {
         let (ours, theirs) = tokio::io::duplex(size);
         self.opened.fetch_add(1, Ordering::SeqCst);
         let pipe = Pipe {
@@ -133,13 +133,27 @@ impl Tenant {
         H: Fn(DuplexStream) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
+        self.client_and_stats(builder, size, handler).0
+    }
+
+    pub(super) fn client_and_stats<H, F>(
+        &self,
+        builder: HttpClientBuilder,
+        size: usize,
+        handler: H,
+    ) -> (Client, impl Fn() -> ClientStats + Send + Sync + 'static)
+    where
+        H: Fn(DuplexStream) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
         let tenant = self.clone();
         let connector = service_fn(move |_: Uri| {
             let (pipe, theirs) = tenant.pipe(size, false);
             tokio::spawn(handler(theirs));
             async { Ok::<_, io::Error>(pipe) }
         });
-        erase(builder.build_with_connector(connector))
+        let client = builder.build_with_connector(connector);
+        (erase(client.clone()), move || client.stats())
     }
 }
 
@@ -149,7 +163,7 @@ pub(super) type Client = tower::util::BoxCloneSyncService<
     omneo_id::client::ClientError,
 >;
 
-fn erase<S, B>(client: S) -> Client
+pub(super) fn erase<S, B>(client: S) -> Client
 where
     S: Service<Request<RequestBody>, Response = Response<B>, Error = omneo_id::client::ClientError>
         + Clone

@@ -26,8 +26,8 @@ fn certificate() -> CertificateDer<'static> {
     CertificateDer::from(include_bytes!("../../tls/tenant.cert.der").as_slice())
 }
 
-/// A tenant that says which protocol it was asked in, and offers these.
-async fn serve(protocols: &'static [&'static str]) -> String {
+/// What a tenant on loopback serves with, offering these protocols.
+pub(super) fn config(protocols: &[&str]) -> Arc<ServerConfig> {
     let key = include_bytes!("../../tls/tenant.key.der").as_slice();
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
@@ -36,7 +36,12 @@ async fn serve(protocols: &'static [&'static str]) -> String {
         .with_single_cert(vec![certificate()], PrivateKeyDer::Pkcs8(key.into()))
         .unwrap();
     config.alpn_protocols = protocols.iter().map(|p| p.as_bytes().to_vec()).collect();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+    Arc::new(config)
+}
+
+/// A tenant that says which protocol it was asked in, and offers these.
+async fn serve(protocols: &'static [&'static str]) -> String {
+    let acceptor = TlsAcceptor::from(config(protocols));
     let origin = connections(move |stream| {
         let acceptor = acceptor.clone();
         async move {
@@ -56,7 +61,7 @@ async fn serve(protocols: &'static [&'static str]) -> String {
 }
 
 /// Believes the tenant on loopback and nobody else, and expects to be shown this name.
-fn connector(name: &'static str) -> HttpsConnector<HttpConnector> {
+pub(super) fn connector(name: &'static str) -> HttpsConnector<HttpConnector> {
     let mut roots = RootCertStore::empty();
     roots.add(certificate()).unwrap();
     let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))

@@ -49,7 +49,6 @@ async fn a_request_over_http1_has_one_host_and_one_credential() {
         "accept: application/json",
         &authorization,
         &host,
-        "via: 1.1 omneo-id",
     ];
     assert_eq!(lines, expected);
 }

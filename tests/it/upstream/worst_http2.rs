@@ -203,13 +203,17 @@ async fn closes_its_doors(mut stream: DuplexStream, heads: Arc<AtomicUsize>) -> 
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn what_waits_for_a_tenant_that_allows_no_streams_goes_another_way() {
-    let before = Handle::current().metrics().num_alive_tasks();
-    let connections = Tenant::default();
+/// A tenant whose first connection allows no streams after one request, and a client that may open so
+/// many connections. The second value counts the requests on the first connection.
+fn without_streams(
+    connections: &Tenant,
+    max_connections: usize,
+) -> (Upstream<super::pool::Client>, Arc<AtomicUsize>) {
     let (heads, met) = (Arc::new(AtomicUsize::new(0)), AtomicUsize::new(0));
     let (seen, met) = (Arc::clone(&heads), Arc::new(met));
-    let builder = HttpClient::builder().with_http2_only();
+    let builder = HttpClient::builder()
+        .with_http2_only()
+        .with_http2_max_connections(max_connections);
     let client = connections.client(builder, 64 * 1024, move |stream| {
         let (heads, met) = (Arc::clone(&seen), Arc::clone(&met));
         async move {
@@ -220,6 +224,32 @@ async fn what_waits_for_a_tenant_that_allows_no_streams_goes_another_way() {
         }
     });
     let upstream = Upstream::new(client, tenant()).with_head_timeout(HEAD);
+    (upstream, heads)
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_use_another_connection_at_once_when_one_allows_no_streams() {
+    let connections = Tenant::default();
+    let (upstream, heads) = without_streams(&connections, 2);
+    let first = upstream.clone().oneshot(get("/x")).await.unwrap();
+    assert_eq!(first.status(), 204);
+    settle().await;
+    let start = Instant::now();
+    for answer in futures((0..10).map(|_| upstream.clone().oneshot(put(4)))).await {
+        assert_eq!(answer.unwrap().status(), 200);
+    }
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    assert_eq!((heads.load(Ordering::SeqCst), connections.opened()), (1, 2));
+    // The first connection is dropped after the time that connecting may take.
+    sleep(Duration::from_secs(6)).await;
+    assert_eq!(connections.live.count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_wait_for_a_further_connection_when_the_only_one_allows_no_streams() {
+    let before = Handle::current().metrics().num_alive_tasks();
+    let connections = Tenant::default();
+    let (upstream, heads) = without_streams(&connections, 1);
     let first = upstream.clone().oneshot(get("/x")).await.unwrap();
     assert_eq!(first.status(), 204);
     settle().await;
@@ -235,13 +265,13 @@ async fn what_waits_for_a_tenant_that_allows_no_streams_goes_another_way() {
     tokio::time::timeout(Duration::from_secs(2), impatient)
         .await
         .unwrap_err();
+    // An abandoned request drops its body, which may be the connection of a client.
+    assert_eq!(Arc::strong_count(&held), 1);
     let calls = (0..10).map(|_| upstream.clone().oneshot(put(4)));
     for answer in futures(calls).await {
         assert_eq!(answer.unwrap().status(), 200);
     }
     assert_eq!(start.elapsed(), Duration::from_secs(5));
-    // What was given up is let go of: it may be the connection of a client.
-    assert_eq!(Arc::strong_count(&held), 1);
     assert_eq!(heads.load(Ordering::SeqCst), 1, "nothing is sent late");
     assert_eq!(connections.opened(), 2);
     drop(upstream);

@@ -37,8 +37,12 @@ pub(crate) fn faults() -> Vec<Fault> {
         faults.push((part, Closes, Refused(TenantAnswer)));
         faults.push((part, Stalls, Refused(TenantTimeout)));
     }
+    // Nothing of an answer has been passed on while there is a head alone, which is passed on unless
+    // its body fails at once.
+    let head = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n";
+    faults.push((head, Closes, Refused(TenantAnswer)));
+    faults.push((head, Stalls, BreaksOff));
     for part in [
-        "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n",
         "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhell",
         CHUNKED,
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n",

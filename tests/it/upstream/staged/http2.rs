@@ -172,27 +172,28 @@ pub(crate) fn faults() -> Vec<Fault> {
         add("half a head", stage, from_ref(&begun), Closes, NoAnswer);
         add("half a head", stage, &[begun], FallsSilent, Late);
         let part = |block: &[u8], data: &[u8]| [head(block), frame(DATA, 0, data)].concat();
-        for (name, sent) in [
-            ("a head", head(OK)),
-            ("half a body", part(OK, b"hello")),
-            ("half of what was said", part(OF_FIVE, b"hell")),
-            ("all but the trailers", part(OF_FIVE, b"hello")),
+        for (name, sent, fails) in [
+            // Nothing of it has been passed on.
+            ("a head", head(OK), NoAnswer),
+            ("half a body", part(OK, b"hello"), BreaksOff),
+            ("half of what was said", part(OF_FIVE, b"hell"), BreaksOff),
+            ("all but the trailers", part(OF_FIVE, b"hello"), BreaksOff),
         ] {
-            add(name, stage, from_ref(&sent), Closes, BreaksOff);
+            add(name, stage, from_ref(&sent), Closes, fails);
             for then in [Stalls, FallsSilent, Freezes] {
                 add(name, stage, from_ref(&sent), then, DriesUp);
             }
             for code in [0, 2, 7, 8, 11] {
                 let name = format!("{name}, reset with {code}");
                 let reset = frame(RST_STREAM, 0, &[0, 0, 0, code]);
-                add(&name, stage, &[sent.clone(), reset], Stalls, BreaksOff);
+                add(&name, stage, &[sent.clone(), reset], Stalls, fails);
             }
             for code in [0, 2] {
                 let name = format!("{name}, going away with {code}");
                 let sent = [sent.clone(), goaway(0x7fff_ffff, code)];
-                add(&name, stage, &sent, Closes, BreaksOff);
+                add(&name, stage, &sent, Closes, fails);
                 let sent = [sent[0].clone(), goaway(0, code)];
-                add(&name, stage, &sent, Closes, BreaksOff);
+                add(&name, stage, &sent, Closes, fails);
             }
         }
         for code in [0, 1, 2, 3, 5, 7, 8, 11, 13, 255] {
@@ -240,9 +241,9 @@ pub(crate) fn faults() -> Vec<Fault> {
             add(name, stage, &[sent], Stalls, NoAnswer);
         }
         let short = [head(OF_FIVE), frame(DATA, END_STREAM, b"hell")];
-        add("too little", stage, &short, Stalls, BreaksOff);
+        add("too little", stage, &short, Stalls, NoAnswer);
         let long = [head(OF_FIVE), frame(DATA, END_STREAM, b"hello!")];
-        add("too much", stage, &long, Stalls, BreaksOff);
+        add("too much", stage, &long, Stalls, NoAnswer);
         let twice = [head(OK), frame(DATA, 0, b"hello"), head(OK)];
         add("a second head", stage, &twice, Stalls, BreaksOff);
         let flood = vec![head(INTERIM); 50];

@@ -1,0 +1,70 @@
+//! The API token and the signing key, each by value or in a file.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use omneo_id::keys::SigningKey;
+
+use super::given::Given;
+
+/// A larger file holds no secret.
+const MAX_FILE: u64 = 64 * 1024;
+
+/// The API token, if one is given.
+pub(super) fn api_token(given: &Given) -> Result<Option<String>, String> {
+    let Some(file) = &given.flags.api_token_file else {
+        return Ok(given.flags.api_token.clone());
+    };
+    let token = read(file).and_then(|content| {
+        let problem = |_| format!("{} is not UTF-8", file.display());
+        let text = String::from_utf8(content).map_err(problem)?;
+        Ok(text.trim().to_owned())
+    });
+    token
+        .map(Some)
+        .map_err(|problem| format!("{}: {problem}", given.name("api-token-file")))
+}
+
+/// The signing key, if one is given.
+pub(super) fn signing_key(given: &Given) -> Result<Option<SigningKey>, String> {
+    if let Some(secret) = &given.flags.signing_key {
+        let key = SigningKey::hs256(secret.as_str());
+        return key
+            .map(Some)
+            .map_err(|error| format!("{}: {error}", given.name("signing-key")));
+    }
+    let Some(file) = &given.flags.signing_key_file else {
+        return Ok(None);
+    };
+    let key = read(file).and_then(|content| {
+        let text = content.trim_ascii();
+        let key = if text.starts_with(b"-----BEGIN") {
+            SigningKey::from_pem(text)
+        } else {
+            SigningKey::hs256(text)
+        };
+        key.map_err(|error| format!("{}: {error}", file.display()))
+    });
+    key.map(Some)
+        .map_err(|problem| format!("{}: {problem}", given.name("signing-key-file")))
+}
+
+/// A key for this process alone.
+pub(super) fn random_key() -> Result<SigningKey, String> {
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret).map_err(|error| format!("no randomness for a key: {error}"))?;
+    SigningKey::hs256(secret).map_err(|error| error.to_string())
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, String> {
+    let path = file.display();
+    let mut content = Vec::new();
+    File::open(file)
+        .and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut content))
+        .map_err(|error| format!("cannot read {path}: {error}"))?;
+    if content.len() as u64 > MAX_FILE {
+        return Err(format!("{path} is larger than {MAX_FILE} bytes"));
+    }
+    Ok(content)
+}

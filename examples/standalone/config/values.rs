@@ -1,0 +1,36 @@
+//! Values of flags.
+
+use std::net::ToSocketAddrs;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// An address that can be looked up, as it is given.
+pub(super) fn address(text: &str) -> Result<String, String> {
+    match text.to_socket_addrs() {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(format!(
+            "{text:?} is not an address like 127.0.0.1:8080: {error}"
+        )),
+    }
+}
+
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let problem = |_| format!("{text:?} is not a duration like 1h or 900s");
+    humantime::parse_duration(text).map_err(problem)
+}
+
+/// A duration other than zero.
+pub(super) fn timeout(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("must be longer than zero".to_owned()),
+        timeout => Ok(timeout),
+    }
+}
+
+pub(super) fn number(text: &str, range: RangeInclusive<usize>) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| range.contains(number));
+    number.ok_or_else(|| {
+        let (least, most) = range.into_inner();
+        format!("{text:?} is not a number from {least} to {most}")
+    })
+}

@@ -1,0 +1,133 @@
+//! Data of one person that cannot be used, with concealment: the answer is that of an unknown person, and the error is in
+//! the log.
+
+use super::*;
+
+const WHO: &str = "POST /profiles/availability";
+const SHOW: &str = "GET /profiles/ada-1";
+const BY_ADA: &str = r#"{"data":{"email":{"profile":{"id":"ada-1"}}}}"#;
+const TWO_EMAILS: &str =
+    r#"{"data":[{"id":"a-1","email":"ada@example.com"},{"id":"a-2","email":"ADA@example.com"}]}"#;
+const TWO_PHONES: &str = r#"{"data":[{"id":"a-1","mobile_phone":"+61412345678"},{"id":"a-2","mobile_phone":"+61 412 345 678"}]}"#;
+const BAD_ID: &str = r#"{"data":[{"id":7,"email":"ada@example.com"}]}"#;
+const PHONE_TOO: &str = r#"{"email":"ada@example.com","mobile_phone":"+61412345678","attributes":{"comms":{"email_optout":true}}}"#;
+
+/// A payload, and what a tenant answers that knows the person in a way which cannot be used.
+fn doubts() -> Vec<(&'static str, Script)> {
+    let refused = || {
+        [
+            (BY_EMAIL, answer(200, NOBODY)),
+            (CREATE, answer(422, TAKEN)),
+            (BY_EMAIL, answer(200, NOBODY)),
+        ]
+    };
+    let after_refusal = |rest: Vec<(&'static str, Response<Full<Bytes>>)>| {
+        let script = Script::new([]);
+        let mut answers: Vec<Expected> = refused()
+            .into_iter()
+            .chain(rest)
+            .map(|(line, answer)| (line.to_owned(), answer))
+            .collect();
+        answers.reverse();
+        *script.answers.lock().unwrap() = answers;
+        script
+    };
+    let mut doubts = vec![
+        (OPT_OUT, Script::new([(BY_EMAIL, answer(200, TWO_EMAILS))])),
+        (
+            PHONE_TOO,
+            Script::new([
+                (BY_EMAIL, answer(200, NOBODY)),
+                (BY_PHONE, answer(200, TWO_PHONES)),
+            ]),
+        ),
+        (OPT_OUT, Script::new([(BY_EMAIL, answer(200, BAD_ID))])),
+        (
+            OPT_OUT,
+            Script::new([
+                (BY_EMAIL, answer(200, ADA)),
+                (UPDATE, answer(404, "{}")),
+                (BY_EMAIL, answer(200, ADA)),
+                (UPDATE, answer(404, "{}")),
+            ]),
+        ),
+    ];
+    for profile in [
+        r#"{"data":{"id":"ada-1","email":"\u00e1da@example.com"}}"#,
+        "[]",
+    ] {
+        let rest = vec![(WHO, answer(200, BY_ADA)), (SHOW, answer(200, profile))];
+        doubts.push((OPT_OUT, after_refusal(rest)));
+    }
+    for (status, body) in [
+        (404, "{}"),
+        (200, "{}"),
+        (200, r#"{"data":{"email":{"profile":{"id":7}}}}"#),
+    ] {
+        doubts.push((OPT_OUT, after_refusal(vec![(WHO, answer(status, body))])));
+    }
+    doubts
+}
+
+#[tokio::test]
+async fn the_answer_is_that_of_an_unknown_person() {
+    let policy = CommsPolicy::new().conceal_tenant_validation();
+    let unknown = Script::new([(BY_EMAIL, answer(200, NOBODY)), (CREATE, answer(201, "{}"))]);
+    let unknown = unknown.sign_up(policy.clone(), OPT_OUT).await;
+    for (payload, script) in doubts() {
+        let response = script.sign_up(policy.clone(), payload).await;
+        assert_eq!(response.status(), unknown.status());
+        assert_eq!(response.headers(), unknown.headers());
+        assert_eq!(response.body(), unknown.body());
+        assert_eq!(response.extensions().get(), Some(&UpsertOutcome::Concealed));
+        assert!(response.extensions().get::<Rejection>().is_none());
+    }
+}
+
+#[tokio::test]
+async fn without_concealment_it_is_an_error() {
+    for (payload, script) in doubts() {
+        let response = script.sign_up(CommsPolicy::new(), payload).await;
+        assert_eq!(rejected(&response), RejectionKind::TenantAnswer);
+    }
+}
+
+#[cfg(feature = "tracing")]
+#[tokio::test]
+async fn the_error_is_in_the_log_either_way() {
+    use crate::support::logs::Log;
+
+    for policy in [
+        CommsPolicy::new(),
+        CommsPolicy::new().conceal_tenant_validation(),
+    ] {
+        for (payload, script) in doubts() {
+            let (log, _guard) = Log::capture();
+            script.sign_up(policy.clone(), payload).await;
+            let text = log.text();
+            assert!(text.contains("ERROR") && text.contains("cause="), "{text}");
+            assert!(!text.contains("example") && !text.contains("ada"), "{text}");
+        }
+    }
+}
+
+/// A failure that does not depend on the person is answered as one, or an outage would lose sign-ups unseen.
+#[tokio::test]
+async fn a_tenant_that_fails_is_not_concealed() {
+    for (status, kind) in [
+        (500, RejectionKind::TenantFailed),
+        (403, RejectionKind::TenantCredentials),
+        (503, RejectionKind::TenantBusy),
+        (504, RejectionKind::TenantTimeout),
+    ] {
+        let script = Script::new([
+            (BY_EMAIL, answer(200, NOBODY)),
+            (CREATE, answer(422, TAKEN)),
+            (BY_EMAIL, answer(200, NOBODY)),
+            (WHO, answer(status, "{}")),
+        ]);
+        let policy = CommsPolicy::new().conceal_tenant_validation();
+        let response = script.sign_up(policy, OPT_OUT).await;
+        assert_eq!(rejected(&response), kind);
+    }
+}

@@ -1,0 +1,225 @@
+//! Consent that a payload holds as null or as a blank text: not answered. It is never sent on an update, and the
+//! documented defaults apply on creation.
+
+use omneo_id::upsert::{Decision, SignUp};
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+
+use super::*;
+
+const CHANNELS: [&str; 5] = ["email", "push", "sms", "phone", "post"];
+const TOPICS: [&str; 10] = [
+    "optout",
+    "promo",
+    "discover",
+    "benefits",
+    "reminders",
+    "account",
+    "bookings",
+    "feedback",
+    "location",
+    "service",
+];
+const OTHERS: [&str; 4] = [
+    "email_consent_updated_at",
+    "sms_consent_updated_at",
+    "terms_accepted_at",
+    "terms_accepted_version",
+];
+
+fn documented() -> impl Iterator<Item = String> {
+    let flags = CHANNELS
+        .iter()
+        .flat_map(|channel| TOPICS.map(|topic| format!("{channel}_{topic}")));
+    flags.chain(OTHERS.map(str::to_owned))
+}
+
+/// Null, and each text that a framework which trims and empties its input stores as null.
+fn blanks() -> [Value; 6] {
+    ["", " ", "\t\n", "\u{a0}", "\u{200b}", "\u{feff}"].map(|text| match text {
+        "" => Value::Null,
+        "\t\n" => json!(""),
+        blank => json!(blank),
+    })
+}
+
+fn payload(attributes: &Value) -> String {
+    json!({"email": "ada@example.com", "attributes": attributes}).to_string()
+}
+
+fn created(payload: &str) -> Value {
+    let policy = CommsPolicy::new();
+    let sign_up = SignUp::parse(payload.as_bytes(), &policy).unwrap();
+    let Decision::Create { body } = policy.decide(&sign_up, None) else {
+        panic!("a new person is created");
+    };
+    serde_json::from_slice(&body).unwrap()
+}
+
+fn changed(policy: &CommsPolicy, payload: &str) -> Option<Value> {
+    let sign_up = SignUp::parse(payload.as_bytes(), policy).unwrap();
+    match policy.decide(&sign_up, Some("ada-1".parse().unwrap())) {
+        Decision::Update { body, .. } => Some(serde_json::from_slice(&body).unwrap()),
+        Decision::Nothing => None,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn an_update_without_an_answered_field_is_not_sent() {
+    let all = |value: Value| -> Value {
+        let fields: Map<_, _> = documented().map(|name| (name, value.clone())).collect();
+        json!({"comms": fields})
+    };
+    let mut payloads: Vec<_> = blanks().map(|blank| payload(&all(blank))).into();
+    payloads.push(payload(&json!({"comms": null})));
+    payloads.push(payload(&json!({"comms": ""})));
+    payloads.push(payload(&json!({"comms": []})));
+    payloads.push(payload(&Value::Null));
+    payloads.push(payload(&json!("")));
+    for name in documented() {
+        payloads.push(payload(&json!({"comms": {name: null}})));
+    }
+    for payload in payloads {
+        let script = Script::new([(BY_EMAIL, answer(200, ADA))]);
+        let response = script.sign_up(CommsPolicy::new(), &payload).await;
+        assert_eq!(
+            (response.status().as_u16(), response.body().as_ref()),
+            (200, SUCCESS.as_bytes()),
+            "{payload}"
+        );
+        assert_eq!(response.extensions().get(), Some(&UpsertOutcome::Unchanged));
+    }
+}
+
+#[tokio::test]
+async fn an_update_holds_the_answered_fields_alone() {
+    let script = Script::new([(BY_EMAIL, answer(200, ADA)), (UPDATE, answer(200, "{}"))]);
+    let comms = json!({"email_promo": null, "email_optout": "", "sms_promo": false, "terms_accepted_version": " "});
+    let payload = payload(&json!({"comms": comms}));
+    script.sign_up(CommsPolicy::new(), &payload).await;
+    assert_eq!(script.bodies(), [r#"{"sms_promo":false}"#]);
+}
+
+#[test]
+fn a_creation_with_unanswered_consent_has_the_documented_defaults() {
+    let defaults = json!({"email_promo": true, "email_optout": false});
+    for blank in blanks() {
+        let fields: Map<_, _> = documented().map(|name| (name, blank.clone())).collect();
+        for attributes in [json!({"comms": fields}), json!({"comms": blank}), blank] {
+            let body = created(&payload(&attributes));
+            assert_eq!(body["attributes"]["comms"], defaults, "{attributes}");
+        }
+    }
+}
+
+#[test]
+fn a_field_that_only_the_tenant_knows_is_not_created_as_null() {
+    let comms = json!({"whatsapp_promo": null, "whatsapp_optout": false});
+    let body = created(&payload(&json!({"comms": comms})));
+    assert_eq!(
+        body["attributes"]["comms"],
+        json!({"whatsapp_optout": false, "email_promo": true, "email_optout": false})
+    );
+}
+
+#[test]
+fn a_creation_has_each_default_whatever_else_was_answered() {
+    for (given, wanted) in [
+        (
+            json!({"email_optout": true}),
+            json!({"email_optout": true, "email_promo": true}),
+        ),
+        (
+            json!({"email_optout": true, "email_promo": null}),
+            json!({"email_optout": true, "email_promo": true}),
+        ),
+        (
+            json!({"email_promo": false}),
+            json!({"email_promo": false, "email_optout": false}),
+        ),
+        (
+            json!({"email_promo": false, "email_optout": ""}),
+            json!({"email_promo": false, "email_optout": false}),
+        ),
+    ] {
+        let body = created(&payload(&json!({"comms": given})));
+        assert_eq!(body["attributes"]["comms"], wanted, "{given}");
+    }
+}
+
+#[test]
+fn a_name_that_is_blank_to_the_tenant_is_unknown() {
+    for name in ["first_name", "last_name"] {
+        for blank in blanks() {
+            let body = created(&json!({"email": "ada@example.com", name: blank}).to_string());
+            assert_eq!(body[name], "unknown", "{blank}");
+        }
+    }
+}
+
+#[test]
+fn defaults_on_an_update_apply_to_unanswered_fields() {
+    let policy = CommsPolicy::new().with_defaults_on_update();
+    let unanswered = payload(&json!({"comms": {"email_promo": null, "email_optout": ""}}));
+    assert_eq!(
+        changed(&policy, &unanswered),
+        Some(json!({"email_promo": true, "email_optout": false}))
+    );
+}
+
+#[cfg(feature = "sandbox")]
+#[tokio::test]
+async fn the_untouched_fields_of_a_form_keep_an_opt_out() {
+    use omneo_id::sandbox::Sandbox;
+
+    let sandbox = Sandbox::new();
+    let comms = || sandbox.profile(Sandbox::GRETA_ID).unwrap()["attributes"]["comms"].clone();
+    let before = comms();
+    assert_eq!(before["email_optout"], true);
+    let payload = json!({"email": Sandbox::GRETA_EMAIL,
+        "attributes": {"comms": {"email_promo": null, "email_optout": null}}});
+    let service = sandbox::in_front_of(&sandbox);
+    let response = sandbox::sign_up(service, payload.to_string()).await;
+    assert_eq!(response.status(), 200);
+    assert_eq!(comms(), before);
+}
+
+fn consent() -> impl Strategy<Value = Map<String, Value>> {
+    let names = proptest::sample::select(documented().collect::<Vec<_>>());
+    let values = proptest::sample::select(vec![
+        Value::Null,
+        json!(""),
+        json!(" "),
+        json!("2024-05-01"),
+        json!(true),
+        json!(false),
+    ]);
+    proptest::collection::btree_map(names, values, 0..8)
+        .prop_map(|fields| fields.into_iter().collect())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Against a naive model: what was answered is what is written; defaults stand in for the rest of a creation.
+    #[test]
+    fn only_answers_are_written(mut given in consent()) {
+        given.retain(|name, value| {
+            let is_flag = !OTHERS.contains(&name.as_str());
+            let is_text = value.as_str().is_some_and(|text| !text.trim().is_empty());
+            if name.ends_with("_updated_at") { is_text || !value.is_boolean() } else { !(is_flag && is_text) }
+        });
+        let answered: Map<String, Value> = given
+            .clone()
+            .into_iter()
+            .filter(|(_, value)| value.is_boolean() || value == "2024-05-01")
+            .collect();
+        let payload = payload(&json!({"comms": given}));
+        let wanted = (!answered.is_empty()).then(|| Value::Object(answered.clone()));
+        prop_assert_eq!(changed(&CommsPolicy::new(), &payload), wanted);
+        let mut wanted = json!({"email_promo": true, "email_optout": false});
+        wanted.as_object_mut().unwrap().extend(answered);
+        prop_assert_eq!(&created(&payload)["attributes"]["comms"], &wanted);
+    }
+}

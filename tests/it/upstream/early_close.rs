@@ -1,0 +1,291 @@
+//! A tenant answers the head of a request and closes the connection while the body is still being
+//! sent. The answer reaches the caller, over TCP and over TLS, however the connection is closed.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::thread;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Uri};
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::connect::{Connected, Connection};
+use hyper_util::rt::TokioIo;
+use omneo_id::client::HttpClient;
+use omneo_id::{Body, Rejection, RejectionKind, Upstream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::time::timeout;
+use tower::{Service, ServiceExt, service_fn};
+
+use super::host::{host, soon};
+use super::support::{Chunks, kind, permitted, tenant_at};
+use super::tenants::Protocol;
+
+const TOO_LARGE: &[u8] =
+    b"HTTP/1.1 413 Content Too Large\r\nconnection: close\r\ncontent-length: 9\r\n\r\ntoo large";
+const TOO_LARGE_UNTIL_EOF: &[u8] = b"HTTP/1.1 413 Content Too Large\r\n\r\ntoo large";
+
+/// How the tenant closes a connection. The body is left unread in all cases.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Close {
+    /// `close()`: the unread data makes the kernel send a reset.
+    WithUnreadData,
+    /// A FIN, and a moment later the reset.
+    AfterFin,
+    /// A FIN only, and no more reads.
+    FinOnly,
+}
+
+const CLOSES: [Close; 3] = [Close::WithUnreadData, Close::AfterFin, Close::FinOnly];
+
+/// A connection of a blocking tenant.
+trait Stream: Read + Write {
+    fn tcp(&self) -> &TcpStream;
+
+    /// Ends the data on the protocol's level, if it has such a thing.
+    fn say_goodbye(&mut self) {}
+}
+
+impl Stream for TcpStream {
+    fn tcp(&self) -> &TcpStream {
+        self
+    }
+}
+
+#[cfg(feature = "tls")]
+impl Stream for rustls::StreamOwned<rustls::ServerConnection, TcpStream> {
+    fn tcp(&self) -> &TcpStream {
+        &self.sock
+    }
+
+    fn say_goodbye(&mut self) {
+        self.conn.send_close_notify();
+        // Fails if the client has closed already.
+        let _ = self.flush();
+    }
+}
+
+/// Reads to the end of a head.
+fn skip_head(stream: &mut impl Stream) -> io::Result<()> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte)?;
+        head.extend(byte);
+    }
+    Ok(())
+}
+
+/// A tenant on a thread of its own, so that it closes while the client writes. Returns its address.
+fn tenant<S, A>(answer: &'static [u8], close: Close, accept: A) -> String
+where
+    S: Stream,
+    A: Fn(TcpStream) -> S + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    thread::spawn(move || {
+        let mut kept = Vec::new();
+        for stream in listener.incoming() {
+            let stream = stream.unwrap();
+            // A reset discards what Nagle's algorithm holds back.
+            stream.set_nodelay(true).unwrap();
+            let mut stream = accept(stream);
+            skip_head(&mut stream).unwrap();
+            stream.write_all(answer).unwrap();
+            if close != Close::WithUnreadData {
+                stream.say_goodbye();
+                let _ = stream.tcp().shutdown(Shutdown::Write);
+            }
+            match close {
+                Close::WithUnreadData => {}
+                Close::AfterFin => thread::sleep(Duration::from_millis(2)),
+                Close::FinOnly => kept.push(stream),
+            }
+        }
+    });
+    address
+}
+
+/// A body of `size` bytes, with or without a declared length.
+fn body(size: usize, is_sized: bool) -> Body {
+    if is_sized {
+        return Body::from(Full::from(vec![0; size]));
+    }
+    Body::new(Chunks {
+        left: size / 1_000,
+        chunk: Bytes::from_static(&[0; 1_000]),
+        made: Arc::default(),
+    })
+}
+
+fn put(body: Body) -> Request<Body> {
+    permitted(Request::put("/x")).body(body).unwrap()
+}
+
+/// Uploads many times to a tenant that answers 413 and closes. Returns what came instead of that.
+async fn lost<S>(upstream: S, close: Close) -> Vec<String>
+where
+    S: Service<Request<Body>, Response = http::Response<Body>, Error: std::fmt::Debug> + Clone,
+{
+    let mut lost = Vec::new();
+    for (size, times) in [(50_000, 50), (5_000_000, 20)] {
+        for is_sized in [true, false] {
+            for _ in 0..times {
+                let case = format!("{close:?}, {size} bytes, sized: {is_sized}");
+                let asking = upstream.clone().oneshot(put(body(size, is_sized)));
+                let response = soon(&case, asking).await.unwrap();
+                let status = response.status();
+                let rejection = response.extensions().get::<Rejection>().cloned();
+                let whole = soon(&case, response.into_body().collect()).await;
+                let text = whole.map(|whole| whole.to_bytes());
+                if status != 413 || text.as_deref().ok() != Some(b"too large") {
+                    lost.push(format!("{case}: {status}, {text:?}, {rejection:?}"));
+                }
+            }
+        }
+    }
+    lost
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn an_answer_to_the_head_survives_the_close_that_follows_it() {
+    for close in CLOSES {
+        let address = tenant(TOO_LARGE, close, |stream| stream);
+        let tenant = tenant_at(&format!("http://{address}"));
+        let upstream = Upstream::new(HttpClient::new().unwrap(), tenant);
+        assert_eq!(lost(upstream, close).await, [""; 0]);
+    }
+}
+
+#[cfg(feature = "tls")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn an_answer_over_tls_survives_the_close_that_follows_it() {
+    use super::tls::{config, connector};
+
+    for close in CLOSES {
+        let config = config(&["http/1.1"]);
+        let address = tenant(TOO_LARGE, close, move |stream| {
+            let session = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+            rustls::StreamOwned::new(session, stream)
+        });
+        let tenant = tenant_at(&format!("https://{address}"));
+        let client = HttpClient::builder().build_with_connector(connector("127.0.0.1"));
+        assert_eq!(lost(Upstream::new(client, tenant), close).await, [""; 0]);
+    }
+}
+
+/// A body that is delimited by the end of the connection is whole only if that end was no reset.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn an_answer_that_ends_with_its_connection_is_whole_after_a_fin_only() {
+    for close in CLOSES {
+        let address = tenant(TOO_LARGE_UNTIL_EOF, close, |stream| stream);
+        let tenant = tenant_at(&format!("http://{address}"));
+        let upstream = Upstream::new(HttpClient::new().unwrap(), tenant);
+        for _ in 0..50 {
+            let asking = upstream.clone().oneshot(put(body(5_000_000, false)));
+            let response = soon("the answer", asking).await.unwrap();
+            assert_eq!(response.status(), 413, "{close:?}");
+            let body = soon("the body", response.into_body().collect()).await;
+            match close {
+                Close::WithUnreadData => assert!(body.is_err(), "{close:?}"),
+                _ => assert_eq!(body.unwrap().to_bytes(), "too large", "{close:?}"),
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_tenant_that_closes_without_an_answer_has_none() {
+    for close in CLOSES {
+        for answer in [&b""[..], b"HTTP/1.1 413 Content T"] {
+            let address = tenant(answer, close, |stream| stream);
+            let tenant = tenant_at(&format!("http://{address}"));
+            let upstream = Upstream::new(HttpClient::new().unwrap(), tenant);
+            for _ in 0..20 {
+                let asking = upstream.clone().oneshot(put(body(5_000_000, true)));
+                let response = soon("the refusal", asking).await.unwrap();
+                assert_eq!(kind(&response), RejectionKind::TenantAnswer, "{close:?}");
+            }
+        }
+    }
+}
+
+/// The client of the host has sent its head and half of its body when the tenant answers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_client_that_is_still_uploading_gets_the_answer() {
+    for close in CLOSES {
+        let address = tenant(TOO_LARGE, close, |stream| stream);
+        let host = host(&format!("http://{address}"), Protocol::Http1).await;
+        for _ in 0..20 {
+            let stream = tokio::net::TcpStream::connect(host.trim_start_matches("http://"));
+            let (mut answer, mut upload) = stream.await.unwrap().into_split();
+            let head = b"PUT /x HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n";
+            upload.write_all(head).await.unwrap();
+            upload.write_all(&[0; 50_000]).await.unwrap();
+            let mut read = Vec::new();
+            while !read.ends_with(b"too large") {
+                let more = soon("the answer", answer.read_buf(&mut read))
+                    .await
+                    .unwrap();
+                assert_ne!(more, 0, "{close:?}: {}", String::from_utf8_lossy(&read));
+            }
+            assert!(read.starts_with(b"HTTP/1.1 413"), "{close:?}");
+        }
+    }
+}
+
+/// A connection whose writes fail with this error, and whose reads wait forever.
+struct Deaf(io::ErrorKind);
+
+impl Connection for Deaf {
+    fn connected(&self) -> Connected {
+        Connected::new()
+    }
+}
+
+impl AsyncRead for Deaf {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+impl AsyncWrite for Deaf {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Err(self.0.into()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// A transport that reports the end of its data late, or never, does not delay the error forever.
+#[tokio::test(start_paused = true)]
+async fn a_write_error_is_reported_although_no_read_ends() {
+    for (error, expected) in [
+        (io::ErrorKind::BrokenPipe, RejectionKind::TenantAnswer),
+        (io::ErrorKind::ConnectionReset, RejectionKind::TenantAnswer),
+        (io::ErrorKind::TimedOut, RejectionKind::TenantTimeout),
+    ] {
+        let connector =
+            service_fn(move |_: Uri| async move { Ok::<_, io::Error>(TokioIo::new(Deaf(error))) });
+        let client = HttpClient::builder().build_with_connector(connector);
+        let upstream = Upstream::new(client, tenant_at("https://api.acme.test"));
+        let limit = Duration::from_secs(9);
+        let asking = timeout(limit, upstream.oneshot(put(body(5_000, true))));
+        let response = asking.await.unwrap().unwrap();
+        assert_eq!(kind(&response), expected, "{error}");
+    }
+}

@@ -1,0 +1,231 @@
+//! Flow control towards an HTTP/2 tenant: an answer that is not read, or that is abandoned, does not
+//! stop or break the answers to other clients.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response, Uri};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn as hyper_service;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use omneo_id::Body;
+use omneo_id::client::HttpClient;
+use omneo_id::upstream::RequestBody;
+use tokio::time::timeout;
+use tower::ServiceExt;
+
+use super::http2_script::{Script, data, end, head, settings};
+use super::pool::{Client, PAGE, Tenant, futures};
+use super::tenants::settle;
+
+const LARGE: usize = 100_000;
+const SMALL: usize = 1_000;
+
+fn get(path: &str) -> Request<RequestBody> {
+    let uri: Uri = format!("https://tenant.test{path}").parse().unwrap();
+    Request::get(uri).body(RequestBody::default()).unwrap()
+}
+
+/// Answers `/<n>` with a body of `n` bytes.
+async fn serve<T>(stream: T)
+where
+    T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    let bytes = Bytes::from_static(&[b'x'; LARGE]);
+    let service = hyper_service(move |request: Request<Incoming>| {
+        let length: usize = request.uri().path()[1..].parse().unwrap();
+        let body = bytes.slice(..length);
+        async move { Ok::<_, Infallible>(Response::new(Full::new(body))) }
+    });
+    let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+    let _ = server.serve_connection(TokioIo::new(stream), service).await;
+}
+
+fn cleartext(tenant: &Tenant) -> Client {
+    let builder = HttpClient::builder().with_http2_only();
+    tenant.client(builder, PAGE, serve)
+}
+
+/// One client leaves so many answers of this length unread; twenty small answers to others arrive.
+async fn small_answers_beside(client: Client, unread: usize, length: usize) {
+    let soon = Duration::from_secs(60);
+    let path = format!("/{length}");
+    let asking = futures((0..unread).map(|_| client.clone().oneshot(get(&path))));
+    let answers = timeout(soon, asking).await.expect("every head arrives");
+    let held: Vec<Response<Body>> = answers.into_iter().map(Result::unwrap).collect();
+    settle().await;
+    for round in 0..20 {
+        let small = async {
+            let response = client.clone().oneshot(get("/1000")).await.unwrap();
+            response.into_body().collect().await.unwrap().to_bytes()
+        };
+        let body = timeout(soon, small).await;
+        let body = body.unwrap_or_else(|_| panic!("beside {unread} unread answers, {round}"));
+        assert_eq!(body.len(), SMALL);
+    }
+    // The unread answers are whole, too.
+    let whole = futures(held.into_iter().map(|answer| answer.into_body().collect()));
+    for body in timeout(soon, whole).await.expect("every body arrives") {
+        assert_eq!(body.unwrap().to_bytes().len(), length);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn unread_answers_of_one_client_do_not_stop_others_over_cleartext() {
+    for (unread, length) in [(80, LARGE), (1_000, LARGE / 3)] {
+        let tenant = Tenant::default();
+        small_answers_beside(cleartext(&tenant), unread, length).await;
+    }
+}
+
+#[cfg(feature = "tls")]
+#[tokio::test(start_paused = true)]
+async fn unread_answers_of_one_client_do_not_stop_others_over_tls() {
+    for (unread, length) in [(80, LARGE), (1_000, LARGE / 12)] {
+        small_answers_beside(tls::client(), unread, length).await;
+    }
+}
+
+#[cfg(feature = "tls")]
+mod tls {
+    use std::io;
+    use std::pin::Pin;
+    use std::sync::Arc;
+    use std::task::{Context, Poll};
+
+    use hyper::rt::{Read, ReadBufCursor, Write};
+    use hyper_util::client::legacy::connect::{Connected, Connection};
+    use rustls::crypto::aws_lc_rs;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    use rustls::{ClientConfig, RootCertStore, ServerConfig};
+    use tokio::io::DuplexStream;
+    use tokio_rustls::{TlsAcceptor, TlsConnector, client};
+    use tower::service_fn;
+
+    use super::super::pool::erase;
+    use super::*;
+
+    const HTTP2: &[u8] = b"h2";
+
+    /// A client whose TLS connections negotiate HTTP/2 by ALPN.
+    pub(super) fn client() -> Client {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let certificate =
+            || CertificateDer::from(include_bytes!("../../tls/tenant.cert.der").as_slice());
+        let key =
+            PrivateKeyDer::Pkcs8(include_bytes!("../../tls/tenant.key.der").as_slice().into());
+        let mut server = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate()], key)
+            .unwrap();
+        server.alpn_protocols = vec![HTTP2.to_vec()];
+        let acceptor = TlsAcceptor::from(Arc::new(server));
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate()).unwrap();
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![HTTP2.to_vec(), b"http/1.1".to_vec()];
+        let connector = TlsConnector::from(Arc::new(config));
+        erase(
+            HttpClient::builder().build_with_connector(service_fn(move |_: Uri| {
+                let (acceptor, connector) = (acceptor.clone(), connector.clone());
+                async move {
+                    let (ours, theirs) = tokio::io::duplex(PAGE);
+                    tokio::spawn(async move {
+                        if let Ok(stream) = acceptor.accept(theirs).await {
+                            serve(stream).await;
+                        }
+                    });
+                    let name = "127.0.0.1".try_into().unwrap();
+                    let stream = connector.connect(name, ours).await?;
+                    Ok::<_, io::Error>(Negotiated(TokioIo::new(stream)))
+                }
+            })),
+        )
+    }
+
+    struct Negotiated(TokioIo<client::TlsStream<DuplexStream>>);
+
+    impl Connection for Negotiated {
+        fn connected(&self) -> Connected {
+            match self.0.inner().get_ref().1.alpn_protocol() {
+                Some(HTTP2) => Connected::new().negotiated_h2(),
+                _ => Connected::new(),
+            }
+        }
+    }
+
+    impl Read for Negotiated {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buffer: ReadBufCursor<'_>,
+        ) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_read(cx, buffer)
+        }
+    }
+
+    impl Write for Negotiated {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Pin::new(&mut self.0).poll_write(cx, bytes)
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_flush(cx)
+        }
+
+        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_shutdown(cx)
+        }
+    }
+}
+
+// --- abandoned answers ----------------------------------------------------------------------------
+
+#[tokio::test(start_paused = true)]
+async fn abandoned_answers_of_one_client_do_not_end_the_connection_of_others() {
+    let (tenant, script) = (Tenant::default(), Script::default());
+    let builder = HttpClient::builder().with_http2_only();
+    let client = script.client(&tenant, builder, |_| settings(100));
+    let mut first = tokio::spawn(client.clone().oneshot(get("/")));
+    script.until_seen(1).await;
+    script.write(0, head(1));
+    let first = (&mut first).await.unwrap().unwrap();
+    let reading = tokio::spawn(first.into_body().collect());
+    for round in 0..5 {
+        let calls: Vec<_> = (0..90).map(|_| client.clone().oneshot(get("/"))).collect();
+        let calls = futures(calls.into_iter());
+        let calls = tokio::spawn(calls);
+        script.until_seen(1 + 90 * (round + 1)).await;
+        let streams = script
+            .seen()
+            .into_iter()
+            .map(|(_, stream)| stream)
+            .rev()
+            .take(90);
+        let streams: Vec<_> = streams.collect();
+        script.write(0, streams.iter().flat_map(|stream| head(*stream)));
+        let answers = calls.await.unwrap();
+        // These frames cross the resets of the client.
+        for _ in 0..20 {
+            script.write(0, streams.iter().flat_map(|stream| data(*stream, b"x")));
+        }
+        drop(answers);
+        settle().await;
+    }
+    script.write(0, end(1, b"end"));
+    let body = timeout(Duration::from_secs(60), reading).await.unwrap();
+    assert_eq!(body.unwrap().unwrap().to_bytes(), "end");
+    assert_eq!(tenant.opened(), 1);
+}

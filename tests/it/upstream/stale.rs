@@ -1,0 +1,386 @@
+//! A tenant closes an idle connection just as a request is sent on it. What may be sent twice is sent
+//! once more on a new connection; what may not is only sent on connections that are still kept open.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request};
+use http_body::{Frame, SizeHint};
+use http_body_util::Full;
+use omneo_id::Body;
+use omneo_id::client::HttpClient;
+use omneo_id::upstream::RequestBody;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::time::sleep;
+use tower::ServiceExt;
+
+use super::early::upload_of;
+use super::host::soon;
+use super::pool::{Client, OK, PAGE, Tenant, ask, head, request, text};
+use super::support::{Feeder, data, fed, frames};
+use super::tenants::settle;
+
+/// What a tenant does with a request.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Answer(&'static [u8]),
+    /// Reads the request, sends this and closes.
+    Close(&'static [u8]),
+}
+
+const ANSWER: Step = Step::Answer(OK);
+const CLOSE: Step = Step::Close(b"");
+
+/// The requests that a tenant has read, each with its body.
+pub(super) type Seen = Arc<Mutex<Vec<String>>>;
+
+/// A tenant that does one step after the other, whichever connection a request comes on.
+fn scripted(tenant: &Tenant, steps: &'static [Step]) -> (Client, Seen) {
+    let seen = Seen::default();
+    let next = Arc::new(AtomicUsize::new(0));
+    let record = Arc::clone(&seen);
+    let client = tenant.client(HttpClient::builder(), PAGE, move |stream| {
+        serve(stream, steps, Arc::clone(&next), Arc::clone(&record))
+    });
+    (client, seen)
+}
+
+async fn serve(
+    mut stream: DuplexStream,
+    steps: &'static [Step],
+    next: Arc<AtomicUsize>,
+    seen: Seen,
+) {
+    while let Some(head) = head(&mut stream).await {
+        let body = body(&mut stream, &head).await;
+        seen.lock().unwrap().push(format!("{head}{body}"));
+        match steps[next.fetch_add(1, Ordering::SeqCst)] {
+            Step::Answer(answer) => stream.write_all(answer).await.unwrap(),
+            Step::Close(bytes) => {
+                stream.write_all(bytes).await.unwrap();
+                return;
+            }
+        }
+    }
+}
+
+/// The body that follows this head, without the framing of its chunks.
+pub(super) async fn body(stream: &mut DuplexStream, head: &str) -> String {
+    let mut body = Vec::new();
+    if head.contains("transfer-encoding: chunked") {
+        while !body.ends_with(b"0\r\n\r\n") {
+            body.push(stream.read_u8().await.unwrap());
+        }
+        let text = String::from_utf8(body).unwrap();
+        return text.split("\r\n").skip(1).step_by(2).collect();
+    }
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "));
+    body.resize(length.map_or(0, |length| length.parse().unwrap()), 0);
+    stream.read_exact(&mut body).await.unwrap();
+    String::from_utf8(body).unwrap()
+}
+
+fn sized(text: &'static str) -> RequestBody {
+    RequestBody::new(Full::new(Bytes::from_static(text.as_bytes())))
+}
+
+fn unsized_body() -> RequestBody {
+    RequestBody::new(frames([data("some "), data("text")]))
+}
+
+pub(super) async fn status(client: &Client, request: Request<RequestBody>) -> Result<u16, String> {
+    let response = soon("the answer", client.clone().oneshot(request)).await;
+    match response {
+        Ok(response) => {
+            let status = response.status().as_u16();
+            text(response).await;
+            Ok(status)
+        }
+        Err(error) => Err(format!("{error:?}")),
+    }
+}
+
+#[tokio::test]
+async fn a_replayable_request_is_sent_once_more_on_a_new_connection() {
+    type Make = fn() -> RequestBody;
+    let none: Make = RequestBody::default;
+    for (method, body, expected) in [
+        ("GET", none, ""),
+        ("OPTIONS", none, ""),
+        ("DELETE", none, ""),
+        ("DELETE", || sized("text"), "text"),
+        ("PUT", none, ""),
+        ("PUT", || sized("some text"), "some text"),
+        ("PUT", unsized_body, "some text"),
+        ("GET", || sized("text"), "text"),
+    ] {
+        let tenant = Tenant::default();
+        let (client, seen) = scripted(&tenant, &[ANSWER, CLOSE, ANSWER, ANSWER]);
+        assert_eq!(ask(&client).await, "ok");
+        settle().await;
+        assert_eq!(
+            status(&client, request(method, body())).await,
+            Ok(200),
+            "{method}"
+        );
+        settle().await;
+        let seen = std::mem::take(&mut *seen.lock().unwrap());
+        assert_eq!(seen.len(), 3, "{method} {expected}");
+        assert!(seen[1].starts_with(method));
+        assert!(
+            seen[1].ends_with(&format!("\r\n\r\n{expected}")),
+            "{}",
+            seen[1]
+        );
+        assert_eq!(seen[1], seen[2], "the second attempt is the same request");
+        assert_eq!(tenant.opened(), 2);
+        // The new connection is kept.
+        assert_eq!(ask(&client).await, "ok");
+        assert_eq!(tenant.opened(), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_head_request_is_sent_once_more() {
+    let tenant = Tenant::default();
+    let no_body = Step::Answer(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n");
+    let steps: &'static [Step] = vec![ANSWER, CLOSE, no_body].leak();
+    let (client, seen) = scripted(&tenant, steps);
+    assert_eq!(ask(&client).await, "ok");
+    let head = request("HEAD", RequestBody::default());
+    assert_eq!(status(&client, head).await, Ok(200));
+    assert_eq!(seen.lock().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn a_post_or_patch_is_sent_once() {
+    for method in ["POST", "PATCH", "UNHEARD-OF"] {
+        for body in [RequestBody::default, || sized("text")] {
+            let tenant = Tenant::default();
+            let (client, seen) = scripted(&tenant, &[ANSWER, CLOSE, ANSWER]);
+            assert_eq!(ask(&client).await, "ok");
+            settle().await;
+            let error = status(&client, request(method, body())).await.unwrap_err();
+            assert!(error.contains("IncompleteMessage"), "{error}");
+            settle().await;
+            assert_eq!(seen.lock().unwrap().len(), 2, "{method}");
+            assert_eq!(tenant.opened(), 1, "{method}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_sent_a_third_time() {
+    let tenant = Tenant::default();
+    let (client, seen) = scripted(&tenant, &[ANSWER, ANSWER, CLOSE, CLOSE, ANSWER]);
+    // Two idle connections, of which the second attempt uses none.
+    let first = client
+        .clone()
+        .oneshot(request("GET", RequestBody::default()));
+    let second = client
+        .clone()
+        .oneshot(request("GET", RequestBody::default()));
+    let (first, second) = tokio::join!(first, second);
+    text(first.unwrap()).await;
+    text(second.unwrap()).await;
+    settle().await;
+    assert_eq!((tenant.opened(), tenant.live.count()), (2, 2));
+    assert!(
+        status(&client, request("PUT", sized("text")))
+            .await
+            .is_err()
+    );
+    assert_eq!(seen.lock().unwrap().len(), 4);
+    assert_eq!(tenant.opened(), 3);
+}
+
+#[tokio::test]
+async fn a_new_connection_that_is_closed_is_no_reason_to_try_again() {
+    let tenant = Tenant::default();
+    let (client, seen) = scripted(&tenant, &[CLOSE, ANSWER]);
+    let get = request("GET", RequestBody::default());
+    assert!(status(&client, get).await.is_err());
+    assert_eq!(seen.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn one_byte_of_an_answer_is_a_reason_not_to_try_again() {
+    for bytes in [
+        &b"H"[..],
+        b"HTTP/1.1 200 OK\r\ncontent-length",
+        b"HTTP/1.1 102 Processing\r\n\r\n",
+        b"HTTP/1.1 103 Early Hints\r\nlink: a\r\n\r\n",
+    ] {
+        let tenant = Tenant::default();
+        let steps: &'static [Step] = vec![ANSWER, Step::Close(bytes), ANSWER].leak();
+        let (client, seen) = scripted(&tenant, steps);
+        assert_eq!(ask(&client).await, "ok");
+        let get = request("GET", RequestBody::default());
+        assert!(status(&client, get).await.is_err());
+        assert_eq!(seen.lock().unwrap().len(), 2);
+    }
+}
+
+/// Takes the request of a connection in part, and closes it; the next connection takes everything.
+fn closing_midway(tenant: &Tenant, part: usize) -> (Client, Seen) {
+    let seen = Seen::default();
+    let record = Arc::clone(&seen);
+    let connections = Arc::new(AtomicUsize::new(0));
+    let client = tenant.client(HttpClient::builder(), PAGE, move |mut stream| {
+        let record = Arc::clone(&record);
+        let number = connections.fetch_add(1, Ordering::SeqCst);
+        async move {
+            while let Some(head) = head(&mut stream).await {
+                if head.starts_with("PUT") && number == 0 {
+                    let mut bytes = vec![0; part];
+                    stream.read_exact(&mut bytes).await.unwrap();
+                    return;
+                }
+                let body = body(&mut stream, &head).await;
+                record.lock().unwrap().push(format!("{head}{body}"));
+                stream.write_all(OK).await.unwrap();
+            }
+        }
+    });
+    (client, seen)
+}
+
+#[tokio::test]
+async fn an_upload_continues_on_the_new_connection() {
+    let tenant = Tenant::default();
+    let (client, seen) = closing_midway(&tenant, 4);
+    assert_eq!(ask(&client).await, "ok");
+    settle().await;
+    let (feeder, body) = fed();
+    let asking = tokio::spawn({
+        let client = client.clone();
+        async move { status(&client, request("PUT", RequestBody::new(body))).await }
+    });
+    feed(&feeder, "first ").await;
+    feed(&feeder, "second ").await;
+    feed(&feeder, "third").await;
+    drop(feeder);
+    assert_eq!(asking.await.unwrap(), Ok(200));
+    assert_eq!(tenant.opened(), 2);
+    let last = seen.lock().unwrap().pop().unwrap();
+    assert!(last.ends_with("\r\n\r\nfirst second third"), "{last}");
+}
+
+async fn feed(feeder: &Feeder, text: &'static str) {
+    feeder.send(data(text)).await.unwrap();
+    settle().await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_kept_whole_is_sent_once() {
+    // Without a declared length, so that an idle connection is reused.
+    for (chunks, is_replayed) in [(60, true), (70, false)] {
+        let tenant = Tenant::default();
+        let (client, seen) = closing_midway(&tenant, chunks * 1_024);
+        assert_eq!(ask(&client).await, "ok");
+        settle().await;
+        let put = request("PUT", upload_of(chunks, &[b'x'; 1_024]));
+        let answer = status(&client, put).await;
+        assert_eq!(answer.is_ok(), is_replayed, "{chunks}: {answer:?}");
+        assert_eq!(tenant.opened(), 1 + usize::from(is_replayed));
+        if is_replayed {
+            let last = seen.lock().unwrap().pop().unwrap();
+            assert!(last.ends_with(&"x".repeat(chunks * 1_024)));
+        }
+    }
+}
+
+/// Of a known length, and never at its end before it was asked for more.
+struct Declared(Option<Bytes>);
+
+impl http_body::Body for Declared {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.take().map(|data| Ok(Frame::data(data))))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.as_ref().map_or(0, Bytes::len) as u64)
+    }
+}
+
+#[tokio::test]
+async fn an_upload_that_has_ended_leaves_its_connection() {
+    let tenant = Tenant::default();
+    let (client, _) = scripted(&tenant, &[ANSWER; 4]);
+    for _ in 0..4 {
+        let body = RequestBody::new(Declared(Some(Bytes::from_static(b"some text"))));
+        assert_eq!(status(&client, request("PUT", body)).await, Ok(200));
+        settle().await;
+    }
+    assert_eq!(tenant.opened(), 1);
+}
+
+/// Idles for so long, then sends a request. Returns how many connections were opened.
+async fn opened_after(
+    answer: &'static [u8],
+    idle: Duration,
+    second: Request<RequestBody>,
+) -> usize {
+    let tenant = Tenant::default();
+    let builder = HttpClient::builder().with_pool_idle_timeout(Duration::from_secs(60));
+    let client = tenant.client(builder, PAGE, super::pool::answering(answer));
+    assert_eq!(ask(&client).await, "ok");
+    sleep(idle).await;
+    assert_eq!(status(&client, second).await, Ok(200));
+    tenant.opened()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_post_is_sent_on_a_connection_that_its_tenant_keeps_open() {
+    const SAYS_NOTHING: &[u8] = OK;
+    const SAYS_10: &[u8] =
+        b"HTTP/1.1 200 OK\r\nkeep-alive: timeout=10, max=100\r\ncontent-length: 2\r\n\r\nok";
+    const SAYS_1: &[u8] =
+        b"HTTP/1.1 200 OK\r\nKeep-Alive: max=5,Timeout = 1\r\ncontent-length: 2\r\n\r\nok";
+    const MALFORMED: &[u8] =
+        b"HTTP/1.1 200 OK\r\nkeep-alive: timeout=soon\r\ncontent-length: 2\r\n\r\nok";
+    for (answer, idle, opened) in [
+        (SAYS_NOTHING, 0, 1),
+        (SAYS_NOTHING, 3_900, 1),
+        (SAYS_NOTHING, 4_000, 2),
+        (SAYS_10, 8_900, 1),
+        (SAYS_10, 9_000, 2),
+        (SAYS_1, 0, 2),
+        (MALFORMED, 3_900, 1),
+        (MALFORMED, 4_000, 2),
+    ] {
+        let case = format!("{} after {idle} ms", String::from_utf8_lossy(answer));
+        let idle = Duration::from_millis(idle);
+        for method in [Method::POST, Method::PATCH] {
+            let second = request(method.as_str(), sized("text"));
+            assert_eq!(opened_after(answer, idle, second).await, opened, "{case}");
+        }
+        // A body that is too long to be kept.
+        let long = request(
+            "PUT",
+            RequestBody::new(Full::new(Bytes::from(vec![0; 70_000]))),
+        );
+        assert_eq!(opened_after(answer, idle, long).await, opened, "{case}");
+        // What may be sent twice is sent on any connection.
+        let get = request("GET", RequestBody::default());
+        assert_eq!(opened_after(answer, idle, get).await, 1, "{case}");
+        let put = request(
+            "PUT",
+            RequestBody::from(Body::from(Bytes::from_static(b"short"))),
+        );
+        assert_eq!(opened_after(answer, idle, put).await, 1, "{case}");
+    }
+}

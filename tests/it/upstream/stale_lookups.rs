@@ -1,0 +1,118 @@
+//! The look-ups of the crate itself on idle connections that their tenant closes.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Request;
+use omneo_id::client::HttpClient;
+use omneo_id::keys::SigningKey;
+use omneo_id::{Body, OmneoId};
+use tokio::io::{AsyncWriteExt, DuplexStream};
+use tower::ServiceExt;
+
+use super::host::soon;
+use super::pool::{Client, PAGE, Tenant, head, text};
+use super::stale::{Seen, body};
+use super::tenants::settle;
+
+const ADA: &str = "651300000000000000000001";
+
+/// What the tenant answers to a request line.
+fn answer(head: &str) -> (u16, String) {
+    let line = head.lines().next().unwrap();
+    let (_, target) = line.split_once("/api/v3").unwrap();
+    let profile = format!(r#"{{"id":"{ADA}","email":"ada@example.com"}}"#);
+    match (
+        line.starts_with("GET"),
+        target.trim_end_matches(" HTTP/1.1"),
+    ) {
+        (_, "/profiles/search-id") => (200, format!(r#"{{"data":{profile}}}"#)),
+        (_, "/profiles/availability") => (
+            200,
+            format!(r#"{{"data":{{"email":{{"profile":{{"id":"{ADA}"}}}}}}}}"#),
+        ),
+        (false, "/profiles") => (
+            422,
+            r#"{"errors":{"email":["The email exists"]}}"#.to_owned(),
+        ),
+        (true, target) if target.ends_with(ADA) => (200, format!(r#"{{"data":{profile}}}"#)),
+        // A filter that does not find her.
+        (true, _) => (200, r#"{"data":[]}"#.to_owned()),
+        (false, _) => (200, "{}".to_owned()),
+    }
+}
+
+/// Answers the first request on each connection, and closes when it has read the next one. Answers
+/// creations always.
+async fn forgetful(mut stream: DuplexStream, seen: Seen) {
+    let mut is_first = true;
+    while let Some(head) = head(&mut stream).await {
+        let body = body(&mut stream, &head).await;
+        seen.lock().unwrap().push(format!("{head}{body}"));
+        if !is_first && !head.starts_with("POST /api/v3/profiles HTTP") {
+            return;
+        }
+        is_first = false;
+        let (status, body) = answer(&head);
+        let length = body.len();
+        let answer = format!(
+            "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+        );
+        stream.write_all(answer.as_bytes()).await.unwrap();
+    }
+}
+
+fn omneo_id(tenant: &Tenant, seen: &Seen) -> OmneoId<Client> {
+    let seen = Arc::clone(seen);
+    let client = tenant.client(HttpClient::builder(), PAGE, move |stream| {
+        forgetful(stream, Arc::clone(&seen))
+    });
+    OmneoId::builder()
+        .upstream("https://api.acme.test")
+        .unwrap()
+        .api_token("the-api-token")
+        .signing_key(SigningKey::hs256([7; 32]).unwrap())
+        .build_with_client(client)
+        .unwrap()
+}
+
+async fn post(id: &OmneoId<Client>, path: &str, json: &'static str) -> u16 {
+    let request = Request::post(path)
+        .header("authorization", "Bearer the-api-token")
+        .header("content-type", "application/json")
+        .body(Body::from(Bytes::from_static(json.as_bytes())))
+        .unwrap();
+    let response = soon(path, id.clone().oneshot(request)).await.unwrap();
+    let status = response.status().as_u16();
+    text(response).await;
+    settle().await;
+    status
+}
+
+/// How often a request that begins like this was read.
+fn count(seen: &Seen, start: &str) -> usize {
+    let seen = seen.lock().unwrap();
+    seen.iter().filter(|head| head.starts_with(start)).count()
+}
+
+#[tokio::test]
+async fn a_lookup_of_the_mint_is_sent_once_more() {
+    let (tenant, seen) = (Tenant::default(), Seen::default());
+    let id = omneo_id(&tenant, &seen);
+    for _ in 0..5 {
+        let json = r#"{"id":"651300000000000000000001"}"#;
+        assert_eq!(post(&id, "/auth/token", json).await, 200);
+    }
+    assert_eq!(count(&seen, "POST /api/v3/profiles/search-id"), 5 + 4);
+}
+
+#[tokio::test]
+async fn the_questions_of_a_sign_up_are_sent_once_more_and_its_creation_is_not() {
+    let (tenant, seen) = (Tenant::default(), Seen::default());
+    let id = omneo_id(&tenant, &seen);
+    let json = r#"{"email":"ada@example.com","attributes":{"comms":{"email_optout":true}}}"#;
+    assert_eq!(post(&id, "/profiles", json).await, 200);
+    assert_eq!(count(&seen, "POST /api/v3/profiles/availability"), 2);
+    assert_eq!(count(&seen, "POST /api/v3/profiles HTTP"), 1);
+    assert!(seen.lock().unwrap().last().unwrap().starts_with("PUT "));
+}

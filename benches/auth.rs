@@ -143,8 +143,8 @@ fn many(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// A million bad tokens, no two the same: what one costs, when its signature has to be looked at and
-/// when its form is enough, and whether a known token notices.
+/// A million bad tokens, no two the same: what one costs, when its signature has to be looked at
+/// and when its form is enough, and whether a known token notices.
 fn storm(_: &mut Criterion) {
     const COUNT: u32 = 1_000_000;
     let ring = Keyring::new(SigningKey::hs256(SECRET).unwrap());
@@ -179,8 +179,8 @@ fn storm(_: &mut Criterion) {
 }
 
 /// A known token on its way through the layer to a service that answers at once, and that service
-/// alone. Each request is made, and dropped, within the measure; the services are there, as they are
-/// for a connection.
+/// alone. Each request is made, and dropped, within the measure; the services are there, as they
+/// are for a connection.
 fn layer(criterion: &mut Criterion) {
     let ring = Keyring::new(SigningKey::hs256(SECRET).unwrap());
     let subject = Subject::Profile("3f0c2f6e-6a57-4f0b-9d3a-0d9a3c1b7f10".parse().unwrap());

@@ -1,5 +1,5 @@
-//! What does each layer add to a service that answers at once? And the whole facade to a tenant that
-//! does? Beside the same service without it, in the same run.
+//! What does each layer add to a service that answers at once? And the whole facade to a tenant
+//! that does? Beside the same service without it, in the same run.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 

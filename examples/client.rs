@@ -1,5 +1,5 @@
-//! The layers as a *client*: a backend for a frontend. It has its own session cookie, calls the tenant
-//! in process, and uses no ID tokens.
+//! The layers as a *client*: a backend for a frontend. It has its own session cookie, calls the
+//! tenant in process, and uses no ID tokens.
 //!
 //! ```sh
 //! cargo run --example client
@@ -59,7 +59,8 @@ impl Acme {
         self.call(http::Request::get(uri).extension(who)).await
     }
 
-    /// Calls a path that belongs to no profile. `AllowForward` states that our own code has checked it.
+    /// Calls a path that belongs to no profile. `AllowForward` states that our own code has checked
+    /// it.
     async fn shops(&self) -> Result<Value, Rejection> {
         let uri = "/locations?page[size]=5";
         let request = http::Request::get(uri).extension(AllowForward::new());

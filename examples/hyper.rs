@@ -1,5 +1,5 @@
-//! Omneo ID under plain hyper, without a framework: HTTP/1.1 and HTTP/2 on one port. No router strips
-//! the prefix, so `OmneoIdBuilder::mount` does.
+//! Omneo ID under plain hyper, without a framework: HTTP/1.1 and HTTP/2 on one port. No router
+//! strips the prefix, so `OmneoIdBuilder::mount` does.
 //!
 //! ```sh
 //! cargo run --example hyper
@@ -17,8 +17,8 @@
 //! ```
 //!
 //! Another address is the first argument: `cargo run --example hyper -- 127.0.0.1:0`. SIGTERM and
-//! Ctrl-C let requests in flight finish, for ten seconds at most. The `standalone` example shows the
-//! further limits of a public server (connections, heads, idle time).
+//! Ctrl-C let requests in flight finish, for ten seconds at most. The `standalone` example shows
+//! the further limits of a public server (connections, heads, idle time).
 
 use std::error::Error;
 use std::time::Duration;

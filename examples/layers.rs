@@ -21,8 +21,8 @@
 //! ```
 //!
 //! Another address is the first argument: `cargo run --example layers -- 127.0.0.1:0`. SIGTERM and
-//! Ctrl-C shut down gracefully. The `client` example has the me layer in front of a tenant; `OmneoId`
-//! is all of the layers together.
+//! Ctrl-C shut down gracefully. The `client` example has the me layer in front of a tenant;
+//! `OmneoId` is all of the layers together.
 
 use std::convert::Infallible;
 use std::error::Error;

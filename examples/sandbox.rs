@@ -11,8 +11,8 @@
 //! curl -s -w ' -> %{http_code}\n' http://127.0.0.1:8090/api/v3/locations
 //! ```
 //!
-//! Another address is a flag: `cargo run --example sandbox -- --listen 127.0.0.1:0`. It prints further
-//! lines. HTTP/1.1 and HTTP/2 (prior knowledge). Ctrl-C and SIGTERM shut down gracefully.
+//! Another address is a flag: `cargo run --example sandbox -- --listen 127.0.0.1:0`. It prints
+//! further lines. HTTP/1.1 and HTTP/2 (prior knowledge). Ctrl-C and SIGTERM shut down gracefully.
 
 use std::error::Error;
 use std::net::SocketAddr;

@@ -1,5 +1,5 @@
-//! gRPC and HTTP on one port: a gRPC service behind the auth layer, beside Omneo ID, which mints the
-//! tokens. Without a valid token, a gRPC client gets `UNAUTHENTICATED`.
+//! gRPC and HTTP on one port: a gRPC service behind the auth layer, beside Omneo ID, which mints
+//! the tokens. Without a valid token, a gRPC client gets `UNAUTHENTICATED`.
 //!
 //! ```sh
 //! cargo run --example tonic
@@ -14,8 +14,8 @@
 //! curl -s -w ' -> %{http_code}\n' http://127.0.0.1:8080/id/api/v1/profiles/me -H "authorization: Bearer $TOKEN"
 //! ```
 //!
-//! The first argument is another address. The second is the scope of the auth layer: `one` service, by
-//! its name (the default), or `all` gRPC services:
+//! The first argument is another address. The second is the scope of the auth layer: `one` service,
+//! by its name (the default), or `all` gRPC services:
 //! `cargo run --example tonic -- 127.0.0.1:8080 all`. SIGTERM and Ctrl-C shut down gracefully.
 
 use axum::middleware::map_request;

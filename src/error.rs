@@ -50,8 +50,8 @@ pub enum ConfigErrorKind {
     InvalidBasePath,
     /// An API token cannot be sent as a `Bearer` credential.
     InvalidApiToken,
-    /// An HMAC secret is shorter than its hash (32 bytes for HS256), or is the content of a key file
-    /// or a text of several lines.
+    /// An HMAC secret is shorter than its hash (32 bytes for HS256), or is the content of a key
+    /// file or a text of several lines.
     WeakSecret,
     /// A key does not parse, is too small or does not fit its algorithm.
     InvalidKey,

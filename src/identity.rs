@@ -107,7 +107,8 @@ pub enum Subject {
 }
 
 impl Subject {
-    /// The `pid` claim of an anonymous token: a string, because published clients refuse a falsy one.
+    /// The `pid` claim of an anonymous token: a string, because published clients refuse a falsy
+    /// one.
     pub const ANONYMOUS_PID: &'static str = "null";
 
     /// The subject of a request: of its [`VerifiedToken`], or as inserted by the host application.

@@ -1,5 +1,6 @@
 //! That failures leave no memory behind: the staged ones, each again and again over one client. A
-//! binary of its own, as it counts every allocation; runtimes and tenants are on the thread that counts.
+//! binary of its own, as it counts every allocation; runtimes and tenants are on the thread that
+//! counts.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 #![cfg(feature = "client")]
@@ -80,8 +81,8 @@ impl Write for Pipe {
     }
 }
 
-/// Writes so much, again and again, to a tenant that fails each time. Each connection is in the hands
-/// of `tenant`, which lets go of what it holds on to when it is told to.
+/// Writes so much, again and again, to a tenant that fails each time. Each connection is in the
+/// hands of `tenant`, which lets go of what it holds on to when it is told to.
 ///
 /// Returns how many bytes the second half has added to what the first half left.
 fn fail<T, F>(builder: HttpClientBuilder, length: usize, tenant: T, halves: [usize; 2]) -> i64

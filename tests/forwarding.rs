@@ -191,7 +191,8 @@ fn an_eighth_of_a_gib_each_way_between_the_two_is_never_held() {
     is_never_held(GIB / 8, Http2, Http1);
 }
 
-// --- allocations ----------------------------------------------------------------------------------
+// --- allocations
+// ----------------------------------------------------------------------------------
 
 /// What a browser sends with a request for somebody's balances.
 fn request<B>(method: &str, body: B) -> Request<B> {
@@ -259,8 +260,8 @@ where
     cost.count_total
 }
 
-/// The target, the names of removed headers (one buffer up, one down), the watch over the answer's body,
-/// and a box for that body, which hyper's need not have.
+/// The target, the names of removed headers (one buffer up, one down), the watch over the answer's
+/// body, and a box for that body, which hyper's need not have.
 const EMPTY: u64 = 5;
 
 #[test]
@@ -280,8 +281,8 @@ fn a_request_costs_few_allocations() {
     assert!(stream <= EMPTY + 2, "{stream}");
 }
 
-/// Besides `EMPTY`: what the layers leave in the request's extensions and in the answer's headers. The
-/// span, which nobody listens to, and what the facade adds to the report cost nothing.
+/// Besides `EMPTY`: what the layers leave in the request's extensions and in the answer's headers.
+/// The span, which nobody listens to, and what the facade adds to the report cost nothing.
 const FACADE: u64 = EMPTY + 5;
 
 #[test]

@@ -1,8 +1,9 @@
 //! What wrk and h2load cannot do for the comparison beside this file.
 //!
-//! `send` is an open loop: requests fall due at random (Poisson), however slow the answers to earlier
-//! ones are, and how long one takes is counted from when it was due. What waits for a connection, or
-//! for this program, waits on that account. `tenant` answers after a while without using the processor.
+//! `send` is an open loop: requests fall due at random (Poisson), however slow the answers to
+//! earlier ones are, and how long one takes is counted from when it was due. What waits for a
+//! connection, or for this program, waits on that account. `tenant` answers after a while without
+//! using the processor.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::collections::VecDeque;

@@ -1,5 +1,5 @@
-//! What a connection is doing: counted by what serves it, looked at by its timer. A request costs counters,
-//! and no clock.
+//! What a connection is doing: counted by what serves it, looked at by its timer. A request costs
+//! counters, and no clock.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -73,8 +73,8 @@ impl Activity {
         self.uploads.fetch_sub(1, Release);
     }
 
-    /// Records bytes that arrived. Over HTTP/1.1, outside of a request, they are the next head, except
-    /// for empty lines in front of it (RFC 9112 §2.2).
+    /// Records bytes that arrived. Over HTTP/1.1, outside of a request, they are the next head,
+    /// except for empty lines in front of it (RFC 9112 §2.2).
     pub(crate) fn note_read(&self, bytes: &[u8]) {
         let is_between = self.open.load(Relaxed) == 0 && self.uploads.load(Relaxed) == 0;
         let is_line_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
@@ -124,8 +124,9 @@ impl Activity {
         }
     }
 
-    /// Whether an answer has been left for the whole limit: for four whole quarters, which is said in the
-    /// fifth one after that in which it was given out, or in the sixth, if a look comes late.
+    /// Whether an answer has been left for the whole limit: for four whole quarters, which is said
+    /// in the fifth one after that in which it was given out, or in the sixth, if a look comes
+    /// late.
     fn is_left(&self, now: usize) -> bool {
         let old = now.saturating_sub(6)..now.saturating_sub(4);
         old.into_iter()

@@ -1,4 +1,5 @@
-//! A service whose requests and answers are counted, so that a connection's timer can tell what it does.
+//! A service whose requests and answers are counted, so that a connection's timer can tell what it
+//! does.
 
 use std::future::Future;
 use std::pin::Pin;

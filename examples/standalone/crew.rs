@@ -1,6 +1,6 @@
-//! The threads that serve, one runtime each. A connection stays on its thread from its first byte to
-//! its last, and so do the connections to the tenant that answer it: nothing is handed over, nobody
-//! waits for a lock, and no thread wakes another one for a request.
+//! The threads that serve, one runtime each. A connection stays on its thread from its first byte
+//! to its last, and so do the connections to the tenant that answer it: nothing is handed over,
+//! nobody waits for a lock, and no thread wakes another one for a request.
 
 use std::future::Future;
 use std::io;
@@ -73,8 +73,8 @@ impl<F: Future> Future for Busy<F> {
     }
 }
 
-/// Runs the streams of an HTTP/2 connection, each as a task of its thread. Boxed: a task's future is
-/// moved from hand to hand until it runs, and replaced as a whole once it has.
+/// Runs the streams of an HTTP/2 connection, each as a task of its thread. Boxed: a task's future
+/// is moved from hand to hand until it runs, and replaced as a whole once it has.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Streams;
 

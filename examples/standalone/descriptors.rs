@@ -22,7 +22,8 @@ impl Connections {
     /// As many of these as there are descriptors for, and at least one of each kind that is wanted.
     ///
     /// Idle connections to the tenant get a fifth of the descriptors at most. Calls and clients get
-    /// the same number where both have to be lowered: a client of HTTP/1.1 makes one call at a time.
+    /// the same number where both have to be lowered: a client of HTTP/1.1 makes one call at a
+    /// time.
     #[must_use]
     pub(crate) fn fit(self, descriptors: usize, threads: NonZeroUsize) -> Self {
         let own = PROCESS + threads.get() * THREAD;

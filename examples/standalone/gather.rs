@@ -1,5 +1,5 @@
-//! What is said over HTTP/2, sent together. Below `hyper`, `h2` writes each answer that is not tiny by
-//! itself, even if others are at hand, and to send is what costs most of a small answer.
+//! What is said over HTTP/2, sent together. Below `hyper`, `h2` writes each answer that is not tiny
+//! by itself, even if others are at hand, and to send is what costs most of a small answer.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;

@@ -15,7 +15,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::activity::{Activity, Look};
 use crate::config::Limits;
 
-/// An HTTP/1.1 connection that is idle for this long, or for up to twice as long, frees its buffers.
+/// An HTTP/1.1 connection that is idle for this long, or for up to twice as long, frees its
+/// buffers.
 const REST: Duration = Duration::from_secs(5);
 /// How long a connection that was told to close may stay open without a request: time for the round
 /// trip of HTTP/2's graceful shutdown (RFC 9113 §6.8).

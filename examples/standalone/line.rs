@@ -1,11 +1,12 @@
 //! A connection over its life. `hyper` serves it while it is of use. What `hyper` keeps for one of
-//! HTTP/1.1, buffers and the place of a request, is tens of kilobytes; of one that rests between two
-//! requests only the socket is left, and so it is with one that has said nothing yet.
+//! HTTP/1.1, buffers and the place of a request, is tens of kilobytes; of one that rests between
+//! two requests only the socket is left, and so it is with one that has said nothing yet.
 //!
-//! Whether a connection may rest is for `hyper` to say: told to end, it ends at once if it is between
-//! two requests, and else never without reading on. So the socket is withheld from it meanwhile. What it
-//! had read of a next request it gives back. It would end, too, while somebody may still read the body
-//! of the last request, which the tenant has answered before its end: `Activity` knows of those.
+//! Whether a connection may rest is for `hyper` to say: told to end, it ends at once if it is
+//! between two requests, and else never without reading on. So the socket is withheld from it
+//! meanwhile. What it had read of a next request it gives back. It would end, too, while somebody
+//! may still read the body of the last request, which the tenant has answered before its end:
+//! `Activity` knows of those.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -32,7 +33,8 @@ use crate::preface::Protocol;
 use crate::socket::Socket;
 use crate::tidy::Tidy;
 
-/// Read at once when a connection wakes: most heads are smaller, and `hyper` reads the rest of others.
+/// Read at once when a connection wakes: most heads are smaller, and `hyper` reads the rest of
+/// others.
 const FIRST: usize = 2 * 1024;
 
 type Io = TokioIo<Socket<TcpStream>>;
@@ -130,8 +132,8 @@ where
         Poll::Ready(Step::Over)
     }
 
-    /// Lets go of what is kept for the next request, if that is all there is to wait for. Nobody may be
-    /// reading a body on. To be polled again, either way.
+    /// Lets go of what is kept for the next request, if that is all there is to wait for. Nobody
+    /// may be reading a body on. To be polled again, either way.
     pub(crate) fn rest(&mut self, cx: &mut Context<'_>) {
         let State::Http1(connection) = &mut self.state else {
             return;
@@ -173,7 +175,8 @@ where
         }
     }
 
-    /// Begins a graceful shutdown. A connection without `hyper` ends at once; HTTP/2 sends `GOAWAY`.
+    /// Begins a graceful shutdown. A connection without `hyper` ends at once; HTTP/2 sends
+    /// `GOAWAY`.
     pub(crate) fn graceful_shutdown(&mut self) {
         match &mut self.state {
             State::Resting(_) | State::Over => self.state = State::Over,
@@ -230,8 +233,8 @@ impl<S> Resting<S> {
     /// Until a request begins. `None`: none does.
     fn poll_wake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Protocol>>> {
         loop {
-            // What has come is taken out of the socket, told apart or not: who sends the preface byte
-            // by byte is polled byte by byte.
+            // What has come is taken out of the socket, told apart or not: who sends the preface
+            // byte by byte is polled byte by byte.
             let mut room = [0; FIRST];
             let mut read = ReadBuf::new(&mut room);
             ready!(Pin::new(self.socket.get_mut()).poll_read(cx, &mut read))?;

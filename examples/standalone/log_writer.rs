@@ -1,4 +1,5 @@
-//! Writes the log from a thread of its own, so that a slow, full or closed stderr delays no request.
+//! Writes the log from a thread of its own, so that a slow, full or closed stderr delays no
+//! request.
 //!
 //! Lines that do not fit into the buffer, or that cannot be written, are lost and counted. A
 //! warning reports them once writing succeeds again.

@@ -1,6 +1,6 @@
-//! What operators see of each request: an id, which the tenant and the caller see, too, a line in the
-//! log, and counts. The query, which may hold an e-mail address, is never logged, and of paths only
-//! those that cannot hold one.
+//! What operators see of each request: an id, which the tenant and the caller see, too, a line in
+//! the log, and counts. The query, which may hold an e-mail address, is never logged, and of paths
+//! only those that cannot hold one.
 
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
@@ -84,8 +84,9 @@ impl Ids {
             (Some(id), None) if is_fit(id.as_bytes()) => id.clone(),
             _ => self.next(),
         };
-        // Not secret, but never the same again: HTTP/2 keeps it out of the table of headers that may
-        // come again, where ids would displace those that do, and be searched through for each next one.
+        // Not secret, but never the same again: HTTP/2 keeps it out of the table of headers that
+        // may come again, where ids would displace those that do, and be searched through
+        // for each next one.
         id.set_sensitive(true);
         id
     }

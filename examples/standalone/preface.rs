@@ -1,5 +1,5 @@
-//! Which protocol a connection speaks, by its first bytes: without TLS nothing else tells. It is told
-//! here, and not by `hyper-util`, so that a connection which has said nothing costs no buffer.
+//! Which protocol a connection speaks, by its first bytes: without TLS nothing else tells. It is
+//! told here, and not by `hyper-util`, so that a connection which has said nothing costs no buffer.
 
 /// RFC 9113 §3.4. "PRI" is no method that a client of HTTP/1.1 may use.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

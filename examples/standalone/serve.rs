@@ -36,8 +36,8 @@ use crate::tidy::Tidy;
 const MAX_HEAD: usize = 32 * 1024;
 const MAX_HEADER_LIST: u32 = 32 * 1024;
 const MAX_STREAMS: u32 = 128;
-/// How much of an answer is buffered for a client that does not read: of a connection over HTTP/1.1,
-/// where it bounds the head of a request, too, and of a stream over HTTP/2.
+/// How much of an answer is buffered for a client that does not read: of a connection over
+/// HTTP/1.1, where it bounds the head of a request, too, and of a stream over HTTP/2.
 const MAX_BUFFERED: usize = MAX_HEAD;
 /// How much of a request body a client may send ahead of its reader.
 const STREAM_WINDOW: u32 = 64 * 1024;
@@ -54,7 +54,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// A request that was sent before its client could know that we end is on its way for this long.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// Serves until SIGTERM or SIGINT, then lets requests under way finish. A second signal ends at once.
+/// Serves until SIGTERM or SIGINT, then lets requests under way finish. A second signal ends at
+/// once.
 pub(crate) async fn until_told<S, B>(
     listener: TcpListener,
     mut signals: Signals,
@@ -213,8 +214,8 @@ async fn serve<S, B>(
     };
     let mut line = Line::new(stream, app, Arc::clone(&activity), Arc::clone(&protocols));
     let mut timer = pin!(Timer::new(Arc::clone(&activity), limits));
-    // Opt out of tokio's coop budget: with an exhausted budget `told` would return `Pending` without
-    // a registered waker.
+    // Opt out of tokio's coop budget: with an exhausted budget `told` would return `Pending`
+    // without a registered waker.
     let mut told = pin!(unconstrained(told(&mut ending, &activity)));
     // `told` has been polled and has a waker.
     let mut is_awaited = false;
@@ -281,8 +282,9 @@ where
     type Error = Infallible;
     type Future = Counting<S::Future>;
 
-    /// Goes straight to the stack's future, where an adapter for any service would carry the request
-    /// and the service along until that is ready. Ours is always ready: it refuses what it cannot take.
+    /// Goes straight to the stack's future, where an adapter for any service would carry the
+    /// request and the service along until that is ready. Ours is always ready: it refuses what
+    /// it cannot take.
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         request.extensions_mut().insert(self.client.clone());
         let mut stack = self.stack.clone();
@@ -292,9 +294,9 @@ where
     }
 }
 
-/// Until it is time to end a connection. One of HTTP/2 is told so at once, and tells its client. Over
-/// HTTP/1.1 a client learns it from the next answer; to close before that would be to lose a request
-/// that is on its way.
+/// Until it is time to end a connection. One of HTTP/2 is told so at once, and tells its client.
+/// Over HTTP/1.1 a client learns it from the next answer; to close before that would be to lose a
+/// request that is on its way.
 async fn told(ending: &mut watch::Receiver<bool>, activity: &Activity) {
     // An error: whoever tells is gone, which is the same.
     let _ = ending.wait_for(|told| *told).await;

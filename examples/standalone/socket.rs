@@ -41,8 +41,9 @@ impl<T> Socket<T> {
         self.first = join(bytes, &self.first);
     }
 
-    /// Between two requests: line ends that come before the next one are no part of it. RFC 9112 §2.2:
-    /// "a server [...] SHOULD ignore at least one empty line (CRLF) received prior to the request-line".
+    /// Between two requests: line ends that come before the next one are no part of it. RFC 9112
+    /// §2.2: "a server [...] SHOULD ignore at least one empty line (CRLF) received prior to the
+    /// request-line".
     pub(crate) fn skip_line_ends(&mut self) {
         let is_line_end = |byte: &&u8| matches!(byte, b'\r' | b'\n');
         let length = self.first.iter().take_while(is_line_end).count();

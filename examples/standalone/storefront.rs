@@ -1,5 +1,5 @@
-//! A page to see what Omneo ID does. It stands in front of the embedded sandbox, and of nothing else:
-//! who asks it for a token gets one.
+//! A page to see what Omneo ID does. It stands in front of the embedded sandbox, and of nothing
+//! else: who asks it for a token gets one.
 
 use std::convert::Infallible;
 use std::time::Duration;

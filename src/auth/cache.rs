@@ -45,7 +45,8 @@ struct Count(AtomicU64);
 pub struct CacheStats {
     /// How often a token was found to have been verified before.
     pub hits: u64,
-    /// How often a good token had to be verified. Bad ones do not count: they are never remembered.
+    /// How often a good token had to be verified. Bad ones do not count: they are never
+    /// remembered.
     pub misses: u64,
     /// How many tokens are remembered.
     pub len: usize,
@@ -138,8 +139,9 @@ impl Cache {
         }
     }
 
-    /// Tokens fall into shards by chance, and each shard has a capacity of its own. That none forgets while
-    /// there is room in another one, each may hold five standard deviations more than its part.
+    /// Tokens fall into shards by chance, and each shard has a capacity of its own. That none
+    /// forgets while there is room in another one, each may hold five standard deviations more
+    /// than its part.
     fn room(&self) -> u64 {
         let room = match self.capacity {
             ..ONE_SHARD => self.capacity,

@@ -129,7 +129,8 @@ impl<'a> Payload<'a> {
     }
 }
 
-/// Seconds since 1970, possibly with a fraction: RFC 7519 §2 `NumericDate`. From 0 to the year 9999.
+/// Seconds since 1970, possibly with a fraction: RFC 7519 §2 `NumericDate`. From 0 to the year
+/// 9999.
 #[derive(Clone, Copy)]
 struct NumericDate(f64);
 
@@ -148,8 +149,8 @@ impl NumericDate {
 
 impl<'de> Deserialize<'de> for NumericDate {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // By the text: how a deserializer passes numbers on depends on features of `serde_json` that
-        // other crates of a build may turn on. No JSON value but a number parses.
+        // By the text: how a deserializer passes numbers on depends on features of `serde_json`
+        // that other crates of a build may turn on. No JSON value but a number parses.
         let json = <&RawValue>::deserialize(deserializer)?.get();
         let seconds = json.parse().map_err(D::Error::custom)?;
         match (0.0..=MAX_DATE).contains(&seconds) {

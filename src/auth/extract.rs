@@ -2,8 +2,8 @@
 //!
 //! Nobody found is answered as the layers answer it: 401, never a 500. A host that authenticates by
 //! itself inserts no [`Subject`] for strangers, and a preflight may be let through without a token,
-//! so what a client sends decides whether there is one, and a missing layer looks just the same from
-//! here. It shuts everybody out, and says so in the response's extensions.
+//! so what a client sends decides whether there is one, and a missing layer looks just the same
+//! from here. It shuts everybody out, and says so in the response's extensions.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -31,7 +31,8 @@ impl fmt::Display for Unknown {
 
 impl Error for Unknown {}
 
-/// How a request without a subject is refused: as the auth layer would have done, had it been told to.
+/// How a request without a subject is refused: as the auth layer would have done, had it been told
+/// to.
 fn unknown(extensions: &Extensions) -> Rejection {
     let refused = extensions
         .get::<AuthOutcome>()

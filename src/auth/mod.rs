@@ -57,9 +57,9 @@
 //! - Put a CORS layer *outside* of this one: its refusals need CORS headers too, and preflights
 //!   carry no token. [`JwtAuthLayer::pass_preflights`] is for services that answer them inside.
 //! - With the feature `axum`, handlers take a [`VerifiedToken`](crate::identity::VerifiedToken), a
-//!   [`Subject`](crate::Subject) or a [`ProfileId`](crate::ProfileId) as an argument, and `Option`s of
-//!   them behind [`AuthMode::Optional`]. Nobody there is 401, an anonymous token has no `ProfileId`: 404.
-//!   Behind [`JwtAuthLayer::gate_only`] there is nobody to take.
+//!   [`Subject`](crate::Subject) or a [`ProfileId`](crate::ProfileId) as an argument, and `Option`s
+//!   of them behind [`AuthMode::Optional`]. Nobody there is 401, an anonymous token has no
+//!   `ProfileId`: 404. Behind [`JwtAuthLayer::gate_only`] there is nobody to take.
 //! - gRPC callers are refused in gRPC, decided by each request's `content-type`.
 //! - A token that was verified before costs no verification, and no allocation but those of the
 //!   request's extensions; [`JwtAuthLayer::gate_only`] does without these.

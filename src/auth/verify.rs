@@ -157,9 +157,9 @@ impl TokenVerifier {
         Ok(self.edit(|config| config.policy.max_lifetime = lifetime.as_secs()))
     }
 
-    /// Replaces how many good tokens are remembered, at least: from 64 on there is room for five eighths
-    /// more, as the cache is sharded, and shards fill unevenly. 0 turns it off. A token over 2 KiB is never
-    /// remembered.
+    /// Replaces how many good tokens are remembered, at least: from 64 on there is room for five
+    /// eighths more, as the cache is sharded, and shards fill unevenly. 0 turns it off. A token
+    /// over 2 KiB is never remembered.
     ///
     /// Default is 1024.
     #[must_use]

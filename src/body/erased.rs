@@ -44,8 +44,8 @@ impl Body {
         Self(Kind::Empty)
     }
 
-    /// Converts any body, and boxes it only if no other variant holds it. Its size hint, its end and
-    /// its trailers are those of the converted body.
+    /// Converts any body, and boxes it only if no other variant holds it. Its size hint, its end
+    /// and its trailers are those of the converted body.
     pub fn new<B>(body: B) -> Self
     where
         B: http_body::Body<Data: Buf, Error: Into<BoxError>> + Send + 'static,

@@ -10,7 +10,8 @@ use hyper::body::Incoming;
 use crate::error::BoxError;
 use crate::request_body::StreamGuard;
 
-/// How much of a body that nobody wants is read, so that its connection can be kept: a new one costs as much.
+/// How much of a body that nobody wants is read, so that its connection can be kept: a new one
+/// costs as much.
 const DRAIN: usize = 64 * 1024;
 
 /// What carries a body, and moves only while somebody polls it.
@@ -22,8 +23,8 @@ pub(crate) trait DriveConnection: Send + 'static {
     fn arrived(self: Box<Self>);
 }
 
-/// A body that is moved by whoever reads it: over HTTP/1.1, no task stands between its connection and its
-/// reader, unless the request that it answers is still on its pooled.
+/// A body that is moved by whoever reads it: over HTTP/1.1, no task stands between its connection
+/// and its reader, unless the request that it answers is still on its pooled.
 ///
 /// Letting go of it before its end lets go of its connection, too, if the rest has not come yet.
 pub struct ConnectionBody {
@@ -31,8 +32,8 @@ pub struct ConnectionBody {
     ending: Ending,
     // `None` if it moves by itself, or has nothing more to bring.
     carrier: Option<Box<dyn DriveConnection>>,
-    // `None` over HTTP/1.1, or once the body has ended. Dropped after `incoming`, which resets a stream
-    // that has not ended.
+    // `None` over HTTP/1.1, or once the body has ended. Dropped after `incoming`, which resets a
+    // stream that has not ended.
     stream: Option<StreamGuard>,
 }
 
@@ -41,8 +42,8 @@ pub struct ConnectionBody {
 enum Ending {
     /// There is no more of it: all else is an error.
     Silent,
-    /// It says so. A stream that was reset, or whose connection was closed, "without an error" brings
-    /// no more and no error either, but that was not its end.
+    /// It says so. A stream that was reset, or whose connection was closed, "without an error"
+    /// brings no more and no error either, but that was not its end.
     Told,
 }
 
@@ -86,8 +87,8 @@ impl Drop for ConnectionBody {
     /// Nobody wants the rest. If it has come already, the connection is as good as new.
     fn drop(&mut self) {
         let mut left = DRAIN;
-        // More than that is known to come; or somebody panics, and a connection that does, too, would
-        // end the process.
+        // More than that is known to come; or somebody panics, and a connection that does, too,
+        // would end the process.
         if self.incoming.size_hint().lower() > DRAIN as u64 || std::thread::panicking() {
             return;
         }

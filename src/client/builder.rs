@@ -36,7 +36,8 @@ impl Default for HttpClientBuilder {
 
 impl HttpClientBuilder {
     /// Replaces how long a connection may take to be made: name, TCP and TLS together; and for how
-    /// long an HTTP/2 tenant may allow no streams on one before it is let go of, and requests look for another.
+    /// long an HTTP/2 tenant may allow no streams on one before it is let go of, and requests look
+    /// for another.
     ///
     /// Default is 5 seconds.
     pub fn with_connect_timeout(mut self, timeout: Duration) -> Self {
@@ -72,9 +73,10 @@ impl HttpClientBuilder {
         self
     }
 
-    /// Replaces how many HTTP/2 connections to one origin are open at one time, at least one. A further
-    /// one is opened when all streams of the others are in use: as many as the tenant allows on a
-    /// connection, and at most 128. Requests beyond all of them wait for a stream, in order.
+    /// Replaces how many HTTP/2 connections to one origin are open at one time, at least one. A
+    /// further one is opened when all streams of the others are in use: as many as the tenant
+    /// allows on a connection, and at most 128. Requests beyond all of them wait for a stream,
+    /// in order.
     ///
     /// Each answer that is not read buffers up to 256 KiB, and delays no other one.
     ///

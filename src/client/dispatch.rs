@@ -147,11 +147,11 @@ where
         if has_body {
             request.body_mut().hold_stream(stream.clone());
         }
-        // RFC 9113 §8.7 allows to repeat any method. A `GET` is harmless even if the tenant has begun to
-        // work on it.
+        // RFC 9113 §8.7 allows to repeat any method. A `GET` is harmless even if the tenant has
+        // begun to work on it.
         let harmless = matches!(*request.method(), Method::GET | Method::HEAD);
-        // The copy is needed before the request is sent: hyper does not return one that the tenant has
-        // refused. It costs about 0.4 µs for 11 headers.
+        // The copy is needed before the request is sent: hyper does not return one that the tenant
+        // has refused. It costs about 0.4 µs for 11 headers.
         let copy = (may_repeat && harmless && !has_body)
             .then(|| (request.method().clone(), request.headers().clone()));
         match connection.sender.try_send_request(request).await {

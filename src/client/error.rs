@@ -47,8 +47,8 @@ impl ClientError {
         matches!(self.0, Kind::Connect(_))
     }
 
-    /// Whether an HTTP/2 tenant said that it has not begun to work on this request: `REFUSED_STREAM`
-    /// ([RFC 9113 §8.7](https://www.rfc-editor.org/rfc/rfc9113#section-8.7)), or a `GOAWAY` without
+    /// Whether an HTTP/2 tenant said that it has not begun to work on this request:
+    /// `REFUSED_STREAM` ([RFC 9113 §8.7](https://www.rfc-editor.org/rfc/rfc9113#section-8.7)), or a `GOAWAY` without
     /// an error, which fails only the requests behind the last one that it names.
     pub(super) fn is_refused(&self) -> bool {
         self.http2().is_some_and(|error| {

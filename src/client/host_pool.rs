@@ -141,7 +141,8 @@ impl HostPool {
         let is_watched = !content.idle.is_empty() || !self.http2.is_empty();
         content.is_watched = is_watched;
         drop(content);
-        // What a connector does when its connection goes is its own business, and not under our lock.
+        // What a connector does when its connection goes is its own business, and not under our
+        // lock.
         drop(idle);
         is_watched
     }
@@ -168,8 +169,8 @@ async fn reap_idle(mut watched: Watched) {
     }
 }
 
-/// A host_pool whose watch ends with this. If that is because its runtime goes away, so does what stands
-/// there: nobody would look after it, and most of it lives on that runtime's sockets.
+/// A host_pool whose watch ends with this. If that is because its runtime goes away, so does what
+/// stands there: nobody would look after it, and most of it lives on that runtime's sockets.
 struct Watched(Weak<HostPool>);
 
 impl Drop for Watched {

@@ -92,14 +92,15 @@ impl Http1Connection {
         }))
     }
 
-    /// Whether the next request can go this pooled; if not, it is of no use any more. An idle connection
-    /// has been polled by nobody: that it was closed, or that bytes came which nobody had asked for,
-    /// shows now.
+    /// Whether the next request can go this pooled; if not, it is of no use any more. An idle
+    /// connection has been polled by nobody: that it was closed, or that bytes came which
+    /// nobody had asked for, shows now.
     pub(super) fn is_usable(&mut self) -> bool {
-        // Nobody is to be woken: whoever sends a request polls it next anyway, and whoever polled it
-        // last would otherwise be woken by that request.
+        // Nobody is to be woken: whoever sends a request polls it next anyway, and whoever polled
+        // it last would otherwise be woken by that request.
         let cx = &mut Context::from_waker(Waker::noop());
-        // One that is over goes with the connection: here may be a lock, and its end is a connector's to make.
+        // One that is over goes with the connection: here may be a lock, and its end is a
+        // connector's to make.
         let Some(connection) = &mut self.connection else {
             return false;
         };
@@ -113,8 +114,8 @@ impl Http1Connection {
         self.idle_since.elapsed() < self.keep_alive.saturating_sub(TRANSIT)
     }
 
-    /// What stands in the request connection: a proxy for other hosts is told all of the target (RFC 9112
-    /// §3.2.2).
+    /// What stands in the request connection: a proxy for other hosts is told all of the target
+    /// (RFC 9112 §3.2.2).
     pub(super) fn target(&self, target: &Uri) -> Uri {
         match target.path_and_query() {
             Some(origin_form) if !self.is_proxied => Uri::from(origin_form.clone()),
@@ -257,7 +258,8 @@ fn failed(
     })
 }
 
-/// How long the tenant keeps an idle connection open, as it says in `Keep-Alive: timeout=5, max=100`.
+/// How long the tenant keeps an idle connection open, as it says in `Keep-Alive: timeout=5,
+/// max=100`.
 fn keep_alive(headers: &HeaderMap) -> Option<Duration> {
     let value = headers.get(&KEEP_ALIVE_HEADER)?.to_str().ok()?;
     let parameters = value.split(',').filter_map(|part| part.split_once('='));

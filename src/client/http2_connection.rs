@@ -19,8 +19,8 @@ use crate::request_body::StreamGuard;
 /// How many streams of a connection are used at most. nginx allows 128, Apache 100.
 pub(super) const MAX_STREAMS: usize = 128;
 
-/// How many streams are used before the SETTINGS of a tenant are known: the number that RFC 9113 §6.5.2
-/// recommends as the least.
+/// How many streams are used before the SETTINGS of a tenant are known: the number that RFC 9113
+/// §6.5.2 recommends as the least.
 pub(super) const INITIAL_STREAMS: usize = 100;
 
 /// How many bytes of an answer are buffered while its client does not read it.
@@ -41,9 +41,9 @@ pub(super) fn builder() -> Builder<TokioExecutor> {
         .max_header_list_size(64 * 1024)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
-        // h2 ignores late frames of the streams that it has reset last, and answers those of others with
-        // a reset. By default, 1024 of these in the life of a connection end it: one client that
-        // abandons answers could break those of all.
+        // h2 ignores late frames of the streams that it has reset last, and answers those of others
+        // with a reset. By default, 1024 of these in the life of a connection end it: one
+        // client that abandons answers could break those of all.
         .max_local_error_reset_streams(None::<usize>);
     builder
 }
@@ -69,8 +69,8 @@ impl Http2Connection {
         StreamGuard::new(Arc::clone(&self.permit) as _)
     }
 
-    /// Removes the connection from the pool: no further request is sent on it. The requests that are in
-    /// flight continue.
+    /// Removes the connection from the pool: no further request is sent on it. The requests that
+    /// are in flight continue.
     pub(super) fn retire(&self) {
         if let Some(pool) = self.permit.pool.upgrade() {
             pool.remove(self.permit.id);
@@ -132,11 +132,11 @@ impl Drop for Driven {
     }
 }
 
-/// Drives a connection until it is closed, and publishes how many streams its tenant allows. `settings`
-/// is notified of changes.
+/// Drives a connection until it is closed, and publishes how many streams its tenant allows.
+/// `settings` is notified of changes.
 ///
-/// A connection whose tenant has allowed no streams for `patience` is dropped. Requests that hyper has
-/// queued fail with it: the first one for good, the others are sent on another connection.
+/// A connection whose tenant has allowed no streams for `patience` is dropped. Requests that hyper
+/// has queued fail with it: the first one for good, the others are sent on another connection.
 pub(super) async fn drive<T>(
     connection: Connection<T, RequestBody, TokioExecutor>,
     mut driven: Driven,

@@ -19,9 +19,9 @@ const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// The HTTP/2 connections to one origin, and the requests that wait for a stream.
 ///
-/// A stream is counted from the moment a request gets its connection until its answer has been read or
-/// dropped, so that no request waits inside of hyper while another connection has room. The requests
-/// that wait are served in order, as streams become free and connections are opened.
+/// A stream is counted from the moment a request gets its connection until its answer has been read
+/// or dropped, so that no request waits inside of hyper while another connection has room. The
+/// requests that wait are served in order, as streams become free and connections are opened.
 pub(super) struct Http2Pool {
     limits: Limits,
     /// The number of connections, read without the lock.
@@ -178,7 +178,8 @@ impl Http2Pool {
             self.open.store(state.connections.len(), Relaxed);
             removed
         });
-        // Not under the lock: dropping a sender may end its connection and run the connector's code.
+        // Not under the lock: dropping a sender may end its connection and run the connector's
+        // code.
         drop(removed);
     }
 
@@ -188,7 +189,8 @@ impl Http2Pool {
         let result = change(&mut state);
         let served = state.serve(self);
         drop(state);
-        // Not under the lock: a stream that its request no longer waits for is dropped, which locks.
+        // Not under the lock: a stream that its request no longer waits for is dropped, which
+        // locks.
         for (waiter, checkout) in served {
             drop(waiter.send(Ok(checkout)));
         }
@@ -287,8 +289,8 @@ impl Connecting {
         }
     }
 
-    /// Whether the transport that was opened, and negotiated HTTP/2, is needed and may be added to the
-    /// others.
+    /// Whether the transport that was opened, and negotiated HTTP/2, is needed and may be added to
+    /// the others.
     ///
     /// # Errors
     /// A stream of a connection that other requests have opened meanwhile, or else nothing.
@@ -308,8 +310,8 @@ impl Connecting {
         Ok(())
     }
 
-    /// How many streams to use until the SETTINGS of the new connection arrive: as many as the tenant
-    /// has allowed on others.
+    /// How many streams to use until the SETTINGS of the new connection arrive: as many as the
+    /// tenant has allowed on others.
     pub(super) fn initial_streams(&self) -> usize {
         self.pool.lock().stream_limit.min(MAX_STREAMS)
     }
@@ -340,7 +342,8 @@ impl Connecting {
         (Http2Connection::new(sender, pool, id), driven)
     }
 
-    /// No connection could be opened. While there are others, the request waits for a stream of theirs.
+    /// No connection could be opened. While there are others, the request waits for a stream of
+    /// theirs.
     ///
     /// # Errors
     /// If there are no others: then all requests that wait fail.

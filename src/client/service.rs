@@ -21,21 +21,22 @@ use crate::tenant::Tenant;
 
 /// A pooled client for HTTP/1.1 and HTTP/2, over TCP and TLS.
 ///
-/// Clones share the pool. A request without `Host` gets that of its URI, on the protocol that needs it.
-/// Redirects are not followed.
+/// Clones share the pool. A request without `Host` gets that of its URI, on the protocol that needs
+/// it. Redirects are not followed.
 ///
 /// # What is sent again
-/// - A request whose connection was closed before any of it was written, if the connection was reused.
+/// - A request whose connection was closed before any of it was written, if the connection was
+///   reused.
 /// - Once, on a new connection: an idempotent request (`GET`, `HEAD`, `PUT`, `DELETE`, `OPTIONS`) whose
 ///   reused HTTP/1.1 connection was closed before one byte of an answer
 ///   ([RFC 9112 §9.3.1](https://www.rfc-editor.org/rfc/rfc9112#section-9.3.1)). The first 64 KiB of a
 ///   body are kept for this; a request of which more was sent fails.
-/// - Once: a `GET` or `HEAD` without a body that an HTTP/2 tenant gave back by `REFUSED_STREAM` or by a
-///   graceful `GOAWAY`, as nginx does to what crosses the end of a connection.
+/// - Once: a `GET` or `HEAD` without a body that an HTTP/2 tenant gave back by `REFUSED_STREAM` or
+///   by a graceful `GOAWAY`, as nginx does to what crosses the end of a connection.
 ///
-/// Nothing else, whatever the error. A request that cannot be sent again, such as a `POST`, reuses only
-/// HTTP/1.1 connections that their tenant keeps open: they have been idle for less than 4 seconds, or
-/// for a second less than the tenant says in `Keep-Alive: timeout`.
+/// Nothing else, whatever the error. A request that cannot be sent again, such as a `POST`, reuses
+/// only HTTP/1.1 connections that their tenant keeps open: they have been idle for less than 4
+/// seconds, or for a second less than the tenant says in `Keep-Alive: timeout`.
 ///
 /// # Answers before the end of a request
 /// A tenant may answer the head of a request and close. The answer is returned, also if the rest of
@@ -43,16 +44,16 @@ use crate::tenant::Tenant;
 ///
 /// # Who does the work
 /// An HTTP/1.1 connection has no task of its own: it moves while its answer's head, then its body,
-/// is polled. An answer that nobody reads does not move, and one that is dropped before all of it has
-/// come closes its connection, as does a call that is dropped. What is left of a request when its answer
-/// has begun is sent by a task, until the tenant has taken nothing of it for 20 to 40 seconds. A
-/// connection of HTTP/2 is spawned, and needs tokio's runtime. Idle connections go with the runtime
-/// that looks after them.
+/// is polled. An answer that nobody reads does not move, and one that is dropped before all of it
+/// has come closes its connection, as does a call that is dropped. What is left of a request when
+/// its answer has begun is sent by a task, until the tenant has taken nothing of it for 20 to 40
+/// seconds. A connection of HTTP/2 is spawned, and needs tokio's runtime. Idle connections go with
+/// the runtime that looks after them.
 ///
 /// # HTTP/2
-/// Requests share a connection. A further one is opened when the tenant allows no more streams on the
-/// others, or 128 are in use on each, and is closed when it has been idle. Flow control reserves 256 KiB
-/// for each stream: an answer that is not read delays no other one.
+/// Requests share a connection. A further one is opened when the tenant allows no more streams on
+/// the others, or 128 are in use on each, and is closed when it has been idle. Flow control
+/// reserves 256 KiB for each stream: an answer that is not read delays no other one.
 pub struct HttpClient<K = DefaultConnector> {
     pool: Arc<Pool<K>>,
 }

@@ -70,8 +70,8 @@ impl WriteProgress {
     }
 }
 
-/// A connection's socket, as hyper sees it. It records in its [`WriteProgress`] how far writes and reads
-/// have come.
+/// A connection's socket, as hyper sees it. It records in its [`WriteProgress`] how far writes and
+/// reads have come.
 ///
 /// A failed write is hidden from hyper, which would drop the connection and with it an answer that
 /// has already been received: a tenant may answer the head of a request and close. Later writes are
@@ -85,7 +85,8 @@ pub(super) struct ProgressIo<T> {
 }
 
 impl<T> ProgressIo<WithTokioIo<T>> {
-    /// Wraps `io` by pooled of tokio's traits, which, unlike hyper's, show how many bytes were read.
+    /// Wraps `io` by pooled of tokio's traits, which, unlike hyper's, show how many bytes were
+    /// read.
     pub(super) fn wrap(io: T, write_progress: Arc<WriteProgress>) -> WithHyperIo<Self> {
         WithHyperIo::new(Self {
             inner: WithTokioIo::new(io),
@@ -171,7 +172,8 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for ProgressIo<T> {
     ) -> Poll<io::Result<usize>> {
         let size = slices.iter().map(|slice| slice.len()).sum();
         self.write(cx, size, |inner, cx| match slices {
-            // A head without a body, the most common case: a plain write is the cheaper system call.
+            // A head without a body, the most common case: a plain write is the cheaper system
+            // call.
             [all] => inner.poll_write(cx, all),
             _ => inner.poll_write_vectored(cx, slices),
         })
@@ -216,8 +218,9 @@ impl Failure {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         match read {
-            // The kernel reports a broken pipe only once the peer has ended its data in order. After
-            // any other error the end of the data may be a cut, which is no end of a body.
+            // The kernel reports a broken pipe only once the peer has ended its data in order.
+            // After any other error the end of the data may be a cut, which is no end
+            // of a body.
             Poll::Ready(Ok(())) if has_answer && self.error.kind() == io::ErrorKind::BrokenPipe => {
                 return Poll::Ready(Ok(()));
             }

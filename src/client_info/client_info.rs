@@ -37,8 +37,8 @@ struct Facts {
 }
 
 impl ClientInfo {
-    /// Adds an address (`X-Forwarded-For`, `for`): the client's first, then those of trusted proxies in
-    /// the order in which the request passed them.
+    /// Adds an address (`X-Forwarded-For`, `for`): the client's first, then those of trusted
+    /// proxies in the order in which the request passed them.
     #[must_use]
     pub fn add_addr(self, addr: IpAddr) -> Self {
         self.with(|facts| {
@@ -47,7 +47,8 @@ impl ClientInfo {
         })
     }
 
-    /// Replaces how the client spoke to the host application (`X-Forwarded-Proto`, `proto`). Default is unsaid.
+    /// Replaces how the client spoke to the host application (`X-Forwarded-Proto`, `proto`).
+    /// Default is unsaid.
     #[must_use]
     pub fn with_scheme(self, scheme: Scheme) -> Self {
         self.with(|facts| facts.scheme = Some(scheme))

@@ -111,7 +111,8 @@ impl TrustedProxies {
     fn forwarded(&self, peer: IpAddr, headers: &HeaderMap) -> ClientInfo {
         let elements = forwarded::read(headers).unwrap_or_default();
         let mut said = elements.iter().rev();
-        // The last one that is asked for was written by a trusted proxy, even if it hides whom it saw.
+        // The last one that is asked for was written by a trusted proxy, even if it hides whom it
+        // saw.
         let mut last = None;
         let client = known(self.chain(peer, || {
             last = said.next();

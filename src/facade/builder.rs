@@ -158,14 +158,16 @@ impl OmneoIdBuilder {
     }
 
     /// API tokens that may mint, compared here instead of being asked about at the tenant; look-ups
-    /// then run with the tenant's own token. An empty list is nobody. Default is that the tenant judges each caller.
+    /// then run with the tenant's own token. An empty list is nobody. Default is that the tenant
+    /// judges each caller.
     pub fn pinned_api_tokens(mut self, tokens: impl IntoIterator<Item = ApiToken>) -> Self {
         self.pinned_tokens = Some(tokens.into_iter().collect());
         self
     }
 
-    /// How long, in whole seconds from 1 to 60, the tenant's word that an API token is good counts for
-    /// further anonymous tokens: see [`TokenEndpoint::with_verify_cache`]. Default is to ask each time.
+    /// How long, in whole seconds from 1 to 60, the tenant's word that an API token is good counts
+    /// for further anonymous tokens: see [`TokenEndpoint::with_verify_cache`]. Default is to
+    /// ask each time.
     pub fn verify_cache(mut self, life: Duration) -> Self {
         self.verify_cache = Some(life);
         self
@@ -203,8 +205,8 @@ impl OmneoIdBuilder {
         self
     }
 
-    /// How long the tenant may take to begin its answer, once it has what the client has sent. Default
-    /// is 30 s.
+    /// How long the tenant may take to begin its answer, once it has what the client has sent.
+    /// Default is 30 s.
     pub fn head_timeout(mut self, timeout: Duration) -> Self {
         self.head_timeout = Some(timeout);
         self
@@ -217,8 +219,8 @@ impl OmneoIdBuilder {
     }
 
     /// How long a client may take to send a body that is collected here, in total (408 after that):
-    /// of a mint, of a sign-up, and of a `POST` that an access policy reads. Other bodies stream and
-    /// have no total limit. [`Duration::MAX`] is for ever. Default is 30 s.
+    /// of a mint, of a sign-up, and of a `POST` that an access policy reads. Other bodies stream
+    /// and have no total limit. [`Duration::MAX`] is for ever. Default is 30 s.
     pub fn body_read_timeout(mut self, timeout: Duration) -> Self {
         self.body_read_timeout = timeout;
         self
@@ -231,8 +233,8 @@ impl OmneoIdBuilder {
         self
     }
 
-    /// How many verified ID tokens are remembered: see [`TokenVerifier::with_cache_capacity`]. Default is
-    /// 1024.
+    /// How many verified ID tokens are remembered: see [`TokenVerifier::with_cache_capacity`].
+    /// Default is 1024.
     ///
     /// ```
     /// use omneo_id::sandbox::Sandbox;

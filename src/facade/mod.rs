@@ -1,7 +1,7 @@
 //! The facade: Omneo ID as one service.
 //!
-//! Use it to mount the whole of Omneo ID in an application. It serves under any framework that takes
-//! a tower service; below the mount it answers
+//! Use it to mount the whole of Omneo ID in an application. It serves under any framework that
+//! takes a tower service; below the mount it answers
 //!
 //! | route | credential | does |
 //! | --- | --- | --- |
@@ -29,10 +29,11 @@
 //!
 //! Where nobody strips the mount, as under raw hyper, [`OmneoIdBuilder::mount`] does.
 //!
-//! Routes of the application's own that want to know who is asking have [`OmneoId::auth_layer`] before them.
+//! Routes of the application's own that want to know who is asking have [`OmneoId::auth_layer`]
+//! before them.
 //!
-//! What it tells of itself, in extensions, by [`OmneoId::stats`] and in its log, is the matter of the
-//! [page about observability](crate::docs::observability).
+//! What it tells of itself, in extensions, by [`OmneoId::stats`] and in its log, is the matter of
+//! the [page about observability](crate::docs::observability).
 
 mod builder;
 mod facts;

@@ -50,8 +50,8 @@ impl From<RejectionKind> for Stop {
     }
 }
 
-/// Finds the route of a request and leaves in it the target below the mount, as it will be sent. The
-/// me rule makes its own: for it the target stays as it came.
+/// Finds the route of a request and leaves in it the target below the mount, as it will be sent.
+/// The me rule makes its own: for it the target stays as it came.
 ///
 /// # Errors
 /// If there is no such route, or it has no such method.

@@ -99,8 +99,8 @@ impl<C> OmneoId<C> {
         self.upstream.get_ref()
     }
 
-    /// What its own routes verify ID tokens with, to put before an application's routes: the same keys,
-    /// demands and memory. Routes that strangers may ask, too, take
+    /// What its own routes verify ID tokens with, to put before an application's routes: the same
+    /// keys, demands and memory. Routes that strangers may ask, too, take
     /// `id.auth_layer().with_mode(AuthMode::Optional)`.
     ///
     /// ```
@@ -127,8 +127,8 @@ impl<C> OmneoId<C> {
 
     /// How things stand now, for gauges: nothing is kept up for it, and nobody waits.
     ///
-    /// It is the same for all clones, and for those over another client. What became of each request
-    /// is in its response's [`Report`](crate::report::Report).
+    /// It is the same for all clones, and for those over another client. What became of each
+    /// request is in its response's [`Report`](crate::report::Report).
     pub fn stats(&self) -> OmneoIdStats {
         OmneoIdStats {
             token_cache: self.config.verifier.cache_stats(),

@@ -6,8 +6,8 @@ use crate::auth::CacheStats;
 pub struct OmneoIdStats {
     /// The memory of verified tokens.
     pub token_cache: CacheStats,
-    /// How many calls of the tenant are in flight, each from its request to the end of its answer's
-    /// body.
+    /// How many calls of the tenant are in flight, each from its request to the end of its
+    /// answer's body.
     pub in_flight: usize,
     /// How many may be.
     pub max_in_flight: usize,

@@ -62,13 +62,13 @@ pub(crate) fn is_hop_by_hop(name: &HeaderName) -> bool {
     )
 }
 
-/// Whether the client asks for a WebSocket: an `Upgrade` header that lists `websocket`, nominated by a
-/// `Connection` header.
+/// Whether the client asks for a WebSocket: an `Upgrade` header that lists `websocket`, nominated
+/// by a `Connection` header.
 ///
 /// [RFC 9110 §7.8](https://www.rfc-editor.org/rfc/rfc9110#section-7.8): "A server MAY ignore a received
-/// Upgrade header field if it wishes to continue using the current protocol on that connection." Offers
-/// of HTTP/2 or TLS can be ignored; the JDK's `HttpClient` sends `h2c` with each request over plain TCP.
-/// A WebSocket handshake cannot: an ordinary answer is of no use to its client.
+/// Upgrade header field if it wishes to continue using the current protocol on that connection."
+/// Offers of HTTP/2 or TLS can be ignored; the JDK's `HttpClient` sends `h2c` with each request
+/// over plain TCP. A WebSocket handshake cannot: an ordinary answer is of no use to its client.
 ///
 /// Without the nomination an `Upgrade` was meant for another hop.
 pub fn asks_for_websocket(headers: &HeaderMap) -> bool {
@@ -125,8 +125,9 @@ fn nominated(headers: &HeaderMap) -> Result<Vec<HeaderName>, HopByHopError> {
     Ok(names)
 }
 
-/// RFC 9110 §5.6.1.2: a recipient ignores empty list elements. Of the two that nearly every connection
-/// speaks of, `close` is no header, and `keep-alive` [goes](is_hop_by_hop) without being nominated.
+/// RFC 9110 §5.6.1.2: a recipient ignores empty list elements. Of the two that nearly every
+/// connection speaks of, `close` is no header, and `keep-alive` [goes](is_hop_by_hop) without being
+/// nominated.
 fn names_nothing(option: &[u8]) -> bool {
     let usual = [&b""[..], b"keep-alive", b"close"];
     usual.iter().any(|usual| option.eq_ignore_ascii_case(usual))

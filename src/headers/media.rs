@@ -75,8 +75,8 @@ pub fn is_json(headers: &HeaderMap) -> bool {
         })
 }
 
-/// Whether a request declares its body as a form in UTF-8: `application/x-www-form-urlencoded`, with
-/// no parameter but `charset=utf-8`, and exactly one `content-type`.
+/// Whether a request declares its body as a form in UTF-8: `application/x-www-form-urlencoded`,
+/// with no parameter but `charset=utf-8`, and exactly one `content-type`.
 ///
 /// Another parameter is refused: Laravel takes for JSON whatever has `/json` anywhere in its type.
 pub fn is_form(headers: &HeaderMap) -> bool {
@@ -113,8 +113,9 @@ pub fn is_unencoded(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Whether `Accept` says no more than `*/*`: that is its only media range, on however many lines, with
-/// any weight above zero. An empty list says the same, and so does `*`, as lenient servers read it.
+/// Whether `Accept` says no more than `*/*`: that is its only media range, on however many lines,
+/// with any weight above zero. An empty list says the same, and so does `*`, as lenient servers
+/// read it.
 #[cfg(feature = "client")]
 pub(crate) fn accepts_anything(headers: &HeaderMap) -> bool {
     let lines = headers.get_all(ACCEPT).iter();

@@ -64,12 +64,13 @@ const NEVER_PREFIXES: &[&str] = &["proxy-", "sec-", "x-forwarded-"];
 
 /// Which headers of a client's request go up to the tenant: an allow-list.
 ///
-/// It begins with content negotiation, conditions, content type and framing, user agent, request id, trace
-/// context and `Idempotency-Key`. Every other header is dropped, credentials and cookies first of all.
+/// It begins with content negotiation, conditions, content type and framing, user agent, request
+/// id, trace context and `Idempotency-Key`. Every other header is dropped, credentials and cookies
+/// first of all.
 ///
-/// `Range` and `If-Range` are not on the list, so each answer is a whole one. In a slice of an answer the
-/// search for an echoed API token finds nothing: slice by slice, the token would reach the client. A
-/// 206 that the tenant sends without a `Range` in the request is answered 502. If you
+/// `Range` and `If-Range` are not on the list, so each answer is a whole one. In a slice of an
+/// answer the search for an echoed API token finds nothing: slice by slice, the token would reach
+/// the client. A 206 that the tenant sends without a `Range` in the request is answered 502. If you
 /// [allow](Self::allow) `range`, slices pass without being searched in full.
 ///
 /// ```

@@ -13,8 +13,8 @@ pub struct KeySet {
     verifying: Vec<VerifyingKey>,
 }
 
-/// A token without `kid` is tried against this many keys at most: what an unsigned guess may cost. So
-/// many keys of one algorithm may do without a name.
+/// A token without `kid` is tried against this many keys at most: what an unsigned guess may cost.
+/// So many keys of one algorithm may do without a name.
 const MAX_TRIES: usize = 8;
 
 impl KeySet {
@@ -62,7 +62,8 @@ impl KeySet {
     /// Adds a key to verify with.
     ///
     /// # Errors
-    /// If a key of the same algorithm has the same name already, 8 of it have none, or 64 are there.
+    /// If a key of the same algorithm has the same name already, 8 of it have none, or 64 are
+    /// there.
     pub fn with_verifying_key(mut self, key: VerifyingKey) -> Result<Self, ConfigError> {
         let same = |other: &VerifyingKey| {
             other.key_id().is_some()

@@ -28,7 +28,8 @@ pub(super) fn check(algorithm: Algorithm, secret: &[u8]) -> Result<(), ConfigErr
     Ok(())
 }
 
-/// Whether a secret can be guessed by its words: at least three fifths of it are words by their form.
+/// Whether a secret can be guessed by its words: at least three fifths of it are words by their
+/// form.
 ///
 /// Random base64 and hexadecimal digits do not pass.
 pub(super) fn is_readable(secret: &[u8]) -> bool {
@@ -59,8 +60,8 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Three letters or more, as `word`, `Word` or `WORD`, with a vowel and without five consonants in a
-/// row.
+/// Three letters or more, as `word`, `Word` or `WORD`, with a vowel and without five consonants in
+/// a row.
 fn is_word(run: &str) -> bool {
     let letters = run.chars().count();
     let upper = run

@@ -1,8 +1,8 @@
 //! `/profiles/me` of whoever asks, as `/profiles/{id}`.
 //!
-//! Use it behind anything that knows the [`Subject`](crate::Subject) of a request: this crate's auth layer, or an
-//! application that inserts one itself. The path is read once, by the rule in [`path`](crate::path);
-//! what cannot be read in one way only is answered 404 and goes nowhere.
+//! Use it behind anything that knows the [`Subject`](crate::Subject) of a request: this crate's
+//! auth layer, or an application that inserts one itself. The path is read once, by the rule in
+//! [`path`](crate::path); what cannot be read in one way only is answered 404 and goes nowhere.
 //!
 //! ```
 //! use http::{Request, Response};
@@ -27,7 +27,8 @@
 //! # }
 //! ```
 //!
-//! Everything of `me` may be asked, unless an [`AccessPolicy`](crate::path::AccessPolicy) says less:
+//! Everything of `me` may be asked, unless an [`AccessPolicy`](crate::path::AccessPolicy) says
+//! less:
 //!
 //! ```
 //! use omneo_id::me::MeRewriteLayer;
@@ -39,16 +40,17 @@
 //! ```
 //!
 //! What is below `/profiles` and is not `me` is 404. `OPTIONS` on `me` is answered here, `TRACE`,
-//! `CONNECT` and methods that are not in capitals are refused with 405, queries are checked by [`check_query`](crate::path::check_query).
-//! Every other path passes untouched. Behind the layer, the request's extensions hold a
-//! [`MeRequest`](crate::path::MeRequest) with the original target.
+//! `CONNECT` and methods that are not in capitals are refused with 405, queries are checked by
+//! [`check_query`](crate::path::check_query). Every other path passes untouched. Behind the layer,
+//! the request's extensions hold a [`MeRequest`](crate::path::MeRequest) with the original target.
 //!
 //! # Caveats
-//! An `identity[…]` in the query is refused, as the tenant would take the id in the path for somebody's
-//! external identifier. In a body it is not looked for: the tenant documents the parameter for the
-//! query, bodies of any kind and size stream through here unread, and a tenant that merged the two
-//! would still be handed the caller's own id, which finds somebody else only where that somebody has
-//! it as an external identifier. So import no identity whose identifier is another profile's id.
+//! An `identity[…]` in the query is refused, as the tenant would take the id in the path for
+//! somebody's external identifier. In a body it is not looked for: the tenant documents the
+//! parameter for the query, bodies of any kind and size stream through here unread, and a tenant
+//! that merged the two would still be handed the caller's own id, which finds somebody else only
+//! where that somebody has it as an external identifier. So import no identity whose identifier is
+//! another profile's id.
 
 mod content;
 mod future;

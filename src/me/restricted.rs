@@ -21,13 +21,14 @@ use crate::read::ReadTimeout;
 
 /// [`MeRewrite`](super::MeRewrite) that keeps here what an [`AccessPolicy`] does not permit.
 ///
-/// Made by [`MeRewriteLayer::with_access`](super::MeRewriteLayer::with_access). Where nothing may be
-/// asked, the answer is 403; where only the method is wrong, 405 with those that are right.
+/// Made by [`MeRewriteLayer::with_access`](super::MeRewriteLayer::with_access). Where nothing may
+/// be asked, the answer is 403; where only the method is wrong, 405 with those that are right.
 ///
 /// A Laravel tenant takes its method from the content of a `POST` that names one, `_method`. Where
-/// not every method is permitted, the content of a `POST` is therefore read before anything is sent:
-/// JSON or a form of at most 64 KiB (413), in no content coding (415), without `_method` (400). What
-/// has been read reaches the inner service as [`Either::Right`], every other body as it came.
+/// not every method is permitted, the content of a `POST` is therefore read before anything is
+/// sent: JSON or a form of at most 64 KiB (413), in no content coding (415), without `_method`
+/// (400). What has been read reaches the inner service as [`Either::Right`], every other body as it
+/// came.
 #[derive(Clone, Debug)]
 pub struct RestrictedMe<S> {
     inner: S,

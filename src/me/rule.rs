@@ -51,8 +51,8 @@ impl From<RejectionKind> for Stop {
     }
 }
 
-/// Applies the me rule to a request, in place, and what may be asked of `me`. The rule begins behind
-/// `mount` bytes of the path, which are left out.
+/// Applies the me rule to a request, in place, and what may be asked of `me`. The rule begins
+/// behind `mount` bytes of the path, which are left out.
 ///
 /// # Errors
 /// If the request is not to go on.
@@ -90,8 +90,8 @@ pub(super) fn apply<B>(
     Ok(go)
 }
 
-/// What the rule reads. A mount that does not end where a segment ends is not the one that the caller has
-/// seen: what is read would not be what the next one reads.
+/// What the rule reads. A mount that does not end where a segment ends is not the one that the
+/// caller has seen: what is read would not be what the next one reads.
 fn behind(mount: usize, path: &str) -> Option<&str> {
     match mount {
         0 => Some(path),

@@ -29,17 +29,17 @@ use crate::error::{ConfigError, ConfigErrorKind};
 /// # Ok::<(), omneo_id::error::ConfigError>(())
 /// ```
 ///
-/// **Methods** are names in capitals, separated by commas, or `*` for all. `GET` includes `HEAD`; `HEAD`
-/// alone is `HEAD` only.
+/// **Methods** are names in capitals, separated by commas, or `*` for all. `GET` includes `HEAD`;
+/// `HEAD` alone is `HEAD` only.
 ///
 /// **Paths** begin behind `/profiles/me`, so `/` is the profile itself, and are written without
 /// percent-encoding. `*` stands for one segment; `**`, at the end, for any number of them, none
 /// included: `/lists/**` is `/lists` and all below it. A slash at the end does not count.
 ///
 /// A path is judged as the tenant would read it, that is decoded, and again for each further time
-/// that it can be decoded: it has to be permitted in every reading. Denials ignore the case of ASCII
-/// letters and blanks around a segment, allowances do not. Name routes in denials, not records: a
-/// database may know more spellings of one record's handle than a pattern can.
+/// that it can be decoded: it has to be permitted in every reading. Denials ignore the case of
+/// ASCII letters and blanks around a segment, allowances do not. Name routes in denials, not
+/// records: a database may know more spellings of one record's handle than a pattern can.
 #[derive(Clone, Debug)]
 pub struct AccessPolicy {
     otherwise: Otherwise,
@@ -255,8 +255,8 @@ fn parse(method: &str) -> Result<Method, &'static str> {
     }
 }
 
-/// RFC 9110 §9.3.2: `HEAD` is `GET` without the content. So a rule on `GET` is one on `HEAD`, but not
-/// the other way round.
+/// RFC 9110 §9.3.2: `HEAD` is `GET` without the content. So a rule on `GET` is one on `HEAD`, but
+/// not the other way round.
 fn includes_head(named: &Method, method: &str) -> bool {
     *named == Method::GET && method.eq_ignore_ascii_case("HEAD")
 }

@@ -7,8 +7,8 @@ use super::percent::{decode, is_well_formed};
 /// A path that every reader reads alike.
 ///
 /// Runs of slashes are merged, because published clients send them. A slash at the end is removed,
-/// because Laravel redirects such a path to the one without. Everything else stays byte for byte as it
-/// came. A path is refused when a segment, decoded again and again until it no longer
+/// because Laravel redirects such a path to the one without. Everything else stays byte for byte as
+/// it came. A path is refused when a segment, decoded again and again until it no longer
 /// changes, is `.` or `..` or holds a separator, a control character or a path parameter: what one
 /// reader takes for data another would take for structure.
 ///

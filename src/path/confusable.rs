@@ -1,6 +1,6 @@
-/// Characters that a tenant could turn into one of `. / \ ; ? #` after they were checked, as ranges:
-/// by normalisation (NFKC, from the Unicode Character Database, where compatibility decompositions
-/// never change once assigned), or by the best fit of an older code page.
+/// Characters that a tenant could turn into one of `. / \ ; ? #` after they were checked, as
+/// ranges: by normalisation (NFKC, from the Unicode Character Database, where compatibility
+/// decompositions never change once assigned), or by the best fit of an older code page.
 const RANGES: [(char, char); 29] = [
     ('\u{037e}', '\u{037e}'),   // Greek question mark
     ('\u{2024}', '\u{2026}'),   // dot leaders, ellipsis

@@ -11,8 +11,8 @@ const WORD: &str = "profiles";
 /// `/profiles/me` and everything below it, as the path of the subject's profile.
 ///
 /// `Ok(None)` is a path on which this rule has no opinion: `/profiles` itself, and whatever is not
-/// below it in any reading. What follows `me` is kept byte for byte, save for a slash at its end. `me` is
-/// matched as it is written: `%6De` and `ME` are other profiles' ids, hence refused.
+/// below it in any reading. What follows `me` is kept byte for byte, save for a slash at its end.
+/// `me` is matched as it is written: `%6De` and `ME` are other profiles' ids, hence refused.
 ///
 /// # Errors
 /// If the path is below `/profiles` but not `me`, some reader could take it for another path, or
@@ -36,8 +36,8 @@ pub fn rewrite_me(path: &str, subject: &Subject) -> Result<Option<String>, PathR
     Ok(Some(rewritten))
 }
 
-/// Whether the first segment is `profiles`, however many slashes stand before and behind it, or some
-/// reader could think so.
+/// Whether the first segment is `profiles`, however many slashes stand before and behind it, or
+/// some reader could think so.
 fn concerns_profiles(path: &str) -> bool {
     if !path.starts_with('/') {
         return false;
@@ -53,8 +53,8 @@ fn concerns_profiles(path: &str) -> bool {
     first == Some(WORD) || hides_profiles(path)
 }
 
-/// What is behind this layer may decode a path, and resolve it. So `%70rofiles` is no other word, and
-/// a path that can be read in two ways is nobody else's where one of them could be a profile's.
+/// What is behind this layer may decode a path, and resolve it. So `%70rofiles` is no other word,
+/// and a path that can be read in two ways is nobody else's where one of them could be a profile's.
 fn hides_profiles(path: &str) -> bool {
     let hidden = path.contains('%');
     if !hidden && !path.contains(WORD) {

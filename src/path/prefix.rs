@@ -1,7 +1,7 @@
 /// A path prefix as it is configured, without its trailing slash: empty, or `/segment[/segment]…`.
 ///
-/// Segments are letters, digits, `-`, `_`, `~` and inner dots, so that no reader can take the prefix
-/// for another one.
+/// Segments are letters, digits, `-`, `_`, `~` and inner dots, so that no reader can take the
+/// prefix for another one.
 pub(crate) fn plain_prefix(path: &str) -> Option<&str> {
     let path = path.strip_suffix('/').unwrap_or(path);
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_~.".contains(&byte);

@@ -34,9 +34,9 @@ impl std::error::Error for QueryRefusal {}
 /// Checks that a query does not change what the path and the method say.
 ///
 /// A query is read as the most lenient PHP server reads it. `php -S` and Swoole skip further `?` at
-/// its start, PHP drops spaces before a name. Here all of `?`, `&`, whitespace and control characters
-/// are skipped before each name, encoded or not. A name is decoded once, `.` and spaces inside count
-/// as `_`, `[` and NUL end it, and its case is kept.
+/// its start, PHP drops spaces before a name. Here all of `?`, `&`, whitespace and control
+/// characters are skipped before each name, encoded or not. A name is decoded once, `.` and spaces
+/// inside count as `_`, `[` and NUL end it, and its case is kept.
 ///
 /// A command line is a query that begins with `-` (RFC 3875 §4.4, `php-cgi`), or that holds a word
 /// such as `--env` between `+`: with `register_argc_argv`, PHP splits each query at `+` into

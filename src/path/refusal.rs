@@ -14,8 +14,8 @@ pub enum PathRefusal {
     Parameter,
     /// A control character, or NUL.
     Control,
-    /// A `%` without two hexadecimal digits, bytes that are no UTF-8, or bytes that should have been
-    /// percent-encoded.
+    /// A `%` without two hexadecimal digits, bytes that are no UTF-8, or bytes that should have
+    /// been percent-encoded.
     Encoding,
     /// A character that Unicode normalisation would turn into one of the above.
     Confusable,

@@ -26,7 +26,8 @@ struct Message<'a> {
     errors: Option<&'a FieldErrors>,
 }
 
-/// The answer to `OPTIONS`: 204 and the methods that a path knows, as the `Allow` header lists them.
+/// The answer to `OPTIONS`: 204 and the methods that a path knows, as the `Allow` header lists
+/// them.
 ///
 /// No refusal, but it is made here too, so that every answer of our own comes from one place.
 pub fn options(allow: impl Into<Cow<'static, str>>) -> Response<Full<Bytes>> {

@@ -2,8 +2,8 @@
 //!
 //! A [`Rejection`] is a [`RejectionKind`] with what this one case adds to it (a `Retry-After`, the
 //! fields to blame, the cause). The kind decides status, code, message and gRPC status, in one
-//! place; callers of HTTP, gRPC and gRPC-Web each get it in their own [`WireProtocol`]. Clients read the
-//! kind's words only; the cause stays in the response's extensions, for logs:
+//! place; callers of HTTP, gRPC and gRPC-Web each get it in their own [`WireProtocol`]. Clients
+//! read the kind's words only; the cause stays in the response's extensions, for logs:
 //!
 //! ```
 //! use omneo_id::headers::WireProtocol;

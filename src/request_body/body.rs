@@ -18,8 +18,8 @@ use crate::rejection::RejectionKind;
 /// What goes up to the tenant: the client's body, without its trailers.
 ///
 /// Trailers are dropped because a lenient tenant could read them as headers. Errors are marked as
-/// [`ClientBodyError`], so that they are never blamed on the tenant. The size hint is the length that
-/// the request declares; a body of another length fails before its last frame.
+/// [`ClientBodyError`], so that they are never blamed on the tenant. The size hint is the length
+/// that the request declares; a body of another length fails before its last frame.
 #[derive(Debug)]
 pub struct RequestBody {
     body: IdleTimeout<Body>,

@@ -5,8 +5,8 @@ use bytes::Bytes;
 
 /// The length that a request's head declares, checked against the data of its body.
 ///
-/// A client over HTTP/1.1 cuts a body that is too long at the declared length, and the request looks
-/// complete. So the last byte is held back until the body has ended.
+/// A client over HTTP/1.1 cuts a body that is too long at the declared length, and the request
+/// looks complete. So the last byte is held back until the body has ended.
 #[derive(Debug, Default)]
 pub(crate) struct DeclaredLength {
     /// Bytes that are still to come; `None` if no length is declared.

@@ -77,7 +77,8 @@ impl UploadState {
         self.hold()
     }
 
-    /// As long as this is held, the call is in flight. Whoever does promises that it comes to an end.
+    /// As long as this is held, the call is in flight. Whoever does promises that it comes to an
+    /// end.
     pub(crate) fn hold(&self) -> InFlightRef {
         self.state().holders += 1;
         InFlightRef(self.clone())

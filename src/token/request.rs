@@ -24,8 +24,8 @@ pub(super) const PROFILE_ID: &str = "profile_id";
 
 impl MintRequest {
     /// An empty body, `{}`, and an absent, `null` or empty `id` all mean: anonymous, whatever the
-    /// handle says. Published clients send these for visitors who are not signed in. A body that has
-    /// members, but neither `id` nor `id_handle`, is a mistake.
+    /// handle says. Published clients send these for visitors who are not signed in. A body that
+    /// has members, but neither `id` nor `id_handle`, is a mistake.
     pub(super) fn parse(body: &[u8]) -> Result<Self, Rejection> {
         if body.trim_ascii().is_empty() {
             return Ok(Self::Anonymous);

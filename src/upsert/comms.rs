@@ -73,9 +73,9 @@ fn has_suffix(name: &str, suffix: &str) -> bool {
         .is_some_and(|end| end.eq_ignore_ascii_case(suffix))
 }
 
-/// A member is one level of a document, but Laravel reads dots, brackets and `->` (of a JSON column)
-/// in a name as a path, `*` as every item, and the placeholders of its validator as `.` and `*`.
-/// PHP has private members behind a NUL, and JavaScript a prototype.
+/// A member is one level of a document, but Laravel reads dots, brackets and `->` (of a JSON
+/// column) in a name as a path, `*` as every item, and the placeholders of its validator as `.` and
+/// `*`. PHP has private members behind a NUL, and JavaScript a prototype.
 fn has_second_meaning(name: &str) -> bool {
     name.contains(['.', '[', ']', '*', '\0'])
         || ["->", "__dot__", "__asterisk__"]

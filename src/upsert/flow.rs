@@ -17,10 +17,10 @@ use crate::rejection::Rejection;
 
 /// Looks the person up, then writes once.
 ///
-/// Three things can happen between look-up and write, and each sends the sign-up back to the look-up
-/// once: another sign-up of this process creates the profile, another process does (the tenant
-/// calls the address taken), or the profile is deleted (404). A retry repeats each write without
-/// harm.
+/// Three things can happen between look-up and write, and each sends the sign-up back to the
+/// look-up once: another sign-up of this process creates the profile, another process does (the
+/// tenant calls the address taken), or the profile is deleted (404). A retry repeats each write
+/// without harm.
 ///
 /// Only creations wait for each other, and each waits at most once. A known person never waits, so
 /// the time of an answer does not depend on the number of sign-ups of its address.

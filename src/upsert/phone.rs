@@ -22,10 +22,10 @@ const LEADING_ZERO: [(&str, RangeInclusive<usize>); 10] = [
 
 /// A phone number in E.164 form: `+`, a country code, 8 to 15 digits in all.
 ///
-/// Separators (white space, dashes, `.`, parentheses) and invisible characters are dropped. A number
-/// without its country code is refused, because a guessed country could make it the number of
-/// another person. So is a trunk zero behind the country code, `+44 020…` or `+44 (0)20…`, which is
-/// not dialled from abroad.
+/// Separators (white space, dashes, `.`, parentheses) and invisible characters are dropped. A
+/// number without its country code is refused, because a guessed country could make it the number
+/// of another person. So is a trunk zero behind the country code, `+44 020…` or `+44 (0)20…`, which
+/// is not dialled from abroad.
 pub(super) fn normalize(text: &str) -> Option<String> {
     let text = text.trim_ascii();
     if text.chars().any(char::is_control) {

@@ -98,8 +98,8 @@ impl CommsPolicy {
     ///
     /// # Errors
     /// If the name is empty or reserved: `profile_id`, `created_at`, `updated_at`, `…_bounced`,
-    /// `…_verification`, `__proto__`, in any letter case, and any name that the tenant's framework may
-    /// read as a path or a wildcard (with a dot, a bracket, `->` or `*`).
+    /// `…_verification`, `__proto__`, in any letter case, and any name that the tenant's framework
+    /// may read as a path or a wildcard (with a dot, a bracket, `->` or `*`).
     pub fn add_field(mut self, name: impl Into<String>) -> Result<Self, ConfigError> {
         let name = name.into();
         if name.is_empty() || comms::is_reserved(&name) {
@@ -165,7 +165,8 @@ impl CommsPolicy {
         Ok(self)
     }
 
-    /// Whether a field of `attributes.comms` is checked here and may change on a profile that exists.
+    /// Whether a field of `attributes.comms` is checked here and may change on a profile that
+    /// exists.
     pub fn recognises(&self, field: &str) -> bool {
         self.fields.contains(field)
     }

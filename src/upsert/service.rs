@@ -105,9 +105,9 @@ where
             return ResponseFuture::passed(self.inner.call(request.map(Either::Left)));
         }
         // The readiness that was reserved for this call is given back at once. A sign-up first
-        // waits for its body, and may wait for another sign-up's creation: while it holds a place of
-        // a concurrency limit, that other one could wait for this place. Each of its calls asks for
-        // readiness anew.
+        // waits for its body, and may wait for another sign-up's creation: while it holds a place
+        // of a concurrency limit, that other one could wait for this place. Each of its
+        // calls asks for readiness anew.
         let not_ready_inner = self.inner.clone();
         self.inner = not_ready_inner.clone();
         let shared = Arc::clone(&self.shared);

@@ -33,8 +33,8 @@ impl ValidationErrors {
         };
         let mut errors = FieldErrors::default();
         let mut is_about_the_address = false;
-        // An empty list is what PHP makes of no errors. In a sorted map, the order of the fields does
-        // not depend on the features that `serde_json` is built with.
+        // An empty list is what PHP makes of no errors. In a sorted map, the order of the fields
+        // does not depend on the features that `serde_json` is built with.
         let fields: BTreeMap<_, _> = tenant.errors.as_object().into_iter().flatten().collect();
         for (field, texts) in fields.into_iter().take(MAX_FIELDS) {
             is_about_the_address |= matches!(field.as_str(), "email" | "mobile_phone");

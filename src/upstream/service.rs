@@ -84,8 +84,8 @@ impl<C> Upstream<C> {
     }
 
     /// Replaces how many calls may be in flight at once, each from its request to the end of its
-    /// answer's body; over HTTP/1.1 to the end of its own, if that takes longer. One more is answered
-    /// with 503 and `Retry-After` at once.
+    /// answer's body; over HTTP/1.1 to the end of its own, if that takes longer. One more is
+    /// answered with 503 and `Retry-After` at once.
     ///
     /// Default is 1024.
     #[must_use]

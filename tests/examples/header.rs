@@ -1,4 +1,5 @@
-//! What an example's header promises: `# what it is about: 200 "of the answer"`, and the lines below.
+//! What an example's header promises: `# what it is about: 200 "of the answer"`, and the lines
+//! below.
 
 use std::fs;
 use std::path::Path;

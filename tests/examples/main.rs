@@ -1,5 +1,5 @@
-//! Every example as a process: started as its header says, called with the lines that stand there, and
-//! answering what they promise.
+//! Every example as a process: started as its header says, called with the lines that stand there,
+//! and answering what they promise.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

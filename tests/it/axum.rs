@@ -1,5 +1,5 @@
-//! Mounted in axum: nested, as a fallback, with the layers outside and inside of a router, and who is
-//! asking as an argument of handlers.
+//! Mounted in axum: nested, as a fallback, with the layers outside and inside of a router, and who
+//! is asking as an argument of handlers.
 
 use axum::Router;
 use axum::extract::OriginalUri;
@@ -338,8 +338,8 @@ async fn handlers_take_a_subject_that_the_application_inserted() {
     assert_eq!(answer.body(), "nobody");
 }
 
-/// Nobody can tell a host that inserts no subject for strangers from one that forgot the layer: both
-/// shut out, neither fails.
+/// Nobody can tell a host that inserts no subject for strangers from one that forgot the layer:
+/// both shut out, neither fails.
 #[tokio::test]
 async fn without_anybody_to_say_who_is_asking_it_is_401_with_the_cause_for_the_host() {
     for path in EXTRACTORS {

@@ -206,7 +206,8 @@ async fn tower_takes_every_service_buffered_boxed_and_shared() {
 
 #[tokio::test]
 async fn a_buffered_client_is_a_client() {
-    // Middleware of one's own below the forwarding service: its errors are boxed, its clones shared.
+    // Middleware of one's own below the forwarding service: its errors are boxed, its clones
+    // shared.
     let client = ServiceBuilder::new()
         .buffer::<Request<RequestBody>>(9)
         .concurrency_limit(9)
@@ -244,8 +245,8 @@ fn whatever_is_configured_once_is_shared_by_clones() {
     is_shared::<Sandbox>();
 }
 
-/// `CommsUpsertLayer` and the narrowed me layer have nothing to do for gRPC; they fit where a server
-/// carries HTTP routes beside it, once what they have read is tonic's body again.
+/// `CommsUpsertLayer` and the narrowed me layer have nothing to do for gRPC; they fit where a
+/// server carries HTTP routes beside it, once what they have read is tonic's body again.
 #[tokio::test]
 async fn tonic_takes_every_layer_around_its_whole_server_and_before_one_service() {
     macro_rules! around {

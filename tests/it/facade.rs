@@ -31,7 +31,8 @@ fn claims(token: &str) -> Value {
     serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
 }
 
-// --- tokens ---------------------------------------------------------------------------------------
+// --- tokens
+// ---------------------------------------------------------------------------------------
 
 #[tokio::test]
 async fn a_token_by_profile_id_speaks_for_that_profile() {
@@ -372,7 +373,8 @@ async fn what_is_below_me_is_private_to_every_cache() {
     );
 }
 
-// --- the table ------------------------------------------------------------------------------------
+// --- the table
+// ------------------------------------------------------------------------------------
 
 #[tokio::test]
 async fn whatever_is_not_in_the_table_is_not_found_and_nothing_is_asked() {
@@ -547,7 +549,8 @@ async fn a_mount_that_nobody_strips_is_stripped_here() {
     }
 }
 
-// --- sign-up --------------------------------------------------------------------------------------
+// --- sign-up
+// --------------------------------------------------------------------------------------
 
 #[tokio::test]
 async fn a_sign_up_looks_alike_for_known_and_unknown_people() {
@@ -656,7 +659,8 @@ async fn a_sign_up_that_cannot_be_one_is_told_so_before_anybody_is_looked_up() {
     assert!(shop.sandbox.requests().is_empty());
 }
 
-// --- locations ------------------------------------------------------------------------------------
+// --- locations
+// ------------------------------------------------------------------------------------
 
 #[tokio::test]
 async fn stores_are_there_for_everybody_with_all_query_parameters() {
@@ -683,7 +687,8 @@ async fn stores_are_there_for_everybody_with_all_query_parameters() {
     );
 }
 
-// --- what must never happen -----------------------------------------------------------------------
+// --- what must never happen
+// -----------------------------------------------------------------------
 
 #[tokio::test]
 async fn the_clients_credentials_stay_here_and_the_api_token_stays_there() {

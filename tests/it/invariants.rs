@@ -26,7 +26,8 @@ use crate::support::{Answer, SECRET, Shop, bearer};
 /// How many requests each property is tried with; `PROPTEST_CASES` says otherwise.
 const CASES: u32 = 3000;
 
-// --- requests -------------------------------------------------------------------------------------
+// --- requests
+// -------------------------------------------------------------------------------------
 
 /// Who asks.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -412,7 +413,8 @@ fn is_refusal(kind: RejectionKind) -> bool {
     )
 }
 
-// --- properties -----------------------------------------------------------------------------------
+// --- properties
+// -----------------------------------------------------------------------------------
 
 #[test]
 fn whatever_is_asked_stays_at_or_below_the_profile_and_carries_no_credential_of_the_client() {

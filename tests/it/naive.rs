@@ -1,6 +1,7 @@
 //! What the most lenient tenant would make of a path: decoded until nothing is left to decode, in
-//! every alphabet, with parameters cut off and dots resolved at each step. And what it would make of a
-//! query or form. Written without a look at the crate's own reading, which it is compared with.
+//! every alphabet, with parameters cut off and dots resolved at each step. And what it would make
+//! of a query or form. Written without a look at the crate's own reading, which it is compared
+//! with.
 
 /// Whether every lenient reading of a path lies at or under this prefix.
 pub(crate) fn stays_below(path: &[u8], prefix: &[&str]) -> bool {
@@ -27,9 +28,9 @@ pub(crate) fn readings(path: &[u8]) -> Vec<Vec<String>> {
     readings
 }
 
-/// The names and values of a query or form, as any PHP server may read them: pairs end at `&`, or at
-/// `;` as well; question marks, ampersands, blanks and control characters before a name are dropped;
-/// NUL and `[` end it; `.`, space and a leading `[` become `_`.
+/// The names and values of a query or form, as any PHP server may read them: pairs end at `&`, or
+/// at `;` as well; question marks, ampersands, blanks and control characters before a name are
+/// dropped; NUL and `[` end it; `.`, space and a leading `[` become `_`.
 pub(crate) fn query_pairs(text: &[u8]) -> Vec<(String, String)> {
     let mut pairs = Vec::new();
     for separators in [&b"&"[..], b"&;"] {
@@ -150,7 +151,8 @@ fn fold(character: char, text: &mut String) {
 }
 
 /// Splits at slashes of either kind, and resolves dots; if asked, after everything that some reader
-/// would cut: from NUL, `?` and `#` on, from `;` to the end of a segment, blanks and controls around.
+/// would cut: from NUL, `?` and `#` on, from `;` to the end of a segment, blanks and controls
+/// around.
 fn resolve(text: &str, cut: bool) -> Vec<String> {
     let mut text = text.replace('\\', "/");
     if cut {

@@ -15,9 +15,9 @@ type Reading = (&'static str, &'static str, &'static [&'static str]);
 /// How PHP servers split a query. Sources: `php -S` and `php-cgi` 8.2 as measured; Apache's
 /// `r->args`, nginx's `$query_string` and Go's `URL.RawQuery`, which are all that follows the first
 /// `?`; the parser of `php -S` and Swoole, which skips further `?` at the start of a query
-/// (`s_req_query_string_start`). All of them hand the result to PHP's `php_default_treat_data`: pairs
-/// end at `&`, a name is decoded once, its leading spaces are dropped, NUL ends it, `.` and space
-/// become `_`.
+/// (`s_req_query_string_start`). All of them hand the result to PHP's `php_default_treat_data`:
+/// pairs end at `&`, a name is decoded once, its leading spaces are dropped, NUL ends it, `.` and
+/// space become `_`.
 const READINGS: &[Reading] = &[
     ("mod_php", "identity[a]=1", &["identity"]),
     ("mod_php", "?identity[a]=1", &["?identity"]),

@@ -1,8 +1,8 @@
-//! Tenants: one that breaks every rule of HTTP/1.1 when a request tells it to, one that does so over
-//! HTTP/2, and one that is as it should be.
+//! Tenants: one that breaks every rule of HTTP/1.1 when a request tells it to, one that does so
+//! over HTTP/2, and one that is as it should be.
 //!
-//! A request says in its query what shall go wrong with it, so that what goes wrong with any other is
-//! nobody's fault but ours; and which one it is, which every good answer repeats.
+//! A request says in its query what shall go wrong with it, so that what goes wrong with any other
+//! is nobody's fault but ours; and which one it is, which every good answer repeats.
 
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;

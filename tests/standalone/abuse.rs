@@ -135,7 +135,8 @@ fn many() -> usize {
     (limit / 4).min(2_000)
 }
 
-// --- slow ones ------------------------------------------------------------------------------------
+// --- slow ones
+// ------------------------------------------------------------------------------------
 
 #[tokio::test]
 async fn thousands_of_slow_heads_end_and_harm_nobody() {
@@ -337,7 +338,8 @@ async fn a_slow_reader_who_does_read_gets_all() {
     assert_eq!(answers, COUNT + 1);
 }
 
-// --- floods ---------------------------------------------------------------------------------------
+// --- floods
+// ---------------------------------------------------------------------------------------
 
 #[tokio::test]
 async fn heads_and_targets_have_an_end() {
@@ -613,7 +615,8 @@ async fn connections_beyond_the_limit_wait_for_their_turn() {
     }
 }
 
-// --- storms ---------------------------------------------------------------------------------------
+// --- storms
+// ---------------------------------------------------------------------------------------
 
 #[tokio::test]
 async fn one_address_signed_up_by_everybody_at_once_is_one_person() {

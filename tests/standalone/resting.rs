@@ -26,8 +26,8 @@ use crate::process::{MOUNT, SECRET, Server};
 use crate::tenant::SlowTenant;
 use crate::upload::Upload;
 
-/// A connection is looked at four times in the shorter limit, and rests at the second look that finds
-/// nothing new.
+/// A connection is looked at four times in the shorter limit, and rests at the second look that
+/// finds nothing new.
 const QUICK: &[&str] = &[
     "--write-timeout",
     "100ms",
@@ -387,7 +387,8 @@ async fn those_at_rest_cost_little() {
     }
 }
 
-// --- by its timer alone ---------------------------------------------------------------------------
+// --- by its timer alone
+// ---------------------------------------------------------------------------
 
 const LIMITS: Limits = Limits {
     idle: Duration::from_secs(75),
@@ -397,8 +398,8 @@ const LIMITS: Limits = Limits {
     connections: 1,
 };
 
-/// What comes of a connection over HTTP/1.1 with one request, whose answer is over. Its body is handed
-/// out, for as long as it is kept.
+/// What comes of a connection over HTTP/1.1 with one request, whose answer is over. Its body is
+/// handed out, for as long as it is kept.
 async fn after_one_request(body: &'static str) -> (Arc<Activity>, Timer, Option<Upload>) {
     let activity = Arc::<Activity>::default();
     let timer = Timer::new(Arc::clone(&activity), LIMITS);
@@ -555,7 +556,8 @@ fn a_preface_is_told_by_its_last_byte() {
     assert_eq!(Protocol::of(&more), Some(Protocol::Http2));
 }
 
-// --- told apart -----------------------------------------------------------------------------------
+// --- told apart
+// -----------------------------------------------------------------------------------
 
 #[tokio::test]
 async fn a_preface_that_comes_byte_by_byte_is_one() {

@@ -1,5 +1,5 @@
-//! The page in front of the sandbox, and the server that mints for it. In front of a tenant there is
-//! neither.
+//! The page in front of the sandbox, and the server that mints for it. In front of a tenant there
+//! is neither.
 
 use std::convert::Infallible;
 use std::pin::Pin;

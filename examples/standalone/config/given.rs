@@ -9,7 +9,8 @@ use clap::{ArgAction, ArgMatches, FromArgMatches};
 use super::flags::{self, Flags};
 use super::variables::{self, Variable, Variables};
 
-/// Flags of which one at most is given. One on the command line wins over the variable of the other.
+/// Flags of which one at most is given. One on the command line wins over the variable of the
+/// other.
 const ALTERNATIVES: [(&str, &str); 3] = [
     ("upstream", "sandbox"),
     ("api-token", "api-token-file"),

@@ -1,5 +1,5 @@
-//! What operators read: outcomes and causes, never a header, a path, a query or a body. The fields are
-//! in the table of the facade's documentation.
+//! What operators read: outcomes and causes, never a header, a path, a query or a body. The fields
+//! are in the table of the facade's documentation.
 
 use std::error::Error;
 use std::time::Duration;

@@ -94,7 +94,8 @@ where
     }
 }
 
-/// The answer, once there is one. The call is polled before the deadline: what has come is not late.
+/// The answer, once there is one. The call is polled before the deadline: what has come is not
+/// late.
 fn poll_call<F, B, E>(
     future: Pin<&mut F>,
     deadline: Pin<&mut HeadDeadline>,

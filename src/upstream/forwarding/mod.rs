@@ -65,7 +65,8 @@ impl Forwarding {
     ///
     /// [RFC 9110 §7.6.3](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.3) asks gateways for it. It
     /// is left out by default, as nginx, HAProxy and Envoy leave it out: by its own default
-    /// (`gzip_proxied off`) an nginx before the tenant does not compress answers to requests with a `Via`.
+    /// (`gzip_proxied off`) an nginx before the tenant does not compress answers to requests with a
+    /// `Via`.
     ///
     /// Default is to send none.
     #[must_use]

@@ -79,8 +79,8 @@ pub(in crate::upstream) fn sign(
     headers.insert(AUTHORIZATION, token.to_header());
 }
 
-/// Says that trailers are taken, for a client that takes them: over HTTP/1.1 a tenant may leave them
-/// out otherwise (RFC 9110 §10.1.4). HTTP/2 has no need of it, and its client drops both.
+/// Says that trailers are taken, for a client that takes them: over HTTP/1.1 a tenant may leave
+/// them out otherwise (RFC 9110 §10.1.4). HTTP/2 has no need of it, and its client drops both.
 pub(in crate::upstream) fn ask_for_trailers(headers: &mut HeaderMap) {
     headers.insert(CONNECTION, HeaderValue::from_static("te"));
     headers.insert(TE, HeaderValue::from_static("trailers"));

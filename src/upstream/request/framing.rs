@@ -29,8 +29,8 @@ impl Framing {
     pub(in crate::upstream) fn of(body: &impl http_body::Body) -> Self {
         match body.size_hint().exact() {
             _ if body.is_end_stream() => Self::Empty,
-            // The body has not ended. A limit of zero bytes gives this hint to any body, and a client
-            // over HTTP/1.1 would not read on to see the limit exceeded.
+            // The body has not ended. A limit of zero bytes gives this hint to any body, and a
+            // client over HTTP/1.1 would not read on to see the limit exceeded.
             Some(0) | None => Self::Unknown,
             Some(exact) => Self::Exact(exact),
         }

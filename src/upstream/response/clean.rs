@@ -29,15 +29,16 @@ pub(in crate::upstream) enum CalledAs {
     Caller(ApiToken),
 }
 
-/// Whether an answer of this status is replaced by one of ours. `ranged`: the request had a `Range`.
+/// Whether an answer of this status is replaced by one of ours. `ranged`: the request had a
+/// `Range`.
 pub(in crate::upstream) fn judge(
     status: StatusCode,
     called_as: &CalledAs,
     ranged: bool,
 ) -> Result<(), RejectionKind> {
     match status {
-        // RFC 9110 §15.3.7: an answer to a range request. The client would take it for the whole, and
-        // a secret in it could not be found.
+        // RFC 9110 §15.3.7: an answer to a range request. The client would take it for the whole,
+        // and a secret in it could not be found.
         StatusCode::PARTIAL_CONTENT if !ranged => Err(RejectionKind::TenantAnswer),
         // Nobody asked for another protocol, and other 1xx are no answers.
         status if status.is_informational() => Err(RejectionKind::TenantAnswer),

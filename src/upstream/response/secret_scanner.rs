@@ -82,8 +82,8 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Looks for a secret in the pieces of a body, and across their borders: what could be its beginning
-/// is held back until the next piece tells.
+/// Looks for a secret in the pieces of a body, and across their borders: what could be its
+/// beginning is held back until the next piece tells.
 #[derive(Debug, Default)]
 pub(crate) struct SecretScanner {
     held: Bytes,

@@ -1,5 +1,5 @@
-//! Public collections, whose origin and licence are in `data/public/README.md`. Every line is played
-//! in every place where it could bite: as it is, and turned on a profile.
+//! Public collections, whose origin and licence are in `data/public/README.md`. Every line is
+//! played in every place where it could bite: as it is, and turned on a profile.
 
 use std::env;
 use std::fs;

@@ -1,6 +1,7 @@
 //! The imports of a source file, as absolute module paths.
 
-/// The paths that start with `crate`, `super` or `self` in some code, as absolute paths of segments.
+/// The paths that start with `crate`, `super` or `self` in some code, as absolute paths of
+/// segments.
 ///
 /// `module` is the absolute path of the file's module: `["upstream", "call", "exchange"]`.
 pub(super) fn imports(module: &[&str], code: &str) -> Vec<Vec<String>> {

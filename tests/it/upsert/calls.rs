@@ -4,7 +4,8 @@ use serde_json::json;
 
 use super::*;
 
-/// A tenant with look-alikes on every page, and with an answer of its own to a creation and to an update.
+/// A tenant with look-alikes on every page, and with an answer of its own to a creation and to an
+/// update.
 async fn calls(
     payload: &str,
     create: (u16, &'static str),

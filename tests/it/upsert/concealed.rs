@@ -1,5 +1,5 @@
-//! Data of one person that cannot be used, with concealment: the answer is that of an unknown person, and the error is in
-//! the log.
+//! Data of one person that cannot be used, with concealment: the answer is that of an unknown
+//! person, and the error is in the log.
 
 use super::*;
 
@@ -111,7 +111,8 @@ async fn the_error_is_in_the_log_either_way() {
     }
 }
 
-/// A failure that does not depend on the person is answered as one, or an outage would lose sign-ups unseen.
+/// A failure that does not depend on the person is answered as one, or an outage would lose
+/// sign-ups unseen.
 #[tokio::test]
 async fn a_tenant_that_fails_is_not_concealed() {
     for (status, kind) in [

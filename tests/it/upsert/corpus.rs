@@ -1,5 +1,5 @@
-//! Texts on which JSON readers disagree, from the public JSONTestSuite (see `data/json`): what it wants refused goes
-//! nowhere, what it wants read is read, and no text makes the service fail.
+//! Texts on which JSON readers disagree, from the public JSONTestSuite (see `data/json`): what it
+//! wants refused goes nowhere, what it wants read is read, and no text makes the service fail.
 
 use omneo_id::upsert::SignUp;
 use proptest::prelude::*;

@@ -1,4 +1,5 @@
-//! Many sign-ups of one address at the same time: bounded, no slower than one, and alike for known and new people.
+//! Many sign-ups of one address at the same time: bounded, no slower than one, and alike for known
+//! and new people.
 
 use std::time::Duration;
 
@@ -150,7 +151,8 @@ async fn a_crowd_is_answered_after_one_quantum_known_or_new() {
     }
 }
 
-/// A payload that the tenant refuses is tried by each of a crowd; it must not be tried one after another.
+/// A payload that the tenant refuses is tried by each of a crowd; it must not be tried one after
+/// another.
 #[tokio::test(start_paused = true)]
 async fn a_crowd_that_the_tenant_refuses_is_answered_after_one_quantum_too() {
     let policy = uniform().conceal_tenant_validation();

@@ -1,5 +1,5 @@
-//! The documented profile, line by line: what is refused before anybody is looked up, what a new person brings, what
-//! a known one can change.
+//! The documented profile, line by line: what is refused before anybody is looked up, what a new
+//! person brings, what a known one can change.
 
 use omneo_id::upsert::{Decision, SignUp};
 use serde_json::{Value, json};

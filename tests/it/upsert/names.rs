@@ -1,4 +1,5 @@
-//! Names of members that some reader takes for a path, an operator or a prototype: never passed on, at any depth.
+//! Names of members that some reader takes for a path, an operator or a prototype: never passed on,
+//! at any depth.
 
 use serde_json::{Value, json};
 

@@ -8,7 +8,8 @@ use super::sandbox::{Shop, tenant};
 use super::*;
 use crate::support;
 
-/// A tenant that leaves room for others before each request takes effect, and before its answer arrives.
+/// A tenant that leaves room for others before each request takes effect, and before its answer
+/// arrives.
 fn hesitant(sandbox: &Sandbox) -> Shop {
     let inner = tenant(sandbox, |_| Box::pin(yield_now()));
     Shop::new(service_fn(move |request: Sent| {

@@ -1,4 +1,5 @@
-//! The upsert in front of the sandbox: a tenant with loose filters, people who look alike, and rules.
+//! The upsert in front of the sandbox: a tenant with loose filters, people who look alike, and
+//! rules.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -170,7 +171,8 @@ async fn mass_assignment_has_no_effect_on_anybody_who_exists() {
     assert_eq!(ids.len(), sandbox.profiles().len());
 }
 
-/// The tenant folds letters into one address where this service sees two: nobody learns that there is one.
+/// The tenant folds letters into one address where this service sees two: nobody learns that there
+/// is one.
 #[tokio::test]
 async fn letters_that_only_the_tenant_folds_do_not_tell_who_is_a_customer() {
     let sandbox = Sandbox::new();
@@ -296,8 +298,8 @@ impl Known {
         }
     }
 
-    /// All that this person may be after these steps, in any order: whoever is first creates, the others write their
-    /// flags.
+    /// All that this person may be after these steps, in any order: whoever is first creates, the
+    /// others write their flags.
     fn after(before: Option<&Self>, steps: &[&Step]) -> Vec<Self> {
         if steps.is_empty() {
             return before.cloned().into_iter().collect();

@@ -1,5 +1,5 @@
-//! What can be told from outside about who is a customer: everything but the time is the same, and with a uniform
-//! latency the time is.
+//! What can be told from outside about who is a customer: everything but the time is the same, and
+//! with a uniform latency the time is.
 
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ struct Observed {
     time: Duration,
 }
 
-/// A tenant that takes its time: creating takes longer than changing, and both vary. Every other pair of people says
-/// nothing about consent, so that somebody known is not even written to.
+/// A tenant that takes its time: creating takes longer than changing, and both vary. Every other
+/// pair of people says nothing about consent, so that somebody known is not even written to.
 async fn observe(sandbox: &Sandbox, policy: &CommsPolicy, known: bool, sample: u64) -> Observed {
     let mut state = sample.wrapping_mul(2).wrapping_add(u64::from(known));
     let tenant = {
@@ -87,8 +87,9 @@ async fn samples(policy: CommsPolicy) -> Vec<(bool, Observed)> {
     samples
 }
 
-/// How often the best rule learned from one half of the samples is right about the other half. A rule: "known" if the
-/// answer is this one, or came before that moment (or is another, or came behind it).
+/// How often the best rule learned from one half of the samples is right about the other half. A
+/// rule: "known" if the answer is this one, or came before that moment (or is another, or came
+/// behind it).
 fn best_guess(samples: &[(bool, Observed)]) -> f64 {
     let (seen, unseen) = samples.split_at(samples.len() / 2);
     let rate = |rule: &dyn Fn(&Observed) -> bool, samples: &[(bool, Observed)]| {

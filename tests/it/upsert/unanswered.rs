@@ -1,5 +1,5 @@
-//! Consent that a payload holds as null or as a blank text: not answered. It is never sent on an update, and the
-//! documented defaults apply on creation.
+//! Consent that a payload holds as null or as a blank text: not answered. It is never sent on an
+//! update, and the documented defaults apply on creation.
 
 use omneo_id::upsert::{Decision, SignUp};
 use proptest::prelude::*;

@@ -21,12 +21,13 @@ use super::pool::{Client, erase, get, request};
 use super::support::{Chunks, kind};
 use super::tenants::{Protocol, raw, settle, upstream_to};
 
-/// The bound of each buffer. hyper reads into all of the spare capacity of a buffer, which may be twice
-/// that.
+/// The bound of each buffer. hyper reads into all of the spare capacity of a buffer, which may be
+/// twice that.
 const BUFFER: usize = 64 * 1024;
 const FRAME: usize = 16 * 1024;
 
-/// A tenant that accepts so many bytes and no more, and whose answer is endless, as fast as it is read.
+/// A tenant that accepts so many bytes and no more, and whose answer is endless, as fast as it is
+/// read.
 struct Endless {
     // `None` if there is no answer.
     head: Option<&'static [u8]>,
@@ -127,8 +128,8 @@ fn client(head: Option<&'static [u8]>, accepts: usize) -> (Client, Arc<Counts>) 
     (erase(client), counts)
 }
 
-/// The reader is fast at first, so that hyper makes the most of its buffer, and then stops. A frame is
-/// as long as what was read at one time.
+/// The reader is fast at first, so that hyper makes the most of its buffer, and then stops. A frame
+/// is as long as what was read at one time.
 #[tokio::test]
 async fn an_answer_is_buffered_within_the_bound() {
     let head = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n";

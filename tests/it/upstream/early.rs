@@ -1,5 +1,5 @@
-//! Answers that come before the whole request was sent: what is left of it moves, for as long as its
-//! tenant takes it, and counts as a call.
+//! Answers that come before the whole request was sent: what is left of it moves, for as long as
+//! its tenant takes it, and counts as a call.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

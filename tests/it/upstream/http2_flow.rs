@@ -1,5 +1,5 @@
-//! Flow control towards an HTTP/2 tenant: an answer that is not read, or that is abandoned, does not
-//! stop or break the answers to other clients.
+//! Flow control towards an HTTP/2 tenant: an answer that is not read, or that is abandoned, does
+//! not stop or break the answers to other clients.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -191,7 +191,8 @@ mod tls {
     }
 }
 
-// --- abandoned answers ----------------------------------------------------------------------------
+// --- abandoned answers
+// ----------------------------------------------------------------------------
 
 #[tokio::test(start_paused = true)]
 async fn abandoned_answers_of_one_client_do_not_end_the_connection_of_others() {

@@ -1,5 +1,5 @@
-//! Several HTTP/2 connections to one tenant: how many are opened, which request uses which, and that
-//! each stream is counted from its first frame to its last.
+//! Several HTTP/2 connections to one tenant: how many are opened, which request uses which, and
+//! that each stream is counted from its first frame to its last.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -126,7 +126,8 @@ async fn meet(client: &Client, count: usize) {
     }
 }
 
-// --- how many connections -------------------------------------------------------------------------
+// --- how many connections
+// -------------------------------------------------------------------------
 
 #[tokio::test(start_paused = true)]
 async fn more_requests_than_a_connection_has_streams_are_in_flight_together() {
@@ -187,7 +188,8 @@ async fn waiting_requests_open_as_many_connections_as_they_need() {
     assert_eq!(attempts.load(Ordering::SeqCst), 10);
     settle().await;
     assert_eq!(stats(), (10, 10, 10));
-    // One request at a time uses one connection. The others are closed as they are idle, then that one.
+    // One request at a time uses one connection. The others are closed as they are idle, then that
+    // one.
     for _ in 0..10 {
         sleep(Duration::from_secs(5)).await;
         assert_eq!(ask(&erased, "/").await, "ok");
@@ -224,7 +226,8 @@ async fn requests_beyond_all_connections_wait_in_order_for_whichever_has_a_strea
     assert_eq!(tenant.opened(), 2);
 }
 
-// --- SETTINGS, GOAWAY, REFUSED_STREAM -------------------------------------------------------------
+// --- SETTINGS, GOAWAY, REFUSED_STREAM
+// -------------------------------------------------------------
 
 #[tokio::test(start_paused = true)]
 async fn a_limit_that_is_lowered_in_mid_flight_sends_further_requests_to_another_connection() {
@@ -341,7 +344,8 @@ async fn a_refused_request_is_sent_once_more_where_a_stream_is_free() {
     }
 }
 
-// --- streams are counted once ---------------------------------------------------------------------
+// --- streams are counted once
+// ---------------------------------------------------------------------
 
 /// One use of a stream, to its end or not.
 async fn use_stream(client: &Client, scenes: &Scenes, way: &str) {
@@ -539,7 +543,8 @@ async fn no_stream_is_lost_by_many_requests_that_are_dropped_anywhere() {
     assert_eq!(ask(&client, "/").await, "ok");
 }
 
-// --- connecting -----------------------------------------------------------------------------------
+// --- connecting
+// -----------------------------------------------------------------------------------
 
 /// A client whose connector does as `connect` says with each attempt, counted from 0.
 fn connecting<F>(

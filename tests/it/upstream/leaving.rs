@@ -21,7 +21,8 @@ use super::host::{Client, host, soon, ways};
 use super::support::{data, fed};
 use super::tenants::{Protocol, connections, serve, settle};
 
-// --- clients that go away -------------------------------------------------------------------------
+// --- clients that go away
+// -------------------------------------------------------------------------
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Stage {
@@ -144,7 +145,8 @@ async fn client_goes_away(case: &str, down: Protocol, up: Protocol, stage: Stage
     drop(feeder);
 }
 
-// --- tenants that go away -------------------------------------------------------------------------
+// --- tenants that go away
+// -------------------------------------------------------------------------
 
 /// A tenant that closes its connection once it has come so far with a request.
 async fn quitter(stage: Stage) -> String {

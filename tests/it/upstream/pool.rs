@@ -222,7 +222,8 @@ pub(super) fn answering(
     }
 }
 
-// --- idle connections -----------------------------------------------------------------------------
+// --- idle connections
+// -----------------------------------------------------------------------------
 
 #[tokio::test]
 async fn a_connection_that_closes_between_the_look_and_the_write_loses_and_doubles_nothing() {
@@ -458,7 +459,8 @@ async fn connections_that_are_over_take_no_place_of_those_that_are_not() {
     assert_eq!(tenant.opened(), 2);
 }
 
-// --- answers and calls that are dropped -----------------------------------------------------------
+// --- answers and calls that are dropped
+// -----------------------------------------------------------
 
 #[tokio::test]
 async fn a_body_that_is_dropped_midway_closes_its_connection() {
@@ -555,7 +557,8 @@ async fn a_call_that_is_dropped_leaves_nothing_wherever_it_stood() {
     assert_eq!(Handle::current().metrics().num_alive_tasks(), before);
 }
 
-// --- two runtimes ---------------------------------------------------------------------------------
+// --- two runtimes
+// ---------------------------------------------------------------------------------
 
 #[test]
 fn a_runtime_that_ends_takes_the_idle_connections_of_its_watch_along() {
@@ -649,7 +652,8 @@ fn a_head_and_its_body_can_be_read_on_two_runtimes() {
     assert_eq!(tenant.opened(), 1);
 }
 
-// --- many at once, HTTP/2, and origins that are down ----------------------------------------------
+// --- many at once, HTTP/2, and origins that are down
+// ----------------------------------------------
 
 /// Waits for all, polling all.
 pub(super) async fn futures<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {

@@ -31,7 +31,8 @@ fn asking(method: &Method, body: &'static str) -> Request<Body> {
     request.body(body).unwrap()
 }
 
-// --- HTTP/1.1: connections that were kept ---------------------------------------------------------
+// --- HTTP/1.1: connections that were kept
+// ---------------------------------------------------------
 
 /// One end of a connection without a socket: its closing is seen by the other end at once.
 struct Wire(DuplexStream);
@@ -144,7 +145,8 @@ async fn a_change_that_was_sent_is_not_sent_again() {
     }
 }
 
-// --- HTTP/2: requests that are given back ---------------------------------------------------------
+// --- HTTP/2: requests that are given back
+// ---------------------------------------------------------
 
 /// What is answered to a request on a stream.
 type Answer = fn(u8) -> Vec<u8>;

@@ -1,5 +1,6 @@
-//! A tenant closes an idle connection just as a request is sent on it. What may be sent twice is sent
-//! once more on a new connection; what may not is only sent on connections that are still kept open.
+//! A tenant closes an idle connection just as a request is sent on it. What may be sent twice is
+//! sent once more on a new connection; what may not is only sent on connections that are still kept
+//! open.
 
 use std::convert::Infallible;
 use std::pin::Pin;

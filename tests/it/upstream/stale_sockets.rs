@@ -45,7 +45,8 @@ async fn read_until<S: AsyncRead + Unpin>(stream: &mut S, end: &[u8]) {
     }
 }
 
-/// Asks one request after the other. Each but the first is sent on a connection that is closed then.
+/// Asks one request after the other. Each but the first is sent on a connection that is closed
+/// then.
 async fn ask_often(client: Client, origin: &str, case: &str) {
     for number in 0..20 {
         let request = Request::get(format!("{origin}/x"));

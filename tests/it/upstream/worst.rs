@@ -1,5 +1,5 @@
-//! Each way to fail at each stage of an answer, with a neighbour beside it: the answer of the table, in
-//! its time, the write done once, nothing left. In memory, so that time is ours.
+//! Each way to fail at each stage of an answer, with a neighbour beside it: the answer of the
+//! table, in its time, the write done once, nothing left. In memory, so that time is ours.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

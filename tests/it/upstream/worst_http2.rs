@@ -1,5 +1,5 @@
-//! The same over HTTP/2, where a neighbour has the same connection: what comes of each failure at each
-//! stage, what comes of the neighbour, and that nothing is left.
+//! The same over HTTP/2, where a neighbour has the same connection: what comes of each failure at
+//! each stage, what comes of the neighbour, and that nothing is left.
 
 use std::convert::Infallible;
 use std::io;
@@ -203,8 +203,8 @@ async fn closes_its_doors(mut stream: DuplexStream, heads: Arc<AtomicUsize>) -> 
     }
 }
 
-/// A tenant whose first connection allows no streams after one request, and a client that may open so
-/// many connections. The second value counts the requests on the first connection.
+/// A tenant whose first connection allows no streams after one request, and a client that may open
+/// so many connections. The second value counts the requests on the first connection.
 fn without_streams(
     connections: &Tenant,
     max_connections: usize,

@@ -37,8 +37,8 @@ pub(crate) fn faults() -> Vec<Fault> {
         faults.push((part, Closes, Refused(TenantAnswer)));
         faults.push((part, Stalls, Refused(TenantTimeout)));
     }
-    // Nothing of an answer has been passed on while there is a head alone, which is passed on unless
-    // its body fails at once.
+    // Nothing of an answer has been passed on while there is a head alone, which is passed on
+    // unless its body fails at once.
     let head = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n";
     faults.push((head, Closes, Refused(TenantAnswer)));
     faults.push((head, Stalls, BreaksOff));

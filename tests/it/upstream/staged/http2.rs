@@ -92,8 +92,8 @@ impl Fault {
     }
 }
 
-/// A frame of the write's stream, or of the connection: told apart by its kind. Its stream is filled
-/// in when it is known.
+/// A frame of the write's stream, or of the connection: told apart by its kind. Its stream is
+/// filled in when it is known.
 fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     let mut frame = vec![length[1], length[2], length[3], kind, flags, 0, 0, 0, 0];
@@ -284,8 +284,8 @@ pub(crate) fn faults() -> Vec<Fault> {
     faults
 }
 
-/// A tenant's end of a connection. A write, unlike all else, has a body: it meets the fault, any other
-/// request is answered.
+/// A tenant's end of a connection. A write, unlike all else, has a body: it meets the fault, any
+/// other request is answered.
 pub(crate) async fn serve(
     stream: &mut DuplexStream,
     fault: &Fault,

@@ -1,5 +1,5 @@
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -25,12 +25,12 @@ pub struct VerifyingKey {
     /// never parsed.
     header: Arc<str>,
     signature_len: usize,
-    /// A secret of readable words.
+    /// For a secret of readable words: the warning of it, once for all clones.
     #[cfg_attr(
         not(feature = "tracing"),
         expect(dead_code, reason = "logged, if anything is")
     )]
-    is_readable: bool,
+    readable: Option<Arc<Once>>,
 }
 
 impl VerifyingKey {
@@ -89,7 +89,7 @@ impl VerifyingKey {
         secret::check(algorithm, secret)?;
         let key = Self::new(algorithm, DecodingKey::from_secret(secret).into(), None)?;
         Ok(Self {
-            is_readable: secret::is_readable(secret),
+            readable: secret::is_readable(secret).then(|| Arc::new(Once::new())),
             ..key
         })
     }
@@ -126,7 +126,7 @@ impl VerifyingKey {
             key_id: None,
             header: header(algorithm, None),
             signature_len: algorithm.signature_len().unwrap_or(modulus_len),
-            is_readable: false,
+            readable: None,
         })
     }
 
@@ -190,15 +190,17 @@ impl VerifyingKey {
         self.public.as_deref()
     }
 
-    /// Logs a warning if the key is a secret of readable words.
+    /// Logs a warning if the key is a secret of readable words, once.
     pub(super) fn warn_if_readable(&self) {
         #[cfg(feature = "tracing")]
-        if self.is_readable {
-            tracing::warn!(
-                key_id = self.key_id(),
-                "an HMAC key looks like readable words, which can be guessed: use random bytes, \
-                 such as `openssl rand -base64 32` prints",
-            );
+        if let Some(once) = &self.readable {
+            once.call_once(|| {
+                tracing::warn!(
+                    key_id = self.key_id(),
+                    "an HMAC key looks like readable words, which can be guessed: use random \
+                     bytes, such as `openssl rand -base64 32` prints",
+                );
+            });
         }
     }
 

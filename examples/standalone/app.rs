@@ -1,4 +1,4 @@
-//! The stack: request id and log, CORS, what is beside Omneo ID, Omneo ID.
+//! The stack of the server: request log, CORS, and the routes of Omneo ID and beside it.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -14,15 +14,16 @@ use tower::util::option_layer;
 use tower::{Service, ServiceBuilder};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
+use crate::admin::routes::{AdminRoutes, Routes};
 use crate::config::Config;
 use crate::cors::Cors;
-use crate::observe::ObserveLayer;
-use crate::routes::{Beside, Routes};
+use crate::request_log::RequestLogLayer;
 
-/// Every cross-origin call is preceded by a preflight: browsers may remember the answer this long.
-const PREFLIGHT_LIFE: Duration = Duration::from_secs(60 * 60);
+/// How long browsers may cache the response to a preflight, which precedes each cross-origin request
+/// otherwise. Browsers lower it to their own limit: 2 h in Chromium.
+const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(60 * 60);
 
-/// Omneo ID as configured, without a client.
+/// Omneo ID with this configuration, without a client.
 pub(crate) fn builder(config: &Config) -> Result<OmneoIdBuilder, ConfigError> {
     let tenant = &config.tenant;
     let origin = format!("{}://{}", tenant.scheme(), tenant.authority());
@@ -43,11 +44,11 @@ pub(crate) fn builder(config: &Config) -> Result<OmneoIdBuilder, ConfigError> {
     Ok(builder)
 }
 
-/// Everything that is served, as one service.
+/// The service of all routes with its layers.
 pub(crate) fn stack<S>(
     id: S,
-    beside: Arc<Beside<S>>,
-    observe: ObserveLayer,
+    admin: Arc<AdminRoutes<S>>,
+    request_log: RequestLogLayer,
     config: &Config,
 ) -> impl Service<
     Request<Incoming>,
@@ -63,9 +64,9 @@ where
     S::Future: Send,
 {
     ServiceBuilder::new()
-        .layer(observe)
+        .layer(request_log)
         .layer(option_layer(config.cors.as_ref().map(cors)))
-        .service(Routes::new(id, beside))
+        .service(Routes::new(id, admin))
 }
 
 fn cors(cors: &Cors) -> CorsLayer {
@@ -85,8 +86,8 @@ fn cors(cors: &Cors) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(origins)
         .allow_methods(methods)
-        // By name: the Fetch standard's wildcard does not cover `authorization`.
+        // Listed by name: the wildcard of the Fetch standard excludes `authorization`.
         .allow_headers(cors.headers.clone())
         .expose_headers(cors.exposed.clone())
-        .max_age(PREFLIGHT_LIFE)
+        .max_age(PREFLIGHT_MAX_AGE)
 }

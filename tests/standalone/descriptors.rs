@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::connections::Connections;
+use crate::server::descriptors::Connections;
 use crate::process::{MOUNT, Server, binary, command};
 use crate::tenant::SlowTenant;
 

@@ -73,7 +73,7 @@ async fn a_second_signal_does_not_wait() {
     server.signal("INT");
     let ended = server.wait();
     assert_eq!(ended.code, Some(0));
-    assert!(ended.stderr.contains("told twice"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("second signal"), "{}", ended.stderr);
 }
 
 /// What a connection's requests have come to.

@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::gather::Gathered;
+use crate::server::coalescing_writer::CoalescingWriter;
 use crate::process::Server;
 
 /// A socket that takes so many bytes and no more.
@@ -100,7 +100,7 @@ impl AsyncWrite for Peer {
     }
 }
 
-fn write(gathered: &mut Gathered<Peer>, slices: &[&[u8]]) -> Poll<usize> {
+fn write(gathered: &mut CoalescingWriter<Peer>, slices: &[&[u8]]) -> Poll<usize> {
     let slices: Vec<_> = slices.iter().map(|slice| IoSlice::new(slice)).collect();
     let mut cx = Context::from_waker(Waker::noop());
     let wrote = Pin::new(&mut *gathered).poll_write_vectored(&mut cx, &slices);
@@ -108,7 +108,7 @@ fn write(gathered: &mut Gathered<Peer>, slices: &[&[u8]]) -> Poll<usize> {
     wrote.map(Result::unwrap)
 }
 
-fn is_sent(gathered: &Gathered<Peer>) -> bool {
+fn is_sent(gathered: &CoalescingWriter<Peer>) -> bool {
     let mut cx = Context::from_waker(Waker::noop());
     gathered.poll_send(&mut cx).map(Result::unwrap).is_ready()
 }
@@ -116,7 +116,7 @@ fn is_sent(gathered: &Gathered<Peer>) -> bool {
 #[test]
 fn answers_at_hand_are_one_write() {
     let peer = Peer::with_room(usize::MAX);
-    let mut gathered = Gathered::new(peer.clone());
+    let mut gathered = CoalescingWriter::new(peer.clone());
     let outgoing = gathered.handle();
     for _ in 0..2 {
         assert!(is_sent(&outgoing));
@@ -132,7 +132,7 @@ fn answers_at_hand_are_one_write() {
 #[test]
 fn what_is_large_goes_by_itself_after_what_came_before() {
     let peer = Peer::with_room(usize::MAX);
-    let mut gathered = Gathered::new(peer.clone());
+    let mut gathered = CoalescingWriter::new(peer.clone());
     let large = [b'x'; 16 * 1024];
     assert_eq!(write(&mut gathered, &[b"first"]), Poll::Ready(5));
     assert_eq!(
@@ -151,7 +151,7 @@ fn what_is_large_goes_by_itself_after_what_came_before() {
 #[test]
 fn a_client_that_takes_nothing_is_not_written_for() {
     let peer = Peer::default();
-    let mut gathered = Gathered::new(peer.clone());
+    let mut gathered = CoalescingWriter::new(peer.clone());
     let answer = [b'x'; 1024];
     let held = (0..1024).take_while(|_| write(&mut gathered, &[&answer]).is_ready());
     let held = held.count() * answer.len();
@@ -168,7 +168,7 @@ fn a_client_that_takes_nothing_is_not_written_for() {
 #[test]
 fn nothing_is_left_behind_at_the_end() {
     let peer = Peer::with_room(3);
-    let mut gathered = Gathered::new(peer.clone());
+    let mut gathered = CoalescingWriter::new(peer.clone());
     assert_eq!(write(&mut gathered, &[b"goodbye"]), Poll::Ready(7));
     let mut cx = Context::from_waker(Waker::noop());
     assert!(Pin::new(&mut gathered).poll_shutdown(&mut cx).is_pending());

@@ -17,8 +17,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tower::{Service, service_fn};
 
-use crate::activity::Activity;
-use crate::counted::Counted;
+use crate::server::connection_activity::ConnectionActivity;
+use crate::server::tracked_service::TrackedService;
 use crate::framing::{Framing, drained, tenant};
 use crate::process::{MOUNT, SECRET, Server};
 use crate::script::Script;
@@ -135,7 +135,7 @@ proptest! {
             ready(Ok::<_, Infallible>(Response::new(inner.clone())))
         });
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let mut counted = Counted::new(service, Arc::<Activity>::default());
+        let mut counted = TrackedService::new(service, Arc::<ConnectionActivity>::default());
         let response = runtime.block_on(counted.call(Request::new(Full::default())));
         script.check("the answer's body", response.unwrap().into_body());
     }

@@ -138,7 +138,7 @@ async fn lost_lines_are_counted_and_reported_once_the_log_can_be_written() {
     // The scrape is not in the log.
     assert_eq!(written as u64 + lost, REQUESTS as u64);
     assert!(log.contains(&format!("lines_lost={lost}")), "{lost}");
-    assert!(log.contains("url.path=\"/after\"") && log.trim_end().ends_with("done"));
+    assert!(log.contains("url.path=\"/after\"") && log.trim_end().ends_with("all connections are closed"));
 }
 
 #[test]

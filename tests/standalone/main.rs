@@ -43,40 +43,18 @@ mod framing;
 #[path = "../it/support/script.rs"]
 mod script;
 
-#[allow(dead_code, reason = "the example uses what these tests do not")]
-#[path = "../../examples/standalone/storefront.rs"]
-mod demo;
-
-#[allow(dead_code, reason = "the example uses what these tests do not")]
+#[allow(dead_code, reason = "the tests use a part of the example")]
 #[path = "../../examples/standalone/config/mod.rs"]
 mod config;
 
-#[allow(dead_code, reason = "the example uses what these tests do not")]
+#[allow(dead_code, reason = "the tests use a part of the example")]
 #[path = "../../examples/standalone/cors/mod.rs"]
 mod cors;
 
-#[allow(dead_code, reason = "the example uses what these tests do not")]
-#[path = "../../examples/standalone/descriptors.rs"]
-mod connections;
+#[allow(dead_code, reason = "the tests use a part of the example")]
+#[path = "../../examples/standalone/server/mod.rs"]
+mod server;
 
-#[path = "../../examples/standalone/gather.rs"]
-mod gather;
-
-#[allow(dead_code, reason = "the example uses what these tests do not")]
-#[path = "../../examples/standalone/activity.rs"]
-mod activity;
-
-#[path = "../../examples/standalone/counted.rs"]
-mod counted;
-
-#[allow(dead_code, reason = "the example uses what these tests do not")]
-#[path = "../../examples/standalone/limits.rs"]
-mod limits;
-
-#[allow(dead_code, reason = "the example uses what these tests do not")]
-#[path = "../../examples/standalone/upload.rs"]
-mod upload;
-
-#[allow(dead_code, reason = "the example uses what these tests do not")]
-#[path = "../../examples/standalone/preface.rs"]
-mod preface;
+#[allow(dead_code, reason = "the tests use a part of the example")]
+#[path = "../../examples/standalone/storefront/mod.rs"]
+mod demo;

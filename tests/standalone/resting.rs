@@ -17,14 +17,14 @@ use tokio::time::{Instant, sleep, timeout};
 use tower::{Service, service_fn};
 
 use crate::abuse::{HEALTH, PATIENCE, PREFACE, SANDBOX_TOKEN, frame, status, until_closed};
-use crate::activity::Activity;
+use crate::server::connection_activity::ConnectionActivity;
 use crate::config::Limits;
-use crate::counted::Counted;
-use crate::limits::{Reached, Timer, next};
-use crate::preface::Protocol;
+use crate::server::tracked_service::TrackedService;
+use crate::server::timeouts::{ConnectionTimer, Timeout, next_check};
+use crate::server::protocol_detection::Protocol;
 use crate::process::{MOUNT, SECRET, Server};
 use crate::tenant::SlowTenant;
-use crate::upload::Upload;
+use crate::server::upload::Upload;
 
 /// A connection is looked at four times in the shorter limit, and rests at the second look that
 /// finds nothing new.
@@ -34,10 +34,10 @@ const QUICK: &[&str] = &[
     "--threads",
     "1",
     "--log",
-    "info,standalone::line=debug,standalone::serve=debug",
+    "info,standalone::server=debug",
 ];
-const RESTS: &str = "a connection rests";
-const HAS_BEGUN: &str = "does not rest";
+const RESTS: &str = "an idle connection has freed its buffers";
+const HAS_BEGUN: &str = "keeps its buffers";
 pub(crate) const ASK: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n";
 /// Some looks.
 const WHILE: Duration = Duration::from_millis(200);
@@ -400,24 +400,24 @@ const LIMITS: Limits = Limits {
 
 /// What comes of a connection over HTTP/1.1 with one request, whose answer is over. Its body is
 /// handed out, for as long as it is kept.
-async fn after_one_request(body: &'static str) -> (Arc<Activity>, Timer, Option<Upload>) {
-    let activity = Arc::<Activity>::default();
-    let timer = Timer::new(Arc::clone(&activity), LIMITS);
+async fn after_one_request(body: &'static str) -> (Arc<ConnectionActivity>, ConnectionTimer, Option<Upload>) {
+    let activity = Arc::<ConnectionActivity>::default();
+    let timer = ConnectionTimer::new(Arc::clone(&activity), LIMITS);
     let mut upload = None;
     let read = service_fn(|mut request: Request<Full<Bytes>>| {
         upload = request.extensions_mut().remove::<Upload>();
         async { Ok::<_, Infallible>(Response::new(Full::<Bytes>::default())) }
     });
     let request = Request::new(Full::from(body));
-    let answer = Counted::new(read, Arc::clone(&activity))
+    let answer = TrackedService::new(read, Arc::clone(&activity))
         .call(request)
         .await;
     drop(answer.unwrap());
     (activity, timer, upload)
 }
 
-async fn reached(timer: &mut Pin<Box<Timer>>) -> Reached {
-    poll_fn(|cx| timer.as_mut().poll_reached(cx)).await
+async fn reached(timer: &mut Pin<Box<ConnectionTimer>>) -> Timeout {
+    poll_fn(|cx| timer.as_mut().poll_timeout(cx)).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -425,8 +425,8 @@ async fn it_rests_before_it_is_closed() {
     let (_, timer, upload) = after_one_request("").await;
     assert!(upload.is_none());
     let mut timer = Box::pin(timer);
-    assert_eq!(reached(&mut timer).await, Reached::Rest);
-    assert_eq!(reached(&mut timer).await, Reached::Idle);
+    assert_eq!(reached(&mut timer).await, Timeout::Buffers);
+    assert_eq!(reached(&mut timer).await, Timeout::Idle);
 }
 
 #[tokio::test(start_paused = true)]
@@ -434,23 +434,23 @@ async fn it_does_not_rest_while_somebody_may_read_its_body_on() {
     let (_, timer, upload) = after_one_request("body").await;
     let mut timer = Box::pin(timer);
     assert!(upload.is_some());
-    assert_eq!(reached(&mut timer).await, Reached::Idle);
+    assert_eq!(reached(&mut timer).await, Timeout::Idle);
     drop(upload);
-    assert_eq!(reached(&mut timer).await, Reached::Rest);
+    assert_eq!(reached(&mut timer).await, Timeout::Buffers);
 }
 
 #[tokio::test(start_paused = true)]
 async fn nothing_rests_over_http2_or_before_its_first_request() {
     let (activity, timer, _) = after_one_request("").await;
-    activity.speak_http2();
-    assert_eq!(reached(&mut Box::pin(timer)).await, Reached::Idle);
+    activity.set_http2();
+    assert_eq!(reached(&mut Box::pin(timer)).await, Timeout::Idle);
 
-    let timer = Timer::new(Arc::default(), LIMITS);
-    assert_eq!(reached(&mut Box::pin(timer)).await, Reached::Header);
+    let timer = ConnectionTimer::new(Arc::default(), LIMITS);
+    assert_eq!(reached(&mut Box::pin(timer)).await, Timeout::Header);
 }
 
 /// How long it took, on a clock that stands still otherwise.
-async fn took(timer: &mut Pin<Box<Timer>>, expected: Reached) -> Duration {
+async fn took(timer: &mut Pin<Box<ConnectionTimer>>, expected: Timeout) -> Duration {
     let began = Instant::now();
     assert_eq!(reached(timer).await, expected);
     began.elapsed()
@@ -466,14 +466,14 @@ fn assert_kept(limit: Duration, took: Duration) {
 #[tokio::test(start_paused = true)]
 async fn the_first_request_may_take_as_long_as_a_head() {
     for is_http2 in [false, true] {
-        let activity = Arc::<Activity>::default();
-        let mut timer = Box::pin(Timer::new(Arc::clone(&activity), LIMITS));
+        let activity = Arc::<ConnectionActivity>::default();
+        let mut timer = Box::pin(ConnectionTimer::new(Arc::clone(&activity), LIMITS));
         if is_http2 {
-            activity.speak_http2();
+            activity.set_http2();
         }
         // Whatever arrives of it.
-        activity.note_read(b"G");
-        assert_kept(LIMITS.header, took(&mut timer, Reached::Header).await);
+        activity.record_read(b"G");
+        assert_kept(LIMITS.header, took(&mut timer, Timeout::Header).await);
     }
 }
 
@@ -481,15 +481,15 @@ async fn the_first_request_may_take_as_long_as_a_head() {
 async fn a_head_is_timed_from_its_first_byte() {
     let (activity, timer, _) = after_one_request("").await;
     let mut timer = Box::pin(timer);
-    assert_eq!(reached(&mut timer).await, Reached::Rest);
+    assert_eq!(reached(&mut timer).await, Timeout::Buffers);
     let idle = timeout(Duration::from_secs(40), reached(&mut timer)).await;
     assert!(idle.is_err(), "{idle:?}");
     // Line ends in front of a head are not one.
-    activity.note_read(b"\r\n\r\n");
+    activity.record_read(b"\r\n\r\n");
     let idle = timeout(Duration::from_secs(10), reached(&mut timer)).await;
     assert!(idle.is_err(), "{idle:?}");
-    activity.note_read(b"\r\nG");
-    assert_kept(LIMITS.header, took(&mut timer, Reached::Header).await);
+    activity.record_read(b"\r\nG");
+    assert_kept(LIMITS.header, took(&mut timer, Timeout::Header).await);
 }
 
 #[tokio::test(start_paused = true)]
@@ -498,13 +498,13 @@ async fn between_two_requests_the_idle_limit_counts_and_no_byte_over_http2_chang
         let (activity, timer, _) = after_one_request("").await;
         let mut timer = Box::pin(timer);
         if is_http2 {
-            activity.speak_http2();
-            activity.note_read(b"a ping");
+            activity.set_http2();
+            activity.record_read(b"a ping");
         } else {
-            assert_eq!(reached(&mut timer).await, Reached::Rest);
+            assert_eq!(reached(&mut timer).await, Timeout::Buffers);
         }
         let at_look = Duration::from_secs(6);
-        let took = took(&mut timer, Reached::Idle).await;
+        let took = took(&mut timer, Timeout::Idle).await;
         assert!(
             LIMITS.idle <= took + at_look && took <= LIMITS.idle + at_look,
             "{took:?}"
@@ -515,12 +515,12 @@ async fn between_two_requests_the_idle_limit_counts_and_no_byte_over_http2_chang
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_is_told_to_close_gets_a_second() {
     let (activity, timer, _) = after_one_request("").await;
-    activity.speak_http2();
+    activity.set_http2();
     let mut timer = Box::pin(timer);
     timer.as_mut().close();
     assert_kept(
         Duration::from_secs(1),
-        took(&mut timer, Reached::Idle).await,
+        took(&mut timer, Timeout::Idle).await,
     );
 }
 
@@ -530,7 +530,7 @@ fn connections_look_at_the_same_moments_and_never_late() {
     for wait in [1, 4, 25, 1000, 5000, 18_750].map(Duration::from_millis) {
         let early = |passed| {
             let now = epoch + Duration::from_micros(passed);
-            let at = next(now, wait, epoch);
+            let at = next_check(now, wait, epoch);
             assert!(now < at && at <= now + wait, "{wait:?} after {passed}");
             now + wait - at
         };
@@ -538,7 +538,7 @@ fn connections_look_at_the_same_moments_and_never_late() {
         assert!(longest <= (wait / 4).max(Duration::from_millis(1)));
     }
     let wait = Duration::from_secs(5);
-    let at = |passed| next(epoch + Duration::from_millis(passed), wait, epoch);
+    let at = |passed| next_check(epoch + Duration::from_millis(passed), wait, epoch);
     assert_eq!(at(201), at(299));
     assert_ne!(at(199), at(201));
 }
@@ -547,13 +547,13 @@ fn connections_look_at_the_same_moments_and_never_late() {
 fn a_preface_is_told_by_its_last_byte() {
     for length in 0..PREFACE.len() {
         let (begin, rest) = PREFACE.split_at(length);
-        assert_eq!(Protocol::of(begin), None);
+        assert_eq!(Protocol::detect(begin), None);
         let other = [begin, &[!rest[0]]].concat();
-        assert_eq!(Protocol::of(&other), Some(Protocol::Http1));
+        assert_eq!(Protocol::detect(&other), Some(Protocol::Http1));
     }
-    assert_eq!(Protocol::of(PREFACE), Some(Protocol::Http2));
+    assert_eq!(Protocol::detect(PREFACE), Some(Protocol::Http2));
     let more = [PREFACE, &frame(4, 0, 0, &[])].concat();
-    assert_eq!(Protocol::of(&more), Some(Protocol::Http2));
+    assert_eq!(Protocol::detect(&more), Some(Protocol::Http2));
 }
 
 // --- told apart

@@ -214,7 +214,7 @@ async fn a_sign_in_that_trickles_is_given_up_after_thirty_seconds() {
     let request = Request::post("/demo/sign-in").header("content-type", "application/json");
     let request = request.body(Body::new(Fed(receiver))).unwrap();
     let start = Instant::now();
-    let response = storefront.answer(request).await;
+    let response = storefront.respond(request).await;
     assert_eq!(response.status(), 408);
     assert_eq!(start.elapsed(), Duration::from_secs(30));
 }
@@ -271,12 +271,12 @@ async fn in_front_of_a_tenant_there_is_no_page_and_nobody_mints_for_strangers() 
     }
     assert!(tenant.seen.lock().unwrap().is_empty(), "nothing was asked");
     let printed = server.terminate().stdout;
-    assert!(!printed.contains("See what it does"), "{printed}");
+    assert!(!printed.contains("Demonstration page"), "{printed}");
 }
 
 #[tokio::test]
 async fn the_greeting_says_where_the_page_is() {
     let server = Server::start(&[], &[]);
-    let page = format!("See what it does: http://{}/\n", server.address);
+    let page = format!("Demonstration page: http://{}/\n", server.address);
     assert!(server.terminate().stdout.contains(&page));
 }

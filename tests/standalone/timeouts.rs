@@ -112,10 +112,10 @@ async fn an_unfinished_head_after_a_request_is_given_up_before_an_idle_connectio
     together.write_all(&[ASK, begin].concat()).await.unwrap();
     answer(&mut together).await;
     let mut resting = connect(&server).await;
-    let rests = server.logged("a connection rests");
+    let rests = server.logged("an idle connection has freed its buffers");
     ask(&mut resting).await;
     let waited = timeout(PATIENCE, async {
-        while server.logged("a connection rests") == rests {
+        while server.logged("an idle connection has freed its buffers") == rests {
             sleep(Duration::from_millis(1)).await;
         }
     });

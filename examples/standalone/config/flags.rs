@@ -1,4 +1,4 @@
-//! The flags, and the variable of each: `--token-ttl` is `OMNEO_ID_TOKEN_TTL`.
+//! The flags. Each has an environment variable: `OMNEO_ID_TOKEN_TTL` for `--token-ttl`.
 
 use std::path::PathBuf;
 
@@ -8,17 +8,17 @@ use super::variables;
 
 /// Omneo ID in front of a tenant, or of the embedded sandbox.
 ///
-/// Flags win over variables. Secrets are better kept in variables or files: flags can be read in
-/// the list of processes.
+/// Flags override environment variables. Set secrets by variables or files: the process list shows
+/// flags.
 #[derive(Parser)]
 #[command(name = "standalone", version)]
 pub(super) struct Flags {
-    /// Address to serve on. Default is 127.0.0.1:8080.
+    /// Address to listen on. Default is 127.0.0.1:8080.
     #[arg(long, value_name = "ADDRESS")]
     pub(super) listen: Option<String>,
 
-    /// The tenant's origin, https://api.acme.getomneo.com. Default is the embedded sandbox, if
-    /// neither an API token nor a signing key is given.
+    /// The tenant's origin, such as https://api.acme.getomneo.com. Default is the embedded sandbox,
+    /// if neither an API token nor a signing key is set.
     #[arg(long, value_name = "ORIGIN")]
     pub(super) upstream: Option<String>,
 
@@ -26,7 +26,7 @@ pub(super) struct Flags {
     #[arg(long, value_name = "PATH")]
     pub(super) upstream_base: Option<String>,
 
-    /// Serve the embedded sandbox, with an API token or a signing key of your own.
+    /// Serve the embedded sandbox also if an API token or a signing key is set.
     #[arg(long)]
     pub(super) sandbox: bool,
 
@@ -38,7 +38,7 @@ pub(super) struct Flags {
     #[arg(long, value_name = "FILE")]
     pub(super) api_token_file: Option<PathBuf>,
 
-    /// HS256 secret that signs ID tokens, at least 32 bytes. Default is a random one per start.
+    /// HS256 secret that signs ID tokens, at least 32 bytes. Default is a random secret per start.
     #[arg(long, value_name = "SECRET")]
     pub(super) signing_key: Option<String>,
 
@@ -46,31 +46,31 @@ pub(super) struct Flags {
     #[arg(long, value_name = "FILE")]
     pub(super) signing_key_file: Option<PathBuf>,
 
-    /// Life of ID tokens, as 1h or 900s. Default is 1h.
+    /// Lifetime of ID tokens, such as 1h or 900s. Default is 1h.
     #[arg(long, value_name = "DURATION")]
     pub(super) token_ttl: Option<String>,
 
-    /// Browser origins that may call, repeatable or comma-separated; https://*.shop.example for all
-    /// subdomains, * for any origin. Default is none.
+    /// Allowed origins of cross-origin requests, repeatable or comma-separated;
+    /// https://*.shop.example allows all subdomains, * any origin. Default is none.
     #[arg(long, value_name = "ORIGIN", value_delimiter = ',')]
     pub(super) cors_origin: Vec<String>,
 
-    /// Further request headers that pages may send, repeatable or comma-separated. The default
-    /// ones are those that are forwarded, authorization, and those of tracing scripts.
+    /// Further request headers of cross-origin requests, repeatable or comma-separated. Default are
+    /// the forwarded headers, authorization, and the headers of tracing scripts.
     #[arg(long, value_name = "HEADER", value_delimiter = ',')]
     pub(super) cors_header: Vec<String>,
 
-    /// Further response headers that pages may read, repeatable or comma-separated. The default
-    /// ones are etag, location, retry-after, www-authenticate and x-request-id.
+    /// Further response headers that cross-origin pages may read, repeatable or comma-separated.
+    /// Default are etag, location, retry-after, www-authenticate and x-request-id.
     #[arg(long, value_name = "HEADER", value_delimiter = ',')]
     pub(super) cors_expose: Vec<String>,
 
-    /// Name this server in the Via header of requests to the tenant. Default is not to: nginx does
-    /// not compress its answers to requests with one.
+    /// Add a Via header to requests to the tenant. Default is off: nginx does not compress responses
+    /// to requests with this header.
     #[arg(long)]
     pub(super) via: bool,
 
-    /// Path prefix of the service, / for none. Default is /id/api/v1.
+    /// Path prefix of the API, / for none. Default is /id/api/v1.
     #[arg(long, value_name = "PATH")]
     pub(super) mount: Option<String>,
 
@@ -86,37 +86,37 @@ pub(super) struct Flags {
     #[arg(long, value_name = "DURATION")]
     pub(super) header_timeout: Option<String>,
 
-    /// How long a client may take nothing of its answer. Default is 30s.
+    /// How long a client may leave its response unread. Default is 30s.
     #[arg(long, value_name = "DURATION")]
     pub(super) write_timeout: Option<String>,
 
-    /// How long requests under way may take to finish after SIGTERM. Default is 10s.
+    /// How long requests in flight may take after SIGTERM. Default is 10s.
     #[arg(long, value_name = "DURATION")]
     pub(super) drain_timeout: Option<String>,
 
-    /// Connections at one time; further ones wait. Default is 4096, or as many as there are file
-    /// descriptors for.
+    /// Limit of concurrent connections; further ones wait. Default is 4096, or less if the limit of
+    /// file descriptors is lower.
     #[arg(long, value_name = "NUMBER")]
     pub(super) max_connections: Option<String>,
 
-    /// How many verified tokens are remembered, at least; 0 is none. Default is 1024.
+    /// Capacity of the cache of verified tokens, 0 for none. Default is 1024.
     #[arg(long, value_name = "NUMBER")]
     pub(super) token_cache: Option<String>,
 
-    /// Log filter, as info or omneo_id=debug. Default is info.
+    /// Log filter, such as info or omneo_id=debug. Default is info.
     #[arg(long, value_name = "FILTER")]
     pub(super) log: Option<String>,
 
-    /// How the log is written, text or json. Default is text.
+    /// Format of the log, text or json. Default is text.
     #[arg(long, value_name = "FORMAT")]
     pub(super) log_format: Option<String>,
 
-    /// Address to serve /metrics on, for Prometheus; it is for no public network. Default is none.
+    /// Address to serve /metrics on, for Prometheus; keep it off public networks. Default is none.
     #[arg(long, value_name = "ADDRESS")]
     pub(super) metrics_listen: Option<String>,
 }
 
-/// The command line, whose help names the variable of each flag.
+/// The `clap` command, with the variable of each flag in its help.
 pub(super) fn command() -> Command {
     Flags::command().mut_args(|flag| {
         let Some(name) = flag.get_long() else {

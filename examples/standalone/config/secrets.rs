@@ -1,4 +1,4 @@
-//! The API token and the signing key, each by value or in a file.
+//! Secrets: the API token and the signing key, each as a value or in a file.
 
 use std::fs::File;
 use std::io::Read;
@@ -6,35 +6,35 @@ use std::path::Path;
 
 use omneo_id::keys::SigningKey;
 
-use super::given::Given;
+use super::arguments::Arguments;
 
-/// A larger file holds no secret.
+/// Limit for a secret file. An RSA key of 8192 bits in PEM has 6.4 KB.
 const MAX_FILE: u64 = 64 * 1024;
 
-/// The API token, if one is given.
-pub(super) fn api_token(given: &Given) -> Result<Option<String>, String> {
-    let Some(file) = &given.flags.api_token_file else {
-        return Ok(given.flags.api_token.clone());
+/// The API token, if it is set.
+pub(super) fn api_token(arguments: &Arguments) -> Result<Option<String>, String> {
+    let Some(file) = &arguments.flags.api_token_file else {
+        return Ok(arguments.flags.api_token.clone());
     };
     let token = read(file).and_then(|content| {
-        let problem = |_| format!("{} is not UTF-8", file.display());
-        let text = String::from_utf8(content).map_err(problem)?;
+        let text =
+            String::from_utf8(content).map_err(|_| format!("{} is not UTF-8", file.display()))?;
         Ok(text.trim().to_owned())
     });
     token
         .map(Some)
-        .map_err(|problem| format!("{}: {problem}", given.name("api-token-file")))
+        .map_err(|problem| format!("{}: {problem}", arguments.name("api-token-file")))
 }
 
-/// The signing key, if one is given.
-pub(super) fn signing_key(given: &Given) -> Result<Option<SigningKey>, String> {
-    if let Some(secret) = &given.flags.signing_key {
+/// The signing key, if it is set.
+pub(super) fn signing_key(arguments: &Arguments) -> Result<Option<SigningKey>, String> {
+    if let Some(secret) = &arguments.flags.signing_key {
         let key = SigningKey::hs256(secret.as_str());
         return key
             .map(Some)
-            .map_err(|error| format!("{}: {error}", given.name("signing-key")));
+            .map_err(|error| format!("{}: {error}", arguments.name("signing-key")));
     }
-    let Some(file) = &given.flags.signing_key_file else {
+    let Some(file) = &arguments.flags.signing_key_file else {
         return Ok(None);
     };
     let key = read(file).and_then(|content| {
@@ -47,13 +47,14 @@ pub(super) fn signing_key(given: &Given) -> Result<Option<SigningKey>, String> {
         key.map_err(|error| format!("{}: {error}", file.display()))
     });
     key.map(Some)
-        .map_err(|problem| format!("{}: {problem}", given.name("signing-key-file")))
+        .map_err(|problem| format!("{}: {problem}", arguments.name("signing-key-file")))
 }
 
-/// A key for this process alone.
+/// A random key, which only this process knows.
 pub(super) fn random_key() -> Result<SigningKey, String> {
     let mut secret = [0; 32];
-    getrandom::fill(&mut secret).map_err(|error| format!("no randomness for a key: {error}"))?;
+    getrandom::fill(&mut secret)
+        .map_err(|error| format!("cannot generate a signing key: {error}"))?;
     SigningKey::hs256(secret).map_err(|error| error.to_string())
 }
 

@@ -1,10 +1,10 @@
-//! Values of flags.
+//! Parsers for the values of flags.
 
 use std::net::ToSocketAddrs;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// An address that can be looked up, as it is given.
+/// An address that resolves. Returned as text: it is resolved again when it is bound.
 pub(super) fn address(text: &str) -> Result<String, String> {
     match text.to_socket_addrs() {
         Ok(_) => Ok(text.to_owned()),
@@ -14,9 +14,10 @@ pub(super) fn address(text: &str) -> Result<String, String> {
     }
 }
 
+/// A duration with units, such as `1h 30m`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let problem = |_| format!("{text:?} is not a duration like 1h or 900s");
-    humantime::parse_duration(text).map_err(problem)
+    humantime::parse_duration(text)
+        .map_err(|_| format!("{text:?} is not a duration like 1h or 900s"))
 }
 
 /// A duration other than zero.
@@ -27,6 +28,7 @@ pub(super) fn timeout(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A number in this range.
 pub(super) fn number(text: &str, range: RangeInclusive<usize>) -> Result<usize, String> {
     let number = text.parse().ok().filter(|number| range.contains(number));
     number.ok_or_else(|| {

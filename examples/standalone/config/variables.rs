@@ -1,4 +1,4 @@
-//! Variables of the environment: each stands in for a flag.
+//! Environment variables. Each one sets a flag that the command line omits.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -7,8 +7,8 @@ use strsim::levenshtein;
 
 const PREFIX: &str = "OMNEO_ID_";
 
-/// Names of earlier releases, and their flags.
-const OLDER: [(&str, &str); 5] = [
+/// Deprecated names and their flags.
+const DEPRECATED: [(&str, &str); 5] = [
     ("OMNEO_UPSTREAM", "upstream"),
     ("OMNEO_UPSTREAM_BASE", "upstream-base"),
     ("OMNEO_API_TOKEN", "api-token"),
@@ -16,42 +16,43 @@ const OLDER: [(&str, &str); 5] = [
     ("RUST_LOG", "log"),
 ];
 
-/// Names that Kubernetes gives to the variables of a service called `omneo-id`.
-const OF_KUBERNETES: [&str; 2] = ["OMNEO_ID_SERVICE_", "OMNEO_ID_PORT"];
+/// Prefixes of the variables that Kubernetes sets for a service called `omneo-id`.
+const KUBERNETES: [&str; 2] = ["OMNEO_ID_SERVICE_", "OMNEO_ID_PORT"];
 
-/// A name with at most this many letters added, left out or replaced is a mistyped one.
+/// Largest Levenshtein distance at which an unknown name counts as a typing error.
 const TYPO: usize = 2;
 
-/// A value, and the variable that it came from.
+/// A variable with its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Variable {
     pub(super) name: String,
     pub(super) value: String,
 }
 
-/// The variables that are set, by their flags.
+/// The variables that are set.
 #[derive(Debug, Default)]
 pub(super) struct Variables {
-    pub(super) of_flags: BTreeMap<String, Variable>,
+    /// By flag.
+    pub(super) by_flag: BTreeMap<String, Variable>,
     pub(super) warnings: Vec<String>,
 }
 
-/// The variable of a flag.
+/// The name of a flag's variable.
 pub(super) fn name(flag: &str) -> String {
     format!("{PREFIX}{}", flag.to_ascii_uppercase().replace('-', "_"))
 }
 
-/// Reads the variables of these flags. One without a value counts as unset.
+/// Reads the variables of these flags. An empty variable counts as unset.
 ///
 /// # Errors
-/// If a name is nearly that of a variable, or a value is not UTF-8. No message holds a value.
+/// If a name is similar to that of a variable, or a value is not UTF-8. Messages hold no values.
 pub(super) fn read(
     flags: &[String],
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Variables, String> {
     let mut set = BTreeMap::new();
     for (name, value) in environment {
-        // A name that is not UTF-8 is none of ours.
+        // The names of this program are ASCII: others are skipped.
         if let (Ok(name), false) = (name.into_string(), value.is_empty()) {
             set.insert(name, value);
         }
@@ -64,12 +65,12 @@ pub(super) fn read(
     let mut variables = Variables::default();
     for flag in flags {
         if let Some(variable) = take(name(flag))? {
-            variables.of_flags.insert(flag.clone(), variable);
+            variables.by_flag.insert(flag.clone(), variable);
         }
     }
-    for (older, flag) in OLDER {
-        if let Some(variable) = take(older.to_owned())? {
-            variables.add_older(flag, variable);
+    for (deprecated, flag) in DEPRECATED {
+        if let Some(variable) = take(deprecated.to_owned())? {
+            variables.add_deprecated(flag, variable);
         }
     }
     let unknown = unknown(flags, set.keys())?;
@@ -82,34 +83,34 @@ pub(super) fn read(
 }
 
 impl Variables {
-    /// The variable of today's name wins.
-    fn add_older(&mut self, flag: &str, older: Variable) {
-        match self.of_flags.get(flag) {
+    /// The variable with the current name has precedence.
+    fn add_deprecated(&mut self, flag: &str, deprecated: Variable) {
+        match self.by_flag.get(flag) {
             None => {
-                self.of_flags.insert(flag.to_owned(), older);
+                self.by_flag.insert(flag.to_owned(), deprecated);
             }
-            Some(newer) if newer.value != older.value => self.warnings.push(format!(
-                "{} is ignored, as {} has another value",
-                older.name, newer.name
+            Some(current) if current.value != deprecated.value => self.warnings.push(format!(
+                "{} is ignored: {} has another value",
+                deprecated.name, current.name
             )),
             Some(_) => {}
         }
     }
 }
 
-/// The names that begin as those of this program do.
+/// The unknown names with the prefix of this program.
 fn unknown<'a>(
     flags: &[String],
     names: impl Iterator<Item = &'a String>,
 ) -> Result<Vec<String>, String> {
     let current: Vec<_> = flags.iter().map(|flag| name(flag)).collect();
-    let older = OLDER.iter().map(|(older, _)| *older);
-    let known = current.iter().map(String::as_str).chain(older);
-    // A short name of other programs.
+    let deprecated = DEPRECATED.iter().map(|(name, _)| *name);
+    let known = current.iter().map(String::as_str).chain(deprecated);
+    // Too short and too common to be compared with.
     let known = known.filter(|known| *known != "RUST_LOG");
     let mut unknown = Vec::new();
     for given in names {
-        if OF_KUBERNETES.iter().any(|prefix| given.starts_with(prefix)) {
+        if KUBERNETES.iter().any(|prefix| given.starts_with(prefix)) {
             continue;
         }
         let upper = given.to_ascii_uppercase();
@@ -119,7 +120,8 @@ fn unknown<'a>(
         if let Some((0..=TYPO, meant)) = distances.min() {
             return Err(format!("the variable {given} is unknown: {meant} is meant"));
         }
-        // With the vendor's prefix alone it may be a variable of another program.
+        // A name with the vendor's prefix may belong to another program: reported only if the name
+        // would be known with our prefix.
         let prefixed = upper
             .strip_prefix("OMNEO_")
             .map(|rest| format!("{PREFIX}{rest}"));

@@ -1,9 +1,11 @@
-//! Headers that pages of other origins may send and read.
+//! The default CORS headers: request headers that pages may send, response headers that they may
+//! read.
 
 use http::HeaderName;
 use omneo_id::headers::RequestHeaders;
 
-/// What pages and their scripts send besides the headers that are forwarded to the tenant.
+/// Allowed request headers besides those that are forwarded to the tenant: authorization, and the
+/// headers that monitoring scripts add to all requests of a page.
 const ALLOWED: &[&str] = &[
     "authorization",
     "x-requested-with",
@@ -48,12 +50,12 @@ const ALLOWED: &[&str] = &[
     "x-dtreferer",
     // AppDynamics
     "adrum",
-    // Names that applications give to an id of the request.
+    // Common names of request ids
     "x-correlation-id",
     "x-trace-id",
 ];
 
-/// What pages may read besides the headers that the Fetch standard lets them read.
+/// Exposed response headers besides the CORS-safelisted ones of the Fetch standard.
 const EXPOSED: &[&str] = &[
     "etag",
     "location",
@@ -62,7 +64,10 @@ const EXPOSED: &[&str] = &[
     "x-request-id",
 ];
 
-/// Names of headers; `*` stands for all but `authorization`, as the Fetch standard has it.
+/// Parses header names. `*` means all names except `authorization`, as in the Fetch standard.
+///
+/// # Errors
+/// If one of them is not a header name.
 pub(crate) fn header_names(names: &[String]) -> Result<Vec<HeaderName>, String> {
     let names = names.iter().map(|name| name.trim());
     let names = names.filter(|name| !name.is_empty());
@@ -73,14 +78,14 @@ pub(crate) fn header_names(names: &[String]) -> Result<Vec<HeaderName>, String> 
     names.map(parse).collect()
 }
 
-/// The default request headers, and these.
+/// The default request headers and further ones, each once.
 pub(super) fn with_default(further: Vec<HeaderName>) -> Vec<HeaderName> {
     let forwarded = RequestHeaders::default();
     let allowed = ALLOWED.iter().copied().map(HeaderName::from_static);
     unique(forwarded.names().chain(allowed).chain(further))
 }
 
-/// The default response headers, and these.
+/// The default response headers and further ones, each once.
 pub(super) fn exposed_with_default(further: Vec<HeaderName>) -> Vec<HeaderName> {
     let exposed = EXPOSED.iter().copied().map(HeaderName::from_static);
     unique(exposed.chain(further))

@@ -3,7 +3,7 @@ const settings = JSON.parse(document.getElementById('settings').textContent)
 const { mount, customers } = settings
 const at = (id) => document.getElementById(id)
 
-/** An element. No text ever becomes markup: strings are text nodes. */
+/** Creates an element. Strings become text nodes, never markup. */
 function make(name, properties = {}, ...children) {
   const element = document.createElement(name)
   for (const [key, value] of Object.entries(properties)) {
@@ -17,9 +17,9 @@ function make(name, properties = {}, ...children) {
 
 /* ---- tokens ------------------------------------------------------------------------------- */
 
-let who = null // the customer who is signed in
-let token = null // what speaks for them
-let visitor = null // what speaks for nobody
+let customer = null // the signed-in customer
+let token = null // the customer's ID token
+let anonymous = null // the anonymous ID token
 
 const fromBase64 = (text) => {
   const bytes = atob(text.replace(/-/g, '+').replace(/_/g, '/'))
@@ -29,24 +29,24 @@ const toBase64 = (value) => btoa(JSON.stringify(value)).replace(/\+/g, '-').repl
 const claimsOf = (jwt) => fromBase64(jwt.split('.')[1])
 const isAlive = (jwt) => jwt && claimsOf(jwt).exp * 1000 > Date.now() + 5000
 
-/** The shop's server: it alone knows the API token. */
+/** Requests a token from the shop's server, which holds the API token. */
 async function mint(profile, expired) {
-  const note = expired ? 'your server finds a token of two days ago' : profile ? 'your server mints a token' : 'your server mints an anonymous token'
+  const note = expired ? 'your server issues an expired token' : profile ? 'your server mints a token' : 'your server mints an anonymous token'
   const answer = await call('POST', settings.signIn, { body: { profile, ...(expired && { expired }) }, note, outside: true, quiet: true })
   return answer.ok ? answer.body.data.token : null
 }
 
-async function visitorToken() {
-  if (!isAlive(visitor)) visitor = await mint(null)
-  return visitor
+async function anonymousToken() {
+  if (!isAlive(anonymous)) anonymous = await mint(null)
+  return anonymous
 }
 
 /* ---- requests ----------------------------------------------------------------------------- */
 
-let made = 0
+let count = 0
 const SHOWN = ['content-type', 'cache-control', 'vary', 'allow', 'retry-after', 'www-authenticate', 'location', 'x-request-id']
 
-/** One request, shown as it happens. Never throws: what went wrong is an answer, too. */
+/** Sends a request and logs it. A network error becomes a response with status 0. */
 async function call(method, path, { bearer, body, note, outside, quiet } = {}) {
   const url = outside ? path : mount + path
   const headers = {}
@@ -59,7 +59,7 @@ async function call(method, path, { bearer, body, note, outside, quiet } = {}) {
     const response = await fetch(url, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), cache: 'no-store' })
     const text = await response.text()
     let parsed = null
-    try { parsed = JSON.parse(text) } catch { /* nothing, or no JSON */ }
+    try { parsed = JSON.parse(text) } catch { /* an empty body, or not JSON */ }
     answer = { status: response.status, ok: response.ok, text, body: parsed, headers: response.headers }
   } catch (error) {
     answer = { status: 0, ok: false, text: String(error), body: null, headers: new Headers() }
@@ -74,15 +74,15 @@ const me = (method, path, more = {}) => call(method, `/profiles/me${path}`, { be
 /* ---- the log ------------------------------------------------------------------------------ */
 
 function begin(method, url, headers, body, note) {
-  made += 1
-  at('log-count').textContent = String(made)
+  count += 1
+  at('log-count').textContent = String(count)
   at('entries').querySelector('.empty')?.remove()
   const status = make('span', { class: 'status' }, '…')
   const more = make('div', { class: 'more' })
   const lines = Object.entries(headers).map(([name, value]) => [name, name === 'authorization' ? `${value.slice(0, 22)}…${value.slice(-6)}` : value])
-  more.append(make('h3', {}, 'Asked'), headerLines(lines))
+  more.append(make('h3', {}, 'Request'), headerLines(lines))
   if (body !== undefined) more.append(pretty(body))
-  // Brackets are what people write, and what browsers encode.
+  // Browsers encode brackets; the log shows them decoded.
   const path = (url.startsWith(mount) ? url.slice(mount.length) : url).replace(/%5b/gi, '[').replace(/%5d/gi, ']')
   const shown = () => [url.startsWith(mount) ? make('span', { class: 'mount' }, mount) : '', path]
   const entry = make('details', { class: 'entry fresh' },
@@ -102,15 +102,15 @@ function finish({ method, path, status, more, entry }, answer, ms) {
   status.classList.add(grade)
   entry.dataset.status = answer.status
   const lines = SHOWN.filter((name) => answer.headers.has(name)).map((name) => [name, answer.headers.get(name)])
-  more.append(make('h3', {}, `Answered ${answer.status || ''}`), headerLines(lines))
+  more.append(make('h3', {}, `Response ${answer.status || ''}`), headerLines(lines))
   if (answer.text) more.append(answer.body === null ? make('pre', { class: 'body' }, answer.text) : pretty(hide(answer.body)))
   const last = at('last')
-  last.replaceChildren(make('span', { class: 'unseen' }, 'Show all requests. The last one: '),
+  last.replaceChildren(make('span', { class: 'unseen' }, 'Show all requests. The latest one: '),
     make('span', { class: 'verb' }, method), make('span', { class: 'path' }, path), make('span', { class: `status ${grade}` }, status.textContent))
   last.hidden = false
 }
 
-/** What somebody has just asked for is what they want to read, until they ask for something else. */
+/** Opens the entry of the latest action and closes the one before. */
 let opened = null
 function open(entry) {
   if (opened) opened.open = false
@@ -124,7 +124,7 @@ const headerLines = (lines) => {
   return pre
 }
 
-/** Tokens are long, and shown above. */
+/** Shortens tokens, which the token panel shows. */
 const hide = (body) => (body?.data?.token ? { ...body, data: { ...body.data, token: `${body.data.token.slice(0, 24)}…` } } : body)
 
 function pretty(value) {
@@ -143,23 +143,23 @@ function pretty(value) {
   return pre
 }
 
-/** For those who hear the page: what came of what they did, in one sentence. */
-const say = (text) => {
-  at('said').textContent = text
+/** Announces the result of an action to screen readers. */
+const announce = (text) => {
+  at('announcement').textContent = text
   at('notice').hidden = true
 }
 
-/** For those who see it, too: nothing else on the page would show that it did not work. */
-const fail = (what, answer) => {
-  say(`${what}: ${answer.status || 'no answer'}${answer.body?.message ? `, ${answer.body.message}` : ''}`)
-  const over = answer.status === 401 && token && !isAlive(token) ? ' The token has ended: mint another.' : ''
-  at('notice').textContent = at('said').textContent + over
+/** Announces an error, and shows it. */
+const fail = (title, answer) => {
+  announce(`${title}: ${answer.status || 'no response'}${answer.body?.message ? `, ${answer.body.message}` : ''}`)
+  const hint = answer.status === 401 && token && !isAlive(token) ? ' The token has expired: mint another one.' : ''
+  at('notice').textContent = at('announcement').textContent + hint
   at('notice').hidden = false
 }
 
 at('clear').addEventListener('click', () => {
-  at('entries').replaceChildren(make('p', { class: 'empty' }, 'Every request of this page, newest first.'))
-  at('log-count').textContent = String((made = 0))
+  at('entries').replaceChildren(make('p', { class: 'empty' }, 'All requests of this page, newest first.'))
+  at('log-count').textContent = String((count = 0))
   at('last').hidden = true
 })
 
@@ -176,14 +176,14 @@ function showToken() {
   const claims = claimsOf(token)
   const hadFocus = body.contains(document.activeElement)
   const rows = { alg: fromBase64(head).alg, ...claims }
-  const meaning = { pid: 'the one profile', iat: clock(claims.iat), exp: clock(claims.exp), jti: 'this very token' }
+  const meaning = { pid: 'the profile', iat: clock(claims.iat), exp: clock(claims.exp), jti: 'the id of this token' }
   body.replaceChildren(
     make('p', { class: 'jwt', tabindex: '0', role: 'group', 'aria-label': 'The token as it is sent' },
       make('i', { class: 'h' }, head), dot(), make('i', { class: 'p' }, payload), dot(), make('i', { class: 's' }, signature)),
     make('dl', { class: 'claims' }, ...Object.entries(rows).flatMap(([name, value]) => [
       make('dt', {}, name), make('dd', {}, String(value), meaning[name] ? make('span', { class: 'hn' }, `  ${meaning[name]}`) : undefined)])),
     make('div', { class: 'tools' },
-      make('button', { type: 'button', class: 'plain', onclick: () => signIn(who) }, 'Mint another'),
+      make('button', { type: 'button', class: 'plain', onclick: () => signIn(customer) }, 'Mint another'),
       make('button', { type: 'button', class: 'plain', id: 'sign-out', onclick: signOut }, 'Sign out')))
   if (hadFocus) body.querySelector('button').focus()
   tick()
@@ -207,52 +207,52 @@ function tick() {
 }
 setInterval(tick, 1000)
 
-/* ---- who is there ------------------------------------------------------------------------- */
+/* ---- sign-in ------------------------------------------------------------------------------ */
 
 const initials = (name) => name.split(' ').map((part) => part[0]).join('').slice(0, 2)
 const tint = (profile) => `t${Math.max(0, customers.findIndex(({ id }) => id === profile))}`
 
-for (const customer of customers) {
-  at('people').append(make('button', { type: 'button', class: 'person', 'aria-pressed': 'false', 'data-profile': customer.id, onclick: () => signIn(customer) },
-    make('span', { class: `face ${tint(customer.id)}`, 'aria-hidden': 'true' }, initials(customer.name)),
-    make('span', {}, make('b', {}, customer.name), make('small', {}, customer.note))))
+for (const person of customers) {
+  at('people').append(make('button', { type: 'button', class: 'person', 'aria-pressed': 'false', 'data-profile': person.id, onclick: () => signIn(person) },
+    make('span', { class: `face ${tint(person.id)}`, 'aria-hidden': 'true' }, initials(person.name)),
+    make('span', {}, make('b', {}, person.name), make('small', {}, person.note))))
 }
 
-/** The latest click wins, however slow the answers of an earlier one are. */
-let turn = 0
+/** Counts sign-ins: responses to an earlier one are ignored. */
+let session = 0
 
-async function signIn(customer) {
-  const mine = ++turn
-  const minted = await mint(customer.id)
-  if (mine !== turn) return
+async function signIn(person) {
+  const mine = ++session
+  const minted = await mint(person.id)
+  if (mine !== session) return
   if (!minted) return fail('No token was minted', {})
-  who = customer
+  customer = person
   token = minted
-  for (const button of at('people').children) button.setAttribute('aria-pressed', String(button.dataset.profile === customer.id))
+  for (const button of at('people').children) button.setAttribute('aria-pressed', String(button.dataset.profile === person.id))
   showToken()
   showAttempts()
   at('account').setAttribute('aria-busy', 'true')
   const [profile, balances, wishlist, rewards, tiers, purchases] = await Promise.all([
     me('GET', ''), ...['/balances', `/lists/${settings.wishlist}`, '/rewards', '/tiers', '/transactions?page[size]=3&sort=-transacted_at']
       .map((path) => me('GET', path, { quiet: true }))])
-  if (mine !== turn) return
+  if (mine !== session) return
   at('account').setAttribute('aria-busy', 'false')
   if (!profile.ok) return fail('The profile could not be read', profile)
   showAccount(profile.body.data, { balances, wishlist, rewards, tiers, purchases })
   showConsent(profile.body.data.attributes.comms)
-  say(`Signed in as ${profile.body.data.full_name}.`)
+  announce(`Signed in as ${profile.body.data.full_name}.`)
 }
 
 function signOut() {
-  turn += 1
-  who = token = null
+  session += 1
+  customer = token = null
   for (const button of at('people').children) button.setAttribute('aria-pressed', 'false')
   at('account').setAttribute('aria-busy', 'false')
-  at('account-body').replaceChildren(make('p', { class: 'empty' }, 'Nobody is signed in. Choose somebody above.'))
-  at('consent-body').replaceChildren(make('p', { class: 'empty' }, 'Sign in to see what this customer has agreed to.'))
+  at('account-body').replaceChildren(make('p', { class: 'empty' }, 'Not signed in. Choose a customer above.'))
+  at('consent-body').replaceChildren(make('p', { class: 'empty' }, 'Sign in to see the consent of this customer.'))
   showToken()
   showAttempts()
-  say('Signed out: the page has forgotten the token.')
+  announce('Signed out: the page has deleted the token.')
   at('sign-in').focus()
 }
 
@@ -276,7 +276,7 @@ function showAccount(profile, { balances, wishlist, rewards, tiers, purchases })
       tier && make('span', { class: 'tier' }, `${tier.name} member`)),
     make('dl', { class: 'sums' },
       sum('points', new Intl.NumberFormat('en-AU').format(sums.point_balance ?? 0)), sum('in rewards', money(sums.reward_balance)),
-      sum('in benefits', money(sums.benefit_balance)), sum('to spend in all', money(sums.combined_balance_dollars))),
+      sum('in benefits', money(sums.benefit_balance)), sum('total to spend', money(sums.combined_balance_dollars))),
     make('div', { class: 'halves' }, hearts,
       make('div', {}, make('div', {}, make('h3', {}, 'Rewards'), rows('Rewards', listOf(rewards), (reward) => make('li', {},
         make('span', {}, reward.name, make('small', {}, `of ${money(reward.value)}`)), make('span', { class: 'figure' }, money(reward.value_remaining))))),
@@ -295,7 +295,7 @@ function showWishlist(items) {
     const answer = await me('DELETE', `${path}/${item.id}`)
     if (!answer.ok) return fail('Not removed', answer)
     showWishlist(items.filter(({ id }) => id !== item.id))
-    say(`${item.name} is off the wishlist.`)
+    announce(`${item.name} was removed from the wishlist.`)
     at('add-wish').focus()
   }
   const add = async () => {
@@ -303,7 +303,7 @@ function showWishlist(items) {
     const answer = await me('POST', path, { body: { sku: name.toUpperCase().replace(' ', '-'), name, price, quantity: 1 } })
     if (!answer.ok) return fail('Not added', answer)
     showWishlist([...items, answer.body.data])
-    say(`${name} is on the wishlist.`)
+    announce(`${name} was added to the wishlist.`)
     at('add-wish').focus()
   }
   const row = (item) => make('li', {},
@@ -320,7 +320,7 @@ const CHANNELS = [['email', 'E-mail'], ['sms', 'Text messages'], ['push', 'App n
 
 function showConsent(comms) {
   const isOn = (channel) => comms[`${channel}_promo`] === true && comms[`${channel}_optout`] !== true
-  const state = (channel) => comms[`${channel}_optout`] === true ? 'Has opted out' : isOn(channel) ? 'Agreed to news' : comms[`${channel}_promo`] === false ? 'No news, please' : 'Never asked'
+  const state = (channel) => comms[`${channel}_optout`] === true ? 'Opted out' : isOn(channel) ? 'Opted in' : comms[`${channel}_promo`] === false ? 'Not opted in' : 'Never asked'
   const row = ([channel, name]) => {
     const knob = make('button', { type: 'button', role: 'switch', 'aria-checked': String(isOn(channel)), 'aria-labelledby': `name-${channel}`, 'aria-describedby': `state-${channel}`, 'data-channel': channel })
     const told = make('small', { id: `state-${channel}` }, state(channel))
@@ -328,9 +328,9 @@ function showConsent(comms) {
       if (knob.getAttribute('aria-disabled') === 'true') return
       const wanted = !isOn(channel)
       const change = { [`${channel}_promo`]: wanted }
-      // An earlier opt-out outweighs any yes.
+      // An opt-out has precedence over an opt-in.
       if (wanted && comms[`${channel}_optout`] === true) change[`${channel}_optout`] = false
-      // When somebody changed their mind has to be on record for these two.
+      // These two channels record the time of the consent.
       if (channel === 'email' || channel === 'sms') change[`${channel}_consent_updated_at`] = new Date().toISOString()
       knob.setAttribute('aria-disabled', 'true')
       const answer = await me('PUT', '/attributes/comms', { body: change })
@@ -339,7 +339,7 @@ function showConsent(comms) {
       Object.assign(comms, answer.body.data)
       knob.setAttribute('aria-checked', String(isOn(channel)))
       told.textContent = state(channel)
-      say(`${name}: ${state(channel)}.`)
+      announce(`${name}: ${state(channel)}.`)
     })
     return make('li', {}, make('span', { class: 'what' }, make('b', { id: `name-${channel}` }, name), told), knob)
   }
@@ -349,7 +349,7 @@ function showConsent(comms) {
 /* ---- signing up --------------------------------------------------------------------------- */
 
 let newcomers = 0
-let answered = null // the text of the first sign-up's answer
+let firstText = null // the response text of the first sign-up
 
 const fill = (address) => { at('email').value = address; complain('') }
 const complain = (text) => {
@@ -365,19 +365,19 @@ at('sign-up').addEventListener('submit', async (event) => {
   const email = at('email').value.trim()
   const name = at('first-name').value.trim()
   const body = { email, ...(name && { first_name: name }), attributes: { comms: { email_promo: at('news').checked } } }
-  const answer = await call('POST', '/profiles', { bearer: await visitorToken(), body })
+  const answer = await call('POST', '/profiles', { bearer: await anonymousToken(), body })
   const result = at('sign-up-result')
   const errors = answer.body?.errors
-  complain(errors ? Object.values(errors).flat().join(' ') : answer.ok ? '' : answer.body?.message ?? 'No answer.')
+  complain(errors ? Object.values(errors).flat().join(' ') : answer.ok ? '' : answer.body?.message ?? 'No response.')
   if (!answer.ok) {
     result.replaceChildren()
     return at('email').focus()
   }
-  const again = answered !== null
-  const same = answer.text === answered
-  answered ??= answer.text
+  const isRepeated = firstText !== null
+  const isSame = answer.text === firstText
+  firstText ??= answer.text
   result.replaceChildren(make('div', { class: 'result' }, make('b', {}, 'Thank you!'), make('code', {}, answer.text),
-    make('p', {}, !again ? 'Now try the other kind of address.' : same ? 'The same bytes as before: nothing tells the known from the new.' : 'Not the answer of before!')))
+    make('p', {}, !isRepeated ? 'Now try the other kind of address.' : isSame ? 'The same bytes as before, for a known and for a new address.' : 'This response differs from the first one.')))
 })
 
 /* ---- stores ------------------------------------------------------------------------------- */
@@ -388,44 +388,44 @@ at('find').addEventListener('submit', async (event) => {
   if (at('open').checked) query.set('filter[is_permanently_closed]', 0)
   const city = at('city').value.trim()
   if (city) query.set('filter[name]', city)
-  const answer = await call('GET', `/locations?${query}`, { bearer: await visitorToken() })
+  const answer = await call('GET', `/locations?${query}`, { bearer: await anonymousToken() })
   const found = listOf(answer)
-  at('store-count').textContent = !answer.ok ? `No answer: ${answer.body?.message ?? answer.status}` : found.length ? `${answer.body.meta.total} found${answer.body.meta.total > found.length ? `, the first ${found.length}` : ''}` : 'No store there.'
+  at('store-count').textContent = !answer.ok ? `No response: ${answer.body?.message ?? answer.status}` : found.length ? `${answer.body.meta.total} found${answer.body.meta.total > found.length ? `, the first ${found.length}` : ''}` : 'No store found.'
   at('store-list').replaceChildren(...found.map((store) => make('li', {},
     make('b', {}, store.name),
     make('span', {}, store.type === 'online' ? 'Online, always open' : `${store.address.address_line_1}, ${store.address.city} ${store.address.state}`),
-    make('span', {}, store.is_permanently_closed ? 'Closed for good' : store.phone))))
+    make('span', {}, store.is_permanently_closed ? 'Permanently closed' : store.phone))))
 })
 
 /* ---- limits ------------------------------------------------------------------------------- */
 
-const other = () => customers.find(({ id }) => id !== who?.id)
+const other = () => customers.find(({ id }) => id !== customer?.id)
 const forged = () => {
   const [head, , signature] = token.split('.')
   return [head, toBase64({ ...claimsOf(token), pid: other().id }), signature].join('.')
 }
 const ATTEMPTS = [
-  { what: () => `Read ${other().name}’s profile`, line: 'GET /profiles/{id}', run: () => call('GET', `/profiles/${other().id}`, { bearer: token }) },
-  { what: () => 'Say who you are in the query', line: 'GET /profiles/me?identity[…]=…', run: () => me('GET', '?identity[shopify]=6142338891903') },
-  { what: () => 'Climb out of the path', line: 'GET /profiles/me/..%2F…', run: () => me('GET', `/..%2F${other().id}`) },
-  { what: () => 'List all customers', line: 'GET /profiles', run: () => call('GET', '/profiles', { bearer: token }) },
-  { what: () => 'Change the name in the token', line: 'another pid, the old signature', run: () => me('GET', '', { bearer: forged(), note: 'a forged token' }) },
-  { what: () => 'Mint a token of your own', line: 'POST /auth/token', run: () => call('POST', '/auth/token', { bearer: token, body: { id: other().id } }) },
-  { what: () => 'Come back too late', line: 'a token that has expired', run: async () => me('GET', '', { bearer: await mint(who.id, true), note: 'a token of two days ago' }) },
-  { what: () => 'Be nobody in particular', line: 'an anonymous token', run: async () => me('GET', '', { bearer: await visitorToken(), note: 'an anonymous token' }) },
+  { title: () => `Read ${other().name}’s profile`, line: 'GET /profiles/{id}', run: () => call('GET', `/profiles/${other().id}`, { bearer: token }) },
+  { title: () => 'Name an identity in the query', line: 'GET /profiles/me?identity[…]=…', run: () => me('GET', '?identity[shopify]=6142338891903') },
+  { title: () => 'Leave the path by ../', line: 'GET /profiles/me/..%2F…', run: () => me('GET', `/..%2F${other().id}`) },
+  { title: () => 'List all customers', line: 'GET /profiles', run: () => call('GET', '/profiles', { bearer: token }) },
+  { title: () => 'Change the profile in the token', line: 'another pid, the original signature', run: () => me('GET', '', { bearer: forged(), note: 'a forged token' }) },
+  { title: () => 'Mint a token for another profile', line: 'POST /auth/token', run: () => call('POST', '/auth/token', { bearer: token, body: { id: other().id } }) },
+  { title: () => 'Use an expired token', line: 'GET /profiles/me', run: async () => me('GET', '', { bearer: await mint(customer.id, true), note: 'an expired token' }) },
+  { title: () => 'Use an anonymous token', line: 'GET /profiles/me', run: async () => me('GET', '', { bearer: await anonymousToken(), note: 'an anonymous token' }) },
 ]
 
 function showAttempts() {
-  at('attempts').replaceChildren(...ATTEMPTS.map(({ what, line, run }) => {
-    const outcome = make('span', { class: 'outcome' }, token ? 'Not tried yet' : 'Sign in to try')
-    const button = make('button', { type: 'button' }, make('b', {}, what()), make('code', {}, line), outcome)
+  at('attempts').replaceChildren(...ATTEMPTS.map(({ title, line, run }) => {
+    const outcome = make('span', { class: 'outcome' }, token ? 'Not sent yet' : 'Sign in first')
+    const button = make('button', { type: 'button' }, make('b', {}, title()), make('code', {}, line), outcome)
     if (!token) button.setAttribute('aria-disabled', 'true')
     button.addEventListener('click', async () => {
       if (!token) return at('sign-in').focus()
       const answer = await run()
       outcome.className = `outcome ${answer.ok ? 'passed' : 'refused'}`
-      outcome.textContent = `${answer.ok ? 'It worked?!' : 'Refused'}: ${answer.status}, ${answer.body?.message ?? 'no answer'}`
-      say(`${what()}: ${outcome.textContent}`)
+      outcome.textContent = `${answer.ok ? 'Accepted' : 'Rejected'}: ${answer.status}, ${answer.body?.message ?? 'no response'}`
+      announce(`${title()}: ${outcome.textContent}`)
     })
     return make('li', {}, button)
   }))

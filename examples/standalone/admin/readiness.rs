@@ -1,0 +1,110 @@
+//! The result of a readiness probe, derived from the response to an anonymous mint.
+
+use std::error::Error;
+use std::io;
+
+use http::{Response, StatusCode};
+use omneo_id::report::Report;
+use omneo_id::{Rejection, RejectionKind};
+use tokio_rustls::rustls;
+use tracing::{info, warn};
+
+/// Whether requests of clients succeed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Readiness {
+    Ready,
+    NotReady(Reason),
+}
+
+/// Why requests of clients fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    TokenRefused,
+    TokenForbidden,
+    NoSuchApi,
+    Unusable,
+    Failed,
+    Busy,
+    Saturated,
+    Timeout,
+    Tls,
+    Unreachable,
+    NoSigningKey,
+    Unknown,
+}
+
+impl Reason {
+    /// The text for clients and the log. It does not contain the host.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::TokenRefused => "the tenant refuses the API token",
+            Self::TokenForbidden => "the tenant forbids the API token to verify itself",
+            Self::NoSuchApi => "the tenant has no API at the base path",
+            Self::Unusable => "the tenant gives an unusable answer",
+            Self::Failed => "the tenant fails",
+            Self::Busy => "the tenant is busy",
+            Self::Saturated => "too many calls of the tenant are in flight",
+            Self::Timeout => "the tenant does not answer in time",
+            Self::Tls => "no TLS connection to the tenant is possible",
+            Self::Unreachable => "the tenant cannot be reached",
+            Self::NoSigningKey => "there is no key to sign with",
+            Self::Unknown => "the probe did not finish",
+        }
+    }
+}
+
+impl Readiness {
+    pub(crate) const TIMEOUT: Self = Self::NotReady(Reason::Timeout);
+    pub(crate) const UNKNOWN: Self = Self::NotReady(Reason::Unknown);
+
+    /// Derives the result from the response to a mint with the configured API token.
+    pub(crate) fn from_response<B>(response: &Response<B>) -> Self {
+        // A rate-limited tenant is reachable, and all replicas share the limit: stay in rotation.
+        if response.status().is_success() || response.status() == StatusCode::TOO_MANY_REQUESTS {
+            return Self::Ready;
+        }
+        let report = response.extensions().get::<Report>();
+        let tenant = report
+            .and_then(Report::tenant)
+            .and_then(|calls| calls.status());
+        let rejection = response.extensions().get::<Rejection>();
+        Self::NotReady(match rejection.map(Rejection::kind) {
+            Some(RejectionKind::InvalidToken | RejectionKind::TenantCredentials) => {
+                Reason::TokenRefused
+            }
+            Some(RejectionKind::Forbidden) => Reason::TokenForbidden,
+            Some(RejectionKind::TenantFailed) => Reason::Failed,
+            Some(RejectionKind::TenantBusy) if tenant.is_none() => Reason::Saturated,
+            Some(RejectionKind::TenantBusy) => Reason::Busy,
+            Some(RejectionKind::TenantTimeout) => Reason::Timeout,
+            Some(RejectionKind::TenantUnreachable) if rejection.is_some_and(is_tls) => Reason::Tls,
+            Some(RejectionKind::TenantUnreachable) => Reason::Unreachable,
+            Some(RejectionKind::NoSigningKey) => Reason::NoSigningKey,
+            _ if tenant == Some(StatusCode::NOT_FOUND) => Reason::NoSuchApi,
+            _ => Reason::Unusable,
+        })
+    }
+
+    pub(crate) fn log(self) {
+        match self {
+            Self::Ready => info!("ready: the tenant accepts the API token"),
+            Self::NotReady(reason) => warn!(reason = reason.as_str(), "not ready"),
+        }
+    }
+}
+
+/// Whether the TLS handshake failed.
+fn is_tls(rejection: &Rejection) -> bool {
+    let mut cause = rejection.source();
+    while let Some(error) = cause {
+        if error.is::<rustls::Error>() {
+            return true;
+        }
+        // `io::Error::source` skips the inner error.
+        cause = match error.downcast_ref().and_then(io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    false
+}

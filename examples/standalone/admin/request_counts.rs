@@ -1,0 +1,177 @@
+//! Counters of requests. Each combination of labels is an atomic in a fixed table, so counting needs
+//! no lock and no formatting. Each thread has its own table; a scrape adds them up.
+
+use std::array::from_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use http::{Response, StatusCode};
+use omneo_id::auth::AuthFailure;
+use omneo_id::report::{Report, Route, TenantCalls};
+use omneo_id::{Rejection, RejectionKind};
+
+/// Further values of the label `route`: `none` for requests without a route in Omneo ID, `other` for
+/// requests that other layers answer, such as probes and preflights.
+const FURTHER_ROUTES: [&str; 2] = ["none", "other"];
+const NONE: usize = Route::ALL.len();
+const OTHER: usize = NONE + 1;
+pub(crate) const ROUTES: usize = Route::ALL.len() + FURTHER_ROUTES.len();
+
+/// The values of the label `route`, in the order of the tables.
+pub(crate) fn routes() -> impl Iterator<Item = &'static str> {
+    Route::ALL
+        .into_iter()
+        .map(Route::name)
+        .chain(FURTHER_ROUTES)
+}
+
+/// Number of statuses, from 100. A greater status counts as the last one.
+pub(crate) const STATUSES: usize = 500;
+
+/// Number of values of the label `kind`.
+pub(crate) const KINDS: usize = RejectionKind::ALL.len();
+
+/// The values of the label `outcome`: the class of the tenant's last response, or `none`.
+pub(crate) const OUTCOMES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// Upper bounds of the histogram buckets in milliseconds; the last bucket is unbounded. The bounds of
+/// the Prometheus client libraries, with further ones below 5 ms and above 10 s.
+pub(crate) const BOUNDS: [u64; 14] = [
+    1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000,
+];
+
+/// The counters of one thread.
+pub(crate) struct RequestCounts {
+    /// Prevents false sharing of a cache line with other threads.
+    _front: Pad,
+    pub(crate) requests: Box<[[AtomicU64; STATUSES]; ROUTES]>,
+    pub(crate) durations: [Histogram; ROUTES],
+    /// Rejections that do not concern authentication, by kind.
+    pub(crate) rejections: [AtomicU64; KINDS],
+    /// Failed authentications, by cause.
+    pub(crate) failures: [AtomicU64; AuthFailure::COUNT],
+    pub(crate) tenant: [AtomicU64; OUTCOMES.len()],
+    pub(crate) tenant_calls: AtomicU64,
+    pub(crate) tenant_durations: Histogram,
+    pub(crate) in_flight: AtomicU64,
+}
+
+/// Two cache lines: some processors prefetch lines in pairs.
+#[derive(Default)]
+#[repr(align(128))]
+struct Pad;
+
+impl Default for RequestCounts {
+    fn default() -> Self {
+        Self {
+            _front: Pad,
+            requests: Box::new(from_fn(|_| zeros())),
+            durations: Default::default(),
+            rejections: zeros(),
+            failures: zeros(),
+            tenant: zeros(),
+            tenant_calls: AtomicU64::new(0),
+            tenant_durations: Histogram::default(),
+            in_flight: AtomicU64::new(0),
+        }
+    }
+}
+
+fn zeros<const N: usize>() -> [AtomicU64; N] {
+    from_fn(|_| AtomicU64::new(0))
+}
+
+impl RequestCounts {
+    /// Counts a request as in flight until the guard is dropped.
+    pub(crate) fn enter(self: &Arc<Self>) -> InFlightGuard {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        InFlightGuard(Arc::clone(self))
+    }
+
+    /// Counts a response and its duration.
+    pub(crate) fn record<B>(&self, response: &Response<B>, duration: Duration) {
+        let report = response.extensions().get::<Report>();
+        let route = match report.map(Report::route) {
+            Some(Some(route)) => route as usize,
+            Some(None) => NONE,
+            None => OTHER,
+        };
+        if let Some(statuses) = self.requests.get(route) {
+            add(statuses, status_index(response.status()), 1);
+        }
+        if let Some(durations) = self.durations.get(route) {
+            durations.record(duration);
+        }
+        if let Some(rejection) = response.extensions().get::<Rejection>() {
+            let failure = AuthFailure::of(rejection);
+            match AuthFailure::all().position(|other| Some(other) == failure) {
+                Some(index) => add(&self.failures, index, 1),
+                None => add(&self.rejections, rejection.kind() as usize, 1),
+            }
+        }
+        if let Some(calls) = report.and_then(Report::tenant) {
+            add(&self.tenant, outcome_index(&calls), 1);
+            self.tenant_calls
+                .fetch_add(calls.calls().into(), Ordering::Relaxed);
+            self.tenant_durations.record(calls.latency());
+        }
+    }
+}
+
+fn add(counts: &[AtomicU64], index: usize, more: u64) {
+    if let Some(count) = counts.get(index) {
+        count.fetch_add(more, Ordering::Relaxed);
+    }
+}
+
+fn status_index(status: StatusCode) -> usize {
+    usize::from(status.as_u16().saturating_sub(100)).min(STATUSES - 1)
+}
+
+fn outcome_index(calls: &TenantCalls) -> usize {
+    let class = calls.status().map_or(0, |status| status.as_u16() / 100);
+    usize::from(class).min(OUTCOMES.len() - 1)
+}
+
+/// Counts a request as in flight.
+pub(crate) struct InFlightGuard(Arc<RequestCounts>);
+
+impl InFlightGuard {
+    pub(crate) fn counts(&self) -> &RequestCounts {
+        &self.0
+    }
+}
+
+impl Drop for InFlightGuard {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A histogram of durations.
+pub(crate) struct Histogram {
+    /// Not cumulative: each bucket excludes the lower ones.
+    pub(crate) buckets: [AtomicU64; BOUNDS.len() + 1],
+    pub(crate) nanos: AtomicU64,
+}
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self {
+            buckets: zeros(),
+            nanos: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Histogram {
+    fn record(&self, duration: Duration) {
+        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        let bucket = BOUNDS
+            .iter()
+            .take_while(|bound| **bound * 1_000_000 < nanos);
+        add(&self.buckets, bucket.count(), 1);
+        self.nanos.fetch_add(nanos, Ordering::Relaxed);
+    }
+}

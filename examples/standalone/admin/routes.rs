@@ -1,0 +1,165 @@
+//! Dispatches requests between Omneo ID and the routes beside it: health, OpenAPI, storefront.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::header::HOST;
+use http::uri::Authority;
+use http::{Request, Response, Version};
+use hyper::body::Incoming;
+use omneo_id::headers::WireProtocol;
+use omneo_id::{Body, Rejection, RejectionKind};
+use pin_project_lite::pin_project;
+use tower::Service;
+
+use super::health::{self, Health};
+use super::openapi::OpenApi;
+use crate::config::Config;
+use crate::server::upload::with_tracked_body;
+use crate::storefront::Storefront;
+
+/// The service of all routes. Omneo ID serves those that [`AdminRoutes`] does not match.
+pub(crate) struct Routes<S> {
+    id: S,
+    admin: Arc<AdminRoutes<S>>,
+}
+
+/// The routes outside the mount of Omneo ID.
+pub(crate) struct AdminRoutes<S> {
+    health: Health<S>,
+    openapi: OpenApi,
+    storefront: Option<Storefront<S>>,
+}
+
+impl<S> Routes<S> {
+    pub(crate) fn new(id: S, admin: Arc<AdminRoutes<S>>) -> Self {
+        Self { id, admin }
+    }
+}
+
+impl<S: Clone> Clone for Routes<S> {
+    fn clone(&self) -> Self {
+        Self {
+            id: self.id.clone(),
+            admin: Arc::clone(&self.admin),
+        }
+    }
+}
+
+impl<S> AdminRoutes<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S: Clone + Send + Sync + 'static,
+    S::Future: Send,
+{
+    pub(crate) fn new(id: &S, config: &Config) -> Self {
+        Self {
+            health: Health::new(id.clone(), config),
+            openapi: OpenApi::new(&config.mount),
+            storefront: Storefront::new(id, config),
+        }
+    }
+
+    fn matches<B>(&self, request: &Request<B>) -> bool {
+        health::is_probe(request.uri().path())
+            || OpenApi::matches(request)
+            || self.storefront.is_some() && Storefront::<S>::matches(request)
+    }
+
+    async fn respond(&self, request: Request<Body>) -> Response<Body> {
+        match &self.storefront {
+            Some(storefront) if Storefront::<S>::matches(&request) => {
+                storefront.respond(request).await
+            }
+            _ if OpenApi::matches(&request) => self.openapi.respond(&request),
+            _ => self.health.respond(&request.map(drop)).await,
+        }
+    }
+}
+
+impl<S> Service<Request<Incoming>> for Routes<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S: Clone + Send + Sync + 'static,
+    S::Future: Send,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = ResponseFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.id.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        if !has_valid_host(&request) {
+            let rejection = Rejection::new(RejectionKind::HeadersRefused);
+            let response = rejection.into_response(WireProtocol::of(request.headers()));
+            let future = Box::pin(std::future::ready(Ok(response.map(Body::from))));
+            return ResponseFuture::Admin { future };
+        }
+        let request = with_tracked_body(request);
+        if !self.admin.matches(&request) {
+            let future = self.id.call(request);
+            return ResponseFuture::Id { future };
+        }
+        let admin = Arc::clone(&self.admin);
+        let future = Box::pin(async move { Ok(admin.respond(request).await) });
+        ResponseFuture::Admin { future }
+    }
+}
+
+/// RFC 9112 §3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1
+/// request message that lacks a Host header field and to any request message that contains more
+/// than one Host header field line or a Host header field with an invalid field value."
+fn has_valid_host<B>(request: &Request<B>) -> bool {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) => request.version() != Version::HTTP_11,
+        (Some(host), None) => is_host(host.as_bytes()),
+        _ => false,
+    }
+}
+
+fn is_host(host: &[u8]) -> bool {
+    // Fast path: a name or an IPv4 address, with an optional port.
+    let mut parts = host.splitn(2, |&byte| byte == b':');
+    let name = parts.next().unwrap_or_default();
+    let port = parts.next().unwrap_or(b"0");
+    let is_usual = !name.is_empty()
+        && name
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'))
+        && matches!(port.len(), 1..=5)
+        && port.iter().all(u8::is_ascii_digit);
+    // A host has no userinfo (RFC 9110 §7.2).
+    is_usual || Authority::try_from(host).is_ok_and(|host| !host.as_str().contains('@'))
+}
+
+type BoxFuture = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+pin_project! {
+    /// The response future of [`Routes`].
+    #[project = ResponseFutureProj]
+    pub(crate) enum ResponseFuture<F> {
+        Id { #[pin] future: F },
+        Admin { future: BoxFuture },
+    }
+}
+
+impl<F> Future for ResponseFuture<F>
+where
+    F: Future<Output = Result<Response<Body>, Infallible>>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            ResponseFutureProj::Id { future } => future.poll(cx),
+            ResponseFutureProj::Admin { future } => future.as_mut().poll(cx),
+        }
+    }
+}

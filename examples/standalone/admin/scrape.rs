@@ -1,0 +1,85 @@
+//! Serves `/metrics` on an address of its own, which can be kept off public networks.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+use tracing::{debug, warn};
+
+use super::metrics::{self, Metrics};
+
+/// Limit of concurrent connections. A Prometheus server uses one.
+const MAX_CONNECTIONS: usize = 16;
+/// Timeout of a request head, which also closes idle connections. Longer than the usual scrape
+/// intervals of up to 2 minutes: a scrape that crosses the end of its connection is lost.
+const HEAD_LIMIT: Duration = Duration::from_secs(150);
+/// Limit for the age of a connection, also of one whose client reads slowly.
+const LIFE: Duration = Duration::from_secs(60 * 60);
+/// Pause after an accept error such as EMFILE.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Binds the address, and serves until the runtime shuts down.
+pub(crate) async fn start(address: &str, metrics: Metrics) -> io::Result<SocketAddr> {
+    let listener = TcpListener::bind(address).await?;
+    let address = listener.local_addr()?;
+    tokio::spawn(serve(listener, Arc::new(metrics)));
+    Ok(address)
+}
+
+async fn serve(listener: TcpListener, metrics: Arc<Metrics>) {
+    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        let permit = Arc::clone(&permits).acquire_owned().await;
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                warn!(%error, "cannot accept connections for metrics");
+                sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let metrics = Arc::clone(&metrics);
+        let service = service_fn(move |request: Request<_>| {
+            let response = respond(&request, &metrics);
+            async move { Ok::<_, Infallible>(response) }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_LIMIT)
+            .serve_connection(TokioIo::new(stream), service);
+        tokio::spawn(async move {
+            if let Ok(Err(error)) = timeout(LIFE, connection).await {
+                debug!(%error, "a connection for metrics has failed");
+            }
+            drop(permit);
+        });
+    }
+}
+
+fn respond<B>(request: &Request<B>, metrics: &Metrics) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    if request.uri().path() != "/metrics" {
+        *response.status_mut() = StatusCode::NOT_FOUND;
+    } else if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+        let allow = HeaderValue::from_static("GET, HEAD");
+        response.headers_mut().insert(ALLOW, allow);
+    } else {
+        *response.body_mut() = Full::from(metrics.text());
+        let content_type = HeaderValue::from_static(metrics::CONTENT_TYPE);
+        response.headers_mut().insert(CONTENT_TYPE, content_type);
+    }
+    response
+}

@@ -1,0 +1,161 @@
+//! The text that is printed at the start: the address, and `curl` lines to paste.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use omneo_id::sandbox::Sandbox;
+
+use crate::config::Config;
+
+/// The text for a server on this address. It holds no secrets: a configured API token is shown as a
+/// shell variable.
+pub(crate) fn text(address: SocketAddr, metrics: Option<SocketAddr>, config: &Config) -> String {
+    let origin = format!("http://{}", connectable(address));
+    let id = format!("{origin}{}", config.mount.trim_end_matches('/'));
+    let values = if config.sandbox.is_some() {
+        Values::sandbox(config.public_token)
+    } else {
+        Values::placeholders()
+    };
+    let tenant = match config.sandbox {
+        Some(_) => "the embedded sandbox, a tenant in memory with invented data".to_owned(),
+        None => config.tenant.to_string(),
+    };
+    let metrics = metrics.map_or_else(String::new, |address| {
+        format!("Metrics: http://{}/metrics\n", connectable(address))
+    });
+    format!(
+        "Omneo ID is listening on {id}\nTenant: {tenant}\n{metrics}{}OpenAPI: {origin}/openapi.json\n\n{}\n{}",
+        match config.sandbox {
+            Some(_) => format!("Demonstration page: {origin}/\n"),
+            None => String::new(),
+        },
+        values.preface,
+        lines(&id, &values)
+    )
+}
+
+/// The values in the lines.
+struct Values {
+    preface: &'static str,
+    api_token: &'static str,
+    profile: &'static str,
+    identity: (&'static str, &'static str),
+    known: &'static str,
+    unknown: &'static str,
+}
+
+impl Values {
+    fn sandbox(public_token: Option<&'static str>) -> Self {
+        Self {
+            preface: "Lines to paste into a shell, in this order. Each request prints the response status last.\n",
+            api_token: public_token.unwrap_or("$OMNEO_ID_API_TOKEN"),
+            profile: Sandbox::ADA_ID,
+            identity: (Sandbox::ADA_IDENTITY_HANDLE, Sandbox::ADA_IDENTITY),
+            known: Sandbox::ADA_EMAIL,
+            unknown: "someone.new@example.com",
+        }
+    }
+
+    fn placeholders() -> Self {
+        Self {
+            preface: "Lines to paste into a shell, after setting these variables for your tenant. Some lines write data.\n\
+                      OMNEO_ID_API_TOKEN= PROFILE_ID= IDENTITY_HANDLE= IDENTITY= KNOWN_EMAIL= NEW_EMAIL=\n",
+            api_token: "$OMNEO_ID_API_TOKEN",
+            profile: "'\"$PROFILE_ID\"'",
+            identity: ("'\"$IDENTITY_HANDLE\"'", "'\"$IDENTITY\"'"),
+            known: "'\"$KNOWN_EMAIL\"'",
+            unknown: "'\"$NEW_EMAIL\"'",
+        }
+    }
+}
+
+fn lines(id: &str, values: &Values) -> String {
+    let Values {
+        api_token,
+        profile,
+        identity: (handle, identifier),
+        known,
+        unknown,
+        ..
+    } = values;
+    let json = "-H 'content-type: application/json'";
+    let status = r"-w ' -> %{http_code}\n'";
+    let mint = |variable: &str, body: &str| {
+        format!(
+            r#"{variable}=$(curl -s {id}/auth/token -H "authorization: Bearer {api_token}" {json} -d '{body}' | sed -n 's/.*"token":"\([^"]*\)".*/\1/p'); echo "${variable}""#
+        )
+    };
+    let call = |variable: &str, arguments: &str| {
+        format!(r#"curl -s {status} -H "authorization: Bearer ${variable}" {arguments}"#)
+    };
+    let upsert = |email: &str| {
+        let body =
+            format!(r#"{{"email":"{email}","attributes":{{"comms":{{"email_promo":true}}}}}}"#);
+        call("ANONYMOUS", &format!("{id}/profiles {json} -d '{body}'"))
+    };
+    let paragraphs = [
+        (
+            "Mint a token for a profile, by its id",
+            mint("TOKEN", &format!(r#"{{"id":"{profile}"}}"#)),
+        ),
+        (
+            "Mint a token for the same profile, by an identity (a shop's customer id)",
+            mint(
+                "TOKEN",
+                &format!(r#"{{"id":"{identifier}","id_handle":"{handle}"}}"#),
+            ),
+        ),
+        ("Mint an anonymous token", mint("ANONYMOUS", "{}")),
+        (
+            "Read the profile: 200",
+            call("TOKEN", &format!("{id}/profiles/me")),
+        ),
+        (
+            "Read its wishlist: 200",
+            call("TOKEN", &format!("{id}/profiles/me/lists/wishlist")),
+        ),
+        (
+            "Change its consent: 200",
+            call(
+                "TOKEN",
+                &format!(
+                    r#"-X PUT {id}/profiles/me/attributes/comms {json} -d '{{"email_promo":false}}'"#
+                ),
+            ),
+        ),
+        (
+            "The anonymous token has no profile: 404",
+            call("ANONYMOUS", &format!("{id}/profiles/me")),
+        ),
+        (
+            "Sign up with a known e-mail address; only the consent can change: 200",
+            upsert(known),
+        ),
+        (
+            "Sign up with a new e-mail address; the response is the same: 200",
+            upsert(unknown),
+        ),
+        (
+            "List published locations: 200",
+            call(
+                "ANONYMOUS",
+                &format!("-g '{id}/locations?filter[is_published]=1&page[size]=2'"),
+            ),
+        ),
+    ];
+    paragraphs
+        .iter()
+        .map(|(title, line)| format!("# {title}\n{line}\n"))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// An address to connect to: loopback instead of the unspecified address.
+fn connectable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}

@@ -1,0 +1,31 @@
+//! The HTTP server: accepts connections, serves them on worker threads, closes them at a timeout,
+//! and shuts down gracefully.
+//!
+//! | file | role |
+//! | --- | --- |
+//! | `serve` | the accept loop and the graceful shutdown |
+//! | `listener`, `signals`, `descriptors` | the listening socket, SIGTERM and SIGINT, file descriptors |
+//! | `workers` | one thread and one runtime per core |
+//! | `connection_task` | the task of one connection |
+//! | `connection`, `protocols`, `protocol_detection` | its states, with and without `hyper` |
+//! | `socket`, `coalescing_writer` | the I/O types between `hyper` and the TCP stream |
+//! | `connection_activity`, `tracked_service`, `upload`, `timeouts` | counters, and the timer that reads them |
+//! | `log_writer` | writes the log in a thread of its own |
+
+pub(crate) mod coalescing_writer;
+pub(crate) mod connection;
+pub(crate) mod connection_activity;
+pub(crate) mod connection_task;
+pub(crate) mod descriptors;
+pub(crate) mod listener;
+pub(crate) mod log_writer;
+pub(crate) mod protocol_detection;
+pub(crate) mod protocols;
+pub(crate) mod serve;
+pub(crate) mod signals;
+pub(crate) mod socket;
+pub(crate) mod timeouts;
+pub(crate) mod tracked_service;
+pub(crate) mod trim_allocator;
+pub(crate) mod upload;
+pub(crate) mod workers;

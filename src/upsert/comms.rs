@@ -55,8 +55,8 @@ pub(super) fn is_reserved(name: &str) -> bool {
     is_forbidden(name) || has_suffix(name, "_bounced") || has_suffix(name, "_verification")
 }
 
-/// Whether a name is removed at every level of a payload: a record's owner and timestamps, and names
-/// that a reader may interpret as a path, a wildcard or a prototype.
+/// Whether a name is removed at every level of a payload: a record's owner and timestamps, and
+/// names that a reader may interpret as a path, a wildcard or a prototype.
 pub(super) fn is_forbidden(name: &str) -> bool {
     is_one_of(name, &["profile_id", "created_at", "updated_at"]) || is_interpreted(name)
 }

@@ -57,8 +57,8 @@ impl CommsPolicy {
         }
     }
 
-    /// The body of an update: the recognised consent fields with a value, as a flat object. `None` if
-    /// there are none. Null and a blank string count as missing.
+    /// The body of an update: the recognised consent fields with a value, as a flat object. `None`
+    /// if there are none. Null and a blank string count as missing.
     pub fn update_body(&self, sign_up: &SignUp) -> Option<Bytes> {
         let members = sign_up.comms().map(|comms| comms.0.as_slice());
         let mut consent = Object(
@@ -77,8 +77,8 @@ impl CommsPolicy {
 
     /// The body of a creation: the normalised payload without the fields that only the tenant may
     /// write. A missing, null or blank field gets its documented default (names `unknown`,
-    /// `email_promo` true, `email_optout` false). The defaults are independent: `email_promo` is added
-    /// even if the payload sets `email_optout` to true.
+    /// `email_promo` true, `email_optout` false). The defaults are independent: `email_promo` is
+    /// added even if the payload sets `email_optout` to true.
     pub fn create_body(&self, sign_up: &SignUp) -> Bytes {
         let mut profile = without_forbidden(sign_up.payload());
         profile

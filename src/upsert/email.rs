@@ -10,12 +10,12 @@ use super::invisible::is_invisible;
 /// RFC 5321 §4.5.3.1.3: a path has at most 256 octets, including its two angle brackets.
 const MAX_LENGTH: usize = 254;
 
-/// Normalises an address: trims it, converts the local part to Unicode NFC with ASCII letters in lower
-/// case, and the domain to A-labels (`xn--…`). `None` if the address is invalid.
+/// Normalises an address: trims it, converts the local part to Unicode NFC with ASCII letters in
+/// lower case, and the domain to A-labels (`xn--…`). `None` if the address is invalid.
 ///
-/// Only the ASCII letters of a local part are folded. The folding of other letters (`İ`, `ſ`) depends
-/// on the language and the implementation, and could merge the addresses of two people. The domain is
-/// mapped as browsers do: UTS 46, non-transitional, so that `straße.example` differs from
+/// Only the ASCII letters of a local part are folded. The folding of other letters (`İ`, `ſ`)
+/// depends on the language and the implementation, and could merge the addresses of two people. The
+/// domain is mapped as browsers do: UTS 46, non-transitional, so that `straße.example` differs from
 /// `strasse.example`.
 pub(super) fn normalize(text: &str) -> Option<String> {
     let text = text.trim_ascii();

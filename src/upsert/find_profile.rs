@@ -14,11 +14,11 @@ use crate::error::BoxError;
 use crate::identity::ProfileId;
 use crate::rejection::{Rejection, RejectionKind};
 
-/// Looks up the profile with exactly this e-mail or, if there is none, exactly this phone number. Reads
-/// at most `pages` pages per query.
+/// Looks up the profile with exactly this e-mail or, if there is none, exactly this phone number.
+/// Reads at most `pages` pages per query.
 ///
-/// Every spelling of the e-mail is queried even after a match. The number of calls therefore does not
-/// depend on the stored spelling, or on a stored e-mail.
+/// Every spelling of the e-mail is queried even after a match. The number of calls therefore does
+/// not depend on the stored spelling, or on a stored e-mail.
 pub(super) async fn find_profile<S, B, RB>(
     tenant: &mut TenantClient<S, B>,
     sign_up: &SignUp,
@@ -39,9 +39,9 @@ where
     }
 }
 
-/// Reads the first page in the tenant's default size, and a larger one if the profile is not on it. A
-/// profile beyond that is found later: the tenant rejects the creation of a second profile with its
-/// address.
+/// Reads the first page in the tenant's default size, and a larger one if the profile is not on it.
+/// A profile beyond that is found later: the tenant rejects the creation of a second profile with
+/// its address.
 async fn find_by_key<S, B, RB>(
     tenant: &mut TenantClient<S, B>,
     key: LookupKey<'_>,
@@ -75,20 +75,21 @@ where
 
 /// The owner of an address that the tenant rejects as taken, and that no look-up finds.
 pub(super) enum AddressOwner {
-    /// A profile with exactly the address of the sign-up. A case-sensitive filter, or a list of many
-    /// similar addresses, has hidden it from the look-up.
+    /// A profile with exactly the address of the sign-up. A case-sensitive filter, or a list of
+    /// many similar addresses, has hidden it from the look-up.
     Confirmed(ProfileId),
     /// No profile has the address: the tenant rejects the address itself.
     None,
-    /// A profile whose address is equal only in the tenant's collation, which may compare `é` and `e`
-    /// as equal; or a profile that the tenant does not return.
+    /// A profile whose address is equal only in the tenant's collation, which may compare `é` and
+    /// `e` as equal; or a profile that the tenant does not return.
     Ambiguous(Rejection),
 }
 
 /// Queries which profile has the address, and compares the address of that profile.
 ///
 /// This query is sent only after the tenant has rejected the address as taken. An unusable response
-/// is therefore [`AddressOwner::Ambiguous`]: a separate error would reveal that the address is taken.
+/// is therefore [`AddressOwner::Ambiguous`]: a separate error would reveal that the address is
+/// taken.
 pub(super) async fn find_address_owner<S, B, RB>(
     tenant: &mut TenantClient<S, B>,
     sign_up: &SignUp,

@@ -21,8 +21,8 @@ use crate::rejection::Rejection;
 /// this process creates the profile, another process creates it (the tenant rejects the address as
 /// taken), or the profile is deleted (404). Writing the same payload again has no further effect.
 ///
-/// Only creations wait for each other, and each waits at most once. The sign-up of a known person never
-/// waits, so its duration does not depend on the number of sign-ups of its address.
+/// Only creations wait for each other, and each waits at most once. The sign-up of a known person
+/// never waits, so its duration does not depend on the number of sign-ups of its address.
 pub(super) async fn upsert<S, B, RB>(
     tenant: &mut TenantClient<S, B>,
     policy: &CommsPolicy,
@@ -101,8 +101,9 @@ where
     }
 }
 
-/// The result for ambiguous data of the person: an error, concealed if the policy says so. A client cannot correct such data, and
-/// the error would reveal that a profile exists, because it never occurs for an unknown person.
+/// The result for ambiguous data of the person: an error, concealed if the policy says so. A client
+/// cannot correct such data, and the error would reveal that a profile exists, because it never
+/// occurs for an unknown person.
 fn ambiguous<E>(
     policy: &CommsPolicy,
     rejection: Rejection,
@@ -123,7 +124,8 @@ fn ambiguous<E>(
     Ok(UpsertOutcome::Concealed)
 }
 
-/// The result for a 422 by one of the tenant's own rules: an error, concealed if the policy says so.
+/// The result for a 422 by one of the tenant's own rules: an error, concealed if the policy says
+/// so.
 fn invalid<E>(
     policy: &CommsPolicy,
     errors: ValidationErrors,

@@ -13,8 +13,8 @@ type SignUpFuture<B, E> =
     Pin<Box<dyn Future<Output = Result<Response<ResponseBody<B>>, E>> + Send>>;
 
 pin_project! {
-    /// The response future of [`CommsUpsert`](super::CommsUpsert): the inner service's future, or the
-    /// future of a sign-up.
+    /// The response future of [`CommsUpsert`](super::CommsUpsert): the inner service's future, or
+    /// the future of a sign-up.
     pub struct ResponseFuture<F, B, E> {
         #[pin]
         kind: Kind<F, B, E>,

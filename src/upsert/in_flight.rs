@@ -81,8 +81,8 @@ pub(super) struct InFlightGuard {
 }
 
 impl InFlightGuard {
-    /// The number of creations of the address that have ended. A look-up that begins after this call
-    /// sees their profiles.
+    /// The number of creations of the address that have ended. A look-up that begins after this
+    /// call sees their profiles.
     pub(super) fn creations_ended(&self) -> u64 {
         let mut addresses = self.in_flight.lock();
         addresses
@@ -90,8 +90,8 @@ impl InFlightGuard {
             .map_or(0, |address| address.creations_ended)
     }
 
-    /// Begins a creation. `None` if another creation of the address is in progress, or has ended since
-    /// `seen` was read from [`creations_ended`](Self::creations_ended).
+    /// Begins a creation. `None` if another creation of the address is in progress, or has ended
+    /// since `seen` was read from [`creations_ended`](Self::creations_ended).
     pub(super) fn begin_creation(&self, seen: u64) -> Option<CreationGuard<'_>> {
         let mut addresses = self.in_flight.lock();
         let address = addresses.get_mut(&self.address)?;
@@ -103,8 +103,8 @@ impl InFlightGuard {
     /// Waits until the creation in progress has ended, or one has ended since `seen` was read.
     ///
     /// # Errors
-    /// 503 after [`MAX_WAIT`]. Without the feature `client` there is no timer, and the wait lasts as
-    /// long as the creation.
+    /// 503 after [`MAX_WAIT`]. Without the feature `client` there is no timer, and the wait lasts
+    /// as long as the creation.
     pub(super) async fn wait_for_creation(
         &self,
         seen: u64,
@@ -156,12 +156,14 @@ impl Drop for InFlightGuard {
             entry.remove();
         }
         drop(addresses);
-        // Dropping a waker may drop a task whose guard takes the lock, so the lock is released first.
+        // Dropping a waker may drop a task whose guard takes the lock, so the lock is released
+        // first.
         drop(waker);
     }
 }
 
-/// A creation in progress. Dropping the guard ends it, and wakes the sign-ups that wait for its end.
+/// A creation in progress. Dropping the guard ends it, and wakes the sign-ups that wait for its
+/// end.
 pub(super) struct CreationGuard<'a>(&'a InFlightGuard);
 
 impl Drop for CreationGuard<'_> {

@@ -1,7 +1,7 @@
 //! Characters without a visible glyph. Pure.
 
-/// Whether a text has only invisible characters. The tenant's framework trims these from each string
-/// of a request, and stores an empty string as null.
+/// Whether a text has only invisible characters. The tenant's framework trims these from each
+/// string of a request, and stores an empty string as null.
 pub(super) fn is_blank(text: &str) -> bool {
     text.chars().all(is_invisible)
 }

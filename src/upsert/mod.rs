@@ -2,8 +2,9 @@
 //! changes only in its consent. The response does not reveal which.
 //!
 //! Use it in front of a service that forwards requests to the tenant. A layer in front of it must
-//! authorize the caller: with a [`Subject`](crate::Subject) in the request's extensions (an anonymous
-//! one is enough), or with [`TrustedCaller`]. A sign-up with neither is rejected with 401.
+//! authorize the caller: with a [`Subject`](crate::Subject) in the request's extensions (an
+//! anonymous one is enough), or with [`TrustedCaller`]. A sign-up with neither is rejected with
+//! 401.
 //!
 //! ```
 //! use http::{Request, Response, header::CONTENT_TYPE};
@@ -38,38 +39,40 @@
 //! # }
 //! ```
 //!
-//! Every other request passes unchanged: its future is the future of the inner service, and its body is
-//! [`Either::Left`](http_body_util::Either). Requests of this layer have paths relative to the tenant's
-//! API, such as `/profiles?…`; the inner service adds the origin, the base path and the credential.
+//! Every other request passes unchanged: its future is the future of the inner service, and its
+//! body is [`Either::Left`](http_body_util::Either). Requests of this layer have paths relative to
+//! the tenant's API, such as `/profiles?…`; the inner service adds the origin, the base path and
+//! the credential.
 //!
 //! # Processing a sign-up
 //! 1. The body is read. It must be unencoded JSON in UTF-8 (415) of at most 64 KiB (413), without
-//!    duplicate keys, halves of surrogate pairs, or more than 16 levels (400). The query is dropped.
+//!    duplicate keys, halves of surrogate pairs, or more than 16 levels (400). The query is
+//!    dropped.
 //! 2. The payload is validated against the documented schema of a profile (422, with every invalid
-//!    field). `email` is required. A phone number needs its country code, because a guessed one could
-//!    yield the number of another person. A trunk zero after the country code is invalid.
+//!    field). `email` is required. A phone number needs its country code, because a guessed one
+//!    could yield the number of another person. A trunk zero after the country code is invalid.
 //! 3. Addresses are normalised. E-mail: the domain in A-labels (`xn--…`), the local part in Unicode
 //!    NFC, ASCII letters in lower case. Phone: E.164, without separators and invisible characters.
-//! 4. The person is looked up by e-mail, then by mobile phone. The tenant's filters match loosely, so a
-//!    profile counts only if its normalised address is equal. A domain with A-labels is queried in
-//!    A-labels and in U-labels. At most two pages of a list are read.
-//! 5. If a profile is found, one `PUT /profiles/{id}/attributes/comms` sends the consent fields that the
-//!    [`CommsPolicy`] recognises and that have a value. Null and blank strings count as missing; without
-//!    any value, no request is sent. If no profile is found, one `POST /profiles` sends the payload, with
-//!    the documented defaults for missing, null and blank fields.
-//! 6. If the tenant rejects the address of a creation as taken, another sign-up has created the profile,
-//!    and steps 4 and 5 are repeated once. If the look-up still finds no profile, the owner of the
-//!    address is queried (`POST /profiles/availability`). Its profile is updated if it has exactly this
-//!    address.
+//! 4. The person is looked up by e-mail, then by mobile phone. The tenant's filters match loosely,
+//!    so a profile counts only if its normalised address is equal. A domain with A-labels is
+//!    queried in A-labels and in U-labels. At most two pages of a list are read.
+//! 5. If a profile is found, one `PUT /profiles/{id}/attributes/comms` sends the consent fields
+//!    that the [`CommsPolicy`] recognises and that have a value. Null and blank strings count as
+//!    missing; without any value, no request is sent. If no profile is found, one `POST /profiles`
+//!    sends the payload, with the documented defaults for missing, null and blank fields.
+//! 6. If the tenant rejects the address of a creation as taken, another sign-up has created the
+//!    profile, and steps 4 and 5 are repeated once. If the look-up still finds no profile, the
+//!    owner of the address is queried (`POST /profiles/availability`). Its profile is updated if it
+//!    has exactly this address.
 //!
 //! The services of one layer create the profile of an address one at a time, so that a double click
 //! creates one profile. Across processes, step 6 ensures this. There is no queue:
 //!
 //! - Only creations wait. Updates of existing profiles run concurrently.
-//! - A creation waits once, until the creation in progress ends, and for 5 seconds at most (503 after
-//!   that). Then its look-up is repeated. With the feature `client`, the wait needs the time driver of
-//!   a tokio runtime. Without the feature there is no timer, and the wait lasts as long as the
-//!   creation.
+//! - A creation waits once, until the creation in progress ends, and for 5 seconds at most (503
+//!   after that). Then its look-up is repeated. With the feature `client`, the wait needs the time
+//!   driver of a tokio runtime. Without the feature there is no timer, and the wait lasts as long
+//!   as the creation.
 //! - At most 32 sign-ups of one address are in flight. Further ones are rejected with 503 and
 //!   `Retry-After`.
 //!
@@ -78,9 +81,10 @@
 //! [`SignUp`] and [`CommsPolicy::decide`] implement steps 1, 2, 3 and 5 as functions without HTTP.
 //!
 //! # What a response reveals
-//! An update, a creation, an unchanged profile and a lost race have the same response: status, headers,
-//! their order, and body. An invalid payload is rejected before the look-up, so its 422 does not
-//! depend on the person either. The following can reveal whether an address belongs to a customer:
+//! An update, a creation, an unchanged profile and a lost race have the same response: status,
+//! headers, their order, and body. An invalid payload is rejected before the look-up, so its 422
+//! does not depend on the person either. The following can reveal whether an address belongs to a
+//! customer:
 //!
 //! | observation | default | [uniform latency](CommsPolicy::with_uniform_latency) | [concealed validation](CommsPolicy::conceal_tenant_validation) |
 //! | --- | --- | --- | --- |
@@ -94,25 +98,26 @@
 //! With both options, only a failing tenant remains.
 //!
 //! - **Response time.** Updates and creations cost the tenant different work. With uniform latency,
-//!   responses are delayed to multiples of a quantum, counted from the last byte of the request. The
-//!   quantum must be longer than the longest sign-up, about five tenant calls: a slower response reveals
-//!   its duration again. The number of concurrent sign-ups of an address adds nothing to that. Known
-//!   people do not wait, new people wait for one creation, and a sign-up counts towards the limit of 32
-//!   until its response is sent.
+//!   responses are delayed to multiples of a quantum, counted from the last byte of the request.
+//!   The quantum must be longer than the longest sign-up, about five tenant calls: a slower
+//!   response reveals its duration again. The number of concurrent sign-ups of an address adds
+//!   nothing to that. Known people do not wait, new people wait for one creation, and a sign-up
+//!   counts towards the limit of 32 until its response is sent.
 //! - **The tenant's own rules.** The tenant validates more than the documented schema, and only for
-//!   creations. By default its 422 is relayed, because people must be able to correct their input. Such a
-//!   rule can reveal that an identity, such as a shop's customer number, has a profile. If concealed, the
-//!   response is 200, and the sign-up is lost except for an event in the log.
-//! - **Collation.** This layer compares normalised addresses (step 3). The tenant's database may compare
-//!   `é` and `e` as equal. It then rejects a creation although no look-up finds a profile. That 422 is
-//!   never relayed, because it would reveal a customer, and the consent of the other profile is never
-//!   changed. The response is 502 with an error in the log, or concealed as above.
-//! - **Ambiguous data.** Two profiles may have the same address. The id of a profile may be an invalid
-//!   path segment, or a listed profile may not be updatable. An unknown person never causes these errors,
-//!   so the same option conceals them, with an error in the log. A failure of the tenant that does not
-//!   depend on the person is never concealed: an outage would lose sign-ups unnoticed.
-//! - **Side effects.** A new person has a profile afterwards, and may receive an e-mail. No option hides
-//!   that.
+//!   creations. By default its 422 is relayed, because people must be able to correct their input.
+//!   Such a rule can reveal that an identity, such as a shop's customer number, has a profile. If
+//!   concealed, the response is 200, and the sign-up is lost except for an event in the log.
+//! - **Collation.** This layer compares normalised addresses (step 3). The tenant's database may
+//!   compare `é` and `e` as equal. It then rejects a creation although no look-up finds a profile.
+//!   That 422 is never relayed, because it would reveal a customer, and the consent of the other
+//!   profile is never changed. The response is 502 with an error in the log, or concealed as above.
+//! - **Ambiguous data.** Two profiles may have the same address. The id of a profile may be an
+//!   invalid path segment, or a listed profile may not be updatable. An unknown person never causes
+//!   these errors, so the same option conceals them, with an error in the log. A failure of the
+//!   tenant that does not depend on the person is never concealed: an outage would lose sign-ups
+//!   unnoticed.
+//! - **Side effects.** A new person has a profile afterwards, and may receive an e-mail. No option
+//!   hides that.
 //!
 //! ```
 //! # #[cfg(feature = "client")]
@@ -132,12 +137,13 @@
 //! ```
 //!
 //! # Responsibilities of the host
-//! A new profile contains every field of the payload, as the service documents, including identities and
-//! balances. Limit the fields that an anonymous caller may set with the scopes of the API token.
+//! A new profile contains every field of the payload, as the service documents, including
+//! identities and balances. Limit the fields that an anonymous caller may set with the scopes of
+//! the API token.
 //!
-//! Limit the rate of sign-ups per client; a `tower` layer in front of this one sees the same route. Set a
-//! deadline for the request body, for example with `IdleTimeout` in [`body`](crate::body), because a
-//! sign-up waits for the whole body.
+//! Limit the rate of sign-ups per client; a `tower` layer in front of this one sees the same route.
+//! Set a deadline for the request body, for example with `IdleTimeout` in [`body`](crate::body),
+//! because a sign-up waits for the whole body.
 
 mod availability;
 mod comms;

@@ -4,8 +4,8 @@ use std::ops::RangeInclusive;
 
 use super::invisible::is_invisible;
 
-/// Country codes whose national numbers may begin with a zero, and the lengths of such numbers, from
-/// the patterns for landlines and mobiles of
+/// Country codes whose national numbers may begin with a zero, and the lengths of such numbers,
+/// from the patterns for landlines and mobiles of
 /// [libphonenumber](https://github.com/google/libphonenumber/blob/master/resources/PhoneNumberMetadata.xml).
 const LEADING_ZERO: [(&str, RangeInclusive<usize>); 10] = [
     ("39", 6..=12),   // Italy, Vatican City
@@ -20,13 +20,13 @@ const LEADING_ZERO: [(&str, RangeInclusive<usize>); 10] = [
     ("992", 9..=9),   // Tajikistan
 ];
 
-/// Normalises a phone number to E.164: `+`, the country code and the national number, 8 to 15 digits
-/// in total. `None` if the number is invalid.
+/// Normalises a phone number to E.164: `+`, the country code and the national number, 8 to 15
+/// digits in total. `None` if the number is invalid.
 ///
-/// Separators (white space, dashes, `.`, parentheses) and invisible characters are removed. A number
-/// without a country code is invalid, because a guessed country could yield the number of another
-/// person. A trunk zero after the country code, as in `+44 020…` or `+44 (0)20…`, is invalid as well,
-/// because it is not dialled from abroad.
+/// Separators (white space, dashes, `.`, parentheses) and invisible characters are removed. A
+/// number without a country code is invalid, because a guessed country could yield the number of
+/// another person. A trunk zero after the country code, as in `+44 020…` or `+44 (0)20…`, is
+/// invalid as well, because it is not dialled from abroad.
 pub(super) fn normalize(text: &str) -> Option<String> {
     let text = text.trim_ascii();
     if text.chars().any(char::is_control) {

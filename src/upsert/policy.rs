@@ -6,8 +6,8 @@ use super::comms;
 use crate::error::{ConfigError, ConfigErrorKind};
 use crate::read::ReadTimeout;
 
-/// Configures [`CommsUpsert`](super::CommsUpsert): limits, the recognised consent fields, and how much
-/// a response may reveal.
+/// Configures [`CommsUpsert`](super::CommsUpsert): limits, the recognised consent fields, and how
+/// much a response may reveal.
 ///
 /// ```
 /// use omneo_id::upsert::CommsPolicy;
@@ -58,8 +58,9 @@ impl CommsPolicy {
         self
     }
 
-    /// Sets the total time in which a client must send its body. A slower body is rejected with 408.
-    /// [`Duration::MAX`] disables the timeout. It needs the time driver of a tokio runtime.
+    /// Sets the total time in which a client must send its body. A slower body is rejected with
+    /// 408. [`Duration::MAX`] disables the timeout. It needs the time driver of a tokio
+    /// runtime.
     ///
     /// Default is no timeout; [`OmneoId`](crate::OmneoId) sets 30 seconds.
     #[cfg(feature = "client")]
@@ -70,13 +71,14 @@ impl CommsPolicy {
         self
     }
 
-    /// Sets the recognised fields of `attributes.comms`. Only these are validated, and only these may
-    /// change in an existing profile. A field that the service does not document is a boolean.
+    /// Sets the recognised fields of `attributes.comms`. Only these are validated, and only these
+    /// may change in an existing profile. A field that the service does not document is a
+    /// boolean.
     ///
-    /// Default is the documented consent fields: for `email`, `push`, `sms`, `phone` and `post` each of
-    /// `_optout`, `_promo`, `_discover`, `_benefits`, `_reminders`, `_account`, `_bookings`,
-    /// `_feedback`, `_location`, `_service`; `email_consent_updated_at`, `sms_consent_updated_at`,
-    /// `terms_accepted_at`, `terms_accepted_version`.
+    /// Default is the documented consent fields: for `email`, `push`, `sms`, `phone` and `post`
+    /// each of `_optout`, `_promo`, `_discover`, `_benefits`, `_reminders`, `_account`,
+    /// `_bookings`, `_feedback`, `_location`, `_service`; `email_consent_updated_at`,
+    /// `sms_consent_updated_at`, `terms_accepted_at`, `terms_accepted_version`.
     ///
     /// # Errors
     /// The same as [`add_field`](Self::add_field).
@@ -96,9 +98,10 @@ impl CommsPolicy {
     /// Default is the list at [`with_fields`](Self::with_fields).
     ///
     /// # Errors
-    /// If the name is empty or reserved. Reserved in any letter case are `profile_id`, `created_at`,
-    /// `updated_at`, `…_bounced`, `…_verification` and `__proto__`; and every name that the tenant's
-    /// framework may interpret as a path or a wildcard (with a dot, a bracket, `->` or `*`).
+    /// If the name is empty or reserved. Reserved in any letter case are `profile_id`,
+    /// `created_at`, `updated_at`, `…_bounced`, `…_verification` and `__proto__`; and every
+    /// name that the tenant's framework may interpret as a path or a wildcard (with a dot, a
+    /// bracket, `->` or `*`).
     pub fn add_field(mut self, name: impl Into<String>) -> Result<Self, ConfigError> {
         let name = name.into();
         if name.is_empty() || comms::is_reserved(&name) {
@@ -114,8 +117,8 @@ impl CommsPolicy {
     /// Applies the defaults of a creation (`email_promo` true, `email_optout` false) to updates as
     /// well, where the payload has no value.
     ///
-    /// This records consent that the request does not contain: a person who has opted out and signs up
-    /// again without these fields is opted in.
+    /// This records consent that the request does not contain: a person who has opted out and signs
+    /// up again without these fields is opted in.
     ///
     /// Default is to update only the fields that have a value in the payload.
     #[must_use]
@@ -124,20 +127,20 @@ impl CommsPolicy {
         self
     }
 
-    /// Responds with 200 instead of an error if the tenant rejects the payload by one of its own rules,
-    /// or if its data of the person is ambiguous. The error is logged.
+    /// Responds with 200 instead of an error if the tenant rejects the payload by one of its own
+    /// rules, or if its data of the person is ambiguous. The error is logged.
     ///
     /// Such a sign-up is lost, and only the log records it. In return, these responses no longer
-    /// distinguish a customer from another person. The tenant validates only creations, so its rules
-    /// never apply to a customer; and only a customer has ambiguous data, such as:
+    /// distinguish a customer from another person. The tenant validates only creations, so its
+    /// rules never apply to a customer; and only a customer has ambiguous data, such as:
     ///
     /// - two profiles with the same address,
     /// - an id that is not a valid path segment,
     /// - an address that equals a customer's only in the tenant's collation,
     /// - a profile that is listed but cannot be updated.
     ///
-    /// Default is to relay the tenant's 422, so that people can correct their input, and to respond with
-    /// 502 to ambiguous data.
+    /// Default is to relay the tenant's 422, so that people can correct their input, and to respond
+    /// with 502 to ambiguous data.
     #[must_use]
     pub fn conceal_tenant_validation(mut self) -> Self {
         self.conceals = true;
@@ -146,10 +149,10 @@ impl CommsPolicy {
 
     /// Delays every response to a multiple of `quantum` after the last byte of the request.
     ///
-    /// If the quantum is longer than the longest sign-up, about five tenant calls, the response time
-    /// does not reveal whether the person is a customer. This holds for any number of concurrent
-    /// sign-ups of one address. A delayed response costs a timer but no thread. It needs the time driver
-    /// of a tokio runtime.
+    /// If the quantum is longer than the longest sign-up, about five tenant calls, the response
+    /// time does not reveal whether the person is a customer. This holds for any number of
+    /// concurrent sign-ups of one address. A delayed response costs a timer but no thread. It
+    /// needs the time driver of a tokio runtime.
     ///
     /// Default is to respond without delay.
     ///

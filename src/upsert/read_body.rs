@@ -13,8 +13,8 @@ pub(super) fn check_headers(headers: &HeaderMap, limit: usize) -> Result<(), Rej
     if !is_json(headers) || !is_unencoded(headers) {
         return Err(RejectionKind::UnsupportedMediaType.into());
     }
-    // The server rejects conflicting and malformed lengths. Here, one length over the limit is enough
-    // to reject the request.
+    // The server rejects conflicting and malformed lengths. Here, one length over the limit is
+    // enough to reject the request.
     let lengths = headers.get_all(CONTENT_LENGTH);
     if lengths.iter().any(|length| exceeds(length, limit)) {
         return Err(RejectionKind::PayloadTooLarge.into());

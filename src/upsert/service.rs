@@ -27,8 +27,8 @@ use crate::report::Report;
 /// Marks the request of a server that presented the tenant's API token, and so may sign people up
 /// without an ID token.
 ///
-/// The layer that has validated the API token inserts it into the request's extensions. A sign-up with
-/// neither this marker nor a [`Subject`] is rejected with 401.
+/// The layer that has validated the API token inserts it into the request's extensions. A sign-up
+/// with neither this marker nor a [`Subject`] is rejected with 401.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrustedCaller;
 
@@ -105,10 +105,10 @@ where
         if !is_sign_up(request.method(), request.uri()) {
             return ResponseFuture::passed(self.inner.call(request.map(Either::Left)));
         }
-        // Release the readiness that was reserved for this call. A sign-up first waits for its body,
-        // and may wait for the creation of another sign-up. If it held a permit of a concurrency limit
-        // meanwhile, that creation could wait for the permit. Each call to the tenant polls readiness
-        // again.
+        // Release the readiness that was reserved for this call. A sign-up first waits for its
+        // body, and may wait for the creation of another sign-up. If it held a permit of a
+        // concurrency limit meanwhile, that creation could wait for the permit. Each call
+        // to the tenant polls readiness again.
         let not_ready_inner = self.inner.clone();
         self.inner = not_ready_inner.clone();
         let shared = Arc::clone(&self.shared);
@@ -116,8 +116,9 @@ where
             let protocol = WireProtocol::of(request.headers());
             let sign_up = sign_up(not_ready_inner, &shared, request).await;
             sign_up.latency.wait().await;
-            // Dropped only now: with a uniform latency, the number of sign-ups in flight then depends
-            // only on their arrivals, and a 503 does not reveal the duration of the others.
+            // Dropped only now: with a uniform latency, the number of sign-ups in flight then
+            // depends only on their arrivals, and a 503 does not reveal the duration of
+            // the others.
             drop(sign_up.in_flight);
             let mut response = match sign_up.result {
                 Ok(outcome) => outcome.into_response(),
@@ -130,8 +131,8 @@ where
     }
 }
 
-/// Whether a request is `POST /profiles`. Leading and trailing slashes are ignored, as in a canonical
-/// path.
+/// Whether a request is `POST /profiles`. Leading and trailing slashes are ignored, as in a
+/// canonical path.
 fn is_sign_up(method: &Method, uri: &Uri) -> bool {
     let path = uri.path();
     method == Method::POST && path.starts_with('/') && path.trim_matches('/') == "profiles"
@@ -210,8 +211,8 @@ where
     read_body(body, policy.body_limit(), policy.read_timeout()).await
 }
 
-/// Validates a payload, and counts it as in flight. Takes the bytes by value, because they may keep a
-/// connection's buffer alive.
+/// Validates a payload, and counts it as in flight. Takes the bytes by value, because they may keep
+/// a connection's buffer alive.
 fn admit(bytes: Bytes, shared: &Shared) -> Result<(SignUp, InFlightGuard), Rejection> {
     let sign_up = SignUp::parse(&bytes, &shared.policy)?;
     let in_flight = shared.in_flight.admit(sign_up.email())?;

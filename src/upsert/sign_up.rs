@@ -31,14 +31,15 @@ pub struct SignUp {
 }
 
 impl SignUp {
-    /// Parses a payload as strict JSON, and validates it against the documented schema of a profile.
+    /// Parses a payload as strict JSON, and validates it against the documented schema of a
+    /// profile.
     ///
     /// # Errors
-    /// - [`MalformedBody`](RejectionKind::MalformedBody) with the position, if the bytes are not JSON,
-    ///   or JSON that readers interpret differently (a duplicate key, half a surrogate pair, over 16
-    ///   levels).
-    /// - [`InvalidFields`](RejectionKind::InvalidFields) with every invalid field, if the JSON is not an
-    ///   object or violates the schema.
+    /// - [`MalformedBody`](RejectionKind::MalformedBody) with the position, if the bytes are not
+    ///   JSON, or JSON that readers interpret differently (a duplicate key, half a surrogate pair,
+    ///   over 16 levels).
+    /// - [`InvalidFields`](RejectionKind::InvalidFields) with every invalid field, if the JSON is
+    ///   not an object or violates the schema.
     pub fn parse(bytes: &[u8], policy: &CommsPolicy) -> Result<Self, Rejection> {
         let json = json::parse(bytes).map_err(|malformed| {
             Rejection::new(RejectionKind::MalformedBody)
@@ -64,14 +65,14 @@ impl SignUp {
         })
     }
 
-    /// The normalised e-mail address: trimmed, the local part in Unicode NFC, the domain in A-labels
-    /// (`xn--…`), ASCII letters in lower case.
+    /// The normalised e-mail address: trimmed, the local part in Unicode NFC, the domain in
+    /// A-labels (`xn--…`), ASCII letters in lower case.
     pub fn email(&self) -> &str {
         &self.email
     }
 
-    /// The spellings that the tenant may have stored: the [`email`](Self::email), and the same address
-    /// with U-labels if its domain has A-labels.
+    /// The spellings that the tenant may have stored: the [`email`](Self::email), and the same
+    /// address with U-labels if its domain has A-labels.
     pub(super) fn emails(&self) -> impl Iterator<Item = &str> + Send {
         std::iter::once(self.email()).chain(self.email_with_u_labels.as_deref())
     }

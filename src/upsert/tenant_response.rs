@@ -51,8 +51,8 @@ impl TenantResponse {
         Rejection::new(RejectionKind::TenantAnswer).because(UnexpectedStatus(self.status))
     }
 
-    /// Whether the tenant has stored a write: any 2xx, with JSON or without content. HTML with a 2xx
-    /// comes from a captive portal or a firewall.
+    /// Whether the tenant has stored a write: any 2xx, with JSON or without content. HTML with a
+    /// 2xx comes from a captive portal or a firewall.
     pub(super) fn is_stored(&self) -> bool {
         self.status.is_success()
             && (self.body.trim_ascii().is_empty()

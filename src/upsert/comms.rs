@@ -1,9 +1,9 @@
-//! The names of the comms attribute. Pure.
+//! The field names of the comms attribute. Pure.
 
-/// By which means a person is reached.
+/// The communication channels.
 const CHANNELS: [&str; 5] = ["email", "push", "sms", "phone", "post"];
 
-/// What they agreed to, or refused, for a channel: booleans.
+/// The consents per channel: booleans.
 const CONSENTS: [&str; 10] = [
     "optout",
     "promo",
@@ -17,17 +17,17 @@ const CONSENTS: [&str; 10] = [
     "service",
 ];
 
-/// When somebody agreed.
-const MOMENTS: [&str; 2] = ["email_consent_updated_at", "sms_consent_updated_at"];
+/// The times of a consent.
+const TIMES: [&str; 2] = ["email_consent_updated_at", "sms_consent_updated_at"];
 
-/// What they agreed to. Published clients disagree on the type: a boolean, a date, a text.
+/// The accepted terms. Published clients send different types: a boolean, a date or a text.
 const TERMS: [&str; 2] = ["terms_accepted_at", "terms_accepted_version"];
 
-/// What a recognised field may hold, null aside.
+/// The type of a recognised field. Every type also accepts null.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum FieldType {
     Flag,
-    Moment,
+    DateTime,
     Terms,
 }
 
@@ -36,32 +36,32 @@ pub(super) fn documented() -> impl Iterator<Item = String> {
     let flags = CHANNELS
         .iter()
         .flat_map(|channel| CONSENTS.map(|consent| format!("{channel}_{consent}")));
-    flags.chain(MOMENTS.iter().chain(&TERMS).map(ToString::to_string))
+    flags.chain(TIMES.iter().chain(&TERMS).map(ToString::to_string))
 }
 
-/// What a field of this name holds. A field that an operator added is a flag.
-pub(super) fn kind(name: &str) -> Kind {
-    if MOMENTS.contains(&name) {
-        Kind::Moment
+/// The type of the field with this name. A field that an operator added is a flag.
+pub(super) fn field_type(name: &str) -> FieldType {
+    if TIMES.contains(&name) {
+        FieldType::DateTime
     } else if TERMS.contains(&name) {
-        Kind::Terms
+        FieldType::Terms
     } else {
-        Kind::Flag
+        FieldType::Flag
     }
 }
 
-/// Fields that are the tenant's to write: its own findings, and those of a record.
+/// Whether only the tenant may write this field: delivery results, and the fields of a record.
 pub(super) fn is_reserved(name: &str) -> bool {
     is_forbidden(name) || has_suffix(name, "_bounced") || has_suffix(name, "_verification")
 }
 
-/// Names that are passed on nowhere in a payload: those of a record's owner and times, and those
-/// that a reader may take for a path, a wildcard or a prototype.
+/// Whether a name is removed at every level of a payload: a record's owner and timestamps, and
+/// names that a reader may interpret as a path, a wildcard or a prototype.
 pub(super) fn is_forbidden(name: &str) -> bool {
-    is_one_of(name, &["profile_id", "created_at", "updated_at"]) || has_second_meaning(name)
+    is_one_of(name, &["profile_id", "created_at", "updated_at"]) || is_interpreted(name)
 }
 
-/// Whether a name is one of these. Databases compare names of columns without letter case.
+/// Whether a name is one of these, ignoring letter case as databases do for column names.
 pub(super) fn is_one_of(name: &str, names: &[&str]) -> bool {
     names.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
@@ -73,10 +73,10 @@ fn has_suffix(name: &str, suffix: &str) -> bool {
         .is_some_and(|end| end.eq_ignore_ascii_case(suffix))
 }
 
-/// A member is one level of a document, but Laravel reads dots, brackets and `->` (of a JSON
-/// column) in a name as a path, `*` as every item, and the placeholders of its validator as `.` and
-/// `*`. PHP has private members behind a NUL, and JavaScript a prototype.
-fn has_second_meaning(name: &str) -> bool {
+/// Whether a framework interprets a name as more than the name of one member. Laravel reads dots,
+/// brackets and `->` (of a JSON column) as a path, `*` as every item, and the placeholders of its
+/// validator as `.` and `*`. PHP marks private members with a NUL; JavaScript has `__proto__`.
+fn is_interpreted(name: &str) -> bool {
     name.contains(['.', '[', ']', '*', '\0'])
         || ["->", "__dot__", "__asterisk__"]
             .iter()

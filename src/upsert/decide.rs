@@ -1,4 +1,4 @@
-//! What is written, once it is known whether the person has a profile. Pure.
+//! The write that follows a look-up: an update, a creation or none. Pure.
 
 use bytes::Bytes;
 
@@ -9,7 +9,7 @@ use super::schema::PROFILE;
 use super::sign_up::SignUp;
 use crate::identity::ProfileId;
 
-/// What the tenant is to be sent.
+/// The request that stores a sign-up at the tenant.
 ///
 /// ```
 /// use omneo_id::ProfileId;
@@ -28,26 +28,26 @@ use crate::identity::ProfileId;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Decision {
-    /// The profile's comms attribute changes: `PUT /profiles/{id}/attributes/comms`.
+    /// Updates the comms attribute of a profile: `PUT /profiles/{id}/attributes/comms`.
     Update {
-        /// Whose.
+        /// The id of the profile.
         profile: ProfileId,
         /// The recognised consent fields of the payload, as a JSON object.
         body: Bytes,
     },
-    /// The person is new: `POST /profiles`.
+    /// Creates a profile: `POST /profiles`.
     Create {
         /// The payload with defaults, as a JSON object.
         body: Bytes,
     },
-    /// The person is known, and the payload answers nothing about consent: nothing is sent.
+    /// Sends nothing: the profile exists, and the payload has no consent field with a value.
     Nothing,
 }
 
 impl CommsPolicy {
-    /// What to write for this payload, if the look-up found this profile or none.
-    pub fn decide(&self, sign_up: &SignUp, found: Option<ProfileId>) -> Decision {
-        let Some(profile) = found else {
+    /// Decides how to store a sign-up: `profile` is the profile that the look-up found, if any.
+    pub fn decide(&self, sign_up: &SignUp, profile: Option<ProfileId>) -> Decision {
+        let Some(profile) = profile else {
             let body = self.create_body(sign_up);
             return Decision::Create { body };
         };
@@ -57,12 +57,12 @@ impl CommsPolicy {
         }
     }
 
-    /// The recognised consent fields that the payload answers, flat; `None` if there are none. Null
-    /// and a blank string are no answer.
+    /// The body of an update: the recognised consent fields with a value, as a flat object. `None`
+    /// if there are none. Null and a blank string count as missing.
     pub fn update_body(&self, sign_up: &SignUp) -> Option<Bytes> {
-        let given = sign_up.comms().map(|comms| comms.0.as_slice());
+        let members = sign_up.comms().map(|comms| comms.0.as_slice());
         let mut consent = Object(
-            given
+            members
                 .unwrap_or_default()
                 .iter()
                 .filter(|(name, value)| self.recognises(name) && !value.is_blank())
@@ -75,12 +75,12 @@ impl CommsPolicy {
         (!consent.0.is_empty()).then(|| to_bytes(&consent))
     }
 
-    /// The payload as a new profile: normalised, without the fields that are the tenant's to write,
-    /// and with the defaults that the service documents (names `unknown`, `email_promo` true,
-    /// `email_optout` false) where a field is missing, null or blank. Each default stands alone:
-    /// beside an `email_optout` that is true, `email_promo` is still added.
+    /// The body of a creation: the normalised payload without the fields that only the tenant may
+    /// write. A missing, null or blank field gets its documented default (names `unknown`,
+    /// `email_promo` true, `email_optout` false). The defaults are independent: `email_promo` is
+    /// added even if the payload sets `email_optout` to true.
     pub fn create_body(&self, sign_up: &SignUp) -> Bytes {
-        let mut profile = passable(sign_up.payload());
+        let mut profile = without_forbidden(sign_up.payload());
         profile
             .0
             .retain(|(name, _)| !comms::is_one_of(name, &["id", "_method"]));
@@ -95,8 +95,8 @@ impl CommsPolicy {
                 profile.set(name, Json::String("unknown".to_owned()));
             }
         }
-        let mut attributes = object(profile.get("attributes"));
-        let mut consent = object(attributes.get("comms"));
+        let mut attributes = to_object(profile.get("attributes"));
+        let mut consent = to_object(attributes.get("comms"));
         consent
             .0
             .retain(|(name, value)| !comms::is_reserved(name) && !value.is_blank());
@@ -107,7 +107,7 @@ impl CommsPolicy {
     }
 }
 
-/// The documented defaults, for what is not answered.
+/// Adds the documented defaults for missing fields.
 fn add_defaults(consent: &mut Object) {
     for (name, default) in [("email_promo", true), ("email_optout", false)] {
         if consent.get(name).is_none() {
@@ -116,26 +116,27 @@ fn add_defaults(consent: &mut Object) {
     }
 }
 
-/// The object without forbidden names, at any level.
-fn passable(object: &Object) -> Object {
+/// The object without forbidden names at any level.
+fn without_forbidden(object: &Object) -> Object {
     let members = object
         .0
         .iter()
         .filter(|(name, _)| !comms::is_forbidden(name))
-        .map(|(name, value)| (name.clone(), passable_value(value)))
+        .map(|(name, value)| (name.clone(), value_without_forbidden(value)))
         .collect();
     Object(members)
 }
 
-fn passable_value(value: &Json) -> Json {
+fn value_without_forbidden(value: &Json) -> Json {
     match value {
-        Json::Object(object) => Json::Object(passable(object)),
-        Json::List(items) => Json::List(items.iter().map(passable_value).collect()),
-        plain => plain.clone(),
+        Json::Object(object) => Json::Object(without_forbidden(object)),
+        Json::List(items) => Json::List(items.iter().map(value_without_forbidden).collect()),
+        scalar => scalar.clone(),
     }
 }
 
-fn object(value: Option<&Json>) -> Object {
+/// A copy of the object, or an empty object for any other value.
+fn to_object(value: Option<&Json>) -> Object {
     value.and_then(Json::as_object).cloned().unwrap_or_default()
 }
 

@@ -1,34 +1,36 @@
-//! E-mail addresses in the one form in which they are compared and stored. Pure.
+//! Normalises e-mail addresses for comparison and storage. Pure.
 
 use email_address::{EmailAddress, Options};
 use idna::AsciiDenyList;
 use idna::uts46::{DnsLength, Hyphens, Uts46};
 use unicode_normalization::UnicodeNormalization;
 
-use super::text::is_invisible;
+use super::invisible::is_invisible;
 
-/// RFC 5321 §4.5.3.1.3: a path of 256 octets, its angle brackets included.
+/// RFC 5321 §4.5.3.1.3: a path has at most 256 octets, including its two angle brackets.
 const MAX_LENGTH: usize = 254;
 
-/// An address in its one form: without white space around it, the local part in Unicode NFC with
-/// its ASCII letters in lower case, the domain in A-labels.
+/// Normalises an address: trims it, converts the local part to Unicode NFC with ASCII letters in
+/// lower case, and the domain to A-labels (`xn--…`). `None` if the address is invalid.
 ///
-/// Only ASCII letters of a local part are folded. The folding of others depends on the language and
-/// on the reader (`İ`, `ſ`), and would make two people one. The domain is mapped as browsers do:
-/// UTS 46, non-transitional, so that `straße.example` is not `strasse.example`.
+/// Only the ASCII letters of a local part are folded. The folding of other letters (`İ`, `ſ`)
+/// depends on the language and the implementation, and could merge the addresses of two people. The
+/// domain is mapped as browsers do: UTS 46, non-transitional, so that `straße.example` differs from
+/// `strasse.example`.
 pub(super) fn normalize(text: &str) -> Option<String> {
     let text = text.trim_ascii();
-    // No address of more than four times the length in UTF-8 is short enough in A-labels.
+    // Rejects very long input early: an address of over four times the limit in UTF-8 exceeds the
+    // limit in A-labels too.
     if text.len() > 4 * MAX_LENGTH || text.chars().any(is_invisible) {
         return None;
     }
     let (local, domain) = text.rsplit_once('@')?;
     let mut address = match local.is_ascii() {
         true => local.to_ascii_lowercase(),
-        false => composed(local),
+        false => nfc_with_lower_case_ascii(local),
     };
     address.push('@');
-    match is_plain(domain) {
+    match has_one_spelling(domain) {
         true => address.push_str(&domain.to_ascii_lowercase()),
         false => address.push_str(&to_a_labels(domain)?),
     }
@@ -41,39 +43,39 @@ pub(super) fn normalize(text: &str) -> Option<String> {
     is_valid.then_some(address)
 }
 
-/// The same address with its domain in U-labels; `None` if the domain is plain ASCII.
+/// The normalised address with its domain in U-labels; `None` if the domain has no A-labels.
 pub(super) fn with_u_labels(address: &str) -> Option<String> {
     let (local, domain) = address.rsplit_once('@')?;
-    if is_plain(domain) {
+    if has_one_spelling(domain) {
         return None;
     }
-    let (unicode, valid) = Uts46::new().to_unicode(
+    let (unicode, result) = Uts46::new().to_unicode(
         domain.as_bytes(),
         AsciiDenyList::STD3,
         Hyphens::CheckFirstLast,
     );
-    valid.ok()?;
+    result.ok()?;
     (unicode != domain).then(|| [local, "@", &unicode].concat())
 }
 
-/// Whether two addresses, the second one in its one form, are the same.
-pub(super) fn is_same(text: &str, normalized: &str) -> bool {
+/// Whether an address, once normalised, equals the second one.
+pub(super) fn normalizes_to(text: &str, normalized: &str) -> bool {
     match text.is_ascii() {
-        // In ASCII, the letter case is all that can differ.
+        // Without non-ASCII characters, only the letter case and white space can differ.
         true => text.trim_ascii().eq_ignore_ascii_case(normalized),
         false => normalize(text).is_some_and(|text| text == normalized),
     }
 }
 
-/// NFC, ASCII letters in lower case. A letter in lower case may compose where its capital does not
-/// (`J` and a caron), hence the second pass.
-fn composed(local: &str) -> String {
+/// Converts to NFC with ASCII letters in lower case. The second pass is needed because a letter in
+/// lower case may compose where its capital does not (`J` and a caron).
+fn nfc_with_lower_case_ascii(local: &str) -> String {
     let lower = local.nfc().map(|character| character.to_ascii_lowercase());
     lower.nfc().collect()
 }
 
-/// Whether a domain has one spelling only, letter case aside.
-fn is_plain(domain: &str) -> bool {
+/// Whether a domain has one spelling, ignoring letter case: ASCII without A-labels.
+fn has_one_spelling(domain: &str) -> bool {
     domain.is_ascii()
         && !domain
             .as_bytes()
@@ -106,7 +108,7 @@ mod tests {
             ("o'neil_99%x@a-b.example", Some("o'neil_99%x@a-b.example")),
             ("Zoë@exämple.com", Some("zoë@xn--exmple-cua.com")),
             ("用户@例子.广告", Some("用户@xn--fsqu00a.xn--4rr70v")),
-            // The full case folding of İ is two characters; the Kelvin sign is canonically a K.
+            // The full case folding of İ is two characters; the NFC of the Kelvin sign is K.
             ("İ@example.com", Some("İ@example.com")),
             ("\u{212a}@example.com", Some("k@example.com")),
             (r#""a,b"@example.com"#, Some(r#""a,b"@example.com"#)),
@@ -137,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_domain_with_two_spellings_has_a_second_form() {
+    fn a_domain_with_a_labels_also_has_u_labels() {
         for (address, wanted) in [
             ("ada@example.com", None),
             ("用户@example.com", None),
@@ -149,7 +151,7 @@ mod tests {
             assert_eq!(normalize(address).as_deref(), Some(address));
             if let Some(unicode) = wanted {
                 assert_eq!(normalize(unicode).as_deref(), Some(address));
-                assert!(is_same(unicode, address));
+                assert!(normalizes_to(unicode, address));
             }
         }
     }

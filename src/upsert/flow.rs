@@ -3,94 +3,97 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::{Either, Full};
 use tower::Service;
 
-use super::call::{Caller, Failure};
 use super::decide::Decision;
-use super::find::{Holder, find, find_holder};
+use super::find_profile::{AddressOwner, find_address_owner, find_profile};
 use super::in_flight::InFlightGuard;
-use super::lookup::{self, Found, MAX_PAGES};
+use super::lookup::{LookupResult, MAX_PAGES, unusable_response};
 use super::outcome::UpsertOutcome;
 use super::policy::CommsPolicy;
 use super::sign_up::SignUp;
+use super::tenant_client::{TenantClient, UpsertError};
 use super::tenant_errors::ValidationErrors;
 use crate::error::BoxError;
 use crate::rejection::Rejection;
 
-/// Looks the person up, then writes once.
+/// Looks up the person, then updates the profile or creates one.
 ///
-/// Three things can happen between look-up and write, and each sends the sign-up back to the
-/// look-up once: another sign-up of this process creates the profile, another process does (the
-/// tenant calls the address taken), or the profile is deleted (404). A retry repeats each write
-/// without harm.
+/// Three events between look-up and write repeat the look-up, each at most once: another sign-up of
+/// this process creates the profile, another process creates it (the tenant rejects the address as
+/// taken), or the profile is deleted (404). Writing the same payload again has no further effect.
 ///
-/// Only creations wait for each other, and each waits at most once. A known person never waits, so
-/// the time of an answer does not depend on the number of sign-ups of its address.
+/// Only creations wait for each other, and each waits at most once. The sign-up of a known person
+/// never waits, so its duration does not depend on the number of sign-ups of its address.
 pub(super) async fn upsert<S, B, RB>(
-    tenant: &mut Caller<S, B>,
+    tenant: &mut TenantClient<S, B>,
     policy: &CommsPolicy,
     sign_up: &SignUp,
     in_flight: &InFlightGuard,
-) -> Result<UpsertOutcome, Failure<S::Error>>
+) -> Result<UpsertOutcome, UpsertError<S::Error>>
 where
     S: Service<Request<Either<B, Full<Bytes>>>, Response = Response<RB>>,
     RB: http_body::Body,
     RB::Error: Into<BoxError>,
 {
-    let mut refusal: Option<ValidationErrors> = None;
-    let mut deleted = false;
-    let mut waited = false;
+    let mut address_taken: Option<ValidationErrors> = None;
+    let mut was_deleted = false;
+    let mut has_waited = false;
     let mut pages = MAX_PAGES;
     loop {
         let creations_ended = in_flight.creations_ended();
-        let mut found = match find(tenant, sign_up, pages).await? {
-            Found::None => None,
-            Found::Profile(profile) => Some(profile),
-            Found::Doubt(why) => return doubtful(policy, lookup::unusable(why)),
+        let mut profile = match find_profile(tenant, sign_up, pages).await? {
+            LookupResult::None => None,
+            LookupResult::Profile(profile) => Some(profile),
+            LookupResult::Ambiguous(reason) => {
+                return ambiguous(policy, unusable_response(reason));
+            }
         };
-        if let Some(complaint) = refusal.take()
-            && found.is_none()
+        if let Some(errors) = address_taken.take()
+            && profile.is_none()
         {
-            found = match find_holder(tenant, sign_up).await? {
-                Holder::Proven(profile) => Some(profile),
-                Holder::None => return refused(policy, complaint),
-                Holder::Doubt(rejection) => return doubtful(policy, rejection),
+            profile = match find_address_owner(tenant, sign_up).await? {
+                AddressOwner::Confirmed(profile) => Some(profile),
+                AddressOwner::None => return invalid(policy, errors),
+                AddressOwner::Ambiguous(rejection) => return ambiguous(policy, rejection),
             };
         }
-        match policy.decide(sign_up, found) {
+        match policy.decide(sign_up, profile) {
             Decision::Nothing => return Ok(UpsertOutcome::Unchanged),
             Decision::Update { profile, body } => {
                 let path = ["/profiles/", profile.as_str(), "/attributes/comms"].concat();
-                let answer = tenant.send(Method::PUT, path, Some(body)).await?;
-                match answer.status {
-                    _ if answer.is_stored() => return Ok(UpsertOutcome::Updated),
-                    StatusCode::NOT_FOUND if !deleted => deleted = true,
-                    StatusCode::NOT_FOUND => return doubtful(policy, answer.unusable()),
-                    StatusCode::UNPROCESSABLE_ENTITY => {
-                        let complaint = ValidationErrors::read(&answer.body, "attributes.comms.");
-                        return refused(policy, complaint);
+                let response = tenant.send(Method::PUT, path, Some(body)).await?;
+                match response.status {
+                    _ if response.is_stored() => return Ok(UpsertOutcome::Updated),
+                    StatusCode::NOT_FOUND if !was_deleted => was_deleted = true,
+                    StatusCode::NOT_FOUND => {
+                        return ambiguous(policy, response.unexpected_status());
                     }
-                    _ => return Err(answer.unusable().into()),
+                    StatusCode::UNPROCESSABLE_ENTITY => {
+                        let errors = ValidationErrors::parse(&response.body, "attributes.comms.");
+                        return invalid(policy, errors);
+                    }
+                    _ => return Err(response.unexpected_status().into()),
                 }
             }
             Decision::Create { body } => {
-                let creation = in_flight.try_create(creations_ended);
-                if creation.is_none() && !waited {
-                    waited = true;
-                    in_flight.creation_ended(creations_ended, policy).await?;
+                let creation = in_flight.begin_creation(creations_ended);
+                if creation.is_none() && !has_waited {
+                    has_waited = true;
+                    in_flight.wait_for_creation(creations_ended, policy).await?;
                     continue;
                 }
                 let path = "/profiles".to_owned();
-                let answer = tenant.send(Method::POST, path, Some(body)).await?;
+                let response = tenant.send(Method::POST, path, Some(body)).await?;
                 drop(creation);
-                match answer.status {
-                    _ if answer.is_stored() => return Ok(UpsertOutcome::Created),
+                match response.status {
+                    _ if response.is_stored() => return Ok(UpsertOutcome::Created),
                     StatusCode::UNPROCESSABLE_ENTITY => {
-                        let complaint = ValidationErrors::read(&answer.body, "");
-                        if !complaint.is_about_the_address {
-                            return refused(policy, complaint);
+                        let errors = ValidationErrors::parse(&response.body, "");
+                        if !errors.is_about_the_address {
+                            return invalid(policy, errors);
                         }
-                        refusal = Some(complaint);
+                        address_taken = Some(errors);
                     }
-                    _ => return Err(answer.unusable().into()),
+                    _ => return Err(response.unexpected_status().into()),
                 }
             }
         }
@@ -98,9 +101,13 @@ where
     }
 }
 
-/// What the tenant has of this person cannot be used. A client cannot correct that in a form, and
-/// the error would tell that there is a profile, because an unknown person never meets it.
-fn doubtful<E>(policy: &CommsPolicy, rejection: Rejection) -> Result<UpsertOutcome, Failure<E>> {
+/// The result for ambiguous data of the person: an error, concealed if the policy says so. A client
+/// cannot correct such data, and the error would reveal that a profile exists, because it never
+/// occurs for an unknown person.
+fn ambiguous<E>(
+    policy: &CommsPolicy,
+    rejection: Rejection,
+) -> Result<UpsertOutcome, UpsertError<E>> {
     if !policy.conceals() {
         return Err(rejection.into());
     }
@@ -111,26 +118,27 @@ fn doubtful<E>(policy: &CommsPolicy, rejection: Rejection) -> Result<UpsertOutco
         let cause = rejection.source().map(ToString::to_string);
         tracing::error!(
             cause,
-            "a sign-up is lost: the tenant's data of the person is unusable, and that is concealed"
+            "a sign-up is lost: the tenant's data of the person is ambiguous, and the error is concealed"
         );
     }
     Ok(UpsertOutcome::Concealed)
 }
 
-/// A 422 by a rule that only the tenant knows.
-fn refused<E>(
+/// The result for a 422 by one of the tenant's own rules: an error, concealed if the policy says
+/// so.
+fn invalid<E>(
     policy: &CommsPolicy,
-    complaint: ValidationErrors,
-) -> Result<UpsertOutcome, Failure<E>> {
+    errors: ValidationErrors,
+) -> Result<UpsertOutcome, UpsertError<E>> {
     if !policy.conceals() {
-        return Err(complaint.rejection.into());
+        return Err(errors.rejection.into());
     }
     #[cfg(feature = "tracing")]
-    log_concealed(&complaint.rejection);
+    log_concealed(&errors.rejection);
     Ok(UpsertOutcome::Concealed)
 }
 
-/// For the operator, the only one to learn of it: the fields, never their values.
+/// Logs the names of the invalid fields, never their values. Only the log records a concealed 422.
 #[cfg(feature = "tracing")]
 fn log_concealed(rejection: &Rejection) {
     let errors = rejection
@@ -140,6 +148,6 @@ fn log_concealed(rejection: &Rejection) {
     let fields: Vec<&str> = errors.map(|(field, _)| field).collect();
     tracing::warn!(
         ?fields,
-        "a sign-up is lost: the tenant refused it, and that is concealed"
+        "a sign-up is lost: the tenant rejected the payload, and the error is concealed"
     );
 }

@@ -1,4 +1,4 @@
-//! The forms of a URL and of a moment. Pure.
+//! The formats of a URL, of a date and time, and of a currency code. Pure.
 
 use http::Uri;
 
@@ -12,7 +12,7 @@ pub(super) fn is_url(text: &str) -> bool {
 
 /// A date, or a date and a time: `2024-02-29`, `2024-02-29 23:59:59`, and the ISO 8601 forms
 /// `2024-02-29T23:59:59.123Z`, `2024-02-29T23:59+10:00`.
-pub(super) fn is_moment(text: &str) -> bool {
+pub(super) fn is_date_time(text: &str) -> bool {
     let Some((date, time)) = text.split_at_checked("YYYY-MM-DD".len()) else {
         return false;
     };
@@ -21,6 +21,11 @@ pub(super) fn is_moment(text: &str) -> bool {
             Some(time) => is_time(time),
             None => time.is_empty(),
         }
+}
+
+/// Three capital letters, as in ISO 4217: `AUD`.
+pub(super) fn is_currency_code(text: &str) -> bool {
+    text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase())
 }
 
 fn is_date(text: &str) -> bool {
@@ -50,7 +55,7 @@ fn is_time(text: &str) -> bool {
         Some((time, offset)) => (time, offset.get(1..)),
         None => (text, None),
     };
-    let offset_is_good = offset.is_none_or(|offset| match offset.split_once(':') {
+    let offset_is_valid = offset.is_none_or(|offset| match offset.split_once(':') {
         Some((hours, minutes)) => in_range(hours, 23) && in_range(minutes, 59),
         None => match offset.split_at_checked(2) {
             Some((hours, minutes)) => {
@@ -66,9 +71,9 @@ fn is_time(text: &str) -> bool {
     let mut parts = clock.split(':');
     let hours = parts.next().is_some_and(|hours| in_range(hours, 23));
     let minutes = parts.next().is_some_and(|minutes| in_range(minutes, 59));
-    // 60: a leap second.
+    // 60 is a leap second.
     let seconds = parts.next().map(|seconds| in_range(seconds, 60));
-    let fraction_is_good = fraction.is_none_or(|fraction| {
+    let fraction_is_valid = fraction.is_none_or(|fraction| {
         seconds.is_some()
             && (1..=9).contains(&fraction.len())
             && fraction.bytes().all(|byte| byte.is_ascii_digit())
@@ -77,19 +82,19 @@ fn is_time(text: &str) -> bool {
         && minutes
         && seconds != Some(false)
         && parts.next().is_none()
-        && fraction_is_good
-        && offset_is_good
+        && fraction_is_valid
+        && offset_is_valid
 }
 
 fn in_range(text: &str, last: u32) -> bool {
     digits(Some(text), 2).is_some_and(|number| number <= last)
 }
 
-/// A number of exactly so many digits.
+/// A number with exactly `count` digits.
 fn digits(text: Option<&str>, count: usize) -> Option<u32> {
     let text = text.filter(|text| text.len() == count)?;
-    let plain = text.bytes().all(|byte| byte.is_ascii_digit());
-    plain.then(|| text.parse().ok())?
+    let has_digits_only = text.bytes().all(|byte| byte.is_ascii_digit());
+    has_digits_only.then(|| text.parse().ok())?
 }
 
 #[cfg(test)]
@@ -97,8 +102,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moments_are_dates_that_exist() {
-        for good in [
+    fn date_times_need_a_date_that_exists() {
+        for valid in [
             "2024-02-29",
             "2024-02-29 23:59:59",
             "2024-02-29T23:59:59Z",
@@ -107,9 +112,9 @@ mod tests {
             "2024-02-29T23:59-0330",
             "2016-12-31T23:59:60Z",
         ] {
-            assert!(is_moment(good), "{good}");
+            assert!(is_date_time(valid), "{valid}");
         }
-        for bad in [
+        for invalid in [
             "",
             "yesterday",
             "2023-02-29",
@@ -131,14 +136,14 @@ mod tests {
             "2024-01-01é",
             "２０２４-01-01",
         ] {
-            assert!(!is_moment(bad), "{bad}");
+            assert!(!is_date_time(invalid), "{invalid}");
         }
     }
 
     #[test]
-    fn urls_are_absolute_and_of_the_web() {
+    fn urls_are_absolute_and_use_http_or_https() {
         assert!(is_url("https://cdn.example/ada.png?x=1"));
-        for bad in [
+        for invalid in [
             "",
             "ada.png",
             "/ada.png",
@@ -146,7 +151,7 @@ mod tests {
             "ftp://x/y",
             "https://",
         ] {
-            assert!(!is_url(bad), "{bad}");
+            assert!(!is_url(invalid), "{invalid}");
         }
     }
 }

@@ -8,12 +8,13 @@ use pin_project_lite::pin_project;
 
 use crate::body::ResponseBody;
 
-/// A sign-up on its way. Boxed: it is the rare request, and waits for the tenant several times.
-type Own<B, E> = Pin<Box<dyn Future<Output = Result<Response<ResponseBody<B>>, E>> + Send>>;
+/// The future of a sign-up. It is boxed because sign-ups are rare and await several tenant calls.
+type SignUpFuture<B, E> =
+    Pin<Box<dyn Future<Output = Result<Response<ResponseBody<B>>, E>> + Send>>;
 
 pin_project! {
-    /// The response of [`CommsUpsert`](super::CommsUpsert): the inner service's future as it is, or
-    /// a sign-up's.
+    /// The response future of [`CommsUpsert`](super::CommsUpsert): the inner service's future, or
+    /// the future of a sign-up.
     pub struct ResponseFuture<F, B, E> {
         #[pin]
         kind: Kind<F, B, E>,
@@ -24,7 +25,7 @@ pin_project! {
     #[project = KindProj]
     enum Kind<F, B, E> {
         Passed { #[pin] future: F },
-        Own { future: Own<B, E> },
+        SignUp { future: SignUpFuture<B, E> },
     }
 }
 
@@ -35,12 +36,12 @@ impl<F, B, E> ResponseFuture<F, B, E> {
         }
     }
 
-    pub(super) fn own<O>(future: O) -> Self
+    pub(super) fn sign_up<O>(future: O) -> Self
     where
         O: Future<Output = Result<Response<ResponseBody<B>>, E>> + Send + 'static,
     {
         Self {
-            kind: Kind::Own {
+            kind: Kind::SignUp {
                 future: Box::pin(future),
             },
         }
@@ -59,7 +60,7 @@ where
                 let response = ready!(future.poll(cx))?;
                 Poll::Ready(Ok(response.map(ResponseBody::inner)))
             }
-            KindProj::Own { future } => future.as_mut().poll(cx),
+            KindProj::SignUp { future } => future.as_mut().poll(cx),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The sign-ups in flight, by address: a bound on their number, and one creation at a time.
+//! The sign-ups in flight per address: bounds their number, and admits one creation at a time.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -11,43 +11,44 @@ use std::time::Duration;
 use super::policy::CommsPolicy;
 use crate::rejection::{Rejection, RejectionKind};
 
-/// Sign-ups of one address that are admitted at the same time.
+/// Sign-ups in flight per address. A person sends a few; the bound limits the work that an attacker
+/// can start for one address.
 const MAX_PER_ADDRESS: usize = 32;
 
-/// When a client that was turned away may try again.
+/// The `Retry-After` of a 503: a creation usually completes within a second.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// How long a sign-up waits for another one's creation, or for one quantum of a uniform latency if
-/// that is longer.
+/// How long a sign-up waits for the end of another creation: several times the usual duration of a
+/// creation. A longer quantum of the uniform latency replaces it.
 #[cfg(feature = "client")]
 const MAX_WAIT: Duration = Duration::from_secs(5);
 
-/// The sign-ups in flight of every address.
+/// The sign-ups in flight, by address.
 #[derive(Clone, Default)]
-pub(super) struct InFlight(Arc<Mutex<HashMap<Arc<str>, Address>>>);
+pub(super) struct InFlight(Arc<Mutex<HashMap<Arc<str>, AddressState>>>);
 
 /// The sign-ups in flight of one address.
 #[derive(Default)]
-struct Address {
+struct AddressState {
     count: usize,
     next_id: u64,
     is_creating: bool,
-    /// Creations that have ended since this entry exists, whether or not they succeeded.
-    ended: u64,
-    waiting: Vec<(u64, Waker)>,
+    /// Creations that have ended, successful or not, since this entry was inserted.
+    creations_ended: u64,
+    wakers: Vec<(u64, Waker)>,
 }
 
 impl InFlight {
-    /// Admits a sign-up, until the guard is dropped.
+    /// Counts a sign-up as in flight until the guard is dropped.
     ///
     /// # Errors
-    /// 503 if the address has as many sign-ups in flight as are admitted.
+    /// 503 if [`MAX_PER_ADDRESS`] sign-ups of the address are in flight.
     pub(super) fn admit(&self, address: &str) -> Result<InFlightGuard, Rejection> {
         let address: Arc<str> = address.into();
         let mut addresses = self.lock();
         let entry = addresses.entry(Arc::clone(&address)).or_default();
         if entry.count >= MAX_PER_ADDRESS {
-            return Err(busy("an address has too many sign-ups at the same time"));
+            return Err(busy("an address has too many sign-ups in flight"));
         }
         entry.count += 1;
         let id = entry.next_id;
@@ -60,19 +61,19 @@ impl InFlight {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Address>> {
-        // No entry is left half changed: nothing panics while the lock is held.
+    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, AddressState>> {
+        // Every entry is consistent even after poisoning: no code panics while the lock is held.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn busy(why: &'static str) -> Rejection {
+fn busy(reason: &'static str) -> Rejection {
     Rejection::new(RejectionKind::TenantBusy)
         .with_retry_after(RETRY_AFTER)
-        .because(Crowded(why))
+        .because(BusyReason(reason))
 }
 
-/// A sign-up in flight. Dropping it gives its place back.
+/// A sign-up in flight. Dropping the guard decrements the count of its address.
 pub(super) struct InFlightGuard {
     in_flight: InFlight,
     address: Arc<str>,
@@ -80,30 +81,31 @@ pub(super) struct InFlightGuard {
 }
 
 impl InFlightGuard {
-    /// How many creations of the address have ended. A look-up that begins now sees their profiles.
+    /// The number of creations of the address that have ended. A look-up that begins after this
+    /// call sees their profiles.
     pub(super) fn creations_ended(&self) -> u64 {
         let mut addresses = self.in_flight.lock();
         addresses
             .get_mut(&self.address)
-            .map_or(0, |address| address.ended)
+            .map_or(0, |address| address.creations_ended)
     }
 
-    /// Begins the creation of the profile, unless another sign-up of the address is creating it, or
-    /// has ended a creation since `seen` was read.
-    pub(super) fn try_create(&self, seen: u64) -> Option<CreationGuard<'_>> {
+    /// Begins a creation. `None` if another creation of the address is in progress, or has ended
+    /// since `seen` was read from [`creations_ended`](Self::creations_ended).
+    pub(super) fn begin_creation(&self, seen: u64) -> Option<CreationGuard<'_>> {
         let mut addresses = self.in_flight.lock();
         let address = addresses.get_mut(&self.address)?;
-        let is_free = !address.is_creating && address.ended == seen;
+        let is_free = !address.is_creating && address.creations_ended == seen;
         address.is_creating |= is_free;
         is_free.then(|| CreationGuard(self))
     }
 
-    /// Waits until the creation that was in progress has ended.
+    /// Waits until the creation in progress has ended, or one has ended since `seen` was read.
     ///
     /// # Errors
-    /// 503 if that takes too long. Without the feature `client` there is no timer, and the creation
-    /// itself is the bound.
-    pub(super) async fn creation_ended(
+    /// 503 after [`MAX_WAIT`]. Without the feature `client` there is no timer, and the wait lasts
+    /// as long as the creation.
+    pub(super) async fn wait_for_creation(
         &self,
         seen: u64,
         policy: &CommsPolicy,
@@ -111,10 +113,10 @@ impl InFlightGuard {
         let ended = poll_fn(|cx| self.poll_ended(seen, cx));
         #[cfg(feature = "client")]
         {
-            // Within the quantum, waiting must stay unseen: it tells that a profile is created.
+            // A 503 within the quantum would reveal that a profile is being created.
             let limit = policy.latency().unwrap_or_default().max(MAX_WAIT);
             let ended = tokio::time::timeout(limit, ended).await;
-            ended.map_err(|_| busy("the creation of the profile takes too long"))
+            ended.map_err(|_| busy("waiting for another creation of the profile timed out"))
         }
         #[cfg(not(feature = "client"))]
         {
@@ -129,12 +131,12 @@ impl InFlightGuard {
         let Some(address) = addresses.get_mut(&self.address) else {
             return Poll::Ready(());
         };
-        if !address.is_creating || address.ended != seen {
+        if !address.is_creating || address.creations_ended != seen {
             return Poll::Ready(());
         }
-        match address.waiting.iter_mut().find(|(id, _)| *id == self.id) {
+        match address.wakers.iter_mut().find(|(id, _)| *id == self.id) {
             Some((_, waker)) => waker.clone_from(cx.waker()),
-            None => address.waiting.push((self.id, cx.waker().clone())),
+            None => address.wakers.push((self.id, cx.waker().clone())),
         }
         Poll::Pending
     }
@@ -147,19 +149,21 @@ impl Drop for InFlightGuard {
             return;
         };
         let address = entry.get_mut();
-        let own = address.waiting.iter().position(|(id, _)| *id == self.id);
-        let waker = own.map(|own| address.waiting.swap_remove(own));
+        let index = address.wakers.iter().position(|(id, _)| *id == self.id);
+        let waker = index.map(|index| address.wakers.swap_remove(index));
         address.count = address.count.saturating_sub(1);
         if address.count == 0 {
             entry.remove();
         }
         drop(addresses);
-        // Dropping a waker may drop a task, which must not find the lock held.
+        // Dropping a waker may drop a task whose guard takes the lock, so the lock is released
+        // first.
         drop(waker);
     }
 }
 
-/// The creation of a profile. Dropping it wakes the sign-ups that wait for its end.
+/// A creation in progress. Dropping the guard ends it, and wakes the sign-ups that wait for its
+/// end.
 pub(super) struct CreationGuard<'a>(&'a InFlightGuard);
 
 impl Drop for CreationGuard<'_> {
@@ -169,26 +173,26 @@ impl Drop for CreationGuard<'_> {
             return;
         };
         address.is_creating = false;
-        address.ended += 1;
-        let waiting = std::mem::take(&mut address.waiting);
+        address.creations_ended += 1;
+        let wakers = std::mem::take(&mut address.wakers);
         drop(addresses);
-        for (_, waker) in waiting {
+        for (_, waker) in wakers {
             waker.wake();
         }
     }
 }
 
-/// Why a sign-up was turned away. For the operator.
+/// The cause for the log: why a sign-up was answered with 503.
 #[derive(Debug)]
-struct Crowded(&'static str);
+struct BusyReason(&'static str);
 
-impl fmt::Display for Crowded {
+impl fmt::Display for BusyReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0)
     }
 }
 
-impl std::error::Error for Crowded {}
+impl std::error::Error for BusyReason {}
 
 #[cfg(test)]
 mod tests {
@@ -199,47 +203,50 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_sign_ups_of_an_address_is_bounded() {
+    fn the_sign_ups_in_flight_of_an_address_are_bounded() {
         let in_flight = InFlight::default();
-        let mut crowd: Vec<_> = (0..MAX_PER_ADDRESS)
+        let mut guards: Vec<_> = (0..MAX_PER_ADDRESS)
             .map(|_| in_flight.admit("a").unwrap())
             .collect();
         let rejection = in_flight.admit("a").err().unwrap();
         assert_eq!(rejection.kind(), RejectionKind::TenantBusy);
         assert!(in_flight.admit("b").is_ok());
-        crowd.pop();
+        guards.pop();
         assert!(in_flight.admit("a").is_ok());
-        drop(crowd);
+        drop(guards);
         assert!(in_flight.lock().is_empty());
     }
 
     #[test]
-    fn creations_of_an_address_exclude_each_other() {
+    fn one_creation_of_an_address_is_in_progress_at_a_time() {
         let in_flight = InFlight::default();
         let [first, second, other] = ["a", "a", "b"].map(|key| in_flight.admit(key).unwrap());
-        let creation = first.try_create(0).unwrap();
-        assert!(second.try_create(0).is_none());
-        assert!(other.try_create(0).is_some());
+        let creation = first.begin_creation(0).unwrap();
+        assert!(second.begin_creation(0).is_none());
+        assert!(other.begin_creation(0).is_some());
         assert!(poll(&second, 0).is_pending());
         drop(creation);
         assert!(poll(&second, 0).is_ready());
-        assert!(second.try_create(0).is_none(), "its look-up is outdated");
+        assert!(
+            second.begin_creation(0).is_none(),
+            "the look-up is outdated"
+        );
         assert_eq!(second.creations_ended(), 1);
-        assert!(second.try_create(1).is_some());
+        assert!(second.begin_creation(1).is_some());
     }
 
     #[test]
-    fn a_sign_up_that_leaves_keeps_no_waker() {
+    fn a_dropped_sign_up_removes_its_waker() {
         let in_flight = InFlight::default();
         let [first, second] = ["a", "a"].map(|key| in_flight.admit(key).unwrap());
-        let creation = first.try_create(0).unwrap();
+        let creation = first.begin_creation(0).unwrap();
         for _ in 0..3 {
             assert!(poll(&second, 0).is_pending());
         }
-        let waiting = || in_flight.lock()["a"].waiting.len();
-        assert_eq!(waiting(), 1);
+        let wakers = || in_flight.lock()["a"].wakers.len();
+        assert_eq!(wakers(), 1);
         drop(second);
-        assert_eq!(waiting(), 0);
+        assert_eq!(wakers(), 0);
         drop(creation);
         drop(first);
         assert!(in_flight.lock().is_empty());

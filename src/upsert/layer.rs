@@ -5,7 +5,7 @@ use tower::Layer;
 use super::policy::CommsPolicy;
 use super::service::{CommsUpsert, Shared};
 
-/// Layer that answers `POST /profiles` by changing nothing but consent.
+/// Layer that applies [`CommsUpsert`]: `POST /profiles` becomes a sign-up.
 ///
 /// See the [module docs](super).
 #[derive(Clone, Debug, Default)]
@@ -14,8 +14,8 @@ pub struct CommsUpsertLayer {
 }
 
 impl CommsUpsertLayer {
-    /// A layer with this policy. The services of one layer, and their clones, create the profile of
-    /// an address one at a time.
+    /// Creates a layer with this policy. The services of one layer, and their clones, create the
+    /// profile of an address one at a time.
     pub fn new(policy: CommsPolicy) -> Self {
         Self {
             shared: Arc::new(Shared::new(policy)),
@@ -32,7 +32,7 @@ impl<S> Layer<S> for CommsUpsertLayer {
 }
 
 impl<S> CommsUpsert<S> {
-    /// The layer that wraps services in it.
+    /// Creates the layer of this middleware.
     pub fn layer(policy: CommsPolicy) -> CommsUpsertLayer {
         CommsUpsertLayer::new(policy)
     }

@@ -1,4 +1,4 @@
-//! What the tenant is asked, and what of its answer is believed. Pure.
+//! The query of a look-up, and the profile that its response names. Pure.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,65 +12,65 @@ use super::{email, phone};
 use crate::identity::ProfileId;
 use crate::rejection::{Rejection, RejectionKind};
 
-/// Pages of a list that are read at most. The first is as long as the tenant makes it, 15 profiles.
+/// Pages of a list that are read at most. The first has the tenant's default size, 15 profiles.
 pub(super) const MAX_PAGES: u32 = 2;
 
-/// Profiles on the second page.
+/// Profiles on the second page: more than three default pages, yet a small response.
 const PAGE_SIZE: u32 = 50;
 
-/// What a person is looked up by.
+/// The address that a look-up searches for.
 #[derive(Clone, Copy)]
-pub(super) enum By<'a> {
-    /// An e-mail address in its one form, and the form in which the tenant is asked for it.
-    Email { address: &'a str, asked: &'a str },
+pub(super) enum LookupKey<'a> {
+    /// An e-mail address in its normal form, and the spelling that the query contains.
+    Email { address: &'a str, spelling: &'a str },
     /// A mobile phone number in E.164 form.
     MobilePhone(&'a str),
 }
 
-impl<'a> By<'a> {
-    /// The e-mail address in each form in which the tenant may have it.
+impl<'a> LookupKey<'a> {
+    /// The e-mail address, once per spelling that the tenant may have stored.
     pub(super) fn emails(sign_up: &'a SignUp) -> impl Iterator<Item = Self> + Send {
         let address = sign_up.email();
         sign_up
             .emails()
-            .map(move |asked| Self::Email { address, asked })
+            .map(move |spelling| Self::Email { address, spelling })
     }
 
-    /// The mobile phone number, if one was given.
+    /// The mobile phone number, if the payload has one.
     pub(super) fn phone(sign_up: &'a SignUp) -> Option<Self> {
         sign_up.mobile_phone().map(Self::MobilePhone)
     }
 
-    /// The profile's field, and the value that is looked for in it.
+    /// The profile's field, and the value that the query searches for.
     pub(super) fn field(self) -> (&'static str, &'a str) {
         match self {
-            Self::Email { asked, .. } => ("email", asked),
+            Self::Email { spelling, .. } => ("email", spelling),
             Self::MobilePhone(phone) => ("mobile_phone", phone),
         }
     }
 
-    /// The path and query of the list, its first page as long as the tenant makes it.
-    pub(super) fn list(self) -> String {
+    /// The path and query of the first page, with the tenant's default size.
+    pub(super) fn first_page(self) -> String {
         let (field, value) = self.field();
-        let mut list = String::with_capacity(64 + value.len());
+        let mut path = String::with_capacity(64 + value.len());
         for part in ["/profiles?filter%5B", field, "%5D="] {
-            list.push_str(part);
+            path.push_str(part);
         }
-        encode(value, &mut list);
-        list
+        percent_encode(value, &mut path);
+        path
     }
 
-    /// A longer first page of the list. The tenant's own links are never followed.
-    pub(super) fn longer_list(self) -> String {
-        let list = self.list();
-        format!("{list}&page%5Bsize%5D={PAGE_SIZE}&page%5Bnumber%5D=1")
+    /// The path and query of a larger first page. Links in a response are never followed.
+    pub(super) fn larger_page(self) -> String {
+        let path = self.first_page();
+        format!("{path}&page%5Bsize%5D={PAGE_SIZE}&page%5Bnumber%5D=1")
     }
 
     /// Whether a profile has exactly this address.
-    pub(super) fn is(self, candidate: &Candidate<'_>) -> bool {
+    pub(super) fn matches(self, candidate: &Candidate<'_>) -> bool {
         match self {
             Self::Email { address, .. } => {
-                text(&candidate.email).is_some_and(|other| email::is_same(other, address))
+                text(&candidate.email).is_some_and(|other| email::normalizes_to(other, address))
             }
             Self::MobilePhone(phone) => text(&candidate.mobile_phone)
                 .and_then(phone::normalize)
@@ -79,23 +79,23 @@ impl<'a> By<'a> {
     }
 }
 
-/// The profile that a look-up found.
+/// The result of a look-up.
 #[derive(Debug, PartialEq)]
-pub(super) enum Found {
+pub(super) enum LookupResult {
     None,
     Profile(ProfileId),
-    /// The tenant has the address in a way that does not name one profile.
-    Doubt(&'static str),
+    /// The response does not identify one profile, for this reason.
+    Ambiguous(&'static str),
 }
 
-impl Found {
-    /// The result of two look-ups for the same person.
+impl LookupResult {
+    /// Combines the results of two look-ups for the same person.
     pub(super) fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::None, found) | (found, Self::None) => found,
             (Self::Profile(one), Self::Profile(other)) if one == other => Self::Profile(one),
-            (Self::Profile(_), Self::Profile(_)) => Self::Doubt(TWO_PROFILES),
-            (Self::Doubt(why), _) | (_, Self::Doubt(why)) => Self::Doubt(why),
+            (Self::Profile(_), Self::Profile(_)) => Self::Ambiguous(TWO_PROFILES),
+            (Self::Ambiguous(reason), _) | (_, Self::Ambiguous(reason)) => Self::Ambiguous(reason),
         }
     }
 }
@@ -105,38 +105,38 @@ const TWO_PROFILES: &str = "two profiles have the same address";
 /// A page of a list of profiles.
 #[derive(Debug)]
 pub(super) struct Page {
-    /// The one profile that is asked for.
-    pub(super) found: Found,
-    /// Whether the tenant says that there are more.
-    pub(super) more: bool,
+    /// The profile with the address.
+    pub(super) result: LookupResult,
+    /// Whether the list has further pages.
+    pub(super) has_more: bool,
 }
 
 impl Page {
-    /// Reads an answer to a look-up.
+    /// Parses the response to a look-up.
     ///
     /// The tenant's filters match loosely: parts of an address, `%` and `_` as wildcards, lists at
     /// commas. Only a profile with exactly this e-mail or phone counts.
-    pub(super) fn read(by: By<'_>, body: &[u8]) -> Result<Self, Rejection> {
+    pub(super) fn parse(key: LookupKey<'_>, body: &[u8]) -> Result<Self, Rejection> {
         let list: List<'_> = serde_json::from_slice(body)
-            .map_err(|_| unusable("the list of profiles cannot be read"))?;
-        let matches = list.data.iter().filter(|candidate| by.is(candidate));
-        let found = matches.map(|candidate| match candidate.id() {
-            Some(id) => Found::Profile(id),
-            None => Found::Doubt(NO_ID),
+            .map_err(|_| unusable_response("the list of profiles cannot be parsed"))?;
+        let matches = list.data.iter().filter(|candidate| key.matches(candidate));
+        let results = matches.map(|candidate| match candidate.id() {
+            Some(id) => LookupResult::Profile(id),
+            None => LookupResult::Ambiguous(INVALID_ID),
         });
         Ok(Self {
-            found: found.fold(Found::None, Found::and),
-            more: list.links.next.is_string()
+            result: results.fold(LookupResult::None, LookupResult::and),
+            has_more: list.links.next.is_string()
                 || list.meta.last_page.as_u64() > list.meta.current_page.as_u64(),
         })
     }
 }
 
-pub(super) const NO_ID: &str = "the id of the profile cannot be part of a path";
+pub(super) const INVALID_ID: &str = "the id of the profile is not a valid path segment";
 
-/// An answer that leaves a doubt about who is who.
-pub(super) fn unusable(why: &'static str) -> Rejection {
-    Rejection::new(RejectionKind::TenantAnswer).because(LookupError(why))
+/// The rejection for a response that does not identify one profile.
+pub(super) fn unusable_response(reason: &'static str) -> Rejection {
+    Rejection::new(RejectionKind::TenantAnswer).because(LookupError(reason))
 }
 
 #[derive(Deserialize)]
@@ -149,7 +149,7 @@ struct List<'a> {
     meta: Meta,
 }
 
-/// What of a profile is compared.
+/// The fields of a profile that are compared with the sign-up.
 #[derive(Deserialize)]
 pub(super) struct Candidate<'a> {
     #[serde(borrow)]
@@ -161,13 +161,13 @@ pub(super) struct Candidate<'a> {
 }
 
 impl Candidate<'_> {
-    /// The id, if it can be part of a path.
+    /// The id, if it is a valid segment of a path.
     pub(super) fn id(&self) -> Option<ProfileId> {
         text(&self.id)?.parse().ok()
     }
 }
 
-/// A text, or another value, which equals no address.
+/// A string, or another value, which never equals an address.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Field<'a> {
@@ -197,7 +197,7 @@ struct Meta {
     last_page: Value,
 }
 
-/// Why an answer to a look-up cannot be used. For the operator.
+/// The cause for the log: why a response does not identify one profile.
 #[derive(Debug)]
 struct LookupError(&'static str);
 
@@ -209,20 +209,22 @@ impl fmt::Display for LookupError {
 
 impl std::error::Error for LookupError {}
 
-/// Appends one value of a query: everything but RFC 3986 §2.3's unreserved characters is
-/// percent-encoded. A raw `+` would arrive as a blank.
-fn encode(value: &str, out: &mut String) {
-    let digit =
-        |half: u8| char::from_digit(half.into(), 16).map(|digit| digit.to_ascii_uppercase());
+/// Appends a query value. Every character except the unreserved ones of RFC 3986 §2.3 is
+/// percent-encoded; the tenant would decode a raw `+` to a space.
+fn percent_encode(value: &str, out: &mut String) {
     for byte in value.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
             out.push(char::from(byte));
         } else {
             out.push('%');
-            out.extend(digit(byte >> 4));
-            out.extend(digit(byte & 15));
+            out.extend(hex_digit(byte >> 4));
+            out.extend(hex_digit(byte & 15));
         }
     }
+}
+
+fn hex_digit(value: u8) -> Option<char> {
+    char::from_digit(value.into(), 16).map(|digit| digit.to_ascii_uppercase())
 }
 
 #[cfg(test)]
@@ -231,54 +233,54 @@ mod tests {
 
     use super::*;
 
-    const ADA: By<'static> = email("ada@example.com");
-    const PHONE: By<'static> = By::MobilePhone("+61412345678");
+    const ADA: LookupKey<'static> = email("ada@example.com");
+    const PHONE: LookupKey<'static> = LookupKey::MobilePhone("+61412345678");
 
-    const fn email(address: &str) -> By<'_> {
-        By::Email {
+    const fn email(address: &str) -> LookupKey<'_> {
+        LookupKey::Email {
             address,
-            asked: address,
+            spelling: address,
         }
     }
 
-    fn hit(by: By<'_>, body: &str) -> Option<String> {
-        let page = Page::read(by, body.as_bytes()).unwrap();
-        match page.found {
-            Found::None => None,
-            Found::Profile(id) => Some(id.to_string()),
-            Found::Doubt(why) => panic!("{why}"),
+    fn found_id(key: LookupKey<'_>, body: &str) -> Option<String> {
+        let page = Page::parse(key, body.as_bytes()).unwrap();
+        match page.result {
+            LookupResult::None => None,
+            LookupResult::Profile(id) => Some(id.to_string()),
+            LookupResult::Ambiguous(reason) => panic!("{reason}"),
         }
     }
 
-    fn doubt(by: By<'_>, body: &str) -> Found {
-        Page::read(by, body.as_bytes()).unwrap().found
+    fn look_up(key: LookupKey<'_>, body: &str) -> LookupResult {
+        Page::parse(key, body.as_bytes()).unwrap().result
     }
 
-    fn cause(by: By<'_>, body: &str) -> String {
-        let rejection = Page::read(by, body.as_bytes()).unwrap_err();
+    fn cause(key: LookupKey<'_>, body: &str) -> String {
+        let rejection = Page::parse(key, body.as_bytes()).unwrap_err();
         assert_eq!(rejection.kind(), RejectionKind::TenantAnswer);
         rejection.source().unwrap().to_string()
     }
 
     #[test]
-    fn values_are_encoded_to_the_last_character() {
-        let path = email("a+b&c=%_*#é@x.example").list();
+    fn query_values_are_percent_encoded() {
+        let path = email("a+b&c=%_*#é@x.example").first_page();
         assert_eq!(
             path,
             "/profiles?filter%5Bemail%5D=a%2Bb%26c%3D%25_%2A%23%C3%A9%40x.example"
         );
         assert_eq!(
-            PHONE.list(),
+            PHONE.first_page(),
             "/profiles?filter%5Bmobile_phone%5D=%2B61412345678"
         );
         assert_eq!(
-            PHONE.longer_list(),
+            PHONE.larger_page(),
             "/profiles?filter%5Bmobile_phone%5D=%2B61412345678&page%5Bsize%5D=50&page%5Bnumber%5D=1"
         );
     }
 
     #[test]
-    fn look_alikes_never_match() {
+    fn similar_addresses_do_not_match() {
         for email in [
             r#""xada@example.com""#,
             r#""ada@example.com.au""#,
@@ -291,7 +293,7 @@ mod tests {
             r#"["ada@example.com"]"#,
         ] {
             let body = format!(r#"{{"data":[{{"id":"eve-1","email":{email}}}]}}"#);
-            assert_eq!(hit(ADA, &body), None, "{email}");
+            assert_eq!(found_id(ADA, &body), None, "{email}");
         }
         for phone in [
             r#""+614123456789""#,
@@ -300,27 +302,31 @@ mod tests {
             "null",
         ] {
             let body = format!(r#"{{"data":[{{"id":"eve-1","mobile_phone":{phone}}}]}}"#);
-            assert_eq!(hit(PHONE, &body), None, "{phone}");
+            assert_eq!(found_id(PHONE, &body), None, "{phone}");
         }
-        assert_eq!(hit(ADA, r#"{"data":[{"id":"eve-1"}]}"#), None);
-        assert_eq!(hit(ADA, r#"{"data":[]}"#), None);
+        assert_eq!(found_id(ADA, r#"{"data":[{"id":"eve-1"}]}"#), None);
+        assert_eq!(found_id(ADA, r#"{"data":[]}"#), None);
     }
 
     #[test]
-    fn the_one_person_is_found_among_others() {
+    fn the_profile_with_the_address_is_found_among_others() {
         let body = r#"{"data":[{"id":"../x","email":"xada@example.com"},
             {"id":"ada-1","email":" ADA@example.COM ","mobile_phone":"+61 412 345 678","x":{}}]}"#;
-        assert_eq!(hit(ADA, body).as_deref(), Some("ada-1"));
-        assert_eq!(hit(PHONE, body).as_deref(), Some("ada-1"));
+        assert_eq!(found_id(ADA, body).as_deref(), Some("ada-1"));
+        assert_eq!(found_id(PHONE, body).as_deref(), Some("ada-1"));
     }
 
     #[test]
-    fn an_answer_that_leaves_a_doubt_is_not_used() {
+    fn an_ambiguous_response_does_not_yield_a_profile() {
         let two = r#"{"data":[{"id":"a-1","email":"ada@example.com"},{"id":"a-2","email":"Ada@example.com"}]}"#;
-        assert_eq!(doubt(ADA, two), Found::Doubt(TWO_PROFILES));
+        assert_eq!(look_up(ADA, two), LookupResult::Ambiguous(TWO_PROFILES));
         for id in [r#""../admin""#, r#""""#, r#""search-id""#, "7", "null"] {
             let body = format!(r#"{{"data":[{{"id":{id},"email":"ada@example.com"}}]}}"#);
-            assert_eq!(doubt(ADA, &body), Found::Doubt(NO_ID), "{id}");
+            assert_eq!(
+                look_up(ADA, &body),
+                LookupResult::Ambiguous(INVALID_ID),
+                "{id}"
+            );
         }
         for body in [
             "",
@@ -333,15 +339,15 @@ mod tests {
         ] {
             assert_eq!(
                 cause(ADA, body),
-                "the list of profiles cannot be read",
+                "the list of profiles cannot be parsed",
                 "{body}"
             );
         }
     }
 
     #[test]
-    fn a_further_page_is_known_by_link_or_by_number() {
-        for (rest, more) in [
+    fn a_further_page_is_detected_by_link_and_by_number() {
+        for (rest, has_more) in [
             (r#""links":{"next":"https://x/profiles?page=2"}"#, true),
             (r#""meta":{"current_page":1,"last_page":2}"#, true),
             (
@@ -352,8 +358,8 @@ mod tests {
         ] {
             let body = format!(r#"{{"data":[],{rest}}}"#);
             assert_eq!(
-                Page::read(ADA, body.as_bytes()).unwrap().more,
-                more,
+                Page::parse(ADA, body.as_bytes()).unwrap().has_more,
+                has_more,
                 "{rest}"
             );
         }

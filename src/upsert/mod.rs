@@ -1,9 +1,10 @@
-//! `POST /profiles` for everybody: a known person's consent is changed, a new person is signed up,
-//! and the answer does not say which.
+//! Anonymous sign-ups over `POST /profiles`: a new person gets a profile, and an existing profile
+//! changes only in its consent. The response does not reveal which.
 //!
-//! Use it in front of a service that calls the tenant, behind whatever knows the
-//! [`Subject`](crate::Subject) of a request (an anonymous one is enough) or vouches for the caller
-//! with [`TrustedCaller`]. Without either, sign-ups are refused with 401.
+//! Use it in front of a service that forwards requests to the tenant. A layer in front of it must
+//! authorize the caller: with a [`Subject`](crate::Subject) in the request's extensions (an
+//! anonymous one is enough), or with [`TrustedCaller`]. A sign-up with neither is rejected with
+//! 401.
 //!
 //! ```
 //! use http::{Request, Response, header::CONTENT_TYPE};
@@ -18,7 +19,7 @@
 //! let mut service = ServiceBuilder::new()
 //!     .layer(CommsUpsertLayer::new(CommsPolicy::new()))
 //!     .service(service_fn(async |request: Request<Either<Full<Bytes>, _>>| {
-//!         // The tenant: knows nobody, takes everybody.
+//!         // A tenant without profiles that accepts every creation.
 //!         let body = match request.method().as_str() {
 //!             "GET" => r#"{"data":[]}"#,
 //!             _ => r#"{"data":{"id":"ada-1"}}"#,
@@ -38,77 +39,84 @@
 //! # }
 //! ```
 //!
-//! Every other request passes: its future is the inner service's own, its body is
-//! [`Either::Left`](http_body_util::Either). The tenant is called with paths that are relative to
-//! its API, `/profiles?…`; origin, base path and credential are the inner service's to add.
+//! Every other request passes unchanged: its future is the future of the inner service, and its
+//! body is [`Either::Left`](http_body_util::Either). Requests of this layer have paths relative to
+//! the tenant's API, such as `/profiles?…`; the inner service adds the origin, the base path and
+//! the credential.
 //!
-//! # What happens to a sign-up
-//! 1. It is read: JSON in UTF-8, not compressed, at most 64 KiB (415, 413), no key twice, no half
-//!    characters, at most 16 levels (400). The request's query is dropped.
-//! 2. It is checked against the documented profile (422, every field to blame). `email` is
-//!    required. A phone number needs its country code, since guessing one could find another
-//!    person, and a trunk zero behind the country code is refused.
-//! 3. Its addresses are put into one form: the domain of the e-mail in A-labels (`xn--…`), its
-//!    local part in Unicode NFC, ASCII letters in lower case; the phone in E.164, without
-//!    separators and invisible characters.
+//! # Processing a sign-up
+//! 1. The body is read. It must be unencoded JSON in UTF-8 (415) of at most 64 KiB (413), without
+//!    duplicate keys, halves of surrogate pairs, or more than 16 levels (400). The query is
+//!    dropped.
+//! 2. The payload is validated against the documented schema of a profile (422, with every invalid
+//!    field). `email` is required. A phone number needs its country code, because a guessed one
+//!    could yield the number of another person. A trunk zero after the country code is invalid.
+//! 3. Addresses are normalised. E-mail: the domain in A-labels (`xn--…`), the local part in Unicode
+//!    NFC, ASCII letters in lower case. Phone: E.164, without separators and invisible characters.
 //! 4. The person is looked up by e-mail, then by mobile phone. The tenant's filters match loosely,
-//!    so a profile counts only if its address is equal in the same form. A domain that has A-labels
-//!    is asked for in A-labels and in U-labels. Of a list, two pages are read at most.
-//! 5. A known person: one `PUT /profiles/{id}/attributes/comms` with the consent fields that the
-//!    [`CommsPolicy`] recognises and the payload answers, or no request if there are none. Null and
-//!    blank strings are no answer. A new person: one `POST /profiles` with the payload, and with
-//!    the documented defaults for what is missing, null or blank.
-//! 6. If the tenant refuses the new person's address, another sign-up was faster, and 4 and 5
-//!    happen once more. If no profile is found then either, the tenant is asked which one has the
-//!    address (`POST /profiles/availability`), and believed if that profile shows it.
+//!    so a profile counts only if its normalised address is equal. A domain with A-labels is
+//!    queried in A-labels and in U-labels. At most two pages of a list are read.
+//! 5. If a profile is found, one `PUT /profiles/{id}/attributes/comms` sends the consent fields
+//!    that the [`CommsPolicy`] recognises and that have a value. Null and blank strings count as
+//!    missing; without any value, no request is sent. If no profile is found, one `POST /profiles`
+//!    sends the payload, with the documented defaults for missing, null and blank fields.
+//! 6. If the tenant rejects the address of a creation as taken, another sign-up has created the
+//!    profile, and steps 4 and 5 are repeated once. If the look-up still finds no profile, the
+//!    owner of the address is queried (`POST /profiles/availability`). Its profile is updated if it
+//!    has exactly this address.
 //!
-//! Within the services of one layer, the profile of an e-mail address is created by one sign-up at
-//! a time, so that two clicks on one button make one profile; across processes step 6 does that.
-//! Other sign-ups of the address wait for the end of the creation, once and for 5 seconds at most,
-//! and then look the person up again. With the feature `client` this wait needs the time driver of
-//! a tokio runtime; without it there is no timer, and the creation itself is the bound. More than
-//! 32 sign-ups of one address at the same time are answered 503 with `Retry-After`. All of it can
-//! be repeated without harm, so a caller who gets no answer may try again.
+//! The services of one layer create the profile of an address one at a time, so that a double click
+//! creates one profile. Across processes, step 6 ensures this. There is no queue:
 //!
-//! [`SignUp`] and [`CommsPolicy::decide`] are steps 1, 2, 3 and 5 as functions, without HTTP.
+//! - Only creations wait. Updates of existing profiles run concurrently.
+//! - A creation waits once, until the creation in progress ends, and for 5 seconds at most (503
+//!   after that). Then its look-up is repeated. With the feature `client`, the wait needs the time
+//!   driver of a tokio runtime. Without the feature there is no timer, and the wait lasts as long
+//!   as the creation.
+//! - At most 32 sign-ups of one address are in flight. Further ones are rejected with 503 and
+//!   `Retry-After`.
 //!
-//! # What an attacker learns
-//! Found, created, nothing to do and a lost race are answered with the same status, the same
-//! headers in the same order and the same bytes, and so is a payload that breaks a documented rule,
-//! as nobody is looked up for it. Whoever asks whether an address is a customer's is left with
-//! this:
+//! A sign-up is idempotent, so a client without a response may retry it.
 //!
-//! | what is looked at | by default | [uniform latency](CommsPolicy::with_uniform_latency) | [concealed validation](CommsPolicy::conceal_tenant_validation) |
+//! [`SignUp`] and [`CommsPolicy::decide`] implement steps 1, 2, 3 and 5 as functions without HTTP.
+//!
+//! # What a response reveals
+//! An update, a creation, an unchanged profile and a lost race have the same response: status,
+//! headers, their order, and body. An invalid payload is rejected before the look-up, so its 422
+//! does not depend on the person either. The following can reveal whether an address belongs to a
+//! customer:
+//!
+//! | observation | default | [uniform latency](CommsPolicy::with_uniform_latency) | [concealed validation](CommsPolicy::conceal_tenant_validation) |
 //! | --- | --- | --- | --- |
-//! | the answer to a good payload | nothing | nothing | nothing |
-//! | how long it took | tells, after a few tries | nothing | tells |
-//! | a payload that breaks a rule of the tenant's own | 422 if new, 200 if known | as by default | nothing |
-//! | an address that only the tenant takes for another | 502 if that is known | as by default | nothing |
-//! | a person whose data leaves a doubt, such as two profiles with one address | 502 | as by default | nothing |
-//! | a tenant that fails | 5xx, if one endpoint fails and not another | as by default | as by default |
+//! | the response to a valid payload | reveals nothing | reveals nothing | reveals nothing |
+//! | the response time | reveals it after a few requests | reveals nothing | reveals it after a few requests |
+//! | a payload that violates one of the tenant's own rules | 422 if new, 200 if known | as by default | reveals nothing |
+//! | an address that equals another only in the tenant's collation | 502 if the other is known | as by default | reveals nothing |
+//! | ambiguous data of the person, such as two profiles with one address | 502 | as by default | reveals nothing |
+//! | a failing tenant | 5xx, if one endpoint fails and another does not | as by default | as by default |
 //!
-//! With both, a failing tenant is all that is left.
+//! With both options, only a failing tenant remains.
 //!
-//! - **Time.** A known person costs the tenant other work than a new one. With a uniform latency
-//!   answers go out at multiples of a quantum, counted from the last byte of the request. The
-//!   quantum must be longer than the tenant takes for the longest sign-up, which is about five
-//!   calls: an answer that overruns it tells again. The number of sign-ups of the same address adds
-//!   nothing to that: known people do not wait for each other, new ones for one creation, and the
-//!   bound of 32 counts until the answers go out.
-//! - **Rules of the tenant's own.** It checks more on creation than is documented, and only new
-//!   people are created. Its 422 is relayed by default, because people must be able to correct
-//!   their form; one such rule tells that an identity, a shop's customer number say, has a profile.
-//!   Concealed, it is answered 200, and the sign-up is lost but for an event in the log.
-//! - **Addresses.** Here addresses are the same if they are equal in the form of step 3; to the
-//!   tenant's database `é` may be `e`. It then refuses to create a person whom no look-up finds.
-//!   That is never relayed, since it would say outright that there is a customer, and never
-//!   answered with the consent of the other profile changed: it is a 502 and an error in the log,
-//!   or concealed as above.
-//! - **Doubts.** Two profiles may have the same address; a profile may have an id that cannot be
-//!   part of a path, or be listed and not be updatable. An unknown person never meets these errors,
-//!   so they are concealed as well, with an error in the log. A failure of the tenant that does not
-//!   depend on the person is answered as one: concealed, an outage would lose sign-ups unnoticed.
-//! - **What was done.** A person who was new has a profile now, and may get a mail. No setting
+//! - **Response time.** Updates and creations cost the tenant different work. With uniform latency,
+//!   responses are delayed to multiples of a quantum, counted from the last byte of the request.
+//!   The quantum must be longer than the longest sign-up, about five tenant calls: a slower
+//!   response reveals its duration again. The number of concurrent sign-ups of an address adds
+//!   nothing to that. Known people do not wait, new people wait for one creation, and a sign-up
+//!   counts towards the limit of 32 until its response is sent.
+//! - **The tenant's own rules.** The tenant validates more than the documented schema, and only for
+//!   creations. By default its 422 is relayed, because people must be able to correct their input.
+//!   Such a rule can reveal that an identity, such as a shop's customer number, has a profile. If
+//!   concealed, the response is 200, and the sign-up is lost except for an event in the log.
+//! - **Collation.** This layer compares normalised addresses (step 3). The tenant's database may
+//!   compare `é` and `e` as equal. It then rejects a creation although no look-up finds a profile.
+//!   That 422 is never relayed, because it would reveal a customer, and the consent of the other
+//!   profile is never changed. The response is 502 with an error in the log, or concealed as above.
+//! - **Ambiguous data.** Two profiles may have the same address. The id of a profile may be an
+//!   invalid path segment, or a listed profile may not be updatable. An unknown person never causes
+//!   these errors, so the same option conceals them, with an error in the log. A failure of the
+//!   tenant that does not depend on the person is never concealed: an outage would lose sign-ups
+//!   unnoticed.
+//! - **Side effects.** A new person has a profile afterwards, and may receive an e-mail. No option
 //!   hides that.
 //!
 //! ```
@@ -128,37 +136,38 @@
 //! # fn main() {}
 //! ```
 //!
-//! # What is left to the host
-//! A new person brings any field of a profile, as the service documents, identities and balances
-//! included: what an anonymous caller may set of them is for the scopes of the API token to limit.
+//! # Responsibilities of the host
+//! A new profile contains every field of the payload, as the service documents, including
+//! identities and balances. Limit the fields that an anonymous caller may set with the scopes of
+//! the API token.
 //!
-//! Limit how often one client may call this; a `tower` layer in front sees the route as it is. Give
-//! the request's body a deadline, with `IdleTimeout` in [`body`](crate::body) for example, because
-//! a sign-up waits for all of it.
+//! Limit the rate of sign-ups per client; a `tower` layer in front of this one sees the same route.
+//! Set a deadline for the request body, for example with `IdleTimeout` in [`body`](crate::body),
+//! because a sign-up waits for the whole body.
 
-mod answer;
 mod availability;
-mod call;
 mod comms;
 mod decide;
 mod email;
-mod find;
+mod find_profile;
 mod flow;
 mod formats;
 mod future;
 mod in_flight;
+mod invisible;
 mod json;
 mod layer;
 mod lookup;
 mod outcome;
 mod phone;
 mod policy;
-mod read;
+mod read_body;
 mod schema;
 mod service;
 mod sign_up;
+mod tenant_client;
 mod tenant_errors;
-mod text;
+mod tenant_response;
 mod uniform_latency;
 mod validate;
 

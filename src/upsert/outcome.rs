@@ -3,25 +3,26 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Response};
 use http_body_util::Full;
 
-/// What came of a sign-up, in the extensions of the response: for logs and metrics.
+/// The outcome of a sign-up, in the extensions of the response, for logs and metrics.
 ///
-/// The client is told nothing of it. What is made of it must not reach the client either.
+/// The response itself does not depend on the outcome. Do not derive anything from the outcome that
+/// reaches the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum UpsertOutcome {
-    /// A new profile.
+    /// A profile was created.
     Created,
-    /// Consent of a profile that exists was written.
+    /// The consent of an existing profile was changed.
     Updated,
-    /// The profile exists, and the payload answers nothing about consent.
+    /// The profile exists, and the payload has no consent field with a value.
     Unchanged,
-    /// The tenant refused it, or its data of the person cannot be used, and nothing was stored; see
-    /// [`conceal_tenant_validation`](super::CommsPolicy::conceal_tenant_validation).
+    /// Nothing was stored: the tenant rejected the payload, or its data of the person is ambiguous.
+    /// See [`conceal_tenant_validation`](super::CommsPolicy::conceal_tenant_validation).
     Concealed,
 }
 
 impl UpsertOutcome {
-    /// The answer, to the byte the same for every outcome.
+    /// The response. Its status, headers and body are the same for every outcome.
     pub(super) fn into_response(self) -> Response<Full<Bytes>> {
         let body = Bytes::from_static(br#"{"data":{"success":true}}"#);
         let mut response = Response::new(Full::new(body));

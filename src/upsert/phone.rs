@@ -2,10 +2,10 @@
 
 use std::ops::RangeInclusive;
 
-use super::text::is_invisible;
+use super::invisible::is_invisible;
 
-/// Country codes whose numbers may begin with a zero, and the lengths of such national numbers: the
-/// patterns for landlines and mobiles of
+/// Country codes whose national numbers may begin with a zero, and the lengths of such numbers,
+/// from the patterns for landlines and mobiles of
 /// [libphonenumber](https://github.com/google/libphonenumber/blob/master/resources/PhoneNumberMetadata.xml).
 const LEADING_ZERO: [(&str, RangeInclusive<usize>); 10] = [
     ("39", 6..=12),   // Italy, Vatican City
@@ -20,12 +20,13 @@ const LEADING_ZERO: [(&str, RangeInclusive<usize>); 10] = [
     ("992", 9..=9),   // Tajikistan
 ];
 
-/// A phone number in E.164 form: `+`, a country code, 8 to 15 digits in all.
+/// Normalises a phone number to E.164: `+`, the country code and the national number, 8 to 15
+/// digits in total. `None` if the number is invalid.
 ///
-/// Separators (white space, dashes, `.`, parentheses) and invisible characters are dropped. A
-/// number without its country code is refused, because a guessed country could make it the number
-/// of another person. So is a trunk zero behind the country code, `+44 020…` or `+44 (0)20…`, which
-/// is not dialled from abroad.
+/// Separators (white space, dashes, `.`, parentheses) and invisible characters are removed. A
+/// number without a country code is invalid, because a guessed country could yield the number of
+/// another person. A trunk zero after the country code, as in `+44 020…` or `+44 (0)20…`, is
+/// invalid as well, because it is not dialled from abroad.
 pub(super) fn normalize(text: &str) -> Option<String> {
     let text = text.trim_ascii();
     if text.chars().any(char::is_control) {
@@ -44,7 +45,7 @@ pub(super) fn normalize(text: &str) -> Option<String> {
     is_number.then_some(number)
 }
 
-/// Hyphens, dashes and the minus sign, a full stop, parentheses.
+/// Whether a character is a hyphen, a dash, a minus sign, a full stop or a parenthesis.
 fn is_separator(character: char) -> bool {
     matches!(
         character,
@@ -52,18 +53,16 @@ fn is_separator(character: char) -> bool {
     )
 }
 
-/// Whether a zero follows the country code in a country whose numbers do not begin with one.
+/// Whether the national number begins with a zero that the country's numbering plan does not have.
 fn has_trunk_zero(digits: &str) -> bool {
     let (code, national) = split_country_code(digits);
-    let may_begin_with_zero = || {
-        LEADING_ZERO
+    national.starts_with('0')
+        && !LEADING_ZERO
             .iter()
             .any(|(known, lengths)| *known == code && lengths.contains(&national.len()))
-    };
-    national.starts_with('0') && !may_begin_with_zero()
 }
 
-/// Country codes have one to three digits, and none is the beginning of another
+/// Splits a number after its country code. Codes have one to three digits and are prefix-free
 /// ([ITU-T E.164, list of assigned codes](https://www.itu.int/pub/T-SP-E.164D)).
 fn split_country_code(digits: &str) -> (&str, &str) {
     let length = match digits.as_bytes() {
@@ -85,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_needs_its_country_code_and_loses_its_separators() {
+    fn a_number_needs_a_country_code_and_its_separators_are_removed() {
         for (given, wanted) in [
             ("+61412345678", Some("+61412345678")),
             (" +61 412-345.678 ", Some("+61412345678")),
@@ -112,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn country_codes_are_split_off_by_their_length() {
+    fn country_codes_have_one_to_three_digits() {
         for (digits, code) in [
             ("14155550100", "1"),
             ("79123456789", "7"),

@@ -6,7 +6,8 @@ use super::comms;
 use crate::error::{ConfigError, ConfigErrorKind};
 use crate::read::ReadTimeout;
 
-/// What the upsert reads, what it recognises as consent, and how much its answers may tell.
+/// Configures [`CommsUpsert`](super::CommsUpsert): limits, the recognised consent fields, and how
+/// much a response may reveal.
 ///
 /// ```
 /// use omneo_id::upsert::CommsPolicy;
@@ -30,12 +31,12 @@ pub struct CommsPolicy {
     latency: Option<Duration>,
 }
 
-/// The longest quantum of a uniform latency.
+/// The longest quantum of a uniform latency: browsers and proxies commonly time out after a minute.
 #[cfg(feature = "client")]
 const MAX_LATENCY: Duration = Duration::from_secs(60);
 
 impl CommsPolicy {
-    /// The policy with every default.
+    /// Creates a policy with the default of every setting.
     pub fn new() -> Self {
         Self {
             body_limit: 64 * 1024,
@@ -48,7 +49,7 @@ impl CommsPolicy {
         }
     }
 
-    /// Replaces the length, in bytes, over which a body is refused with 413.
+    /// Sets the maximum length of a request body in bytes. A longer body is rejected with 413.
     ///
     /// Default is 64 KiB.
     #[must_use]
@@ -57,10 +58,11 @@ impl CommsPolicy {
         self
     }
 
-    /// Sets how long a client may take to send its body, in total (408 after that).
-    /// [`Duration::MAX`] is for ever. It needs the time driver of a tokio runtime.
+    /// Sets the total time in which a client must send its body. A slower body is rejected with
+    /// 408. [`Duration::MAX`] disables the timeout. It needs the time driver of a tokio
+    /// runtime.
     ///
-    /// Default is no limit; [`OmneoId`](crate::OmneoId) sets 30 seconds.
+    /// Default is no timeout; [`OmneoId`](crate::OmneoId) sets 30 seconds.
     #[cfg(feature = "client")]
     #[cfg_attr(docsrs, doc(cfg(feature = "client")))]
     #[must_use]
@@ -69,18 +71,17 @@ impl CommsPolicy {
         self
     }
 
-    /// Replaces the fields of `attributes.comms` that are recognised: those that are checked here,
-    /// and that may change on a profile which exists.
+    /// Sets the recognised fields of `attributes.comms`. Only these are validated, and only these
+    /// may change in an existing profile. A field that the service does not document is a
+    /// boolean.
     ///
-    /// A field that the service does not document holds a boolean.
-    ///
-    /// Default is the documented consent: for `email`, `push`, `sms`, `phone` and `post` each of
-    /// `_optout`, `_promo`, `_discover`, `_benefits`, `_reminders`, `_account`, `_bookings`,
-    /// `_feedback`, `_location`, `_service`; `email_consent_updated_at`, `sms_consent_updated_at`,
-    /// `terms_accepted_at`, `terms_accepted_version`.
+    /// Default is the documented consent fields: for `email`, `push`, `sms`, `phone` and `post`
+    /// each of `_optout`, `_promo`, `_discover`, `_benefits`, `_reminders`, `_account`,
+    /// `_bookings`, `_feedback`, `_location`, `_service`; `email_consent_updated_at`,
+    /// `sms_consent_updated_at`, `terms_accepted_at`, `terms_accepted_version`.
     ///
     /// # Errors
-    /// As [`add_field`](Self::add_field).
+    /// The same as [`add_field`](Self::add_field).
     pub fn with_fields<I>(mut self, names: I) -> Result<Self, ConfigError>
     where
         I: IntoIterator,
@@ -92,20 +93,21 @@ impl CommsPolicy {
             .try_fold(self, |policy, name| policy.add_field(name))
     }
 
-    /// Recognises one more field of `attributes.comms`, a boolean.
+    /// Adds a recognised field of `attributes.comms`, a boolean.
     ///
     /// Default is the list at [`with_fields`](Self::with_fields).
     ///
     /// # Errors
-    /// If the name is empty or reserved: `profile_id`, `created_at`, `updated_at`, `…_bounced`,
-    /// `…_verification`, `__proto__`, in any letter case, and any name that the tenant's framework
-    /// may read as a path or a wildcard (with a dot, a bracket, `->` or `*`).
+    /// If the name is empty or reserved. Reserved in any letter case are `profile_id`,
+    /// `created_at`, `updated_at`, `…_bounced`, `…_verification` and `__proto__`; and every
+    /// name that the tenant's framework may interpret as a path or a wildcard (with a dot, a
+    /// bracket, `->` or `*`).
     pub fn add_field(mut self, name: impl Into<String>) -> Result<Self, ConfigError> {
         let name = name.into();
         if name.is_empty() || comms::is_reserved(&name) {
             return Err(ConfigError::new(
                 ConfigErrorKind::InvalidValue,
-                format!("{name:?} is no consent field that could be set from outside"),
+                format!("{name:?} is reserved, or empty, and cannot be a consent field"),
             ));
         }
         self.fields.insert(name);
@@ -113,60 +115,63 @@ impl CommsPolicy {
     }
 
     /// Applies the defaults of a creation (`email_promo` true, `email_optout` false) to updates as
-    /// well, for what the payload does not answer.
+    /// well, where the payload has no value.
     ///
-    /// This records a consent that was not given in this request: a person who had opted out, and
-    /// signs up again without an answer to it, is opted in.
+    /// This records consent that the request does not contain: a person who has opted out and signs
+    /// up again without these fields is opted in.
     ///
-    /// Default is to change nothing that was not asked for.
+    /// Default is to update only the fields that have a value in the payload.
     #[must_use]
     pub fn with_defaults_on_update(mut self) -> Self {
         self.defaults_on_update = true;
         self
     }
 
-    /// Answers 200 where the tenant refuses the payload by a rule that only the tenant knows, and
-    /// where its data of the person cannot be used, and leaves an event in the log.
+    /// Responds with 200 instead of an error if the tenant rejects the payload by one of its own
+    /// rules, or if its data of the person is ambiguous. The error is logged.
     ///
-    /// The sign-up is lost then, and only the log says so. In exchange, such an answer no longer
-    /// tells a customer from another person: the tenant's rules apply to creations, and customers
-    /// are not created; and only a customer has data. Such data are two profiles with the same
-    /// address, an id that cannot be part of a path, an address that only the tenant takes for a
-    /// customer's, a profile that is listed and cannot be updated. Without concealment they are a
-    /// 502.
+    /// Such a sign-up is lost, and only the log records it. In return, these responses no longer
+    /// distinguish a customer from another person. The tenant validates only creations, so its
+    /// rules never apply to a customer; and only a customer has ambiguous data, such as:
     ///
-    /// Default is to relay the tenant's 422, so that people can correct what they typed.
+    /// - two profiles with the same address,
+    /// - an id that is not a valid path segment,
+    /// - an address that equals a customer's only in the tenant's collation,
+    /// - a profile that is listed but cannot be updated.
+    ///
+    /// Default is to relay the tenant's 422, so that people can correct their input, and to respond
+    /// with 502 to ambiguous data.
     #[must_use]
     pub fn conceal_tenant_validation(mut self) -> Self {
         self.conceals = true;
         self
     }
 
-    /// Releases every answer at a multiple of `quantum` after the request has arrived in full.
+    /// Delays every response to a multiple of `quantum` after the last byte of the request.
     ///
-    /// With a quantum longer than the tenant takes for the longest sign-up, about five calls, time
-    /// tells nothing, however many sign-ups of one address come at the same time. Waiting costs a
-    /// timer and no thread. It needs the time driver of a tokio runtime.
+    /// If the quantum is longer than the longest sign-up, about five tenant calls, the response
+    /// time does not reveal whether the person is a customer. This holds for any number of
+    /// concurrent sign-ups of one address. A delayed response costs a timer but no thread. It
+    /// needs the time driver of a tokio runtime.
     ///
-    /// Default is to answer as soon as there is an answer.
+    /// Default is to respond without delay.
     ///
     /// # Errors
-    /// If the quantum is zero or over a minute.
+    /// If the quantum is zero or longer than a minute.
     #[cfg(feature = "client")]
     #[cfg_attr(docsrs, doc(cfg(feature = "client")))]
     pub fn with_uniform_latency(mut self, quantum: Duration) -> Result<Self, ConfigError> {
         if quantum.is_zero() || quantum > MAX_LATENCY {
             return Err(ConfigError::new(
                 ConfigErrorKind::InvalidDuration,
-                "a uniform latency is more than nothing and at most a minute",
+                "a uniform latency must be greater than zero and at most a minute",
             ));
         }
         self.latency = Some(quantum);
         Ok(self)
     }
 
-    /// Whether a field of `attributes.comms` is checked here and may change on a profile that
-    /// exists.
+    /// Whether a field of `attributes.comms` is validated, and may change in an existing profile.
     pub fn recognises(&self, field: &str) -> bool {
         self.fields.contains(field)
     }
@@ -179,7 +184,7 @@ impl CommsPolicy {
         self.read_timeout
     }
 
-    /// With this read timeout, unless there is one.
+    /// Sets the read timeout if it is not set yet.
     #[cfg(feature = "client")]
     #[must_use]
     pub(crate) fn or_read_timeout(mut self, default: Duration) -> Self {

@@ -1,35 +1,35 @@
-//! The documented profile, as a table.
+//! The documented schema of a profile, as a table.
 
-/// What a value must be. Null passes wherever it is not required.
+/// The rule for a value. Null is valid for every optional field.
 #[derive(Debug)]
 pub(super) enum Rule {
-    /// A string of at most so many characters.
+    /// A string with at most this number of characters.
     Text(usize),
     Email,
     Phone,
     /// An absolute `http` or `https` URL.
     Url,
     /// A date, with or without a time of day.
-    Moment,
+    DateTime,
     /// An integer in this range, both ends included.
     Integer(i64, i64),
     Number,
     Flag,
-    /// Something that names another record: text, or an integer.
-    Key,
-    /// One of these words.
+    /// The identifier of another record: text, or an integer.
+    Id,
+    /// One of these strings.
     OneOf(&'static [&'static str]),
     /// Three capital letters, [ISO 4217](https://www.iso.org/iso-4217-currency-codes.html).
     Currency,
-    /// A list, each item by this rule and none of them null.
+    /// A list of values that follow this rule. Null items are invalid.
     List(&'static Self),
-    /// An object with these fields, and any others.
+    /// An object with these fields. Further fields are valid.
     Object(&'static [Field]),
-    /// The comms attribute: the fields that the policy recognises.
+    /// The comms attribute, whose fields the policy recognises.
     Comms,
 }
 
-/// A field, its rule, and whether it may be absent.
+/// A field, its rule, and whether it is required.
 #[derive(Debug)]
 pub(super) struct Field {
     pub(super) name: &'static str,
@@ -53,23 +53,23 @@ const fn required(name: &'static str, rule: Rule) -> Field {
     }
 }
 
-/// As long as a string column of the tenant's framework is, unless made otherwise.
-pub(super) const LINE: usize = 255;
+/// The default length of a string column in Laravel, the tenant's framework.
+pub(super) const MAX_STRING: usize = 255;
 
-/// As long as a URL gets.
-pub(super) const LONG: usize = 2048;
+/// A usual upper bound for the length of a URL.
+pub(super) const MAX_URL: usize = 2048;
 
-/// The fields of a profile. Others are no errors, and pass on creation.
+/// The documented fields of a profile. A creation forwards other fields unchecked.
 pub(super) const PROFILE: &[Field] = &[
     required("email", Rule::Email),
     optional("mobile_phone", Rule::Phone),
     optional("secondary_phone", Rule::Phone),
-    optional("first_name", Rule::Text(LINE)),
-    optional("last_name", Rule::Text(LINE)),
-    optional("full_name", Rule::Text(2 * LINE + 1)),
-    optional("title", Rule::Text(LINE)),
-    optional("company", Rule::Text(LINE)),
-    optional("occupation", Rule::Text(LINE)),
+    optional("first_name", Rule::Text(MAX_STRING)),
+    optional("last_name", Rule::Text(MAX_STRING)),
+    optional("full_name", Rule::Text(2 * MAX_STRING + 1)),
+    optional("title", Rule::Text(MAX_STRING)),
+    optional("company", Rule::Text(MAX_STRING)),
+    optional("occupation", Rule::Text(MAX_STRING)),
     optional(
         "gender",
         Rule::OneOf(&["male", "female", "withheld", "other"]),
@@ -79,8 +79,8 @@ pub(super) const PROFILE: &[Field] = &[
     optional("birth_year", Rule::Integer(1900, 2100)),
     optional("avatar_url", Rule::Url),
     optional("currency", Rule::Currency),
-    optional("joined_at", Rule::Moment),
-    optional("region_id", Rule::Key),
+    optional("joined_at", Rule::DateTime),
+    optional("region_id", Rule::Id),
     optional(
         "profile_type",
         Rule::OneOf(&[
@@ -93,7 +93,7 @@ pub(super) const PROFILE: &[Field] = &[
             "deleted",
         ]),
     ),
-    optional("tags", Rule::List(&Rule::Text(LINE))),
+    optional("tags", Rule::List(&Rule::Text(MAX_STRING))),
     optional("addresses", Rule::List(&Rule::Object(&[]))),
     optional("dates_attributes", Rule::List(&Rule::Object(&[]))),
     optional("identities", Rule::List(&Rule::Object(IDENTITY))),
@@ -106,8 +106,8 @@ pub(super) const PROFILE: &[Field] = &[
 ];
 
 const IDENTITY: &[Field] = &[
-    required("handle", Rule::Text(LINE)),
-    required("identifier", Rule::Key),
+    required("handle", Rule::Text(MAX_STRING)),
+    required("identifier", Rule::Id),
     optional("is_primary", Rule::Flag),
     optional("is_active", Rule::Flag),
 ];

@@ -3,19 +3,20 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{Method, Request, Response, Uri};
 use http_body_util::{Either, Full};
 use tower::Service;
 
-use super::call::{Caller, Failure};
 use super::flow::upsert;
 use super::future::ResponseFuture;
 use super::in_flight::{InFlight, InFlightGuard};
 use super::outcome::UpsertOutcome;
 use super::policy::CommsPolicy;
-use super::read::{gate, read};
+use super::read_body::{check_headers, read_body};
 use super::sign_up::SignUp;
-use super::uniform_latency::Release;
+use super::tenant_client::{TenantClient, UpsertError};
+use super::uniform_latency::UniformLatency;
 use crate::body::ResponseBody;
 use crate::error::BoxError;
 use crate::headers::WireProtocol;
@@ -23,15 +24,15 @@ use crate::identity::Subject;
 use crate::rejection::{Rejection, RejectionKind};
 use crate::report::Report;
 
-/// In the extensions of a request: a server that presented the tenant's API token itself, and so
-/// may sign people up without an ID token.
+/// Marks the request of a server that presented the tenant's API token, and so may sign people up
+/// without an ID token.
 ///
-/// Whoever checked that credential inserts it. Without it, and without a
-/// [`Subject`], a sign-up is refused with 401.
+/// The layer that has validated the API token inserts it into the request's extensions. A sign-up
+/// with neither this marker nor a [`Subject`] is rejected with 401.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrustedCaller;
 
-/// Middleware that answers `POST /profiles` by changing nothing but consent.
+/// Middleware that turns `POST /profiles` into a sign-up: existing profiles change only in consent.
 ///
 /// See the [module docs](super).
 pub struct CommsUpsert<S> {
@@ -39,7 +40,7 @@ pub struct CommsUpsert<S> {
     shared: Arc<Shared>,
 }
 
-/// What all services of one layer have in common.
+/// The state that the services of one layer share.
 #[derive(Default)]
 pub(super) struct Shared {
     policy: CommsPolicy,
@@ -56,7 +57,7 @@ impl Shared {
 }
 
 impl<S> CommsUpsert<S> {
-    /// Wraps a service that calls the tenant.
+    /// Wraps a service that forwards requests to the tenant.
     pub fn new(inner: S, policy: CommsPolicy) -> Self {
         Self::from_shared(inner, Arc::new(Shared::new(policy)))
     }
@@ -65,17 +66,17 @@ impl<S> CommsUpsert<S> {
         Self { inner, shared }
     }
 
-    /// The wrapped service.
+    /// A reference to the inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The wrapped service.
+    /// A mutable reference to the inner service.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// The wrapped service.
+    /// Consumes the middleware and returns the inner service.
     pub fn into_inner(self) -> S {
         self.inner
     }
@@ -101,65 +102,69 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        if !is_own(request.method(), request.uri()) {
+        if !is_sign_up(request.method(), request.uri()) {
             return ResponseFuture::passed(self.inner.call(request.map(Either::Left)));
         }
-        // The readiness that was reserved for this call is given back at once. A sign-up first
-        // waits for its body, and may wait for another sign-up's creation: while it holds a place
-        // of a concurrency limit, that other one could wait for this place. Each of its
-        // calls asks for readiness anew.
+        // Release the readiness that was reserved for this call. A sign-up first waits for its
+        // body, and may wait for the creation of another sign-up. If it held a permit of a
+        // concurrency limit meanwhile, that creation could wait for the permit. Each call
+        // to the tenant polls readiness again.
         let not_ready_inner = self.inner.clone();
         self.inner = not_ready_inner.clone();
         let shared = Arc::clone(&self.shared);
-        ResponseFuture::own(async move {
+        ResponseFuture::sign_up(async move {
             let protocol = WireProtocol::of(request.headers());
-            let mut progress = Progress::from_now(&shared.policy);
-            let result = sign_up(not_ready_inner, &shared, request, &mut progress).await;
-            progress.release.wait().await;
-            // Held until here: with a uniform latency, the sign-ups in flight of an address then
-            // depend on their arrivals alone, and a 503 does not tell how long the others took.
-            drop(progress.in_flight);
-            let mut response = match result {
+            let sign_up = sign_up(not_ready_inner, &shared, request).await;
+            sign_up.latency.wait().await;
+            // Dropped only now: with a uniform latency, the number of sign-ups in flight then
+            // depends only on their arrivals, and a 503 does not reveal the duration of
+            // the others.
+            drop(sign_up.in_flight);
+            let mut response = match sign_up.result {
                 Ok(outcome) => outcome.into_response(),
-                Err(Failure::Rejected(rejection)) => rejection.into_response(protocol),
-                Err(Failure::Inner(error)) => return Err(error),
+                Err(UpsertError::Rejected(rejection)) => rejection.into_response(protocol),
+                Err(UpsertError::Inner(error)) => return Err(error),
             };
-            response.extensions_mut().insert(progress.report);
+            response.extensions_mut().insert(sign_up.report);
             Ok(response.map(ResponseBody::own))
         })
     }
 }
 
-/// What a sign-up leaves behind, whatever its result.
-struct Progress {
-    release: Release,
+/// Whether a request is `POST /profiles`. Leading and trailing slashes are ignored, as in a
+/// canonical path.
+fn is_sign_up(method: &Method, uri: &Uri) -> bool {
+    let path = uri.path();
+    method == Method::POST && path.starts_with('/') && path.trim_matches('/') == "profiles"
+}
+
+/// A sign-up that has a result, but whose response may have to wait.
+struct FinishedSignUp<E> {
+    result: Result<UpsertOutcome, UpsertError<E>>,
+    latency: UniformLatency,
+    /// `None` if the sign-up was rejected before it was counted.
     in_flight: Option<InFlightGuard>,
     report: Report,
 }
 
-impl Progress {
-    fn from_now(policy: &CommsPolicy) -> Self {
+impl<E> FinishedSignUp<E> {
+    /// A sign-up that was rejected before the tenant was called.
+    fn rejected(rejection: Rejection, latency: UniformLatency) -> Self {
         Self {
-            release: Release::from_now(policy),
+            result: Err(rejection.into()),
+            latency,
             in_flight: None,
             report: Report::default(),
         }
     }
 }
 
-/// `POST /profiles`. Slashes before and behind it do not count, as in a canonical path.
-fn is_own(method: &Method, uri: &Uri) -> bool {
-    let path = uri.path();
-    method == Method::POST && path.starts_with('/') && path.trim_matches('/') == "profiles"
-}
-
-/// From the request to what came of it.
+/// Processes a request up to its result.
 async fn sign_up<S, B, RB>(
     service: S,
     shared: &Shared,
     request: Request<B>,
-    progress: &mut Progress,
-) -> Result<UpsertOutcome, Failure<S::Error>>
+) -> FinishedSignUp<S::Error>
 where
     S: Service<Request<Either<B, Full<Bytes>>>, Response = Response<RB>>,
     B: http_body::Body,
@@ -168,43 +173,67 @@ where
     RB::Error: Into<BoxError>,
 {
     let policy = &shared.policy;
+    let since_headers = UniformLatency::from_now(policy);
     let (parts, body) = request.into_parts();
-    if !may_sign_up(&parts.extensions) {
-        return Err(Rejection::new(RejectionKind::MissingCredentials).into());
-    }
-    gate(&parts.headers, policy.body_limit())?;
-    let bytes = read(body, policy.body_limit(), policy.read_timeout()).await?;
-    // Counted from here, or a client could shift the boundaries by sending its body slowly.
-    progress.release = Release::from_now(policy);
-    let sign_up = SignUp::parse(&bytes, policy)?;
-    // It may be part of a connection's buffer, and has been read.
-    drop(bytes);
-    let in_flight = progress
-        .in_flight
-        .insert(shared.in_flight.admit(sign_up.email())?);
-    let mut tenant = Caller::<S, B>::new(service, &parts.headers, parts.extensions);
-    let result = upsert(&mut tenant, policy, &sign_up, in_flight).await;
-    progress.report = tenant.report();
+    let bytes = match receive(&parts, body, policy).await {
+        Ok(bytes) => bytes,
+        Err(rejection) => return FinishedSignUp::rejected(rejection, since_headers),
+    };
+    // The quantum starts after the last byte of the body. Otherwise a client could shift the end of
+    // the quantum by sending its body slowly.
+    let latency = UniformLatency::from_now(policy);
+    let (sign_up, in_flight) = match admit(bytes, shared) {
+        Ok(admitted) => admitted,
+        Err(rejection) => return FinishedSignUp::rejected(rejection, latency),
+    };
+    let mut tenant = TenantClient::<S, B>::new(service, &parts.headers, parts.extensions);
+    let result = upsert(&mut tenant, policy, &sign_up, &in_flight).await;
     #[cfg(feature = "tracing")]
-    log_failure(&result);
-    result
+    log_error(&result);
+    FinishedSignUp {
+        result,
+        latency,
+        in_flight: Some(in_flight),
+        report: tenant.report(),
+    }
 }
 
-/// For the operator: an answer of the tenant that nobody can work with. Other failures are the
-/// forwarding service's to log.
+/// Authorizes a request by its extensions, and reads its body.
+async fn receive<B>(parts: &Parts, body: B, policy: &CommsPolicy) -> Result<Bytes, Rejection>
+where
+    B: http_body::Body,
+    B::Error: Into<BoxError>,
+{
+    if !may_sign_up(&parts.extensions) {
+        return Err(RejectionKind::MissingCredentials.into());
+    }
+    check_headers(&parts.headers, policy.body_limit())?;
+    read_body(body, policy.body_limit(), policy.read_timeout()).await
+}
+
+/// Validates a payload, and counts it as in flight. Takes the bytes by value, because they may keep
+/// a connection's buffer alive.
+fn admit(bytes: Bytes, shared: &Shared) -> Result<(SignUp, InFlightGuard), Rejection> {
+    let sign_up = SignUp::parse(&bytes, &shared.policy)?;
+    let in_flight = shared.in_flight.admit(sign_up.email())?;
+    Ok((sign_up, in_flight))
+}
+
+/// Logs an unusable response of the tenant. The forwarding service logs its other failures.
 #[cfg(feature = "tracing")]
-fn log_failure<E>(result: &Result<UpsertOutcome, Failure<E>>) {
+fn log_error<E>(result: &Result<UpsertOutcome, UpsertError<E>>) {
     use std::error::Error;
 
-    if let Err(Failure::Rejected(rejection)) = result
+    if let Err(UpsertError::Rejected(rejection)) = result
         && rejection.kind() == RejectionKind::TenantAnswer
     {
         let cause = rejection.source().map(ToString::to_string);
-        tracing::error!(cause, "a sign-up failed: the tenant's answer is unusable");
+        tracing::error!(cause, "a sign-up failed: the tenant's response is unusable");
     }
 }
 
-/// Whether somebody vouches for the caller. If the auth layer was forgotten, nobody signs up.
+/// Whether a layer in front has authenticated the caller, even as anonymous. Without an auth layer,
+/// every sign-up is rejected.
 fn may_sign_up(extensions: &http::Extensions) -> bool {
     Subject::of(extensions).is_some() || extensions.get::<TrustedCaller>().is_some()
 }

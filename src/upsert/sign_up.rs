@@ -1,14 +1,14 @@
 use std::fmt;
 
 use super::email;
-use super::json::{Json, Object};
+use super::json::{self, Json, Object};
 use super::policy::CommsPolicy;
 use super::validate::validate;
 use crate::rejection::{Rejection, RejectionKind};
 
-/// A payload that was read and found valid: what somebody sent to `POST /profiles`.
+/// A valid payload of `POST /profiles`.
 ///
-/// Its `Debug` shows nothing of the person.
+/// Its `Debug` output does not contain personal data.
 ///
 /// ```
 /// use omneo_id::RejectionKind;
@@ -31,15 +31,17 @@ pub struct SignUp {
 }
 
 impl SignUp {
-    /// Reads a payload: strict JSON, then the documented schema of a profile.
+    /// Parses a payload as strict JSON, and validates it against the documented schema of a
+    /// profile.
     ///
     /// # Errors
-    /// [`MalformedBody`](RejectionKind::MalformedBody), saying where, if the bytes are no JSON or
-    /// could be read in two ways (a key twice, half a surrogate pair, over 16 levels);
-    /// [`InvalidFields`](RejectionKind::InvalidFields), with every field to blame, if it is no
-    /// object or breaks the schema.
+    /// - [`MalformedBody`](RejectionKind::MalformedBody) with the position, if the bytes are not
+    ///   JSON, or JSON that readers interpret differently (a duplicate key, half a surrogate pair,
+    ///   over 16 levels).
+    /// - [`InvalidFields`](RejectionKind::InvalidFields) with every invalid field, if the JSON is
+    ///   not an object or violates the schema.
     pub fn parse(bytes: &[u8], policy: &CommsPolicy) -> Result<Self, Rejection> {
-        let json = Json::parse(bytes).map_err(|malformed| {
+        let json = json::parse(bytes).map_err(|malformed| {
             Rejection::new(RejectionKind::MalformedBody)
                 .with_message(format!("The request body is malformed: {malformed}."))
         })?;
@@ -51,49 +53,51 @@ impl SignUp {
         if !errors.is_empty() {
             return Err(Rejection::invalid_fields(errors));
         }
-        let given = |name| {
-            let value = payload.get(name).filter(|value| !value.is_blank())?;
-            value.as_str().map(str::to_owned)
-        };
-        let Some(email) = given("email") else {
-            // Validation has refused it already.
+        let Some(email) = text(&payload, "email") else {
+            // Unreachable: validation requires the e-mail.
             return Err(Rejection::new(RejectionKind::InvalidFields));
         };
         Ok(Self {
             email_with_u_labels: email::with_u_labels(&email),
             email,
-            mobile_phone: given("mobile_phone"),
+            mobile_phone: text(&payload, "mobile_phone"),
             payload,
         })
     }
 
-    /// The e-mail address in its one form: trimmed, the local part in Unicode NFC, the domain in
+    /// The normalised e-mail address: trimmed, the local part in Unicode NFC, the domain in
     /// A-labels (`xn--…`), ASCII letters in lower case.
     pub fn email(&self) -> &str {
         &self.email
     }
 
-    /// The forms in which the tenant may have stored the address: the [`email`](Self::email), and
-    /// the same with U-labels if its domain has any.
+    /// The spellings that the tenant may have stored: the [`email`](Self::email), and the same
+    /// address with U-labels if its domain has A-labels.
     pub(super) fn emails(&self) -> impl Iterator<Item = &str> + Send {
         std::iter::once(self.email()).chain(self.email_with_u_labels.as_deref())
     }
 
-    /// The mobile phone number in E.164 form, if one was given.
+    /// The mobile phone number in E.164 form, if the payload has one.
     pub fn mobile_phone(&self) -> Option<&str> {
         self.mobile_phone.as_deref()
     }
 
-    /// All of it, its addresses in their one form.
+    /// The whole payload, with normalised addresses.
     pub(super) fn payload(&self) -> &Object {
         &self.payload
     }
 
-    /// `attributes.comms`, if there is one.
+    /// The member `attributes.comms`, if it is an object.
     pub(super) fn comms(&self) -> Option<&Object> {
         let attributes = self.payload.get("attributes")?.as_object()?;
         attributes.get("comms")?.as_object()
     }
+}
+
+/// A string member that is not blank.
+fn text(payload: &Object, name: &str) -> Option<String> {
+    let value = payload.get(name).filter(|value| !value.is_blank())?;
+    value.as_str().map(str::to_owned)
 }
 
 impl fmt::Debug for SignUp {

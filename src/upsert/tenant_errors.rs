@@ -1,4 +1,4 @@
-//! The tenant's 422, made fit to be shown. Pure.
+//! Validation errors in the tenant's 422 response, bounded and sanitised for the client. Pure.
 
 use std::collections::BTreeMap;
 
@@ -7,25 +7,29 @@ use serde_json::Value;
 
 use crate::rejection::{FieldErrors, Rejection, RejectionKind};
 
-/// How much of it is passed on: fields, complaints about each, characters of each text.
+/// Fields that are relayed. The documented profile has fewer.
 const MAX_FIELDS: usize = 64;
+
+/// Messages per field that are relayed.
 const MAX_MESSAGES: usize = 8;
+
+/// Characters of a field name or message that are relayed: a few sentences.
 const MAX_TEXT: usize = 500;
 
-/// What the tenant found wrong.
+/// The tenant's validation errors.
 pub(super) struct ValidationErrors {
-    /// The answer to give if it is relayed.
+    /// The rejection that relays the errors to the client.
     pub(super) rejection: Rejection,
-    /// Whether it is about the e-mail or the mobile phone: well-formed as they are, somebody else
-    /// may have them by now. The tenant's words, in whatever language, are not asked.
+    /// Whether an error is about the e-mail or the mobile phone. Their format is valid, so another
+    /// profile may have the address by now. The message is not evaluated: its language varies.
     pub(super) is_about_the_address: bool,
 }
 
 impl ValidationErrors {
-    /// Reads the body of a 422. `prefix` goes before each field, so that the same field has the
-    /// same name wherever it was sent.
-    pub(super) fn read(body: &[u8], prefix: &str) -> Self {
-        let Ok(tenant) = serde_json::from_slice::<TenantErrors>(body) else {
+    /// Parses the body of a 422. `prefix` is prepended to each field name, so that a field has the
+    /// same name for a creation and for an update.
+    pub(super) fn parse(body: &[u8], prefix: &str) -> Self {
+        let Ok(tenant) = serde_json::from_slice::<ErrorBody>(body) else {
             return Self {
                 rejection: RejectionKind::InvalidFields.into(),
                 is_about_the_address: false,
@@ -33,13 +37,13 @@ impl ValidationErrors {
         };
         let mut errors = FieldErrors::default();
         let mut is_about_the_address = false;
-        // An empty list is what PHP makes of no errors. In a sorted map, the order of the fields
-        // does not depend on the features that `serde_json` is built with.
+        // PHP encodes an empty map of errors as `[]`. The sorted map makes the order of the fields
+        // independent of the features of `serde_json`.
         let fields: BTreeMap<_, _> = tenant.errors.as_object().into_iter().flatten().collect();
         for (field, texts) in fields.into_iter().take(MAX_FIELDS) {
             is_about_the_address |= matches!(field.as_str(), "email" | "mobile_phone");
             for text in strings(texts).take(MAX_MESSAGES) {
-                errors.add(format!("{prefix}{}", shown(field)), shown(text));
+                errors.add(format!("{prefix}{}", sanitized(field)), sanitized(text));
             }
         }
         let rejection = match errors.is_empty() {
@@ -48,7 +52,7 @@ impl ValidationErrors {
         };
         Self {
             rejection: match tenant.message.as_str() {
-                Some(message) if !message.is_empty() => rejection.with_message(shown(message)),
+                Some(message) if !message.is_empty() => rejection.with_message(sanitized(message)),
                 _ => rejection,
             },
             is_about_the_address,
@@ -57,19 +61,21 @@ impl ValidationErrors {
 }
 
 #[derive(Deserialize)]
-struct TenantErrors {
+struct ErrorBody {
     #[serde(default)]
     message: Value,
     #[serde(default)]
     errors: Value,
 }
 
+/// The strings of a list, or a string by itself.
 fn strings(texts: &Value) -> impl Iterator<Item = &str> {
     let list = texts.as_array().map(Vec::as_slice).unwrap_or_default();
     list.iter().chain([texts]).filter_map(Value::as_str)
 }
 
-fn shown(text: &str) -> String {
+/// The text without control characters, cut to [`MAX_TEXT`] characters.
+fn sanitized(text: &str) -> String {
     text.chars()
         .filter(|character| !character.is_control())
         .take(MAX_TEXT)
@@ -81,22 +87,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_unreadable_complaint_is_still_one() {
+    fn an_unparsable_422_is_a_rejection_without_fields() {
         for body in ["", "<html>", "[]", r#"{"errors":[]}"#, r#"{"errors":"x"}"#] {
-            let complaint = ValidationErrors::read(body.as_bytes(), "");
-            assert_eq!(complaint.rejection.kind(), RejectionKind::InvalidFields);
-            assert!(!complaint.is_about_the_address, "{body}");
+            let errors = ValidationErrors::parse(body.as_bytes(), "");
+            assert_eq!(errors.rejection.kind(), RejectionKind::InvalidFields);
+            assert!(!errors.is_about_the_address, "{body}");
         }
     }
 
     #[test]
-    fn a_flood_of_complaints_is_cut() {
+    fn fields_messages_and_texts_are_bounded() {
         let list = vec!["x".repeat(1000); 20];
         let errors: serde_json::Map<_, _> = (0..100)
             .map(|n| (format!("f{n}"), list.clone().into()))
             .collect();
         let body = serde_json::json!({"message": "y".repeat(10_000), "errors": errors}).to_string();
-        let rejection = ValidationErrors::read(body.as_bytes(), "").rejection;
+        let rejection = ValidationErrors::parse(body.as_bytes(), "").rejection;
         let errors = rejection.errors().unwrap();
         assert_eq!(errors.iter().count(), MAX_FIELDS);
         assert!(

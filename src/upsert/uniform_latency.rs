@@ -1,14 +1,14 @@
-//! When an answer may go out.
+//! Delays a response to a multiple of a quantum.
 
 use super::policy::CommsPolicy;
 
-/// The moment from which [`CommsPolicy::with_uniform_latency`] counts, if that was chosen.
+/// The start and the quantum of [`CommsPolicy::with_uniform_latency`]; `None` if it is not set.
 #[cfg(feature = "client")]
-pub(super) struct Release(Option<(tokio::time::Instant, std::time::Duration)>);
+pub(super) struct UniformLatency(Option<(tokio::time::Instant, std::time::Duration)>);
 
 #[cfg(feature = "client")]
-impl Release {
-    /// Counts from now on.
+impl UniformLatency {
+    /// Starts the first quantum now.
     pub(super) fn from_now(policy: &CommsPolicy) -> Self {
         Self(
             policy
@@ -17,7 +17,7 @@ impl Release {
         )
     }
 
-    /// Returns at the next multiple of the quantum, the first at the earliest.
+    /// Waits for the end of the current quantum.
     pub(super) async fn wait(self) {
         let Some((start, quantum)) = self.0 else {
             return;
@@ -37,12 +37,12 @@ impl Release {
     }
 }
 
-/// Without a timer there is no uniform latency to choose.
+/// Uniform latency needs a timer, and so the feature `client`.
 #[cfg(not(feature = "client"))]
-pub(super) struct Release;
+pub(super) struct UniformLatency;
 
 #[cfg(not(feature = "client"))]
-impl Release {
+impl UniformLatency {
     pub(super) fn from_now(_policy: &CommsPolicy) -> Self {
         Self
     }

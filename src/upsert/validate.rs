@@ -1,44 +1,48 @@
-//! The payload against the table, before anybody is looked up, and its addresses in the one form in
-//! which they are compared, looked up and stored. Pure.
+//! Validates a payload against the documented schema, before the look-up, and normalises its
+//! addresses: the normal form is compared, looked up and stored. Pure.
 
-use super::comms::{self, Kind};
+use super::comms::{self, FieldType};
 use super::json::{Json, Object};
 use super::policy::CommsPolicy;
-use super::schema::{Field, LINE, LONG, PROFILE, Rule};
+use super::schema::{Field, MAX_STRING, MAX_URL, PROFILE, Rule};
 use super::{email, formats, phone};
 use crate::rejection::FieldErrors;
 
-/// So many complaints are listed; a payload made of mistakes must not be answered at length.
+/// Errors that a response lists at most. It bounds the response to a payload full of errors; the
+/// documented profile has fewer than 100 fields.
 const MAX_ERRORS: usize = 100;
 
-/// All that is wrong with a payload. Its e-mail and its phone numbers are put into their one form.
+/// Returns every validation error of a payload, and normalises its e-mail and phone numbers.
 ///
-/// The tenant applies rules of its own on creation only, so whatever can be checked here is checked
-/// here, before the look-up: a complaint then says nothing about who is a customer.
+/// The tenant validates only creations. Every rule that can be checked without the tenant is
+/// therefore checked here, before the look-up, so that an error does not reveal whether the person
+/// is a customer.
 pub(super) fn validate(payload: &mut Object, policy: &CommsPolicy) -> FieldErrors {
-    let mut check = Check {
+    let mut validator = Validator {
         policy,
         path: String::with_capacity(64),
         errors: FieldErrors::default(),
         count: 0,
     };
-    check.object(payload, PROFILE);
-    check.errors
+    validator.object(payload, PROFILE);
+    validator.errors
 }
 
-struct Check<'a> {
+struct Validator<'a> {
     policy: &'a CommsPolicy,
     path: String,
     errors: FieldErrors,
     count: usize,
 }
 
-impl Check<'_> {
+impl Validator<'_> {
     fn object(&mut self, object: &mut Object, fields: &[Field]) {
         for field in fields {
             match object.get_mut(field.name).filter(|value| !value.is_blank()) {
-                Some(value) => self.at(field.name, |check| check.value(value, &field.rule)),
-                None if field.required => self.at(field.name, |check| check.blame("is required.")),
+                Some(value) => self.at(field.name, |validator| validator.value(value, &field.rule)),
+                None if field.required => {
+                    self.at(field.name, |validator| validator.error("is required."))
+                }
                 None => {}
             }
         }
@@ -56,75 +60,72 @@ impl Check<'_> {
                 "must be a phone number with its country code (E.164), such as +61412345678.",
             ),
             Rule::Url => {
-                self.text(value, LONG);
+                self.text(value, MAX_URL);
                 if value.as_str().is_some_and(|text| !formats::is_url(text)) {
-                    self.blame("must be a valid URL.");
+                    self.error("must be a valid URL.");
                 }
             }
-            Rule::Moment => {
-                if !value.as_str().is_some_and(formats::is_moment) {
-                    self.blame("must be a valid date.");
+            Rule::DateTime => {
+                if !value.as_str().is_some_and(formats::is_date_time) {
+                    self.error("must be a valid date.");
                 }
             }
             Rule::Integer(first, last) => match integer(value) {
-                None => self.blame("must be an integer."),
+                None => self.error("must be an integer."),
                 Some(number) if !(*first..=*last).contains(&number) => {
-                    self.blame(format!("must be between {first} and {last}."));
+                    self.error(format!("must be between {first} and {last}."));
                 }
                 Some(_) => {}
             },
             Rule::Number => {
                 if !matches!(value, Json::Number(_)) {
-                    self.blame("must be a number.");
+                    self.error("must be a number.");
                 }
             }
             Rule::Flag => self.flag(value),
-            Rule::Key => match value {
-                Json::String(_) => self.text(value, LINE),
+            Rule::Id => match value {
+                Json::String(_) => self.text(value, MAX_STRING),
                 _ if integer(value).is_some() => {}
-                _ => self.blame("must be a string."),
+                _ => self.error("must be a string."),
             },
-            Rule::OneOf(words) => {
-                if !value.as_str().is_some_and(|text| words.contains(&text)) {
-                    self.blame_value();
+            Rule::OneOf(values) => {
+                if !value.as_str().is_some_and(|text| values.contains(&text)) {
+                    self.invalid_value();
                 }
             }
             Rule::Currency => {
-                let code = |text: &str| {
-                    text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase())
-                };
-                if !value.as_str().is_some_and(code) {
-                    self.blame("must be an ISO 4217 code, such as AUD.");
+                if !value.as_str().is_some_and(formats::is_currency_code) {
+                    self.error("must be an ISO 4217 code, such as AUD.");
                 }
             }
             Rule::List(rule) => self.list(value, rule),
             Rule::Object(fields) => match value {
                 Json::Object(object) => self.object(object, fields),
-                // What PHP makes of an object without members.
+                // PHP encodes an object without members as `[]`.
                 Json::List(items) if items.is_empty() => {
                     self.object(&mut Object::default(), fields);
                 }
-                _ => self.blame("must be an object."),
+                _ => self.error("must be an object."),
             },
             Rule::Comms => match value {
                 Json::Object(object) => self.comms(object),
                 Json::List(items) if items.is_empty() => {}
-                _ => self.blame("must be an object."),
+                _ => self.error("must be an object."),
             },
         }
     }
 
     fn list(&mut self, value: &mut Json, rule: &Rule) {
         let Json::List(items) = value else {
-            return self.blame("must be an array.");
+            return self.error("must be an array.");
         };
         for (index, item) in items.iter_mut().enumerate() {
             if self.count >= MAX_ERRORS {
                 return;
             }
-            self.at(&index.to_string(), |check| match item {
-                Json::Null => check.blame("is required."),
-                _ => check.value(item, rule),
+            self.at(&index.to_string(), |validator| match item {
+                Json::Null => validator.error("is required."),
+                _ => validator.value(item, rule),
             });
         }
     }
@@ -134,34 +135,34 @@ impl Check<'_> {
             if !self.policy.recognises(name) || value.is_blank() {
                 continue;
             }
-            self.at(name, |check| match comms::kind(name) {
-                Kind::Flag => check.flag(value),
-                Kind::Moment => check.value(value, &Rule::Moment),
-                Kind::Terms => match value {
+            self.at(name, |validator| match comms::field_type(name) {
+                FieldType::Flag => validator.flag(value),
+                FieldType::DateTime => validator.value(value, &Rule::DateTime),
+                FieldType::Terms => match value {
                     Json::Bool(_) | Json::Number(_) => {}
-                    _ => check.text(value, LINE),
+                    _ => validator.text(value, MAX_STRING),
                 },
             });
         }
     }
 
-    /// What people are found by, in the form that `plain` gives it.
-    fn address(&mut self, value: &mut Json, plain: fn(&str) -> Option<String>, complaint: &str) {
+    /// Replaces an e-mail address or a phone number with its normal form.
+    fn address(&mut self, value: &mut Json, normalize: fn(&str) -> Option<String>, problem: &str) {
         match value {
-            Json::String(text) => match plain(text) {
-                Some(plain) => *text = plain,
-                None => self.blame(complaint),
+            Json::String(text) => match normalize(text) {
+                Some(normalized) => *text = normalized,
+                None => self.error(problem),
             },
-            _ => self.blame("must be a string."),
+            _ => self.error("must be a string."),
         }
     }
 
     fn text(&mut self, value: &Json, limit: usize) {
         match value.as_str() {
-            None => self.blame("must be a string."),
-            Some(text) if text.contains('\0') => self.blame("must be text."),
+            None => self.error("must be a string."),
+            Some(text) if text.contains('\0') => self.error("must be text."),
             Some(text) if text.chars().count() > limit => {
-                self.blame(format!("must not be greater than {limit} characters."));
+                self.error(format!("must not be greater than {limit} characters."));
             }
             Some(_) => {}
         }
@@ -169,28 +170,28 @@ impl Check<'_> {
 
     fn flag(&mut self, value: &Json) {
         if !matches!(value, Json::Bool(_)) {
-            self.blame("must be true or false.");
+            self.error("must be true or false.");
         }
     }
 
-    /// Looks at a part of what is looked at.
-    fn at(&mut self, segment: &str, look: impl FnOnce(&mut Self)) {
+    /// Validates a member of the current value. Errors name it with the path.
+    fn at(&mut self, segment: &str, validate: impl FnOnce(&mut Self)) {
         let length = self.path.len();
         if length > 0 {
             self.path.push('.');
         }
         self.path.push_str(segment);
-        look(self);
+        validate(self);
         self.path.truncate(length);
     }
 
-    fn blame(&mut self, what: impl AsRef<str>) {
-        let message = format!("The {} field {}", self.spoken(), what.as_ref());
+    fn error(&mut self, problem: impl AsRef<str>) {
+        let message = format!("The {} field {}", self.field_name(), problem.as_ref());
         self.add(message);
     }
 
-    fn blame_value(&mut self) {
-        let message = format!("The selected {} is invalid.", self.spoken());
+    fn invalid_value(&mut self) {
+        let message = format!("The selected {} is invalid.", self.field_name());
         self.add(message);
     }
 
@@ -201,13 +202,14 @@ impl Check<'_> {
         self.count += 1;
     }
 
-    /// The field as the tenant's framework speaks of it: `attributes.comms.email promo`.
-    fn spoken(&self) -> String {
+    /// The name of the field in messages, in the style of the tenant's framework:
+    /// `attributes.comms.email promo`.
+    fn field_name(&self) -> String {
         self.path.replace('_', " ")
     }
 }
 
-/// `12`, not `12.0` and not `"12"`.
+/// An integer literal, such as `12`; `12.0` and `"12"` are not integers.
 fn integer(value: &Json) -> Option<i64> {
     match value {
         Json::Number(text) => text.parse().ok(),

@@ -16,7 +16,7 @@ fn updated(policy: &CommsPolicy, comms: &str) -> Option<String> {
 }
 
 #[test]
-fn a_new_person_gets_the_documented_defaults() {
+fn a_creation_adds_the_documented_defaults() {
     const COMMS: &str = r#""attributes":{"comms":{"email_promo":true,"email_optout":false}}"#;
     for (payload, wanted) in [
         (
@@ -45,7 +45,7 @@ fn a_new_person_gets_the_documented_defaults() {
 }
 
 #[test]
-fn consent_that_was_given_or_refused_is_not_overruled() {
+fn a_creation_keeps_the_consent_of_the_payload() {
     for (given, wanted) in [
         (
             r#"{"email_promo":false}"#,
@@ -75,7 +75,7 @@ fn consent_that_was_given_or_refused_is_not_overruled() {
 }
 
 #[test]
-fn a_new_person_brings_any_field_but_those_that_nobody_may_set() {
+fn a_creation_keeps_every_field_that_is_not_reserved() {
     let body = created(
         r#"{"id":"eve-1","_method":"DELETE","__proto__":{"x":1},"profile_id":"eve-1","email":"a@b.example",
         "first_name":"A","last_name":"B","a.b":1,"attributes[comms]":1,"created_at":"x","number":1.10000000000000000000001,
@@ -92,7 +92,7 @@ fn a_new_person_brings_any_field_but_those_that_nobody_may_set() {
 }
 
 #[test]
-fn a_known_person_changes_in_recognised_consent_only() {
+fn an_update_contains_recognised_consent_only() {
     let policy = CommsPolicy::new();
     for (given, wanted) in [
         (r#"{"email_optout":true}"#, Some(r#"{"email_optout":true}"#)),
@@ -117,7 +117,7 @@ fn a_known_person_changes_in_recognised_consent_only() {
 }
 
 #[test]
-fn consent_is_invented_on_an_update_only_by_choice() {
+fn an_update_adds_defaults_only_if_configured() {
     let policy = CommsPolicy::new().with_defaults_on_update();
     assert_eq!(
         updated(&policy, "{}").as_deref(),
@@ -130,7 +130,7 @@ fn consent_is_invented_on_an_update_only_by_choice() {
 }
 
 #[test]
-fn the_recognised_fields_are_the_operators_choice() {
+fn the_recognised_fields_are_configurable() {
     let policy = CommsPolicy::new().with_fields(["sms_promo"]).unwrap();
     let policy = policy.add_field("whatsapp_promo").unwrap();
     assert_eq!(

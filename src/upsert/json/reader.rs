@@ -1,4 +1,4 @@
-//! Reading it: strictly, and with the place of what is wrong.
+//! A strict JSON parser whose errors name the position of the fault.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,44 +7,46 @@ use serde::de::{Deserialize, IgnoredAny};
 use serde_json::Deserializer;
 use serde_json::value::RawValue;
 
-use super::{Json, Object};
+use super::value::{Json, Object};
 
-/// Levels of objects and lists in one another, the outermost included.
+/// Nested levels of objects and lists, including the outermost one. The documented profile has
+/// 3 levels; the rest is room for attributes that a tenant defines.
 const MAX_DEPTH: usize = 16;
 
-/// Characters of a path that an error message repeats.
+/// Characters of a path that an error message repeats: enough for the documented fields.
 const MAX_PATH: usize = 200;
 
-impl Json {
-    /// Reads one JSON text, and nothing beside it.
-    pub(in crate::upsert) fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
-        if bytes.starts_with("\u{feff}".as_bytes()) {
-            return Err(Malformed::new("it begins with a byte order mark"));
-        }
-        let text = std::str::from_utf8(bytes).map_err(|error| {
-            Malformed::new(format!("byte {} is not UTF-8", error.valid_up_to() + 1))
-        })?;
-        serde_json::from_str::<IgnoredAny>(text).map_err(|error| {
-            let (line, column) = (error.line(), error.column());
-            Malformed::new(format!("no JSON at line {line}, column {column}"))
-        })?;
-        Reader(text).value(0, &Path::Root)
+/// Parses a body that consists of one JSON text.
+pub(in crate::upsert) fn parse(bytes: &[u8]) -> Result<Json, Malformed> {
+    if bytes.starts_with("\u{feff}".as_bytes()) {
+        return Err(Malformed::new("it begins with a byte order mark"));
     }
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        Malformed::new(format!("byte {} is not UTF-8", error.valid_up_to() + 1))
+    })?;
+    serde_json::from_str::<IgnoredAny>(text).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        Malformed::new(format!("no JSON at line {line}, column {column}"))
+    })?;
+    Reader(text).value(0, &Path::Root)
 }
 
-/// What is left to read of a text that is known to be JSON: punctuation is where it belongs.
+/// The unread rest of a text that `serde_json` has accepted, so its punctuation is valid.
 struct Reader<'a>(&'a str);
 
 impl<'a> Reader<'a> {
     fn value(&mut self, depth: usize, path: &Path<'_>) -> Result<Json, Malformed> {
-        let at = |what: &str| Malformed::new(format!("{what}{path}"));
+        let malformed = |fault: &str| Malformed::new(format!("{fault}{path}"));
         let scalar = match self.peek() {
-            Some(b'{' | b'[') if depth == MAX_DEPTH => return Err(at("too many levels")),
+            Some(b'{' | b'[') if depth == MAX_DEPTH => return Err(malformed("too many levels")),
             Some(b'{') => return self.object(depth, path).map(Json::Object),
             Some(b'[') => return self.list(depth, path).map(Json::List),
-            // Half of a surrogate pair, `"\ud800"`, is found here: no reader agrees on what it is.
+            // Readers disagree about half of a surrogate pair, such as `"\ud800"`, so it is
+            // rejected here.
             Some(b'"') => {
-                let text = self.take().ok_or_else(|| at("a string is no text"))?;
+                let text = self
+                    .take()
+                    .ok_or_else(|| malformed("a string is no text"))?;
                 return Ok(Json::String(text));
             }
             _ => self.take::<&RawValue>().map_or("", RawValue::get),
@@ -53,9 +55,9 @@ impl<'a> Reader<'a> {
             "null" => Ok(Json::Null),
             "true" => Ok(Json::Bool(true)),
             "false" => Ok(Json::Bool(false)),
-            // `1e999` is good syntax, and infinite to whoever computes with it.
+            // `1e999` is valid syntax, but reads as infinity in most implementations.
             number if number.parse().is_ok_and(f64::is_finite) => Ok(Json::Number(number.into())),
-            _ => Err(at("a number is out of range")),
+            _ => Err(malformed("a number is out of range")),
         }
     }
 
@@ -71,7 +73,7 @@ impl<'a> Reader<'a> {
             let value = self.value(depth + 1, &Path::Key(path, &key))?;
             members.push((key, value));
         }
-        if let Some(key) = repeated(&members) {
+        if let Some(key) = repeated_key(&members) {
             let path = Path::Key(path, key);
             return Err(Malformed::new(format!("a key occurs twice{path}")));
         }
@@ -89,7 +91,7 @@ impl<'a> Reader<'a> {
         Ok(items)
     }
 
-    /// Takes a value, or nothing if it is no `T`.
+    /// Consumes a value; `None` if the value is not a `T`.
     fn take<T: Deserialize<'a>>(&mut self) -> Option<T> {
         let mut values = Deserializer::from_str(self.0).into_iter();
         let value = values.next()?.ok()?;
@@ -97,7 +99,7 @@ impl<'a> Reader<'a> {
         Some(value)
     }
 
-    /// Takes this byte, if it is the next one.
+    /// Consumes this byte if it is the next one.
     fn skip(&mut self, byte: u8) -> bool {
         let is_next = self.peek() == Some(byte);
         if is_next {
@@ -106,14 +108,15 @@ impl<'a> Reader<'a> {
         is_next
     }
 
-    /// What begins behind the blanks.
+    /// The next byte that is not white space.
     fn peek(&mut self) -> Option<u8> {
         self.0 = self.0.trim_ascii_start();
         self.0.as_bytes().first().copied()
     }
 }
 
-fn repeated(members: &[(String, Json)]) -> Option<&str> {
+/// A key that two members share.
+fn repeated_key(members: &[(String, Json)]) -> Option<&str> {
     let mut keys: Vec<&str> = members.iter().map(|(key, _)| key.as_str()).collect();
     keys.sort_unstable();
     keys.windows(2).find_map(|pair| match pair {
@@ -122,7 +125,7 @@ fn repeated(members: &[(String, Json)]) -> Option<&str> {
     })
 }
 
-/// Where in the text something stands, for the message: each level knows the one around it.
+/// The position of a value in the text, for error messages. Each level refers to its parent.
 enum Path<'a> {
     Root,
     Key(&'a Self, &'a str),
@@ -130,7 +133,7 @@ enum Path<'a> {
 }
 
 impl Path<'_> {
-    /// Appends it, dotted. What is longer than a message repeats need not be whole.
+    /// Appends the path with dots between its segments. A key is cut after [`MAX_PATH`] characters.
     fn write(&self, out: &mut String) {
         let (Self::Key(parent, _) | Self::Index(parent, _)) = self else {
             return;
@@ -159,13 +162,13 @@ impl fmt::Display for Path<'_> {
     }
 }
 
-/// The text is no JSON, or JSON that could be read in two ways; with the place.
+/// The text is not JSON, or is ambiguous JSON. The message names the position.
 #[derive(Debug, PartialEq)]
 pub(in crate::upsert) struct Malformed(Cow<'static, str>);
 
 impl Malformed {
-    fn new(what: impl Into<Cow<'static, str>>) -> Self {
-        Self(what.into())
+    fn new(message: impl Into<Cow<'static, str>>) -> Self {
+        Self(message.into())
     }
 }
 
@@ -180,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_can_be_read_in_two_ways_is_refused_with_the_place() {
+    fn ambiguous_and_invalid_json_is_rejected_with_its_position() {
         for (given, wanted) in [
             (&br#"{"a":1,"a":2}"#[..], "a key occurs twice at a"),
             (br#"{"a":1,"\u0061":2}"#, "a key occurs twice at a"),
@@ -204,31 +207,31 @@ mod tests {
             (b"{\"a\":NaN}", "no JSON at line 1, column 6"),
             (b"{\"a\":\"\t\"}", "no JSON at line 1, column 6"),
             (b"{\"a\":1 /* */}", "no JSON at line 1, column 8"),
-            // A blank to others.
+            // Some readers accept a form feed as white space.
             (b"{\"a\":\x0c1}", "no JSON at line 1, column 6"),
             (b"{\"a\":1 \"b\":1}", "no JSON at line 1, column 8"),
             (b"[1,,2]", "no JSON at line 1, column 4"),
             (b"", "no JSON at line 1, column 0"),
         ] {
-            let malformed = Json::parse(given).err().unwrap();
+            let malformed = parse(given).err().unwrap();
             assert_eq!(malformed.to_string(), wanted, "{}", given.escape_ascii());
         }
     }
 
     #[test]
-    fn sixteen_levels_pass_and_no_more() {
+    fn at_most_sixteen_levels_are_accepted() {
         let nested = |levels| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
-        assert!(Json::parse(nested(16).as_bytes()).is_ok());
-        let malformed = Json::parse(nested(17).as_bytes()).err().unwrap();
+        assert!(parse(nested(16).as_bytes()).is_ok());
+        let malformed = parse(nested(17).as_bytes()).err().unwrap();
         assert!(malformed.to_string().starts_with("too many levels at 0.0."));
-        assert!(Json::parse(nested(1_000_000).as_bytes()).is_err());
+        assert!(parse(nested(1_000_000).as_bytes()).is_err());
     }
 
     #[test]
-    fn a_message_repeats_little_of_what_was_sent() {
+    fn an_error_message_repeats_a_bounded_part_of_the_input() {
         let key = "k".repeat(10_000);
         let text = format!(r#"{{"{key}":{{"{key}":1,"{key}":1}}}}"#);
-        let malformed = Json::parse(text.as_bytes()).err().unwrap();
+        let malformed = parse(text.as_bytes()).err().unwrap();
         assert!(malformed.to_string().len() < 300);
     }
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::upsert::SignUp;
 
-/// The complaints about a payload, or about one that has an e-mail and this besides.
+/// The validation errors of a payload.
 fn errors(payload: &str) -> Vec<(String, Vec<String>)> {
     let Err(rejection) = SignUp::parse(payload.as_bytes(), &CommsPolicy::new()) else {
         return Vec::new();
@@ -13,7 +13,8 @@ fn errors(payload: &str) -> Vec<(String, Vec<String>)> {
         .collect()
 }
 
-fn complaint(member: &str) -> Option<String> {
+/// The one validation error of a payload with an e-mail and this member.
+fn member_error(member: &str) -> Option<String> {
     let errors = errors(&format!(r#"{{"email":"ada@example.com",{member}}}"#));
     assert!(errors.len() < 2, "{member}: {errors:?}");
     let (field, texts) = errors.into_iter().next()?;
@@ -21,7 +22,7 @@ fn complaint(member: &str) -> Option<String> {
 }
 
 #[test]
-fn the_email_is_required_and_must_be_one() {
+fn a_valid_email_is_required() {
     for (payload, wanted) in [
         ("{}", "The email field is required."),
         (r#"{"email":null}"#, "The email field is required."),
@@ -49,9 +50,9 @@ fn the_email_is_required_and_must_be_one() {
 }
 
 #[test]
-fn the_documented_profile_passes() {
+fn the_documented_profile_is_valid() {
     assert_eq!(
-        complaint(
+        member_error(
             r#""id":7,"mobile_phone":"+61 412 345 678","secondary_phone":null,"first_name":"Ada","last_name":"",
             "gender":"withheld","birth_day":29,"birth_month":2,"birth_year":1990,"title":"Dr","company":null,
             "occupation":"Poet","avatar_url":"https://x.example/a.png","currency":"AUD","joined_at":"2024-01-01 10:00:00",
@@ -64,17 +65,17 @@ fn the_documented_profile_passes() {
         ),
         None
     );
-    assert_eq!(complaint(r#""attributes":[]"#), None);
-    assert_eq!(complaint(r#""attributes":{"comms":[]}"#), None);
+    assert_eq!(member_error(r#""attributes":[]"#), None);
+    assert_eq!(member_error(r#""attributes":{"comms":[]}"#), None);
     assert_eq!(
-        complaint(r#""attributes":{"comms":{"whatever":"x","email_bounced":"x"}}"#),
+        member_error(r#""attributes":{"comms":{"whatever":"x","email_bounced":"x"}}"#),
         None
     );
-    assert_eq!(complaint(r#""mobile_phone":"""#), None);
+    assert_eq!(member_error(r#""mobile_phone":"""#), None);
 }
 
 #[test]
-fn every_documented_field_has_its_rule() {
+fn every_documented_field_is_validated() {
     for (member, wanted) in [
         (
             r#""mobile_phone":"0412345678""#,
@@ -205,17 +206,17 @@ fn every_documented_field_has_its_rule() {
             "attributes.comms.terms_accepted_at: The attributes.comms.terms accepted at field must be a string.",
         ),
     ] {
-        assert_eq!(complaint(member).as_deref(), Some(wanted), "{member}");
+        assert_eq!(member_error(member).as_deref(), Some(wanted), "{member}");
     }
     let long = format!(r#""first_name":"{}""#, "é".repeat(256));
     assert_eq!(
-        complaint(&long).unwrap(),
+        member_error(&long).unwrap(),
         "first_name: The first name field must not be greater than 255 characters."
     );
 }
 
 #[test]
-fn all_mistakes_are_told_at_once_up_to_a_bound() {
+fn all_errors_are_listed_up_to_a_bound() {
     let found = errors(r#"{"gender":"x","birth_day":0,"attributes":{"comms":{"sms_promo":1}}}"#);
     let fields: Vec<_> = found.iter().map(|(field, _)| field.as_str()).collect();
     assert_eq!(

@@ -21,8 +21,7 @@ async fn a_sign_up_that_is_lost_names_the_fields() {
     let policy = CommsPolicy::new().conceal_tenant_validation();
     script.sign_up(policy, OPT_OUT).await;
     let text = text(&log);
-    let words =
-        r#"a sign-up is lost: the tenant refused it, and that is concealed fields=["first_name"]"#;
+    let words = r#"a sign-up is lost: the tenant rejected the payload, and the error is concealed fields=["first_name"]"#;
     assert!(text.contains(words), "{text}");
     assert!(text.contains("WARN"), "{text}");
 }
@@ -50,7 +49,7 @@ async fn an_address_that_is_taken_by_nobody_who_is_found_is_the_operators_to_men
         ),
         (
             CommsPolicy::new().conceal_tenant_validation(),
-            "the tenant's data of the person is unusable, and that is concealed",
+            "the tenant's data of the person is ambiguous, and the error is concealed",
         ),
     ] {
         let (log, _guard) = Log::capture();

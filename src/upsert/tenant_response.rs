@@ -1,4 +1,4 @@
-//! The tenant's answers, judged.
+//! The tenant's responses: read in full, with failures turned into rejections.
 
 use std::fmt;
 
@@ -13,19 +13,21 @@ use crate::read::{Unread, collect};
 use crate::rejection::{Rejection, RejectionKind};
 use crate::tenant::without_bom;
 
-/// Bytes of an answer that are read: a page of a hundred large profiles.
-const LIMIT: usize = 8 * 1024 * 1024;
+/// Bytes of a response body that are read: room for a page of 100 large profiles.
+const MAX_BODY: usize = 8 * 1024 * 1024;
 
-/// What the tenant said, read to its end.
-pub(super) struct Answer {
+/// A response of the tenant with its whole body.
+pub(super) struct TenantResponse {
     pub(super) status: StatusCode,
     pub(super) body: Bytes,
 }
 
-impl Answer {
-    /// Reads a response, unless it is a failure whatever was asked.
+impl TenantResponse {
+    /// Reads the body of a response.
     ///
-    /// A rejection that an inner layer left in the extensions is returned as it is.
+    /// # Errors
+    /// The rejection of an inner layer, from the extensions; or a rejection for a status that is a
+    /// failure of every request, such as 503.
     pub(super) async fn read<B>(response: Response<B>) -> Result<Self, Rejection>
     where
         B: Body,
@@ -35,29 +37,30 @@ impl Answer {
             return Err(rejection.clone());
         }
         let status = response.status();
-        if let Some(fault) = fault(status, response.headers()) {
-            return Err(fault);
+        if let Some(rejection) = failure(status, response.headers()) {
+            return Err(rejection);
         }
-        let body = collect(response.into_body(), LIMIT).await;
+        let body = collect(response.into_body(), MAX_BODY).await;
         let body = body.map_err(Unread::blame_tenant)?;
         let body = body.slice_ref(without_bom(&body));
         Ok(Self { status, body })
     }
 
-    /// The rejection for an answer with a status that the request cannot have.
-    pub(super) fn unusable(&self) -> Rejection {
+    /// The rejection for a status that is unexpected for the request.
+    pub(super) fn unexpected_status(&self) -> Rejection {
         Rejection::new(RejectionKind::TenantAnswer).because(UnexpectedStatus(self.status))
     }
 
-    /// Whether the tenant has stored the write: any 2xx, without content or with JSON. A page of
-    /// HTML with a 2xx is a portal's or a firewall's.
+    /// Whether the tenant has stored a write: any 2xx, with JSON or without content. HTML with a
+    /// 2xx comes from a captive portal or a firewall.
     pub(super) fn is_stored(&self) -> bool {
-        let is_json = || serde_json::from_slice::<IgnoredAny>(&self.body).is_ok();
-        self.status.is_success() && (self.body.trim_ascii().is_empty() || is_json())
+        self.status.is_success()
+            && (self.body.trim_ascii().is_empty()
+                || serde_json::from_slice::<IgnoredAny>(&self.body).is_ok())
     }
 }
 
-/// The tenant's status where another was expected. For the operator.
+/// The cause for the log: a status that is unexpected for the request.
 #[derive(Debug)]
 struct UnexpectedStatus(StatusCode);
 
@@ -69,10 +72,10 @@ impl fmt::Display for UnexpectedStatus {
 
 impl std::error::Error for UnexpectedStatus {}
 
-/// A failure that has nothing to do with what was asked. Pure.
-fn fault(status: StatusCode, headers: &HeaderMap) -> Option<Rejection> {
+/// The rejection for a status that is a failure of every request. Pure.
+fn failure(status: StatusCode, headers: &HeaderMap) -> Option<Rejection> {
     let kind = match status {
-        // The credential is ours, so it is not the client's to mend.
+        // The credential is the API token of this proxy, so the client did not cause the error.
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => RejectionKind::TenantCredentials,
         StatusCode::TOO_MANY_REQUESTS => RejectionKind::TooManyRequests,
         StatusCode::SERVICE_UNAVAILABLE => RejectionKind::TenantBusy,
@@ -81,12 +84,14 @@ fn fault(status: StatusCode, headers: &HeaderMap) -> Option<Rejection> {
         _ => return None,
     };
     let rejection = Rejection::new(kind);
-    let may_wait = matches!(
+    let may_have_retry_after = matches!(
         kind,
         RejectionKind::TooManyRequests | RejectionKind::TenantBusy
     );
-    Some(match retry_after(headers).filter(|_| may_wait) {
-        Some(after) => rejection.with_retry_after(after),
-        None => rejection,
-    })
+    Some(
+        match retry_after(headers).filter(|_| may_have_retry_after) {
+            Some(after) => rejection.with_retry_after(after),
+            None => rejection,
+        },
+    )
 }

@@ -1,11 +1,9 @@
-mod reader;
+use crate::upsert::invisible::is_blank;
 
-use super::text::is_blank;
-
-/// A JSON value that means the same to every reader: no key occurs twice, every string is Unicode
-/// text, and a number is the text that was sent, so that it loses nothing when passed on.
+/// A JSON value that every reader understands alike: keys are unique and strings are Unicode text.
+/// A number keeps the text that was sent, so that forwarding does not change its precision.
 #[derive(Clone, PartialEq)]
-pub(super) enum Json {
+pub(in crate::upsert) enum Json {
     Null,
     Bool(bool),
     Number(Box<str>),
@@ -14,28 +12,27 @@ pub(super) enum Json {
     Object(Object),
 }
 
-/// The members of an object, in the order sent.
+/// The members of an object, in the order in which they were sent.
 #[derive(Clone, Default, PartialEq)]
-pub(super) struct Object(pub(super) Vec<(String, Json)>);
+pub(in crate::upsert) struct Object(pub(in crate::upsert) Vec<(String, Json)>);
 
 impl Json {
-    pub(super) fn as_str(&self) -> Option<&str> {
+    pub(in crate::upsert) fn as_str(&self) -> Option<&str> {
         match self {
             Self::String(text) => Some(text),
             _ => None,
         }
     }
 
-    pub(super) fn as_object(&self) -> Option<&Object> {
+    pub(in crate::upsert) fn as_object(&self) -> Option<&Object> {
         match self {
             Self::Object(object) => Some(object),
             _ => None,
         }
     }
 
-    /// Whether nothing was given: null, or a blank string, which the tenant's framework stores as
-    /// null.
-    pub(super) fn is_blank(&self) -> bool {
+    /// Whether the value is null, or a blank string, which the tenant's framework stores as null.
+    pub(in crate::upsert) fn is_blank(&self) -> bool {
         match self {
             Self::Null => true,
             Self::String(text) => is_blank(text),
@@ -44,7 +41,7 @@ impl Json {
     }
 
     /// Appends the value as JSON text.
-    pub(super) fn write(&self, out: &mut String) {
+    pub(in crate::upsert) fn write(&self, out: &mut String) {
         match self {
             Self::Null => out.push_str("null"),
             Self::Bool(true) => out.push_str("true"),
@@ -65,18 +62,18 @@ impl Json {
 }
 
 impl Object {
-    pub(super) fn get(&self, key: &str) -> Option<&Json> {
+    pub(in crate::upsert) fn get(&self, key: &str) -> Option<&Json> {
         let (_, value) = self.0.iter().find(|(name, _)| name == key)?;
         Some(value)
     }
 
-    pub(super) fn get_mut(&mut self, key: &str) -> Option<&mut Json> {
+    pub(in crate::upsert) fn get_mut(&mut self, key: &str) -> Option<&mut Json> {
         let (_, value) = self.0.iter_mut().find(|(name, _)| name == key)?;
         Some(value)
     }
 
-    /// Replaces the member of this name, or adds it.
-    pub(super) fn set(&mut self, key: &str, value: Json) {
+    /// Replaces the member with this name, or appends a new one.
+    pub(in crate::upsert) fn set(&mut self, key: &str, value: Json) {
         match self.get_mut(key) {
             Some(old) => *old = value,
             None => self.0.push((key.to_owned(), value)),
@@ -84,7 +81,7 @@ impl Object {
     }
 
     /// Appends the object as JSON text.
-    pub(super) fn write(&self, out: &mut String) {
+    pub(in crate::upsert) fn write(&self, out: &mut String) {
         out.push('{');
         for (index, (key, value)) in self.0.iter().enumerate() {
             separate(index, out);
@@ -102,7 +99,8 @@ fn separate(index: usize, out: &mut String) {
     }
 }
 
-/// RFC 8259 §7: quotation mark, reverse solidus and U+0000 to U+001F must be escaped.
+/// Writes a string literal. RFC 8259 §7: quotation mark, reverse solidus and U+0000 to U+001F must
+/// be escaped.
 fn write_string(text: &str, out: &mut String) {
     const HEX: [char; 16] = [
         '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
@@ -127,21 +125,22 @@ fn write_string(text: &str, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::upsert::json::parse;
 
-    fn again(text: &str) -> String {
+    fn rewritten(text: &str) -> String {
         let mut out = String::new();
-        Json::parse(text.as_bytes()).unwrap().write(&mut out);
+        parse(text.as_bytes()).unwrap().write(&mut out);
         out
     }
 
     #[test]
-    fn what_is_passed_on_means_the_same() {
+    fn a_written_value_equals_the_parsed_value() {
         for (given, wanted) in [
             (
                 " { \"a\" : [ 1 , true , null ] } ",
                 r#"{"a":[1,true,null]}"#,
             ),
-            // More digits than any number type holds.
+            // More digits than a 64-bit number can represent.
             (
                 "[12345678901234567890123.000000000000000000010]",
                 "[12345678901234567890123.000000000000000000010]",
@@ -154,8 +153,8 @@ mod tests {
             ("{\"\u{e9}\":\"\u{7f}\"}", "{\"\u{e9}\":\"\u{7f}\"}"),
             ("{}", "{}"),
         ] {
-            assert_eq!(again(given), wanted);
-            assert_eq!(again(&again(given)), again(given));
+            assert_eq!(rewritten(given), wanted);
+            assert_eq!(rewritten(&rewritten(given)), rewritten(given));
         }
     }
 }

@@ -1,6 +1,6 @@
 use bytes::Bytes;
-use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, HeaderValue};
 use http_body::Body;
 
 use crate::error::BoxError;
@@ -8,28 +8,32 @@ use crate::headers::{is_json, is_unencoded};
 use crate::read::{ReadTimeout, Unread};
 use crate::rejection::{Rejection, RejectionKind};
 
-/// Whether a body that is declared like this may be read at all. Pure.
-pub(super) fn gate(headers: &HeaderMap, limit: usize) -> Result<(), Rejection> {
+/// Checks the declared type, encoding and length of a body before it is read. Pure.
+pub(super) fn check_headers(headers: &HeaderMap, limit: usize) -> Result<(), Rejection> {
     if !is_json(headers) || !is_unencoded(headers) {
         return Err(RejectionKind::UnsupportedMediaType.into());
     }
-    // Two lengths, or one that is no number, are the server's to refuse: what counts here is that
-    // no declaration over the limit is believed to be under it.
-    let too_long = |declared: &http::HeaderValue| {
-        let declared = declared.to_str().ok().map(str::trim);
-        declared.is_some_and(|text| {
-            text.parse::<u64>()
-                .is_ok_and(|length| length > limit as u64)
-        })
-    };
-    if headers.get_all(CONTENT_LENGTH).iter().any(too_long) {
+    // The server rejects conflicting and malformed lengths. Here, one length over the limit is
+    // enough to reject the request.
+    let lengths = headers.get_all(CONTENT_LENGTH);
+    if lengths.iter().any(|length| exceeds(length, limit)) {
         return Err(RejectionKind::PayloadTooLarge.into());
     }
     Ok(())
 }
 
-/// Reads a client's body, holding at most `limit` bytes of it.
-pub(super) async fn read<B>(body: B, limit: usize, timeout: ReadTimeout) -> Result<Bytes, Rejection>
+fn exceeds(length: &HeaderValue, limit: usize) -> bool {
+    let length = length.to_str().ok();
+    let length = length.and_then(|text| text.trim().parse::<u64>().ok());
+    length.is_some_and(|length| length > limit as u64)
+}
+
+/// Reads the body of a client's request, buffering at most `limit` bytes.
+pub(super) async fn read_body<B>(
+    body: B,
+    limit: usize,
+    timeout: ReadTimeout,
+) -> Result<Bytes, Rejection>
 where
     B: Body,
     B::Error: Into<BoxError>,
@@ -45,20 +49,20 @@ where
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
-    fn kind(lines: &[(&'static str, &'static str)]) -> Option<RejectionKind> {
-        let mut headers = HeaderMap::new();
-        for (name, value) in lines {
-            headers.append(*name, HeaderValue::from_static(value));
+    fn kind(headers: &[(&'static str, &'static str)]) -> Option<RejectionKind> {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, HeaderValue::from_static(value));
         }
-        gate(&headers, 100).err().map(|rejection| rejection.kind())
+        check_headers(&map, 100)
+            .err()
+            .map(|rejection| rejection.kind())
     }
 
     #[test]
-    fn only_plain_json_of_a_sane_length_is_read() {
+    fn only_unencoded_json_within_the_limit_is_accepted() {
         const JSON: (&str, &str) = ("content-type", "application/json");
         const TYPE: Option<RejectionKind> = Some(RejectionKind::UnsupportedMediaType);
         assert_eq!(kind(&[JSON]), None);

@@ -7,7 +7,7 @@ use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Resp
 use http_body_util::{Either, Full};
 use tower::Service;
 
-use super::answer::Answer;
+use super::tenant_response::TenantResponse;
 use crate::error::BoxError;
 use crate::rejection::{Rejection, RejectionKind};
 use crate::report::Report;
@@ -15,50 +15,50 @@ use crate::tenant::{AllowForward, Replayable};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// Room for the headers of a request: ours, and those that the forwarding service adds.
-const HEADERS: usize = 12;
+/// Initial capacity for headers: up to 6 are set here, and the forwarding service adds its own.
+const HEADER_CAPACITY: usize = 12;
 
-/// Headers of the client that its sign-up's own requests repeat: to be found again in the tenant's
-/// logs, and answered in the client's language.
-fn is_repeated(name: &HeaderName) -> bool {
+/// Whether requests to the tenant copy this header of the client: the language of messages, and the
+/// identifiers that correlate logs.
+fn is_copied(name: &HeaderName) -> bool {
     matches!(
         name.as_str(),
         "accept-language" | "x-request-id" | "traceparent" | "tracestate"
     )
 }
 
-/// Why a sign-up was not stored.
-pub(super) enum Failure<E> {
-    /// Answered by the table.
+/// The error of a sign-up.
+pub(super) enum UpsertError<E> {
+    /// A rejection, which becomes a response.
     Rejected(Rejection),
-    /// The inner service's own error, which stays one.
+    /// The error of the inner service, which is returned unchanged.
     Inner(E),
 }
 
-impl<E> From<Rejection> for Failure<E> {
+impl<E> From<Rejection> for UpsertError<E> {
     fn from(rejection: Rejection) -> Self {
         Self::Rejected(rejection)
     }
 }
 
-/// The inner service, called as the tenant.
-pub(super) struct Caller<S, B> {
+/// Sends requests to the tenant through the inner service.
+pub(super) struct TenantClient<S, B> {
     service: S,
-    repeated: Vec<(HeaderName, HeaderValue)>,
+    copied_headers: Vec<(HeaderName, HeaderValue)>,
     extensions: Extensions,
     report: Report,
     body: PhantomData<fn() -> B>,
 }
 
-impl<S, B> Caller<S, B> {
-    /// Requests will carry the client's extensions: which tenant is meant may stand there. The
-    /// forwarding service lets them up, as they are made here and not by the client.
+impl<S, B> TenantClient<S, B> {
+    /// Requests carry the client's extensions, which may name the tenant, and [`AllowForward`]: the
+    /// forwarding service accepts them because this layer has built them.
     pub(super) fn new(service: S, client: &HeaderMap, mut extensions: Extensions) -> Self {
         extensions.insert(AllowForward::new());
-        let repeated = client.iter().filter(|(name, _)| is_repeated(name));
+        let copied = client.iter().filter(|(name, _)| is_copied(name));
         Self {
             service,
-            repeated: repeated
+            copied_headers: copied
                 .map(|(name, value)| (name.clone(), value.clone()))
                 .collect(),
             extensions,
@@ -67,12 +67,15 @@ impl<S, B> Caller<S, B> {
         }
     }
 
-    /// How the tenant was called so far.
+    /// The report of the calls so far.
     pub(super) fn report(&self) -> Report {
         self.report
     }
 
-    pub(super) async fn get<RB>(&mut self, path: String) -> Result<Answer, Failure<S::Error>>
+    pub(super) async fn get<RB>(
+        &mut self,
+        path: String,
+    ) -> Result<TenantResponse, UpsertError<S::Error>>
     where
         S: Service<Request<Either<B, Full<Bytes>>>, Response = Response<RB>>,
         RB: http_body::Body,
@@ -81,12 +84,12 @@ impl<S, B> Caller<S, B> {
         self.send(Method::GET, path, None).await
     }
 
-    /// Asks a question by POST. The tenant changes nothing, so that it may be asked twice.
+    /// Sends a POST that changes nothing at the tenant, so that it may be retried.
     pub(super) async fn query<RB>(
         &mut self,
         path: String,
-        question: Bytes,
-    ) -> Result<Answer, Failure<S::Error>>
+        body: Bytes,
+    ) -> Result<TenantResponse, UpsertError<S::Error>>
     where
         S: Service<Request<Either<B, Full<Bytes>>>, Response = Response<RB>>,
         RB: http_body::Body,
@@ -94,17 +97,16 @@ impl<S, B> Caller<S, B> {
     {
         let mut extensions = self.extensions.clone();
         extensions.insert(Replayable);
-        self.call(Method::POST, path, Some(question), extensions)
-            .await
+        self.call(Method::POST, path, Some(body), extensions).await
     }
 
-    /// Sends one request, when the service is ready for it, and reads the answer.
+    /// Sends one request when the service is ready, and reads the response.
     pub(super) async fn send<RB>(
         &mut self,
         method: Method,
         path: String,
         body: Option<Bytes>,
-    ) -> Result<Answer, Failure<S::Error>>
+    ) -> Result<TenantResponse, UpsertError<S::Error>>
     where
         S: Service<Request<Either<B, Full<Bytes>>>, Response = Response<RB>>,
         RB: http_body::Body,
@@ -120,7 +122,7 @@ impl<S, B> Caller<S, B> {
         path: String,
         body: Option<Bytes>,
         extensions: Extensions,
-    ) -> Result<Answer, Failure<S::Error>>
+    ) -> Result<TenantResponse, UpsertError<S::Error>>
     where
         S: Service<Request<Either<B, Full<Bytes>>>, Response = Response<RB>>,
         RB: http_body::Body,
@@ -128,8 +130,8 @@ impl<S, B> Caller<S, B> {
     {
         let uri = Uri::try_from(path)
             .map_err(|error| Rejection::new(RejectionKind::TenantAnswer).because(error))?;
-        let mut headers = HeaderMap::with_capacity(HEADERS);
-        for (name, value) in &self.repeated {
+        let mut headers = HeaderMap::with_capacity(HEADER_CAPACITY);
+        for (name, value) in &self.copied_headers {
             headers.append(name, value.clone());
         }
         headers.insert(ACCEPT, JSON);
@@ -143,9 +145,13 @@ impl<S, B> Caller<S, B> {
         *request.extensions_mut() = extensions;
         poll_fn(|cx| self.service.poll_ready(cx))
             .await
-            .map_err(Failure::Inner)?;
-        let response = self.service.call(request).await.map_err(Failure::Inner)?;
+            .map_err(UpsertError::Inner)?;
+        let response = self
+            .service
+            .call(request)
+            .await
+            .map_err(UpsertError::Inner)?;
         self.report.add_call(response.extensions());
-        Ok(Answer::read(response).await?)
+        Ok(TenantResponse::read(response).await?)
     }
 }

@@ -1,17 +1,18 @@
-//! Characters without a glyph. Pure.
+//! Characters without a visible glyph. Pure.
 
-/// Whether a text holds nothing that is seen. The tenant's framework trims such characters from
-/// each string of a request, and stores the empty string as null.
+/// Whether a text has only invisible characters. The tenant's framework trims these from each
+/// string of a request, and stores an empty string as null.
 pub(super) fn is_blank(text: &str) -> bool {
     text.chars().all(is_invisible)
 }
 
-/// Controls, white space, and format characters that change the order or the look of a text.
+/// Whether a character is a control, white space or a format character.
 pub(super) fn is_invisible(character: char) -> bool {
     character.is_control() || character.is_whitespace() || is_format(character)
 }
 
-/// Soft hyphen, joiners, directional marks, embeddings and isolates, byte order mark and the like.
+/// Soft hyphen, joiners, directional marks, embeddings and isolates, the byte order mark and other
+/// characters that change the order or the appearance of a text.
 fn is_format(character: char) -> bool {
     matches!(character,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'

@@ -172,7 +172,8 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for ProgressIo<T> {
     ) -> Poll<io::Result<usize>> {
         let size = slices.iter().map(|slice| slice.len()).sum();
         self.write(cx, size, |inner, cx| match slices {
-            // VECTORED_REASON
+            // A head without a body, the most common case: `write` takes about 1 µs less than
+            // `writev`.
             [all] => inner.poll_write(cx, all),
             _ => inner.poll_write_vectored(cx, slices),
         })

@@ -153,7 +153,7 @@ fn failures_over_http1_leave_no_memory_behind() {
                         Err(_) => return,
                     }
                 }
-                http1::strike(&mut stream, fault).await;
+                http1::inject(&mut stream, fault).await;
             },
         );
     }

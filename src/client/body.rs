@@ -10,91 +10,96 @@ use hyper::body::Incoming;
 use crate::error::BoxError;
 use crate::request_body::StreamGuard;
 
-/// How much of a body that nobody wants is read, so that its connection can be kept: a new one
-/// costs as much.
+/// How much of a dropped body is read so that its connection can be reused: at most what hyper has
+/// buffered. Reading it costs less than a new connection.
 const DRAIN: usize = 64 * 1024;
 
-/// What carries a body, and moves only while somebody polls it.
+/// The connection of a body, which makes progress only while it is polled.
 pub(crate) trait DriveConnection: Send + 'static {
-    /// Moves what can be moved. Ready once there is nothing left to do, ever.
+    /// Reads and writes as much as possible. Ready once the connection is closed.
     fn poll_drive(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// The body was read to its end.
-    fn arrived(self: Box<Self>);
+    /// Called when the body was read to its end.
+    fn body_ended(self: Box<Self>);
 }
 
-/// A body that is moved by whoever reads it: over HTTP/1.1, no task stands between its connection
-/// and its reader, unless the request that it answers is still on its pooled.
+/// The response body of [`HttpClient`](super::HttpClient).
 ///
-/// Letting go of it before its end lets go of its connection, too, if the rest has not come yet.
+/// Over HTTP/1.1, polling it drives its connection without a task, unless the request is still
+/// being sent. Dropping it before its end closes the connection, unless the rest has arrived.
 pub struct ConnectionBody {
     incoming: Incoming,
-    ending: Ending,
-    // `None` if it moves by itself, or has nothing more to bring.
-    carrier: Option<Box<dyn DriveConnection>>,
-    // `None` over HTTP/1.1, or once the body has ended. Dropped after `incoming`, which resets a
-    // stream that has not ended.
+    end_of_data: EndOfData,
+    // HTTP/1.1 only. `None` once the body has ended or the connection is closed.
+    connection: Option<Box<dyn DriveConnection>>,
+    // HTTP/2 only. `None` once the body has ended. Dropped after `incoming`, which resets a stream
+    // that has not ended.
     stream: Option<StreamGuard>,
 }
 
-/// How it shows that a body has come to its end.
+/// How the end of the data from hyper is interpreted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ending {
-    /// There is no more of it: all else is an error.
-    Silent,
-    /// It says so. A stream that was reset, or whose connection was closed, "without an error"
-    /// brings no more and no error either, but that was not its end.
-    Told,
+enum EndOfData {
+    /// As the end of the body: hyper reports a truncated one as an error.
+    Trusted,
+    /// As the end of the body only if `is_end_stream` confirms it. hyper reports neither data nor
+    /// an error for an HTTP/2 stream that was reset, or whose connection was closed, with
+    /// `NO_ERROR`.
+    Verified,
 }
 
 impl ConnectionBody {
-    /// A body over HTTP/2, which its connection's task drives.
-    pub(crate) fn new(incoming: Incoming, stream: StreamGuard) -> Self {
+    /// A body over HTTP/2, whose connection is driven by a task.
+    pub(crate) fn http2(incoming: Incoming, stream: StreamGuard) -> Self {
         let mut body = Self {
             incoming,
-            ending: Ending::Told,
-            carrier: None,
+            end_of_data: EndOfData::Verified,
+            connection: None,
             stream: Some(stream),
         };
-        body.settle();
+        body.release_if_ended();
         body
     }
 
-    /// A body that comes as `carrier` is polled.
-    pub(crate) fn carried(incoming: Incoming, carrier: Box<dyn DriveConnection>) -> Self {
+    /// A body over HTTP/1.1, which drives `connection`.
+    pub(crate) fn http1(incoming: Incoming, connection: Box<dyn DriveConnection>) -> Self {
         let mut body = Self {
             incoming,
-            ending: Ending::Silent,
-            carrier: Some(carrier),
+            end_of_data: EndOfData::Trusted,
+            connection: Some(connection),
             stream: None,
         };
-        body.settle();
+        body.release_if_ended();
         body
     }
 
-    /// Releases the connection if the body has ended.
-    fn settle(&mut self) {
+    /// Releases the connection or stream if the body has ended.
+    fn release_if_ended(&mut self) {
         if self.incoming.is_end_stream() {
-            self.stream = None;
-            if let Some(carrier) = self.carrier.take() {
-                carrier.arrived();
-            }
+            self.release();
+        }
+    }
+
+    fn release(&mut self) {
+        self.stream = None;
+        if let Some(connection) = self.connection.take() {
+            connection.body_ended();
         }
     }
 }
 
 impl Drop for ConnectionBody {
-    /// Nobody wants the rest. If it has come already, the connection is as good as new.
+    /// Drains the data that has arrived. If the body ends with it, the connection is reused.
     fn drop(&mut self) {
         let mut left = DRAIN;
-        // More than that is known to come; or somebody panics, and a connection that does, too,
-        // would end the process.
+        // Not if more data is declared; and not during a panic, where a second one in the
+        // connection would abort the process.
         if self.incoming.size_hint().lower() > DRAIN as u64 || std::thread::panicking() {
             return;
         }
-        // Nobody is to be woken: what has not come by now is not waited for.
+        // No wake-up is needed: this does not wait for data that has not arrived.
         let cx = &mut Context::from_waker(Waker::noop());
-        while self.carrier.is_some()
+        while self.connection.is_some()
             && let Poll::Ready(Some(Ok(frame))) = Pin::new(&mut *self).poll_frame(cx)
         {
             let size = frame.data_ref().map_or(0, Bytes::len);
@@ -117,31 +122,29 @@ impl http_body::Body for ConnectionBody {
         let this = &mut *self;
         let mut frame = Pin::new(&mut this.incoming).poll_frame(cx);
         if frame.is_pending()
-            && let Some(carrier) = &mut this.carrier
+            && let Some(connection) = &mut this.connection
         {
-            if carrier.poll_drive(cx).is_ready() {
-                this.carrier = None;
+            if connection.poll_drive(cx).is_ready() {
+                this.connection = None;
             }
             frame = Pin::new(&mut this.incoming).poll_frame(cx);
         }
         match &frame {
             Poll::Ready(None) => {
-                this.stream = None;
-                if this.ending == Ending::Told && !this.incoming.is_end_stream() {
-                    // Once: asked again, it has nothing more.
-                    this.ending = Ending::Silent;
-                    return Poll::Ready(Some(Err(BrokenOff.into())));
+                if this.end_of_data == EndOfData::Verified && !this.incoming.is_end_stream() {
+                    this.stream = None;
+                    // The error is returned once; later polls return `None`.
+                    this.end_of_data = EndOfData::Trusted;
+                    return Poll::Ready(Some(Err(Truncated.into())));
                 }
-                if let Some(carrier) = this.carrier.take() {
-                    carrier.arrived();
-                }
+                this.release();
             }
             Poll::Ready(Some(Err(_))) => {
                 this.stream = None;
-                this.carrier = None;
+                this.connection = None;
             }
-            // Its last piece: nobody has to ask once more.
-            Poll::Ready(Some(Ok(_))) => this.settle(),
+            // After the last frame, the reader need not poll again.
+            Poll::Ready(Some(Ok(_))) => this.release_if_ended(),
             Poll::Pending => {}
         }
         frame.map_err(Into::into)
@@ -158,15 +161,15 @@ impl http_body::Body for ConnectionBody {
 
 /// The stream was closed before the body had ended.
 #[derive(Clone, Copy, Debug)]
-struct BrokenOff;
+struct Truncated;
 
-impl fmt::Display for BrokenOff {
+impl fmt::Display for Truncated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the stream was closed before the end of the body")
     }
 }
 
-impl Error for BrokenOff {}
+impl Error for Truncated {}
 
 impl fmt::Debug for ConnectionBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

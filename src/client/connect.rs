@@ -12,20 +12,20 @@ use tower::Service;
 use super::ConnectTimeout;
 use crate::error::{BoxError, ConfigError};
 
-/// What [`HttpClient`](super::HttpClient) connects with unless it is given a connector: TCP, and
-/// TLS by rustls with the bundled Mozilla roots.
+/// The connector of [`HttpClient`](super::HttpClient) by default: TCP, and TLS by rustls with the
+/// bundled Mozilla root certificates.
 #[cfg(feature = "tls")]
 pub type DefaultConnector = hyper_rustls::HttpsConnector<HttpConnector>;
 
-/// What [`HttpClient`](super::HttpClient) connects with unless it is given a connector: TCP.
+/// The connector of [`HttpClient`](super::HttpClient) by default: TCP.
 #[cfg(not(feature = "tls"))]
 pub type DefaultConnector = HttpConnector;
 
 fn tcp(connect_timeout: Duration) -> HttpConnector {
     let mut tcp = HttpConnector::new();
     tcp.set_nodelay(true);
-    // Split among the addresses of a name, so that one which does not answer leaves time for the
-    // next; the whole is bounded by `Timed`.
+    // hyper-util divides it among the addresses of a name, so that an unreachable address leaves
+    // time for the next one. `Timed` bounds the total.
     tcp.set_connect_timeout(Some(connect_timeout));
     tcp
 }
@@ -48,7 +48,7 @@ pub(super) fn default(
 
     let mut tcp = tcp(connect_timeout);
     tcp.enforce_http(false);
-    // Named, not taken from the process: with several providers linked the default is a panic.
+    // Explicit: rustls panics if it has to choose between several linked providers.
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     let https = HttpsConnectorBuilder::new()
         .with_provider_and_webpki_roots(provider)
@@ -64,7 +64,7 @@ pub(super) fn default(
     })
 }
 
-/// A connector with a deadline for all that it does: names, TCP and TLS.
+/// A connector with one timeout for name resolution, TCP and TLS together.
 #[derive(Clone)]
 pub(super) struct Timed<K> {
     connector: K,
@@ -92,12 +92,12 @@ where
     }
 
     fn call(&mut self, target: Uri) -> Self::Future {
-        let limit = self.timeout;
+        let connect_timeout = self.timeout;
         let connecting = self.connector.call(target);
         Box::pin(async move {
-            match timeout(limit, connecting).await {
+            match timeout(connect_timeout, connecting).await {
                 Ok(connected) => connected.map_err(Into::into),
-                Err(_) => Err(ConnectTimeout(limit).into()),
+                Err(_) => Err(ConnectTimeout(connect_timeout).into()),
             }
         })
     }

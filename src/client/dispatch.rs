@@ -12,6 +12,7 @@ use hyper_util::client::legacy::connect::Connection;
 use pin_project_lite::pin_project;
 use tower::Service;
 
+use super::ClientError;
 use super::body::ConnectionBody;
 use super::host_pool::{HostPool, PooledConnection, Reuse};
 use super::http1_connection::{Copies, Http1Connection};
@@ -19,11 +20,14 @@ use super::http2_connection::Http2Connection;
 use super::pool::{Age, Pool};
 use super::replay::{is_always_replayable, is_replayable};
 use super::send_error::SendError;
-use super::service::Answer;
 use crate::error::BoxError;
 use crate::request_body::RequestBody;
 
-/// Where one request goes, and by which connections it may.
+/// Sends one request, with its retries.
+pub(super) type DispatchFuture =
+    Pin<Box<dyn Future<Output = Result<Response<ConnectionBody>, ClientError>> + Send>>;
+
+/// The target of one request, and the connections to it.
 pub(super) struct Dispatch<K> {
     pool: Arc<Pool<K>>,
     host_pool: Arc<HostPool>,
@@ -37,7 +41,7 @@ where
     K::Error: Into<BoxError>,
     K::Future: Send + 'static,
 {
-    /// `None`: the target names no host.
+    /// Returns `None` if the target has no host.
     #[inline]
     pub(super) fn new(pool: Arc<Pool<K>>, target: Uri) -> Option<Self> {
         let host_pool = pool.host_pool(&target)?;
@@ -48,64 +52,62 @@ where
         })
     }
 
-    /// Begins it. Nearly always there is a connection that waits for the next request: then the
-    /// request is handed over at once, and no state here has room for it.
+    /// Sends `request`. In the common case an HTTP/1.1 connection is idle: the request is passed to
+    /// hyper at once, and the future does not reserve space for it.
     #[inline]
-    pub(super) fn start(
-        self,
-        request: Request<RequestBody>,
-    ) -> Pin<Box<dyn Future<Output = Answer> + Send>> {
-        match self.host_pool.pooled(reuse(&request)) {
+    pub(super) fn start(self, request: Request<RequestBody>) -> DispatchFuture {
+        match self.host_pool.checkout(reuse(&request)) {
             Some(PooledConnection::Http1(connection)) => Box::pin(ReuseIdle {
-                call: self.over_http1(connection, request, true),
+                send: self.send_http1(connection, request, true),
                 dispatch: Some(self),
-                again: None,
+                retry: None,
             }),
-            Some(pooled) => Box::pin(self.run(Next::By(pooled), request, true)),
-            None => Box::pin(self.run(Next::New, request, true)),
+            Some(connection) => Box::pin(self.run(Choice::Pooled(connection), request, true)),
+            None => Box::pin(self.run(Choice::New, request, true)),
         }
     }
 
-    /// Sends the request by the next connection, and by others for as long as it may be sent.
+    /// Sends `request` on the connection that `choice` selects, and on others as long as the
+    /// request may be retried.
     async fn run(
         self,
-        mut next: Next,
+        mut choice: Choice,
         mut request: Request<RequestBody>,
-        mut may_repeat: bool,
-    ) -> Answer {
+        mut may_retry: bool,
+    ) -> Result<Response<ConnectionBody>, ClientError> {
         loop {
-            let open = match mem::replace(&mut next, Next::Any) {
-                Next::By(pooled) => Some(pooled),
-                Next::Any => self.host_pool.pooled(reuse(&request)),
-                Next::New => None,
+            let pooled = match mem::replace(&mut choice, Choice::PooledOrNew) {
+                Choice::Pooled(connection) => Some(connection),
+                Choice::PooledOrNew => self.host_pool.checkout(reuse(&request)),
+                Choice::New => None,
             };
-            let (pooled, age) = match open {
-                Some(pooled) => (pooled, Age::Reused),
-                // Boxed: a handshake's state is large, and hardly any request needs it.
+            let (connection, age) = match pooled {
+                Some(connection) => (connection, Age::Reused),
+                // Boxed: the state of a handshake is large, and few requests need it.
                 None => Box::pin(self.pool.connect(&self.host_pool, &self.target)).await?,
             };
-            let answer = match pooled {
+            let sent = match connection {
                 PooledConnection::Http1(connection) => {
-                    let may_repeat = may_repeat && age == Age::Reused;
-                    self.over_http1(connection, request, may_repeat).await
+                    let may_retry = may_retry && age == Age::Reused;
+                    self.send_http1(connection, request, may_retry).await
                 }
                 PooledConnection::Http2(connection) => {
-                    self.over_http2(connection, request, may_repeat).await
+                    self.send_http2(connection, request, may_retry).await
                 }
             };
-            let failed = match answer {
+            let failed = match sent {
                 Ok(response) => return Ok(response),
                 Err(failed) => *failed,
             };
             match (failed.unsent, failed.refused, failed.unanswered) {
                 (Some(unsent), ..) if age == Age::Reused => request = unsent,
                 (_, Some(copy), _) => {
-                    may_repeat = false;
+                    may_retry = false;
                     request = copy;
                 }
                 (.., Some(copy)) => {
-                    may_repeat = false;
-                    next = Next::New;
+                    may_retry = false;
+                    choice = Choice::New;
                     request = copy;
                 }
                 _ => return Err(failed.error),
@@ -114,32 +116,32 @@ where
     }
 
     #[inline]
-    fn over_http1(
+    fn send_http1(
         &self,
         connection: Box<Http1Connection>,
         mut request: Request<RequestBody>,
-        may_repeat: bool,
+        may_retry: bool,
     ) -> impl Future<Output = Result<Response<ConnectionBody>, Box<SendError>>> + Send + use<K>
     {
-        *request.uri_mut() = connection.target(&self.target);
+        *request.uri_mut() = connection.request_target(&self.target);
         if !request.headers().contains_key(HOST) {
             let host = self.host_pool.host().clone();
             request.headers_mut().insert(HOST, host);
         }
-        let copies = match may_repeat && is_replayable(&request) {
+        let copies = match may_retry && is_replayable(&request) {
             true => Copies::One,
             false => Copies::None,
         };
-        connection.call(request, Arc::clone(&self.host_pool), copies)
+        connection.send(request, Arc::clone(&self.host_pool) as _, copies)
     }
 
-    async fn over_http2(
+    async fn send_http2(
         &self,
         mut connection: Http2Connection,
         mut request: Request<RequestBody>,
-        may_repeat: bool,
+        may_retry: bool,
     ) -> Result<Response<ConnectionBody>, Box<SendError>> {
-        // The pseudo-header `:authority` is made of the URI.
+        // hyper derives the pseudo-header `:authority` from the URI.
         *request.uri_mut() = self.target.clone();
         request.headers_mut().remove(HOST);
         let stream = connection.guard();
@@ -147,15 +149,15 @@ where
         if has_body {
             request.body_mut().hold_stream(stream.clone());
         }
-        // RFC 9113 §8.7 allows to repeat any method. A `GET` is harmless even if the tenant has
-        // begun to work on it.
-        let harmless = matches!(*request.method(), Method::GET | Method::HEAD);
-        // The copy is needed before the request is sent: hyper does not return one that the tenant
-        // has refused. It costs about 0.4 µs for 11 headers.
-        let copy = (may_repeat && harmless && !has_body)
+        // RFC 9113 §8.7 permits a retry of any method. The client retries only `GET` and `HEAD`:
+        // they have no effect even if the server has begun to process them.
+        let is_safe = matches!(*request.method(), Method::GET | Method::HEAD);
+        // hyper does not return a request that the server has refused, so that it is copied before
+        // it is sent. The copy costs about 0.4 µs for 11 headers.
+        let copy = (may_retry && is_safe && !has_body)
             .then(|| (request.method().clone(), request.headers().clone()));
         match connection.sender.try_send_request(request).await {
-            Ok(response) => Ok(response.map(|body| ConnectionBody::new(body, stream))),
+            Ok(response) => Ok(response.map(|body| ConnectionBody::http2(body, stream))),
             Err(error) => {
                 let mut failed = Box::<SendError>::from(error);
                 if failed.error.is_refused() {
@@ -177,15 +179,16 @@ fn bodyless((method, headers): (Method, HeaderMap)) -> Request<RequestBody> {
     request
 }
 
-/// Which connection carries the next attempt.
-enum Next {
-    By(PooledConnection),
-    /// An open one, or else a new one.
-    Any,
+/// The connection of the next attempt.
+enum Choice {
+    /// This one, which was checked out already.
+    Pooled(PooledConnection),
+    /// One of the pool; a new one if the pool has none.
+    PooledOrNew,
     New,
 }
 
-/// Which idle connections may carry `request`.
+/// Which idle connections `request` may reuse.
 fn reuse(request: &Request<RequestBody>) -> Reuse {
     match is_always_replayable(request) {
         true => Reuse::Any,
@@ -194,13 +197,14 @@ fn reuse(request: &Request<RequestBody>) -> Reuse {
 }
 
 pin_project! {
-    /// A request on a connection that was kept, and by other ways if that had been closed.
+    /// Sends a request on an idle connection, and retries it on others if that one was closed.
     struct ReuseIdle<F, K> {
         #[pin]
-        call: F,
-        // `None` once it is of no use any more.
+        send: F,
+        // `None` after the first attempt.
         dispatch: Option<Dispatch<K>>,
-        again: Option<Pin<Box<dyn Future<Output = Answer> + Send>>>,
+        // Boxed on the first retry, which is rare.
+        retry: Option<DispatchFuture>,
     }
 }
 
@@ -212,24 +216,24 @@ where
     K::Error: Into<BoxError>,
     K::Future: Send + 'static,
 {
-    type Output = Answer;
+    type Output = Result<Response<ConnectionBody>, ClientError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         loop {
-            if let Some(again) = this.again {
-                return again.as_mut().poll(cx);
+            if let Some(retry) = this.retry {
+                return retry.as_mut().poll(cx);
             }
-            let failed = match ready!(this.call.as_mut().poll(cx)) {
+            let failed = match ready!(this.send.as_mut().poll(cx)) {
                 Ok(response) => return Poll::Ready(Ok(response)),
                 Err(failed) => *failed,
             };
             let Some(dispatch) = this.dispatch.take() else {
                 return Poll::Ready(Err(failed.error));
             };
-            *this.again = Some(match (failed.unsent, failed.unanswered) {
-                (Some(unsent), _) => Box::pin(dispatch.run(Next::Any, unsent, true)),
-                (_, Some(copy)) => Box::pin(dispatch.run(Next::New, copy, false)),
+            *this.retry = Some(match (failed.unsent, failed.unanswered) {
+                (Some(unsent), _) => Box::pin(dispatch.run(Choice::PooledOrNew, unsent, true)),
+                (_, Some(copy)) => Box::pin(dispatch.run(Choice::New, copy, false)),
                 _ => return Poll::Ready(Err(failed.error)),
             });
         }

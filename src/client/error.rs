@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use crate::error::BoxError;
 
-/// Why [`HttpClient`](super::HttpClient) has no response to give. The details are its sources.
+/// The error of [`HttpClient`](super::HttpClient): no response was received. The cause is its
+/// source.
 #[derive(Debug)]
 pub struct ClientError(Kind);
 
 #[derive(Debug)]
 enum Kind {
-    /// The request did not say where it goes.
+    /// The URI of the request has no host.
     NoTarget,
-    /// Shared by all requests that waited for the same attempt.
+    /// Shared by all requests that waited for the same attempt to connect.
     Connect(Arc<dyn Error + Send + Sync>),
     Connection(hyper::Error),
 }
@@ -28,12 +29,12 @@ impl ClientError {
         Self(Kind::Connect(error.into().into()))
     }
 
-    // No `From`: it would be public, and hyper's error with it.
+    // Not a `From`: that would make hyper's error part of the public API.
     pub(super) fn connection(error: hyper::Error) -> Self {
         Self(Kind::Connection(error))
     }
 
-    /// The same error, for another request that waited for the same connection.
+    /// A copy for another request that waited for the same connection.
     pub(super) fn duplicate(&self) -> Self {
         Self(match &self.0 {
             Kind::NoTarget => Kind::NoTarget,
@@ -42,14 +43,14 @@ impl ClientError {
         })
     }
 
-    /// Whether there was no connection yet, so that certainly nothing was sent.
+    /// Whether no connection could be opened. No part of the request was sent then.
     pub fn is_connect(&self) -> bool {
         matches!(self.0, Kind::Connect(_))
     }
 
-    /// Whether an HTTP/2 tenant said that it has not begun to work on this request:
-    /// `REFUSED_STREAM` ([RFC 9113 §8.7](https://www.rfc-editor.org/rfc/rfc9113#section-8.7)), or a `GOAWAY` without
-    /// an error, which fails only the requests behind the last one that it names.
+    /// Whether an HTTP/2 server reports that it has not begun to process this request: by
+    /// `REFUSED_STREAM` (RFC 9113 §8.7), or by a `GOAWAY` without an error, which fails only the
+    /// requests after the last stream that it names (RFC 9113 §6.8).
     pub(super) fn is_refused(&self) -> bool {
         self.http2().is_some_and(|error| {
             error.is_remote()
@@ -61,7 +62,7 @@ impl ClientError {
         })
     }
 
-    /// Whether an HTTP/1.1 connection was closed by its peer, in whichever pooled.
+    /// Whether the server has closed an HTTP/1.1 connection, in order or by a reset.
     pub(super) fn is_closed(&self) -> bool {
         let Kind::Connection(error) = &self.0 else {
             return false;
@@ -73,7 +74,7 @@ impl ClientError {
                 .is_some_and(|cause| is_end(cause.kind()))
     }
 
-    /// Whether an error of HTTP/2 is about more than one request.
+    /// Whether an HTTP/2 error concerns the connection, not only one stream.
     pub(super) fn ends_connection(&self) -> bool {
         self.http2().is_some_and(|error| !error.is_reset())
     }
@@ -90,7 +91,7 @@ impl ClientError {
     }
 }
 
-/// Whether an error of a socket means that its peer has closed it.
+/// Whether a socket error means that the peer has closed the connection.
 fn is_end(kind: io::ErrorKind) -> bool {
     matches!(
         kind,
@@ -105,8 +106,8 @@ fn is_end(kind: io::ErrorKind) -> bool {
 impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
-            Kind::NoTarget => "the request names no host to connect to",
-            Kind::Connect(_) => "no connection could be made",
+            Kind::NoTarget => "the URI of the request has no host",
+            Kind::Connect(_) => "no connection could be opened",
             Kind::Connection(_) => "the connection failed",
         })
     }
@@ -122,7 +123,7 @@ impl Error for ClientError {
     }
 }
 
-/// Name, TCP and TLS together took too long.
+/// Name resolution, TCP and TLS together exceeded the connect timeout.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ConnectTimeout(pub(super) Duration);
 

@@ -5,37 +5,31 @@ use std::time::Duration;
 use http::HeaderValue;
 use tokio::runtime::Handle;
 use tokio::task::unconstrained;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
-use super::http1_connection::Http1Connection;
+use super::http1_connection::{Http1Connection, IdlePool};
 use super::http2_connection::Http2Connection;
 use super::http2_pool::Http2Pool;
+use super::limits::Limits;
 
-/// How often idle connections are looked at.
+/// How often idle connections are checked: an idle timeout is late by at most this, and a
+/// connection that its server has closed counts as idle for at most this long.
 const REAP_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The open connections to one origin: the idle ones of HTTP/1.1, and those of HTTP/2.
+/// The open connections to one origin: the idle ones of HTTP/1.1, and all of HTTP/2.
 pub(super) struct HostPool {
     host: HeaderValue,
     limits: Limits,
-    content: Mutex<Content>,
+    http1: Mutex<IdleConnections>,
     http2: Arc<Http2Pool>,
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    pub(super) max_idle: usize,
-    pub(super) idle_timeout: Duration,
-    pub(super) connect_timeout: Duration,
-    pub(super) max_http2_connections: usize,
-}
-
-/// Which idle connections of HTTP/1.1 a request may be sent on.
+/// Which idle HTTP/1.1 connections a request may be sent on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reuse {
-    /// All: the request is sent again if its connection turns out to be closed.
+    /// All: the request is sent again if the server has closed its connection.
     Any,
-    /// Those that their tenant does not close yet.
+    /// Those that the server keeps open until the request has arrived.
     Recent,
 }
 
@@ -46,14 +40,15 @@ pub(super) enum PooledConnection {
 }
 
 #[derive(Default)]
-struct Content {
-    // The last one used comes first: its peer is the least likely to have closed it.
+struct IdleConnections {
+    // A stack: the connection that was used last is the least likely to be closed by its server.
     #[expect(
         clippy::vec_box,
-        reason = "an answer's body takes them over as they are"
+        reason = "the box moves into the response body, without a new allocation"
     )]
-    idle: Vec<Box<Http1Connection>>,
-    is_watched: bool,
+    stack: Vec<Box<Http1Connection>>,
+    /// Whether the task [`reap_idle`] runs.
+    is_reaped: bool,
 }
 
 impl HostPool {
@@ -61,27 +56,27 @@ impl HostPool {
         Self {
             host,
             limits,
-            content: Mutex::default(),
+            http1: Mutex::default(),
             http2: Arc::new(Http2Pool::new(limits, speaks_http2)),
         }
     }
 
-    /// What requests to this origin call it.
+    /// The value of the `Host` header.
     pub(super) fn host(&self) -> &HeaderValue {
         &self.host
     }
 
-    /// A connection that is open already.
-    pub(super) fn pooled(&self, reuse: Reuse) -> Option<PooledConnection> {
+    /// Takes an open connection, or a stream of one, out of the pool.
+    pub(super) fn checkout(&self, reuse: Reuse) -> Option<PooledConnection> {
         if let Some(connection) = self.http2.try_stream() {
             return Some(PooledConnection::Http2(connection));
         }
         loop {
-            // The last one is the most recent.
-            let is_wanted = |connection: &mut Box<Http1Connection>| {
-                reuse == Reuse::Any || connection.is_recent()
-            };
-            let mut connection = self.content().idle.pop_if(is_wanted)?;
+            // If the last connection is not recent, no other one is: each was used before it.
+            let mut connection = self
+                .http1()
+                .stack
+                .pop_if(|connection| reuse == Reuse::Any || connection.is_recent())?;
             if connection.is_usable() {
                 return Some(PooledConnection::Http1(connection));
             }
@@ -92,96 +87,98 @@ impl HostPool {
         &self.http2
     }
 
-    /// Starts the task that closes idle connections, after one of HTTP/2 was added.
-    pub(super) fn watch_http2(self: &Arc<Self>) {
-        self.watch(self.content());
+    /// Starts reaping after an HTTP/2 connection was opened.
+    pub(super) fn reap_http2(self: &Arc<Self>) {
+        self.start_reaping(self.http1());
     }
 
-    /// Keeps a connection that has become idle, unless there are enough.
-    pub(super) fn put(self: &Arc<Self>, connection: Box<Http1Connection>) {
-        let mut content = self.content();
-        if content.idle.len() < self.limits.max_idle {
-            content.idle.push(connection);
-            self.watch(content);
-        }
-    }
-
+    /// How many connections are idle.
     pub(super) fn idle(&self) -> usize {
-        self.content().idle.len() + self.http2.idle()
+        self.http1().stack.len() + self.http2.idle()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.content().idle.is_empty() && self.http2.is_empty()
+        self.http1().stack.is_empty() && self.http2.is_empty()
     }
 
-    /// Has a task look after what stands here.
-    fn watch(self: &Arc<Self>, mut content: MutexGuard<'_, Content>) {
-        if mem::replace(&mut content.is_watched, true) {
+    /// Spawns [`reap_idle`] if it does not run.
+    fn start_reaping(self: &Arc<Self>, mut http1: MutexGuard<'_, IdleConnections>) {
+        if mem::replace(&mut http1.is_reaped, true) {
             return;
         }
-        // A runtime that is ending drops what it is given at once, and that takes the lock.
-        drop(content);
-        let watched = Watched(Arc::downgrade(self));
+        // A runtime that shuts down drops the task at once, and `ReapGuard` locks.
+        drop(http1);
+        let guard = ReapGuard(Arc::downgrade(self));
         if let Ok(runtime) = Handle::try_current() {
-            // Under no budget: what a look costs would be taken for "nothing has happened".
-            runtime.spawn(unconstrained(reap_idle(watched)));
+            // Opt out of tokio's coop budget: a `Pending` from an exhausted budget looks like a
+            // live idle connection.
+            runtime.spawn(unconstrained(reap_idle(guard)));
         }
     }
 
-    /// Lets go of what has been idle for too long or was closed. True while anything is left.
-    fn clear(&self) -> bool {
+    /// Drops the connections that have been idle for too long or are closed. Returns whether
+    /// others are left.
+    fn reap(&self) -> bool {
         self.http2.reap();
-        let mut content = self.content();
-        let old = |since: Instant| since.elapsed() >= self.limits.idle_timeout;
-        let is_gone = |connection: &mut Box<Http1Connection>| {
-            old(connection.idle_since()) || !connection.is_usable()
-        };
-        let idle: Vec<_> = content.idle.extract_if(.., is_gone).collect();
-        // Under the lock that is taken after each connection that is added.
-        let is_watched = !content.idle.is_empty() || !self.http2.is_empty();
-        content.is_watched = is_watched;
-        drop(content);
-        // What a connector does when its connection goes is its own business, and not under our
-        // lock.
-        drop(idle);
-        is_watched
+        let mut http1 = self.http1();
+        let idle_timeout = self.limits.idle_timeout;
+        let reaped: Vec<_> = http1
+            .stack
+            .extract_if(.., |connection| {
+                connection.idle_since().elapsed() >= idle_timeout || !connection.is_usable()
+            })
+            .collect();
+        // Updated under the lock that every added connection takes: none is missed.
+        let has_more = !http1.stack.is_empty() || !self.http2.is_empty();
+        http1.is_reaped = has_more;
+        drop(http1);
+        // Not under the lock: dropping a connection runs code of the connector.
+        drop(reaped);
+        has_more
     }
 
-    fn content(&self) -> MutexGuard<'_, Content> {
-        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    fn http1(&self) -> MutexGuard<'_, IdleConnections> {
+        self.http1.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn reap_idle(mut watched: Watched) {
-    while let Some(host_pool) = watched.0.upgrade() {
-        let round = host_pool.limits.idle_timeout.min(REAP_INTERVAL);
-        // Not kept alive by being looked after.
-        drop(host_pool);
-        sleep(round).await;
-        if !watched
-            .0
-            .upgrade()
-            .is_some_and(|host_pool| host_pool.clear())
-        {
-            // It knows already.
-            watched.0 = Weak::new();
+impl IdlePool for HostPool {
+    fn put(self: Arc<Self>, connection: Box<Http1Connection>) {
+        let mut http1 = self.http1();
+        if http1.stack.len() < self.limits.max_idle {
+            http1.stack.push(connection);
+            self.start_reaping(http1);
         }
     }
 }
 
-/// A host_pool whose watch ends with this. If that is because its runtime goes away, so does what
-/// stands there: nobody would look after it, and most of it lives on that runtime's sockets.
-struct Watched(Weak<HostPool>);
+/// The task that reaps the idle connections of a pool until none is left or the pool is dropped.
+async fn reap_idle(mut guard: ReapGuard) {
+    while let Some(pool) = guard.0.upgrade() {
+        let interval = pool.limits.idle_timeout.min(REAP_INTERVAL);
+        // Only a weak reference during the sleep: this task does not keep the pool alive.
+        drop(pool);
+        sleep(interval).await;
+        if !guard.0.upgrade().is_some_and(|pool| pool.reap()) {
+            // `reap` has cleared `is_reaped` already: disarm the guard.
+            guard.0 = Weak::new();
+        }
+    }
+}
 
-impl Drop for Watched {
+/// Clears the pool if [`reap_idle`] is dropped early, when its runtime shuts down: most connections
+/// use sockets of that runtime, and no task would reap the others.
+struct ReapGuard(Weak<HostPool>);
+
+impl Drop for ReapGuard {
     fn drop(&mut self) {
-        if let Some(host_pool) = self.0.upgrade() {
-            let mut content = host_pool.content();
-            content.is_watched = false;
-            let idle = mem::take(&mut content.idle);
-            drop(content);
+        if let Some(pool) = self.0.upgrade() {
+            let mut http1 = pool.http1();
+            http1.is_reaped = false;
+            let idle = mem::take(&mut http1.stack);
+            drop(http1);
             drop(idle);
-            host_pool.http2.clear();
+            pool.http2.clear();
         }
     }
 }

@@ -1,6 +1,6 @@
 use std::fmt;
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
@@ -13,60 +13,68 @@ use hyper::rt::{Read, Write};
 use pin_project_lite::pin_project;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::ClientError;
 use super::body::{ConnectionBody, DriveConnection};
-use super::host_pool::HostPool;
+use super::http1_driver::{Http1Driver, finish_upload};
 use super::replay::{RecordedBody, Replay};
 use super::send_error::SendError;
 use super::stats::ConnectionGuard;
 use super::write_progress::{ProgressIo, WriteProgress};
-use crate::request_body::RequestBody;
-use crate::request_body::{InFlightRef, UploadState, WaitingOn};
+use crate::request_body::{RequestBody, UploadState};
 
-/// A tenant that has answered a request before the end of it, and takes nothing more of it for this
-/// long, or for up to twice as long, is sent no more.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// How much hyper buffers of a connection, each pooled. It is also the longest head of an answer.
+/// hyper's limit for each of the two buffers of a connection, 64 KiB. The head of a response must
+/// fit into one: nginx limits the heads that it forwards to 4 or 8 KiB, hyper's own default is
+/// about 400 KiB.
 const BUFFER: usize = 64 * 1024;
 
-/// How long an idle connection is open for certain, if its tenant does not say: Apache closes one
-/// after 5 seconds by default, the shortest of the widely used servers.
+/// How long the server keeps an idle connection open if its responses have no `Keep-Alive` header.
+/// Apache closes one after 5 seconds by default, the shortest time of the widely used servers.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 const KEEP_ALIVE_HEADER: HeaderName = HeaderName::from_static("keep-alive");
 
-/// A request takes this long at most to reach the tenant.
+/// The time that a request may need to reach the server. `Keep-Alive` counts in whole seconds: this
+/// is its smallest unit, and well above the round-trip time of any network.
 const TRANSIT: Duration = Duration::from_secs(1);
 
-/// An HTTP/1.1 connection, which moves only while it is polled.
+/// An HTTP/1.1 connection. It makes progress only while it is polled.
 ///
-/// The request that uses it polls it, in its own task: an answer wakes that task and no other. The
-/// usual pooled, a task for each connection, costs two wake-ups and two channels more per request.
+/// The request that uses it polls it in its own task, so that a response wakes that task only. A
+/// task per connection, the usual design, costs two more wake-ups and two more channels per
+/// request.
 pub(super) struct Http1Connection {
-    send: SendRequest<RecordedBody>,
-    // `None` once it is over.
-    connection: Option<Connection>,
+    sender: SendRequest<RecordedBody>,
+    // `None` once the connection is closed.
+    driver: Option<Http1Driver>,
     write_progress: Arc<WriteProgress>,
     is_proxied: bool,
-    // Where it goes when its answer has been read.
-    home: Option<Arc<HostPool>>,
+    // The pool to return to when the response body has ended.
+    pool: Option<Arc<dyn IdlePool>>,
     idle_since: Instant,
-    /// How long the tenant keeps it open while it is idle.
+    /// How long the server keeps the connection open while it is idle.
     keep_alive: Duration,
 }
 
-struct Connection {
-    future: Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>,
-    _open: ConnectionGuard,
+/// The pool of the idle HTTP/1.1 connections to one origin.
+pub(super) trait IdlePool: Send + Sync {
+    /// Keeps a connection that has become idle, or drops it if the pool is full.
+    fn put(self: Arc<Self>, connection: Box<Http1Connection>);
+}
+
+/// Whether a copy of a request is kept until its response begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Copies {
+    None,
+    One,
 }
 
 impl Http1Connection {
-    pub(super) async fn open<T>(
+    /// Performs the handshake on a transport.
+    pub(super) async fn handshake<T>(
         io: T,
-        open: ConnectionGuard,
+        guard: ConnectionGuard,
         is_proxied: bool,
     ) -> hyper::Result<Box<Self>>
     where
@@ -74,69 +82,66 @@ impl Http1Connection {
     {
         let write_progress = Arc::<WriteProgress>::default();
         let io = ProgressIo::wrap(io, Arc::clone(&write_progress));
-        let (send, connection) = http1::Builder::new()
+        let (sender, connection) = http1::Builder::new()
             .max_buf_size(BUFFER)
             .handshake(io)
             .await?;
         Ok(Box::new(Self {
-            send,
-            connection: Some(Connection {
-                future: Box::pin(connection),
-                _open: open,
-            }),
+            sender,
+            driver: Some(Http1Driver::new(connection, guard)),
             write_progress,
             is_proxied,
-            home: None,
+            pool: None,
             idle_since: Instant::now(),
             keep_alive: KEEP_ALIVE,
         }))
     }
 
-    /// Whether the next request can go this pooled; if not, it is of no use any more. An idle
-    /// connection has been polled by nobody: that it was closed, or that bytes came which
-    /// nobody had asked for, shows now.
+    /// Whether an idle connection can take a request; if not, drop it. An idle connection is not
+    /// polled otherwise, so this poll detects that the server has closed it or has sent bytes
+    /// without a request.
     pub(super) fn is_usable(&mut self) -> bool {
-        // Nobody is to be woken: whoever sends a request polls it next anyway, and whoever polled
-        // it last would otherwise be woken by that request.
+        // No task needs a wake-up: the next request polls the connection in any case. A real waker
+        // would make that request wake the task that checked here.
         let cx = &mut Context::from_waker(Waker::noop());
-        // One that is over goes with the connection: here may be a lock, and its end is a
-        // connector's to make.
-        let Some(connection) = &mut self.connection else {
+        // Do not drop a closed connection here: the caller may hold the pool lock, and dropping
+        // runs code of the connector.
+        let Some(driver) = &mut self.driver else {
             return false;
         };
-        connection.future.as_mut().poll(cx).is_pending()
-            && self.send.is_ready()
+        driver.poll_closed(cx).is_pending()
+            && self.sender.is_ready()
             && !self.write_progress.is_full()
     }
 
-    /// Whether the tenant will not close the connection while a request is on its pooled to it.
+    /// Whether a request will reach the server before it closes the idle connection.
     pub(super) fn is_recent(&self) -> bool {
         self.idle_since.elapsed() < self.keep_alive.saturating_sub(TRANSIT)
-    }
-
-    /// What stands in the request connection: a proxy for other hosts is told all of the target
-    /// (RFC 9112 §3.2.2).
-    pub(super) fn target(&self, target: &Uri) -> Uri {
-        match target.path_and_query() {
-            Some(origin_form) if !self.is_proxied => Uri::from(origin_form.clone()),
-            _ => target.clone(),
-        }
     }
 
     pub(super) fn idle_since(&self) -> Instant {
         self.idle_since
     }
 
-    /// Sends one request. `home` is where the connection goes afterwards.
+    /// The request target of the request line: in absolute form to a proxy (RFC 9112 §3.2.2),
+    /// otherwise in origin form.
+    pub(super) fn request_target(&self, target: &Uri) -> Uri {
+        match target.path_and_query() {
+            Some(origin_form) if !self.is_proxied => Uri::from(origin_form.clone()),
+            _ => target.clone(),
+        }
+    }
+
+    /// Sends one request. The connection returns to `pool` when the response body has ended.
     ///
     /// # Errors
-    /// With the request, if nothing of it was sent. With a copy of the request, if `copies` says so
-    /// and the connection was closed before one byte of an answer.
+    /// With the request, if none of it was sent. With a copy of the request, if `copies` is
+    /// [`Copies::One`] and the connection was closed before the first byte of a response.
     #[inline]
-    pub(super) fn call(
+    pub(super) fn send(
         mut self: Box<Self>,
         request: Request<RequestBody>,
-        home: Arc<HostPool>,
+        pool: Arc<dyn IdlePool>,
         copies: Copies,
     ) -> impl Future<Output = Result<Response<ConnectionBody>, Box<SendError>>> + Send + use<> {
         let upload = request.body().upload();
@@ -147,51 +152,93 @@ impl Http1Connection {
             }
             Copies::None => (request.map(RecordedBody::unrecorded), None),
         };
-        self.write_progress.expect_answer();
+        self.write_progress.expect_response();
         SendFuture {
             upload,
-            answer: self.send.try_send_request(request),
-            connection: Some((self, home)),
+            response: self.sender.try_send_request(request),
+            connection: Some((self, pool)),
             replay,
         }
     }
 
-    /// The answer came before the whole request was sent. What is left must move even while nobody
-    /// reads the answer, or each side waits for the other.
-    fn let_go(mut self: Box<Self>, body: Incoming, upload: UploadState) -> ConnectionBody {
+    /// The body of a response that begins before the request is complete. A task sends the rest of
+    /// the request, even while the response is not read: otherwise client and server could wait
+    /// for each other.
+    fn into_early_body(mut self: Box<Self>, body: Incoming, upload: UploadState) -> ConnectionBody {
         let Ok(runtime) = Handle::try_current() else {
-            return ConnectionBody::carried(body, self);
+            return ConnectionBody::http1(body, self);
         };
-        let (reader, read) = oneshot::channel();
-        if let Some(connection) = self.connection.take() {
-            let write_progress = Arc::clone(&self.write_progress);
-            let hold = upload.hold();
+        let (reader, reader_dropped) = oneshot::channel();
+        if let Some(driver) = self.driver.take() {
+            let progress = Arc::clone(&self.write_progress);
+            let in_flight = upload.in_flight_ref();
             runtime.spawn(finish_upload(
-                connection,
-                write_progress,
+                driver,
+                progress,
                 upload,
-                read,
-                hold,
+                reader_dropped,
+                in_flight,
             ));
         }
-        ConnectionBody::carried(body, Box::new(Reader(reader)))
+        ConnectionBody::http1(body, Box::new(ResponseReader(reader)))
+    }
+
+    /// Polls hyper's connection, and drops it once it is closed.
+    fn poll_driver(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(driver) = &mut self.driver else {
+            return Poll::Ready(());
+        };
+        let closed = driver.poll_closed(cx);
+        if closed.is_ready() {
+            self.driver = None;
+        }
+        closed
     }
 }
 
-/// Whether a copy of a request is kept until its answer begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Copies {
-    None,
-    One,
+impl DriveConnection for Http1Connection {
+    fn poll_drive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_driver(cx)
+    }
+
+    fn body_ended(mut self: Box<Self>) {
+        if let Some(pool) = self.pool.take()
+            && self.driver.is_some()
+        {
+            self.idle_since = Instant::now();
+            pool.put(self);
+        }
+    }
+}
+
+impl fmt::Debug for Http1Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Http1Connection")
+            .field("open", &self.driver.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Notifies `finish_upload`, when it is dropped, that the response body was read or dropped.
+struct ResponseReader(
+    #[expect(dead_code, reason = "its drop closes the channel")] oneshot::Sender<()>,
+);
+
+impl DriveConnection for ResponseReader {
+    fn poll_drive(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
+
+    fn body_ended(self: Box<Self>) {}
 }
 
 pin_project! {
-    /// A request that a connection has been given.
+    /// Drives a connection until the head of the response to its request arrives.
     struct SendFuture<F> {
         #[pin]
-        answer: F,
-        // `None` once it is over.
-        connection: Option<(Box<Http1Connection>, Arc<HostPool>)>,
+        response: F,
+        // With the pool to return to. `None` after completion.
+        connection: Option<(Box<Http1Connection>, Arc<dyn IdlePool>)>,
         upload: Option<UploadState>,
         replay: Option<Replay>,
     }
@@ -206,42 +253,44 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let Some((connection, _)) = this.connection else {
-            // Polled after completion, which the contract of `Future` leaves open: never again.
+            // Polled after completion, which the contract of `Future` leaves open.
             return Poll::Pending;
         };
-        // Dropped as soon as it is over: the request is given back then, or fails.
-        let _ = poll(&mut connection.connection, cx);
-        let answer = ready!(this.answer.poll(cx));
-        // A connection that failed a request goes away with it.
-        let Some((mut connection, home)) = this.connection.take() else {
+        // A closed connection is dropped by this: hyper then returns the request, or fails it.
+        let _ = connection.poll_driver(cx);
+        let result = ready!(this.response.poll(cx));
+        let Some((mut connection, pool)) = this.connection.take() else {
             return Poll::Pending;
         };
-        // With the copy goes what it holds of the request's body, which may be over then.
-        let replay = this.replay.take().filter(|_| answer.is_err());
-        let response = match answer {
+        let replay = this.replay.take();
+        let response = match result {
             Ok(response) => response,
             Err(error) => {
-                let replay = replay.filter(|_| !connection.write_progress.has_answer());
-                // Before the copy is used: the connection gives back the rest of the body.
+                let replay = replay.filter(|_| !connection.write_progress.has_response());
+                // The connection cannot be used again. Dropping it moves the rest of the request
+                // body into `replay`, so it is dropped before `replay` is used.
                 drop(connection);
-                return Poll::Ready(Err(failed(error, replay)));
+                return Poll::Ready(Err(send_error(error, replay)));
             }
         };
+        // Drop the copy first: it may hold the ended body of the request, and `upload` is checked
+        // for its end below.
+        drop(replay);
         connection.keep_alive = keep_alive(response.headers()).unwrap_or(KEEP_ALIVE);
         let upload = this.upload.take();
         Poll::Ready(Ok(response.map(|body| match upload {
-            Some(upload) if !upload.is_over() || connection.write_progress.is_full() => {
-                connection.let_go(body, upload)
+            Some(upload) if !upload.is_finished() || connection.write_progress.is_full() => {
+                connection.into_early_body(body, upload)
             }
             _ => {
-                connection.home = Some(home);
-                ConnectionBody::carried(body, connection)
+                connection.pool = Some(pool);
+                ConnectionBody::http1(body, connection)
             }
         })))
     }
 }
 
-fn failed(
+fn send_error(
     mut error: TrySendError<Request<RecordedBody>>,
     replay: Option<Replay>,
 ) -> Box<SendError> {
@@ -258,88 +307,11 @@ fn failed(
     })
 }
 
-/// How long the tenant keeps an idle connection open, as it says in `Keep-Alive: timeout=5,
-/// max=100`.
+/// The `timeout` of a `Keep-Alive: timeout=5, max=100` header.
 fn keep_alive(headers: &HeaderMap) -> Option<Duration> {
     let value = headers.get(&KEEP_ALIVE_HEADER)?.to_str().ok()?;
     let parameters = value.split(',').filter_map(|part| part.split_once('='));
     let mut timeouts = parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case("timeout"));
     let (_, seconds) = timeouts.next()?;
     seconds.trim().parse().ok().map(Duration::from_secs)
-}
-
-/// Moves a connection until it is over; or until its answer is, and the tenant has taken nothing of
-/// the rest of the request for too long.
-async fn finish_upload(
-    mut connection: Connection,
-    write_progress: Arc<WriteProgress>,
-    upload: UploadState,
-    read: oneshot::Receiver<()>,
-    _hold: InFlightRef,
-) {
-    let mut given_up = pin!(async move {
-        // Never sent: the reader is gone.
-        let _ = read.await;
-        loop {
-            let before = write_progress.writes();
-            sleep(PATIENCE).await;
-            // With a client that sends nothing, the idle limit of its body deals.
-            let is_tenants =
-                write_progress.is_full() || matches!(upload.turn(), WaitingOn::Tenant(_));
-            if is_tenants && write_progress.writes() == before {
-                return;
-            }
-        }
-    });
-    poll_fn(|cx| match connection.future.as_mut().poll(cx) {
-        Poll::Ready(_) => Poll::Ready(()),
-        Poll::Pending => given_up.as_mut().poll(cx),
-    })
-    .await;
-}
-
-/// Lets it be known, by going away, that an answer has been read or is of no interest any more.
-struct Reader(#[expect(dead_code, reason = "dropped, which is all")] oneshot::Sender<()>);
-
-impl DriveConnection for Reader {
-    fn poll_drive(&mut self, _: &mut Context<'_>) -> Poll<()> {
-        Poll::Pending
-    }
-
-    fn arrived(self: Box<Self>) {}
-}
-
-fn poll(connection: &mut Option<Connection>, cx: &mut Context<'_>) -> Poll<()> {
-    let Some(open) = connection else {
-        return Poll::Ready(());
-    };
-    // Errors go to the request or to the body that they concern.
-    let over = open.future.as_mut().poll(cx).map(|_| ());
-    if over.is_ready() {
-        *connection = None;
-    }
-    over
-}
-
-impl DriveConnection for Http1Connection {
-    fn poll_drive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        poll(&mut self.connection, cx)
-    }
-
-    fn arrived(mut self: Box<Self>) {
-        if let Some(home) = self.home.take()
-            && self.connection.is_some()
-        {
-            self.idle_since = Instant::now();
-            home.put(self);
-        }
-    }
-}
-
-impl fmt::Debug for Http1Connection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Http1Connection")
-            .field("open", &self.connection.is_some())
-            .finish_non_exhaustive()
-    }
 }

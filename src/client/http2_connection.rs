@@ -12,40 +12,60 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
-use super::http2_pool::Http2Pool;
-use crate::request_body::RequestBody;
-use crate::request_body::StreamGuard;
+use crate::request_body::{RequestBody, StreamGuard};
 
 /// How many streams of a connection are used at most. nginx allows 128, Apache 100.
 pub(super) const MAX_STREAMS: usize = 128;
 
-/// How many streams are used before the SETTINGS of a tenant are known: the number that RFC 9113
-/// §6.5.2 recommends as the least.
+/// How many streams are used before the server's SETTINGS are known: the least limit that RFC 9113
+/// §6.5.2 recommends to servers.
 pub(super) const INITIAL_STREAMS: usize = 100;
 
-/// How many bytes of an answer are buffered while its client does not read it.
+/// How many bytes of a response are buffered while it is not read: the bandwidth-delay product of
+/// 100 Mbit/s and 20 ms.
 const STREAM_WINDOW: u32 = 256 * 1024;
 
-/// Room for the windows of all streams: streams that are not read leave the others theirs. 32 MiB.
+/// The windows of all streams, 32 MiB: a stream that is not read does not block the others.
 const CONNECTION_WINDOW: u32 = MAX_STREAMS as u32 * STREAM_WINDOW;
 
+/// A PING is sent when nothing was received for this long, and its acknowledgement awaited for the
+/// timeout. Their sum is below the default head timeout of a call (30 s): a dead connection is
+/// detected before the requests on it time out.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The limit of the headers of a response: the same as the buffer of an HTTP/1.1 connection.
+const MAX_HEADER_LIST: u32 = 64 * 1024;
+
+/// The settings of a new connection.
 pub(super) fn builder() -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())
-        // Many requests share a connection. A dead one is detected before all of them have run into
-        // their deadlines; one that is no longer used does not wait for its tenant for ever.
-        .keep_alive_interval(Duration::from_secs(15))
-        .keep_alive_timeout(Duration::from_secs(10))
+        .keep_alive_interval(KEEP_ALIVE_INTERVAL)
+        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
+        // Also without streams: a retired connection to a dead server is closed, too.
         .keep_alive_while_idle(true)
-        .max_header_list_size(64 * 1024)
+        .max_header_list_size(MAX_HEADER_LIST)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
-        // h2 ignores late frames of the streams that it has reset last, and answers those of others
-        // with a reset. By default, 1024 of these in the life of a connection end it: one
-        // client that abandons answers could break those of all.
+        // h2 ignores late frames of the streams that it has reset most recently, and replies to
+        // those of others with a reset. By default it closes the connection after 1024 such
+        // resets, so that one client that abandons responses could fail the requests of all.
         .max_local_error_reset_streams(None::<usize>);
     builder
+}
+
+/// The pool that counts the streams of its HTTP/2 connections. Each connection has an `id` in it.
+pub(super) trait StreamPool: Send + Sync {
+    /// One stream of the connection was closed.
+    fn release(self: Arc<Self>, id: u64);
+
+    /// The server allows this many streams on the connection.
+    fn set_stream_limit(self: Arc<Self>, id: u64, limit: usize);
+
+    /// The connection takes no more requests: it is closed, or will be.
+    fn remove(self: Arc<Self>, id: u64);
 }
 
 /// A handle to an HTTP/2 connection on which one stream is reserved for a request.
@@ -55,16 +75,19 @@ pub(super) struct Http2Connection {
 }
 
 impl Http2Connection {
-    /// Of the connection `id` of `pool`, which has counted the stream.
-    pub(super) fn new(sender: SendRequest<RequestBody>, pool: &Arc<Http2Pool>, id: u64) -> Self {
-        let pool = Arc::downgrade(pool);
+    /// A handle to the connection `id` of `pool`. The pool has counted its stream already.
+    pub(super) fn new(
+        sender: SendRequest<RequestBody>,
+        pool: Weak<dyn StreamPool>,
+        id: u64,
+    ) -> Self {
         Self {
             sender,
             permit: Arc::new(StreamPermit { pool, id }),
         }
     }
 
-    /// Keeps the stream reserved until it, all of its clones, and this handle are dropped.
+    /// Reserves the stream until the guard, its clones, and this handle are dropped.
     pub(super) fn guard(&self) -> StreamGuard {
         StreamGuard::new(Arc::clone(&self.permit) as _)
     }
@@ -87,7 +110,7 @@ impl fmt::Debug for Http2Connection {
 
 /// One stream of a connection. Dropped when the stream is closed.
 struct StreamPermit {
-    pool: Weak<Http2Pool>,
+    pool: Weak<dyn StreamPool>,
     id: u64,
 }
 
@@ -99,17 +122,17 @@ impl Drop for StreamPermit {
     }
 }
 
-/// The connection `id` of a pool, which is removed from it when this is dropped.
-pub(super) struct Driven {
-    pool: Weak<Http2Pool>,
+/// The entry of a connection in its pool, which is removed when this is dropped.
+pub(super) struct PoolEntry {
+    pool: Weak<dyn StreamPool>,
     id: u64,
     stream_limit: usize,
 }
 
-impl Driven {
-    pub(super) fn new(pool: &Arc<Http2Pool>, id: u64, stream_limit: usize) -> Self {
+impl PoolEntry {
+    pub(super) fn new(pool: Weak<dyn StreamPool>, id: u64, stream_limit: usize) -> Self {
         Self {
-            pool: Arc::downgrade(pool),
+            pool,
             id,
             stream_limit,
         }
@@ -124,7 +147,7 @@ impl Driven {
     }
 }
 
-impl Drop for Driven {
+impl Drop for PoolEntry {
     fn drop(&mut self) {
         if let Some(pool) = self.pool.upgrade() {
             pool.remove(self.id);
@@ -132,14 +155,15 @@ impl Drop for Driven {
     }
 }
 
-/// Drives a connection until it is closed, and publishes how many streams its tenant allows.
-/// `settings` is notified of changes.
+/// Drives a connection until it is closed, and reports to its pool how many streams the server
+/// allows. `settings` is notified of changes.
 ///
-/// A connection whose tenant has allowed no streams for `patience` is dropped. Requests that hyper
-/// has queued fail with it: the first one for good, the others are sent on another connection.
+/// A connection on which the server has allowed no streams for `patience` is dropped, and the
+/// requests that hyper has queued fail with it. hyper returns all of them unsent except the first,
+/// and they are retried on another connection.
 pub(super) async fn drive<T>(
     connection: Connection<T, RequestBody, TokioExecutor>,
-    mut driven: Driven,
+    mut entry: PoolEntry,
     settings: Arc<Notify>,
     patience: Duration,
 ) where
@@ -157,7 +181,7 @@ pub(super) async fn drive<T>(
             changed.set(settings.notified());
         }
         let limit = connection.current_max_send_streams();
-        driven.set_stream_limit(limit);
+        entry.set_stream_limit(limit);
         if limit > 0 {
             without_streams = None;
             return Poll::Pending;

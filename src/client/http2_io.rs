@@ -17,29 +17,29 @@ const ACK: u8 = 1;
 
 /// The transport of an HTTP/2 connection. It notifies `settings` after hyper has applied SETTINGS.
 ///
-/// hyper offers no notification. It applies the SETTINGS of its peer before it writes the
-/// acknowledgement, so the acknowledgement is looked for among the frames that are written.
+/// hyper does not offer such a notification. It applies the SETTINGS of its peer before it writes
+/// their acknowledgement, so this transport searches the written frames for an acknowledgement.
 #[derive(Debug)]
 pub(super) struct Http2Io<T> {
     inner: T,
-    written: FrameScanner,
+    scanner: FrameScanner,
     settings: Arc<Notify>,
     // Counts the connection as open until its transport is dropped.
-    _open: ConnectionGuard,
+    _guard: ConnectionGuard,
 }
 
 impl<T> Http2Io<T> {
-    pub(super) fn new(inner: T, settings: Arc<Notify>, open: ConnectionGuard) -> Self {
+    pub(super) fn new(inner: T, settings: Arc<Notify>, guard: ConnectionGuard) -> Self {
         Self {
             inner,
-            written: FrameScanner::new(),
+            scanner: FrameScanner::new(),
             settings,
-            _open: open,
+            _guard: guard,
         }
     }
 
     fn scan(&mut self, bytes: &[u8]) {
-        if self.written.scan(bytes) {
+        if self.scanner.scan(bytes) {
             self.settings.notify_one();
         }
     }
@@ -102,8 +102,9 @@ impl<T: Write + Unpin> Write for Http2Io<T> {
 struct FrameScanner {
     /// How many bytes to skip before the next frame header.
     skip: usize,
-    /// The bytes of the frame header that were written so far, the latest one lowest.
+    /// The bytes of the current frame header, in network order: the latest byte is the lowest.
     header: u128,
+    /// How many bytes of the frame header are in `header`.
     length: u8,
 }
 
@@ -116,7 +117,7 @@ impl FrameScanner {
         }
     }
 
-    /// Whether the header of an acknowledgement is complete with these bytes.
+    /// Whether these bytes complete the header of an acknowledgement.
     fn scan(&mut self, mut bytes: &[u8]) -> bool {
         let mut is_acknowledged = false;
         loop {

@@ -2,44 +2,48 @@ use std::collections::VecDeque;
 use std::mem;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use hyper::client::conn::http2::SendRequest;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
-use super::host_pool::Limits;
-use super::http2_connection::{Driven, Http2Connection, INITIAL_STREAMS, MAX_STREAMS};
+use super::http2_connection::{
+    Http2Connection, INITIAL_STREAMS, MAX_STREAMS, PoolEntry, StreamPool,
+};
+use super::limits::Limits;
 use super::{ClientError, ConnectTimeout};
 use crate::request_body::RequestBody;
 
-/// How long no further connection is tried after one has failed, while others are open.
+/// The pause after a failed attempt to connect, while other connections are open. One attempt per
+/// second does not load a server that recovers, and the requests wait for streams meanwhile.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// The HTTP/2 connections to one origin, and the requests that wait for a stream.
 ///
-/// A stream is counted from the moment a request gets its connection until its answer has been read
-/// or dropped, so that no request waits inside of hyper while another connection has room. The
-/// requests that wait are served in order, as streams become free and connections are opened.
+/// A stream is counted from the checkout of its connection until its response has been read or
+/// dropped, so that no request is queued inside hyper while another connection has free streams.
+/// Waiting requests are served in order, as streams become free and connections are opened.
 pub(super) struct Http2Pool {
     limits: Limits,
-    /// The number of connections, read without the lock.
+    /// The number of connections. Each checkout reads it, so that requests to an HTTP/1.1 origin do
+    /// not lock `state`.
     open: AtomicUsize,
     state: Mutex<State>,
 }
 
 struct State {
-    /// The oldest comes first. It is used first, so that the others become idle and are closed.
+    /// Sorted by age. The oldest is preferred, so that the others become idle and are closed.
     connections: Vec<Entry>,
     waiters: VecDeque<Waiter>,
     /// How many connections are being opened.
     connecting: usize,
-    /// How many streams the tenant allows on a connection, by its latest SETTINGS.
+    /// How many streams the server allows on a connection, by its latest SETTINGS.
     stream_limit: usize,
-    /// No further connection is opened before.
+    /// No further connection is opened before this time.
     retry_at: Option<Instant>,
-    /// Whether the origin has negotiated HTTP/2 last.
+    /// Whether the latest connection has negotiated HTTP/2.
     speaks_http2: bool,
     next_id: u64,
 }
@@ -55,10 +59,11 @@ struct Entry {
 
 type Waiter = oneshot::Sender<Result<Checkout, ClientError>>;
 
-/// The pooled of a waiting request to its connection.
+/// The result of a checkout.
 pub(super) enum Checkout {
+    /// A stream of an open connection.
     Stream(Http2Connection),
-    /// By opening one.
+    /// The right to open a connection.
     Connect(Connecting),
 }
 
@@ -79,7 +84,8 @@ impl Http2Pool {
         }
     }
 
-    /// A stream on an open connection, unless there is none or other requests wait for it.
+    /// Reserves a stream of an open connection. Returns `None` if all are in use, or if other
+    /// requests wait for one.
     pub(super) fn try_stream(self: &Arc<Self>) -> Option<Http2Connection> {
         if self.open.load(Relaxed) == 0 {
             return None;
@@ -91,12 +97,12 @@ impl Http2Pool {
         state.reserve(self)
     }
 
-    /// Waits for a stream, or for the turn to open a connection. An origin that has not negotiated
-    /// HTTP/2 is connected to at once.
+    /// Waits for a stream, or for the right to open a connection. If the origin has not negotiated
+    /// HTTP/2, that right is immediate.
     ///
     /// # Errors
-    /// If the attempt to connect that this request waited for has failed, or if there was neither a
-    /// connection nor a turn in the time of two attempts.
+    /// If the attempt to connect that this request waited for has failed, or if the wait has lasted
+    /// for two connect timeouts without an open connection: its own attempt and one before it.
     pub(super) async fn checkout(self: &Arc<Self>) -> Result<Checkout, ClientError> {
         let (waiter, mut served) = oneshot::channel();
         self.update(|state| state.waiters.push_back(waiter));
@@ -106,7 +112,7 @@ impl Http2Pool {
                 Ok(Ok(checkout)) => return checkout,
                 // Unreachable: a waiter is removed only to be served.
                 Ok(Err(_)) => break,
-                // A stream will become free: the deadline is that of the request.
+                // A stream will become free. The deadline of the request limits this wait.
                 Err(_) if self.open.load(Relaxed) > 0 => attempts = 0,
                 Err(_) => attempts += 1,
             }
@@ -116,35 +122,9 @@ impl Http2Pool {
         )))
     }
 
-    /// Notes which protocol the origin has negotiated.
-    pub(super) fn speaks(self: &Arc<Self>, http2: bool) {
-        self.update(|state| state.speaks_http2 = http2);
-    }
-
-    /// One stream of a connection was closed.
-    pub(super) fn release(self: &Arc<Self>, id: u64) {
-        self.update(|state| {
-            if let Some(entry) = state.entry(id) {
-                entry.in_flight = entry.in_flight.saturating_sub(1);
-            }
-        });
-    }
-
-    pub(super) fn set_stream_limit(self: &Arc<Self>, id: u64, limit: usize) {
-        self.update(|state| {
-            // A limit of 0 concerns this connection alone: a tenant sends it before a shutdown.
-            if limit > 0 {
-                state.stream_limit = limit;
-            }
-            if let Some(entry) = state.entry(id) {
-                entry.stream_limit = limit;
-            }
-        });
-    }
-
-    /// A connection takes no more requests: it is closed, or about to be.
-    pub(super) fn remove(self: &Arc<Self>, id: u64) {
-        self.remove_if(|entry| entry.id == id);
+    /// Records which protocol the latest connection has negotiated.
+    pub(super) fn set_protocol(self: &Arc<Self>, is_http2: bool) {
+        self.update(|state| state.speaks_http2 = is_http2);
     }
 
     /// Removes the connections that are closed or have been idle for too long.
@@ -161,7 +141,7 @@ impl Http2Pool {
         self.open.load(Relaxed) == 0
     }
 
-    /// How many connections have no open stream.
+    /// How many connections have no stream in use.
     pub(super) fn idle(&self) -> usize {
         let state = self.lock();
         let idle = state
@@ -178,19 +158,19 @@ impl Http2Pool {
             self.open.store(state.connections.len(), Relaxed);
             removed
         });
-        // Not under the lock: dropping a sender may end its connection and run the connector's
-        // code.
+        // Not under the lock: dropping a sender may close its connection, which runs code of the
+        // connector.
         drop(removed);
     }
 
-    /// Changes the state, and serves the requests that can be served thereafter.
+    /// Changes the state, then serves the waiting requests that the change permits.
     fn update<R>(self: &Arc<Self>, change: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.lock();
         let result = change(&mut state);
         let served = state.serve(self);
         drop(state);
-        // Not under the lock: a stream that its request no longer waits for is dropped, which
-        // locks.
+        // Not under the lock: if a request has stopped waiting, its stream is dropped here, and
+        // `release` locks.
         for (waiter, checkout) in served {
             drop(waiter.send(Ok(checkout)));
         }
@@ -202,21 +182,52 @@ impl Http2Pool {
     }
 }
 
+impl StreamPool for Http2Pool {
+    fn release(self: Arc<Self>, id: u64) {
+        self.update(|state| {
+            if let Some(entry) = state.entry(id) {
+                entry.in_flight = entry.in_flight.saturating_sub(1);
+            }
+        });
+    }
+
+    fn set_stream_limit(self: Arc<Self>, id: u64, limit: usize) {
+        self.update(|state| {
+            // A limit of 0 concerns this connection only: servers send it before a shutdown.
+            if limit > 0 {
+                state.stream_limit = limit;
+            }
+            if let Some(entry) = state.entry(id) {
+                entry.stream_limit = limit;
+            }
+        });
+    }
+
+    fn remove(self: Arc<Self>, id: u64) {
+        self.remove_if(|entry| entry.id == id);
+    }
+}
+
+fn weak(pool: &Arc<Http2Pool>) -> Weak<dyn StreamPool> {
+    Arc::downgrade(pool) as _
+}
+
 impl State {
     fn entry(&mut self, id: u64) -> Option<&mut Entry> {
         self.connections.iter_mut().find(|entry| entry.id == id)
     }
 
-    /// Counts a stream on the first connection that has room.
+    /// Counts a stream on the first connection that has a free one.
     fn reserve(&mut self, pool: &Arc<Http2Pool>) -> Option<Http2Connection> {
         let mut entries = self.connections.iter_mut();
         let entry = entries.find(|entry| entry.has_room(pool.limits.idle_timeout))?;
         entry.in_flight += 1;
         entry.used = Instant::now();
-        Some(Http2Connection::new(entry.sender.clone(), pool, entry.id))
+        let sender = entry.sender.clone();
+        Some(Http2Connection::new(sender, weak(pool), entry.id))
     }
 
-    /// Pairs waiting requests with the streams and turns that are available.
+    /// Pairs waiting requests with free streams, and with rights to open a connection.
     fn serve(&mut self, pool: &Arc<Http2Pool>) -> Vec<(Waiter, Checkout)> {
         let mut served = Vec::new();
         while let Some(waiter) = self.waiters.front() {
@@ -239,13 +250,13 @@ impl State {
         served
     }
 
-    /// Whether more requests wait than the connections that are being opened will have streams for.
+    /// Whether more requests wait than the connections being opened will have streams for.
     fn needs_connection(&self, limits: &Limits) -> bool {
         let is_open = |entry: &&Entry| !entry.is_over(limits.idle_timeout);
         let open = self.connections.iter().filter(is_open).count();
         let has_others = self.connecting > 0 || open > 0;
         let is_delayed = || self.retry_at.is_some_and(|at| at > Instant::now());
-        // The first stream of each is for the request that opens it.
+        // The first stream of a new connection belongs to the request that opens it.
         let streams = self.stream_limit.min(MAX_STREAMS).saturating_sub(1);
         let expected = self.connecting * streams;
         open + self.connecting < limits.max_http2_connections
@@ -260,14 +271,14 @@ impl Entry {
         self.in_flight < self.stream_limit.min(MAX_STREAMS) && !self.is_over(idle_timeout)
     }
 
-    /// Whether it is closed, or idle and was not used for this long.
+    /// Whether the connection is closed, or has been idle for this long.
     fn is_over(&self, idle_timeout: Duration) -> bool {
         let is_old = self.in_flight == 0 && self.used.elapsed() >= idle_timeout;
         is_old || self.sender.is_closed()
     }
 }
 
-/// The turn to open a connection. When it is dropped without one, another request gets the turn.
+/// The right to open a connection. If it is dropped unused, a waiting request gets it.
 pub(super) struct Connecting {
     pool: Arc<Http2Pool>,
     /// Whether `State::connecting` includes it.
@@ -289,11 +300,11 @@ impl Connecting {
         }
     }
 
-    /// Whether the transport that was opened, and negotiated HTTP/2, is needed and may be added to
-    /// the others.
+    /// Decides whether a new transport that has negotiated HTTP/2 is used.
     ///
     /// # Errors
-    /// A stream of a connection that other requests have opened meanwhile, or else nothing.
+    /// If the transport is not needed: a stream of a connection that another request has opened
+    /// meanwhile; `None` if all their streams are in use and the limit of connections is reached.
     pub(super) fn admit(&mut self) -> Result<(), Option<Http2Connection>> {
         if self.is_counted {
             return Ok(());
@@ -310,18 +321,17 @@ impl Connecting {
         Ok(())
     }
 
-    /// How many streams to use until the SETTINGS of the new connection arrive: as many as the
-    /// tenant has allowed on others.
-    pub(super) fn initial_streams(&self) -> usize {
+    /// The stream limit of the new connection until its SETTINGS arrive: that of the others.
+    pub(super) fn initial_stream_limit(&self) -> usize {
         self.pool.lock().stream_limit.min(MAX_STREAMS)
     }
 
-    /// Adds a new connection, with a stream for the request that has opened it.
+    /// Adds the new connection to the pool, with one stream in use by the request that opened it.
     pub(super) fn connected(
         mut self,
         sender: SendRequest<RequestBody>,
         stream_limit: usize,
-    ) -> (Http2Connection, Driven) {
+    ) -> (Http2Connection, PoolEntry) {
         let is_counted = mem::take(&mut self.is_counted);
         let pool = &self.pool;
         let id = pool.update(|state| {
@@ -338,15 +348,15 @@ impl Connecting {
             pool.open.store(state.connections.len(), Relaxed);
             id
         });
-        let driven = Driven::new(pool, id, stream_limit);
-        (Http2Connection::new(sender, pool, id), driven)
+        let entry = PoolEntry::new(weak(pool), id, stream_limit);
+        (Http2Connection::new(sender, weak(pool), id), entry)
     }
 
-    /// No connection could be opened. While there are others, the request waits for a stream of
-    /// theirs.
+    /// The attempt has failed. If other connections are open or being opened, the request waits for
+    /// one of their streams.
     ///
     /// # Errors
-    /// If there are no others: then all requests that wait fail.
+    /// If there is not any other connection: all waiting requests fail with the same error.
     pub(super) fn failed(mut self, error: ClientError) -> Result<(), ClientError> {
         let is_counted = mem::take(&mut self.is_counted);
         let failed = self.pool.update(|state| {

@@ -15,31 +15,66 @@
 //! # Ok::<(), omneo_id::error::ConfigError>(())
 //! ```
 //!
+//! # Files
+//!
+//! Read them in this order; each imports only files below it.
+//!
 //! | file | role |
 //! | --- | --- |
-//! | `service`, `builder` | the public client and its settings |
-//! | `dispatch` | one request: choose a connection, send, send again where that is safe |
-//! | `pool`, `host_pool` | the connections of all origins, and of one |
-//! | `http1_connection` | an HTTP/1.1 connection, polled by the request that uses it |
-//! | `replay` | the copy of a request that is sent again on a new connection |
-//! | `http2_connection`, `http2_pool` | a stream of an HTTP/2 connection; the connections of an origin and their waiting requests |
+//! | `service` | `HttpClient` and `HttpClientBuilder`, and `ClientFuture` |
+//! | `dispatch` | one request: checks out a connection, sends, retries where that is safe |
+//! | `pool` | all origins: one `HostPool` each; opens connections |
+//! | `host_pool` | one origin: its idle HTTP/1.1 connections and its `Http2Pool`; `reap_idle` |
+//! | `http2_pool` | the HTTP/2 connections of an origin, and the requests that wait for a stream |
+//! | `http2_connection` | `Http2Connection`, one stream; `drive`, the task of a connection |
 //! | `http2_io` | the transport of an HTTP/2 connection; reports a changed limit of streams |
-//! | `body` | a response body that polls its HTTP/1.1 connection |
-//! | `write_progress` | write backpressure of a connection's socket |
+//! | `http1_connection` | `Http1Connection`, polled by the `SendFuture` of its request, then by its response body |
+//! | `http1_driver` | `finish_upload`, the task that sends the rest of a request after its response has begun |
+//! | `replay` | the copy of a request that can be sent again on a new connection |
+//! | `body` | `ConnectionBody`: a response body that polls its HTTP/1.1 connection |
+//! | `write_progress` | `ProgressIo`, the transport of an HTTP/1.1 connection, and its `WriteProgress` |
+//! | `send_error` | an error with the request, if that can be sent again |
 //! | `connect` | TCP and TLS, with the connect timeout |
-//! | `error`, `send_error` | the public error; an error with a request that can be sent again |
-//! | `stats` | counters for gauges |
+//! | `error`, `limits`, `stats` | the public error; the limits of a pool; counters for gauges |
+//!
+//! # States of an HTTP/1.1 connection
+//!
+//! No task drives it. Its state is the owner of the `Box<Http1Connection>`:
+//!
+//! | state | owner | polled by | next state |
+//! | --- | --- | --- | --- |
+//! | connecting | `Pool::connect` | the request | sending, or an error for the request |
+//! | sending | `SendFuture` | the request | receiving; finishing the upload; closed on an error or a drop |
+//! | receiving | `ConnectionBody` | the reader of the body | idle at the end of the body; closed on an error or a drop |
+//! | finishing the upload | the task `finish_upload` | that task | closed; such a connection is not reused |
+//! | idle | `HostPool` | only `is_usable`, at a checkout and every `REAP_INTERVAL` | sending; closed after the idle timeout, or when the server has closed it |
+//!
+//! A dropped `ConnectionBody` first reads the rest that has arrived already. If that is all of it,
+//! the connection becomes idle instead of closed.
+//!
+//! # States of an HTTP/2 connection
+//!
+//! A task, `drive`, polls it until it is closed. The pool holds its sender; each request holds an
+//! `Http2Connection`, which counts one stream.
+//!
+//! | state | meaning | next state |
+//! | --- | --- | --- |
+//! | connecting | a request holds `Connecting` | open; or a retry by another request |
+//! | open | the pool reserves streams on it, up to its stream limit | idle; retired |
+//! | idle | open, with no stream in use | open; retired after the idle timeout |
+//! | retired | no longer in the pool: after `GOAWAY`, an error, or no streams for the connect timeout | closed with its last stream |
 
 mod body;
-mod builder;
 mod connect;
 mod dispatch;
 mod error;
 mod host_pool;
 mod http1_connection;
+mod http1_driver;
 mod http2_connection;
 mod http2_io;
 mod http2_pool;
+mod limits;
 mod pool;
 mod replay;
 mod send_error;
@@ -48,9 +83,8 @@ mod stats;
 mod write_progress;
 
 pub use body::ConnectionBody;
-pub use builder::HttpClientBuilder;
 pub use connect::DefaultConnector;
 pub use error::ClientError;
 pub(crate) use error::ConnectTimeout;
-pub use service::{ClientFuture, HttpClient};
+pub use service::{ClientFuture, HttpClient, HttpClientBuilder};
 pub use stats::ClientStats;

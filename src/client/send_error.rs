@@ -4,20 +4,22 @@ use hyper::client::conn::TrySendError;
 use super::ClientError;
 use crate::request_body::RequestBody;
 
-/// Why there is no answer, and what could be sent again. Boxed wherever it is returned: it holds
-/// requests, and answers should not have to carry the room for them.
+/// An error, with the request if that may be sent again. At most one of the requests is set.
+///
+/// Boxed in results: it is large, and successful responses should not reserve the space for it.
 pub(super) struct SendError {
     pub(super) error: ClientError,
-    /// The connection had been closed: nothing of the request was written.
+    /// The request itself: the connection was closed before any of it was written.
     pub(super) unsent: Option<Request<RequestBody>>,
-    /// The tenant said that it has not begun to work on it.
+    /// A copy: the server reported that it has not begun to process the request.
     pub(super) refused: Option<Request<RequestBody>>,
-    /// The connection was closed before one byte of an answer, and the request is replayable.
+    /// A copy of a replayable request: the connection was closed before the first byte of a
+    /// response.
     pub(super) unanswered: Option<Request<RequestBody>>,
 }
 
 impl SendError {
-    /// With nothing that could be sent again.
+    /// An error without a request.
     pub(super) fn new(error: ClientError) -> Self {
         Self {
             error,
@@ -27,7 +29,7 @@ impl SendError {
         }
     }
 
-    /// Whether no other request should be sent the same pooled.
+    /// Whether the connection must not be used for other requests.
     pub(super) fn ends_connection(&self) -> bool {
         self.unsent.is_some() || self.error.ends_connection()
     }

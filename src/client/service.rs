@@ -4,6 +4,7 @@ use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::uri::Scheme;
 use http::{Request, Response, Uri};
@@ -12,54 +13,56 @@ use hyper_util::client::legacy::connect::Connection;
 use tower::Service;
 
 use super::body::ConnectionBody;
-use super::dispatch::Dispatch;
+use super::connect::{self, Timed};
+use super::dispatch::{Dispatch, DispatchFuture};
+use super::limits::Limits;
 use super::pool::Pool;
-use super::{ClientError, ClientStats, DefaultConnector, HttpClientBuilder};
+use super::{ClientError, ClientStats, DefaultConnector};
 use crate::error::{BoxError, ConfigError, ConfigErrorKind};
 use crate::request_body::RequestBody;
-use crate::tenant::Tenant;
 
 /// A pooled client for HTTP/1.1 and HTTP/2, over TCP and TLS.
 ///
-/// Clones share the pool. A request without `Host` gets that of its URI, on the protocol that needs
-/// it. Redirects are not followed.
+/// Clones share the pool. A request without a `Host` header gets the host of its URI, on the
+/// protocol that needs it. Redirects are not followed.
 ///
-/// # What is sent again
-/// - A request whose connection was closed before any of it was written, if the connection was
-///   reused.
-/// - Once, on a new connection: an idempotent request (`GET`, `HEAD`, `PUT`, `DELETE`, `OPTIONS`) whose
-///   reused HTTP/1.1 connection was closed before one byte of an answer
-///   ([RFC 9112 §9.3.1](https://www.rfc-editor.org/rfc/rfc9112#section-9.3.1)). The first 64 KiB of a
-///   body are kept for this; a request of which more was sent fails.
-/// - Once: a `GET` or `HEAD` without a body that an HTTP/2 tenant gave back by `REFUSED_STREAM` or
-///   by a graceful `GOAWAY`, as nginx does to what crosses the end of a connection.
+/// # Retries
+/// - A request whose reused connection was closed before any byte of the request was written.
+/// - Once, on a new connection: an idempotent request (`GET`, `HEAD`, `PUT`, `DELETE`, `OPTIONS`)
+///   whose reused HTTP/1.1 connection was closed before the first byte of a response
+///   ([RFC 9112 §9.3.1](https://www.rfc-editor.org/rfc/rfc9112#section-9.3.1)). The client keeps
+///   the first 64 KiB of a body for this; a request of which more was sent fails.
+/// - Once: a `GET` or `HEAD` without a body that an HTTP/2 server refused by `REFUSED_STREAM` or by
+///   a graceful `GOAWAY`. nginx refuses so the requests that cross the end of a connection.
 ///
-/// Nothing else, whatever the error. A request that cannot be sent again, such as a `POST`, reuses
-/// only HTTP/1.1 connections that their tenant keeps open: they have been idle for less than 4
-/// seconds, or for a second less than the tenant says in `Keep-Alive: timeout`.
+/// No other request is retried, regardless of the error. A request that cannot be retried, such as
+/// a `POST`, reuses only HTTP/1.1 connections that the server keeps open: they have been idle for
+/// less than 4 seconds, or for one second less than the timeout in the server's `Keep-Alive`
+/// header.
 ///
-/// # Answers before the end of a request
-/// A tenant may answer the head of a request and close. The answer is returned, also if the rest of
-/// the request could not be written.
+/// # Responses before the end of a request
+/// A server may respond to the head of a request and close the connection. The client returns the
+/// response, even if the rest of the request could not be written.
 ///
-/// # Who does the work
-/// An HTTP/1.1 connection has no task of its own: it moves while its answer's head, then its body,
-/// is polled. An answer that nobody reads does not move, and one that is dropped before all of it
-/// has come closes its connection, as does a call that is dropped. What is left of a request when
-/// its answer has begun is sent by a task, until the tenant has taken nothing of it for 20 to 40
-/// seconds. A connection of HTTP/2 is spawned, and needs tokio's runtime. Idle connections go with
-/// the runtime that looks after them.
+/// # Tasks
+/// An HTTP/1.1 connection has no task. Polling the response future and then the response body
+/// drives it, so a response that is not read makes no progress. Dropping the future, or a body
+/// that has not arrived completely, closes the connection. If the response begins before the
+/// request is complete, a task sends the rest; it aborts when the server accepts no byte for 20 to
+/// 40 seconds. An HTTP/2 connection is driven by a task and needs tokio's runtime. Idle connections
+/// are closed when the runtime that reaps them shuts down.
 ///
 /// # HTTP/2
-/// Requests share a connection. A further one is opened when the tenant allows no more streams on
-/// the others, or 128 are in use on each, and is closed when it has been idle. Flow control
-/// reserves 256 KiB for each stream: an answer that is not read delays no other one.
+/// Requests share a connection. The client opens another one when all streams of the open
+/// connections are in use (the limit that the server sets, at most 128), and closes it when it is
+/// idle. Flow control reserves 256 KiB for each stream, so a response that is not read does not
+/// delay other responses.
 pub struct HttpClient<K = DefaultConnector> {
     pool: Arc<Pool<K>>,
 }
 
 impl HttpClient {
-    /// A client with the defaults of [`builder`](Self::builder).
+    /// Creates a client with the defaults of [`HttpClientBuilder`].
     ///
     /// # Errors
     /// If TLS cannot be set up.
@@ -67,34 +70,28 @@ impl HttpClient {
         Self::builder().build()
     }
 
-    /// Builds a client with other limits.
+    /// Creates a builder, to replace the defaults.
     pub fn builder() -> HttpClientBuilder {
         HttpClientBuilder::default()
     }
 
-    /// Whether this client can speak to `tenant` at all.
+    /// Checks that this client can connect to URIs of this scheme.
     ///
     /// # Errors
-    /// If the tenant is reached by https and the feature `tls` is off.
-    pub fn check_tenant(&self, tenant: &Tenant) -> Result<(), ConfigError> {
-        if cfg!(feature = "tls") || *tenant.scheme() == Scheme::HTTP {
+    /// If the scheme is `https` and the feature `tls` is off.
+    pub fn check_scheme(&self, scheme: &Scheme) -> Result<(), ConfigError> {
+        if cfg!(feature = "tls") || *scheme == Scheme::HTTP {
             return Ok(());
         }
         Err(ConfigError::new(
             ConfigErrorKind::InvalidOrigin,
-            "an https tenant needs the feature `tls`, or a client with a connector of your own",
+            "an https origin needs the feature `tls`, or a client with a connector of your own",
         ))
     }
 }
 
 impl<K> HttpClient<K> {
-    pub(super) fn from_pool(pool: Pool<K>) -> Self {
-        Self {
-            pool: Arc::new(pool),
-        }
-    }
-
-    /// The connections of this client and its clones, as they are now.
+    /// The number of connections of this client and its clones.
     pub fn stats(&self) -> ClientStats {
         self.pool.stats()
     }
@@ -138,14 +135,124 @@ impl<K> fmt::Debug for HttpClient<K> {
     }
 }
 
-/// The response of [`HttpClient`]. Dropping it cancels the request.
-#[must_use = "a request that is not polled is not sent, and takes its connection along"]
-pub struct ClientFuture(Pin<Box<dyn Future<Output = Answer> + Send>>);
+/// Builds an [`HttpClient`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct HttpClientBuilder {
+    limits: Limits,
+    http2_only: bool,
+}
 
-pub(super) type Answer = Result<Response<ConnectionBody>, ClientError>;
+impl Default for HttpClientBuilder {
+    fn default() -> Self {
+        Self {
+            limits: Limits {
+                // Two retransmissions of a lost SYN (after 1 s and 3 s) fit in.
+                connect_timeout: Duration::from_secs(5),
+                max_idle: 64,
+                // Well below the keep-alive time of nginx (75 s) and of cloud load balancers
+                // (60 s for AWS ALB, 350 s for AWS NLB).
+                idle_timeout: Duration::from_secs(20),
+                // 2048 concurrent requests, with 128 streams each.
+                max_http2_connections: 16,
+            },
+            http2_only: false,
+        }
+    }
+}
+
+impl HttpClientBuilder {
+    /// Replaces the connect timeout. It covers name resolution, TCP and TLS together. It is also
+    /// how long an HTTP/2 server may allow no streams on a connection before the client closes that
+    /// connection and sends its waiting requests on another one.
+    ///
+    /// Default is 5 seconds.
+    pub fn with_connect_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.connect_timeout = timeout;
+        self
+    }
+
+    /// Replaces the maximum number of idle HTTP/1.1 connections per origin.
+    ///
+    /// Default is 64.
+    pub fn with_pool_max_idle(mut self, max: usize) -> Self {
+        self.limits.max_idle = max;
+        self
+    }
+
+    /// Replaces how long a connection may be idle before it is closed. Keep it below the keep-alive
+    /// time of the server (75 seconds for nginx): otherwise requests are sent on connections that
+    /// the server is closing, and have to be retried.
+    ///
+    /// Default is 20 seconds.
+    pub fn with_pool_idle_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.idle_timeout = timeout;
+        self
+    }
+
+    /// Uses HTTP/2 only, without negotiation: with prior knowledge over plain TCP (h2c), and as the
+    /// only protocol that is offered over TLS.
+    ///
+    /// Default is HTTP/1.1 over plain TCP; over TLS, the server selects HTTP/2 or HTTP/1.1.
+    pub fn with_http2_only(mut self) -> Self {
+        self.http2_only = true;
+        self
+    }
+
+    /// Replaces the maximum number of open HTTP/2 connections per origin; at least one is used.
+    /// Another connection is opened when all streams of the open ones are in use: as many as the
+    /// server allows on a connection, and at most 128. Further requests wait for a stream, in
+    /// order.
+    ///
+    /// Each response that is not read buffers up to 256 KiB and does not delay the others.
+    ///
+    /// Default is 16.
+    pub fn with_http2_max_connections(mut self, max: usize) -> Self {
+        self.limits.max_http2_connections = max.max(1);
+        self
+    }
+
+    /// Builds a client that connects with the [`DefaultConnector`].
+    ///
+    /// # Errors
+    /// If TLS cannot be set up.
+    pub fn build(self) -> Result<HttpClient, ConfigError> {
+        let connector = connect::default(self.limits.connect_timeout, self.http2_only)?;
+        Ok(self.build_with_connector(connector))
+    }
+
+    /// Builds a client that connects with `connector`. Use it for your own root certificates, a
+    /// client certificate, or a Unix socket.
+    ///
+    /// ```
+    /// use hyper_util::client::legacy::connect::HttpConnector;
+    /// use omneo_id::client::HttpClient;
+    ///
+    /// let mut connector = HttpConnector::new();
+    /// connector.set_nodelay(true);
+    /// let client = HttpClient::builder().build_with_connector(connector);
+    /// # assert_eq!(client.stats().open, 0);
+    /// ```
+    pub fn build_with_connector<K>(self, connector: K) -> HttpClient<K>
+    where
+        K: Service<Uri> + Clone + Send + Sync + 'static,
+        K::Response: Connection + Read + Write + Send + Unpin + 'static,
+        K::Error: Into<BoxError>,
+        K::Future: Send + 'static,
+    {
+        let connector = Timed::new(connector, self.limits.connect_timeout);
+        HttpClient {
+            pool: Arc::new(Pool::new(connector, self.limits, self.http2_only)),
+        }
+    }
+}
+
+/// The response future of [`HttpClient`]. Dropping it cancels the request.
+#[must_use = "the request is sent only while this future is polled"]
+pub struct ClientFuture(DispatchFuture);
 
 impl Future for ClientFuture {
-    type Output = Answer;
+    type Output = Result<Response<ConnectionBody>, ClientError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.0.as_mut().poll(cx)

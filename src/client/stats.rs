@@ -3,17 +3,18 @@ use std::ops::Add;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-/// The connections of an [`HttpClient`](super::HttpClient) and its clones.
+/// The number of connections of an [`HttpClient`](super::HttpClient) and its clones.
 ///
-/// Those of several clients add up.
+/// The stats of several clients can be added.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClientStats {
-    /// How many connections were made.
+    /// How many connections were opened since the client was built.
     pub opened: u64,
-    /// How many are open.
+    /// How many connections are open.
     pub open: usize,
-    /// How many of these wait for a request: over HTTP/2, those without an open stream.
+    /// How many open connections are idle: not used by a request; over HTTP/2, without a stream in
+    /// use.
     pub idle: usize,
 }
 
@@ -35,15 +36,15 @@ impl Sum for ClientStats {
     }
 }
 
-/// Counts connections as they come and go, which is seldom.
+/// Counts the opened and the open connections. Both change with a connection, not with a request.
 #[derive(Debug, Default)]
-pub(super) struct Connections {
+pub(super) struct ConnectionCounters {
     opened: AtomicU64,
     open: AtomicUsize,
 }
 
-impl Connections {
-    /// A connection was made; it is open until what is returned is dropped.
+impl ConnectionCounters {
+    /// Counts a new connection. It counts as open until the guard is dropped.
     pub(super) fn open(self: &Arc<Self>) -> ConnectionGuard {
         self.opened.fetch_add(1, Ordering::Relaxed);
         self.open.fetch_add(1, Ordering::Relaxed);
@@ -59,9 +60,9 @@ impl Connections {
     }
 }
 
-/// An open connection.
+/// Held as long as a connection is open.
 #[derive(Debug)]
-pub(super) struct ConnectionGuard(Arc<Connections>);
+pub(super) struct ConnectionGuard(Arc<ConnectionCounters>);
 
 impl Drop for ConnectionGuard {
     fn drop(&mut self) {

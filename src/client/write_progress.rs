@@ -12,81 +12,81 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::runtime::Handle;
 use tokio::time::{Sleep, sleep};
 
-/// How long a connection whose writes fail is still read from while no byte arrives. A TCP socket
-/// reports the end of its data at once; only other transports ever wait.
+/// How long a connection whose writes fail is still read while no byte arrives. A TCP socket
+/// reports the end of its data at once; other transports may not. 5 seconds is the default connect
+/// timeout: the time after which the client considers a silent server unreachable.
 const READ_AFTER_FAILURE: Duration = Duration::from_secs(5);
 
-/// The state of a connection's socket, shared with the code that has no access to the socket. hyper
-/// buffers more of a request's body than the tenant has accepted and exposes no counter.
+/// Tracks write backpressure of an HTTP/1.1 connection, for code that has no access to the socket.
+/// hyper buffers more of a request body than the server has accepted and exposes no counter.
 #[derive(Debug, Default)]
 pub(super) struct WriteProgress {
     is_full: AtomicBool,
     writes: AtomicUsize,
-    has_answer: AtomicBool,
+    has_response: AtomicBool,
 }
 
 impl WriteProgress {
-    /// Whether bytes wait that the tenant does not accept. Stays true after a failed write.
+    /// Whether written bytes wait for the server to accept them. Stays true after a failed write.
     pub(super) fn is_full(&self) -> bool {
         self.is_full.load(Relaxed)
     }
 
-    /// A counter that changes when the tenant has accepted bytes, or has begun to accept no more.
+    /// A counter that changes when the server accepts bytes, or stops accepting them.
     pub(super) fn writes(&self) -> usize {
         self.writes.load(Relaxed)
     }
 
-    /// Whether a byte was received since [`expect_answer`](Self::expect_answer).
-    pub(super) fn has_answer(&self) -> bool {
-        self.has_answer.load(Relaxed)
+    /// Whether a byte was received since [`expect_response`](Self::expect_response).
+    pub(super) fn has_response(&self) -> bool {
+        self.has_response.load(Relaxed)
     }
 
-    /// A request is about to be sent: what is received from now on belongs to its answer.
-    pub(super) fn expect_answer(&self) {
-        self.has_answer.store(false, Relaxed);
+    /// To be called before a request is sent: bytes received after it belong to its response.
+    pub(super) fn expect_response(&self) {
+        self.has_response.store(false, Relaxed);
     }
 
     fn received(&self) {
-        if !self.has_answer() {
-            self.has_answer.store(true, Relaxed);
+        if !self.has_response() {
+            self.has_response.store(true, Relaxed);
         }
     }
 
-    fn note<T>(&self, wrote: &Poll<io::Result<T>>) {
-        self.set_full(wrote.is_pending());
+    fn record<T>(&self, write: &Poll<io::Result<T>>) {
+        self.set_full(write.is_pending());
     }
 
     fn set_full(&self, is_full: bool) {
-        // The value rarely changes: a shared cache connection is not written with each request.
+        // The value rarely changes. The check avoids a write to a cache line that cores share.
         if is_full != self.is_full() {
             self.is_full.store(is_full, Relaxed);
             self.count();
         }
     }
 
-    /// Only called by the task that writes.
+    /// Called only by the task that drives the connection, so that a load and a store suffice.
     fn count(&self) {
         self.writes.store(self.writes().wrapping_add(1), Relaxed);
     }
 }
 
-/// A connection's socket, as hyper sees it. It records in its [`WriteProgress`] how far writes and
-/// reads have come.
+/// The transport of an HTTP/1.1 connection. It records reads and writes in a [`WriteProgress`].
 ///
-/// A failed write is hidden from hyper, which would drop the connection and with it an answer that
-/// has already been received: a tenant may answer the head of a request and close. Later writes are
-/// discarded, reads continue, and the write error is reported where the received data ends. The
-/// connection counts as full from then on, so that it is not reused.
+/// It hides a failed write from hyper. hyper would drop the connection, and with it a response that
+/// has already been received: a server may respond to the head of a request and close. Later
+/// writes are discarded, reads continue, and the write error is reported at the end of the received
+/// data. The connection counts as full from then on, so that it is not reused.
 #[derive(Debug)]
 pub(super) struct ProgressIo<T> {
     inner: T,
     write_progress: Arc<WriteProgress>,
-    failure: Option<Failure>,
+    failure: Option<WriteFailure>,
 }
 
 impl<T> ProgressIo<WithTokioIo<T>> {
-    /// Wraps `io` by pooled of tokio's traits, which, unlike hyper's, show how many bytes were
-    /// read.
+    /// Wraps `io`. Uses tokio's I/O traits inside: unlike hyper's, they expose how many bytes a read
+    /// has returned.
     pub(super) fn wrap(io: T, write_progress: Arc<WriteProgress>) -> WithHyperIo<Self> {
         WithHyperIo::new(Self {
             inner: WithTokioIo::new(io),
@@ -97,7 +97,7 @@ impl<T> ProgressIo<WithTokioIo<T>> {
 }
 
 impl<T: AsyncWrite + Unpin> ProgressIo<T> {
-    /// Writes with `write`, or discards all of it after a failure.
+    /// Calls `write`; after a failed write, discards all `size` bytes instead.
     fn write(
         &mut self,
         cx: &mut Context<'_>,
@@ -108,7 +108,7 @@ impl<T: AsyncWrite + Unpin> ProgressIo<T> {
             return Poll::Ready(Ok(size));
         }
         let wrote = write(Pin::new(&mut self.inner), cx);
-        self.write_progress.note(&wrote);
+        self.write_progress.record(&wrote);
         match ready!(wrote) {
             Ok(wrote) => {
                 self.write_progress.count();
@@ -122,10 +122,10 @@ impl<T: AsyncWrite + Unpin> ProgressIo<T> {
     }
 
     fn fail(&mut self, error: io::Error, cx: &Context<'_>) {
-        // hyper has read before it wrote, and is to read again.
+        // hyper reads before it writes. Wake it, so that it reads again.
         cx.waker().wake_by_ref();
         self.write_progress.set_full(true);
-        self.failure = Some(Failure {
+        self.failure = Some(WriteFailure {
             error,
             deadline: None,
         });
@@ -151,7 +151,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for ProgressIo<T> {
                 failure.deadline = None;
                 read
             }
-            Some(failure) => failure.poll_end(&read, this.write_progress.has_answer(), cx),
+            Some(failure) => failure.poll_end(&read, this.write_progress.has_response(), cx),
         }
     }
 }
@@ -172,8 +172,8 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for ProgressIo<T> {
     ) -> Poll<io::Result<usize>> {
         let size = slices.iter().map(|slice| slice.len()).sum();
         self.write(cx, size, |inner, cx| match slices {
-            // A head without a body, the most common case: a plain write is the cheaper system
-            // call.
+            // A head without a body, the most common case: `write` takes about 1 µs less than
+            // `writev`.
             [all] => inner.poll_write(cx, all),
             _ => inner.poll_write_vectored(cx, slices),
         })
@@ -187,9 +187,9 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for ProgressIo<T> {
         if self.failure.is_some() {
             return Poll::Ready(Ok(()));
         }
-        // Encrypted data of TLS is buffered until here, although its write was reported as done.
+        // TLS buffers encrypted data until a flush, although its write was reported as complete.
         let flushed = Pin::new(&mut self.inner).poll_flush(cx);
-        self.write_progress.note(&flushed);
+        self.write_progress.record(&flushed);
         if let Err(error) = ready!(flushed) {
             self.fail(error, cx);
         }
@@ -201,31 +201,32 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for ProgressIo<T> {
     }
 }
 
-/// A write failed; the connection is only read from.
+/// A failed write. The connection is only read from then on.
 #[derive(Debug)]
-struct Failure {
+struct WriteFailure {
     error: io::Error,
-    // Set while a read waits.
+    // Set while a read is pending.
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
-impl Failure {
-    /// What becomes of a read that brought no data.
+impl WriteFailure {
+    /// Maps the result of a read that returned no data: the end of the received data, or a wait.
     fn poll_end(
         &mut self,
         read: &Poll<io::Result<()>>,
-        has_answer: bool,
+        has_response: bool,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         match read {
-            // The kernel reports a broken pipe only once the peer has ended its data in order.
-            // After any other error the end of the data may be a cut, which is no end
-            // of a body.
-            Poll::Ready(Ok(())) if has_answer && self.error.kind() == io::ErrorKind::BrokenPipe => {
+            // After a broken pipe, the end is a regular one: the kernel reports that error only if
+            // the peer has closed in order. After other errors the response may be truncated.
+            Poll::Ready(Ok(()))
+                if has_response && self.error.kind() == io::ErrorKind::BrokenPipe =>
+            {
                 return Poll::Ready(Ok(()));
             }
             Poll::Ready(_) => {}
-            // Without a runtime there is no timer to wait with.
+            // A timer needs tokio's runtime; without one, the read waits.
             Poll::Pending => {
                 if Handle::try_current().is_ok() {
                     let deadline = self

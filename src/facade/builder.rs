@@ -270,7 +270,7 @@ impl OmneoIdBuilder {
         let id = self.build_with_client(client)?;
         id.upstream()
             .get_ref()
-            .check_tenant(id.upstream().tenant())?;
+            .check_scheme(id.upstream().tenant().scheme())?;
         Ok(id)
     }
 

@@ -15,81 +15,86 @@ use crate::error::BoxError;
 use crate::read::client_fault;
 use crate::rejection::RejectionKind;
 
-/// What goes up to the tenant: the client's body, without its trailers.
+/// The body of a request to the tenant: the client's body, without its trailers.
 ///
-/// Trailers are dropped because a lenient tenant could read them as headers. Errors are marked as
-/// [`ClientBodyError`], so that they are never blamed on the tenant. The size hint is the length
-/// that the request declares; a body of another length fails before its last frame.
+/// Trailers are dropped because a lenient server could read them as headers. Errors are of the type
+/// [`ClientBodyError`], which distinguishes them from errors of the tenant. The size hint is the
+/// length that the request declares; a body of another length fails before its last frame.
 #[derive(Debug)]
 pub struct RequestBody {
     body: IdleTimeout<Body>,
     length: DeclaredLength,
-    upload: Option<Progress>,
-    // The HTTP/2 stream on which this is sent.
+    upload: Option<FinishOnDrop>,
+    // The HTTP/2 stream on which the body is sent.
     stream: Option<StreamGuard>,
 }
 
-/// Hands the turn to the tenant when the body is let go, read to its end or not.
+/// Marks the upload as finished when the body is dropped, at its end or before.
 #[derive(Debug)]
-struct Progress(UploadState);
+struct FinishOnDrop(UploadState);
 
-impl Drop for Progress {
+impl Drop for FinishOnDrop {
     fn drop(&mut self) {
-        self.0.is_let_go();
+        self.0.finish();
     }
 }
 
 impl RequestBody {
-    /// Any body, awaited for ever: for calling a client without the forwarding service.
+    /// Wraps a body without an idle timeout. Use it to call a client without the forwarding service.
     pub fn new<B>(body: B) -> Self
     where
         B: http_body::Body<Data: Buf, Error: Into<BoxError>> + Send + 'static,
     {
-        Self::watched(body, Duration::MAX).0
+        Self::with_upload_state(body, Duration::MAX).0
     }
 
-    /// A client's body, each frame awaited for so long, and what will be known of its progress:
-    /// nothing if there is no body at all.
-    pub(crate) fn watched<B>(body: B, idle_timeout: Duration) -> (Self, Option<UploadState>)
+    /// Wraps the body of a client. A frame that takes longer than `idle_timeout` fails it. Returns
+    /// `None` as the state of an empty body.
+    pub(crate) fn with_upload_state<B>(
+        body: B,
+        idle_timeout: Duration,
+    ) -> (Self, Option<UploadState>)
     where
         B: http_body::Body<Data: Buf, Error: Into<BoxError>> + Send + 'static,
     {
         let body = Body::new(body);
         let upload = (!http_body::Body::is_end_stream(&body)).then(UploadState::new);
         let length = http_body::Body::size_hint(&body).exact();
-        let watched = Self {
+        let request_body = Self {
             body: IdleTimeout::new(body, idle_timeout),
             length: DeclaredLength::new(length),
-            upload: upload.clone().map(Progress),
+            upload: upload.clone().map(FinishOnDrop),
             stream: None,
         };
-        (watched, upload)
+        (request_body, upload)
     }
 
-    /// Sets the length that the request's head declares.
-    pub(crate) fn keep_to(&mut self, length: Option<u64>) {
+    /// Sets the length that the head of the request declares.
+    pub(crate) fn set_declared_length(&mut self, length: Option<u64>) {
         self.length = DeclaredLength::new(length);
     }
 
-    /// What is known of its progress: nothing if there is no body at all.
+    /// The state of the upload; `None` for an empty body.
     pub(crate) fn upload(&self) -> Option<UploadState> {
-        self.upload.as_ref().map(|Progress(upload)| upload.clone())
+        self.upload
+            .as_ref()
+            .map(|FinishOnDrop(upload)| upload.clone())
     }
 
-    /// Keeps a stream reserved until the body is dropped: it may end later than the answer.
+    /// Keeps a stream reserved until the body is dropped: it may end later than the response.
     pub(crate) fn hold_stream(&mut self, stream: StreamGuard) {
         self.stream = Some(stream);
     }
 
-    fn note(&self, note: impl FnOnce(&UploadState)) {
-        if let Some(Progress(upload)) = &self.upload {
-            note(upload);
+    fn update_upload(&self, update: impl FnOnce(&UploadState)) {
+        if let Some(FinishOnDrop(upload)) = &self.upload {
+            update(upload);
         }
     }
 }
 
 impl Default for RequestBody {
-    /// No body.
+    /// An empty body.
     fn default() -> Self {
         Self::new(Body::empty())
     }
@@ -112,29 +117,29 @@ impl http_body::Body for RequestBody {
         loop {
             let frame = match Pin::new(&mut self.body).poll_frame(cx) {
                 Poll::Pending => {
-                    self.note(UploadState::waits_for_client);
+                    self.update_upload(UploadState::wait_for_client);
                     return Poll::Pending;
                 }
                 Poll::Ready(frame) => frame,
             };
-            self.note(UploadState::waits_for_tenant);
+            self.update_upload(UploadState::wait_for_server);
             let is_last = self.body.is_end_stream();
-            let is_over = frame.is_none();
+            let is_end = frame.is_none();
             let passed = match frame.transpose() {
                 Ok(None) => self.length.finish().map_err(Into::into),
                 Ok(Some(frame)) => match frame.into_data() {
                     Ok(data) => self.length.pass(data, is_last).map_err(Into::into),
-                    // Trailers stay here.
+                    // Trailers are dropped.
                     Err(_) => continue,
                 },
                 Err(source) => Err(source),
             };
             return Poll::Ready(match passed {
-                Ok(None) if !is_over => continue,
+                Ok(None) if !is_end => continue,
                 Ok(data) => data.map(|data| Ok(Frame::data(data))),
                 Err(source) => {
                     let error = ClientBodyError { source };
-                    self.note(|upload| upload.failed(error.kind()));
+                    self.update_upload(|upload| upload.fail(error.kind()));
                     Some(Err(error))
                 }
             });
@@ -151,7 +156,7 @@ impl http_body::Body for RequestBody {
         }
         let hint = self.body.size_hint();
         match hint.exact() {
-            // The head declares no length, so that the client must not, either.
+            // The head does not declare a length, so the HTTP client must not add one.
             Some(exact) => {
                 let mut hint = SizeHint::new();
                 hint.set_lower(exact);
@@ -162,15 +167,15 @@ impl http_body::Body for RequestBody {
     }
 }
 
-/// The client's body broke off, stood still, grew too large or is not as long as declared: not the
-/// tenant's fault.
+/// The request body failed: it was aborted, idle for too long, too large, or not of its declared
+/// length. The client caused the error, not the tenant.
 #[derive(Debug)]
 pub struct ClientBodyError {
     source: BoxError,
 }
 
 impl ClientBodyError {
-    /// How it is answered.
+    /// The kind of the rejection that the client gets.
     pub fn kind(&self) -> RejectionKind {
         match self.source.downcast_ref() {
             Some(LengthError::TooLong) => RejectionKind::MalformedBody,
@@ -204,13 +209,13 @@ mod tests {
     }
 
     #[test]
-    fn it_can_be_sent_and_moved() {
+    fn it_is_send_and_unpin() {
         fn assert<T: Send + Unpin + 'static>() {}
         assert::<RequestBody>();
     }
 
     #[tokio::test]
-    async fn trailers_stay_here() {
+    async fn trailers_are_dropped() {
         let mut trailers = HeaderMap::new();
         trailers.insert("x-admin", "1".parse().unwrap());
         let channel = Frames(vec![data("a"), Ok(Frame::trailers(trailers)), data("b")]);
@@ -220,7 +225,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_over_its_limit_is_told_from_one_that_broke_off() {
+    async fn a_body_over_its_limit_differs_from_an_aborted_one() {
         let limited = Limited::new(Full::new(Bytes::from_static(b"abcdef")), 3);
         let error = RequestBody::new(limited).collect().await.unwrap_err();
         assert_eq!(error.kind(), RejectionKind::PayloadTooLarge);
@@ -235,7 +240,7 @@ mod tests {
         let body = RequestBody::new(Full::new(Bytes::from_static(b"abc")));
         assert_eq!(body.size_hint().exact(), Some(3));
         assert!(RequestBody::default().is_end_stream());
-        let (_, upload) = RequestBody::watched(Body::empty(), Duration::MAX);
+        let (_, upload) = RequestBody::with_upload_state(Body::empty(), Duration::MAX);
         assert!(upload.is_none());
     }
 

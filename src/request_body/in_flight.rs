@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// How many calls of a tenant may be in flight at once, and how many are.
+/// The limit of requests in flight to a tenant, and their current number.
 #[derive(Clone, Debug)]
 pub(crate) struct InFlight {
     max: usize,
@@ -20,20 +20,21 @@ impl InFlight {
         self.max
     }
 
-    /// How many there are. Those that are about to be refused may count, too.
+    /// The current number. It may include requests that are about to be rejected.
     pub(crate) fn now(&self) -> usize {
         self.now.load(Ordering::Relaxed)
     }
 
-    /// A place, kept until it is dropped; `None` if there is none.
+    /// Counts a request as in flight until the guard is dropped. Returns `None` above the limit.
     pub(crate) fn enter(&self) -> Option<InFlightGuard> {
-        // The place is taken first, and given back by dropping it.
+        // Counted before the check: above the limit, the drop of the guard reverts it.
         let before = self.now.fetch_add(1, Ordering::Relaxed);
-        let place = InFlightGuard(Arc::clone(&self.now));
-        (before < self.max).then_some(place)
+        let guard = InFlightGuard(Arc::clone(&self.now));
+        (before < self.max).then_some(guard)
     }
 }
 
+/// Held while a request is in flight.
 #[derive(Debug)]
 pub(crate) struct InFlightGuard(Arc<AtomicUsize>);
 
@@ -48,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_free_again_once_it_is_left() {
+    fn a_dropped_guard_admits_another_request() {
         let in_flight = InFlight::new(2);
         let first = in_flight.enter().unwrap();
         let _second = in_flight.clone().enter().unwrap();

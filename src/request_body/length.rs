@@ -3,13 +3,13 @@ use std::fmt;
 
 use bytes::Bytes;
 
-/// The length that a request's head declares, checked against the data of its body.
+/// Checks the data of a body against the length that the head of its request declares.
 ///
-/// A client over HTTP/1.1 cuts a body that is too long at the declared length, and the request
-/// looks complete. So the last byte is held back until the body has ended.
+/// hyper truncates a longer body at the declared length over HTTP/1.1, and the request looks
+/// complete. So the last data is held back until the body has ended.
 #[derive(Debug, Default)]
 pub(crate) struct DeclaredLength {
-    /// Bytes that are still to come; `None` if no length is declared.
+    /// Bytes that have not been received; `None` without a declared length.
     left: Option<u64>,
     held: Option<Bytes>,
 }
@@ -22,7 +22,7 @@ impl DeclaredLength {
         }
     }
 
-    /// Data that may be sent. `is_last`: the body ends with it.
+    /// Returns the data that may be sent, or holds it back. `is_last`: the body ends with `data`.
     pub(crate) fn pass(
         &mut self,
         data: Bytes,
@@ -31,7 +31,7 @@ impl DeclaredLength {
         let Some(left) = &mut self.left else {
             return Ok(Some(data));
         };
-        // No more than a `u64` of bytes fits in memory.
+        // Lossless: `usize` has at most 64 bits.
         let size = data.len() as u64;
         *left = left.checked_sub(size).ok_or(LengthError::TooLong)?;
         if is_last || *left > 0 {
@@ -43,7 +43,7 @@ impl DeclaredLength {
         Ok(None)
     }
 
-    /// The held data, once the body has ended.
+    /// Returns the held data. To be called when the body has ended.
     pub(crate) fn finish(&mut self) -> Result<Option<Bytes>, LengthError> {
         match self.left {
             Some(1..) => Err(LengthError::TooShort),
@@ -51,12 +51,12 @@ impl DeclaredLength {
         }
     }
 
-    /// Whether nothing is missing or held back.
+    /// Whether all declared bytes were received and sent.
     pub(crate) fn is_complete(&self) -> bool {
         self.held.is_none() && !matches!(self.left, Some(1..))
     }
 
-    /// Bytes that are still to be sent; `None` if no length is declared.
+    /// Bytes that have not been sent; `None` without a declared length.
     pub(crate) fn left(&self) -> Option<u64> {
         let held = self.held.as_ref().map_or(0, Bytes::len);
         self.left.map(|left| left + held as u64)
@@ -86,16 +86,16 @@ impl Error for LengthError {}
 mod tests {
     use super::*;
 
-    /// The frames that pass, the last of which may be known to be the last.
+    /// The frames that pass. `knows_end`: the last frame is known to be the last.
     fn passed(
         length: Option<u64>,
         frames: &[&'static str],
-        tells_end: bool,
+        knows_end: bool,
     ) -> Result<Vec<Bytes>, LengthError> {
         let mut declared = DeclaredLength::new(length);
         let mut passed = Vec::new();
         for (at, frame) in (1..).zip(frames) {
-            let is_last = tells_end && at == frames.len();
+            let is_last = knows_end && at == frames.len();
             passed.extend(declared.pass(Bytes::from_static(frame.as_bytes()), is_last)?);
             let sent: usize = passed.iter().map(Bytes::len).sum();
             let left = length.map(|length| length - sent as u64);
@@ -107,28 +107,28 @@ mod tests {
     }
 
     #[test]
-    fn a_body_passes_if_it_is_as_long_as_declared() {
-        for tells_end in [true, false] {
+    fn a_body_of_the_declared_length_passes() {
+        for knows_end in [true, false] {
             for frames in [&["hello"][..], &["he", "llo"], &["", "h", "", "ello"]] {
-                let whole = passed(Some(5), frames, tells_end).unwrap().concat();
+                let whole = passed(Some(5), frames, knows_end).unwrap().concat();
                 assert_eq!(whole, b"hello", "{frames:?}");
             }
-            let whole = passed(Some(5), &["hello", "", ""], tells_end);
+            let whole = passed(Some(5), &["hello", "", ""], knows_end);
             assert_eq!(whole.unwrap().concat(), b"hello");
-            assert_eq!(passed(Some(0), &[], tells_end), Ok(vec![]));
+            assert_eq!(passed(Some(0), &[], knows_end), Ok(vec![]));
             assert_eq!(
-                passed(None, &["he", "llo"], tells_end).unwrap().concat(),
+                passed(None, &["he", "llo"], knows_end).unwrap().concat(),
                 b"hello"
             );
             for frames in [&[][..], &["hell"], &["he", "ll", ""]] {
                 assert_eq!(
-                    passed(Some(5), frames, tells_end),
+                    passed(Some(5), frames, knows_end),
                     Err(LengthError::TooShort)
                 );
             }
             for frames in [&["hello!"][..], &["hello", "!"], &["hello", "", "!"]] {
                 assert_eq!(
-                    passed(Some(5), frames, tells_end),
+                    passed(Some(5), frames, knows_end),
                     Err(LengthError::TooLong)
                 );
             }

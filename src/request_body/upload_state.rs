@@ -5,86 +5,88 @@ use tokio::time::Instant;
 use super::in_flight::InFlightGuard;
 use crate::rejection::RejectionKind;
 
-/// How far a request body has come: written by the body, read by the future that awaits the answer.
+/// The state of an upload: written by the request body, read by the future that awaits the
+/// response.
 ///
-/// A client may fail to report why it gave up on a request (over HTTP/2 it sees its own reset), and
-/// a deadline must know whom it is waiting for. Both are answered here.
+/// It exists for two reasons. The HTTP client may report an aborted upload without its cause (over
+/// HTTP/2 it reports its own reset). And a deadline of the tenant must not run while the upload
+/// waits for the client.
 #[derive(Clone, Debug)]
 pub(crate) struct UploadState(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
-    turn: WaitingOn,
-    is_over: bool,
+    waiting_on: WaitingOn,
+    is_finished: bool,
     failure: Option<RejectionKind>,
-    place: Option<InFlightGuard>,
-    /// How many hold the place.
-    holders: usize,
+    in_flight: Option<InFlightGuard>,
+    /// How many [`InFlightRef`]s exist. Counted here, so that a reference needs no allocation.
+    in_flight_refs: usize,
 }
 
-/// Who has to do something next.
+/// The side that the exchange waits for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum WaitingOn {
     /// The client: more of its body is awaited.
     Client,
-    /// The tenant, since then: it has everything that the client sent.
-    Tenant(Instant),
+    /// The server, since this instant: all data of the client was passed on.
+    Server(Instant),
 }
 
 impl UploadState {
     pub(crate) fn new() -> Self {
         Self(Arc::new(Mutex::new(State {
-            turn: WaitingOn::Tenant(Instant::now()),
-            is_over: false,
+            waiting_on: WaitingOn::Server(Instant::now()),
+            is_finished: false,
             failure: None,
-            place: None,
-            holders: 0,
+            in_flight: None,
+            in_flight_refs: 0,
         })))
     }
 
-    pub(crate) fn turn(&self) -> WaitingOn {
-        self.state().turn
+    pub(crate) fn waiting_on(&self) -> WaitingOn {
+        self.state().waiting_on
     }
 
-    /// Why the client's body broke off, if it did.
+    /// The reason of a failed body.
     pub(crate) fn failure(&self) -> Option<RejectionKind> {
         self.state().failure
     }
 
-    pub(crate) fn waits_for_client(&self) {
-        self.state().turn = WaitingOn::Client;
+    pub(super) fn wait_for_client(&self) {
+        self.state().waiting_on = WaitingOn::Client;
     }
 
-    pub(crate) fn waits_for_tenant(&self) {
-        self.state().turn = WaitingOn::Tenant(Instant::now());
+    pub(super) fn wait_for_server(&self) {
+        self.state().waiting_on = WaitingOn::Server(Instant::now());
     }
 
-    /// The body was let go, read to its end or not.
-    pub(crate) fn is_let_go(&self) {
+    /// The body was dropped, at its end or before.
+    pub(super) fn finish(&self) {
         let mut state = self.state();
-        state.turn = WaitingOn::Tenant(Instant::now());
-        state.is_over = true;
+        state.waiting_on = WaitingOn::Server(Instant::now());
+        state.is_finished = true;
     }
 
-    /// Whether nothing more of the body will be read.
-    pub(crate) fn is_over(&self) -> bool {
-        self.state().is_over
+    /// Whether the body was dropped: no more of it will be read.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.state().is_finished
     }
 
-    /// Keeps the call's place for all who hold it.
-    pub(crate) fn keep(&self, place: InFlightGuard) -> InFlightRef {
-        self.state().place = Some(place);
-        self.hold()
+    /// Shares the guard of a request in flight among references.
+    pub(crate) fn share_in_flight(&self, guard: InFlightGuard) -> InFlightRef {
+        self.state().in_flight = Some(guard);
+        self.in_flight_ref()
     }
 
-    /// As long as this is held, the call is in flight. Whoever does promises that it comes to an
-    /// end.
-    pub(crate) fn hold(&self) -> InFlightRef {
-        self.state().holders += 1;
+    /// Returns a reference that keeps the request in flight. Its holder must drop it within a
+    /// limited time.
+    pub(crate) fn in_flight_ref(&self) -> InFlightRef {
+        self.state().in_flight_refs += 1;
         InFlightRef(self.clone())
     }
 
-    pub(crate) fn failed(&self, kind: RejectionKind) {
+    pub(super) fn fail(&self, kind: RejectionKind) {
         self.state().failure = Some(kind);
     }
 
@@ -93,16 +95,16 @@ impl UploadState {
     }
 }
 
-/// One of those who hold a call's place.
+/// A shared reference to the [`InFlightGuard`] of an upload. The last drop frees it.
 #[derive(Debug)]
 pub(crate) struct InFlightRef(UploadState);
 
 impl Drop for InFlightRef {
     fn drop(&mut self) {
         let mut state = self.0.state();
-        state.holders -= 1;
-        if state.holders == 0 {
-            state.place = None;
+        state.in_flight_refs -= 1;
+        if state.in_flight_refs == 0 {
+            state.in_flight = None;
         }
     }
 }

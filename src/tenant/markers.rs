@@ -24,10 +24,3 @@ impl AllowForward {
         Self(())
     }
 }
-
-/// In the extensions of a request to the forwarding service: the request only reads, whatever its
-/// method, so that it may be sent a second time.
-///
-/// The crate's own look-ups by `POST` carry it; a client's request never does.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Replayable;

@@ -26,7 +26,6 @@ mod settings;
 
 pub use api_token::ApiToken;
 pub(crate) use json::without_bom;
-pub(crate) use markers::Replayable;
 pub use markers::{AllowForward, CallAs};
 pub(crate) use origin::Origin;
 pub use settings::Tenant;

@@ -24,7 +24,8 @@ use crate::path::MeRequest;
 use crate::read::{ReadTimeout, Unread, collect};
 use crate::rejection::{Rejection, RejectionKind, options};
 use crate::report::Report;
-use crate::tenant::{AllowForward, ApiToken, CallAs, Replayable};
+use crate::request_body::Replayable;
+use crate::tenant::{AllowForward, ApiToken, CallAs};
 
 /// The service behind `POST /auth/token`: an API token and an id in, an ID token out.
 ///

@@ -11,7 +11,8 @@ use super::tenant_response::TenantResponse;
 use crate::error::BoxError;
 use crate::rejection::{Rejection, RejectionKind};
 use crate::report::Report;
-use crate::tenant::{AllowForward, Replayable};
+use crate::request_body::Replayable;
+use crate::tenant::AllowForward;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 

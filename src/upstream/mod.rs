@@ -43,7 +43,7 @@
 //! let client = HttpClient::builder()
 //!     .with_connect_timeout(Duration::from_secs(2))
 //!     .build()?;
-//! client.check_tenant(&tenant)?;
+//! client.check_scheme(tenant.scheme())?;
 //! let upstream = Upstream::new(client, tenant).with_head_timeout(Duration::from_secs(10));
 //! # Ok(())
 //! # }

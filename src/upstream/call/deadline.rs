@@ -46,12 +46,12 @@ impl HeadDeadline {
         };
         loop {
             ready!(sleep.as_mut().poll(cx));
-            let since = match upload.map(UploadState::turn) {
+            let since = match upload.map(UploadState::waiting_on) {
                 None => return Poll::Ready(()),
                 // The client's turn; the idle limit of its body deals with it. Nothing can be due
                 // before the whole time has passed again.
                 Some(WaitingOn::Client) => Instant::now(),
-                Some(WaitingOn::Tenant(since)) => since,
+                Some(WaitingOn::Server(since)) => since,
             };
             let Some(at) = since.checked_add(*this.timeout) else {
                 return Poll::Pending;

@@ -24,8 +24,8 @@ use crate::rejection::{Rejection, RejectionKind};
 use crate::report::Report;
 use crate::request_body::InFlightGuard;
 use crate::request_body::RequestBody;
-use crate::request_body::{InFlightRef, UploadState};
-use crate::tenant::{AllowForward, CallAs, Replayable};
+use crate::request_body::{InFlightRef, Replayable, UploadState};
+use crate::tenant::{AllowForward, CallAs};
 use crate::upstream::config::Config;
 use crate::upstream::error::UpstreamError;
 use crate::upstream::request::framing::Framing;
@@ -84,7 +84,7 @@ impl Exchange {
         }
         let target = target::of(&request, &config.tenant, me.as_ref())?;
         let (mut parts, body) = request.into_parts();
-        let (mut body, upload) = RequestBody::watched(body, config.body_idle_timeout);
+        let (mut body, upload) = RequestBody::with_upload_state(body, config.body_idle_timeout);
         let headers = &mut parts.headers;
         let trailers = census.has(Special::Te) && takes_trailers(headers, parts.version);
         let length = request::clean(
@@ -95,14 +95,14 @@ impl Exchange {
             Framing::of(&body),
         )
         .map_err(|error| Rejection::new(RejectionKind::HeadersRefused).because(error))?;
-        body.keep_to(length);
+        body.set_declared_length(length);
         let place = config.in_flight.enter().ok_or_else(|| {
             Rejection::new(RejectionKind::TenantBusy)
                 .with_retry_after(BUSY)
                 .because(UpstreamError::in_flight(config.in_flight.max()))
         })?;
         let place = match &upload {
-            Some(upload) => Held::Shared(upload.keep(place)),
+            Some(upload) => Held::Shared(upload.share_in_flight(place)),
             None => Held::Alone(place),
         };
         let token = match &called_as {

@@ -1,4 +1,4 @@
-//! What an HTTP/1.1 connection to the tenant buffers, each way.
+//! How much an HTTP/1.1 connection to the tenant buffers in each direction.
 
 use std::io;
 use std::pin::Pin;
@@ -26,10 +26,9 @@ use super::tenants::{Protocol, raw, settle, upstream_to};
 const BUFFER: usize = 64 * 1024;
 const FRAME: usize = 16 * 1024;
 
-/// A tenant that accepts so many bytes and no more, and whose answer is endless, as fast as it is
-/// read.
+/// A tenant that accepts a number of bytes and sends an endless response as fast as it is read.
 struct Endless {
-    // `None` if there is no answer.
+    // `None` without a response.
     head: Option<&'static [u8]>,
     accepts: usize,
     counts: Arc<Counts>,
@@ -81,7 +80,7 @@ impl AsyncWrite for Endless {
         match bytes.len().min(self.accepts - accepted) {
             0 => Poll::Pending,
             size => {
-                // The answer can be read from now on.
+                // The response can be read from now on.
                 cx.waker().wake_by_ref();
                 self.counts.accepted.fetch_add(size, Ordering::SeqCst);
                 Poll::Ready(Ok(size))
@@ -128,10 +127,10 @@ fn client(head: Option<&'static [u8]>, accepts: usize) -> (Client, Arc<Counts>) 
     (erase(client), counts)
 }
 
-/// The reader is fast at first, so that hyper makes the most of its buffer, and then stops. A frame
-/// is as long as what was read at one time.
+/// The reader is fast at first, so that hyper enlarges its buffer, and then stops. A frame is as
+/// long as one read.
 #[tokio::test]
-async fn an_answer_is_buffered_within_the_bound() {
+async fn a_response_is_buffered_within_the_bound() {
     let head = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n";
     let (client, counts) = client(Some(head), usize::MAX);
     let mut body = client.oneshot(get()).await.unwrap().into_body();
@@ -170,7 +169,7 @@ async fn an_upload_that_is_not_accepted_is_buffered_within_the_bound() {
 }
 
 #[tokio::test]
-async fn a_head_that_is_longer_than_the_bound_is_unusable() {
+async fn a_response_head_longer_than_the_bound_is_rejected() {
     for (size, expected) in [(60_000, None), (200_000, Some(RejectionKind::TenantAnswer))] {
         let long = "x".repeat(size);
         let answer = format!("HTTP/1.1 200 OK\r\nx-long: {long}\r\ncontent-length: 2\r\n\r\nok");

@@ -1,5 +1,5 @@
-//! Answers that come before the whole request was sent: what is left of it moves, for as long as
-//! its tenant takes it, and counts as a call.
+//! Responses that begin before the request is complete: the upload continues as long as the tenant
+//! accepts it, and the call stays in flight.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -34,7 +34,7 @@ pub(super) fn upload_of(chunks: usize, chunk: &'static [u8]) -> RequestBody {
 }
 
 #[tokio::test]
-async fn an_early_answer_that_nobody_reads_does_not_stop_the_upload() {
+async fn an_unread_early_response_does_not_stop_the_upload() {
     let tenant = Tenant::default();
     let (sent, mut arrived) = mpsc::unbounded_channel();
     let client = tenant.client(HttpClient::builder(), 64, move |mut stream| {
@@ -45,7 +45,7 @@ async fn an_early_answer_that_nobody_reads_does_not_stop_the_upload() {
             stream.write_all(answer).await.unwrap();
             let mut read = 0;
             let mut buffer = [0; 512];
-            // In chunks, each with its length before it.
+            // More than the data: each chunk has a length.
             while read < 1_024 * 1_024 {
                 read += stream.read(&mut buffer).await.unwrap();
             }
@@ -61,7 +61,7 @@ async fn an_early_answer_that_nobody_reads_does_not_stop_the_upload() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_upload_that_its_tenant_has_answered_and_takes_no_more_of_is_let_go() {
+async fn an_upload_that_the_tenant_stops_accepting_after_its_response_is_aborted() {
     for read_it in [true, false] {
         let before = Handle::current().metrics().num_alive_tasks();
         let tenant = Tenant::default();
@@ -91,7 +91,7 @@ async fn an_upload_that_its_tenant_has_answered_and_takes_no_more_of_is_let_go()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_trickles_does_not_hold_what_its_tenant_takes_nothing_of() {
+async fn a_trickling_client_does_not_keep_an_upload_that_the_tenant_does_not_accept() {
     let tenant = Tenant::default();
     let client = tenant.client(HttpClient::builder(), 64, |mut stream| async move {
         head(&mut stream).await.unwrap();
@@ -103,7 +103,7 @@ async fn a_client_that_trickles_does_not_hold_what_its_tenant_takes_nothing_of()
     let asking = client.clone().oneshot(put);
     assert_eq!(text(asking.await.unwrap()).await, "ok");
     for _ in 0..60 {
-        // There is room for it in hyper, not in the connection.
+        // hyper's buffer has room for it, the connection does not.
         let _ = feeder.send(super::support::data("some more of it")).await;
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
@@ -111,7 +111,7 @@ async fn a_client_that_trickles_does_not_hold_what_its_tenant_takes_nothing_of()
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_upload_that_its_tenant_has_answered_and_goes_on_taking_arrives() {
+async fn an_upload_that_the_tenant_accepts_after_its_response_arrives() {
     let tenant = Tenant::default();
     let (sent, mut arrived) = mpsc::unbounded_channel();
     let client = tenant.client(HttpClient::builder(), PAGE, move |mut stream| {
@@ -131,7 +131,7 @@ async fn an_upload_that_its_tenant_has_answered_and_goes_on_taking_arrives() {
         .clone()
         .oneshot(request("PUT", RequestBody::new(body)));
     assert_eq!(text(asking.await.unwrap()).await, "ok");
-    // Slowly, but never for as long as a connection may be idle.
+    // Slowly, but never for 20 seconds without progress.
     for _ in 0..10 {
         tokio::time::sleep(Duration::from_secs(15)).await;
         feeder.send(super::support::data("more")).await.unwrap();
@@ -141,7 +141,7 @@ async fn an_upload_that_its_tenant_has_answered_and_goes_on_taking_arrives() {
 }
 
 #[tokio::test]
-async fn an_upload_that_goes_on_behind_its_answer_is_a_call_in_flight() {
+async fn an_upload_that_continues_after_its_response_is_in_flight() {
     let client = Tenant::default().client(HttpClient::builder(), PAGE, |mut stream| async move {
         head(&mut stream).await.unwrap();
         stream.write_all(OK).await.unwrap();
@@ -162,7 +162,7 @@ async fn an_upload_that_goes_on_behind_its_answer_is_a_call_in_flight() {
 }
 
 #[tokio::test]
-async fn a_client_that_never_lets_go_of_a_body_keeps_no_place() {
+async fn a_client_that_never_drops_a_body_does_not_keep_it_in_flight() {
     let kept = Arc::<Mutex<Vec<RequestBody>>>::default();
     let bodies = Arc::clone(&kept);
     let client = service_fn(move |request: Request<RequestBody>| {
@@ -183,7 +183,7 @@ async fn a_client_that_never_lets_go_of_a_body_keeps_no_place() {
 }
 
 #[tokio::test]
-async fn what_hyper_has_taken_of_an_upload_arrives_too() {
+async fn data_that_hyper_has_buffered_of_an_upload_arrives() {
     const SIZE: usize = 256 * 1_024;
     let whole = || RequestBody::new(Full::<Bytes>::from(vec![0; SIZE]));
     let many = || upload(SIZE / 1_024);
@@ -200,7 +200,7 @@ async fn what_hyper_has_taken_of_an_upload_arrives_too() {
             async move {
                 let is_chunked = head(&mut stream).await.unwrap().contains("chunked");
                 stream.write_all(OK).await.unwrap();
-                // Longer than it takes to be looked after.
+                // Longer than `REAP_INTERVAL`.
                 tokio::time::sleep(Duration::from_millis(1_200)).await;
                 let mut all = Vec::new();
                 let mut buffer = [0; 4_096];

@@ -1,5 +1,5 @@
-//! A tenant answers the head of a request and closes the connection while the body is still being
-//! sent. The answer reaches the caller, over TCP and over TLS, however the connection is closed.
+//! A tenant responds to the head of a request and closes the connection while the body is still
+//! being sent. The response reaches the caller over TCP and over TLS, for each kind of close.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -33,9 +33,9 @@ const TOO_LARGE_UNTIL_EOF: &[u8] = b"HTTP/1.1 413 Content Too Large\r\n\r\ntoo l
 enum Close {
     /// `close()`: the unread data makes the kernel send a reset.
     WithUnreadData,
-    /// A FIN, and a moment later the reset.
+    /// A FIN, then a reset.
     AfterFin,
-    /// A FIN only, and no more reads.
+    /// A FIN only, without further reads.
     FinOnly,
 }
 
@@ -45,8 +45,8 @@ const CLOSES: [Close; 3] = [Close::WithUnreadData, Close::AfterFin, Close::FinOn
 trait Stream: Read + Write {
     fn tcp(&self) -> &TcpStream;
 
-    /// Ends the data on the protocol's level, if it has such a thing.
-    fn say_goodbye(&mut self) {}
+    /// Ends the data in the protocol, if it has such a message.
+    fn send_close_notify(&mut self) {}
 }
 
 impl Stream for TcpStream {
@@ -61,7 +61,7 @@ impl Stream for rustls::StreamOwned<rustls::ServerConnection, TcpStream> {
         &self.sock
     }
 
-    fn say_goodbye(&mut self) {
+    fn send_close_notify(&mut self) {
         self.conn.send_close_notify();
         // Fails if the client has closed already.
         let _ = self.flush();
@@ -97,7 +97,7 @@ where
             skip_head(&mut stream).unwrap();
             stream.write_all(answer).unwrap();
             if close != Close::WithUnreadData {
-                stream.say_goodbye();
+                stream.send_close_notify();
                 let _ = stream.tcp().shutdown(Shutdown::Write);
             }
             match close {
@@ -126,8 +126,8 @@ fn put(body: Body) -> Request<Body> {
     permitted(Request::put("/x")).body(body).unwrap()
 }
 
-/// Uploads many times to a tenant that answers 413 and closes. Returns what came instead of that.
-async fn lost<S>(upstream: S, close: Close) -> Vec<String>
+/// Uploads many times to a tenant that responds 413 and closes. Returns the other results.
+async fn other_results<S>(upstream: S, close: Close) -> Vec<String>
 where
     S: Service<Request<Body>, Response = http::Response<Body>, Error: std::fmt::Debug> + Clone,
 {
@@ -152,18 +152,18 @@ where
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn an_answer_to_the_head_survives_the_close_that_follows_it() {
+async fn a_response_to_the_head_survives_the_close() {
     for close in CLOSES {
         let address = tenant(TOO_LARGE, close, |stream| stream);
         let tenant = tenant_at(&format!("http://{address}"));
         let upstream = Upstream::new(HttpClient::new().unwrap(), tenant);
-        assert_eq!(lost(upstream, close).await, [""; 0]);
+        assert_eq!(other_results(upstream, close).await, [""; 0]);
     }
 }
 
 #[cfg(feature = "tls")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn an_answer_over_tls_survives_the_close_that_follows_it() {
+async fn a_response_over_tls_survives_the_close() {
     use super::tls::{config, connector};
 
     for close in CLOSES {
@@ -174,13 +174,16 @@ async fn an_answer_over_tls_survives_the_close_that_follows_it() {
         });
         let tenant = tenant_at(&format!("https://{address}"));
         let client = HttpClient::builder().build_with_connector(connector("127.0.0.1"));
-        assert_eq!(lost(Upstream::new(client, tenant), close).await, [""; 0]);
+        assert_eq!(
+            other_results(Upstream::new(client, tenant), close).await,
+            [""; 0]
+        );
     }
 }
 
-/// A body that is delimited by the end of the connection is whole only if that end was no reset.
+/// A body that ends with its connection is complete only if the connection was not reset.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn an_answer_that_ends_with_its_connection_is_whole_after_a_fin_only() {
+async fn a_body_that_ends_with_its_connection_is_complete_only_after_a_fin() {
     for close in CLOSES {
         let address = tenant(TOO_LARGE_UNTIL_EOF, close, |stream| stream);
         let tenant = tenant_at(&format!("http://{address}"));
@@ -199,7 +202,7 @@ async fn an_answer_that_ends_with_its_connection_is_whole_after_a_fin_only() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_tenant_that_closes_without_an_answer_has_none() {
+async fn a_close_without_a_response_is_an_error() {
     for close in CLOSES {
         for answer in [&b""[..], b"HTTP/1.1 413 Content T"] {
             let address = tenant(answer, close, |stream| stream);
@@ -214,9 +217,9 @@ async fn a_tenant_that_closes_without_an_answer_has_none() {
     }
 }
 
-/// The client of the host has sent its head and half of its body when the tenant answers.
+/// The client of the proxy has sent its head and half of its body when the tenant responds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_client_that_is_still_uploading_gets_the_answer() {
+async fn a_client_that_is_still_uploading_gets_the_response() {
     for close in CLOSES {
         let address = tenant(TOO_LARGE, close, |stream| stream);
         let host = host(&format!("http://{address}"), Protocol::Http1).await;
@@ -238,16 +241,16 @@ async fn a_client_that_is_still_uploading_gets_the_answer() {
     }
 }
 
-/// A connection whose writes fail with this error, and whose reads wait forever.
-struct Deaf(io::ErrorKind);
+/// A connection whose writes fail with this error, and whose reads stay pending.
+struct FailingWrites(io::ErrorKind);
 
-impl Connection for Deaf {
+impl Connection for FailingWrites {
     fn connected(&self) -> Connected {
         Connected::new()
     }
 }
 
-impl AsyncRead for Deaf {
+impl AsyncRead for FailingWrites {
     fn poll_read(
         self: Pin<&mut Self>,
         _: &mut Context<'_>,
@@ -257,7 +260,7 @@ impl AsyncRead for Deaf {
     }
 }
 
-impl AsyncWrite for Deaf {
+impl AsyncWrite for FailingWrites {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
         Poll::Ready(Err(self.0.into()))
     }
@@ -271,16 +274,17 @@ impl AsyncWrite for Deaf {
     }
 }
 
-/// A transport that reports the end of its data late, or never, does not delay the error forever.
+/// A transport that never reports the end of its data does not delay the write error forever.
 #[tokio::test(start_paused = true)]
-async fn a_write_error_is_reported_although_no_read_ends() {
+async fn a_write_error_is_reported_while_a_read_is_pending() {
     for (error, expected) in [
         (io::ErrorKind::BrokenPipe, RejectionKind::TenantAnswer),
         (io::ErrorKind::ConnectionReset, RejectionKind::TenantAnswer),
         (io::ErrorKind::TimedOut, RejectionKind::TenantTimeout),
     ] {
-        let connector =
-            service_fn(move |_: Uri| async move { Ok::<_, io::Error>(TokioIo::new(Deaf(error))) });
+        let connector = service_fn(move |_: Uri| async move {
+            Ok::<_, io::Error>(TokioIo::new(FailingWrites(error)))
+        });
         let client = HttpClient::builder().build_with_connector(connector);
         let upstream = Upstream::new(client, tenant_at("https://api.acme.test"));
         let limit = Duration::from_secs(9);

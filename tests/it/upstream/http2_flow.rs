@@ -1,5 +1,5 @@
-//! Flow control towards an HTTP/2 tenant: an answer that is not read, or that is abandoned, does
-//! not stop or break the answers to other clients.
+//! Flow control of an HTTP/2 connection: a response that is not read, or that is dropped, neither
+//! stops nor breaks the responses to other clients.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -28,7 +28,7 @@ fn get(path: &str) -> Request<RequestBody> {
     Request::get(uri).body(RequestBody::default()).unwrap()
 }
 
-/// Answers `/<n>` with a body of `n` bytes.
+/// Responds to `/<n>` with a body of `n` bytes.
 async fn serve<T>(stream: T)
 where
     T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
@@ -48,8 +48,9 @@ fn cleartext(tenant: &Tenant) -> Client {
     tenant.client(builder, PAGE, serve)
 }
 
-/// One client leaves so many answers of this length unread; twenty small answers to others arrive.
-async fn small_answers_beside(client: Client, unread: usize, length: usize) {
+/// One client leaves `unread` responses of this length unread. Twenty small responses to other
+/// clients arrive.
+async fn small_responses_arrive(client: Client, unread: usize, length: usize) {
     let soon = Duration::from_secs(60);
     let path = format!("/{length}");
     let asking = futures((0..unread).map(|_| client.clone().oneshot(get(&path))));
@@ -65,7 +66,7 @@ async fn small_answers_beside(client: Client, unread: usize, length: usize) {
         let body = body.unwrap_or_else(|_| panic!("beside {unread} unread answers, {round}"));
         assert_eq!(body.len(), SMALL);
     }
-    // The unread answers are whole, too.
+    // The unread responses are complete, too.
     let whole = futures(held.into_iter().map(|answer| answer.into_body().collect()));
     for body in timeout(soon, whole).await.expect("every body arrives") {
         assert_eq!(body.unwrap().to_bytes().len(), length);
@@ -73,18 +74,18 @@ async fn small_answers_beside(client: Client, unread: usize, length: usize) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn unread_answers_of_one_client_do_not_stop_others_over_cleartext() {
+async fn unread_responses_of_one_client_do_not_stop_others_over_cleartext() {
     for (unread, length) in [(80, LARGE), (1_000, LARGE / 3)] {
         let tenant = Tenant::default();
-        small_answers_beside(cleartext(&tenant), unread, length).await;
+        small_responses_arrive(cleartext(&tenant), unread, length).await;
     }
 }
 
 #[cfg(feature = "tls")]
 #[tokio::test(start_paused = true)]
-async fn unread_answers_of_one_client_do_not_stop_others_over_tls() {
+async fn unread_responses_of_one_client_do_not_stop_others_over_tls() {
     for (unread, length) in [(80, LARGE), (1_000, LARGE / 12)] {
-        small_answers_beside(tls::client(), unread, length).await;
+        small_responses_arrive(tls::client(), unread, length).await;
     }
 }
 
@@ -191,11 +192,10 @@ mod tls {
     }
 }
 
-// --- abandoned answers
-// ----------------------------------------------------------------------------
+// --- dropped responses
 
 #[tokio::test(start_paused = true)]
-async fn abandoned_answers_of_one_client_do_not_end_the_connection_of_others() {
+async fn dropped_responses_of_one_client_do_not_close_the_connection_of_others() {
     let (tenant, script) = (Tenant::default(), Script::default());
     let builder = HttpClient::builder().with_http2_only();
     let client = script.client(&tenant, builder, |_| settings(100));

@@ -1,5 +1,5 @@
-//! Several HTTP/2 connections to one tenant: how many are opened, which request uses which, and
-//! that each stream is counted from its first frame to its last.
+//! Several HTTP/2 connections to one tenant: how many are opened, which one a request uses, and that
+//! each stream is counted from its first frame to its last.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -40,10 +40,10 @@ fn request(method: &str, path: &str, body: impl Into<Body>) -> Request<RequestBo
     request.body(RequestBody::new(body.into())).unwrap()
 }
 
-/// A tenant that answers as its requests say.
+/// A tenant whose response depends on the path of the request.
 #[derive(Clone)]
 struct Scenes {
-    /// How many streams it allows on a connection.
+    /// How many streams the tenant allows on a connection.
     streams: u32,
     barrier: Arc<Barrier>,
     /// How many requests have arrived.
@@ -51,7 +51,7 @@ struct Scenes {
 }
 
 impl Scenes {
-    /// `/meet` is answered when so many of them have arrived.
+    /// The responses to `/meet` begin when `meeting` requests have arrived.
     fn new(streams: u32, meeting: usize) -> Self {
         Self {
             streams,
@@ -114,7 +114,7 @@ async fn ask(client: &Client, path: &str) -> String {
     text(response).await
 }
 
-/// So many requests that are answered when all have arrived.
+/// Sends `count` requests, whose responses begin when all have arrived.
 async fn meet(client: &Client, count: usize) {
     let call = || async {
         let call = request("GET", "/meet", Body::empty());
@@ -126,8 +126,7 @@ async fn meet(client: &Client, count: usize) {
     }
 }
 
-// --- how many connections
-// -------------------------------------------------------------------------
+// --- the number of connections
 
 #[tokio::test(start_paused = true)]
 async fn more_requests_than_a_connection_has_streams_are_in_flight_together() {
@@ -188,8 +187,8 @@ async fn waiting_requests_open_as_many_connections_as_they_need() {
     assert_eq!(attempts.load(Ordering::SeqCst), 10);
     settle().await;
     assert_eq!(stats(), (10, 10, 10));
-    // One request at a time uses one connection. The others are closed as they are idle, then that
-    // one.
+    // Sequential requests use one connection. The others are closed once they are idle, and that
+    // one at last.
     for _ in 0..10 {
         sleep(Duration::from_secs(5)).await;
         assert_eq!(ask(&erased, "/").await, "ok");
@@ -201,7 +200,7 @@ async fn waiting_requests_open_as_many_connections_as_they_need() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_beyond_all_connections_wait_in_order_for_whichever_has_a_stream_first() {
+async fn requests_beyond_all_connections_wait_in_order_for_the_first_free_stream() {
     let (tenant, script) = (Tenant::default(), Script::default());
     let builder = http2_only().with_http2_max_connections(2);
     let client = script.client(&tenant, builder, |_| settings(1));
@@ -227,10 +226,9 @@ async fn requests_beyond_all_connections_wait_in_order_for_whichever_has_a_strea
 }
 
 // --- SETTINGS, GOAWAY, REFUSED_STREAM
-// -------------------------------------------------------------
 
 #[tokio::test(start_paused = true)]
-async fn a_limit_that_is_lowered_in_mid_flight_sends_further_requests_to_another_connection() {
+async fn a_lowered_limit_sends_further_requests_to_another_connection() {
     let (tenant, script) = (Tenant::default(), Script::default());
     let client = script.client(&tenant, http2_only(), |_| settings(100));
     let call = || tokio::spawn(client.clone().oneshot(get()));
@@ -256,7 +254,7 @@ async fn a_limit_that_is_lowered_in_mid_flight_sends_further_requests_to_another
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_limit_that_is_raised_sends_waiting_requests() {
+async fn a_raised_limit_sends_waiting_requests() {
     let (tenant, script) = (Tenant::default(), Script::default());
     let builder = http2_only().with_http2_max_connections(1);
     let client = script.client(&tenant, builder, |_| settings(1));
@@ -280,9 +278,9 @@ async fn a_limit_that_is_raised_sends_waiting_requests() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_new_connection_is_expected_to_allow_what_another_one_does() {
+async fn a_new_connection_uses_the_stream_limit_of_another_one() {
     let (tenant, script) = (Tenant::default(), Script::default());
-    // The later connections send no SETTINGS for a while.
+    // The later connections delay their SETTINGS.
     let first = |number| if number == 0 { settings(1) } else { Vec::new() };
     let client = script.client(&tenant, http2_only(), first);
     let call = || tokio::spawn(client.clone().oneshot(get()));
@@ -307,7 +305,7 @@ async fn a_connection_with_a_goaway_gets_no_more_requests_and_finishes_its_own()
     let call = || tokio::spawn(client.clone().oneshot(get()));
     let mut calls: Vec<_> = (0..10).map(|_| call()).collect();
     script.until_seen(10).await;
-    // Five are processed; the other five are sent once more.
+    // Five are processed; the other five are retried.
     script.write(0, go_away(9));
     calls.extend((0..5).map(|_| call()));
     script.until_seen(20).await;
@@ -326,13 +324,13 @@ async fn a_connection_with_a_goaway_gets_no_more_requests_and_finishes_its_own()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_request_is_sent_once_more_where_a_stream_is_free() {
+async fn a_refused_request_is_retried_where_a_stream_is_free() {
     let (tenant, script) = (Tenant::default(), Script::default());
     let client = script.client(&tenant, http2_only(), |_| settings(100));
     let call = || tokio::spawn(client.clone().oneshot(get()));
     let calls: Vec<_> = (0..3).map(|_| call()).collect();
     script.until_seen(3).await;
-    // The tenant allows one from now on, and refuses those that it has not begun.
+    // The tenant allows one stream from now on, and refuses the requests that it has not begun.
     script.write(0, [settings(1), refused(3), refused(5)].concat());
     script.until_seen(5).await;
     assert_eq!(script.seen()[3..], [(1, 1), (2, 1)]);
@@ -345,13 +343,12 @@ async fn a_refused_request_is_sent_once_more_where_a_stream_is_free() {
 }
 
 // --- streams are counted once
-// ---------------------------------------------------------------------
 
-/// One use of a stream, to its end or not.
-async fn use_stream(client: &Client, scenes: &Scenes, way: &str) {
+/// One use of a stream, complete or not.
+async fn use_stream(client: &Client, scenes: &Scenes, case: &str) {
     let call = |method, path, body| client.clone().oneshot(request(method, path, body));
     let answer = |path| call("GET", path, Body::empty());
-    match way {
+    match case {
         "answered" => assert_eq!(text(answer("/").await.unwrap()).await, "ok"),
         "no body" => drop(answer("/empty").await.unwrap()),
         "empty body" => assert_eq!(text(answer("/empty").await.unwrap()).await, ""),
@@ -375,7 +372,7 @@ async fn use_stream(client: &Client, scenes: &Scenes, way: &str) {
                     .call(request("GET", "/never", Body::empty())),
             );
         }
-        "dropped before its answer" => {
+        "dropped before its response" => {
             let arrived = scenes.arrived.load(Ordering::SeqCst);
             let call = tokio::spawn(answer("/never"));
             while scenes.arrived.load(Ordering::SeqCst) == arrived {
@@ -388,7 +385,7 @@ async fn use_stream(client: &Client, scenes: &Scenes, way: &str) {
             let upload = frames([data("some"), data("more")]);
             assert_eq!(text(call("PUT", "/", upload).await.unwrap()).await, "ok");
         }
-        "upload that broke off" => {
+        "aborted upload" => {
             let upload = frames([data("some"), Err("gone".into())]);
             call("PUT", "/", upload).await.unwrap_err();
         }
@@ -400,7 +397,7 @@ async fn use_stream(client: &Client, scenes: &Scenes, way: &str) {
             call.abort();
             call.await.unwrap_err();
         }
-        "upload that outlasts its answer" => {
+        "upload that outlasts its response" => {
             let (feeder, upload) = fed();
             feeder.send(data("some")).await.unwrap();
             assert_eq!(
@@ -413,7 +410,7 @@ async fn use_stream(client: &Client, scenes: &Scenes, way: &str) {
     }
 }
 
-const WAYS: [&str; 13] = [
+const CASES: [&str; 13] = [
     "answered",
     "no body",
     "empty body",
@@ -422,16 +419,16 @@ const WAYS: [&str; 13] = [
     "broken off",
     "failed",
     "not polled",
-    "dropped before its answer",
+    "dropped before its response",
     "uploaded",
-    "upload that broke off",
+    "aborted upload",
     "dropped in mid-upload",
-    "upload that outlasts its answer",
+    "upload that outlasts its response",
 ];
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_is_free_again_exactly_once_however_its_request_ends() {
-    for way in WAYS {
+async fn a_stream_is_freed_exactly_once_for_each_end_of_a_request() {
+    for way in CASES {
         let tenant = Tenant::default();
         let scenes = Scenes::new(1, 2);
         let client = scenes.client(&tenant, http2_only().with_http2_max_connections(2));
@@ -442,17 +439,17 @@ async fn a_stream_is_free_again_exactly_once_however_its_request_ends() {
                 .expect(way);
             settle().await;
         }
-        // Were the stream still in use, another connection would be opened.
+        // If the stream was still in use, another connection would be opened.
         assert_eq!(ask(&client, "/").await, "ok");
         assert_eq!(tenant.opened(), 1, "{way}");
-        // Were it free twice, both would share the connection, and never meet.
+        // If it was freed twice, both requests would share the connection and never meet.
         meet(&client, 2).await;
         assert_eq!(tenant.opened(), 2, "{way}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_upload_that_outlasts_its_answer_keeps_its_stream() {
+async fn an_upload_that_outlasts_its_response_keeps_its_stream() {
     let tenant = Tenant::default();
     let scenes = Scenes::new(1, 2);
     let client = scenes.client(&tenant, http2_only());
@@ -471,7 +468,7 @@ async fn an_upload_that_outlasts_its_answer_keeps_its_stream() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_is_granted_to_a_request_that_was_dropped_goes_to_the_next() {
+async fn a_stream_granted_to_a_dropped_request_is_granted_to_the_next() {
     let (tenant, script) = (Tenant::default(), Script::default());
     let builder = http2_only().with_http2_max_connections(1);
     let client = script.client(&tenant, builder, |_| settings(1));
@@ -497,7 +494,7 @@ async fn a_stream_that_is_granted_to_a_request_that_was_dropped_goes_to_the_next
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn no_stream_is_lost_by_many_requests_that_are_dropped_anywhere() {
+async fn requests_dropped_at_any_stage_leak_no_stream() {
     let tenant = Tenant::default();
     let scenes = Scenes::new(3, 1);
     let builder = http2_only().with_http2_max_connections(4);
@@ -538,15 +535,14 @@ async fn no_stream_is_lost_by_many_requests_that_are_dropped_anywhere() {
     };
     timeout(SOON, in_flight)
         .await
-        .expect("every stream is free again");
+        .expect("every stream is freed");
     assert!((1..=4).contains(&stats().open), "{:?}", stats());
     assert_eq!(ask(&client, "/").await, "ok");
 }
 
 // --- connecting
-// -----------------------------------------------------------------------------------
 
-/// A client whose connector does as `connect` says with each attempt, counted from 0.
+/// A client whose connector runs `connect` with the number of each attempt, from 0.
 fn connecting<F>(
     builder: HttpClientBuilder,
     connect: impl Fn(usize) -> F + Clone + Send + Sync + 'static,
@@ -561,7 +557,7 @@ where
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_further_connection_that_fails_fails_no_request_while_another_one_is_open() {
+async fn a_failed_further_connection_fails_no_request_while_another_one_is_open() {
     let (tenant, script) = (Tenant::default(), Script::default());
     let (pipes, scripted) = (tenant.clone(), script.clone());
     let (client, attempts) = connecting(http2_only(), move |attempt| {
@@ -597,7 +593,7 @@ async fn a_further_connection_that_fails_fails_no_request_while_another_one_is_o
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_attempt_that_is_dropped_is_made_by_the_next_request() {
+async fn a_dropped_attempt_is_repeated_by_the_next_request() {
     let tenant = Tenant::default();
     let pipes = tenant.clone();
     let (client, attempts) = connecting(http2_only(), move |_| {
@@ -639,11 +635,11 @@ async fn all_requests_that_wait_for_an_attempt_share_its_failure() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn connections_that_were_opened_side_by_side_are_kept_if_they_are_needed() {
+async fn connections_opened_concurrently_are_kept_if_they_are_needed() {
     let tenant = Tenant::default();
     let scenes = Scenes::new(10, 25);
     let (pipes, serving) = (tenant.clone(), scenes.clone());
-    // Whether the origin speaks HTTP/2 is not known: each request connects.
+    // The protocol of the origin is not known yet, so each request connects.
     let (client, attempts) = connecting(HttpClient::builder(), move |_| {
         let (pipes, serving) = (pipes.clone(), serving.clone());
         async move {

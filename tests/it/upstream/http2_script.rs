@@ -1,4 +1,4 @@
-//! An HTTP/2 tenant that a test moves frame by frame.
+//! An HTTP/2 tenant that a test controls frame by frame.
 
 use std::sync::{Arc, Mutex};
 
@@ -27,7 +27,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// SETTINGS that allow so many streams.
+/// SETTINGS with this limit of concurrent streams.
 pub(super) fn settings(streams: u32) -> Vec<u8> {
     frame(
         SETTINGS,
@@ -37,7 +37,7 @@ pub(super) fn settings(streams: u32) -> Vec<u8> {
     )
 }
 
-/// `:status: 200`, with a body to follow.
+/// `:status: 200`; a body follows.
 pub(super) fn head(stream: u32) -> Vec<u8> {
     frame(HEADERS, END_HEADERS, stream, &[0x88])
 }
@@ -59,12 +59,12 @@ pub(super) fn refused(stream: u32) -> Vec<u8> {
     frame(RST_STREAM, 0, stream, &[0, 0, 0, 7])
 }
 
-/// A graceful GOAWAY: the requests behind stream `last` were not processed.
+/// A graceful GOAWAY: the requests after stream `last` were not processed.
 pub(super) fn go_away(last: u32) -> Vec<u8> {
     frame(GOAWAY, 0, 0, &[&last.to_be_bytes()[..], &[0; 4]].concat())
 }
 
-/// What arrives on all connections, and the way to write on each.
+/// The requests of all connections, and a writer to each connection.
 #[derive(Clone, Default)]
 pub(super) struct Script {
     connections: Arc<Mutex<Vec<UnboundedSender<Vec<u8>>>>>,
@@ -72,7 +72,7 @@ pub(super) struct Script {
 }
 
 impl Script {
-    /// A client of this tenant, which begins connection `n` with the bytes `first(n)`.
+    /// A client of this tenant. The tenant begins connection `n` with the bytes `first(n)`.
     pub(super) fn client(
         &self,
         tenant: &Tenant,

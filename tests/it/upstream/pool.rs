@@ -1,5 +1,5 @@
-//! The client's connections: none is lost, doubled, kept too long or left behind, whatever happens
-//! to it. In memory, so that "exactly then" can be said.
+//! The client's connections: none is lost, used twice, kept for too long or leaked. In memory, so
+//! that the order of events is exact.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -30,7 +30,7 @@ use super::early::upload_of;
 use super::host::soon;
 use super::tenants::settle;
 
-/// Connections that are open on our side.
+/// Counts the connections that are open on the client's side.
 #[derive(Clone, Default)]
 pub(super) struct Live(Arc<AtomicUsize>);
 
@@ -45,11 +45,11 @@ impl Live {
     }
 }
 
-/// Our end of a connection.
+/// The client's end of a connection.
 pub(super) struct Pipe {
     io: TokioIo<DuplexStream>,
     is_http2: bool,
-    /// Reads that find nothing, before the first that looks.
+    /// How many reads return `Pending` although data or an end has arrived.
     blind: Arc<AtomicUsize>,
     live: Live,
 }
@@ -102,7 +102,7 @@ impl Write for Pipe {
     }
 }
 
-/// A tenant, and what is known of the connections to it.
+/// A tenant, with the counters of the connections to it.
 #[derive(Clone, Default)]
 pub(super) struct Tenant {
     pub(super) live: Live,
@@ -127,7 +127,7 @@ impl Tenant {
         self.opened.load(Ordering::SeqCst)
     }
 
-    /// A client whose connections are each in the hands of `handler`.
+    /// A client each of whose connections is served by `handler`.
     pub(super) fn client<H, F>(&self, builder: HttpClientBuilder, size: usize, handler: H) -> Client
     where
         H: Fn(DuplexStream) -> F + Clone + Send + Sync + 'static,
@@ -207,7 +207,7 @@ pub(super) async fn ask(client: &Client) -> String {
     text(client.clone().oneshot(get()).await.unwrap()).await
 }
 
-/// Answers every request with these bytes.
+/// Responds to every request with these bytes.
 pub(super) fn answering(
     answer: &'static [u8],
 ) -> impl Fn(DuplexStream) -> Pin<Box<dyn Future<Output = ()> + Send>> + Clone + Send + Sync {
@@ -223,10 +223,9 @@ pub(super) fn answering(
 }
 
 // --- idle connections
-// -----------------------------------------------------------------------------
 
 #[tokio::test]
-async fn a_connection_that_closes_between_the_look_and_the_write_loses_and_doubles_nothing() {
+async fn a_connection_closed_between_check_and_write_neither_loses_nor_repeats_a_request() {
     for blind in 0..8 {
         let tenant = Tenant::default();
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -241,7 +240,7 @@ async fn a_connection_that_closes_between_the_look_and_the_write_loses_and_doubl
         });
         assert_eq!(ask(&client).await, "ok");
         settle().await;
-        // So many looks see nothing of the end that has come.
+        // So many reads do not see the end that has arrived.
         tenant.blind.store(blind, Ordering::SeqCst);
         let answer = client
             .clone()
@@ -254,7 +253,8 @@ async fn a_connection_that_closes_between_the_look_and_the_write_loses_and_doubl
                 assert_eq!(text(response).await, "ok", "{blind}");
                 assert_eq!(seen, 2, "{blind}: it was sent once");
             }
-            // Written into a connection that nobody reads any more: not to be known, not repeated.
+            // Written to a connection that the tenant no longer reads. The client cannot know
+            // that, so it does not retry.
             Err(error) => {
                 assert!(blind > 1, "{error:?}");
                 assert_eq!(seen, 1, "{blind}");
@@ -264,7 +264,7 @@ async fn a_connection_that_closes_between_the_look_and_the_write_loses_and_doubl
 }
 
 #[tokio::test]
-async fn a_task_that_has_used_up_its_turn_loses_no_request_on_a_closed_connection() {
+async fn a_task_without_coop_budget_loses_no_request_on_a_closed_connection() {
     let tenant = Tenant::default();
     let client = tenant.client(HttpClient::builder(), PAGE, |mut stream| async move {
         head(&mut stream).await.unwrap();
@@ -275,14 +275,14 @@ async fn a_task_that_has_used_up_its_turn_loses_no_request_on_a_closed_connectio
         settle().await;
         while poll_fn(|cx| Poll::Ready(tokio::task::coop::poll_proceed(cx)))
             .await
-            .map(|turn| turn.made_progress())
+            .map(|budget| budget.made_progress())
             .is_ready()
         {}
     }
 }
 
 #[tokio::test]
-async fn bytes_that_nobody_asked_for_answer_nothing() {
+async fn bytes_without_a_request_are_not_a_response() {
     for early in [
         &b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nother"[..],
         b"x",
@@ -291,7 +291,7 @@ async fn bytes_that_nobody_asked_for_answer_nothing() {
         let tenant = Tenant::default();
         let client = tenant.client(HttpClient::builder(), PAGE, move |mut stream| async move {
             while head(&mut stream).await.is_some() {
-                // With the answer, and a while after it.
+                // Together with the response, and some time after it.
                 stream.write_all(&[OK, early].concat()).await.unwrap();
                 settle().await;
                 let _ = stream.write_all(early).await;
@@ -309,22 +309,22 @@ async fn bytes_that_nobody_asked_for_answer_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tenant_that_speaks_first_has_no_answer() {
+async fn a_tenant_that_writes_first_does_not_respond() {
     let tenant = Tenant::default();
     let client = tenant.client(HttpClient::builder(), PAGE, |mut stream| async move {
         stream.write_all(OK).await.unwrap();
         std::future::pending::<()>().await;
     });
     settle().await;
-    // Either the bytes come before the request was written, or they answer it: never both, never a
-    // second connection.
+    // If the bytes arrive before the request was written, the connection is closed; otherwise they
+    // are the response. No second connection is opened.
     let kept = usize::from(client.clone().oneshot(get()).await.is_ok());
     settle().await;
     assert_eq!((tenant.opened(), tenant.live.count()), (1, kept));
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_more_than_so_many_idle_connections_are_kept_and_none_for_ever() {
+async fn idle_connections_are_limited_in_number_and_time() {
     let tenant = Tenant::default();
     let builder = HttpClient::builder()
         .with_pool_max_idle(2)
@@ -340,7 +340,7 @@ async fn no_more_than_so_many_idle_connections_are_kept_and_none_for_ever() {
     assert_eq!(tenant.live.count(), 2);
     tokio::time::sleep(Duration::from_secs(10)).await;
     assert_eq!(tenant.live.count(), 2);
-    // Nobody asks for anything: they go all the same, and so does what looks after them.
+    // Without further requests, the idle connections are closed and the reaping task ends.
     tokio::time::sleep(Duration::from_secs(12)).await;
     settle().await;
     assert_eq!(tenant.live.count(), 0);
@@ -348,7 +348,7 @@ async fn no_more_than_so_many_idle_connections_are_kept_and_none_for_ever() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_idle_connection_that_its_tenant_closes_goes_without_a_request() {
+async fn an_idle_connection_that_the_tenant_closes_is_dropped_without_a_request() {
     let tenant = Tenant::default();
     let (close, closed) = watch::channel(());
     let builder = HttpClient::builder().with_pool_max_idle(200);
@@ -366,13 +366,13 @@ async fn an_idle_connection_that_its_tenant_closes_goes_without_a_request() {
     }
     assert_eq!(tenant.live.count(), 200);
     close.send(()).unwrap();
-    // Less than any of them may be idle.
+    // Less than the idle timeout.
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     assert_eq!(tenant.live.count(), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_is_gone_keeps_nothing() {
+async fn a_dropped_client_leaves_no_connection_or_task() {
     let tenant = Tenant::default();
     let before = Handle::current().metrics().num_alive_tasks();
     let client = tenant.client(HttpClient::builder(), PAGE, answering(OK));
@@ -386,7 +386,7 @@ async fn a_client_that_is_gone_keeps_nothing() {
 }
 
 #[tokio::test]
-async fn what_has_no_body_leaves_its_connection_and_what_closes_does_not() {
+async fn a_response_without_a_body_frees_its_connection_unless_it_closes() {
     for (method, answer, connections) in [
         ("GET", &b"HTTP/1.1 204 No Content\r\n\r\n"[..], 1),
         (
@@ -438,7 +438,7 @@ async fn what_has_no_body_leaves_its_connection_and_what_closes_does_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn connections_that_are_over_take_no_place_of_those_that_are_not() {
+async fn a_closed_connection_takes_no_place_in_the_pool() {
     let tenant = Tenant::default();
     let builder = HttpClient::builder().with_pool_max_idle(1);
     let closing = Arc::new(AtomicUsize::new(1));
@@ -459,8 +459,7 @@ async fn connections_that_are_over_take_no_place_of_those_that_are_not() {
     assert_eq!(tenant.opened(), 2);
 }
 
-// --- answers and calls that are dropped
-// -----------------------------------------------------------
+// --- dropped responses and calls
 
 #[tokio::test]
 async fn a_body_that_is_dropped_midway_closes_its_connection() {
@@ -483,7 +482,7 @@ async fn a_body_that_is_dropped_midway_closes_its_connection() {
 }
 
 #[tokio::test]
-async fn an_answer_that_nobody_wants_costs_no_connection_if_all_of_it_has_come() {
+async fn a_dropped_response_that_has_arrived_frees_its_connection() {
     for body in [
         "content-length: 4\r\n\r\nbusy".to_owned(),
         "transfer-encoding: chunked\r\n\r\n4\r\nbusy\r\n0\r\n\r\n".to_owned(),
@@ -500,12 +499,12 @@ async fn an_answer_that_nobody_wants_costs_no_connection_if_all_of_it_has_come()
 }
 
 #[tokio::test]
-async fn a_call_that_is_dropped_leaves_nothing_wherever_it_stood() {
+async fn a_dropped_call_leaks_nothing_at_any_stage() {
     let tenant = Tenant::default();
     let before = Handle::current().metrics().num_alive_tasks();
     let answers = Arc::new(AtomicUsize::new(0));
     let answered = Arc::clone(&answers);
-    // One byte at a time: many places to stand.
+    // One byte at a time, so that there are many stages.
     let client = tenant.client(HttpClient::builder(), 1, move |mut stream| {
         let answered = Arc::clone(&answered);
         async move {
@@ -545,7 +544,7 @@ async fn a_call_that_is_dropped_leaves_nothing_wherever_it_stood() {
         if finished {
             break;
         }
-        // Not that of an answer all of which had come.
+        // A connection is kept only if its response has arrived completely.
         let kept = answers.swap(0, Ordering::SeqCst);
         assert!(tenant.live.count() <= kept, "after {polls}");
     }
@@ -558,10 +557,9 @@ async fn a_call_that_is_dropped_leaves_nothing_wherever_it_stood() {
 }
 
 // --- two runtimes
-// ---------------------------------------------------------------------------------
 
 #[test]
-fn a_runtime_that_ends_takes_the_idle_connections_of_its_watch_along() {
+fn a_runtime_that_ends_closes_the_idle_connections_that_it_reaps() {
     let tenant = Tenant::default();
     let peers = Builder::new_multi_thread()
         .worker_threads(1)
@@ -580,12 +578,12 @@ fn a_runtime_that_ends_takes_the_idle_connections_of_its_watch_along() {
     assert_eq!(first.block_on(ask(&client)), "ok");
     assert_eq!(second.block_on(ask(&client)), "ok");
     drop(first);
-    // Nobody would have looked after it.
+    // No task would have reaped it.
     assert_eq!(tenant.live.count(), 0);
     assert_eq!(second.block_on(ask(&client)), "ok");
     second.block_on(async {
         assert_eq!(tenant.live.count(), 1);
-        // Now somebody does.
+        // Reaped by a task of the second runtime.
         let client = client.clone();
         assert_eq!(ask(&client).await, "ok");
     });
@@ -594,7 +592,7 @@ fn a_runtime_that_ends_takes_the_idle_connections_of_its_watch_along() {
 }
 
 #[test]
-fn a_body_can_be_read_where_its_runtime_has_ended() {
+fn a_body_can_be_read_after_its_runtime_has_ended() {
     let tenant = Tenant::default();
     let (done, over) = std::sync::mpsc::channel();
     let live = tenant.live.clone();
@@ -606,7 +604,7 @@ fn a_body_can_be_read_where_its_runtime_has_ended() {
         here.block_on(async {
             let client = tenant.client(HttpClient::builder(), PAGE, answering(OK));
             let mut body = client.clone().oneshot(get()).await.unwrap().into_body();
-            // Whatever it spawns now is dropped at once.
+            // A task that is spawned now is dropped at once.
             let _entered = gone.enter();
             poll_fn(|cx| {
                 while let Poll::Ready(frame) = Pin::new(&mut body).poll_frame(cx) {
@@ -621,7 +619,7 @@ fn a_body_can_be_read_where_its_runtime_has_ended() {
         done.send(()).unwrap();
     });
     over.recv_timeout(Duration::from_secs(20))
-        .expect("it does not wait for itself");
+        .expect("no deadlock");
     assert_eq!(live.count(), 0);
 }
 
@@ -652,10 +650,9 @@ fn a_head_and_its_body_can_be_read_on_two_runtimes() {
     assert_eq!(tenant.opened(), 1);
 }
 
-// --- many at once, HTTP/2, and origins that are down
-// ----------------------------------------------
+// --- concurrent requests, HTTP/2, unreachable origins
 
-/// Waits for all, polling all.
+/// Joins futures.
 pub(super) async fn futures<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
     let mut waiting: Vec<_> = futures.map(|f| (Box::pin(f), None)).collect();
     poll_fn(|cx| {
@@ -689,7 +686,7 @@ pub(super) async fn http2_tenant(stream: DuplexStream) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_many_first_connections_one_is_kept_where_http2_is_agreed_on() {
+async fn of_many_first_connections_one_is_kept_if_http2_is_negotiated() {
     let tenant = Tenant::default();
     let connections = tenant.clone();
     let connector = service_fn(move |_: Uri| {
@@ -711,17 +708,17 @@ async fn of_many_first_connections_one_is_kept_where_http2_is_agreed_on() {
         assert_eq!(text(answer.unwrap()).await, "ok");
     }
     assert_eq!(tenant.opened(), before);
-    // Idle, it goes as well.
+    // An idle HTTP/2 connection is closed, too.
     tokio::time::sleep(Duration::from_secs(25)).await;
     settle().await;
     assert_eq!(tenant.live.count(), 0);
 }
 
-/// A connector that does as it is told, one step for each connection.
+/// One step of a scripted connector, for one connection.
 #[derive(Clone)]
 enum Step {
     Http2,
-    /// HTTP/1.1, once so many of these are being made at one time.
+    /// HTTP/1.1, once so many connections are being opened at the same time.
     Http1Together(usize),
     Never,
 }
@@ -749,7 +746,7 @@ fn scripted(tenant: &Tenant, steps: impl IntoIterator<Item = Step>, last: Step) 
             let (pipe, theirs) = tenant.pipe(PAGE, is_http2);
             match is_http2 {
                 true => tokio::spawn(async move {
-                    // One answer, and it goes away.
+                    // The tenant closes after one second.
                     let server = http2_tenant(theirs);
                     let _ = tokio::time::timeout(Duration::from_secs(1), server).await;
                 }),
@@ -762,9 +759,10 @@ fn scripted(tenant: &Tenant, steps: impl IntoIterator<Item = Step>, last: Step) 
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_origin_that_leaves_http2_is_not_connected_to_one_by_one() {
+async fn an_origin_that_returns_to_http1_is_connected_to_concurrently() {
     let tenant = Tenant::default();
-    // The first finds out; the others then have to connect side by side to get on.
+    // The first request learns the protocol. The connector makes the others wait for each other, so
+    // that they have to connect concurrently.
     let first = [Step::Http2, Step::Http1Together(1)];
     let client = scripted(&tenant, first, Step::Http1Together(10));
     assert_eq!(ask(&client).await, "ok");
@@ -777,7 +775,7 @@ async fn an_origin_that_leaves_http2_is_not_connected_to_one_by_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_origin_that_moves_between_protocols_is_always_answered_for() {
+async fn an_origin_that_changes_its_protocol_stays_reachable() {
     let tenant = Tenant::default();
     let steps = [
         Step::Http2,
@@ -796,13 +794,13 @@ async fn an_origin_that_moves_between_protocols_is_always_answered_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_waits_longer_than_twice_for_an_origin_that_is_down() {
+async fn no_request_waits_longer_than_two_connect_timeouts_for_an_unreachable_origin() {
     let tenant = Tenant::default();
     let client = scripted(&tenant, [Step::Http2], Step::Never);
     assert_eq!(ask(&client).await, "ok");
     tokio::time::sleep(Duration::from_secs(25)).await;
     assert_eq!(tenant.live.count(), 0);
-    // Each of the first ones gives up just before its connection would have.
+    // The impatient calls are dropped just before the connect timeout.
     let start = Instant::now();
     let impatient = (0..5).map(|_| {
         let call = client.clone().oneshot(get());
@@ -822,7 +820,7 @@ async fn nobody_waits_longer_than_twice_for_an_origin_that_is_down() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dead_origin_is_told_to_all_who_wait_at_once() {
+async fn the_failure_to_connect_reaches_all_waiting_requests_at_once() {
     let tenant = Tenant::default();
     let client = scripted(&tenant, [Step::Http2], Step::Never);
     assert_eq!(ask(&client).await, "ok");
@@ -835,15 +833,15 @@ async fn a_dead_origin_is_told_to_all_who_wait_at_once() {
     assert!(start.elapsed() <= Duration::from_secs(10));
 }
 
-/// The wakers of a runtime are of no use to a call that is polled by none of them.
+/// A call is woken by the waker of its latest poll, not of an earlier one.
 #[test]
-fn a_call_is_woken_wherever_it_is_polled_last() {
+fn a_call_wakes_the_task_that_polled_it_last() {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let tenant = Tenant::default();
     runtime.block_on(async {
         let client = tenant.client(HttpClient::builder(), 8, answering(OK));
         let mut call = pin!(ask(&client));
-        // First by somebody who does not care.
+        // First with a waker that does nothing.
         let cx = &mut Context::from_waker(Waker::noop());
         assert!(call.as_mut().poll(cx).is_pending());
         assert_eq!(soon("the answer", call).await, "ok");

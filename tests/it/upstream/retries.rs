@@ -1,4 +1,4 @@
-//! What is sent again, and what never is.
+//! Which requests are retried, and which never are.
 
 use std::io;
 use std::pin::Pin;
@@ -31,10 +31,9 @@ fn asking(method: &Method, body: &'static str) -> Request<Body> {
     request.body(body).unwrap()
 }
 
-// --- HTTP/1.1: connections that were kept
-// ---------------------------------------------------------
+// --- HTTP/1.1: reused connections
 
-/// One end of a connection without a socket: its closing is seen by the other end at once.
+/// One end of a connection without a socket: the other end sees its close at once.
 struct Wire(DuplexStream);
 
 impl Connection for Wire {
@@ -72,7 +71,7 @@ impl AsyncWrite for Wire {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_closed_just_when_it_is_used_again_harms_no_request() {
+async fn a_connection_closed_at_its_reuse_fails_no_request() {
     for (method, body) in [
         (Method::GET, ""),
         (Method::POST, ""),
@@ -100,7 +99,7 @@ async fn a_connection_that_is_closed_just_when_it_is_used_again_harms_no_request
         assert_eq!(text(first.unwrap()).await, "ok");
         settle().await;
 
-        // Nothing runs between the two: the pool still takes the connection for a good one.
+        // No task runs in between: the pool still considers the connection open.
         drop(stream);
         let second = upstream.clone().oneshot(asking(&method, body));
         let (second, (_stream, head)) = tokio::join!(second, answers());
@@ -113,12 +112,12 @@ async fn a_connection_that_is_closed_just_when_it_is_used_again_harms_no_request
 }
 
 #[tokio::test]
-async fn a_change_that_was_sent_is_not_sent_again() {
+async fn a_post_or_patch_that_was_sent_is_not_retried() {
     let (heads, mut seen) = mpsc::channel(8);
     let origin = connections(move |mut stream| {
         let heads = heads.clone();
         async move {
-            // Takes the second request on a connection, and closes without a word.
+            // Reads the second request on a connection, and closes without a response.
             let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
             for answer in [&answer[..], b""] {
                 let Some(head) = read_head(&mut stream).await else {
@@ -145,10 +144,9 @@ async fn a_change_that_was_sent_is_not_sent_again() {
     }
 }
 
-// --- HTTP/2: requests that are given back
-// ---------------------------------------------------------
+// --- HTTP/2: refused requests
 
-/// What is answered to a request on a stream.
+/// Writes the frames of a response to a request on a stream.
 type Answer = fn(u8) -> Vec<u8>;
 
 fn refused(stream: u8) -> Vec<u8> {
@@ -159,17 +157,17 @@ fn internal_error(stream: u8) -> Vec<u8> {
     frame(3, 0, stream, &[0, 0, 0, 2])
 }
 
-/// "Going away. I have worked on nothing."
-fn goes_away_before(_: u8) -> Vec<u8> {
+/// A GOAWAY that names no processed stream.
+fn goaway_before(_: u8) -> Vec<u8> {
     frame(7, 0, 0, &[0; 8])
 }
 
-/// "Going away, after having worked on yours." The answer never comes.
-fn goes_away_after(stream: u8) -> Vec<u8> {
+/// A GOAWAY that names the stream as processed. The response never arrives.
+fn goaway_after(stream: u8) -> Vec<u8> {
     frame(7, 0, 0, &[0, 0, 0, stream, 0, 0, 0, 0])
 }
 
-fn goes_away_in_anger(_: u8) -> Vec<u8> {
+fn goaway_with_error(_: u8) -> Vec<u8> {
     frame(7, 0, 0, &[0, 0, 0, 0, 0, 0, 0, 11])
 }
 
@@ -178,7 +176,7 @@ fn no_content(stream: u8) -> Vec<u8> {
     frame(1, 1 | 4, stream, &[0x89])
 }
 
-/// An HTTP/2 tenant that gives each request, whatever its connection, the next of these answers. A
+/// An HTTP/2 tenant that sends the next of these responses to each request, on any connection. A
 /// connection ends with a `GOAWAY`.
 async fn scripted(answers: &'static [Answer]) -> (String, Arc<AtomicUsize>) {
     let asked = Arc::new(AtomicUsize::new(0));
@@ -219,7 +217,7 @@ async fn next_request(stream: &mut TcpStream) -> Option<u8> {
 }
 
 #[tokio::test]
-async fn what_an_http2_tenant_gives_back_is_sent_once_more_if_it_changes_nothing() {
+async fn a_request_that_an_http2_tenant_refuses_is_retried_once_if_it_is_safe() {
     for (name, answers, method, body, expected, sent) in [
         (
             "refused",
@@ -232,7 +230,7 @@ async fn what_an_http2_tenant_gives_back_is_sent_once_more_if_it_changes_nothing
         ("refused", &[refused, no_content], Method::HEAD, "", 204, 2),
         (
             "going away",
-            &[goes_away_before, no_content],
+            &[goaway_before, no_content],
             Method::GET,
             "",
             204,
@@ -257,7 +255,7 @@ async fn what_an_http2_tenant_gives_back_is_sent_once_more_if_it_changes_nothing
         ("a change", &[refused, no_content], Method::POST, "", 502, 1),
         (
             "a change",
-            &[goes_away_before, no_content],
+            &[goaway_before, no_content],
             Method::DELETE,
             "",
             502,
@@ -273,7 +271,7 @@ async fn what_an_http2_tenant_gives_back_is_sent_once_more_if_it_changes_nothing
         ),
         (
             "worked on",
-            &[goes_away_after, no_content],
+            &[goaway_after, no_content],
             Method::GET,
             "",
             502,
@@ -281,7 +279,7 @@ async fn what_an_http2_tenant_gives_back_is_sent_once_more_if_it_changes_nothing
         ),
         (
             "anger",
-            &[goes_away_in_anger, no_content],
+            &[goaway_with_error, no_content],
             Method::GET,
             "",
             502,

@@ -1,6 +1,6 @@
-//! A tenant closes an idle connection just as a request is sent on it. What may be sent twice is
-//! sent once more on a new connection; what may not is only sent on connections that are still kept
-//! open.
+//! A tenant closes an idle connection just as a request is sent on it. A replayable request is
+//! retried once on a new connection. Other requests are sent only on connections that the tenant
+//! still keeps open.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -26,7 +26,7 @@ use super::pool::{Client, OK, PAGE, Tenant, ask, head, request, text};
 use super::support::{Feeder, data, fed, frames};
 use super::tenants::settle;
 
-/// What a tenant does with a request.
+/// The reaction of a tenant to a request.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Answer(&'static [u8]),
@@ -40,7 +40,7 @@ const CLOSE: Step = Step::Close(b"");
 /// The requests that a tenant has read, each with its body.
 pub(super) type Seen = Arc<Mutex<Vec<String>>>;
 
-/// A tenant that does one step after the other, whichever connection a request comes on.
+/// A tenant that performs one step per request, on any connection.
 fn scripted(tenant: &Tenant, steps: &'static [Step]) -> (Client, Seen) {
     let seen = Seen::default();
     let next = Arc::new(AtomicUsize::new(0));
@@ -109,7 +109,7 @@ pub(super) async fn status(client: &Client, request: Request<RequestBody>) -> Re
 }
 
 #[tokio::test]
-async fn a_replayable_request_is_sent_once_more_on_a_new_connection() {
+async fn a_replayable_request_is_retried_once_on_a_new_connection() {
     type Make = fn() -> RequestBody;
     let none: Make = RequestBody::default;
     for (method, body, expected) in [
@@ -142,14 +142,14 @@ async fn a_replayable_request_is_sent_once_more_on_a_new_connection() {
         );
         assert_eq!(seen[1], seen[2], "the second attempt is the same request");
         assert_eq!(tenant.opened(), 2);
-        // The new connection is kept.
+        // The new connection is idle, and reused.
         assert_eq!(ask(&client).await, "ok");
         assert_eq!(tenant.opened(), 2);
     }
 }
 
 #[tokio::test]
-async fn a_head_request_is_sent_once_more() {
+async fn a_head_request_is_retried_once() {
     let tenant = Tenant::default();
     let no_body = Step::Answer(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n");
     let steps: &'static [Step] = vec![ANSWER, CLOSE, no_body].leak();
@@ -178,10 +178,10 @@ async fn a_post_or_patch_is_sent_once() {
 }
 
 #[tokio::test]
-async fn nothing_is_sent_a_third_time() {
+async fn no_request_is_sent_a_third_time() {
     let tenant = Tenant::default();
     let (client, seen) = scripted(&tenant, &[ANSWER, ANSWER, CLOSE, CLOSE, ANSWER]);
-    // Two idle connections, of which the second attempt uses none.
+    // Two idle connections; the second attempt uses neither.
     let first = client
         .clone()
         .oneshot(request("GET", RequestBody::default()));
@@ -203,7 +203,7 @@ async fn nothing_is_sent_a_third_time() {
 }
 
 #[tokio::test]
-async fn a_new_connection_that_is_closed_is_no_reason_to_try_again() {
+async fn the_close_of_a_new_connection_causes_no_retry() {
     let tenant = Tenant::default();
     let (client, seen) = scripted(&tenant, &[CLOSE, ANSWER]);
     let get = request("GET", RequestBody::default());
@@ -212,7 +212,7 @@ async fn a_new_connection_that_is_closed_is_no_reason_to_try_again() {
 }
 
 #[tokio::test]
-async fn one_byte_of_an_answer_is_a_reason_not_to_try_again() {
+async fn a_request_is_not_retried_after_one_byte_of_a_response() {
     for bytes in [
         &b"H"[..],
         b"HTTP/1.1 200 OK\r\ncontent-length",
@@ -229,7 +229,7 @@ async fn one_byte_of_an_answer_is_a_reason_not_to_try_again() {
     }
 }
 
-/// Takes the request of a connection in part, and closes it; the next connection takes everything.
+/// Reads `part` bytes of a body and closes the connection. The next connection reads all of it.
 fn closing_midway(tenant: &Tenant, part: usize) -> (Client, Seen) {
     let seen = Seen::default();
     let record = Arc::clone(&seen);
@@ -280,7 +280,7 @@ async fn feed(feeder: &Feeder, text: &'static str) {
 }
 
 #[tokio::test]
-async fn a_body_that_is_not_kept_whole_is_sent_once() {
+async fn a_body_that_is_not_recorded_completely_is_sent_once() {
     // Without a declared length, so that an idle connection is reused.
     for (chunks, is_replayed) in [(60, true), (70, false)] {
         let tenant = Tenant::default();
@@ -298,7 +298,7 @@ async fn a_body_that_is_not_kept_whole_is_sent_once() {
     }
 }
 
-/// Of a known length, and never at its end before it was asked for more.
+/// A body of a known length that does not report its end before it is polled again.
 struct Declared(Option<Bytes>);
 
 impl http_body::Body for Declared {
@@ -318,7 +318,7 @@ impl http_body::Body for Declared {
 }
 
 #[tokio::test]
-async fn an_upload_that_has_ended_leaves_its_connection() {
+async fn a_finished_upload_frees_its_connection() {
     let tenant = Tenant::default();
     let (client, _) = scripted(&tenant, &[ANSWER; 4]);
     for _ in 0..4 {
@@ -329,7 +329,7 @@ async fn an_upload_that_has_ended_leaves_its_connection() {
     assert_eq!(tenant.opened(), 1);
 }
 
-/// Idles for so long, then sends a request. Returns how many connections were opened.
+/// Waits, then sends a request. Returns how many connections were opened.
 async fn opened_after(
     answer: &'static [u8],
     idle: Duration,
@@ -345,7 +345,7 @@ async fn opened_after(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_post_is_sent_on_a_connection_that_its_tenant_keeps_open() {
+async fn a_post_reuses_only_a_connection_that_the_tenant_keeps_open() {
     const SAYS_NOTHING: &[u8] = OK;
     const SAYS_10: &[u8] =
         b"HTTP/1.1 200 OK\r\nkeep-alive: timeout=10, max=100\r\ncontent-length: 2\r\n\r\nok";
@@ -369,13 +369,13 @@ async fn a_post_is_sent_on_a_connection_that_its_tenant_keeps_open() {
             let second = request(method.as_str(), sized("text"));
             assert_eq!(opened_after(answer, idle, second).await, opened, "{case}");
         }
-        // A body that is too long to be kept.
+        // A body that is too long to be recorded.
         let long = request(
             "PUT",
             RequestBody::new(Full::new(Bytes::from(vec![0; 70_000]))),
         );
         assert_eq!(opened_after(answer, idle, long).await, opened, "{case}");
-        // What may be sent twice is sent on any connection.
+        // A replayable request is sent on any connection.
         let get = request("GET", RequestBody::default());
         assert_eq!(opened_after(answer, idle, get).await, 1, "{case}");
         let put = request(

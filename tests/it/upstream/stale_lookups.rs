@@ -1,4 +1,4 @@
-//! The look-ups of the crate itself on idle connections that their tenant closes.
+//! The crate's own look-ups on idle connections that the tenant closes.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use super::tenants::settle;
 
 const ADA: &str = "651300000000000000000001";
 
-/// What the tenant answers to a request line.
+/// The tenant's response to a request line.
 fn answer(head: &str) -> (u16, String) {
     let line = head.lines().next().unwrap();
     let (_, target) = line.split_once("/api/v3").unwrap();
@@ -36,15 +36,15 @@ fn answer(head: &str) -> (u16, String) {
             r#"{"errors":{"email":["The email exists"]}}"#.to_owned(),
         ),
         (true, target) if target.ends_with(ADA) => (200, format!(r#"{{"data":{profile}}}"#)),
-        // A filter that does not find her.
+        // A filter that does not find the profile.
         (true, _) => (200, r#"{"data":[]}"#.to_owned()),
         (false, _) => (200, "{}".to_owned()),
     }
 }
 
-/// Answers the first request on each connection, and closes when it has read the next one. Answers
-/// creations always.
-async fn forgetful(mut stream: DuplexStream, seen: Seen) {
+/// Responds to the first request on each connection, and closes after it has read the next one. It
+/// always responds to creations.
+async fn serve_once_per_connection(mut stream: DuplexStream, seen: Seen) {
     let mut is_first = true;
     while let Some(head) = head(&mut stream).await {
         let body = body(&mut stream, &head).await;
@@ -65,7 +65,7 @@ async fn forgetful(mut stream: DuplexStream, seen: Seen) {
 fn omneo_id(tenant: &Tenant, seen: &Seen) -> OmneoId<Client> {
     let seen = Arc::clone(seen);
     let client = tenant.client(HttpClient::builder(), PAGE, move |stream| {
-        forgetful(stream, Arc::clone(&seen))
+        serve_once_per_connection(stream, Arc::clone(&seen))
     });
     OmneoId::builder()
         .upstream("https://api.acme.test")
@@ -89,14 +89,14 @@ async fn post(id: &OmneoId<Client>, path: &str, json: &'static str) -> u16 {
     status
 }
 
-/// How often a request that begins like this was read.
+/// How many requests with this start of their head were read.
 fn count(seen: &Seen, start: &str) -> usize {
     let seen = seen.lock().unwrap();
     seen.iter().filter(|head| head.starts_with(start)).count()
 }
 
 #[tokio::test]
-async fn a_lookup_of_the_mint_is_sent_once_more() {
+async fn a_lookup_of_the_token_endpoint_is_retried_once() {
     let (tenant, seen) = (Tenant::default(), Seen::default());
     let id = omneo_id(&tenant, &seen);
     for _ in 0..5 {
@@ -107,7 +107,7 @@ async fn a_lookup_of_the_mint_is_sent_once_more() {
 }
 
 #[tokio::test]
-async fn the_questions_of_a_sign_up_are_sent_once_more_and_its_creation_is_not() {
+async fn the_lookups_of_a_sign_up_are_retried_once_and_its_creation_is_not() {
     let (tenant, seen) = (Tenant::default(), Seen::default());
     let id = omneo_id(&tenant, &seen);
     let json = r#"{"email":"ada@example.com","attributes":{"comms":{"email_optout":true}}}"#;

@@ -1,4 +1,4 @@
-//! Idle connections that their tenant closes or resets, over TCP and over TLS.
+//! Idle connections that the tenant closes or resets, over TCP and over TLS.
 
 use http::Request;
 use omneo_id::client::HttpClient;
@@ -12,13 +12,13 @@ use super::tenants::connections;
 /// How a tenant closes an idle connection on which a request arrives.
 #[derive(Clone, Copy, Debug)]
 enum Close {
-    /// In order, after having read the request.
+    /// In order, after it has read the request.
     Fin,
     /// With unread data, so that the kernel sends a reset.
     Reset,
 }
 
-/// Answers one request, and closes when the next one arrives.
+/// Responds to one request, and closes when the next one arrives.
 async fn serve_once<S>(mut stream: S, close: Close)
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -35,7 +35,7 @@ where
     }
 }
 
-/// Reads to these bytes, or to the end.
+/// Reads up to these bytes, or to the end of the data.
 async fn read_until<S: AsyncRead + Unpin>(stream: &mut S, end: &[u8]) {
     let mut read = Vec::new();
     while !read.ends_with(end)
@@ -45,9 +45,8 @@ async fn read_until<S: AsyncRead + Unpin>(stream: &mut S, end: &[u8]) {
     }
 }
 
-/// Asks one request after the other. Each but the first is sent on a connection that is closed
-/// then.
-async fn ask_often(client: Client, origin: &str, case: &str) {
+/// Sends requests in sequence. The tenant closes the reused connection of each one but the first.
+async fn send_in_sequence(client: Client, origin: &str, case: &str) {
     for number in 0..20 {
         let request = Request::get(format!("{origin}/x"));
         let request = request.body(RequestBody::default()).unwrap();
@@ -57,17 +56,17 @@ async fn ask_often(client: Client, origin: &str, case: &str) {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_closed_or_reset_harms_no_get() {
+async fn a_closed_or_reset_connection_fails_no_get() {
     for close in [Close::Fin, Close::Reset] {
         let origin = connections(move |stream| serve_once(stream, close)).await;
         let client = HttpClient::new().unwrap();
-        ask_often(erase(client), &origin, &format!("{close:?}")).await;
+        send_in_sequence(erase(client), &origin, &format!("{close:?}")).await;
     }
 }
 
 #[cfg(feature = "tls")]
 #[tokio::test]
-async fn a_tls_connection_that_is_closed_or_reset_harms_no_get() {
+async fn a_closed_or_reset_tls_connection_fails_no_get() {
     use super::tls::{config, connector};
 
     for close in [Close::Fin, Close::Reset] {
@@ -78,6 +77,6 @@ async fn a_tls_connection_that_is_closed_or_reset_harms_no_get() {
         });
         let origin = origin.await.replace("http:", "https:");
         let client = HttpClient::builder().build_with_connector(connector("127.0.0.1"));
-        ask_often(erase(client), &origin, &format!("{close:?}")).await;
+        send_in_sequence(erase(client), &origin, &format!("{close:?}")).await;
     }
 }

@@ -32,7 +32,7 @@ pub(crate) fn upstream_to(origin: &str, protocol: Protocol) -> Upstream<HttpClie
     };
     let client = builder.build().unwrap();
     let tenant = tenant_at(origin);
-    client.check_tenant(&tenant).unwrap();
+    client.check_scheme(tenant.scheme()).unwrap();
     Upstream::new(client, tenant)
 }
 

@@ -1,5 +1,5 @@
-//! Each way to fail at each stage of an answer, with a neighbour beside it: the answer of the
-//! table, in its time, the write done once, nothing left. In memory, so that time is ours.
+//! Each fault at each stage of a response, with other requests in flight: the response of the table
+//! in its time, one write only, and no leak. In memory, with paused time.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -16,14 +16,14 @@ use tokio::time::{Instant, sleep};
 use tower::ServiceExt;
 
 use super::pool::{Tenant, futures, head};
-use super::staged::http1::{Outcome, faults, strike};
+use super::staged::http1::{Outcome, faults, inject};
 use super::support::{get, kind, permitted, tenant};
 
 const HEAD: Duration = Duration::from_secs(10);
 const BODY: Duration = Duration::from_secs(20);
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
-/// Counts the writes that it has taken whole, by their target.
+/// Counts the writes that arrived completely, by their target.
 type Writes = Arc<Mutex<HashMap<String, usize>>>;
 
 async fn answer(mut stream: DuplexStream, writes: Writes) {
@@ -43,7 +43,7 @@ async fn answer(mut stream: DuplexStream, writes: Writes) {
             stream.write_all(OK.as_bytes()).await.unwrap();
             continue;
         };
-        return strike(&mut stream, fault).await;
+        return inject(&mut stream, fault).await;
     }
 }
 
@@ -54,18 +54,18 @@ fn put(target: &str) -> Request<Body> {
         .unwrap()
 }
 
-/// The outcome, once the body has been read.
+/// The outcome, after the body was read.
 async fn outcome(response: Response<Body>) -> Outcome {
     if response.status() != 200 {
         return Outcome::Refused(kind(&response));
     }
     let body = response.into_body().collect().await;
-    assert!(body.is_err(), "an answer that is not whole seems so");
-    Outcome::BreaksOff
+    assert!(body.is_err(), "a truncated response looks complete");
+    Outcome::Truncated
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_failure_has_its_answer_and_harms_nobody_else() {
+async fn every_fault_has_its_response_and_affects_no_other_request() {
     let before = Handle::current().metrics().num_alive_tasks();
     let connections = Tenant::default();
     let writes = Writes::default();
@@ -85,7 +85,7 @@ async fn every_failure_has_its_answer_and_harms_nobody_else() {
             async move {
                 let case = format!("{bytes:?}, {then:?}");
                 let asking = upstream.oneshot(put(&format!("/x/{number}")));
-                // Somebody else, before, while and after.
+                // Other requests before, during and after the fault.
                 let beside = async {
                     for _ in 0..20 {
                         let response = neighbour.clone().oneshot(get("/x")).await.unwrap();
@@ -101,7 +101,7 @@ async fn every_failure_has_its_answer_and_harms_nobody_else() {
             }
         });
     futures(calls).await;
-    // In the time of the neighbours: no failure took longer.
+    // In the time of the other requests: no fault took longer.
     assert_eq!(start.elapsed(), Duration::from_secs(40));
     for (number, (bytes, ..)) in faults().iter().enumerate() {
         let count = writes.lock().unwrap()[&format!("/api/v3/x/{number}")];
@@ -114,7 +114,7 @@ async fn every_failure_has_its_answer_and_harms_nobody_else() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tenant_that_is_slow_for_everybody_for_a_minute_recovers_with_the_next_request() {
+async fn a_tenant_that_is_slow_for_a_minute_recovers_with_the_next_request() {
     let connections = Tenant::default();
     let slow_until = Instant::now() + Duration::from_secs(60);
     let client = connections.client(
@@ -123,7 +123,7 @@ async fn a_tenant_that_is_slow_for_everybody_for_a_minute_recovers_with_the_next
         move |mut stream| async move {
             while head(&mut stream).await.is_some() {
                 if Instant::now() < slow_until {
-                    // Longer than anybody waits.
+                    // Longer than any deadline.
                     sleep(HEAD * 2).await;
                 }
                 if stream.write_all(OK.as_bytes()).await.is_err() {
@@ -138,7 +138,7 @@ async fn a_tenant_that_is_slow_for_everybody_for_a_minute_recovers_with_the_next
     let mut late = 0;
     while Instant::now() < slow_until {
         let start = Instant::now();
-        // More than there is room for: the rest is told at once.
+        // More than the limit in flight: the others are rejected at once.
         let calls = (0..60).map(|_| upstream.clone().oneshot(get("/x")));
         let answers = futures(calls).await;
         assert_eq!(start.elapsed(), HEAD);
@@ -149,10 +149,14 @@ async fn a_tenant_that_is_slow_for_everybody_for_a_minute_recovers_with_the_next
         assert_eq!(of(RejectionKind::TenantTimeout), 50);
         assert_eq!(of(RejectionKind::TenantBusy), 10);
         late += 50;
-        assert_eq!(connections.live.count(), 0, "whoever gave up left nothing");
+        assert_eq!(
+            connections.live.count(),
+            0,
+            "a call that timed out leaves no connection"
+        );
     }
     assert_eq!(connections.opened(), late);
-    // It is over: every place is free, nobody is punished for what was.
+    // Afterwards no call is in flight, and requests are served normally.
     let start = Instant::now();
     for answer in futures((0..50).map(|_| upstream.clone().oneshot(get("/x")))).await {
         assert_eq!(answer.unwrap().status(), 200);

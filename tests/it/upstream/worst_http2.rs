@@ -1,5 +1,5 @@
-//! The same over HTTP/2, where a neighbour has the same connection: what comes of each failure at
-//! each stage, what comes of the neighbour, and that nothing is left.
+//! Each fault at each stage over HTTP/2, where another request shares the connection: the outcome of
+//! both, and no leak.
 
 use std::convert::Infallible;
 use std::io;
@@ -29,8 +29,8 @@ use super::tenants::{frame, settle};
 const HEAD: Duration = Duration::from_secs(10);
 const BODY: Duration = Duration::from_secs(20);
 
-/// Fifteen seconds of silence, and ten for an answer to the question whether anybody is there; the
-/// silence begins with the neighbour's first request.
+/// The keep-alive interval of 15 seconds and its timeout of 10: when a dead connection is detected.
+/// The interval begins with the other request.
 const KNOWN_TO_BE_DEAD: Duration = Duration::from_secs(26);
 
 fn put(length: usize) -> Request<Body> {
@@ -40,13 +40,13 @@ fn put(length: usize) -> Request<Body> {
         .unwrap()
 }
 
-/// What came, and after how long.
+/// The outcome, and the time until then.
 async fn outcome(upstream: Upstream<super::pool::Client>, fault: &Fault) -> (Outcome, Duration) {
     let start = Instant::now();
     let response = upstream.oneshot(put(fault.length)).await.unwrap();
     if response.status() != 200 {
         let outcome = match kind(&response) {
-            RejectionKind::TenantAnswer => Outcome::NoAnswer,
+            RejectionKind::TenantAnswer => Outcome::NoResponse,
             RejectionKind::TenantTimeout => Outcome::Late,
             other => panic!("{other:?}: {fault:?}"),
         };
@@ -57,20 +57,20 @@ async fn outcome(upstream: Upstream<super::pool::Client>, fault: &Fault) -> (Out
     if let Ok(whole) = body {
         assert_eq!(
             fault.outcome,
-            Outcome::Whole,
+            Outcome::Complete,
             "{} seems to be whole",
             fault.name
         );
         assert_eq!(whole.to_bytes(), "hello", "{}", fault.name);
-        return (Outcome::Whole, start.elapsed());
+        return (Outcome::Complete, start.elapsed());
     }
     match start.elapsed() {
-        Duration::ZERO => (Outcome::BreaksOff, Duration::ZERO),
-        waited => (Outcome::DriesUp, waited),
+        Duration::ZERO => (Outcome::Truncated, Duration::ZERO),
+        waited => (Outcome::BodyTimeout, waited),
     }
 }
 
-async fn suffers(fault: &Fault, is_kept: bool) {
+async fn check_fault(fault: &Fault, is_kept: bool) {
     let before = Handle::current().metrics().num_alive_tasks();
     let case = format!("{}, {}", fault.name, if is_kept { "kept" } else { "new" });
     let connections = Tenant::default();
@@ -88,7 +88,7 @@ async fn suffers(fault: &Fault, is_kept: bool) {
             let (met, writes, fault) = (Arc::clone(&met), Arc::clone(&taken), Arc::clone(&script));
             let over = over.clone();
             async move {
-                // Whoever connects again finds a tenant that does as it should.
+                // The tenant has no fault on further connections.
                 if met.fetch_add(1, Ordering::SeqCst) == 0 {
                     serve(&mut stream, &fault, &writes, over).await;
                 } else {
@@ -121,7 +121,7 @@ async fn suffers(fault: &Fault, is_kept: bool) {
                 None => {}
                 Some(kind) => {
                     assert!(
-                        fault.harms_others(),
+                        fault.blocks_connection(),
                         "{kind:?} beside {case} after {asked:?}"
                     );
                     assert!(
@@ -136,8 +136,8 @@ async fn suffers(fault: &Fault, is_kept: bool) {
     let ((outcome, waited), ()) = tokio::join!(failing, beside);
     let expected = match fault.outcome {
         Outcome::Late => HEAD,
-        Outcome::DriesUp => BODY,
-        Outcome::NoAnswer | Outcome::BreaksOff | Outcome::Whole => Duration::ZERO,
+        Outcome::BodyTimeout => BODY,
+        Outcome::NoResponse | Outcome::Truncated | Outcome::Complete => Duration::ZERO,
     };
     assert_eq!((outcome, waited), (fault.outcome, expected), "{case}");
     assert_eq!(
@@ -158,21 +158,21 @@ async fn suffers(fault: &Fault, is_kept: bool) {
 }
 
 #[test]
-fn every_failure_over_http2_has_its_answer_and_harms_nobody_for_long() {
+fn every_fault_over_http2_has_its_response_and_delays_other_requests_briefly() {
     for fault in faults() {
-        // What strikes before there is a request cannot wait for a second one.
+        // A fault before the first request cannot wait for a second one.
         for is_kept in [false, true]
             .into_iter()
             .take(1 + usize::from(fault.is_seen()))
         {
             let mut runtime = Builder::new_current_thread();
             let runtime = runtime.enable_all().start_paused(true).build().unwrap();
-            runtime.block_on(suffers(&fault, is_kept));
+            runtime.block_on(check_fault(&fault, is_kept));
         }
     }
 }
 
-/// The head and the payload of what a client sends next.
+/// The header and the payload of the next frame of a client.
 async fn next_frame(stream: &mut DuplexStream) -> io::Result<([u8; 9], Vec<u8>)> {
     let mut head = [0; 9];
     stream.read_exact(&mut head).await?;
@@ -181,8 +181,11 @@ async fn next_frame(stream: &mut DuplexStream) -> io::Result<([u8; 9], Vec<u8>)>
     Ok((head, payload))
 }
 
-/// Streams that may be open at one time: first as many as anybody likes, then none.
-async fn closes_its_doors(mut stream: DuplexStream, heads: Arc<AtomicUsize>) -> io::Result<()> {
+/// Allows unlimited streams at first, then none.
+async fn allow_streams_then_none(
+    mut stream: DuplexStream,
+    heads: Arc<AtomicUsize>,
+) -> io::Result<()> {
     let mut preface = [0; 24];
     stream.read_exact(&mut preface).await?;
     let (settings, headers, ping) = (4, 1, 6);
@@ -203,8 +206,8 @@ async fn closes_its_doors(mut stream: DuplexStream, heads: Arc<AtomicUsize>) -> 
     }
 }
 
-/// A tenant whose first connection allows no streams after one request, and a client that may open
-/// so many connections. The second value counts the requests on the first connection.
+/// A tenant whose first connection allows no streams after one request, and a client with a limit
+/// of connections. The second value counts the requests on the first connection.
 fn without_streams(
     connections: &Tenant,
     max_connections: usize,
@@ -218,7 +221,7 @@ fn without_streams(
         let (heads, met) = (Arc::clone(&seen), Arc::clone(&met));
         async move {
             match met.fetch_add(1, Ordering::SeqCst) {
-                0 => drop(closes_its_doors(stream, heads).await),
+                0 => drop(allow_streams_then_none(stream, heads).await),
                 _ => super::pool::http2_tenant(stream).await,
             }
         }
@@ -240,7 +243,7 @@ async fn requests_use_another_connection_at_once_when_one_allows_no_streams() {
     }
     assert_eq!(start.elapsed(), Duration::ZERO);
     assert_eq!((heads.load(Ordering::SeqCst), connections.opened()), (1, 2));
-    // The first connection is dropped after the time that connecting may take.
+    // The first connection is dropped after the connect timeout.
     sleep(Duration::from_secs(6)).await;
     assert_eq!(connections.live.count(), 1);
 }
@@ -257,7 +260,7 @@ async fn requests_wait_for_a_further_connection_when_the_only_one_allows_no_stre
     let start = Instant::now();
     let held = Arc::new(());
     let calls = (0..10).map(|_| {
-        let body = Body::new(Holding(Arc::clone(&held), Some("body")));
+        let body = Body::new(HoldingBody(Arc::clone(&held), Some("body")));
         let request = permitted(Request::put("/x")).body(body).unwrap();
         upstream.clone().oneshot(request)
     });
@@ -265,14 +268,14 @@ async fn requests_wait_for_a_further_connection_when_the_only_one_allows_no_stre
     tokio::time::timeout(Duration::from_secs(2), impatient)
         .await
         .unwrap_err();
-    // An abandoned request drops its body, which may be the connection of a client.
+    // A dropped request drops its body, which may hold the connection of a client.
     assert_eq!(Arc::strong_count(&held), 1);
     let calls = (0..10).map(|_| upstream.clone().oneshot(put(4)));
     for answer in futures(calls).await {
         assert_eq!(answer.unwrap().status(), 200);
     }
     assert_eq!(start.elapsed(), Duration::from_secs(5));
-    assert_eq!(heads.load(Ordering::SeqCst), 1, "nothing is sent late");
+    assert_eq!(heads.load(Ordering::SeqCst), 1, "no request is sent late");
     assert_eq!(connections.opened(), 2);
     drop(upstream);
     sleep(Duration::from_secs(2)).await;
@@ -280,8 +283,8 @@ async fn requests_wait_for_a_further_connection_when_the_only_one_allows_no_stre
     assert_eq!(Handle::current().metrics().num_alive_tasks(), before);
 }
 
-/// One stream at a time; and once one is open and the next one waits, none any more.
-async fn closes_its_doors_behind_one(mut stream: DuplexStream) -> io::Result<()> {
+/// Allows one stream, and none once it is open and the next request waits.
+async fn allow_one_stream_then_none(mut stream: DuplexStream) -> io::Result<()> {
     let mut preface = [0; 24];
     stream.read_exact(&mut preface).await?;
     let (settings, headers) = (4, 1);
@@ -302,7 +305,7 @@ async fn closes_its_doors_behind_one(mut stream: DuplexStream) -> io::Result<()>
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tenant_that_allows_no_streams_any_more_keeps_nobody_for_long() {
+async fn a_tenant_that_stops_allowing_streams_delays_requests_briefly() {
     let connections = Tenant::default();
     let met = Arc::new(AtomicUsize::new(0));
     let builder = HttpClient::builder().with_http2_only();
@@ -310,7 +313,7 @@ async fn a_tenant_that_allows_no_streams_any_more_keeps_nobody_for_long() {
         let met = Arc::clone(&met);
         async move {
             match met.fetch_add(1, Ordering::SeqCst) {
-                0 => drop(closes_its_doors_behind_one(stream).await),
+                0 => drop(allow_one_stream_then_none(stream).await),
                 _ => super::pool::http2_tenant(stream).await,
             }
         }
@@ -321,7 +324,7 @@ async fn a_tenant_that_allows_no_streams_any_more_keeps_nobody_for_long() {
     let answers = futures(calls).await.into_iter();
     let mut statuses: Vec<_> = answers.map(|answer| answer.unwrap().status()).collect();
     statuses.sort();
-    // One was answered, one was in the hands of the connection that went, one went another way.
+    // One got a response, one failed with its connection, one was retried on another connection.
     assert_eq!(statuses, [200, 204, 502]);
     assert!(
         start.elapsed() <= Duration::from_secs(8),
@@ -333,13 +336,13 @@ async fn a_tenant_that_allows_no_streams_any_more_keeps_nobody_for_long() {
     assert_eq!(connections.opened(), 2);
 }
 
-/// A body that somebody counts.
-struct Holding(
+/// A body that keeps a reference until it is dropped.
+struct HoldingBody(
     #[expect(dead_code, reason = "counted")] Arc<()>,
     Option<&'static str>,
 );
 
-impl http_body::Body for Holding {
+impl http_body::Body for HoldingBody {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -352,14 +355,14 @@ impl http_body::Body for Holding {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_nobody_needs_any_more_does_not_wait_for_its_tenant() {
+async fn an_unused_connection_does_not_wait_for_the_tenant() {
     let connections = Tenant::default();
     let (end, over) = watch::channel(());
     let builder = HttpClient::builder().with_http2_only();
     let client = connections.client(builder, 64 * 1024, move |stream| {
         let mut over = over.clone();
         async move {
-            // Neither read nor closed.
+            // The tenant neither reads nor closes.
             let _ = over.changed().await;
             drop(stream);
         }

@@ -1,11 +1,11 @@
-//! What comes of a request over HTTP/1.1, byte by byte.
+//! Faults of a response over HTTP/1.1, byte by byte, with the outcome of the request.
 
 use omneo_id::RejectionKind;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 const CHUNKED: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n";
 
-/// What a tenant does once it has read a request.
+/// The reaction of a tenant after it has sent the bytes of a fault.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Then {
     Closes,
@@ -16,14 +16,14 @@ pub(crate) enum Then {
 pub(crate) enum Outcome {
     Refused(RejectionKind),
     /// 200, and a body that fails.
-    BreaksOff,
+    Truncated,
 }
 
-/// What is sent, what follows it, and what comes of it.
+/// The bytes that the tenant sends, its reaction, and the outcome of the request.
 pub(crate) type Fault = (&'static str, Then, Outcome);
 
 pub(crate) fn faults() -> Vec<Fault> {
-    use Outcome::{BreaksOff, Refused};
+    use Outcome::{Refused, Truncated};
     use RejectionKind::{TenantAnswer, TenantTimeout};
     use Then::{Closes, Stalls};
 
@@ -37,19 +37,18 @@ pub(crate) fn faults() -> Vec<Fault> {
         faults.push((part, Closes, Refused(TenantAnswer)));
         faults.push((part, Stalls, Refused(TenantTimeout)));
     }
-    // Nothing of an answer has been passed on while there is a head alone, which is passed on
-    // unless its body fails at once.
+    // A head alone is forwarded only if its body does not fail at once.
     let head = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n";
     faults.push((head, Closes, Refused(TenantAnswer)));
-    faults.push((head, Stalls, BreaksOff));
+    faults.push((head, Stalls, Truncated));
     for part in [
         "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhell",
         CHUNKED,
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n",
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nx-sum: 1",
     ] {
-        faults.push((part, Closes, BreaksOff));
-        faults.push((part, Stalls, BreaksOff));
+        faults.push((part, Closes, Truncated));
+        faults.push((part, Stalls, Truncated));
     }
     for garbage in [
         "\x16\x03\x01\r\n\r\n",
@@ -64,12 +63,12 @@ pub(crate) fn faults() -> Vec<Fault> {
     faults
 }
 
-/// Answers a request that has been read.
-pub(crate) async fn strike(stream: &mut DuplexStream, (bytes, then, _): Fault) {
+/// Sends the fault as the response to a request that was read.
+pub(crate) async fn inject(stream: &mut DuplexStream, (bytes, then, _): Fault) {
     stream.write_all(bytes.as_bytes()).await.unwrap();
     match then {
         Then::Closes => {}
-        // Until its peer has had enough.
+        // Until the client closes the connection.
         Then::Stalls => while stream.read_u8().await.is_ok() {},
     }
 }

@@ -1,4 +1,4 @@
-//! Frame by frame: what comes of a write over HTTP/2.
+//! Faults of a response over HTTP/2, frame by frame, with the outcome of the request.
 
 use std::slice::from_ref;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,45 +27,45 @@ const OF_FIVE: &[u8] = &[0x88, 0x0f, 0x0d, 1, b'5'];
 /// `:status: 103`.
 const INTERIM: &[u8] = &[0x08, 3, b'1', b'0', b'3'];
 
-/// More than the windows that a connection begins with.
+/// More than the initial windows of a connection.
 pub(crate) const LARGE: usize = 100_000;
 
-/// What a tenant does with a connection once it has sent what it sends.
+/// The reaction of a tenant after it has sent the frames of a fault.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Then {
     Closes,
-    /// With that request only: all others are answered.
+    /// Does not continue this response; responds to all other requests.
     Stalls,
-    /// Reads on, and answers nothing and nobody.
-    FallsSilent,
-    /// Reads nothing, either.
-    Freezes,
-    /// Sends the same again and again before it goes on with others.
+    /// Continues to read, and does not respond to any request.
+    StopsResponding,
+    /// Neither reads nor responds.
+    StopsReading,
+    /// Sends the same frames repeatedly, then responds to other requests.
     Repeats,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Outcome {
-    NoAnswer,
+    NoResponse,
     Late,
     /// 200, and a body that fails at once.
-    BreaksOff,
-    /// 200, and a body that is given up after a while.
-    DriesUp,
-    /// 200, and all of it.
-    Whole,
+    Truncated,
+    /// 200, and a body that times out.
+    BodyTimeout,
+    /// 200, and a complete body.
+    Complete,
 }
 
-/// When a fault strikes.
+/// When a fault occurs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Stage {
-    /// Nothing has been sent, not even settings.
+    /// Before any byte, SETTINGS included.
     Connected,
-    /// The preface has been read, and settings sent.
+    /// After the preface was read and SETTINGS were sent.
     Begun,
-    /// The head of a write has been read.
+    /// After the head of a write was read.
     Head,
-    /// All of it has.
+    /// After the body of a write was read.
     Body,
 }
 
@@ -76,24 +76,24 @@ pub(crate) struct Fault {
     frames: Vec<u8>,
     pub(crate) then: Then,
     pub(crate) outcome: Outcome,
-    /// How long the body of the write is.
+    /// The length of the body of the write.
     pub(crate) length: usize,
 }
 
 impl Fault {
-    /// Whether others that share its connection have to wait until it is known to be dead.
-    pub(crate) fn harms_others(&self) -> bool {
-        matches!(self.then, Then::FallsSilent | Then::Freezes)
+    /// Whether other requests on the connection wait until it is detected as dead.
+    pub(crate) fn blocks_connection(&self) -> bool {
+        matches!(self.then, Then::StopsResponding | Then::StopsReading)
     }
 
-    /// Whether the tenant learns of the write.
+    /// Whether the tenant reads the write.
     pub(crate) fn is_seen(&self) -> bool {
         matches!(self.stage, Stage::Head | Stage::Body)
     }
 }
 
-/// A frame of the write's stream, or of the connection: told apart by its kind. Its stream is
-/// filled in when it is known.
+/// A frame of the write's stream, or of the connection, depending on its kind. [`addressed`] sets
+/// its stream.
 fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     let mut frame = vec![length[1], length[2], length[3], kind, flags, 0, 0, 0, 0];
@@ -107,7 +107,7 @@ fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// The frames for this stream.
+/// The frames, addressed to this stream.
 fn addressed(frames: &[u8], stream: u32) -> Vec<u8> {
     let mut frames = frames.to_vec();
     let mut at = 0;
@@ -132,7 +132,7 @@ fn goaway(last: u32, code: u32) -> Vec<u8> {
     )
 }
 
-/// A head of far more than anybody takes, each frame of which is as large as it may be.
+/// A head above every limit, in frames of nearly the maximum size.
 fn huge() -> Vec<u8> {
     // A literal field `x` of 16,000 bytes.
     let field = [&[0, 1, b'x', 0x7f, 0x81, 0x7c][..], &[b'y'; 16_000]].concat();
@@ -145,9 +145,9 @@ fn huge() -> Vec<u8> {
 }
 
 pub(crate) fn faults() -> Vec<Fault> {
-    use Outcome::{BreaksOff, DriesUp, Late, NoAnswer, Whole};
+    use Outcome::{BodyTimeout, Complete, Late, NoResponse, Truncated};
     use Stage::{Begun, Body, Connected, Head};
-    use Then::{Closes, FallsSilent, Freezes, Repeats, Stalls};
+    use Then::{Closes, Repeats, Stalls, StopsReading, StopsResponding};
 
     let mut faults = Vec::new();
     let mut add = |name: &str, stage, frames: &[Vec<u8>], then, outcome| {
@@ -161,27 +161,31 @@ pub(crate) fn faults() -> Vec<Fault> {
         });
     };
     for stage in [Connected, Begun, Head, Body] {
-        add("nothing", stage, &[], Closes, NoAnswer);
-        add("nothing", stage, &[], FallsSilent, Late);
-        add("nothing", stage, &[], Freezes, Late);
+        add("nothing", stage, &[], Closes, NoResponse);
+        add("nothing", stage, &[], StopsResponding, Late);
+        add("nothing", stage, &[], StopsReading, Late);
     }
     for stage in [Head, Body] {
         add("nothing", stage, &[], Stalls, Late);
-        // A head that never ends holds up its connection.
+        // A head that does not end blocks its connection.
         let begun = frame(HEADERS, 0, OK);
-        add("half a head", stage, from_ref(&begun), Closes, NoAnswer);
-        add("half a head", stage, &[begun], FallsSilent, Late);
+        add("half a head", stage, from_ref(&begun), Closes, NoResponse);
+        add("half a head", stage, &[begun], StopsResponding, Late);
         let part = |block: &[u8], data: &[u8]| [head(block), frame(DATA, 0, data)].concat();
         for (name, sent, fails) in [
-            // Nothing of it has been passed on.
-            ("a head", head(OK), NoAnswer),
-            ("half a body", part(OK, b"hello"), BreaksOff),
-            ("half of what was said", part(OF_FIVE, b"hell"), BreaksOff),
-            ("all but the trailers", part(OF_FIVE, b"hello"), BreaksOff),
+            // No part of it has been forwarded.
+            ("a head", head(OK), NoResponse),
+            ("half a body", part(OK, b"hello"), Truncated),
+            (
+                "half of the declared length",
+                part(OF_FIVE, b"hell"),
+                Truncated,
+            ),
+            ("all but the trailers", part(OF_FIVE, b"hello"), Truncated),
         ] {
             add(name, stage, from_ref(&sent), Closes, fails);
-            for then in [Stalls, FallsSilent, Freezes] {
-                add(name, stage, from_ref(&sent), then, DriesUp);
+            for then in [Stalls, StopsResponding, StopsReading] {
+                add(name, stage, from_ref(&sent), then, BodyTimeout);
             }
             for code in [0, 2, 7, 8, 11] {
                 let name = format!("{name}, reset with {code}");
@@ -199,16 +203,22 @@ pub(crate) fn faults() -> Vec<Fault> {
         for code in [0, 1, 2, 3, 5, 7, 8, 11, 13, 255] {
             let name = format!("reset with {code}");
             let reset = frame(RST_STREAM, 0, &[0, 0, 0, code]);
-            add(&name, stage, &[reset], Stalls, NoAnswer);
+            add(&name, stage, &[reset], Stalls, NoResponse);
         }
         for code in [0, 2, 11] {
             let name = format!("going away with {code}");
-            add(&name, stage, &[goaway(0x7fff_ffff, code)], Closes, NoAnswer);
-            let name = format!("given back, going away with {code}");
-            add(&name, stage, &[goaway(0, code)], Stalls, NoAnswer);
+            add(
+                &name,
+                stage,
+                &[goaway(0x7fff_ffff, code)],
+                Closes,
+                NoResponse,
+            );
+            let name = format!("not processed, going away with {code}");
+            add(&name, stage, &[goaway(0, code)], Stalls, NoResponse);
         }
         let http1 = b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec();
-        add("another protocol", stage, &[http1], Stalls, NoAnswer);
+        add("another protocol", stage, &[http1], Stalls, NoResponse);
         let unasked = frame(PUSH_PROMISE, END_HEADERS, &[0, 0, 0, 2, 0x82]);
         let mut elsewhere = head(OK);
         elsewhere[8] = 101;
@@ -216,8 +226,8 @@ pub(crate) fn faults() -> Vec<Fault> {
         nowhere[8] = 0;
         for (name, sent) in [
             ("a push", unasked),
-            ("an answer to nobody", elsewhere),
-            ("data for nobody", nowhere),
+            ("a response to an unknown stream", elsewhere),
+            ("data on stream zero", nowhere),
             ("settings of five bytes", frame(SETTINGS, 0, &[0; 5])),
             ("a window of nothing", frame(WINDOW_UPDATE, 0, &[0; 4])),
             (
@@ -238,14 +248,14 @@ pub(crate) fn faults() -> Vec<Fault> {
             ("a field in capitals", head(&[0x88, 0, 1, b'X', 1, b'y'])),
             ("a huge head", huge()),
         ] {
-            add(name, stage, &[sent], Stalls, NoAnswer);
+            add(name, stage, &[sent], Stalls, NoResponse);
         }
         let short = [head(OF_FIVE), frame(DATA, END_STREAM, b"hell")];
-        add("too little", stage, &short, Stalls, NoAnswer);
+        add("too little", stage, &short, Stalls, NoResponse);
         let long = [head(OF_FIVE), frame(DATA, END_STREAM, b"hello!")];
-        add("too much", stage, &long, Stalls, NoAnswer);
+        add("too much", stage, &long, Stalls, NoResponse);
         let twice = [head(OK), frame(DATA, 0, b"hello"), head(OK)];
-        add("a second head", stage, &twice, Stalls, BreaksOff);
+        add("a second head", stage, &twice, Stalls, Truncated);
         let flood = vec![head(INTERIM); 50];
         add("interim answers", stage, &flood, Repeats, Late);
         let unknown = frame(0xfa, 0xff, b"of a later version");
@@ -255,61 +265,70 @@ pub(crate) fn faults() -> Vec<Fault> {
         let settings = frame(SETTINGS, 0, &[0, 4, 0, 0, 255, 255]);
         add("settings", stage, &[settings], Repeats, Late);
         let nothing = [head(OK), frame(DATA, 0, b"")];
-        add("data without data", stage, &nothing, Stalls, DriesUp);
+        add("data without data", stage, &nothing, Stalls, BodyTimeout);
     }
-    // What follows an answer that is whole takes nothing away from it.
+    // Frames after a complete response do not change it.
     let whole = [head(OK), frame(DATA, END_STREAM, b"hello")].concat();
     for (name, last) in [
         (
-            "no more of the upload, please",
+            "a complete response, the upload is reset",
             frame(RST_STREAM, 0, &[0; 4]),
         ),
-        ("an answer, a reset", frame(RST_STREAM, 0, &[0, 0, 0, 8])),
+        (
+            "a complete response, a reset",
+            frame(RST_STREAM, 0, &[0, 0, 0, 8]),
+        ),
     ] {
-        add(name, Head, &[whole.clone(), last], Stalls, Whole);
+        add(name, Head, &[whole.clone(), last], Stalls, Complete);
     }
     let last = goaway(0x7fff_ffff, 0);
-    add("an answer, the last", Head, &[whole, last], Closes, Whole);
-    // No room for what is sent, on the stream or on the connection.
+    add(
+        "a complete response, the last",
+        Head,
+        &[whole, last],
+        Closes,
+        Complete,
+    );
+    // The flow-control window of the stream or the connection is closed.
     let closed = frame(SETTINGS, 0, &[0, 4, 0, 0, 0, 0]);
     add("a closed window", Head, &[closed], Stalls, Late);
     add("a window of the connection", Head, &[], Stalls, Late);
-    // Nor in the pipe.
-    add("a large body", Begun, &[], Freezes, Late);
-    add("a large body", Head, &[], Freezes, Late);
-    add("a large body", Head, &[head(OK)], Freezes, DriesUp);
+    // The transport is full.
+    add("a large body", Begun, &[], StopsReading, Late);
+    add("a large body", Head, &[], StopsReading, Late);
+    add("a large body", Head, &[head(OK)], StopsReading, BodyTimeout);
     for fault in faults.iter_mut().rev().take(8) {
         fault.length = LARGE;
     }
     faults
 }
 
-/// A tenant's end of a connection. A write, unlike all else, has a body: it meets the fault, any
-/// other request is answered.
+/// The tenant's end of a connection. A request with a body, a write, gets the fault; all others get
+/// a response.
 pub(crate) async fn serve(
     stream: &mut DuplexStream,
     fault: &Fault,
     writes: &AtomicUsize,
     over: watch::Receiver<()>,
 ) {
-    // Broken off by its peer, as a rule.
-    let _ = talk(stream, fault, writes, over).await;
+    // Usually an error: the client closes the connection.
+    let _ = serve_frames(stream, fault, writes, over).await;
 }
 
-async fn talk(
+async fn serve_frames(
     stream: &mut DuplexStream,
     fault: &Fault,
     writes: &AtomicUsize,
     over: watch::Receiver<()>,
 ) -> std::io::Result<()> {
     if fault.stage == Stage::Connected {
-        return strike(stream, fault, 1, over).await;
+        return inject(stream, fault, 1, over).await;
     }
     let mut preface = [0; 24];
     stream.read_exact(&mut preface).await?;
     stream.write_all(&frame(SETTINGS, 0, &[])).await?;
     if fault.stage == Stage::Begun {
-        return strike(stream, fault, 1, over).await;
+        return inject(stream, fault, 1, over).await;
     }
     let mut left = 0;
     loop {
@@ -335,13 +354,13 @@ async fn talk(
                 writes.fetch_add(1, Ordering::SeqCst);
                 left = fault.length;
                 if fault.stage == Stage::Head {
-                    strike(stream, fault, number, over.clone()).await?;
+                    inject(stream, fault, number, over.clone()).await?;
                 }
             }
             DATA => {
                 left -= length;
                 if left == 0 && fault.stage == Stage::Body {
-                    strike(stream, fault, number, over.clone()).await?;
+                    inject(stream, fault, number, over.clone()).await?;
                 }
             }
             _ => {}
@@ -349,8 +368,8 @@ async fn talk(
     }
 }
 
-/// An error once the connection is of no use any more.
-async fn strike(
+/// Returns an error when the connection is to be closed.
+async fn inject(
     stream: &mut DuplexStream,
     fault: &Fault,
     number: u32,
@@ -361,8 +380,8 @@ async fn strike(
     match fault.then {
         Then::Stalls => return Ok(()),
         Then::Closes => {}
-        Then::FallsSilent => while stream.read(&mut [0; 1024]).await? > 0 {},
-        Then::Freezes => drop(over.changed().await),
+        Then::StopsResponding => while stream.read(&mut [0; 1024]).await? > 0 {},
+        Then::StopsReading => drop(over.changed().await),
         Then::Repeats => {
             for _ in 0..40 {
                 stream.write_all(&frames).await?;

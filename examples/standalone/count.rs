@@ -97,7 +97,7 @@ impl Count {
             durations.add(took);
         }
         if let Some(rejection) = response.extensions().get::<Rejection>() {
-            let failure = AuthFailure::of(rejection);
+            let failure = AuthFailure::from_rejection(rejection);
             match AuthFailure::all().position(|other| Some(other) == failure) {
                 Some(index) => add(&self.failures, index, 1),
                 None => add(&self.refusals, rejection.kind() as usize, 1),

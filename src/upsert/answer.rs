@@ -3,14 +3,13 @@
 use std::fmt;
 
 use bytes::Bytes;
-use http::{HeaderMap, Response, StatusCode};
+use http::{Response, StatusCode};
 use http_body::Body;
 use serde::de::IgnoredAny;
 
 use crate::error::BoxError;
-use crate::headers::retry_after;
 use crate::read::{Unread, collect};
-use crate::rejection::{Rejection, RejectionKind};
+use crate::rejection::{Rejection, RejectionKind, TenantStatusRules};
 use crate::tenant::without_bom;
 
 /// Bytes of an answer that are read: a page of a hundred large profiles.
@@ -35,8 +34,8 @@ impl Answer {
             return Err(rejection.clone());
         }
         let status = response.status();
-        if let Some(fault) = fault(status, response.headers()) {
-            return Err(fault);
+        if let Some(rejection) = TenantStatusRules::SIGN_UP.rejection(status, response.headers()) {
+            return Err(rejection);
         }
         let body = collect(response.into_body(), LIMIT).await;
         let body = body.map_err(Unread::blame_tenant)?;
@@ -68,25 +67,3 @@ impl fmt::Display for UnexpectedStatus {
 }
 
 impl std::error::Error for UnexpectedStatus {}
-
-/// A failure that has nothing to do with what was asked. Pure.
-fn fault(status: StatusCode, headers: &HeaderMap) -> Option<Rejection> {
-    let kind = match status {
-        // The credential is ours, so it is not the client's to mend.
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => RejectionKind::TenantCredentials,
-        StatusCode::TOO_MANY_REQUESTS => RejectionKind::TooManyRequests,
-        StatusCode::SERVICE_UNAVAILABLE => RejectionKind::TenantBusy,
-        StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT => RejectionKind::TenantTimeout,
-        status if status.is_server_error() => RejectionKind::TenantFailed,
-        _ => return None,
-    };
-    let rejection = Rejection::new(kind);
-    let may_wait = matches!(
-        kind,
-        RejectionKind::TooManyRequests | RejectionKind::TenantBusy
-    );
-    Some(match retry_after(headers).filter(|_| may_wait) {
-        Some(after) => rejection.with_retry_after(after),
-        None => rejection,
-    })
-}

@@ -112,7 +112,7 @@ where
         self.inner = not_ready_inner.clone();
         let shared = Arc::clone(&self.shared);
         ResponseFuture::own(async move {
-            let protocol = WireProtocol::of(request.headers());
+            let protocol = WireProtocol::from_headers(request.headers());
             let mut progress = Progress::from_now(&shared.policy);
             let result = sign_up(not_ready_inner, &shared, request, &mut progress).await;
             progress.release.wait().await;
@@ -206,7 +206,7 @@ fn log_failure<E>(result: &Result<UpsertOutcome, Failure<E>>) {
 
 /// Whether somebody vouches for the caller. If the auth layer was forgotten, nobody signs up.
 fn may_sign_up(extensions: &http::Extensions) -> bool {
-    Subject::of(extensions).is_some() || extensions.get::<TrustedCaller>().is_some()
+    Subject::from_extensions(extensions).is_some() || extensions.get::<TrustedCaller>().is_some()
 }
 
 impl<S: Clone> Clone for CommsUpsert<S> {

@@ -1,5 +1,5 @@
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -26,9 +26,9 @@ pub struct VerifyingKey {
     /// it and does not parse it.
     header: Arc<str>,
     signature_len: usize,
-    /// Whether the secret looks like readable text.
+    /// For a secret that looks like readable text: the log of one warning, shared by all clones.
     #[cfg_attr(not(feature = "tracing"), expect(dead_code, reason = "only logged"))]
-    is_readable: bool,
+    readable: Option<Arc<Once>>,
 }
 
 impl VerifyingKey {
@@ -103,7 +103,7 @@ impl VerifyingKey {
         secret::check(algorithm, secret)?;
         let key = Self::new(algorithm, DecodingKey::from_secret(secret).into(), None)?;
         Ok(Self {
-            is_readable: secret::is_readable(secret),
+            readable: secret::is_readable(secret).then(|| Arc::new(Once::new())),
             ..key
         })
     }
@@ -140,7 +140,7 @@ impl VerifyingKey {
             key_id: None,
             header: header(algorithm, None),
             signature_len: algorithm.signature_len().unwrap_or(modulus_len),
-            is_readable: false,
+            readable: None,
         })
     }
 
@@ -206,15 +206,17 @@ impl VerifyingKey {
         Some(jwk::to_value(public, self.algorithm, self.key_id()))
     }
 
-    /// Logs a warning if the key is a secret that looks like readable text.
+    /// Logs one warning if the key is a secret that looks like readable text.
     pub(super) fn warn_if_readable(&self) {
         #[cfg(feature = "tracing")]
-        if self.is_readable {
-            tracing::warn!(
-                key_id = self.key_id(),
-                "an HMAC key looks like readable words, which can be guessed: use random bytes, \
-                 such as `openssl rand -base64 32` prints",
-            );
+        if let Some(once) = &self.readable {
+            once.call_once(|| {
+                tracing::warn!(
+                    key_id = self.key_id(),
+                    "an HMAC key looks like readable words, which can be guessed: use random \
+                     bytes, such as `openssl rand -base64 32` prints",
+                );
+            });
         }
     }
 

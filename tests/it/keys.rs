@@ -285,15 +285,19 @@ fn a_readable_secret_logs_a_warning_and_a_random_one_does_not() {
     ] {
         assert_eq!(warned(secret.as_bytes()), 0, "{secret}");
     }
-    // Wherever a key comes into use: as a further key, by rotation, and with its name.
+    // One warning for each key, with its key id, at its first use.
     let before = log.text().matches("WARN").count();
-    let words = VerifyingKey::hs256(SECRET).unwrap();
-    let words = words.with_key_id("of-2025").unwrap();
+    let words = |name| {
+        let words = VerifyingKey::hs256(SECRET).unwrap();
+        words.with_key_id(name).unwrap()
+    };
+    let first = words("of-2025");
     let ring = Keyring::new(SigningKey::hs256([7; 32]).unwrap());
-    ring.add_verifying_key(words.clone()).unwrap();
-    ring.replace(KeySet::verifying_only([words]).unwrap());
+    ring.add_verifying_key(first.clone()).unwrap();
+    assert_eq!(log.text().matches("WARN").count(), before + 1);
+    ring.replace(KeySet::verifying_only([first, words("of-2026")]).unwrap());
     assert_eq!(log.text().matches("WARN").count(), before + 2);
-    assert!(log.text().contains("of-2025"));
+    assert!(log.text().contains("of-2025") && log.text().contains("of-2026"));
 }
 
 /// A certificate, as `openssl req -x509 -newkey ed25519` writes it.

@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 
 pub(crate) const MOUNT: &str = "/id/api/v1";
-pub(crate) const SECRET: &str = "a secret that is longer than 32 bytes";
+pub(crate) const SECRET: &str = "8f41c02b9d7e4a36b5f0e1c97a28d364";
 
 /// A command without the variables of whoever runs the tests.
 pub(crate) fn command(flags: &[&str], variables: &[(&str, &str)]) -> Command {

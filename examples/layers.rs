@@ -47,7 +47,7 @@ type Answer = Result<Response<Full<Bytes>>, Infallible>;
 
 /// A service that reads the subject of the request.
 async fn whoami<B>(request: Request<B>) -> Answer {
-    let subject = format!("{:?}\n", Subject::of(request.extensions()));
+    let subject = format!("{:?}\n", Subject::from_extensions(request.extensions()));
     Ok(Response::new(subject.into()))
 }
 

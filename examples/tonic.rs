@@ -46,7 +46,10 @@ impl Health for Greeter {
         &self,
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<HealthCheckResponse>, Status> {
-        println!("{:?} is asking", Subject::of(request.extensions()));
+        println!(
+            "{:?} is asking",
+            Subject::from_extensions(request.extensions())
+        );
         let status = ServingStatus::Serving as i32;
         Ok(Response::new(HealthCheckResponse { status }))
     }

@@ -1,8 +1,8 @@
-//! Whom a request speaks for.
+//! The subject of a request.
 //!
-//! [`Subject`] is what the layers of this crate agree on. The auth layer puts a [`VerifiedToken`]
-//! into the request's extensions; whoever authenticates by other means (a session cookie, mutual
-//! TLS) inserts a plain [`Subject`] instead, and the layers behind it work just the same:
+//! The layers of this crate share [`Subject`]. The auth layer inserts a [`VerifiedToken`] into the
+//! request's extensions. A host that authenticates by other means (a session cookie, mutual TLS)
+//! inserts a plain [`Subject`] instead; the layers behind it work the same:
 //!
 //! ```
 //! use http::Request;
@@ -11,7 +11,7 @@
 //! let mut request = Request::new(());
 //! let ada: ProfileId = "3f0c2f6e-6a57-4f0b-9d3a-0d9a3c1b7f10".parse()?;
 //! request.extensions_mut().insert(Subject::Profile(ada));
-//! assert!(Subject::of(request.extensions()).is_some());
+//! assert!(Subject::from_extensions(request.extensions()).is_some());
 //! # Ok::<(), omneo_id::identity::InvalidProfileId>(())
 //! ```
 
@@ -21,11 +21,11 @@ use std::sync::Arc;
 
 use http::Extensions;
 
-/// The id of one profile, proven safe as exactly one path segment.
+/// The id of one profile, validated as exactly one safe path segment.
 ///
-/// One to 64 ASCII letters, digits, `-` and `_`, and no word on which the tenant itself routes
-/// (`search-id`, `availability`, …). It cannot be built otherwise, so a path made from it cannot
-/// leave `/profiles/{id}`. Clones share one allocation.
+/// One to 64 ASCII letters, digits, `-` and `_`, and not a segment of the tenant's own routes
+/// (`search-id`, `availability`, …). A path built from a `ProfileId` therefore stays below
+/// `/profiles/{id}`. Clones share one allocation.
 ///
 /// ```
 /// use omneo_id::ProfileId;
@@ -37,7 +37,7 @@ use http::Extensions;
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ProfileId(Arc<str>);
 
-/// Words that follow `/profiles/` in the tenant's own routes, and the placeholders of tokens.
+/// The segments after `/profiles/` in the tenant's own routes, and the placeholders in tokens.
 const RESERVED: &[&str] = &[
     "availability",
     "connection",
@@ -54,7 +54,7 @@ impl ProfileId {
     /// The longest id, in bytes.
     pub const MAX_LEN: usize = 64;
 
-    /// The id as it stands in a path.
+    /// The id as a path segment.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -64,13 +64,20 @@ impl FromStr for ProfileId {
     type Err = InvalidProfileId;
 
     fn from_str(id: &str) -> Result<Self, Self::Err> {
-        let safe = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-        let reserved = || RESERVED.iter().any(|word| word.eq_ignore_ascii_case(id));
-        if id.is_empty() || id.len() > Self::MAX_LEN || !id.bytes().all(safe) || reserved() {
-            return Err(InvalidProfileId(()));
+        let is_valid = (1..=Self::MAX_LEN).contains(&id.len())
+            && id.bytes().all(is_id_byte)
+            && !RESERVED
+                .iter()
+                .any(|segment| segment.eq_ignore_ascii_case(id));
+        match is_valid {
+            true => Ok(Self(id.into())),
+            false => Err(InvalidProfileId(())),
         }
-        Ok(Self(id.into()))
     }
+}
+
+fn is_id_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
 }
 
 impl fmt::Display for ProfileId {
@@ -85,41 +92,42 @@ impl fmt::Debug for ProfileId {
     }
 }
 
-/// The text is no [`ProfileId`].
+/// The text is not a [`ProfileId`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidProfileId(());
 
 impl fmt::Display for InvalidProfileId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a profile id is 1 to 64 letters, digits, `-` and `_`, and no reserved word")
+        f.write_str("a profile id is 1 to 64 letters, digits, `-` and `_`, and not a reserved name")
     }
 }
 
 impl std::error::Error for InvalidProfileId {}
 
-/// Whom a token speaks for.
+/// The subject of a token or request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Subject {
-    /// One profile: `/profiles/me` is this one.
+    /// One profile, which `/profiles/me` refers to.
     Profile(ProfileId),
-    /// Nobody in particular: may sign up and look for a store, has no `me`.
+    /// A visitor without a profile: may sign up and search locations, has no `me`.
     Anonymous,
 }
 
 impl Subject {
-    /// The `pid` claim of an anonymous token: a string, because published clients refuse a falsy
-    /// one.
+    /// The `pid` claim of an anonymous token: a string, because published clients reject a falsy
+    /// value.
     pub const ANONYMOUS_PID: &'static str = "null";
 
-    /// The subject of a request: of its [`VerifiedToken`], or as inserted by the host application.
-    pub fn of(extensions: &Extensions) -> Option<&Self> {
+    /// The subject of a request: that of its [`VerifiedToken`], or one that the host application has
+    /// inserted.
+    pub fn from_extensions(extensions: &Extensions) -> Option<&Self> {
         match extensions.get::<VerifiedToken>() {
             Some(token) => Some(token.subject()),
             None => extensions.get::<Self>(),
         }
     }
 
-    /// The profile, if there is one.
+    /// The profile id; `None` for an anonymous subject.
     pub fn profile(&self) -> Option<&ProfileId> {
         match self {
             Self::Profile(id) => Some(id),
@@ -127,7 +135,7 @@ impl Subject {
         }
     }
 
-    /// The value of the `pid` claim that stands for this subject.
+    /// The value of the `pid` claim.
     pub fn as_pid(&self) -> &str {
         match self {
             Self::Profile(id) => id.as_str(),
@@ -142,15 +150,15 @@ impl Subject {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Claims {
-    /// `pid`: whom the token speaks for.
+    /// `pid`: the token's subject.
     pub subject: Subject,
-    /// `exp`: the first second in which the token is no longer good.
+    /// `exp`: the first second in which the token is no longer valid.
     pub expires_at: u64,
-    /// `iat`: when it was minted, if it says so.
+    /// `iat`: when the token was issued, if present.
     pub issued_at: Option<u64>,
-    /// `nbf`: the first second in which it is good, if it says so.
+    /// `nbf`: the first second in which the token is valid, if present.
     pub not_before: Option<u64>,
-    /// `jti`: the token's own id, if it has one.
+    /// `jti`: the token's id, if present.
     pub token_id: Option<Box<str>>,
 }
 
@@ -166,10 +174,9 @@ impl Claims {
     }
 }
 
-/// Proof that a request carried a token that was verified: what the auth layer leaves in the
-/// request's extensions.
+/// Proof that a request had a valid token. The auth layer inserts it into the request's extensions.
 ///
-/// Only this crate can make one. Clones share one allocation.
+/// Only this crate can create one. Clones share one allocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedToken(Arc<Claims>);
 
@@ -178,12 +185,12 @@ impl VerifiedToken {
         Self(claims)
     }
 
-    /// Everything the token says.
+    /// The claims.
     pub fn claims(&self) -> &Claims {
         &self.0
     }
 
-    /// Whom it speaks for.
+    /// The subject.
     pub fn subject(&self) -> &Subject {
         &self.0.subject
     }

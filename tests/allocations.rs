@@ -45,7 +45,7 @@ fn least(cost: impl Fn() -> u64) -> u64 {
 }
 
 #[test]
-fn a_known_token_costs_no_allocation() {
+fn a_cached_token_costs_no_allocation() {
     let ring = Keyring::new(SigningKey::hs256([7; 32]).unwrap());
     let verifier = TokenVerifier::new(ring.clone());
     let token = token(ring);
@@ -63,7 +63,7 @@ fn forged(token: &str, number: u64) -> String {
 }
 
 #[test]
-fn a_storm_of_bad_tokens_leaves_no_memory_behind_and_no_good_token_forgotten() {
+fn a_flood_of_invalid_tokens_allocates_no_lasting_memory_and_evicts_no_valid_token() {
     let ring = Keyring::new(SigningKey::hs256([7; 32]).unwrap());
     let verifier = full(&ring);
     let token = token(ring);
@@ -81,7 +81,7 @@ fn a_storm_of_bad_tokens_leaves_no_memory_behind_and_no_good_token_forgotten() {
 }
 
 #[test]
-fn an_unknown_token_costs_four_allocations() {
+fn an_uncached_token_costs_four_allocations() {
     let ring = Keyring::new(SigningKey::hs256([7; 32]).unwrap());
     let verifier = full(&ring);
     let cost = least(|| {
@@ -92,7 +92,7 @@ fn an_unknown_token_costs_four_allocations() {
 }
 
 #[test]
-fn a_bad_token_costs_none() {
+fn an_invalid_token_costs_no_allocation() {
     let ring = Keyring::new(SigningKey::hs256([7; 32]).unwrap());
     let verifier = TokenVerifier::new(ring);
     let forged = token(Keyring::new(SigningKey::hs256([8; 32]).unwrap()));
@@ -183,7 +183,7 @@ fn extension(prepare: impl Fn(&mut Request<()>)) -> u64 {
 }
 
 #[test]
-fn a_known_token_costs_the_layer_only_what_an_extension_does() {
+fn a_cached_token_costs_the_layer_only_the_extension() {
     let through = Through::new(|layer| layer);
     let bare = |_: &mut Request<()>| {};
     assert_eq!(through.hit(bare), extension(bare));
@@ -195,7 +195,7 @@ fn a_known_token_costs_the_layer_only_what_an_extension_does() {
 }
 
 #[test]
-fn a_known_token_costs_a_mere_gate_nothing() {
+fn a_cached_token_costs_gate_only_no_allocation() {
     let through = Through::new(JwtAuthLayer::gate_only);
     assert_eq!(through.hit(|_| {}), 0);
     assert_eq!(
@@ -207,7 +207,7 @@ fn a_known_token_costs_a_mere_gate_nothing() {
 }
 
 #[test]
-fn an_unknown_token_costs_the_layer_what_it_costs_the_verifier_and_an_extension() {
+fn an_uncached_token_costs_the_layer_the_verification_and_the_extension() {
     for (through, told) in [
         (Through::new(|layer| layer), extension(|_| {})),
         (Through::new(JwtAuthLayer::gate_only), 0),
@@ -219,7 +219,7 @@ fn an_unknown_token_costs_the_layer_what_it_costs_the_verifier_and_an_extension(
 }
 
 #[test]
-fn a_refusal_costs_its_cause_and_its_answer() {
+fn a_rejection_costs_its_cause_and_its_response() {
     let through = Through::new(|layer| layer);
     let forged = token(Keyring::new(SigningKey::hs256([8; 32]).unwrap()));
     for bad in [&*forged, "a.b.c"] {

@@ -15,7 +15,7 @@ static FOREIGN: CryptoProvider = CryptoProvider {
 };
 
 #[test]
-fn keys_sign_and_verify_by_the_backend_that_was_chosen() {
+fn keys_use_the_selected_backend() {
     FOREIGN.install_default().unwrap();
     for pem in [
         include_bytes!("keys/ed25519.pem").as_slice(),

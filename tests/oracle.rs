@@ -332,7 +332,7 @@ proptest! {
 }
 
 #[test]
-fn what_the_issuer_mints_is_accepted_by_both() {
+fn minted_tokens_are_accepted_by_both_verifiers() {
     for key in &*KEYS {
         for (issuer, audience) in [(false, false), (true, false), (false, true), (true, true)] {
             let demands = Demands { issuer, audience };

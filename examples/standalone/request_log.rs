@@ -169,7 +169,7 @@ impl LogLine {
                     http.route = report.route().map(Route::template),
                     http.response.status_code = response.status().as_u16(),
                     error.type = rejection.map(|rejection| rejection.kind().code()),
-                    cause = rejection.and_then(AuthFailure::of).map(AuthFailure::code),
+                    cause = rejection.and_then(AuthFailure::from_rejection).map(AuthFailure::code),
                     request.id = id.to_str().ok(),
                     duration_ms = millis(duration),
                     token = report.token().map(TokenCheck::name),

@@ -13,7 +13,7 @@ use crate::identity::{Subject, VerifiedToken};
 use crate::rejection::{Rejection, RejectionKind};
 use crate::report::TokenCheck;
 
-/// Shared by the layer and all services made by it.
+/// The configuration of a layer, shared with all services that the layer creates.
 #[derive(Clone)]
 pub(super) struct Config {
     pub(super) verifier: TokenVerifier,
@@ -21,33 +21,36 @@ pub(super) struct Config {
     pub(super) sources: Sources,
     pub(super) credential: Credential,
     pub(super) preflight: Preflight,
-    pub(super) verdict: Verdict,
+    pub(super) extensions: Extensions,
     pub(super) challenges: Option<Challenges>,
-    pub(super) answer: Arc<RejectionHandler>,
+    pub(super) rejection_handler: Arc<RejectionHandler>,
 }
 
 pub(super) type RejectionHandler =
     dyn Fn(Rejection, WireProtocol) -> Response<Full<Bytes>> + Send + Sync;
 
+/// Whether a verified credential is forwarded.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Credential {
     Remove,
     Keep,
 }
 
+/// Whether CORS preflights need a token.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Preflight {
-    Judge,
+    Authenticate,
     Pass,
 }
 
+/// Whether the result is inserted into the request's extensions.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Verdict {
-    Tell,
-    Keep,
+pub(super) enum Extensions {
+    Insert,
+    Omit,
 }
 
-/// `WWW-Authenticate` under a realm of the user's choice.
+/// `WWW-Authenticate` challenges with a configured realm.
 #[derive(Clone, Debug)]
 pub(super) struct Challenges {
     missing: HeaderValue,
@@ -56,13 +59,27 @@ pub(super) struct Challenges {
 }
 
 impl Config {
-    /// Decides whether a request may pass, and leaves in it what was found. Tells how its token, if
-    /// it has a good one, was found good.
-    pub(super) fn admit<B>(
+    pub(super) fn new(verifier: TokenVerifier) -> Self {
+        Self {
+            verifier,
+            mode: AuthMode::Required,
+            sources: Sources::default(),
+            credential: Credential::Remove,
+            preflight: Preflight::Authenticate,
+            extensions: Extensions::Insert,
+            challenges: None,
+            rejection_handler: Arc::new(Rejection::into_response),
+        }
+    }
+
+    /// Decides whether a request is forwarded, and inserts the result into its extensions.
+    ///
+    /// Returns how a valid token was verified, or `None` for a request that passes without one.
+    pub(super) fn authenticate<B>(
         &self,
         request: &mut Request<B>,
     ) -> Result<Option<TokenCheck>, Rejection> {
-        // Nobody outside of this layer says who is asking.
+        // Only this layer sets the request's subject: drop the one of an outer service.
         let extensions = request.extensions_mut();
         extensions.remove::<VerifiedToken>();
         extensions.remove::<Subject>();
@@ -70,9 +87,9 @@ impl Config {
         if matches!(self.preflight, Preflight::Pass) && is_preflight(request) {
             return Ok(None);
         }
-        let judged = self.judge(request);
-        let check = judged.as_ref().ok().map(|(_, check)| *check);
-        let outcome = judged.map(|(token, _)| token);
+        let verified = self.verify(request);
+        let check = verified.as_ref().ok().map(|(_, check)| *check);
+        let outcome = verified.map(|(token, _)| token);
         match &outcome {
             Ok(_) if matches!(self.credential, Credential::Remove) => {
                 self.sources.remove_from_headers(request.headers_mut());
@@ -81,36 +98,38 @@ impl Config {
                 }
             }
             Ok(_) => {}
-            Err(rejection) => log_refused(rejection, self.mode),
+            Err(rejection) => log_invalid(rejection, self.mode),
         }
-        let absent = |rejection: &Rejection| rejection.kind() == RejectionKind::MissingCredentials;
         match (self.mode, outcome) {
-            (AuthMode::Required, Ok(token)) => self.tell(request, token),
+            (AuthMode::Required, Ok(token)) => self.insert(request, token),
             (AuthMode::Required, Err(rejection)) => return Err(rejection),
-            (AuthMode::Optional, Err(rejection)) if !absent(&rejection) => return Err(rejection),
+            (AuthMode::Optional, Err(rejection))
+                if rejection.kind() != RejectionKind::MissingCredentials =>
+            {
+                return Err(rejection);
+            }
             (AuthMode::Optional | AuthMode::Observe, outcome) => {
                 if let Ok(token) = &outcome {
-                    self.tell(request, token.clone());
+                    self.insert(request, token.clone());
                 }
-                self.tell(request, AuthOutcome::new(outcome));
+                self.insert(request, AuthOutcome::new(outcome));
             }
         }
         Ok(check)
     }
 
-    /// Each costs an allocation, and the first of a request two more.
-    fn tell<B, T>(&self, request: &mut Request<B>, found: T)
+    /// Each insertion costs one allocation, and a request's first insertion costs two more.
+    fn insert<B, T>(&self, request: &mut Request<B>, value: T)
     where
         T: Clone + Send + Sync + 'static,
     {
-        if matches!(self.verdict, Verdict::Tell) {
-            request.extensions_mut().insert(found);
+        if matches!(self.extensions, Extensions::Insert) {
+            request.extensions_mut().insert(value);
         }
     }
 
-    fn judge<B>(&self, request: &Request<B>) -> Result<(VerifiedToken, TokenCheck), Rejection> {
-        let found = self.sources.find(request.headers(), request.uri());
-        match found {
+    fn verify<B>(&self, request: &Request<B>) -> Result<(VerifiedToken, TokenCheck), Rejection> {
+        match self.sources.find(request.headers(), request.uri()) {
             Ok(Some(token)) => self
                 .verifier
                 .verify_bytes(token)
@@ -135,12 +154,13 @@ impl Config {
         })
     }
 
-    pub(super) fn answer(
+    /// The response to a rejected request.
+    pub(super) fn respond(
         &self,
         rejection: Rejection,
         protocol: WireProtocol,
     ) -> Response<Full<Bytes>> {
-        (self.answer)(rejection, protocol)
+        (self.rejection_handler)(rejection, protocol)
     }
 }
 
@@ -154,9 +174,7 @@ fn is_preflight<B>(request: &Request<B>) -> bool {
 
 impl Challenges {
     pub(super) fn new(realm: &str) -> Option<Self> {
-        let plain =
-            |byte: u8| (byte == b' ' || byte.is_ascii_graphic()) && !b"\"\\".contains(&byte);
-        if realm.is_empty() || !realm.bytes().all(plain) {
+        if realm.is_empty() || !realm.bytes().all(is_quotable) {
             return None;
         }
         let challenge =
@@ -169,14 +187,19 @@ impl Challenges {
     }
 }
 
-/// The code and the cause, which hold nothing of the request.
-fn log_refused(rejection: &Rejection, mode: AuthMode) {
+/// Whether a byte may occur unescaped in a quoted string.
+fn is_quotable(byte: u8) -> bool {
+    (byte == b' ' || byte.is_ascii_graphic()) && !b"\"\\".contains(&byte)
+}
+
+/// Logs the code and the cause; neither contains data of the request.
+fn log_invalid(rejection: &Rejection, mode: AuthMode) {
     #[cfg(feature = "tracing")]
     tracing::debug!(
         error.type = rejection.kind().code(),
         cause = std::error::Error::source(rejection).map(tracing::field::display),
         ?mode,
-        "a request has no good token",
+        "the request has no valid token",
     );
     #[cfg(not(feature = "tracing"))]
     let _ = (rejection, mode);
@@ -190,7 +213,7 @@ impl fmt::Debug for Config {
             .field("sources", &self.sources)
             .field("credential", &self.credential)
             .field("preflight", &self.preflight)
-            .field("verdict", &self.verdict)
+            .field("extensions", &self.extensions)
             .finish_non_exhaustive()
     }
 }

@@ -95,7 +95,7 @@ impl Cache {
     }
 
     /// A good token was not found and had to be verified.
-    pub(super) fn missed(&self) {
+    pub(super) fn count_miss(&self) {
         self.misses.fetch_add(1, Ordering::Relaxed);
     }
 

@@ -1,5 +1,5 @@
-//! The claims ([RFC 7519 §4](https://www.rfc-editor.org/rfc/rfc7519#section-4)): read once, into
-//! borrowed text, and held against the verifier's policy.
+//! The claims ([RFC 7519 §4](https://www.rfc-editor.org/rfc/rfc7519#section-4)): parsed once, into
+//! borrowed text, and checked against the verifier's policy.
 
 use std::borrow::Cow;
 
@@ -11,28 +11,29 @@ use super::VerifyErrorKind;
 use super::header::Text;
 use crate::identity::{Claims, Subject};
 
-/// What a verifier demands besides a signature.
+/// The requirements of a verifier besides the signature.
 #[derive(Clone, Debug)]
 pub(super) struct Policy {
     pub(super) issuer: Option<Box<str>>,
     pub(super) audience: AudiencePolicy,
     /// Seconds by which the clocks of issuer and verifier may differ.
     pub(super) leeway: u64,
-    /// Seconds that a token may live at most.
+    /// The longest lifetime of a token, in seconds.
     pub(super) max_lifetime: u64,
 }
 
+/// Which `aud` claims a verifier accepts.
 #[derive(Clone, Debug)]
 pub(super) enum AudiencePolicy {
-    /// RFC 7519 §4.1.3: "If the principal processing the claim does not identify itself with a
+    /// Only tokens without `aud`. RFC 7519 §4.1.3: "If the principal processing the claim does not identify itself with a
     /// value in the "aud" claim when this claim is present, then the JWT MUST be rejected."
-    Nobody,
-    Anybody,
-    Is(Box<str>),
+    Absent,
+    Any,
+    Contains(Box<str>),
 }
 
 impl Policy {
-    /// The content of a token whose signature is good.
+    /// Checks the payload of a token whose signature is valid, and returns its claims.
     pub(super) fn check(&self, payload: &[u8], now: u64) -> Result<Claims, VerifyErrorKind> {
         let payload = Payload::parse(payload)?;
         let claims = payload.to_claims()?;
@@ -45,9 +46,9 @@ impl Policy {
             return Err(VerifyErrorKind::Issuer);
         }
         let audience_fits = match (&self.audience, &payload.aud) {
-            (AudiencePolicy::Anybody, _) | (AudiencePolicy::Nobody, None) => true,
-            (AudiencePolicy::Nobody, Some(_)) | (AudiencePolicy::Is(_), None) => false,
-            (AudiencePolicy::Is(audience), Some(aud)) => aud.contains(audience),
+            (AudiencePolicy::Any, _) | (AudiencePolicy::Absent, None) => true,
+            (AudiencePolicy::Absent, Some(_)) | (AudiencePolicy::Contains(_), None) => false,
+            (AudiencePolicy::Contains(audience), Some(aud)) => aud.contains(audience),
         };
         if !audience_fits {
             return Err(VerifyErrorKind::Audience);
@@ -55,7 +56,7 @@ impl Policy {
         Ok(claims)
     }
 
-    /// What can change from one use of a token to the next: asked every time.
+    /// Checks the times. The result depends on the clock, so a cached token is checked at each use.
     pub(super) fn check_times(&self, claims: &Claims, now: u64) -> Result<(), VerifyErrorKind> {
         let latest_now = now.saturating_add(self.leeway);
         // RFC 7519 §4.1.4: "on or after which the JWT MUST NOT be accepted".
@@ -77,8 +78,8 @@ impl Policy {
     }
 }
 
-/// The claims that matter; others may be there and are not looked at. A name that occurs twice is
-/// an error of the derived code.
+/// The claims that a verifier reads; others are ignored. The derived code rejects a name that occurs
+/// twice.
 #[derive(Deserialize)]
 struct Payload<'a> {
     #[serde(borrow, default)]
@@ -97,7 +98,8 @@ struct Payload<'a> {
     jti: Option<Text<'a>>,
 }
 
-/// As the derived code for an `Option`, but `null` is a value of a wrong type, not an absent one.
+/// As the derived code for an `Option`, but `null` is a value of the wrong type, not an absent
+/// value.
 fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -109,7 +111,7 @@ where
 impl<'a> Payload<'a> {
     fn parse(json: &'a [u8]) -> Result<Self, VerifyErrorKind> {
         let json = std::str::from_utf8(json).map_err(|_| VerifyErrorKind::Malformed)?;
-        // The derived code would take an array of values for an object, too.
+        // The derived code also accepts an array of values in place of an object.
         if !json.trim_ascii_start().starts_with('{') {
             return Err(VerifyErrorKind::Malformed);
         }
@@ -136,7 +138,7 @@ struct NumericDate(f64);
 
 const MAX_DATE: f64 = 253_402_300_799.0;
 
-// In range, every value is a whole number that an `f64` holds exactly.
+// Each whole number up to `MAX_DATE` is below 2^53, so an `f64` represents it exactly.
 impl NumericDate {
     fn floor(self) -> u64 {
         self.0.floor() as u64
@@ -149,8 +151,8 @@ impl NumericDate {
 
 impl<'de> Deserialize<'de> for NumericDate {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // By the text: how a deserializer passes numbers on depends on features of `serde_json`
-        // that other crates of a build may turn on. No JSON value but a number parses.
+        // Parses the raw text: the number type that `serde_json` produces depends on features that
+        // other crates of the build may enable. Only a JSON number parses as `f64` here.
         let json = <&RawValue>::deserialize(deserializer)?.get();
         let seconds = json.parse().map_err(D::Error::custom)?;
         match (0.0..=MAX_DATE).contains(&seconds) {
@@ -186,7 +188,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Audience<'a> {
     }
 }
 
-/// Whom the token speaks for: text, nothing, or something that cannot be.
+/// The `pid` claim: a string, absent (or `null`), or another type.
 #[derive(Default)]
 enum Pid<'a> {
     #[default]
@@ -196,7 +198,7 @@ enum Pid<'a> {
 }
 
 impl Pid<'_> {
-    /// Whatever is no profile id speaks for nobody: a good token, without a `me`.
+    /// A `pid` that is not a profile id makes the token anonymous: valid, but without a `me`.
     fn to_subject(&self) -> Subject {
         let text = match self {
             Self::None => return Subject::Anonymous,
@@ -218,7 +220,7 @@ impl Pid<'_> {
 
 fn log_unusable_pid() {
     #[cfg(feature = "tracing")]
-    tracing::warn!("a verified token has a `pid` that is no profile id: read as anonymous");
+    tracing::warn!("a verified token has a `pid` that is not a profile id: treated as anonymous");
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Pid<'a> {

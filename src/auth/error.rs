@@ -1,14 +1,14 @@
 use std::error::Error;
 use std::fmt;
 
-/// Why a token was refused. Clients never learn it; logs and extensions do.
+/// Why a token was rejected. It appears in logs and response extensions; clients never see it.
 ///
-/// It holds nothing of the token.
+/// It contains no part of the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VerifyError(VerifyErrorKind);
 
 impl VerifyError {
-    /// What is wrong with the token.
+    /// The reason for the rejection.
     pub fn kind(&self) -> VerifyErrorKind {
         self.0
     }
@@ -30,7 +30,7 @@ impl Error for VerifyError {}
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident => $code:literal, $message:literal;)*) => {
-        /// What is wrong with a token.
+        /// The reason for the rejection of a token.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum VerifyErrorKind {
@@ -54,31 +54,31 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// Over 8 KiB: nothing else was looked at.
+    /// Over 8 KiB; nothing else was checked.
     TooLong => "too_long", "the token is too long";
-    /// Not three segments of canonical base64url, or no JSON objects in them.
+    /// Not three segments of canonical base64url, or a header or payload that is not a JSON object.
     Malformed => "malformed", "the token is malformed";
-    /// A header that would change how the token is to be read (`crit`, `b64`, `zip`, `enc`), that brings a
-    /// key along (`jwk`, `jku`, `x5c`, `x5u`), or a `typ` of something else.
-    UnsupportedHeader => "unsupported_header", "the token's header asks for what is not supported";
-    /// An algorithm that no key of the ring has; `none` first of all.
+    /// A header that changes how the token is read (`crit`, `b64`, `zip`, `enc`) or contains a key (`jwk`,
+    /// `jku`, `x5c`, `x5u`), or a `typ` of another kind of token.
+    UnsupportedHeader => "unsupported_header", "the token's header asks for an unsupported feature";
+    /// An algorithm that no key of the ring has, `none` included.
     Algorithm => "algorithm", "no key has the token's algorithm";
-    /// A `kid` that no key of the ring answers to.
+    /// A `kid` that matches no key of the ring.
     UnknownKey => "unknown_key", "no key has the token's key id";
-    /// The signature is not by a key of the ring.
+    /// The signature does not verify with a key of the ring.
     Signature => "signature", "the signature is wrong";
-    /// A claim of a wrong type or out of range, or one that occurs twice.
+    /// A claim of the wrong type, out of range, or one that occurs twice.
     InvalidClaims => "invalid_claims", "a claim is malformed";
     /// No `exp`.
     NoExpiry => "no_expiry", "the token never expires";
     /// `exp` has passed.
     Expired => "expired", "the token has expired";
-    /// `nbf` or `iat` is still to come.
+    /// `nbf` or `iat` is in the future.
     NotYetValid => "not_yet_valid", "the token is not valid yet";
-    /// It lives longer than tokens may.
-    LifetimeTooLong => "lifetime_too_long", "the token lives too long";
-    /// `iss` is missing, or somebody else.
+    /// The time from `iat` to `exp` is longer than the verifier accepts.
+    LifetimeTooLong => "lifetime_too_long", "the token's lifetime is too long";
+    /// `iss` is missing or names another issuer.
     Issuer => "issuer", "the token is of another issuer";
-    /// `aud` is missing, or others; or there is one and nobody here answers to any.
+    /// `aud` is missing or names other audiences, or is present while no audience is configured.
     Audience => "audience", "the token is for another audience";
 }

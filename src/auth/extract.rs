@@ -1,9 +1,10 @@
-//! Who is asking, as arguments of axum's handlers.
+//! The request's subject, as an argument of axum handlers.
 //!
-//! Nobody found is answered as the layers answer it: 401, never a 500. A host that authenticates by
-//! itself inserts no [`Subject`] for strangers, and a preflight may be let through without a token,
-//! so what a client sends decides whether there is one, and a missing layer looks just the same
-//! from here. It shuts everybody out, and says so in the response's extensions.
+//! A request without a subject is answered as the layers answer it: 401, never 500. A host that
+//! authenticates by other means may insert no [`Subject`] for unauthenticated requests, and a
+//! preflight may pass without a token. So the client decides whether there is a subject, and an
+//! extractor cannot detect a missing layer. A missing layer rejects every request; the cause is in
+//! the response's extensions.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -19,32 +20,32 @@ use crate::headers::WireProtocol;
 use crate::identity::{ProfileId, Subject, VerifiedToken};
 use crate::rejection::{Rejection, RejectionKind};
 
-/// Nobody in front of the handler said who is asking.
+/// No layer in front of the handler has inserted a subject.
 #[derive(Debug)]
-struct Unknown;
+struct NoSubject;
 
-impl fmt::Display for Unknown {
+impl fmt::Display for NoSubject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no layer in front of the handler said who is asking")
+        f.write_str("no layer in front of the handler has inserted a subject")
     }
 }
 
-impl Error for Unknown {}
+impl Error for NoSubject {}
 
-/// How a request without a subject is refused: as the auth layer would have done, had it been told
-/// to.
-fn unknown(extensions: &Extensions) -> Rejection {
-    let refused = extensions
+/// The rejection of a request without a subject: the auth layer's own if it ran in another mode than
+/// [`AuthMode::Required`](super::AuthMode::Required).
+fn no_subject(extensions: &Extensions) -> Rejection {
+    let observed = extensions
         .get::<AuthOutcome>()
         .and_then(AuthOutcome::rejection);
-    refused
+    observed
         .cloned()
-        .unwrap_or_else(|| Rejection::new(RejectionKind::MissingCredentials).because(Unknown))
+        .unwrap_or_else(|| Rejection::new(RejectionKind::MissingCredentials).because(NoSubject))
 }
 
 /// The token that the auth layer has verified, or 401.
 ///
-/// `Option<VerifiedToken>` is for handlers behind a layer that lets strangers pass.
+/// `Option<VerifiedToken>` is for handlers behind [`AuthMode::Optional`](super::AuthMode::Optional).
 impl<S> FromRequestParts<S> for VerifiedToken
 where
     S: Send + Sync,
@@ -53,7 +54,7 @@ where
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
         let token = parts.extensions.get::<Self>().cloned();
-        token.ok_or_else(|| unknown(&parts.extensions))
+        token.ok_or_else(|| no_subject(&parts.extensions))
     }
 }
 
@@ -68,7 +69,7 @@ where
     }
 }
 
-/// Whom the request speaks for, by its token or by the host application, or 401.
+/// The request's subject, from its token or the host application, or 401.
 impl<S> FromRequestParts<S> for Subject
 where
     S: Send + Sync,
@@ -76,8 +77,8 @@ where
     type Rejection = Rejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
-        let subject = Self::of(&parts.extensions).cloned();
-        subject.ok_or_else(|| unknown(&parts.extensions))
+        let subject = Self::from_extensions(&parts.extensions).cloned();
+        subject.ok_or_else(|| no_subject(&parts.extensions))
     }
 }
 
@@ -88,12 +89,11 @@ where
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
-        Ok(Self::of(&parts.extensions).cloned())
+        Ok(Self::from_extensions(&parts.extensions).cloned())
     }
 }
 
-/// The profile that the request speaks for: 404 for an anonymous token, as `me` has it, and 401
-/// without any.
+/// The subject's profile id: 404 for an anonymous token, as under `me`, and 401 without a subject.
 impl<S> FromRequestParts<S> for ProfileId
 where
     S: Send + Sync,
@@ -101,15 +101,15 @@ where
     type Rejection = Rejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
-        match Subject::of(&parts.extensions) {
+        match Subject::from_extensions(&parts.extensions) {
             Some(Subject::Profile(id)) => Ok(id.clone()),
             Some(Subject::Anonymous) => Err(RejectionKind::NoProfile.into()),
-            None => Err(unknown(&parts.extensions)),
+            None => Err(no_subject(&parts.extensions)),
         }
     }
 }
 
-/// `None` for anonymous tokens, too.
+/// `None` for an anonymous token, and for a request without a subject.
 impl<S> OptionalFromRequestParts<S> for ProfileId
 where
     S: Send + Sync,
@@ -117,12 +117,13 @@ where
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
-        let subject = Subject::of(&parts.extensions);
+        let subject = Subject::from_extensions(&parts.extensions);
         Ok(subject.and_then(Subject::profile).cloned())
     }
 }
 
-/// The answer of its table, in HTTP: axum asks without the request, so gRPC callers are not known.
+/// The HTTP response of the rejection table. axum converts without the request, so gRPC requests
+/// cannot be detected here.
 impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
         self.into_response(WireProtocol::Http).into_response()

@@ -4,7 +4,7 @@ use super::{VerifyError, VerifyErrorKind};
 use crate::headers::CredentialsError;
 use crate::rejection::{Rejection, RejectionKind};
 
-/// Why a request was not authenticated: a closed set, for metrics and logs. Clients never learn it.
+/// Why a request was not authenticated: a closed set, for metrics and logs. Clients never see it.
 ///
 /// ```
 /// use http::Response;
@@ -13,7 +13,7 @@ use crate::rejection::{Rejection, RejectionKind};
 ///
 /// fn cause<B>(response: &Response<B>) -> Option<&'static str> {
 ///     let rejection = response.extensions().get::<Rejection>()?;
-///     AuthFailure::of(rejection).map(AuthFailure::code)
+///     AuthFailure::from_rejection(rejection).map(AuthFailure::code)
 /// }
 /// # assert_eq!(cause(&Response::new(())), None);
 /// ```
@@ -26,9 +26,9 @@ pub enum AuthFailure {
     Ambiguous,
     /// The scheme of the `Authorization` header is not `Bearer`.
     Scheme,
-    /// The `Authorization` header holds no well-formed bearer credential.
+    /// The `Authorization` header has no well-formed bearer credential.
     Credential,
-    /// At the token endpoint: the credential is not an API token, or the tenant refuses it.
+    /// At the token endpoint: the credential is not an API token, or the tenant rejects it.
     Refused,
     /// The ID token is not valid.
     Token(VerifyErrorKind),
@@ -53,8 +53,8 @@ impl AuthFailure {
         Self::OTHERS.into_iter().chain(tokens)
     }
 
-    /// The failure behind a rejection. `None` if the rejection is about something else.
-    pub fn of(rejection: &Rejection) -> Option<Self> {
+    /// The failure behind a rejection. `None` for a rejection of another kind.
+    pub fn from_rejection(rejection: &Rejection) -> Option<Self> {
         match rejection.kind() {
             RejectionKind::MissingCredentials => return Some(Self::Missing),
             RejectionKind::AmbiguousCredentials => return Some(Self::Ambiguous),
@@ -86,7 +86,7 @@ impl AuthFailure {
         }
     }
 
-    /// The kind of the rejection that it leads to.
+    /// The kind of the rejection that the failure leads to.
     pub const fn rejection_kind(self) -> RejectionKind {
         match self {
             Self::Missing => RejectionKind::MissingCredentials,
@@ -121,10 +121,10 @@ mod tests {
                 AuthFailure::Credential => rejection.because(CredentialsError::Malformed),
                 AuthFailure::Token(kind) => rejection.because(VerifyError::from(kind)),
             };
-            assert_eq!(AuthFailure::of(&rejection), Some(failure));
+            assert_eq!(AuthFailure::from_rejection(&rejection), Some(failure));
         }
         for kind in [RejectionKind::NotFound, RejectionKind::TenantCredentials] {
-            assert_eq!(AuthFailure::of(&kind.into()), None);
+            assert_eq!(AuthFailure::from_rejection(&kind.into()), None);
         }
     }
 }

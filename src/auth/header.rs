@@ -1,5 +1,5 @@
 //! The JOSE header ([RFC 7515 §4](https://www.rfc-editor.org/rfc/rfc7515#section-4)): it names
-//! algorithm and key, and decides nothing.
+//! algorithm and key; the keyring decides which of them are accepted.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,17 +10,18 @@ use serde::{Deserialize, Deserializer};
 use super::VerifyErrorKind;
 use crate::keys::Algorithm;
 
-/// Members that change how the rest is to be read, or bring a key along. A token that has one was
-/// not made for this verifier, whatever its signature says.
+/// Members that change how the token is read, or contain a key. A token with one of them was not
+/// issued for this verifier, even if its signature is valid.
 ///
 /// RFC 7515 §4.1.11 on `crit`: "If any of the listed extension Header Parameters are not
-/// understood and supported by the recipient, then the JWS is invalid." None is.
-const REFUSED: [&str; 8] = ["crit", "b64", "zip", "enc", "jwk", "jku", "x5c", "x5u"];
+/// understood and supported by the recipient, then the JWS is invalid." This verifier supports none.
+const REJECTED: [&str; 8] = ["crit", "b64", "zip", "enc", "jwk", "jku", "x5c", "x5u"];
 
-/// Members that say nothing here, and are text wherever they stand.
-const TEXTS: [&str; 5] = ["cty", "nonce", "url", "x5t", "x5t#S256"];
+/// Members that this verifier ignores, and that RFC 7515 defines as strings.
+const STRINGS: [&str; 5] = ["cty", "nonce", "url", "x5t", "x5t#S256"];
 
-/// No header has more members than this; finding doubles then takes no time worth counting.
+/// The most members of a header: about twice the 11 that RFC 7515 §4.1 defines. The bound keeps the
+/// linear search for duplicates short.
 const MAX_MEMBERS: usize = 24;
 
 #[derive(Debug)]
@@ -35,7 +36,7 @@ impl<'a> Header<'a> {
             .ok()
             .and_then(|json| serde_json::from_str(json).ok())
             .ok_or(VerifyErrorKind::Malformed)?;
-        if members.refused || !members.typ.is_none_or(|typ| is_token_type(&typ)) {
+        if members.has_rejected || !members.typ.is_none_or(|typ| is_token_type(&typ)) {
             return Err(VerifyErrorKind::UnsupportedHeader);
         }
         let algorithm = members.alg.as_deref().and_then(Algorithm::from_name);
@@ -62,7 +63,7 @@ struct Members<'a> {
     alg: Option<Cow<'a, str>>,
     kid: Option<Cow<'a, str>>,
     typ: Option<Cow<'a, str>>,
-    refused: bool,
+    has_rejected: bool,
 }
 
 impl<'de> Deserialize<'de> for Members<'de> {
@@ -94,9 +95,9 @@ impl<'de> Visitor<'de> for MembersVisitor {
                 "alg" => members.alg = Some(map.next_value::<Text<'_>>()?.0),
                 "kid" => members.kid = Some(map.next_value::<Text<'_>>()?.0),
                 "typ" => members.typ = Some(map.next_value::<Text<'_>>()?.0),
-                other if TEXTS.contains(&other) => drop(map.next_value::<Text<'_>>()?),
+                other if STRINGS.contains(&other) => drop(map.next_value::<Text<'_>>()?),
                 other => {
-                    members.refused |= REFUSED.contains(&other);
+                    members.has_rejected |= REJECTED.contains(&other);
                     map.next_value::<IgnoredAny>()?;
                 }
             }
@@ -127,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_no_none_in_any_spelling() {
+    fn alg_none_is_rejected_in_every_spelling() {
         for alg in [
             "none", "None", "NONE", "nOnE", "", "hs256", "HS256 ", "HS1", "ES256K", "A128KW",
         ] {
@@ -179,8 +180,8 @@ mod tests {
     }
 
     #[test]
-    fn extensions_and_embedded_keys_are_refused() {
-        for name in REFUSED {
+    fn extensions_and_embedded_keys_are_rejected() {
+        for name in REJECTED {
             for value in ["null", "true", "false", "[]", r#"["exp"]"#, r#""x""#, "{}"] {
                 let json = format!(r#"{{"alg":"HS256","{name}":{value}}}"#);
                 assert_eq!(kind(&json), VerifyErrorKind::UnsupportedHeader, "{json}");
@@ -189,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn only_tokens_are_tokens() {
+    fn typ_is_that_of_a_jwt() {
         for typ in [
             "JWT",
             "jwt",

@@ -5,32 +5,22 @@ use http::Response;
 use http_body_util::Full;
 use tower::Layer;
 
-use super::authenticate::{Challenges, Config, Credential, Preflight, Verdict};
-use super::source::Sources;
+use super::authenticate::{Challenges, Config, Credential, Extensions, Preflight};
 use super::{AuthMode, JwtAuth, TokenVerifier};
 use crate::error::{ConfigError, ConfigErrorKind};
 use crate::headers::WireProtocol;
 use crate::rejection::Rejection;
 
-/// Lets requests with a good token pass, and answers the others itself.
+/// Forwards requests with a valid token and rejects all others.
 ///
 /// See the [module docs](super).
 #[derive(Clone, Debug)]
 pub struct JwtAuthLayer(Arc<Config>);
 
 impl JwtAuthLayer {
-    /// Demands a token that the verifier finds good, in the `Authorization` header.
+    /// Requires a token that `verifier` accepts, in the `Authorization` header.
     pub fn new(verifier: TokenVerifier) -> Self {
-        Self(Arc::new(Config {
-            verifier,
-            mode: AuthMode::Required,
-            sources: Sources::default(),
-            credential: Credential::Remove,
-            preflight: Preflight::Judge,
-            verdict: Verdict::Tell,
-            challenges: None,
-            answer: Arc::new(Rejection::into_response),
-        }))
+        Self(Arc::new(Config::new(verifier)))
     }
 
     fn edit(mut self, change: impl FnOnce(&mut Config)) -> Self {
@@ -38,21 +28,41 @@ impl JwtAuthLayer {
         self
     }
 
-    /// Replaces what becomes of requests without a good token.
+    /// Replaces how requests without a valid token are treated.
     ///
     /// Default is [`AuthMode::Required`].
+    ///
+    /// [`AuthMode::Observe`] forwards every request. With it, measure how many clients would be
+    /// rejected before you require tokens:
+    ///
+    /// ```
+    /// use http::Request;
+    /// use omneo_id::auth::{AuthFailure, AuthMode, AuthOutcome, JwtAuthLayer};
+    /// # use omneo_id::auth::TokenVerifier;
+    ///
+    /// # fn example(verifier: TokenVerifier) {
+    /// let layer = JwtAuthLayer::new(verifier).with_mode(AuthMode::Observe);
+    /// # }
+    ///
+    /// // In the inner service:
+    /// fn would_be_rejected_for<B>(request: &Request<B>) -> Option<&'static str> {
+    ///     let outcome = request.extensions().get::<AuthOutcome>()?;
+    ///     AuthFailure::from_rejection(outcome.rejection()?).map(AuthFailure::code)
+    /// }
+    /// # assert_eq!(would_be_rejected_for(&Request::new(())), None);
+    /// ```
     #[must_use]
     pub fn with_mode(self, mode: AuthMode) -> Self {
         self.edit(|config| config.mode = mode)
     }
 
-    /// Replaces the realm that a refused client is told in `WWW-Authenticate`.
+    /// Replaces the realm of the `WWW-Authenticate` challenge.
     ///
     /// Default is `omneo-id`.
     ///
     /// # Errors
-    /// If it is empty, or holds anything but visible ASCII characters and spaces, or a quote or
-    /// backslash.
+    /// If it is empty, or contains anything other than visible ASCII characters and spaces, or a
+    /// quote or backslash.
     pub fn with_realm(self, realm: &str) -> Result<Self, ConfigError> {
         let challenges = Challenges::new(realm).ok_or_else(|| {
             ConfigError::new(
@@ -63,24 +73,34 @@ impl JwtAuthLayer {
         Ok(self.edit(|config| config.challenges = Some(challenges)))
     }
 
-    /// Takes the token from this cookie, too. Two tokens that differ are refused with a 400.
+    /// Also accepts the token from this cookie. Two tokens that differ are rejected with 400.
     ///
-    /// A browser sends cookies with requests that a foreign site makes it send: have a defence
-    /// against request forgery outside of this layer.
+    /// Browsers attach cookies to cross-site requests: put a CSRF layer outside of this one.
     ///
     /// Default is no cookie.
     ///
     /// # Errors
-    /// If it is no cookie name.
+    /// If the name is empty or contains anything other than letters, digits, `-`, `.`, `_` and `~`.
+    ///
+    /// ```
+    /// use omneo_id::auth::JwtAuthLayer;
+    /// # use omneo_id::auth::TokenVerifier;
+    ///
+    /// # fn example(verifier: TokenVerifier) -> Result<(), omneo_id::error::ConfigError> {
+    /// // Accepts `Cookie: theme=dark; omneo_id=eyJhbGciOi…`, and forwards `Cookie: theme=dark`.
+    /// let layer = JwtAuthLayer::new(verifier).with_cookie("omneo_id")?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn with_cookie(self, name: &str) -> Result<Self, ConfigError> {
         let name = Some(source_name(name)?);
         Ok(self.edit(|config| config.sources.cookie = name))
     }
 
-    /// Takes the token from this query parameter, too. Two tokens that differ are refused with a
+    /// Also accepts the token from this query parameter. Two tokens that differ are rejected with
     /// 400.
     ///
-    /// URLs are logged, cached and passed on as referrers:
+    /// URLs are logged, cached and sent as referrers:
     /// [RFC 9700 §4.3.2](https://www.rfc-editor.org/rfc/rfc9700#section-4.3.2) advises against it.
     ///
     /// Default is no parameter.
@@ -92,38 +112,39 @@ impl JwtAuthLayer {
         Ok(self.edit(|config| config.sources.query = name))
     }
 
-    /// Leaves the credential in the request for the inner service to see.
+    /// Leaves the credential in the request, for the inner service.
     ///
-    /// Default is to remove it once it is verified, so that it cannot travel on.
+    /// Default is to remove a verified credential, so that it is not forwarded.
     #[must_use]
     pub fn keep_credential(self) -> Self {
         self.edit(|config| config.credential = Credential::Keep)
     }
 
-    /// Lets CORS preflights pass without a token: `OPTIONS` with `Origin` and
-    /// `Access-Control-Request-Method`. For inner services that answer them; better put the CORS
-    /// layer outside of this one.
+    /// Forwards CORS preflights without a token: `OPTIONS` with `Origin` and
+    /// `Access-Control-Request-Method`. Use it if the inner service answers preflights; a CORS layer
+    /// outside of this one is the better choice.
     ///
-    /// Default is to treat them as any other request.
+    /// Default is to treat preflights as any other request.
     #[must_use]
     pub fn pass_preflights(self) -> Self {
         self.edit(|config| config.preflight = Preflight::Pass)
     }
 
-    /// Lets requests pass or not, and leaves nothing in their extensions: no
+    /// Forwards or rejects requests, and inserts nothing into their extensions: no
     /// [`VerifiedToken`](crate::identity::VerifiedToken), no [`AuthOutcome`](super::AuthOutcome).
-    /// A token that is remembered then costs no allocation at all.
+    /// A cached token then costs no allocation.
     ///
-    /// For inner services that do not ask who it is. Whoever asks, the layers of this crate too,
-    /// finds nobody: what others have said before is removed all the same.
+    /// For inner services that do not need the request's subject. Extractors and layers behind this
+    /// one, those of this crate included, find no subject: a subject that an outer service has
+    /// inserted is removed in this mode too.
     ///
-    /// Default is to leave what was found.
+    /// Default is to insert the verified token.
     #[must_use]
     pub fn gate_only(self) -> Self {
-        self.edit(|config| config.verdict = Verdict::Keep)
+        self.edit(|config| config.extensions = Extensions::Omit)
     }
 
-    /// Replaces how a refusal is put into words.
+    /// Replaces the function that builds the response to a rejected request.
     ///
     /// Default is [`Rejection::into_response`].
     ///
@@ -132,17 +153,17 @@ impl JwtAuthLayer {
     /// # use omneo_id::auth::TokenVerifier;
     ///
     /// # fn example(verifier: TokenVerifier) {
-    /// let layer = JwtAuthLayer::new(verifier).with_answer(|rejection, protocol| {
+    /// let layer = JwtAuthLayer::new(verifier).with_rejection_handler(|rejection, protocol| {
     ///     rejection.with_message("Please sign in.").into_response(protocol)
     /// });
     /// # }
     /// ```
     #[must_use]
-    pub fn with_answer<F>(self, answer: F) -> Self
+    pub fn with_rejection_handler<F>(self, handler: F) -> Self
     where
         F: Fn(Rejection, WireProtocol) -> Response<Full<Bytes>> + Send + Sync + 'static,
     {
-        self.edit(|config| config.answer = Arc::new(answer))
+        self.edit(|config| config.rejection_handler = Arc::new(handler))
     }
 }
 
@@ -154,14 +175,17 @@ impl<S> Layer<S> for JwtAuthLayer {
     }
 }
 
-/// A name that stands in a cookie or a query as it is: RFC 3986 `unreserved`.
+/// A name that needs no encoding in a cookie or a query: RFC 3986 `unreserved`.
 fn source_name(name: &str) -> Result<Box<str>, ConfigError> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    match !name.is_empty() && name.bytes().all(plain) {
+    match !name.is_empty() && name.bytes().all(is_unreserved) {
         true => Ok(name.into()),
         false => Err(ConfigError::new(
             ConfigErrorKind::InvalidValue,
             "a cookie or parameter name is letters, digits, `-`, `.`, `_` and `~`",
         )),
     }
+}
+
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
 }

@@ -1,8 +1,9 @@
-//! Bearer tokens: [`TokenVerifier`] judges them, [`JwtAuthLayer`] lets nobody pass without one.
+//! Bearer tokens: [`TokenVerifier`] verifies them, [`JwtAuthLayer`] rejects requests without one.
 //!
-//! Use it in front of any service that is to know who is asking. The token's content goes into the
-//! request's extensions as a [`VerifiedToken`](crate::identity::VerifiedToken), the credential
-//! itself does not travel on, and every refusal is a 401 that tells nothing about its cause:
+//! Use the layer in front of any service that needs the request's subject. The layer inserts the
+//! token's content into the request's extensions as a
+//! [`VerifiedToken`](crate::identity::VerifiedToken) and removes the credential from the request.
+//! Every rejection is a 401 that does not reveal its cause:
 //!
 //! ```
 //! use std::convert::Infallible;
@@ -18,7 +19,7 @@
 //! let ring = Keyring::new(SigningKey::hs256("a secret of at least 32 bytes, kept secret")?);
 //! let layer = JwtAuthLayer::new(TokenVerifier::new(ring.clone()));
 //! let service = layer.layer(service_fn(async |request: Request<String>| {
-//!     let subject = Subject::of(request.extensions()).unwrap();
+//!     let subject = Subject::from_extensions(request.extensions()).unwrap();
 //!     Ok::<_, Infallible>(Response::new(subject.as_pid().to_owned()))
 //! }));
 //!
@@ -33,8 +34,8 @@
 //! # }).unwrap();
 //! ```
 //!
-//! What a token has to say besides being signed is the verifier's matter, how requests without a
-//! good one are treated is the layer's:
+//! The verifier configures which claims a token needs besides its signature. The layer configures
+//! how requests without a valid token are treated:
 //!
 //! ```
 //! use std::time::Duration;
@@ -54,15 +55,16 @@
 //! # }
 //! ```
 //!
-//! - Put a CORS layer *outside* of this one: its refusals need CORS headers too, and preflights
-//!   carry no token. [`JwtAuthLayer::pass_preflights`] is for services that answer them inside.
+//! - Put a CORS layer *outside* of this one: rejections need CORS headers too, and preflights carry
+//!   no token. [`JwtAuthLayer::pass_preflights`] is for inner services that answer preflights.
 //! - With the feature `axum`, handlers take a [`VerifiedToken`](crate::identity::VerifiedToken), a
 //!   [`Subject`](crate::Subject) or a [`ProfileId`](crate::ProfileId) as an argument, and `Option`s
-//!   of them behind [`AuthMode::Optional`]. Nobody there is 401, an anonymous token has no
-//!   `ProfileId`: 404. Behind [`JwtAuthLayer::gate_only`] there is nobody to take.
-//! - gRPC callers are refused in gRPC, decided by each request's `content-type`.
-//! - A token that was verified before costs no verification, and no allocation but those of the
-//!   request's extensions; [`JwtAuthLayer::gate_only`] does without these.
+//!   of them behind [`AuthMode::Optional`]. A request without a subject is answered with 401. An
+//!   anonymous token has no `ProfileId`: 404. Behind [`JwtAuthLayer::gate_only`] these extractors
+//!   find no subject.
+//! - gRPC requests are rejected in gRPC; the request's `content-type` decides.
+//! - A cached token costs no signature check, and allocates only for the request's extensions;
+//!   [`JwtAuthLayer::gate_only`] avoids that allocation too.
 //! - To replace keys while requests run, see [`Keyring`](crate::keys::Keyring).
 
 mod authenticate;

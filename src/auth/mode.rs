@@ -1,24 +1,27 @@
 use crate::identity::VerifiedToken;
 use crate::rejection::{Rejection, RejectionKind};
 
-/// What becomes of requests without a good token.
+/// How a layer treats requests without a valid token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AuthMode {
-    /// They are refused.
+    /// Rejects them.
     #[default]
     Required,
-    /// Those without any credential pass, and leave an [`AuthOutcome`]; a bad one is refused.
+    /// Forwards requests without a credential, with an [`AuthOutcome`] in their extensions. Rejects
+    /// requests with an invalid token.
     Optional,
-    /// All pass, and leave an [`AuthOutcome`]: for finding out whom
-    /// [`Required`](Self::Required) would shut out, before it does.
+    /// Forwards every request, with an [`AuthOutcome`] in its extensions. Use it to measure how many
+    /// requests [`Required`](Self::Required) would reject. [`JwtAuthLayer::with_mode`] has an example.
+    ///
+    /// [`JwtAuthLayer::with_mode`]: super::JwtAuthLayer::with_mode
     Observe,
 }
 
-/// What the layer found, in the extensions of requests that passed it in mode
+/// The result of authentication, in the extensions of requests that a layer forwards in mode
 /// [`Optional`](AuthMode::Optional) or [`Observe`](AuthMode::Observe).
 ///
-/// Only this crate can make one.
+/// Only this crate can create one.
 #[derive(Clone, Debug)]
 pub struct AuthOutcome(Result<VerifiedToken, Rejection>);
 
@@ -27,18 +30,18 @@ impl AuthOutcome {
         Self(outcome)
     }
 
-    /// The token, if there was a good one.
+    /// The token, if it was valid.
     pub fn token(&self) -> Option<&VerifiedToken> {
         self.0.as_ref().ok()
     }
 
-    /// How the request would have been refused, with the cause as its
-    /// [`source`](std::error::Error::source).
+    /// The rejection that [`Required`](AuthMode::Required) would have responded with. Its
+    /// [`source`](std::error::Error::source) is the cause.
     pub fn rejection(&self) -> Option<&Rejection> {
         self.0.as_ref().err()
     }
 
-    /// Whether there was no credential at all.
+    /// Whether the request had no credential.
     pub fn is_absent(&self) -> bool {
         self.rejection()
             .is_some_and(|rejection| rejection.kind() == RejectionKind::MissingCredentials)

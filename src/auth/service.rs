@@ -2,16 +2,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::{Request, Response};
-use tower::{Layer, Service};
+use tower::Service;
 
+use super::TokenVerifier;
 use super::authenticate::Config;
-use super::{JwtAuthLayer, TokenVerifier};
 use crate::body::ResponseBody;
 use crate::future::ResponseFuture;
 use crate::headers::WireProtocol;
 use crate::report::TokenCheck;
 
-/// Lets requests with a good token pass to `S`, and answers the others itself.
+/// Forwards requests with a valid token to `S` and rejects all others.
 ///
 /// See the [module docs](super).
 #[derive(Clone, Debug)]
@@ -21,14 +21,10 @@ pub struct JwtAuth<S> {
 }
 
 impl<S> JwtAuth<S> {
-    /// Demands a good token before `inner`. See [`JwtAuthLayer`] for what can be configured.
+    /// Requires a valid token in front of `inner`. [`JwtAuthLayer`](super::JwtAuthLayer) has the
+    /// configuration.
     pub fn new(inner: S, verifier: TokenVerifier) -> Self {
-        JwtAuthLayer::new(verifier).layer(inner)
-    }
-
-    /// The layer that makes such services.
-    pub fn layer(verifier: TokenVerifier) -> JwtAuthLayer {
-        JwtAuthLayer::new(verifier)
+        Self::with_config(inner, Arc::new(Config::new(verifier)))
     }
 
     pub(super) fn with_config(inner: S, config: Arc<Config>) -> Self {
@@ -63,30 +59,30 @@ where
         self.inner.poll_ready(cx)
     }
 
-    // The decision is made here and now, so the inner service is called as it was made ready.
+    // The decision needs no await, so this calls the inner service that `poll_ready` made ready.
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         self.call_telling(request, &mut None)
     }
 }
 
 impl<S> JwtAuth<S> {
-    /// As `call`, and tells how the token was found good.
+    /// As `call`; also reports whether the valid token came from the cache.
     pub(crate) fn call_telling<ReqBody>(
         &mut self,
         mut request: Request<ReqBody>,
-        told: &mut Option<TokenCheck>,
+        token_check: &mut Option<TokenCheck>,
     ) -> ResponseFuture<S::Future>
     where
         S: Service<Request<ReqBody>>,
     {
-        match self.config.admit(&mut request) {
+        match self.config.authenticate(&mut request) {
             Ok(check) => {
-                *told = check;
+                *token_check = check;
                 ResponseFuture::inner(self.inner.call(request))
             }
             Err(rejection) => {
-                let protocol = WireProtocol::of(request.headers());
-                ResponseFuture::answer(self.config.answer(rejection, protocol))
+                let protocol = WireProtocol::from_headers(request.headers());
+                ResponseFuture::answer(self.config.respond(rejection, protocol))
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Where in a request the token is.
+//! The locations of the token in a request: the `Authorization` header, a cookie, a query parameter.
 
 use http::header::{AUTHORIZATION, COOKIE, Entry};
 use http::uri::{PathAndQuery, Uri};
@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue};
 
 use crate::headers::{Bearer, CredentialsError};
 
-/// The places besides the `Authorization` header, by opt-in.
+/// The opt-in locations besides the `Authorization` header.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sources {
     pub(super) cookie: Option<Box<str>>,
@@ -14,14 +14,14 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    /// The one token of a request, wherever it is, whatever its bytes are: the verifier compares or
-    /// decodes each. Two that differ are none.
+    /// The token of a request, from all locations. Its bytes are not validated: the verifier compares
+    /// or decodes each. Two tokens that differ are an error.
     pub(super) fn find<'a>(
         &self,
         headers: &'a HeaderMap,
         uri: &'a Uri,
     ) -> Result<Option<&'a [u8]>, CredentialsError> {
-        let mut found = Bearer::unread(headers)?;
+        let mut found = Bearer::bytes_from_headers(headers)?;
         if self.cookie.is_none() && self.query.is_none() {
             return Ok(found);
         }
@@ -36,7 +36,7 @@ impl Sources {
         Ok(found)
     }
 
-    /// Takes the token out of the request, so that it does not travel on.
+    /// Removes the token from the headers, so that it is not forwarded.
     pub(super) fn remove_from_headers(&self, headers: &mut HeaderMap) {
         headers.remove(AUTHORIZATION);
         if let Some(name) = &self.cookie {
@@ -44,7 +44,7 @@ impl Sources {
         }
     }
 
-    /// The request's target without the token, if it is there. `None`: nothing to change.
+    /// The request's target without the token. `None` if the target has no token.
     pub(super) fn without_parameter(&self, uri: &Uri) -> Option<Uri> {
         let name = self.query.as_deref()?;
         parameters(uri, name).next()?;
@@ -56,7 +56,7 @@ impl Sources {
             separator = '&';
         }
         let mut parts = uri.clone().into_parts();
-        // A part of a valid target is one; an empty target would be, if it were not.
+        // Part of a valid target is valid, so this does not fail; `/` is the fallback.
         parts.path_and_query =
             Some(PathAndQuery::try_from(target).unwrap_or_else(|_| PathAndQuery::from_static("/")));
         Uri::from_parts(parts).ok()
@@ -72,7 +72,7 @@ fn cookies<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a [
         .filter_map(move |pair| value_of(pair.trim_ascii(), name))
 }
 
-/// The values of a query parameter, as they stand there: a token needs no percent-encoding.
+/// The values of a query parameter, without percent-decoding: a token needs none.
 fn parameters<'a>(uri: &'a Uri, name: &str) -> impl Iterator<Item = &'a [u8]> {
     pairs(uri).filter_map(move |pair| value_of(pair.as_bytes(), name))
 }

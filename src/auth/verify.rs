@@ -16,13 +16,13 @@ use crate::identity::{Claims, VerifiedToken};
 use crate::keys::{KeySet, Keyring, VerifyingKey};
 use crate::report::TokenCheck;
 
-/// Judges tokens: signature, algorithm, times, issuer and audience.
+/// Verifies tokens: signature, algorithm, times, issuer and audience.
 ///
-/// A pure function of token, keys, clock and configuration; nothing is fetched. Algorithm and key
-/// come from the [`Keyring`], a token's header only points at them. Good tokens are remembered
-/// (see [`with_cache_capacity`](Self::with_cache_capacity)); their times are checked at every use.
+/// The result depends only on token, keys, clock and configuration; nothing is fetched. Algorithm and
+/// key come from the [`Keyring`]; a token's header only selects among them. Valid tokens are cached
+/// (see [`with_cache_capacity`](Self::with_cache_capacity)); their times are checked at each use.
 ///
-/// Clones share keys and memory. See the [module docs](super).
+/// Clones share keys and cache. See the [module docs](super).
 ///
 /// ```
 /// use omneo_id::auth::{TokenVerifier, VerifyErrorKind};
@@ -53,7 +53,7 @@ struct Config {
 }
 
 impl TokenVerifier {
-    /// The longest token that is looked at, in bytes.
+    /// The longest token that is verified, in bytes. A longer one is rejected unread.
     pub const MAX_TOKEN_LEN: usize = 8 * 1024;
 
     const MAX_LEEWAY: Duration = Duration::from_secs(60);
@@ -65,7 +65,7 @@ impl TokenVerifier {
             clock: Arc::new(SystemClock),
             policy: Policy {
                 issuer: None,
-                audience: AudiencePolicy::Nobody,
+                audience: AudiencePolicy::Absent,
                 leeway: 5,
                 max_lifetime: 24 * 60 * 60,
             },
@@ -78,8 +78,8 @@ impl TokenVerifier {
         Self(Arc::new(Inner { config, cache }))
     }
 
-    /// What was remembered under one configuration must not count under another: each change
-    /// begins with an empty cache.
+    /// A token that is valid for one configuration may be invalid for another: each change starts
+    /// with an empty cache.
     fn edit(self, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = self.0.config.clone();
         change(&mut config);
@@ -94,9 +94,9 @@ impl TokenVerifier {
         self.edit(|config| config.clock = Arc::new(clock))
     }
 
-    /// Demands that `iss` is there and is this.
+    /// Requires that `iss` is present and equals `issuer`.
     ///
-    /// Default is any issuer: the keys decide.
+    /// Default is to accept any issuer whose signature verifies.
     ///
     /// # Errors
     /// If it is empty.
@@ -105,26 +105,26 @@ impl TokenVerifier {
         Ok(self.edit(|config| config.policy.issuer = issuer))
     }
 
-    /// Demands that `aud` is there and is this, or names it among others.
+    /// Requires that `aud` is present and equals or contains `audience`.
     ///
-    /// Default is to refuse tokens that name any audience.
+    /// Default is to reject tokens that have an `aud`.
     ///
     /// # Errors
     /// If it is empty.
     pub fn with_audience(self, audience: &str) -> Result<Self, ConfigError> {
-        let audience = AudiencePolicy::Is(name(audience)?);
+        let audience = AudiencePolicy::Contains(name(audience)?);
         Ok(self.edit(|config| config.policy.audience = audience))
     }
 
-    /// Takes tokens for whatever audience, those meant for other services too.
+    /// Accepts any audience. Tokens that were issued for other services are then valid here.
     ///
-    /// Default is to refuse tokens that name any audience.
+    /// Default is to reject tokens that have an `aud`.
     #[must_use]
     pub fn with_any_audience(self) -> Self {
-        self.edit(|config| config.policy.audience = AudiencePolicy::Anybody)
+        self.edit(|config| config.policy.audience = AudiencePolicy::Any)
     }
 
-    /// Replaces by how much the clocks of issuer and verifier may differ; whole seconds.
+    /// Replaces the tolerated difference between the clocks of issuer and verifier, in whole seconds.
     ///
     /// Default is 5 seconds.
     ///
@@ -140,7 +140,7 @@ impl TokenVerifier {
         Ok(self.edit(|config| config.policy.leeway = leeway.as_secs()))
     }
 
-    /// Replaces how long a token may live, from `iat` (or, without one, from now) to `exp`; whole
+    /// Replaces the longest accepted lifetime, from `iat` (without one: from now) to `exp`, in whole
     /// seconds.
     ///
     /// Default is 24 hours.
@@ -151,15 +151,15 @@ impl TokenVerifier {
         if lifetime.as_secs() == 0 {
             return Err(ConfigError::new(
                 ConfigErrorKind::InvalidDuration,
-                "a token lives a second at least",
+                "the longest lifetime of a token is at least one second",
             ));
         }
         Ok(self.edit(|config| config.policy.max_lifetime = lifetime.as_secs()))
     }
 
-    /// Replaces how many good tokens are remembered, at least: from 64 on there is room for five
-    /// eighths more, as the cache is sharded, and shards fill unevenly. 0 turns it off. A token
-    /// over 2 KiB is never remembered.
+    /// Replaces how many valid tokens are cached, at least. The cache is sharded and shards fill
+    /// unevenly, so from 64 on it has room for up to five eighths more. 0 disables the cache. A token
+    /// over 2 KiB is not cached.
     ///
     /// Default is 1024.
     #[must_use]
@@ -167,26 +167,26 @@ impl TokenVerifier {
         self.edit(|config| config.cache_capacity = tokens)
     }
 
-    /// The keys that it verifies with.
+    /// The keys.
     pub fn keyring(&self) -> &Keyring {
         &self.0.config.keyring
     }
 
-    /// How many tokens are remembered, and how often that was of use.
+    /// The size of the token cache, and its hits and misses.
     pub fn cache_stats(&self) -> CacheStats {
         self.0.cache.stats()
     }
 
-    /// Judges a token, without `Bearer`.
+    /// Verifies a token, without `Bearer`.
     ///
     /// # Errors
-    /// If it is not good, for whatever reason: anything unclear is refused.
+    /// If the token is invalid, for any reason; an ambiguous token is invalid.
     pub fn verify(&self, token: &str) -> Result<VerifiedToken, VerifyError> {
         self.verify_bytes(token.as_bytes())
             .map(|(verified, _)| verified)
     }
 
-    /// A token that is known is known to be text.
+    /// As [`verify`](Self::verify), over bytes: a cached token needs no UTF-8 check.
     pub(super) fn verify_bytes(
         &self,
         token: &[u8],
@@ -196,16 +196,16 @@ impl TokenVerifier {
         }
         let Inner { config, cache } = &*self.0;
         let now = config.clock.now();
-        if let Some(known) = cache.get(token, config.keyring.generation()) {
-            config.policy.check_times(known.claims(), now)?;
-            return Ok((known, TokenCheck::Remembered));
+        if let Some(verified) = cache.get(token, config.keyring.generation()) {
+            config.policy.check_times(verified.claims(), now)?;
+            return Ok((verified, TokenCheck::Remembered));
         }
         let text = std::str::from_utf8(token).map_err(|_| VerifyErrorKind::Malformed)?;
         let snapshot = config.keyring.snapshot();
         let claims = verify(text, &snapshot.keys, &config.policy, now)?;
         let verified = VerifiedToken::new(Arc::new(claims));
         cache.insert(token, snapshot.generation, &verified);
-        cache.missed();
+        cache.count_miss();
         Ok((verified, TokenCheck::Verified))
     }
 }
@@ -220,7 +220,7 @@ fn name(name: &str) -> Result<Box<str>, ConfigError> {
     }
 }
 
-/// What a verification decodes into, kept by each thread for its next one.
+/// Decoding buffers, reused by the next verification of the same thread.
 #[derive(Default)]
 struct Scratch {
     signature: Vec<u8>,
@@ -231,9 +231,8 @@ thread_local! {
     static SCRATCH: Cell<Scratch> = Cell::default();
 }
 
-/// [RFC 7515 §5.2](https://www.rfc-editor.org/rfc/rfc7515#section-5.2), in the order in which the
-/// least is done for a token that is no good. No byte of the payload is looked at before the
-/// signature is found right.
+/// [RFC 7515 §5.2](https://www.rfc-editor.org/rfc/rfc7515#section-5.2), cheapest checks first, so that
+/// an invalid token costs little. The payload is decoded only after the signature is verified.
 fn verify(
     token: &str,
     keys: &KeySet,
@@ -243,12 +242,12 @@ fn verify(
     let (message, signature) = token.rsplit_once('.').ok_or(VerifyErrorKind::Malformed)?;
     let (header, payload) = message.split_once('.').ok_or(VerifyErrorKind::Malformed)?;
     let mut scratch = SCRATCH.try_with(Cell::take).unwrap_or_default();
-    // Of a fourth segment, the payload would hold the dot: no base64url.
+    // With a fourth segment, the payload contains a dot, which is not base64url.
     let claims = decode(signature, &mut scratch.signature)
         .and_then(|signature| check_signature(header, message, signature, keys))
         .and_then(|()| decode(payload, &mut scratch.payload))
         .and_then(|payload| policy.check(payload, now));
-    // Where the thread is ending already, there is nothing to keep it for.
+    // Fails only while the thread is being destroyed.
     let _ = SCRATCH.try_with(|cell| cell.set(scratch));
     claims
 }
@@ -262,7 +261,7 @@ fn check_signature(
     keys: &KeySet,
 ) -> Result<(), VerifyErrorKind> {
     let verifies = |key: &VerifyingKey| key.verify(message.as_bytes(), signature);
-    // Our own headers are known by sight; a ring sees no others unless it has a foreign issuer.
+    // A header of our own issuer is compared, not parsed. Only a foreign issuer sends others.
     let own = (keys.verifying_keys().iter()).find(|key| key.header() == header);
     let verified = match own {
         Some(key) => keys.candidates(key.algorithm(), key.key_id()).any(verifies),
@@ -292,8 +291,8 @@ fn no_candidate(keys: &KeySet, header: &Header<'_>) -> VerifyErrorKind {
     }
 }
 
-/// Base64url without padding, nothing but its alphabet, and no bits left over (RFC 4648 §3.5): a
-/// segment has exactly one spelling.
+/// Base64url without padding, white space or non-zero trailing bits (RFC 4648 §3.5): a segment has
+/// exactly one encoding.
 fn decode<'a>(segment: &str, buffer: &'a mut Vec<u8>) -> Result<&'a Vec<u8>, VerifyErrorKind> {
     buffer.clear();
     match URL_SAFE_NO_PAD.decode_vec(segment, buffer) {

@@ -10,11 +10,11 @@ use http::header::AUTHORIZATION;
 /// use omneo_id::headers::Bearer;
 ///
 /// let mut headers = HeaderMap::new();
-/// assert_eq!(Bearer::of(&headers).unwrap(), None);
+/// assert_eq!(Bearer::from_headers(&headers).unwrap(), None);
 /// headers.insert(AUTHORIZATION, HeaderValue::from_static("bearer abc.def.ghi"));
-/// assert_eq!(Bearer::of(&headers).unwrap().unwrap().as_str(), "abc.def.ghi");
+/// assert_eq!(Bearer::from_headers(&headers).unwrap().unwrap().as_str(), "abc.def.ghi");
 /// headers.append(AUTHORIZATION, HeaderValue::from_static("Bearer another"));
-/// assert!(Bearer::of(&headers).is_err());
+/// assert!(Bearer::from_headers(&headers).is_err());
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Bearer<'a>(&'a str);
@@ -37,8 +37,8 @@ impl<'a> Bearer<'a> {
     ///
     /// # Errors
     /// If there are two headers, another scheme, or text that is no token.
-    pub fn of(headers: &'a HeaderMap) -> Result<Option<Self>, CredentialsError> {
-        let Some(token) = Self::unread(headers)? else {
+    pub fn from_headers(headers: &'a HeaderMap) -> Result<Option<Self>, CredentialsError> {
+        let Some(token) = Self::bytes_from_headers(headers)? else {
             return Ok(None);
         };
         match std::str::from_utf8(token) {
@@ -47,9 +47,11 @@ impl<'a> Bearer<'a> {
         }
     }
 
-    /// As [`of`](Self::of), without a look at the token's bytes: for those who compare or decode
-    /// each of them anyway.
-    pub(crate) fn unread(headers: &'a HeaderMap) -> Result<Option<&'a [u8]>, CredentialsError> {
+    /// As [`from_headers`](Self::from_headers), without validating the token's bytes: for callers that
+    /// compare or decode each byte.
+    pub(crate) fn bytes_from_headers(
+        headers: &'a HeaderMap,
+    ) -> Result<Option<&'a [u8]>, CredentialsError> {
         let mut values = headers.get_all(AUTHORIZATION).iter();
         let Some(value) = values.next() else {
             return Ok(None);

@@ -22,7 +22,7 @@ pub enum WireProtocol {
 
 impl WireProtocol {
     /// The protocol of a request with these headers.
-    pub fn of(headers: &HeaderMap) -> Self {
+    pub fn from_headers(headers: &HeaderMap) -> Self {
         let Some(media) = headers.get(CONTENT_TYPE).map(essence) else {
             return Self::Http;
         };

@@ -13,8 +13,8 @@
 //! headers.insert("x-mine", "for this hop".parse()?);
 //! headers.insert("accept-language", "en".parse()?);
 //!
-//! assert_eq!(WireProtocol::of(&headers), WireProtocol::Http);
-//! assert_eq!(Bearer::of(&headers)?.unwrap().as_str(), "abc.def.ghi");
+//! assert_eq!(WireProtocol::from_headers(&headers), WireProtocol::Http);
+//! assert_eq!(Bearer::from_headers(&headers)?.unwrap().as_str(), "abc.def.ghi");
 //! remove_hop_by_hop(&mut headers)?;
 //! RequestHeaders::default().retain(&mut headers);
 //! assert_eq!(headers.len(), 1, "the language, and nothing else");

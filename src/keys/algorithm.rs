@@ -1,6 +1,7 @@
 use std::fmt;
 
-/// Declares the algorithms, which bear the same names here, on the wire and in the backend.
+/// Declares the algorithms. An algorithm has the same name here, in the `alg` header and in the
+/// backend.
 macro_rules! algorithms {
     ($($(#[$doc:meta])* $name:ident: $family:ident, $signature:expr;)*) => {
         /// How a key signs: a JWS algorithm of
@@ -29,7 +30,7 @@ macro_rules! algorithms {
                 match self { $(Self::$name => Family::$family,)* }
             }
 
-            /// How many bytes a signature has; `None` where the key decides.
+            /// The length of a signature in bytes; `None` if it depends on the key.
             pub(super) const fn signature_len(self) -> Option<usize> {
                 match self { $(Self::$name => $signature,)* }
             }
@@ -41,7 +42,7 @@ macro_rules! algorithms {
     };
 }
 
-/// What kind of key an algorithm needs.
+/// The kind of key that an algorithm needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Family {
     Hmac,

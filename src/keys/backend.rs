@@ -1,8 +1,8 @@
-//! The cryptography, named explicitly.
+//! The cryptographic backend, selected explicitly.
 //!
-//! `jsonwebtoken` has a process-wide default that panics when both of its backends, or none, are
-//! compiled in, and that any crate of the build can install. Nothing here asks for it: the backend
-//! is a static chosen by our own features, whatever else the build turns on.
+//! `jsonwebtoken` has a process-wide default backend. It panics if both backends, or none, are
+//! compiled in, and any crate of the build can install it. This module never uses the default: the
+//! backend is a static that our own features select, independent of other features of the build.
 
 use std::cell::Cell;
 use std::ptr;
@@ -30,24 +30,24 @@ fn provider() -> Option<&'static CryptoProvider> {
     None
 }
 
-/// Every constructor of a key asks this first.
+/// Fails without a backend. Every constructor of a key calls this first.
 pub(super) fn require() -> Result<(), ConfigError> {
     match provider() {
         Some(_) => Ok(()),
         None => Err(ConfigError::new(
             ConfigErrorKind::NoSignatureBackend,
-            "nothing can sign or verify: enable the feature `aws-lc-rs` or `rust-crypto`",
+            "no signature backend: enable the feature `aws-lc-rs` or `rust-crypto`",
         )),
     }
 }
 
-/// The signature of `message`, or `None` if the key does not fit.
+/// The signature of `message`, or `None` if the key does not fit the algorithm.
 pub(super) fn sign(algorithm: Algorithm, key: &EncodingKey, message: &[u8]) -> Option<Vec<u8>> {
     let signer = (provider()?.signer_factory)(&algorithm.to_backend(), key).ok()?;
     signer.try_sign(message).ok()
 }
 
-/// Whether `signature` is one of `message`. A MAC is compared in constant time.
+/// Whether `signature` is a valid signature of `message`. A MAC is compared in constant time.
 // The backend's trait is over `Vec<u8>`.
 #[allow(clippy::ptr_arg)]
 pub(super) fn verify(
@@ -58,21 +58,23 @@ pub(super) fn verify(
 ) -> bool {
     let is_valid = |verifier: &dyn JwtVerifier| verifier.verify(message, signature).is_ok();
     if algorithm.family() != Family::Hmac {
-        // Nothing is gained by keeping those: they hold the key's bytes as they are.
+        // Not cached: such a verifier is cheap to build, as it only copies the key's bytes.
         return verifier(algorithm, key).is_some_and(|verifier| is_valid(&*verifier));
     }
-    let kept = KEPT.try_with(Cell::take).unwrap_or_default();
-    let kept = match kept {
-        Some(kept) if kept.is_of(algorithm, key) => Some(kept),
-        _ => verifier(algorithm, key).map(|verifier| Kept {
+    let cached = HMAC_VERIFIER.try_with(Cell::take).unwrap_or_default();
+    let cached = match cached {
+        Some(cached) if cached.is_for(algorithm, key) => Some(cached),
+        _ => verifier(algorithm, key).map(|verifier| CachedVerifier {
             algorithm,
             key: Arc::downgrade(key),
             verifier,
         }),
     };
-    let valid = kept.as_ref().is_some_and(|kept| is_valid(&*kept.verifier));
-    // Where the thread is ending already, there is nothing to keep it for.
-    let _ = KEPT.try_with(|cell| cell.set(kept));
+    let valid = cached
+        .as_ref()
+        .is_some_and(|cached| is_valid(&*cached.verifier));
+    // Fails only while the thread is being destroyed.
+    let _ = HMAC_VERIFIER.try_with(|cell| cell.set(cached));
     valid
 }
 
@@ -81,21 +83,21 @@ fn verifier(algorithm: Algorithm, key: &DecodingKey) -> Option<Box<dyn JwtVerifi
 }
 
 thread_local! {
-    /// The HMAC verifier that this thread has used last. To make one costs as much as to use it,
-    /// and the backend's cannot be shared between threads.
-    static KEPT: Cell<Option<Kept>> = const { Cell::new(None) };
+    /// The HMAC verifier that this thread used last. Building one costs as much as one verification,
+    /// and the backend's verifier is not `Sync`.
+    static HMAC_VERIFIER: Cell<Option<CachedVerifier>> = const { Cell::new(None) };
 }
 
-struct Kept {
+struct CachedVerifier {
     algorithm: Algorithm,
-    /// Weak, so that the key itself goes when its last owner does; and as long as it is here, no
-    /// other key can get the same address.
+    /// Weak, so that the last owner still drops the key. The allocation stays until this is dropped,
+    /// so another key cannot have the same address.
     key: Weak<DecodingKey>,
     verifier: Box<dyn JwtVerifier>,
 }
 
-impl Kept {
-    fn is_of(&self, algorithm: Algorithm, key: &Arc<DecodingKey>) -> bool {
+impl CachedVerifier {
+    fn is_for(&self, algorithm: Algorithm, key: &Arc<DecodingKey>) -> bool {
         self.algorithm == algorithm && ptr::eq(self.key.as_ptr(), Arc::as_ptr(key))
     }
 }

@@ -1,4 +1,4 @@
-//! As much of PEM and DER as key files need: strict, and never shown anything a client sent.
+//! The subset of PEM and DER that key files need. Strict; reads configuration, never client input.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -17,7 +17,7 @@ pub(super) fn from_pem(pem: &[u8]) -> Option<(&str, Zeroizing<Vec<u8>>)> {
     let text = std::str::from_utf8(pem).ok()?;
     let mut blocks = text.split("-----BEGIN ").skip(1).filter_map(|block| {
         let (label, block) = block.split_once("-----")?;
-        // `openssl ecparam -genkey` puts the curve in front of the key.
+        // `openssl ecparam -genkey` writes a block with the curve before the key.
         (label != "EC PARAMETERS").then_some((label, block))
     });
     let (Some((label, block)), None) = (blocks.next(), blocks.next()) else {
@@ -27,23 +27,23 @@ pub(super) fn from_pem(pem: &[u8]) -> Option<(&str, Zeroizing<Vec<u8>>)> {
     if !end.strip_prefix(label)?.starts_with("-----") {
         return None;
     }
-    // Never grown: what a vector moves out of is not wiped.
+    // Allocated at full length: a vector that grows does not wipe its old allocation.
     let mut packed = Zeroizing::new(Vec::with_capacity(base64.len()));
     let visible = base64.bytes().filter(|byte| !byte.is_ascii_whitespace());
     packed.extend(visible);
     Some((label, Zeroizing::new(STANDARD.decode(&*packed).ok()?)))
 }
 
-/// How many elements of a document may be nested in one another: a certificate has 10 levels.
+/// The deepest nesting of a document's elements: a certificate has 10 levels.
 const MAX_DEPTH: u8 = 16;
 
-/// How far the length of a document may be off, in bytes: by white space that the reader of a file
-/// has removed from its end or left there.
+/// The accepted difference between a document's length and the number of bytes. A reader of text files
+/// may have trimmed up to a few bytes of the end that look like white space, or left a line break.
 const MAX_SLACK: usize = 4;
 
-/// Whether this is one DER document, such as a key or a certificate: a `SEQUENCE` that ends where
-/// the bytes do, of two or more elements that end where it does, at every depth. Random bytes pass
-/// with a probability of under 2^-30.
+/// Whether this is one DER document, such as a key or a certificate: a `SEQUENCE` that spans all
+/// bytes and consists of two or more elements. At each depth, the elements must fill their parent.
+/// Random bytes pass with a probability of under 2^-30.
 pub(super) fn is_document(bytes: &[u8]) -> bool {
     let Some((SEQUENCE, content, end)) = header(bytes, 0) else {
         return false;
@@ -56,7 +56,7 @@ pub(super) fn is_document(bytes: &[u8]) -> bool {
         && is_sequence(bytes, content, end, MAX_DEPTH)
 }
 
-/// Whether the bytes in this range, of which the last may be missing, are one or more elements.
+/// Whether the bytes in this range are one or more elements. Its last bytes may be missing.
 fn is_sequence(bytes: &[u8], mut start: usize, end: usize, depth: u8) -> bool {
     let begins = start < end && depth > 0;
     while begins && start < end {
@@ -80,7 +80,7 @@ fn is_sequence(bytes: &[u8], mut start: usize, end: usize, depth: u8) -> bool {
     begins
 }
 
-/// The tag of the element that starts here, and where its content starts and ends.
+/// The tag of the element at `start`, and the bounds of its content.
 fn header(bytes: &[u8], start: usize) -> Option<(u8, usize, usize)> {
     let mut reader = Reader(bytes.get(start..)?);
     let (tag, len) = reader.header()?;
@@ -88,7 +88,7 @@ fn header(bytes: &[u8], start: usize) -> Option<(u8, usize, usize)> {
     Some((tag, content, content.checked_add(len)?))
 }
 
-/// Reads elements one after the other.
+/// Reads elements in sequence.
 pub(super) struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -96,14 +96,14 @@ impl<'a> Reader<'a> {
         Self(der)
     }
 
-    /// A reader of the content of the one element in `der`, which has to end with it.
+    /// A reader of the content of the only element in `der`, without trailing bytes.
     pub(super) fn only(der: &'a [u8], tag: u8) -> Option<Self> {
         let mut reader = Self(der);
         let content = reader.read(tag)?;
         reader.0.is_empty().then_some(Self(content))
     }
 
-    /// The content of the next element, which has to be of this kind.
+    /// The content of the next element, which must have this tag.
     pub(super) fn read(&mut self, tag: u8) -> Option<&'a [u8]> {
         let (found, len) = self.header()?;
         let (content, rest) = self.0.split_at_checked(len)?;
@@ -111,13 +111,13 @@ impl<'a> Reader<'a> {
         (found == tag).then_some(content)
     }
 
-    /// The tag of the next element, and the length of its content, which comes next.
+    /// Reads the tag of the next element and the length of its content, up to the content.
     fn header(&mut self) -> Option<(u8, usize)> {
         let (&tag, rest) = self.0.split_first()?;
         let (&first, rest) = rest.split_first()?;
         let (len, rest) = match first {
             0..=0x7f => (usize::from(first), rest),
-            // Length in one to three further bytes: a key file is no longer than that.
+            // The length in one to three further bytes: key files are under 16 MiB.
             0x81..=0x83 => {
                 let (len, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
                 let len = len
@@ -144,7 +144,7 @@ pub(super) fn strip_zeros(integer: &[u8]) -> &[u8] {
     integer.get(zeros..).unwrap_or_default()
 }
 
-/// One element.
+/// Encodes one element.
 pub(super) fn element(tag: u8, content: &[u8]) -> Vec<u8> {
     let len = content.len().to_be_bytes();
     let len = strip_zeros(&len);

@@ -10,17 +10,16 @@ use crate::error::ConfigError;
 
 /// The keys in use, replaceable while requests run.
 ///
-/// A handle: clones share one ring, so the issuer, the verifiers and whoever rotates keys all see
-/// the same. Readers take no lock: they never wait for a rotation, nor it for them. See the
-/// [module docs](super).
+/// A handle: clones share one ring, so a change is visible to the issuer and all verifiers. Readers
+/// take no lock and never wait for a rotation. See the [module docs](super).
 #[derive(Clone)]
 pub struct Keyring(Arc<Shared>);
 
 struct Shared {
     current: ArcSwap<Snapshot>,
-    /// That of `current`, readable without touching it.
+    /// The generation of `current`, readable without loading it.
     generation: AtomicU64,
-    /// Held by whoever makes the next keys from these.
+    /// Locked during a change, so that concurrent changes do not overwrite each other.
     writer: Mutex<()>,
 }
 
@@ -32,23 +31,22 @@ pub(crate) struct Snapshot {
 }
 
 impl Keyring {
-    /// A ring with one key, that signs and verifies.
+    /// A ring with one key, which signs and verifies.
     pub fn new(signing: SigningKey) -> Self {
         KeySet::new(signing).into()
     }
 
-    /// A ring that verifies what somebody else has signed.
+    /// A ring that only verifies: for the tokens of another issuer.
     ///
     /// # Errors
-    /// If two keys have the same name, there is none, or there are more than
-    /// [`MAX_KEYS`](KeySet::MAX_KEYS).
+    /// If there are no keys, more than [`MAX_KEYS`](KeySet::MAX_KEYS), or two with the same key id.
     pub fn verifying_only(
         keys: impl IntoIterator<Item = VerifyingKey>,
     ) -> Result<Self, ConfigError> {
         KeySet::verifying_only(keys).map(Self::from)
     }
 
-    /// A ring that verifies by a JWK set: see [`KeySet::from_jwks`].
+    /// A ring that verifies with the keys of a JWK set: see [`KeySet::from_jwks`].
     ///
     /// # Errors
     /// As [`KeySet::from_jwks`].
@@ -56,33 +54,66 @@ impl Keyring {
         KeySet::from_jwks(json).map(Self::from)
     }
 
-    /// Adds a key to verify with, in every clone of this ring.
+    /// Adds a verifying key. All clones of this ring share the change.
     ///
     /// # Errors
-    /// If a key of the same algorithm has the same name already, or the ring is full.
-    pub fn with_verifying_key(self, key: VerifyingKey) -> Result<Self, ConfigError> {
-        self.update(|keys| keys.clone().with_verifying_key(key))?;
-        Ok(self)
+    /// If another key of the same algorithm has the same key id, 8 keys of the algorithm have no key
+    /// id, or the ring has [`MAX_KEYS`](KeySet::MAX_KEYS) keys. The ring is then unchanged.
+    pub fn add_verifying_key(&self, key: VerifyingKey) -> Result<(), ConfigError> {
+        self.update(|keys| keys.clone().with_verifying_key(key))
     }
 
-    /// Replaces all keys, in every clone of this ring: what a key that is gone has signed is
-    /// refused from now on.
+    /// Removes the verifying keys with this key id, and returns how many were removed. Tokens that
+    /// they have signed are rejected from now on. All clones of this ring share the change.
+    ///
+    /// Without such a key, the ring is unchanged and the result is 0.
+    ///
+    /// ```
+    /// use omneo_id::keys::{Keyring, SigningKey};
+    ///
+    /// # #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))] {
+    /// let new = SigningKey::hs256("the second secret, also over 32 bytes long")?.with_key_id("2026")?;
+    /// let old = SigningKey::hs256("the first secret, at least 32 bytes long")?.with_key_id("2025")?;
+    /// let ring = Keyring::new(new);
+    /// ring.add_verifying_key(old.verifying_key())?;
+    ///
+    /// // When the last token of the old key has expired:
+    /// assert_eq!(ring.remove_verifying_key("2025")?, 1);
+    /// # }
+    /// # Ok::<(), omneo_id::error::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the signing key has this key id: replace it first, with [`replace`](Self::replace). If it is
+    /// the last key of the ring. The ring is then unchanged.
+    pub fn remove_verifying_key(&self, key_id: &str) -> Result<usize, ConfigError> {
+        let mut removed = 0;
+        self.try_update(|keys| {
+            let next = keys.without_verifying_key(key_id)?;
+            removed = keys.verifying_keys().len() - next.verifying_keys().len();
+            Ok((removed > 0).then_some(next))
+        })?;
+        Ok(removed)
+    }
+
+    /// Replaces all keys. Tokens of removed keys are rejected from now on. All clones of this ring
+    /// share the change.
     pub fn replace(&self, keys: KeySet) {
         let Ok(()) = self.update(|_| Ok::<_, std::convert::Infallible>(keys));
     }
 
-    /// The keys as they are now.
+    /// The current keys.
     pub fn keys(&self) -> KeySet {
         self.snapshot().keys.clone()
     }
 
-    /// The public keys as a JWK set, for others to verify with. Secrets are left out.
+    /// The public keys as a JWK set, for other verifiers. Secrets are omitted.
     pub fn to_jwks(&self) -> Value {
         self.snapshot().keys.to_jwks()
     }
 
-    /// How often the keys have been replaced or added to: what was verified under another number
-    /// has to be verified again.
+    /// The number of changes so far. A token that was verified in another generation must be verified
+    /// again.
     pub fn generation(&self) -> u64 {
         self.0.generation.load(Ordering::Acquire)
     }
@@ -92,10 +123,20 @@ impl Keyring {
     }
 
     fn update<E>(&self, next: impl FnOnce(&KeySet) -> Result<KeySet, E>) -> Result<(), E> {
+        self.try_update(|keys| next(keys).map(Some))
+    }
+
+    /// Replaces the current keys by `next` of them, unless that is `None`.
+    fn try_update<E>(
+        &self,
+        next: impl FnOnce(&KeySet) -> Result<Option<KeySet>, E>,
+    ) -> Result<(), E> {
         let writer = &self.0.writer;
-        let _turn = writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let _guard = writer.lock().unwrap_or_else(PoisonError::into_inner);
         let current = self.snapshot();
-        let keys = next(&current.keys)?;
+        let Some(keys) = next(&current.keys)? else {
+            return Ok(());
+        };
         let generation = current.generation + 1;
         let next = Snapshot { keys, generation };
         self.0.current.store(Arc::new(next));
@@ -141,11 +182,11 @@ mod tests {
     }
 
     #[test]
-    fn readers_go_on_while_the_next_keys_are_made() {
+    fn readers_do_not_wait_for_a_change() {
         let ring = Keyring::new(key("first"));
         let held = ring.snapshot();
         let made = ring.update(|_| {
-            // With a lock around it this would wait for itself.
+            // A read lock would deadlock here.
             assert_eq!(ring.snapshot().generation, 0);
             assert_eq!(ring.generation(), 0);
             Ok::<_, Infallible>(KeySet::new(key("second")))
@@ -156,14 +197,14 @@ mod tests {
     }
 
     #[test]
-    fn no_key_is_lost_when_all_add_one_at_once() {
+    fn concurrent_changes_keep_all_keys() {
         let ring = Keyring::new(key("first"));
         thread::scope(|scope| {
             for number in 1..KeySet::MAX_KEYS {
                 let ring = ring.clone();
                 scope.spawn(move || {
                     let added = key(&number.to_string()).verifying_key();
-                    ring.with_verifying_key(added).unwrap();
+                    ring.add_verifying_key(added).unwrap();
                 });
             }
         });

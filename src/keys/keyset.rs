@@ -4,24 +4,23 @@ use super::material::invalid;
 use super::{Algorithm, SigningKey, VerifyingKey, jwk};
 use crate::error::{ConfigError, ConfigErrorKind};
 
-/// What a [`Keyring`](super::Keyring) holds at one time: at most one key that signs, and those
-/// that verify.
+/// The content of a [`Keyring`](super::Keyring): at most one signing key, and the verifying keys.
 #[derive(Clone, Debug)]
 pub struct KeySet {
     signing: Option<SigningKey>,
-    /// The signing key's own first.
+    /// The signing key's verifying key first.
     verifying: Vec<VerifyingKey>,
 }
 
-/// A token without `kid` is tried against this many keys at most: what an unsigned guess may cost.
-/// So many keys of one algorithm may do without a name.
+/// The most keys that a token without `kid` is verified with; it bounds the cost of a forged token. It
+/// is also the most keys of one algorithm without a key id, as each of them must be tried.
 const MAX_TRIES: usize = 8;
 
 impl KeySet {
-    /// The most keys that a set can hold.
+    /// The most keys of a set.
     pub const MAX_KEYS: usize = 64;
 
-    /// One key that signs and verifies.
+    /// A set with one key, which signs and verifies.
     pub fn new(signing: SigningKey) -> Self {
         let verifying = signing.verifying_key();
         verifying.warn_if_readable();
@@ -31,10 +30,10 @@ impl KeySet {
         }
     }
 
-    /// Keys that verify what somebody else has signed.
+    /// A set that only verifies: for the tokens of another issuer.
     ///
     /// # Errors
-    /// If two have the same name, there is none, or there are more than 64.
+    /// If there are no keys, more than 64, or two with the same key id.
     pub fn verifying_only(
         keys: impl IntoIterator<Item = VerifyingKey>,
     ) -> Result<Self, ConfigError> {
@@ -44,91 +43,103 @@ impl KeySet {
         };
         let keys = keys.into_iter().try_fold(empty, Self::with_verifying_key)?;
         match keys.verifying.is_empty() {
-            true => Err(invalid("there is no key to verify with")),
+            true => Err(invalid("a set needs at least one verifying key")),
             false => Ok(keys),
         }
     }
 
     /// The signature keys of a JWK set
-    /// ([RFC 7517 §5](https://www.rfc-editor.org/rfc/rfc7517#section-5)), as another issuer
-    /// publishes it. Keys of unknown kinds, for encryption, too small, or symmetric are skipped.
+    /// ([RFC 7517 §5](https://www.rfc-editor.org/rfc/rfc7517#section-5)) of another issuer. Keys of
+    /// unknown kinds, for encryption, too small, or symmetric are skipped.
     ///
     /// # Errors
-    /// If it is no JWK set, has no key that can be used, or two with the same name.
+    /// If the text is not a JWK set, or the set has no usable key or two with the same key id.
     pub fn from_jwks(json: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
-        Self::verifying_only(jwk::import(json.as_ref())?)
+        let keys = jwk::parse_set(json.as_ref())?;
+        Self::verifying_only(keys.iter().filter_map(VerifyingKey::from_jwk_value))
     }
 
-    /// Adds a key to verify with.
+    /// Adds a verifying key.
     ///
     /// # Errors
-    /// If a key of the same algorithm has the same name already, 8 of it have none, or 64 are
-    /// there.
+    /// If another key of the same algorithm has the same key id, 8 keys of the algorithm have no key
+    /// id, or the set has 64 keys.
     pub fn with_verifying_key(mut self, key: VerifyingKey) -> Result<Self, ConfigError> {
-        let same = |other: &VerifyingKey| {
-            other.key_id().is_some()
-                && other.key_id() == key.key_id()
-                && other.algorithm() == key.algorithm()
+        let of_algorithm = || {
+            let keys = self.verifying.iter();
+            keys.filter(|other| other.algorithm() == key.algorithm())
         };
-        if self.verifying.iter().any(same) {
+        if key.key_id().is_some() && of_algorithm().any(|other| other.key_id() == key.key_id()) {
             return Err(ConfigError::new(
                 ConfigErrorKind::DuplicateKeyId,
                 "two keys of one ring have the same key id",
             ));
         }
-        let nameless = |other: &&VerifyingKey| {
-            other.key_id().is_none() && other.algorithm() == key.algorithm()
-        };
-        if key.key_id().is_none() && self.verifying.iter().filter(nameless).count() == MAX_TRIES {
+        let without_id = of_algorithm().filter(|other| other.key_id().is_none());
+        if key.key_id().is_none() && without_id.count() == MAX_TRIES {
             return Err(invalid(
-                "a ring holds 8 keys without a name of one algorithm at most",
+                "a ring has at most 8 keys of one algorithm without a key id",
             ));
         }
         if self.verifying.len() == Self::MAX_KEYS {
-            return Err(invalid("a ring holds 64 keys at most"));
+            return Err(invalid("a ring has at most 64 keys"));
         }
         key.warn_if_readable();
         self.verifying.push(key);
         Ok(self)
     }
 
-    /// The key that signs.
+    /// The set without the verifying keys that have this key id.
+    pub(super) fn without_verifying_key(&self, key_id: &str) -> Result<Self, ConfigError> {
+        let signing = self.signing.as_ref();
+        if signing.is_some_and(|key| key.key_id() == Some(key_id)) {
+            return Err(invalid("the signing key has this key id: replace it first"));
+        }
+        let mut rest = self.clone();
+        rest.verifying.retain(|key| key.key_id() != Some(key_id));
+        match rest.verifying.is_empty() {
+            true => Err(invalid("a set needs at least one verifying key")),
+            false => Ok(rest),
+        }
+    }
+
+    /// The signing key.
     pub fn signing_key(&self) -> Option<&SigningKey> {
         self.signing.as_ref()
     }
 
-    /// The keys that verify, the signing key's own first.
+    /// The verifying keys, that of the signing key first.
     pub fn verifying_keys(&self) -> &[VerifyingKey] {
         &self.verifying
     }
 
-    /// The public keys as a JWK set, for others to verify with. Secrets are left out.
+    /// The public keys as a JWK set, for other verifiers. Secrets are omitted.
     pub fn to_jwks(&self) -> Value {
-        jwk::export(&self.verifying)
+        jwk::set(self.verifying.iter().filter_map(VerifyingKey::to_jwk))
     }
 
-    /// The keys that may have signed a token of this algorithm and `kid`.
+    /// The keys to verify a token of this algorithm and `kid` with.
     ///
-    /// A name selects the key that has it, or else those that have none; no name selects all. It
-    /// never brings in a key that is not in the set.
+    /// A `kid` selects the key that has it, otherwise the keys without a key id. A token without
+    /// `kid` selects all keys of the algorithm. At most [`MAX_TRIES`] keys are returned.
     pub(crate) fn candidates<'a>(
         &'a self,
         algorithm: Algorithm,
         key_id: Option<&'a str>,
     ) -> impl Iterator<Item = &'a VerifyingKey> {
-        let named = key_id.is_some()
+        let id_matches = key_id.is_some()
             && (self.verifying.iter())
                 .any(|key| key.algorithm() == algorithm && key.key_id() == key_id);
         let of_algorithm = move || {
             let keys = self.verifying.iter();
             keys.filter(move |key| key.algorithm() == algorithm)
         };
-        // Keys without a name cannot be pointed at: they are tried before those that could.
-        let nameless = of_algorithm().filter(|key| key.key_id().is_none());
-        let others = of_algorithm().filter(|key| key.key_id().is_some());
-        nameless
-            .chain(others)
-            .filter(move |key| match (named, key_id) {
+        // No `kid` can select a key without an id, so these are tried first.
+        let without_id = of_algorithm().filter(|key| key.key_id().is_none());
+        let with_id = of_algorithm().filter(|key| key.key_id().is_some());
+        without_id
+            .chain(with_id)
+            .filter(move |key| match (id_matches, key_id) {
                 (true, _) => key.key_id() == key_id,
                 (false, Some(_)) => key.key_id().is_none(),
                 (false, None) => true,

@@ -1,4 +1,4 @@
-//! What is in a key file, and what of it the backend wants.
+//! Parses key files and converts keys to the backend's encoding.
 
 use jsonwebtoken::{DecodingKey, EncodingKey};
 use zeroize::Zeroizing;
@@ -14,7 +14,7 @@ const ID_P384: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x22];
 const ID_RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 const ID_ED25519: &[u8] = &[0x2b, 0x65, 0x70];
 
-/// The sizes of an RSA modulus that both backends take, in bits. Smaller ones can be factored.
+/// The sizes of an RSA modulus that both backends accept, in bits. Smaller ones can be factored.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
 
 pub(super) fn invalid(why: &'static str) -> ConfigError {
@@ -25,14 +25,14 @@ const NOT_PRIVATE: &str = "the private key is neither PKCS#8 nor PKCS#1 of a kin
 const NOT_PUBLIC: &str =
     "the public key is not of a kind that can be used: Ed25519, P-256, P-384 or RSA";
 
-/// A private key, in the encoding that the backend takes for its family.
+/// A private key, in the encoding that the backend expects for its family.
 pub(super) struct Private {
     pub(super) family: Family,
     pub(super) key: EncodingKey,
     pub(super) public: Public,
 }
 
-/// A public key, in the terms of RFC 7518 §6: bytes, big-endian.
+/// The parameters of a public key as in RFC 7518 §6: big-endian bytes.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Public {
     Rsa { n: Vec<u8>, e: Vec<u8> },
@@ -44,13 +44,13 @@ pub(super) enum Public {
 impl Private {
     pub(super) fn from_pem(pem: &[u8]) -> Result<Self, ConfigError> {
         let (label, der) = der::from_pem(pem)
-            .ok_or_else(|| invalid("a key file holds one PEM block and this does not"))?;
+            .ok_or_else(|| invalid("a key file must have exactly one PEM block"))?;
         match label {
             "PRIVATE KEY" | "RSA PRIVATE KEY" | "EC PRIVATE KEY" => Self::from_der(&der),
             "ENCRYPTED PRIVATE KEY" => Err(invalid(
                 "the key file is encrypted: decrypt it with `openssl pkey`",
             )),
-            _ => Err(invalid("the PEM block is no private key")),
+            _ => Err(invalid("the PEM block is not a private key")),
         }
     }
 
@@ -102,8 +102,8 @@ fn rsa(der: &[u8]) -> Option<Private> {
     })
 }
 
-/// RFC 5915 `ECPrivateKey`, what `openssl ecparam -genkey` writes: wrapped into PKCS#8, as the
-/// backends take nothing else.
+/// RFC 5915 `ECPrivateKey`, as `openssl ecparam -genkey` writes it. Wrapped into PKCS#8, the only
+/// encoding that the backends accept.
 fn sec1(der: &[u8]) -> Option<Private> {
     let mut reader = Reader::only(der, SEQUENCE)?;
     reader.read(INTEGER)?;
@@ -114,7 +114,7 @@ fn sec1(der: &[u8]) -> Option<Private> {
         der::element(OID, curve),
     ];
     let identifier = der::element(SEQUENCE, &identifier.concat());
-    // Copies of a private key on their way into the backend, which wipes its own.
+    // Intermediate copies of the private key are wiped; the backend wipes its own.
     let key = Zeroizing::new(der::element(OCTET_STRING, der));
     let version = der::element(INTEGER, &[0]);
     let content = Zeroizing::new([version.as_slice(), &identifier, &key].concat());
@@ -142,10 +142,10 @@ fn ec(pkcs8: &[u8], family: Family) -> Option<Private> {
 impl Public {
     pub(super) fn from_pem(pem: &[u8]) -> Result<Self, ConfigError> {
         let (label, der) = der::from_pem(pem)
-            .ok_or_else(|| invalid("a key file holds one PEM block and this does not"))?;
+            .ok_or_else(|| invalid("a key file must have exactly one PEM block"))?;
         match label {
             "PUBLIC KEY" | "RSA PUBLIC KEY" => Self::from_der(&der),
-            _ => Err(invalid("the PEM block is no public key")),
+            _ => Err(invalid("the PEM block is not a public key")),
         }
     }
 
@@ -158,7 +158,7 @@ impl Public {
         Ok(public)
     }
 
-    /// What can be known of a public key without a signature to try it on.
+    /// Validates the form of the key. Without a signature, more cannot be checked.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         let sec1 = |point: &[u8], len: usize| point.len() == len && point.first() == Some(&4);
         let fits = match self {
@@ -169,7 +169,7 @@ impl Public {
                 if bits < *RSA_BITS.start() {
                     return Err(invalid("an RSA key needs 2048 bits at least"));
                 }
-                // The exponent: odd, over 1, and no longer than both backends take.
+                // The exponent: odd, over 1, and at most as long as both backends accept.
                 let odd = e.last().is_some_and(|last| last % 2 == 1);
                 RSA_BITS.contains(&bits) && odd && e.len() <= 4 && e.as_slice() != [1]
             }

@@ -1,8 +1,8 @@
-//! Keys: what signs and verifies tokens, and the ring that holds them while requests run.
+//! Keys that sign and verify tokens, and the ring that holds the current ones.
 //!
 //! A [`SigningKey`] signs and verifies, a [`VerifyingKey`] only verifies; each has one
-//! [`Algorithm`], and no token can choose another. A [`Keyring`] signs with one key and verifies
-//! with several, so that keys can be replaced without ending anybody's session:
+//! [`Algorithm`], which a token cannot change. A [`Keyring`] signs with one key and verifies with
+//! several, so that keys can be rotated while issued tokens stay valid:
 //!
 //! ```
 //! use omneo_id::keys::{KeySet, Keyring, SigningKey};
@@ -11,7 +11,7 @@
 //! let old = SigningKey::hs256("the first secret, at least 32 bytes long")?.with_key_id("2025")?;
 //! let ring = Keyring::new(old.clone());
 //!
-//! // A year later: sign with the new key, keep verifying what the old one has signed.
+//! // A year later: sign with the new key, and still accept tokens of the old one.
 //! let new = SigningKey::hs256("the second secret, also over 32 bytes long")?.with_key_id("2026")?;
 //! ring.replace(KeySet::new(new).with_verifying_key(old.verifying_key())?);
 //! # }
@@ -27,14 +27,14 @@
 //! let pem = std::fs::read("key.pem").unwrap();
 //! let key = SigningKey::from_pem(&pem)?.with_key_id("2026")?;
 //! assert_eq!(key.algorithm(), Algorithm::EdDSA);
-//! println!("{}", Keyring::new(key).to_jwks()); // for others to verify with
+//! println!("{}", Keyring::new(key).to_jwks()); // for other verifiers
 //! # Ok::<(), omneo_id::error::ConfigError>(())
 //! ```
 //!
-//! Every signing key is tried when it is built: one that could not sign or verify later is refused
-//! there. A public key can only be judged by its form; one that is nobody's verifies nothing.
-//! Key material is wiped when the last clone is dropped; a thread that has verified with a secret
-//! keeps the backend's form of it until it verifies with another one, or ends. `Debug` shows
+//! The constructor of a signing key signs and verifies once, so an unusable key is an error there.
+//! For a public key, only the form can be checked.
+//! Key material is wiped when the last clone is dropped. A thread that has verified with a secret
+//! keeps the backend's form of it until it verifies with another secret, or ends. `Debug` shows
 //! algorithm and key id only.
 
 mod algorithm;

@@ -5,19 +5,20 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde::de::IgnoredAny;
 use zeroize::Zeroizing;
 
-use super::{Algorithm, SigningKey, der};
+use super::{Algorithm, der};
 use crate::error::{ConfigError, ConfigErrorKind};
 
-/// Checks the length of a secret, and that it is not something else by mistake.
+/// The shortest secret for HS256, in bytes: RFC 7518 §3.2 requires the size of the hash.
+pub(super) const MIN_LEN: usize = 32;
+
+/// Checks that a secret is long enough, and is not a key file or another text file by mistake.
 pub(super) fn check(algorithm: Algorithm, secret: &[u8]) -> Result<(), ConfigError> {
-    let weak = |why| Err(ConfigError::new(ConfigErrorKind::WeakSecret, why));
     // RFC 7518 §3.2: "A key of the same size as the hash output […] or larger MUST be used".
-    let least = (algorithm.signature_len()).unwrap_or(SigningKey::MIN_SECRET_LEN);
-    if secret.len() < least {
+    let min_len = algorithm.signature_len().unwrap_or(MIN_LEN);
+    if secret.len() < min_len {
         return weak("an HMAC secret needs 32 bytes at least, 48 for HS384, 64 for HS512");
     }
-    // A public key or a certificate as a secret is known to attackers: the classic way to forge
-    // tokens.
+    // A public key or a certificate is known to attackers, who could sign tokens with it.
     let decoded = from_base64(secret);
     if is_key_file(secret) || decoded.is_some_and(|content| is_key_file(&content)) {
         return weak("the HMAC secret is the content of a key file: use `from_pem` or `from_der`");
@@ -28,10 +29,13 @@ pub(super) fn check(algorithm: Algorithm, secret: &[u8]) -> Result<(), ConfigErr
     Ok(())
 }
 
-/// Whether a secret can be guessed by its words: at least three fifths of it are words by their
-/// form.
+fn weak(why: &'static str) -> Result<(), ConfigError> {
+    Err(ConfigError::new(ConfigErrorKind::WeakSecret, why))
+}
+
+/// Whether a secret looks like readable text: at least three fifths of it have the form of words.
 ///
-/// Random base64 and hexadecimal digits do not pass.
+/// Random base64 and hexadecimal digits do not look so.
 pub(super) fn is_readable(secret: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(secret) else {
         return false;
@@ -41,7 +45,7 @@ pub(super) fn is_readable(secret: &[u8]) -> bool {
     !text.is_empty() && in_words * 5 >= text.len() * 3
 }
 
-/// The runs of letters. An upper case letter behind a lower case one begins another.
+/// The runs of letters. An upper case letter after a lower case one starts a new run.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     let runs = text.split(|character: char| !character.is_alphabetic());
     runs.flat_map(|run| {
@@ -60,7 +64,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Three letters or more, as `word`, `Word` or `WORD`, with a vowel and without five consonants in
+/// Three letters or more, as `word`, `Word` or `WORD`, with a vowel and at most four consonants in
 /// a row.
 fn is_word(run: &str) -> bool {
     let letters = run.chars().count();
@@ -74,7 +78,7 @@ fn is_word(run: &str) -> bool {
         && run.split(is_vowel).all(|consonants| consonants.len() < 5)
 }
 
-/// A letter that is not ASCII counts as one.
+/// A letter outside ASCII counts as a vowel.
 fn is_vowel(letter: char) -> bool {
     !letter.is_ascii() || "aeiouy".contains(letter.to_ascii_lowercase())
 }
@@ -99,14 +103,13 @@ fn is_json(content: &[u8]) -> bool {
     begins && serde_json::from_slice::<IgnoredAny>(content).is_ok()
 }
 
-/// A line of `authorized_keys`: the kind of key, and its base64, which begins with a length.
+/// A line of `authorized_keys`: the kind of key, then base64 that starts with a 4-byte length.
 fn is_ssh_key(content: &[u8]) -> bool {
     let kinds: [&[u8]; 3] = [b"ssh-", b"ecdsa-sha2-", b"sk-"];
     kinds.iter().any(|kind| content.starts_with(kind)) && contains(content, b" AAAA")
 }
 
-/// Printable text with a line break inside, unless all of it is base64 or hexadecimal, which tools
-/// wrap.
+/// Printable text of several lines. Base64 and hexadecimal do not count, as tools wrap them.
 fn is_text_file(content: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(content.trim_ascii()) else {
         return false;
@@ -120,7 +123,7 @@ fn is_text_file(content: &[u8]) -> bool {
 }
 
 fn from_base64(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    // Never grown: a vector does not wipe what it moves out of.
+    // Allocated at full length: a vector that grows does not wipe its old allocation.
     let mut packed = Zeroizing::new(Vec::with_capacity(text.len()));
     packed.extend(text.iter().filter(|byte| !byte.is_ascii_whitespace()));
     let padding = packed
@@ -137,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_told_from_noise() {
+    fn readable_text_is_distinguished_from_random_text() {
         for readable in [
             "correct horse battery staple",
             "CorrectHorseBatteryStaple",

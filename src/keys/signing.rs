@@ -4,10 +4,10 @@ use std::sync::Arc;
 use jsonwebtoken::EncodingKey;
 
 use super::material::{Private, invalid};
-use super::{Algorithm, VerifyingKey, backend};
+use super::{Algorithm, VerifyingKey, backend, secret};
 use crate::error::ConfigError;
 
-/// A key that signs tokens, and verifies them.
+/// A key that signs tokens and verifies them.
 ///
 /// Clones share the key material, which is wiped when the last of them is dropped. See the
 /// [module docs](super) for PEM files and rotation.
@@ -28,13 +28,13 @@ pub struct SigningKey {
 }
 
 impl SigningKey {
-    /// The least length of an HMAC secret, in bytes: for HS256. HS384 needs 48, HS512 64.
-    pub const MIN_SECRET_LEN: usize = 32;
+    /// The shortest HMAC secret for HS256, in bytes. HS384 needs 48, HS512 64.
+    pub const MIN_SECRET_LEN: usize = secret::MIN_LEN;
 
-    /// A secret for HMAC with SHA-256: the default choice where issuer and verifier are one.
+    /// A secret for HMAC with SHA-256: the usual choice if issuer and verifier are one process.
     ///
-    /// Take random bytes, such as `openssl rand -base64 32` prints. With the feature `tracing`, a
-    /// [`KeySet`](super::KeySet) warns of a secret of readable words.
+    /// Use random bytes, such as the output of `openssl rand -base64 32`. With the feature `tracing`,
+    /// the crate logs a warning for a secret that looks like readable text.
     ///
     /// # Errors
     /// If it has fewer than 32 bytes, or is the content of a key file or a text of several lines.
@@ -60,23 +60,23 @@ impl SigningKey {
 
     fn from_secret(algorithm: Algorithm, secret: &[u8]) -> Result<Self, ConfigError> {
         let verifying = VerifyingKey::from_secret(algorithm, secret)?;
-        Self::proven(EncodingKey::from_secret(secret).into(), verifying)
+        Self::new_checked(EncodingKey::from_secret(secret).into(), verifying)
     }
 
     /// A private key from a PEM file: Ed25519 signs as EdDSA, P-256 as ES256, P-384 as ES384, RSA
     /// as RS256 (see [`with_algorithm`](Self::with_algorithm) for PS256 and others).
     ///
-    /// PKCS#8, PKCS#1 and SEC 1 are understood.
+    /// PKCS#8, PKCS#1 and SEC 1 are supported.
     ///
     /// # Errors
-    /// If it is not one private key of these kinds, is encrypted, or is RSA of under 2048 bits or
-    /// over 4096.
+    /// If the file is not exactly one private key of these kinds, is encrypted, or is RSA with under
+    /// 2048 or over 4096 bits.
     pub fn from_pem(pem: &[u8]) -> Result<Self, ConfigError> {
         backend::require()?;
         Self::from_private(Private::from_pem(pem)?)
     }
 
-    /// As [`from_pem`](Self::from_pem), without the PEM around it.
+    /// As [`from_pem`](Self::from_pem), from DER.
     ///
     /// # Errors
     /// As [`from_pem`](Self::from_pem).
@@ -88,27 +88,27 @@ impl SigningKey {
     fn from_private(private: Private) -> Result<Self, ConfigError> {
         debug_assert!(private.family == private.public.family());
         let verifying = VerifyingKey::from_public(private.public)?;
-        Self::proven(private.key.into(), verifying)
+        Self::new_checked(private.key.into(), verifying)
     }
 
     /// Replaces the algorithm by another one for the same kind of key: an RSA key can sign as
     /// RS256, RS384, RS512, PS256, PS384 or PS512, a secret as HS256, HS384 or HS512.
     ///
-    /// Default is what the constructor says.
+    /// Default is the algorithm that the constructor documents.
     ///
     /// # Errors
     /// If the algorithm needs another kind of key, or a longer secret.
     pub fn with_algorithm(self, algorithm: Algorithm) -> Result<Self, ConfigError> {
-        Self::proven(self.key, self.verifying.with_algorithm(algorithm)?)
+        Self::new_checked(self.key, self.verifying.with_algorithm(algorithm)?)
     }
 
-    /// Names the key: its tokens carry the name as `kid`, so that a ring of several keys knows
-    /// which one to verify with.
+    /// Replaces the key id. Tokens carry it as `kid`, which selects the verifying key in a ring of
+    /// several keys.
     ///
-    /// Default is no name.
+    /// Default is no key id.
     ///
     /// # Errors
-    /// If it is empty, longer than 128 bytes, or holds a control character.
+    /// If the key id is empty, longer than 128 bytes, or contains a control character.
     pub fn with_key_id(self, key_id: &str) -> Result<Self, ConfigError> {
         Ok(Self {
             verifying: self.verifying.with_key_id(key_id)?,
@@ -116,22 +116,22 @@ impl SigningKey {
         })
     }
 
-    /// How it signs.
+    /// The algorithm of the signatures.
     pub fn algorithm(&self) -> Algorithm {
         self.verifying.algorithm()
     }
 
-    /// Its name.
+    /// The key id: the `kid` of its tokens.
     pub fn key_id(&self) -> Option<&str> {
         self.verifying.key_id()
     }
 
-    /// What verifies its signatures, under the same name. Of a secret it is the secret again.
+    /// The key that verifies its signatures, with the same key id. For a secret, the secret itself.
     pub fn verifying_key(&self) -> VerifyingKey {
         self.verifying.clone()
     }
 
-    /// The header segment of every token that it signs.
+    /// The header segment of the tokens that it signs.
     pub(crate) fn header(&self) -> &str {
         self.verifying.header()
     }
@@ -140,13 +140,13 @@ impl SigningKey {
         backend::sign(self.algorithm(), &self.key, message)
     }
 
-    /// Signs and verifies once, so that no request finds out later that the key does not work.
-    fn proven(key: Arc<EncodingKey>, verifying: VerifyingKey) -> Result<Self, ConfigError> {
+    /// Signs and verifies once, so that an unusable key fails here and not at a request.
+    fn new_checked(key: Arc<EncodingKey>, verifying: VerifyingKey) -> Result<Self, ConfigError> {
         let key = Self { key, verifying };
         let message = b"omneo-id";
         match key.sign(message) {
             Some(signature) if key.verifying.verify(message, &signature) => Ok(key),
-            _ => Err(invalid("the key cannot sign, or not as the algorithm asks")),
+            _ => Err(invalid("the key cannot sign with its algorithm")),
         }
     }
 }

@@ -7,11 +7,12 @@ use jsonwebtoken::DecodingKey;
 use serde_json::Value;
 
 use super::algorithm::Family;
+use super::jwk::{self, Jwk};
 use super::material::{Public, invalid};
-use super::{Algorithm, backend, jwk, secret};
+use super::{Algorithm, backend, secret};
 use crate::error::{ConfigError, ConfigErrorKind};
 
-/// A key that verifies tokens and cannot sign them, unless it is a secret.
+/// A key that verifies tokens. A public key cannot sign; an HMAC secret can.
 ///
 /// Clones share the key material. See the [module docs](super).
 #[derive(Clone)]
@@ -21,15 +22,12 @@ pub struct VerifyingKey {
     /// `None` for a secret.
     public: Option<Arc<Public>>,
     key_id: Option<Arc<str>>,
-    /// The header segment of tokens that [`SigningKey`](super::SigningKey) signs: known by sight,
-    /// never parsed.
+    /// The header segment of tokens that the corresponding signing key issues. The verifier compares
+    /// it and does not parse it.
     header: Arc<str>,
     signature_len: usize,
-    /// For a secret of readable words: the warning of it, once for all clones.
-    #[cfg_attr(
-        not(feature = "tracing"),
-        expect(dead_code, reason = "logged, if anything is")
-    )]
+    /// For a secret that looks like readable text: the log of one warning, shared by all clones.
+    #[cfg_attr(not(feature = "tracing"), expect(dead_code, reason = "only logged"))]
     readable: Option<Arc<Once>>,
 }
 
@@ -62,13 +60,13 @@ impl VerifyingKey {
     /// (see [`with_algorithm`](Self::with_algorithm) for PS256 and others).
     ///
     /// # Errors
-    /// If it is not one public key of these kinds, or is RSA of under 2048 bits or over 4096.
+    /// If the file is not exactly one public key of these kinds, or is RSA with under 2048 or over
+    /// 4096 bits.
     pub fn from_pem(pem: &[u8]) -> Result<Self, ConfigError> {
         Self::from_public(Public::from_pem(pem)?)
     }
 
-    /// As [`from_pem`](Self::from_pem), without the PEM around it: `SubjectPublicKeyInfo`, or
-    /// PKCS#1 for RSA.
+    /// As [`from_pem`](Self::from_pem), from DER: `SubjectPublicKeyInfo`, or PKCS#1 for RSA.
     ///
     /// # Errors
     /// As [`from_pem`](Self::from_pem).
@@ -77,12 +75,28 @@ impl VerifyingKey {
     }
 
     /// A public key from a JSON Web Key ([RFC 7517](https://www.rfc-editor.org/rfc/rfc7517)), with
-    /// its `alg` and `kid`. See [`KeySet::from_jwks`](super::KeySet::from_jwks) for a set of them.
+    /// its `alg` and `kid`. `KeySet::from_jwks` reads a JWK set.
     ///
     /// # Errors
-    /// If it is no public key of these kinds for signatures.
+    /// If the JWK is not a public signature key of these kinds.
     pub fn from_jwk(json: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
-        jwk::import_one(json.as_ref())
+        let jwk = serde_json::from_slice(json.as_ref())
+            .map_err(|error| invalid("the JWK is not JSON").with_source(error))?;
+        Self::from_jwk_value(&jwk)
+            .ok_or_else(|| invalid("the JWK is not a public key that can verify tokens"))
+    }
+
+    /// `None` if the JWK is not a public signature key of a supported kind.
+    pub(super) fn from_jwk_value(jwk: &Value) -> Option<Self> {
+        let jwk = Jwk::from_value(jwk)?;
+        let mut key = Self::from_public(jwk.public).ok()?;
+        if let Some(algorithm) = jwk.algorithm {
+            key = key.with_algorithm(algorithm).ok()?;
+        }
+        match jwk.key_id {
+            Some(key_id) => key.with_key_id(key_id).ok(),
+            None => Some(key),
+        }
     }
 
     pub(super) fn from_secret(algorithm: Algorithm, secret: &[u8]) -> Result<Self, ConfigError> {
@@ -132,7 +146,7 @@ impl VerifyingKey {
 
     /// Replaces the algorithm by another one for the same kind of key.
     ///
-    /// Default is what the constructor says.
+    /// Default is the algorithm that the constructor documents.
     ///
     /// # Errors
     /// If the algorithm needs another kind of key, or a longer secret.
@@ -152,12 +166,12 @@ impl VerifyingKey {
         })
     }
 
-    /// Names the key. It then verifies tokens that carry the name as `kid`, or no `kid` at all.
+    /// Replaces the key id. The key then verifies tokens with this `kid`, and tokens without `kid`.
     ///
-    /// Default is no name: it verifies tokens whose `kid` is not that of another key in the ring.
+    /// Default is no key id: the key verifies tokens whose `kid` no other key of the ring has.
     ///
     /// # Errors
-    /// If it is empty, longer than 128 bytes, or holds a control character.
+    /// If the key id is empty, longer than 128 bytes, or contains a control character.
     pub fn with_key_id(self, key_id: &str) -> Result<Self, ConfigError> {
         if key_id.is_empty() || key_id.len() > 128 || key_id.chars().any(char::is_control) {
             return Err(ConfigError::new(
@@ -172,12 +186,12 @@ impl VerifyingKey {
         })
     }
 
-    /// What it verifies.
+    /// The algorithm of the signatures.
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
 
-    /// Its name.
+    /// The key id: the `kid` of tokens that this key verifies.
     pub fn key_id(&self) -> Option<&str> {
         self.key_id.as_deref()
     }
@@ -186,11 +200,13 @@ impl VerifyingKey {
         &self.header
     }
 
-    pub(super) fn public(&self) -> Option<&Public> {
-        self.public.as_deref()
+    /// The key as a JWK; `None` for a secret.
+    pub(super) fn to_jwk(&self) -> Option<Value> {
+        let public = self.public.as_deref()?;
+        Some(jwk::to_value(public, self.algorithm, self.key_id()))
     }
 
-    /// Logs a warning if the key is a secret of readable words, once.
+    /// Logs one warning if the key is a secret that looks like readable text.
     pub(super) fn warn_if_readable(&self) {
         #[cfg(feature = "tracing")]
         if let Some(once) = &self.readable {
@@ -204,7 +220,7 @@ impl VerifyingKey {
         }
     }
 
-    /// Whether `signature` is this key's of `message`.
+    /// Whether `signature` is a signature of `message` by this key.
     // The backend's trait is over `Vec<u8>`.
     #[allow(clippy::ptr_arg)]
     pub(crate) fn verify(&self, message: &[u8], signature: &Vec<u8>) -> bool {
@@ -213,7 +229,7 @@ impl VerifyingKey {
     }
 }
 
-/// The JOSE header of our own tokens, encoded.
+/// The encoded JOSE header of the tokens that this crate issues.
 fn header(algorithm: Algorithm, key_id: Option<&str>) -> Arc<str> {
     let json = match key_id {
         None => format!(r#"{{"alg":"{algorithm}","typ":"JWT"}}"#),

@@ -34,7 +34,9 @@ impl Stop {
     pub(super) fn into_response(self, request: &HeaderMap) -> Response<Full<Bytes>> {
         match self {
             Self::Options(allow) => options(allow),
-            Self::Refused(rejection) => rejection.into_response(WireProtocol::of(request)),
+            Self::Refused(rejection) => {
+                rejection.into_response(WireProtocol::from_headers(request))
+            }
         }
     }
 }
@@ -62,7 +64,7 @@ pub(super) fn apply<B>(
     mount: usize,
 ) -> Result<Go, Stop> {
     // Without a subject nobody is asking. The rule still says whether that matters on this path.
-    let subject = Subject::of(request.extensions());
+    let subject = Subject::from_extensions(request.extensions());
     let nobody = Subject::Anonymous;
     let path = behind(mount, request.uri().path()).ok_or(RejectionKind::PathRefused)?;
     let (path, profile) = match rewrite_me(path, subject.unwrap_or(&nobody)) {

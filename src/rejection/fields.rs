@@ -1,9 +1,9 @@
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-/// Fields and what is wrong with each, in the order found: the `errors` of a 422.
+/// Invalid fields with their messages, in the order of [`add`](Self::add): the `errors` of a 422.
 ///
-/// Nested fields are dotted, as the tenant names them: `attributes.comms.email_promo`.
+/// Nested fields are dotted, as in the tenant's answers: `attributes.comms.email_promo`.
 ///
 /// ```
 /// use omneo_id::rejection::FieldErrors;
@@ -17,7 +17,7 @@ use serde::ser::{SerializeMap, Serializer};
 pub struct FieldErrors(Vec<(String, Vec<String>)>);
 
 impl FieldErrors {
-    /// Blames a field. A field may be blamed more than once.
+    /// Adds a message to a field. A field may have several messages.
     pub fn add(&mut self, field: impl Into<String>, message: impl Into<String>) {
         let field = field.into();
         match self.0.iter_mut().find(|(name, _)| *name == field) {
@@ -26,19 +26,19 @@ impl FieldErrors {
         }
     }
 
-    /// Whether nothing is to blame.
+    /// Whether there is no message.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The fields with their messages, in the order found.
+    /// The fields with their messages, in the order in which they were added.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[String])> {
         self.0
             .iter()
             .map(|(field, messages)| (field.as_str(), messages.as_slice()))
     }
 
-    /// The first message: what the tenant puts at the top of its 422.
+    /// The first message, which the tenant also uses as the `message` of its 422.
     pub(super) fn first(&self) -> Option<&str> {
         self.0.first()?.1.first().map(String::as_str)
     }

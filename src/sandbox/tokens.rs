@@ -32,7 +32,7 @@ use crate::keys::{Keyring, SigningKey};
 /// let ring = Keyring::new(SigningKey::hs256("a secret of at least 32 bytes, kept secret")?);
 /// let app = JwtAuthLayer::new(TokenVerifier::new(ring.clone())).layer(service_fn(
 ///     async |request: Request<String>| {
-///         let subject = Subject::of(request.extensions()).unwrap();
+///         let subject = Subject::from_extensions(request.extensions()).unwrap();
 ///         Ok::<_, Infallible>(Response::new(subject.as_pid().to_owned()))
 ///     },
 /// ));

@@ -5,10 +5,9 @@ use http::HeaderValue;
 
 use crate::error::{ConfigError, ConfigErrorKind};
 
-/// An API token of a tenant: opens everything, so it is shown nowhere.
+/// An API token of a tenant. It grants access to all data of the tenant, so it is never displayed.
 ///
-/// `Debug` is redacted, the header value made of it is marked sensitive, and comparing takes the
-/// same time wherever two tokens differ.
+/// `Debug` is redacted, the header value is marked sensitive, and comparisons take constant time.
 #[derive(Clone)]
 pub struct ApiToken(HeaderValue);
 
@@ -18,14 +17,8 @@ impl ApiToken {
     /// A token as the tenant's administrator created it, without `Bearer`.
     ///
     /// # Errors
-    /// If it is empty or holds anything but visible ASCII characters.
+    /// If the token is empty or contains anything other than visible ASCII characters.
     pub fn new(token: &str) -> Result<Self, ConfigError> {
-        let invalid = || {
-            ConfigError::new(
-                ConfigErrorKind::InvalidApiToken,
-                "an API token is one or more visible ASCII characters, without spaces",
-            )
-        };
         if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(invalid());
         }
@@ -40,7 +33,7 @@ impl ApiToken {
         self.0.clone()
     }
 
-    /// Whether this is the token, in time that depends on the lengths only.
+    /// Whether `token` is this token. The time depends only on the lengths.
     pub fn matches(&self, token: &str) -> bool {
         self.equals(token.as_bytes())
     }
@@ -50,7 +43,7 @@ impl ApiToken {
         self.equals(other.as_bytes())
     }
 
-    /// The same, for bytes of which nothing is known.
+    /// As [`matches`](Self::matches), for arbitrary bytes.
     pub(crate) fn equals(&self, other: &[u8]) -> bool {
         let own = self.as_bytes();
         own.len() == other.len()
@@ -61,13 +54,13 @@ impl ApiToken {
                 == 0
     }
 
-    /// The part of the token by which it is known wherever it occurs.
+    /// The part of the token to search for in answers.
     ///
-    /// `None` for a token of less than 8 characters: such a word occurs by itself.
+    /// `None` for a token of under 8 characters: such a short text occurs by chance.
     #[cfg(feature = "client")]
     pub(crate) fn telltale(&self) -> Option<&[u8]> {
-        // Laravel's tokens look like `7|4fzK…`, and their `|` is written in several ways; a part
-        // that is long enough gives them away in each.
+        // Laravel's tokens look like `7|4fzK…`, and `|` has several encodings. A part without it that
+        // is long enough occurs in each of them.
         let parts = self.as_bytes().split(|byte| !byte.is_ascii_alphanumeric());
         let part = match parts.max_by_key(|part| part.len()) {
             Some(part) if part.len() >= 16 => part,
@@ -79,6 +72,13 @@ impl ApiToken {
     fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes().get(SCHEME.len()..).unwrap_or_default()
     }
+}
+
+fn invalid() -> ConfigError {
+    ConfigError::new(
+        ConfigErrorKind::InvalidApiToken,
+        "an API token is one or more visible ASCII characters, without spaces",
+    )
 }
 
 impl fmt::Debug for ApiToken {

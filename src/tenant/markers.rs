@@ -1,25 +1,34 @@
 use super::ApiToken;
 
-/// In the extensions of a request to the forwarding service: call the tenant with this credential
-/// instead of the configured one.
+/// A request extension: the forwarding service calls the tenant with this credential instead of the
+/// configured one.
 ///
 /// The token endpoint sends its look-up with the *caller's* API token this way, so that one request
-/// both authenticates and resolves. The tenant's 401 and 403 then are the caller's own.
+/// both authenticates the caller and finds the profile. A 401 or 403 of the tenant then concerns the
+/// caller.
 #[derive(Clone, Debug)]
 pub struct CallAs(pub ApiToken);
 
-/// In the extensions of a request to the forwarding service: somebody decided that it may go up
-/// with the tenant's API token.
+/// A request extension: the forwarding service may send the request with the configured API token.
 ///
-/// The forwarding service opens every customer's record, so it is closed by default: it sends what
-/// the me rule has rewritten ([`MeRequest`](crate::path::MeRequest)), what calls with a credential
-/// of its own ([`CallAs`]), and what carries this. Insert it where your own code has checked a
-/// request; everything else is answered 404.
+/// That token grants access to every customer's record, so the forwarding service answers 404 by
+/// default. It forwards requests that the me layer has rewritten
+/// ([`MeRequest`](crate::path::MeRequest)), requests with a credential of their own ([`CallAs`]), and
+/// requests with this marker. Insert it after your own code has authorized a request:
+///
+/// ```
+/// use http::Request;
+/// use omneo_id::tenant::AllowForward;
+///
+/// let mut request = Request::get("/locations").body(())?;
+/// request.extensions_mut().insert(AllowForward::new());
+/// # Ok::<(), http::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AllowForward(());
 
 impl AllowForward {
-    /// "This request may go to the tenant with its API token."
+    /// Permits to forward the request.
     pub const fn new() -> Self {
         Self(())
     }

@@ -1,7 +1,7 @@
-//! Where, and as whom, the tenant is called.
+//! The tenant's address and credential.
 //!
-//! A [`Tenant`] is an origin, a base path and the [`ApiToken`] that opens both. What goes to it is
-//! marked in a request's extensions, [`AllowForward`] and [`CallAs`], by whoever has decided on it.
+//! A [`Tenant`] is an origin, a base path and an [`ApiToken`]. The markers [`AllowForward`] and
+//! [`CallAs`] in a request's extensions permit to forward it to the tenant.
 //!
 //! ```
 //! use omneo_id::{ApiToken, Tenant};
@@ -11,7 +11,7 @@
 //! assert_eq!(tenant.authority(), "api.acme.getomneo.com");
 //! assert!(!format!("{tenant:?}").contains("secret"));
 //!
-//! // The token must not travel in the clear, and an origin is nothing but one.
+//! // The token is not sent unencrypted, and an origin has no path.
 //! let token = || ApiToken::new("secret");
 //! assert!(Tenant::new("http://api.acme.getomneo.com", token()?).is_err());
 //! assert!(Tenant::new("https://api.acme.getomneo.com/id", token()?).is_err());

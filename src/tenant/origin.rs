@@ -8,12 +8,12 @@ use crate::error::{ConfigError, ConfigErrorKind};
 pub(crate) struct Origin {
     pub(super) scheme: Scheme,
     pub(super) authority: Authority,
-    /// The authority as a header value, made once.
+    /// The authority as a header value, parsed once.
     pub(super) host: HeaderValue,
 }
 
 impl Origin {
-    /// An origin that is fit for a secret: `https`, or `http` to loopback.
+    /// An origin to which a secret may be sent: `https`, or `http` to loopback.
     pub(crate) fn parse(origin: &str) -> Result<Self, ConfigError> {
         let origin = Self::parse_insecure(origin)?;
         if origin.scheme == Scheme::HTTP && !is_loopback(origin.authority.host()) {
@@ -58,7 +58,7 @@ impl Origin {
     }
 }
 
-/// As `Host` names it: a port that goes without saying is not said.
+/// The value of `Host`, which omits the scheme's default port (RFC 9110 §7.2).
 fn without_default_port<'a>(scheme: &Scheme, authority: &'a Authority) -> &'a str {
     let default = if *scheme == Scheme::HTTPS {
         ":443"
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_is_named_without_a_port_that_goes_without_saying() {
+    fn host_omits_the_default_port() {
         for (scheme, authority, host) in [
             ("https", "api.acme.test", "api.acme.test"),
             ("https", "api.acme.test:443", "api.acme.test"),

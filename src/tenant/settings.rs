@@ -8,7 +8,7 @@ use super::{ApiToken, Origin};
 use crate::error::{ConfigError, ConfigErrorKind};
 use crate::path::plain_prefix;
 
-/// An Omneo tenant: its origin, the base path of its admin API, and the API token that opens it.
+/// An Omneo tenant: its origin, the base path of its admin API, and an API token for it.
 ///
 /// Clones share one allocation; `Debug` shows the address and never the token.
 ///
@@ -31,24 +31,24 @@ struct Inner {
 }
 
 impl Tenant {
-    /// The path under which the admin API lies unless told otherwise.
+    /// The default base path of the admin API.
     pub const DEFAULT_BASE_PATH: &'static str = "/api/v3";
 
     /// A tenant at an origin, `https://api.{tenant}.getomneo.com`.
     ///
     /// # Errors
-    /// If the origin is no absolute URI of scheme, host and optional port, or is plain `http` to
-    /// anywhere but loopback: the API token would travel readable by all. See
-    /// [`insecure`](Self::insecure) for networks that are trusted anyway.
+    /// If the origin is not an absolute URI of scheme, host and optional port, or is plain `http` to a
+    /// host other than loopback, which would send the API token unencrypted. For a trusted network,
+    /// use [`insecure`](Self::insecure).
     pub fn new(origin: &str, api_token: ApiToken) -> Result<Self, ConfigError> {
         Ok(Self::at(Origin::parse(origin)?, api_token))
     }
 
-    /// As [`new`](Self::new), but takes plain `http` to any host: for a network in which the API
-    /// token may travel unencrypted, a mesh that adds TLS by itself for example.
+    /// As [`new`](Self::new), but accepts plain `http` to any host: for a network in which the API
+    /// token may be sent unencrypted, such as a service mesh that adds TLS.
     ///
     /// # Errors
-    /// If the origin is no absolute `http` or `https` URI of scheme, host and optional port.
+    /// If the origin is not an absolute `http` or `https` URI of scheme, host and optional port.
     pub fn insecure(origin: &str, api_token: ApiToken) -> Result<Self, ConfigError> {
         Ok(Self::at(Origin::parse_insecure(origin)?, api_token))
     }
@@ -66,7 +66,8 @@ impl Tenant {
     /// Default is `/api/v3`.
     ///
     /// # Errors
-    /// If it is neither, or holds anything but letters, digits, `-`, `_`, `~` and inner dots.
+    /// If the path has another form, or contains anything other than letters, digits, `-`, `_`, `~` and
+    /// inner dots.
     pub fn with_base_path(mut self, path: &str) -> Result<Self, ConfigError> {
         let path = plain_prefix(path).ok_or_else(|| {
             ConfigError::new(
@@ -83,7 +84,7 @@ impl Tenant {
         &self.0.origin.scheme
     }
 
-    /// Host, and port if one was given.
+    /// Host, and port if configured.
     pub fn authority(&self) -> &Authority {
         &self.0.origin.authority
     }
@@ -93,12 +94,12 @@ impl Tenant {
         &self.0.origin.host
     }
 
-    /// The path of the admin API, without a slash at its end.
+    /// The path of the admin API, without a trailing slash.
     pub fn base_path(&self) -> &str {
         &self.0.base_path
     }
 
-    /// The token that opens it.
+    /// The API token.
     pub fn api_token(&self) -> &ApiToken {
         &self.0.api_token
     }

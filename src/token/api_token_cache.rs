@@ -1,62 +1,64 @@
-//! Which API tokens the tenant has called good just now.
+//! API tokens that the tenant has accepted recently.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::tenant::ApiToken;
 
-/// A few servers mint for a tenant. Each look-up compares with all that are known.
+/// The most cached tokens. Only a few servers mint for a tenant, and each look-up compares with all
+/// cached tokens.
 const CAPACITY: usize = 32;
 
-/// A bounded list of good tokens, each for a short while. Of a bad one, nothing is kept.
-pub(super) struct KnownTokens {
-    /// In seconds.
-    life: u64,
+/// A bounded list of valid API tokens, each cached for a short time. Invalid tokens are not cached.
+pub(super) struct ApiTokenCache {
+    /// How long a token stays cached, in seconds.
+    ttl: u64,
     /// The oldest first.
-    tokens: Mutex<Vec<Known>>,
+    tokens: Mutex<Vec<Entry>>,
 }
 
-struct Known {
+struct Entry {
     token: ApiToken,
-    since: u64,
+    checked_at: u64,
 }
 
-impl KnownTokens {
-    pub(super) fn new(life: u64) -> Self {
+impl ApiTokenCache {
+    pub(super) fn new(ttl: u64) -> Self {
         Self {
-            life,
+            ttl,
             tokens: Mutex::default(),
         }
     }
 
-    pub(super) fn life(&self) -> u64 {
-        self.life
+    pub(super) fn ttl(&self) -> u64 {
+        self.ttl
     }
 
-    /// Whether the very same token was found good, in a time that does not depend on how much of a
-    /// guess is right. No hash stands in for a token: a wrong one cannot pass by accident either.
+    /// Whether the token is cached. Constant-time: the duration does not reveal how much of a guess is
+    /// right. The tokens themselves are compared, not hashes, so a collision cannot pass.
     pub(super) fn contains(&self, token: &ApiToken, now: u64) -> bool {
-        let compare = |found, known: &Known| found | known.token.is_same(token);
-        self.fresh(now).iter().fold(false, compare)
+        self.fresh(now)
+            .iter()
+            .fold(false, |found, entry| found | entry.token.is_same(token))
     }
 
-    /// Remembers a token that was found good by a question asked at `since`.
-    pub(super) fn insert(&self, token: ApiToken, since: u64) {
-        let mut tokens = self.fresh(since);
-        tokens.retain(|known| !known.token.is_same(&token));
+    /// Caches a token that the tenant has accepted in a call sent at `checked_at`.
+    pub(super) fn insert(&self, token: ApiToken, checked_at: u64) {
+        let mut tokens = self.fresh(checked_at);
+        tokens.retain(|entry| !entry.token.is_same(&token));
         if tokens.len() == CAPACITY {
             tokens.remove(0);
         }
-        tokens.push(Known { token, since });
+        tokens.push(Entry { token, checked_at });
     }
 
-    /// What still counts. A clock that was put back makes it forget, not remember for longer.
-    fn fresh(&self, now: u64) -> MutexGuard<'_, Vec<Known>> {
+    /// The entries that have not expired. If the clock is set back, entries from its future expire
+    /// too, so that none is cached for longer.
+    fn fresh(&self, now: u64) -> MutexGuard<'_, Vec<Entry>> {
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = |known: &Known| {
-            let age = now.checked_sub(known.since);
-            age.is_some_and(|age| age < self.life)
-        };
-        tokens.retain(fresh);
+        tokens.retain(|entry| {
+            let age = now.checked_sub(entry.checked_at);
+            age.is_some_and(|age| age < self.ttl)
+        });
         tokens
     }
 }
@@ -70,43 +72,46 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_known_for_as_long_as_it_may_be() {
-        let known = KnownTokens::new(60);
-        known.insert(token("good"), 1000);
-        assert!(known.contains(&token("good"), 1000));
-        assert!(known.contains(&token("good"), 1059));
-        for other in ["goo", "good2", "Good", "d"] {
-            assert!(!known.contains(&token(other), 1000));
+    fn a_token_is_cached_until_its_ttl_has_passed() {
+        let cache = ApiTokenCache::new(60);
+        cache.insert(token("valid"), 1000);
+        assert!(cache.contains(&token("valid"), 1000));
+        assert!(cache.contains(&token("valid"), 1059));
+        for other in ["vali", "valid2", "Valid", "d"] {
+            assert!(!cache.contains(&token(other), 1000));
         }
-        assert!(!known.contains(&token("good"), 1060));
-        assert!(!known.contains(&token("good"), 1000), "gone, not hidden");
+        assert!(!cache.contains(&token("valid"), 1060));
+        assert!(
+            !cache.contains(&token("valid"), 1000),
+            "removed, not hidden"
+        );
     }
 
     #[test]
-    fn a_use_does_not_lengthen_it_and_a_new_answer_does() {
-        let known = KnownTokens::new(60);
-        known.insert(token("good"), 1000);
-        assert!(known.contains(&token("good"), 1050));
-        known.insert(token("good"), 1055);
-        assert!(known.contains(&token("good"), 1114));
-        assert!(!known.contains(&token("good"), 1115));
+    fn a_hit_does_not_extend_the_ttl_and_a_new_check_does() {
+        let cache = ApiTokenCache::new(60);
+        cache.insert(token("valid"), 1000);
+        assert!(cache.contains(&token("valid"), 1050));
+        cache.insert(token("valid"), 1055);
+        assert!(cache.contains(&token("valid"), 1114));
+        assert!(!cache.contains(&token("valid"), 1115));
     }
 
     #[test]
-    fn a_clock_that_was_put_back_makes_it_forget() {
-        let known = KnownTokens::new(60);
-        known.insert(token("good"), 1000);
-        assert!(!known.contains(&token("good"), 999));
+    fn a_clock_set_back_expires_tokens() {
+        let cache = ApiTokenCache::new(60);
+        cache.insert(token("valid"), 1000);
+        assert!(!cache.contains(&token("valid"), 999));
     }
 
     #[test]
-    fn the_oldest_gives_way() {
-        let known = KnownTokens::new(60);
+    fn the_oldest_token_is_evicted() {
+        let cache = ApiTokenCache::new(60);
         for n in 0..CAPACITY + 5 {
-            known.insert(token(&format!("token-{n}")), 1000);
+            cache.insert(token(&format!("token-{n}")), 1000);
         }
-        assert_eq!(known.fresh(1000).len(), CAPACITY);
-        assert!(!known.contains(&token("token-4"), 1000));
-        assert!(known.contains(&token("token-5"), 1000));
+        assert_eq!(cache.fresh(1000).len(), CAPACITY);
+        assert!(!cache.contains(&token("token-4"), 1000));
+        assert!(cache.contains(&token("token-5"), 1000));
     }
 }

@@ -16,8 +16,8 @@ use crate::keys::Keyring;
 
 /// Signs ID tokens with the signing key of a [`Keyring`].
 ///
-/// A token says `pid`, `iat`, `exp`, `jti`, and `iss` and `aud` where configured; nothing that a
-/// caller sends can add to it or change it. `jti` is unique, not secret. Clones are cheap.
+/// A token has the claims `pid`, `iat`, `exp`, `jti`, and, if configured, `iss` and `aud`. A caller
+/// cannot add or change claims. `jti` is unique, not secret. Clones are cheap.
 ///
 /// See the [module docs](super).
 #[derive(Clone)]
@@ -34,9 +34,11 @@ struct Inner {
 }
 
 impl TokenIssuer {
+    /// The accepted lifetimes, in seconds. 24 hours is also the longest that a verifier accepts by
+    /// default.
     const LIFETIME: std::ops::RangeInclusive<u64> = 1..=24 * 60 * 60;
 
-    /// Signs with the signing key that the ring has at the time.
+    /// Signs with the ring's current signing key.
     pub fn new(keyring: Keyring) -> Self {
         Self(Arc::new(Inner {
             keyring,
@@ -61,24 +63,24 @@ impl TokenIssuer {
         self.edit(|inner| inner.clock = Arc::new(clock))
     }
 
-    /// Replaces how long a token lives, in whole seconds.
+    /// Replaces the lifetime of tokens, in whole seconds.
     ///
     /// Default is one hour.
     ///
     /// # Errors
-    /// If it has a fraction of a second, or is not from 1 second to 24 hours.
+    /// If the lifetime has a fraction of a second, or is not from 1 second to 24 hours.
     pub fn with_lifetime(self, lifetime: Duration) -> Result<Self, ConfigError> {
         let seconds = lifetime.as_secs();
         if lifetime.subsec_nanos() != 0 || !Self::LIFETIME.contains(&seconds) {
             return Err(ConfigError::new(
                 ConfigErrorKind::InvalidDuration,
-                "a token lives from 1 second to 24 hours, in whole seconds",
+                "a token lifetime is 1 second to 24 hours, in whole seconds",
             ));
         }
         Ok(self.edit(|inner| inner.lifetime = seconds))
     }
 
-    /// Replaces what tokens say as `iss`.
+    /// Replaces the claim `iss`.
     ///
     /// Default is no `iss`.
     ///
@@ -89,7 +91,7 @@ impl TokenIssuer {
         Ok(self.edit(|inner| inner.issuer = issuer))
     }
 
-    /// Replaces what tokens say as `aud`. The verifier has to answer to it.
+    /// Replaces the claim `aud`. Configure the verifier with the same audience.
     ///
     /// Default is no `aud`.
     ///
@@ -100,7 +102,7 @@ impl TokenIssuer {
         Ok(self.edit(|inner| inner.audience = audience))
     }
 
-    /// The keys that it signs with.
+    /// The keys.
     pub fn keyring(&self) -> &Keyring {
         &self.0.keyring
     }
@@ -112,7 +114,7 @@ impl TokenIssuer {
     /// Signs a token.
     ///
     /// # Errors
-    /// If the ring has no signing key. A key that it has was tried when it was made.
+    /// If the ring has no signing key.
     pub fn issue(&self, subject: &Subject) -> Result<IssuedToken, IssueError> {
         let inner = &*self.0;
         let snapshot = inner.keyring.snapshot();
@@ -170,8 +172,8 @@ impl Serialize for TokenId {
     }
 }
 
-/// Ids that differ: keyed hashes, under keys that the operating system chose for this issuer, of a
-/// counter. Other processes have other keys.
+/// Generates unique ids: keyed hashes of a counter. The keys are random, so ids of other issuers and
+/// processes differ too.
 struct TokenIds {
     count: AtomicU64,
     keys: [RandomState; 2],
@@ -203,7 +205,7 @@ impl fmt::Debug for TokenIssuer {
     }
 }
 
-/// A token, and when it ends. `Debug` does not show the token.
+/// A token and its expiry. `Debug` does not show the token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct IssuedToken {
     token: String,
@@ -211,7 +213,7 @@ pub struct IssuedToken {
 }
 
 impl IssuedToken {
-    /// The token, as it stands behind `Bearer`.
+    /// The token, without `Bearer`.
     pub fn token(&self) -> &str {
         &self.token
     }
@@ -221,7 +223,7 @@ impl IssuedToken {
         self.token
     }
 
-    /// Its `exp`: the first second, since 1970-01-01T00:00:00Z, in which it is no longer good.
+    /// Its `exp`: the first second in which it is no longer valid, since 1970-01-01T00:00:00Z.
     pub fn expires_at(&self) -> u64 {
         self.expires_at
     }
@@ -235,13 +237,13 @@ impl fmt::Debug for IssuedToken {
     }
 }
 
-/// The ring has no key to sign with.
+/// The ring has no signing key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IssueError(());
 
 impl fmt::Display for IssueError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("there is no key to sign tokens with")
+        f.write_str("the keyring has no signing key")
     }
 }
 

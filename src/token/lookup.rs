@@ -1,4 +1,4 @@
-//! The question to the tenant, and what its answer means.
+//! The look-up of the subject at the tenant: builds the request and interprets the answer.
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
@@ -8,20 +8,20 @@ use serde_json::Value;
 
 use super::request::{MintRequest, PROFILE_ID};
 use crate::body::Body;
-use crate::headers::{is_html, is_unencoded, retry_after};
+use crate::headers::{is_html, is_unencoded};
 use crate::identity::{ProfileId, Subject};
-use crate::rejection::{FieldErrors, Rejection, RejectionKind};
+use crate::rejection::{FieldErrors, Rejection, RejectionKind, TenantStatusRules};
 use crate::tenant::without_bom;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// Whose API token the tenant is asked with, and so whose fault a refusal is.
+/// The API token of the look-up, which a 401 or 403 concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Credential {
-    /// The caller's: the question also finds out whether it is good.
-    Callers,
-    /// Ours; the caller's is known to be good.
-    Own,
+    /// The caller's: the look-up also checks that token.
+    Caller,
+    /// The configured one: the caller's token has been checked before.
+    Configured,
 }
 
 #[derive(Serialize)]
@@ -30,33 +30,36 @@ struct SearchId<'a> {
     id: &'a str,
 }
 
-/// Of the caller's request, the question to the tenant carries these along: what finds it again in
-/// logs and traces.
-const CARRIED: [HeaderName; 3] = [
+/// The headers of the caller's request that the look-up copies, for correlation in logs and traces.
+const FORWARDED_HEADERS: [HeaderName; 3] = [
     HeaderName::from_static("x-request-id"),
     HeaderName::from_static("traceparent"),
     HeaderName::from_static("tracestate"),
 ];
 
-/// Method, target, headers and body of the question.
-pub(super) fn question(asked: &MintRequest, caller: &HeaderMap) -> http::Request<Body> {
-    let mut question = bare_question(asked);
-    for name in CARRIED {
+/// The look-up of a mint request: method, target, headers and body.
+pub(super) fn request(mint: &MintRequest, caller: &HeaderMap) -> http::Request<Body> {
+    let mut request = match mint {
+        MintRequest::Anonymous => verify_request(),
+        MintRequest::Profile { id } => search_request(PROFILE_ID, id),
+        MintRequest::Identity { handle, id } => search_request(handle, id),
+    };
+    for name in FORWARDED_HEADERS {
         for value in caller.get_all(&name) {
-            question.headers_mut().append(&name, value.clone());
+            request.headers_mut().append(&name, value.clone());
         }
     }
-    question
+    request
 }
 
-fn bare_question(asked: &MintRequest) -> http::Request<Body> {
-    let (kind, id) = match asked {
-        MintRequest::Anonymous => return verify_question(),
-        MintRequest::Profile { id } => (PROFILE_ID, id),
-        MintRequest::Identity { handle, id } => (handle.as_str(), id),
-    };
+/// Finds a profile by an id of this type.
+fn search_request(id_type: &str, id: &str) -> http::Request<Body> {
     // Two strings always serialise.
-    let body = serde_json::to_vec(&SearchId { r#type: kind, id }).unwrap_or_default();
+    let body = serde_json::to_vec(&SearchId {
+        r#type: id_type,
+        id,
+    })
+    .unwrap_or_default();
     let mut request = http::Request::new(Body::from(Bytes::from(body)));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = Uri::from_static("/profiles/search-id");
@@ -65,41 +68,39 @@ fn bare_question(asked: &MintRequest) -> http::Request<Body> {
     request
 }
 
-/// Whether the credential is good, and nothing else.
-fn verify_question() -> http::Request<Body> {
+/// Checks the API token only.
+fn verify_request() -> http::Request<Body> {
     let mut request = http::Request::new(Body::empty());
     *request.uri_mut() = Uri::from_static("/auth/verify");
     request.headers_mut().insert(ACCEPT, JSON);
     request
 }
 
-/// The rejection for any status but a 2xx.
+/// The rejection of any status other than a 2xx.
 pub(super) fn check_status(
-    asked: &MintRequest,
+    mint: &MintRequest,
     credential: Credential,
     status: StatusCode,
     headers: &HeaderMap,
 ) -> Result<(), Rejection> {
-    Err(match (status, credential) {
-        (status, _) if status.is_success() => return Ok(()),
-        (StatusCode::UNAUTHORIZED, Credential::Callers) => RejectionKind::InvalidToken.into(),
-        (StatusCode::FORBIDDEN, Credential::Callers) => RejectionKind::Forbidden.into(),
-        (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, Credential::Own) => {
-            RejectionKind::TenantCredentials.into()
-        }
-        (StatusCode::NOT_FOUND, _) => missing(asked),
-        (StatusCode::UNPROCESSABLE_ENTITY, _) => unprocessable(asked),
-        (StatusCode::TOO_MANY_REQUESTS, _) => later(RejectionKind::TooManyRequests, headers),
-        (StatusCode::SERVICE_UNAVAILABLE, _) => later(RejectionKind::TenantBusy, headers),
-        (StatusCode::GATEWAY_TIMEOUT, _) => RejectionKind::TenantTimeout.into(),
-        (status, _) if status.is_server_error() => RejectionKind::TenantFailed.into(),
-        _ => RejectionKind::TenantAnswer.into(),
-    })
+    let rules = match credential {
+        Credential::Caller => TenantStatusRules::MINT_AS_CALLER,
+        Credential::Configured => TenantStatusRules::MINT,
+    };
+    match status {
+        status if status.is_success() => Ok(()),
+        StatusCode::NOT_FOUND => Err(not_found(mint)),
+        StatusCode::UNPROCESSABLE_ENTITY => Err(unprocessable(mint)),
+        _ => Err(rules
+            .rejection(status, headers)
+            .unwrap_or_else(|| RejectionKind::TenantAnswer.into())),
+    }
 }
 
-/// No such profile; but that the tenant has no `auth/verify` is no matter of the caller's.
-fn missing(asked: &MintRequest) -> Rejection {
-    match asked {
+/// The profile does not exist. A 404 to `auth/verify`, however, is not the caller's fault: the tenant
+/// must have that route.
+fn not_found(mint: &MintRequest) -> Rejection {
+    match mint {
         MintRequest::Anonymous => RejectionKind::TenantAnswer.into(),
         MintRequest::Profile { .. } | MintRequest::Identity { .. } => {
             RejectionKind::NotFound.into()
@@ -107,10 +108,10 @@ fn missing(asked: &MintRequest) -> Rejection {
     }
 }
 
-/// The tenant does not even look: text that is no id of its own kind names no profile, a handle
-/// that it does not have is the caller's mistake.
-fn unprocessable(asked: &MintRequest) -> Rejection {
-    match asked {
+/// The tenant rejects the parameters. A malformed profile id matches no profile; an unknown handle is
+/// the caller's mistake.
+fn unprocessable(mint: &MintRequest) -> Rejection {
+    match mint {
         MintRequest::Anonymous => RejectionKind::TenantAnswer.into(),
         MintRequest::Profile { .. } => RejectionKind::NotFound.into(),
         MintRequest::Identity { .. } => {
@@ -121,22 +122,16 @@ fn unprocessable(asked: &MintRequest) -> Rejection {
     }
 }
 
-/// With the tenant's `Retry-After`.
-fn later(kind: RejectionKind, headers: &HeaderMap) -> Rejection {
-    match retry_after(headers) {
-        Some(after) => Rejection::new(kind).with_retry_after(after),
-        None => kind.into(),
-    }
-}
-
-/// The subject of the new token, by the body of a 2xx.
+/// The subject of the new token, from the body of a 2xx.
 pub(super) fn subject(
-    asked: &MintRequest,
+    mint: &MintRequest,
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<Subject, Rejection> {
-    let expected = match asked {
-        MintRequest::Anonymous => return verified(headers, body).map(|()| Subject::Anonymous),
+    let expected = match mint {
+        MintRequest::Anonymous => {
+            return check_verify_body(headers, body).map(|()| Subject::Anonymous);
+        }
         MintRequest::Profile { id } => Some(id),
         MintRequest::Identity { .. } => None,
     };
@@ -145,23 +140,23 @@ pub(super) fn subject(
         serde_json::from_slice(without_bom(body)).map_err(|error| unusable().because(error))?;
     let data = answer.get("data").ok_or_else(unusable)?;
     if data.is_null() || data.as_array().is_some_and(Vec::is_empty) {
-        return Err(missing(asked));
+        return Err(not_found(mint));
     }
     let id = data.get("id").and_then(Value::as_str).unwrap_or_default();
     let id: ProfileId = id.parse().map_err(|error| unusable().because(error))?;
-    // Asked for one profile, the tenant may not answer with another.
+    // The answer must be about the requested profile.
     match expected.is_none_or(|expected| expected.eq_ignore_ascii_case(id.as_str())) {
         true => Ok(Subject::Profile(id)),
         false => Err(unusable()),
     }
 }
 
-/// Whether a 2xx of `auth/verify` calls the API token good: without content, whatever its media
-/// type, as JSON whose `status` is 200 or missing, and as plain text.
+/// Checks the body of a 2xx from `auth/verify`. The API token is valid if the body is empty (of any
+/// media type), JSON whose `status` is 200 or absent, or plain text.
 ///
-/// A page is a portal's or a firewall's and says nothing about the token; neither does a body that
-/// cannot be read, such as JSON that was cut short.
-fn verified(headers: &HeaderMap, body: &[u8]) -> Result<(), Rejection> {
+/// An HTML page is that of a captive portal or firewall. Like an unreadable body, such as truncated
+/// JSON, it does not confirm the token.
+fn check_verify_body(headers: &HeaderMap, body: &[u8]) -> Result<(), Rejection> {
     let unusable = || Rejection::new(RejectionKind::TenantAnswer);
     let content = without_bom(body).trim_ascii();
     if content.is_empty() {

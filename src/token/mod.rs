@@ -1,6 +1,6 @@
-//! Minting: [`TokenIssuer`] signs ID tokens, [`TokenEndpoint`] hands them out over HTTP.
+//! Minting: [`TokenIssuer`] signs ID tokens, [`TokenEndpoint`] issues them over HTTP.
 //!
-//! Use the issuer alone where the application itself knows who somebody is:
+//! Use the issuer alone in an application that authenticates its users itself:
 //!
 //! ```
 //! use omneo_id::keys::{Keyring, SigningKey};
@@ -16,8 +16,8 @@
 //! ```
 //!
 //! The endpoint is `POST /auth/token` of the Omneo ID service: a server sends its API token and a
-//! profile's id, or an identity, or neither, and gets a token for that profile, or an anonymous
-//! one. Its inner service is the tenant, called with paths relative to the API's base:
+//! profile's id, or an identity, or neither. The response is a token for that profile, or an
+//! anonymous one. The inner service is the tenant, called with paths relative to the API's base path:
 //!
 //! ```
 //! use std::convert::Infallible;
@@ -35,7 +35,7 @@
 //! let ring = Keyring::new(SigningKey::hs256("a secret of at least 32 bytes, kept secret")?);
 //! let tenant = service_fn(async |request: Request<Body>| {
 //!     assert_eq!(request.uri(), "/profiles/search-id");
-//!     // The caller's own API token goes along: the tenant judges it.
+//!     // The call uses the caller's own API token, which the tenant checks.
 //!     assert!(request.extensions().get::<CallAs>().is_some());
 //!     let body = Body::from(Bytes::from(r#"{"data":{"id":"3f0c2f6e"}}"#));
 //!     Ok::<_, Infallible>(Response::new(body))
@@ -52,11 +52,11 @@
 //! # }).unwrap();
 //! ```
 
-mod answer;
 mod api_token_cache;
 mod issue;
 mod lookup;
 mod request;
+mod response;
 mod service;
 
 pub use issue::{IssueError, IssuedToken, TokenIssuer};

@@ -1,4 +1,4 @@
-//! What a caller asks for: the body of `POST /auth/token`.
+//! The body of `POST /auth/token`.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::rejection::{FieldErrors, Rejection, RejectionKind};
 
-/// For whom a token is asked.
+/// The requested subject.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum MintRequest {
     Anonymous,
@@ -16,16 +16,17 @@ pub(super) enum MintRequest {
     Identity { handle: String, id: String },
 }
 
-/// The longest id or handle, in bytes. Those of shop platforms have some dozens.
+/// The longest id or handle, in bytes; ids of shop platforms have some dozens. 255 is Laravel's default
+/// length of a text column.
 const MAX_LEN: usize = 255;
 
-/// The tenant's word for a profile's own id, where others are identity handles.
+/// The tenant's handle for a profile's own id; the others are identity handles.
 pub(super) const PROFILE_ID: &str = "profile_id";
 
 impl MintRequest {
-    /// An empty body, `{}`, and an absent, `null` or empty `id` all mean: anonymous, whatever the
-    /// handle says. Published clients send these for visitors who are not signed in. A body that
-    /// has members, but neither `id` nor `id_handle`, is a mistake.
+    /// Parses the body. An empty body, `{}`, and an absent, `null` or empty `id` request an anonymous
+    /// token, with any handle: published clients send these for visitors without a session. A body
+    /// with members but neither `id` nor `id_handle` is an error.
     pub(super) fn parse(body: &[u8]) -> Result<Self, Rejection> {
         if body.trim_ascii().is_empty() {
             return Ok(Self::Anonymous);
@@ -36,7 +37,7 @@ impl MintRequest {
                 .because(error)
         })?;
         let mut errors = FieldErrors::default();
-        if members.is_mistaken() {
+        if members.is_misspelled() {
             errors.add(
                 "id",
                 "The id field is required when there are members other than id and id_handle.",
@@ -44,7 +45,7 @@ impl MintRequest {
         }
         let id = members.id.unwrap_or_default().text("id", &mut errors);
         let handle = match members.id_handle.unwrap_or_default() {
-            // Unlike an id, a handle is never a number.
+            // An id may be a number, a handle may not.
             Field::Number(_) => Field::Other,
             handle => handle,
         }
@@ -61,7 +62,7 @@ impl MintRequest {
     }
 }
 
-/// The two members that count, each at most once, and whether there are others.
+/// The two known members, each at most once, and whether there are others.
 struct Members {
     id: Option<Field>,
     id_handle: Option<Field>,
@@ -69,8 +70,9 @@ struct Members {
 }
 
 impl Members {
-    /// A misspelled name, such as `profile_id`, must not turn into an anonymous token.
-    fn is_mistaken(&self) -> bool {
+    /// Whether the names are misspelled. Such a body, `profile_id` for example, must not result in an
+    /// anonymous token.
+    fn is_misspelled(&self) -> bool {
         self.others && self.id.is_none() && self.id_handle.is_none()
     }
 }
@@ -80,14 +82,14 @@ enum Field {
     #[default]
     Absent,
     Text(String),
-    /// Ids of shop platforms are numbers: taken as their decimal text.
+    /// The decimal text of a number: ids of shop platforms are numbers.
     Number(String),
     Other,
 }
 
 impl Field {
-    /// Reads one JSON value. A number counts as it is written: how `serde_json` passes numbers on
-    /// depends on features that other crates of a build may turn on.
+    /// Parses one JSON value. Numbers keep their text: the number type that `serde_json` produces
+    /// depends on features that other crates of the build may enable.
     fn from_json(json: &str) -> serde_json::Result<Self> {
         Ok(match json.as_bytes().first() {
             Some(b'"') => Self::Text(serde_json::from_str(json)?),
@@ -97,7 +99,7 @@ impl Field {
         })
     }
 
-    /// The trimmed text, or `None` for nothing. Any other value is an error of the field.
+    /// The trimmed text, or `None` if it is empty or absent. Another type is an error of the field.
     fn text(self, name: &str, errors: &mut FieldErrors) -> Option<String> {
         let text = match self {
             Self::Absent => return None,
@@ -121,14 +123,14 @@ impl Field {
     }
 }
 
-/// As Laravel's middleware `TrimStrings` trims a request's strings, so that the tenant's answer is
-/// about the same text: white space, and invisible characters that are often pasted along.
+/// Trims white space and invisible characters as Laravel's middleware `TrimStrings` does, so that the
+/// tenant's answer is about the same text.
 fn trimmed(text: &str) -> &str {
     let invisible = ['\u{feff}', '\u{200b}', '\u{200e}'];
     text.trim_matches(|character: char| character.is_whitespace() || invisible.contains(&character))
 }
 
-/// An integer of 64 bits, signed or not, other than `-0`.
+/// Whether this is a signed or unsigned 64-bit integer other than `-0`.
 fn is_integer(json: &str) -> bool {
     json != "-0" && (json.parse::<u64>().is_ok() || json.parse::<i64>().is_ok())
 }
@@ -162,7 +164,7 @@ impl<'de> Deserialize<'de> for Members {
                     };
                     let value = map.next_value::<&RawValue>()?;
                     let field = Field::from_json(value.get()).map_err(A::Error::custom)?;
-                    // Readers of JSON differ in which of two members counts.
+                    // JSON parsers differ in which of two members they use.
                     if slot.replace(field).is_some() {
                         return Err(A::Error::custom("a member occurs twice"));
                     }
@@ -188,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_in_particular_is_asked_for_in_many_ways() {
+    fn a_body_without_an_id_requests_an_anonymous_token() {
         for body in [
             "",
             " \r\n",
@@ -206,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_profile_or_an_identity_is_asked_for() {
+    fn an_id_requests_a_profile_or_an_identity() {
         assert_eq!(parsed(r#"{"id":"3f0c2f6e"}"#), profile("3f0c2f6e"));
         assert_eq!(
             parsed(r#"{"id":"3f0c2f6e","id_handle":""}"#),
@@ -232,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_the_callers_fault() {
+    fn any_other_body_is_invalid() {
         for (body, field) in [
             ("[]", None),
             ("null", None),
@@ -259,8 +261,8 @@ mod tests {
         ] {
             let rejection = MintRequest::parse(body.as_bytes()).unwrap_err();
             assert_eq!(rejection.kind(), RejectionKind::InvalidFields, "{body}");
-            let blamed = rejection.errors().and_then(|errors| errors.iter().next());
-            assert_eq!(blamed.map(|(field, _)| field), field, "{body}");
+            let first = rejection.errors().and_then(|errors| errors.iter().next());
+            assert_eq!(first.map(|(field, _)| field), field, "{body}");
         }
     }
 }

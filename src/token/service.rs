@@ -1,3 +1,4 @@
+use std::error::Error;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::ops::RangeInclusive;
@@ -11,10 +12,10 @@ use http::{Extensions, HeaderMap, Method, Request, Response};
 use http_body_util::Full;
 use tower::Service;
 
-use super::answer::granted;
-use super::api_token_cache::KnownTokens;
+use super::api_token_cache::ApiTokenCache;
 use super::lookup::{self, Credential};
 use super::request::MintRequest;
+use super::response::token_response;
 use super::{IssuedToken, TokenIssuer};
 use crate::body::Body;
 use crate::error::{BoxError, ConfigError, ConfigErrorKind};
@@ -27,12 +28,12 @@ use crate::report::Report;
 use crate::request_body::Replayable;
 use crate::tenant::{AllowForward, ApiToken, CallAs};
 
-/// The service behind `POST /auth/token`: an API token and an id in, an ID token out.
+/// The service of `POST /auth/token`: exchanges an API token and an id for an ID token.
 ///
-/// `S` is the tenant, called with targets relative to the base of its API. It judges the caller's
-/// API token, with the very question that finds the profile; see
-/// [`with_pinned_tokens`](Self::with_pinned_tokens) for judging it here. Errors of `S` are passed
-/// on, everything that it answers becomes one of this crate's own answers.
+/// `S` is the tenant, called with targets relative to the base path of its API. The look-up of the
+/// profile uses the caller's API token, so the tenant checks that token;
+/// [`with_pinned_tokens`](Self::with_pinned_tokens) checks it here instead. Errors of `S` are
+/// returned; each response of `S` is replaced by one of this crate.
 ///
 /// See the [module docs](super).
 #[derive(Clone)]
@@ -44,69 +45,71 @@ pub struct TokenEndpoint<S> {
 #[derive(Clone)]
 struct Config {
     issuer: TokenIssuer,
-    /// `None`: the tenant judges.
+    /// `None`: the tenant checks API tokens.
     pinned: Option<Box<[ApiToken]>>,
-    /// `None`: the tenant is asked each time.
-    known: Option<Arc<KnownTokens>>,
+    /// `None`: the tenant checks an API token for each request.
+    api_token_cache: Option<Arc<ApiTokenCache>>,
     read_timeout: ReadTimeout,
 }
 
 const ALLOWED: &str = "POST";
-const VERIFY_CACHE_LIFE: RangeInclusive<u64> = 1..=60;
+/// How long an API token may be cached, in seconds: a revoked token stays usable for so long.
+const VERIFY_CACHE_TTL: RangeInclusive<u64> = 1..=60;
+/// An id and a handle have at most 255 bytes each; the rest allows for escapes and unknown members.
 const MAX_REQUEST_LEN: usize = 16 * 1024;
+/// The tenant answers with a whole profile: a few KiB, or more with many custom fields.
 const MAX_ANSWER_LEN: usize = 1024 * 1024;
 
 impl<S> TokenEndpoint<S> {
-    /// Hands out tokens of this issuer to whoever has an API token that the tenant takes.
+    /// Issues tokens to callers with an API token that the tenant accepts.
     pub fn new(inner: S, issuer: TokenIssuer) -> Self {
         Self {
             inner,
             config: Arc::new(Config {
                 issuer,
                 pinned: None,
-                known: None,
+                api_token_cache: None,
                 read_timeout: ReadTimeout::default(),
             }),
         }
     }
 
-    /// Takes these API tokens and no others, judged here, in a time that does not depend on which
-    /// or how much of them is right. The tenant is then asked with its own configured token, and
-    /// not at all for an anonymous one.
+    /// Replaces the tenant's check of API tokens: only these tokens are accepted, compared here in
+    /// constant time. Look-ups then use the configured token; an anonymous token needs no call.
     ///
-    /// Default is to let the tenant judge.
+    /// Default is to let the tenant check.
     #[must_use]
     pub fn with_pinned_tokens(mut self, tokens: impl IntoIterator<Item = ApiToken>) -> Self {
         Arc::make_mut(&mut self.config).pinned = Some(tokens.into_iter().collect());
         self
     }
 
-    /// Remembers for so long, in whole seconds, that the tenant has called an API token good, and
-    /// asks it once in that time before handing out anonymous tokens. Of up to 32 API tokens;
-    /// nothing is remembered of a bad one. Look-ups of profiles ask each time.
+    /// Replaces how long a successful check of an API token is cached, in whole seconds. Within this
+    /// time, further anonymous tokens need no call to the tenant. Up to 32 API tokens are cached;
+    /// rejected ones are not. Look-ups of profiles always call the tenant.
     ///
-    /// An API token that is withdrawn still gets anonymous tokens until then. For one tenant: where
-    /// `S` chooses among several, what is good at one would count at another.
+    /// A revoked API token still gets anonymous tokens until the entry expires. Use the cache for one
+    /// tenant only: if `S` selects among tenants, a token of one would be valid for another.
     ///
-    /// Default is to ask each time.
+    /// Default is to call the tenant for each token.
     ///
     /// # Errors
-    /// If it has a fraction of a second, or is not from 1 to 60 seconds.
-    pub fn with_verify_cache(mut self, life: Duration) -> Result<Self, ConfigError> {
-        let seconds = life.as_secs();
-        if life.subsec_nanos() != 0 || !VERIFY_CACHE_LIFE.contains(&seconds) {
+    /// If the time has a fraction of a second, or is not from 1 to 60 seconds.
+    pub fn with_verify_cache(mut self, ttl: Duration) -> Result<Self, ConfigError> {
+        let seconds = ttl.as_secs();
+        if ttl.subsec_nanos() != 0 || !VERIFY_CACHE_TTL.contains(&seconds) {
             return Err(ConfigError::new(
                 ConfigErrorKind::InvalidDuration,
-                "that an API token is good is remembered for 1 to 60 seconds, in whole ones",
+                "a check of an API token is cached for 1 to 60 seconds, in whole seconds",
             ));
         }
-        let known = Arc::new(KnownTokens::new(seconds));
-        Arc::make_mut(&mut self.config).known = Some(known);
+        let cache = Arc::new(ApiTokenCache::new(seconds));
+        Arc::make_mut(&mut self.config).api_token_cache = Some(cache);
         Ok(self)
     }
 
-    /// Sets how long a caller may take to send its body, in total (408 after that).
-    /// [`Duration::MAX`] is for ever. It needs the time driver of a tokio runtime.
+    /// Replaces the total time in which the caller must send its body; 408 after that.
+    /// [`Duration::MAX`] disables the limit. Needs the time driver of a tokio runtime.
     ///
     /// Default is no limit; [`OmneoId`](crate::OmneoId) sets 30 seconds.
     #[cfg(feature = "client")]
@@ -117,8 +120,8 @@ impl<S> TokenEndpoint<S> {
         self
     }
 
-    /// The same endpoint in front of another service, of the same tenant: what is remembered goes
-    /// along.
+    /// The same endpoint over another service of the same tenant. Both share the cache of checked API
+    /// tokens.
     pub fn with_inner<T>(&self, inner: T) -> TokenEndpoint<T> {
         TokenEndpoint {
             inner,
@@ -126,17 +129,17 @@ impl<S> TokenEndpoint<S> {
         }
     }
 
-    /// The tenant.
+    /// The inner service: the tenant.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The tenant.
+    /// The inner service: the tenant.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// The tenant.
+    /// The inner service: the tenant.
     pub fn into_inner(self) -> S {
         self.inner
     }
@@ -153,7 +156,7 @@ where
 {
     type Response = Response<Full<Bytes>>;
     type Error = S::Error;
-    // Boxed: this is the rare path of a service, and dwarfed by the call that it makes.
+    // Boxed: tokens are minted rarely, and the call of the tenant costs far more than a box.
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, S::Error>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
@@ -162,23 +165,23 @@ where
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         // The readiness that `poll_ready` reserved is released: a caller that sends its body slowly
-        // must not occupy a slot of a concurrency limit. `ask` polls for readiness again.
+        // must not occupy a slot of a concurrency limit. `look_up` polls for readiness again.
         let not_ready_inner = self.inner.clone();
         self.inner = not_ready_inner.clone();
         let config = Arc::clone(&self.config);
-        let protocol = WireProtocol::of(request.headers());
+        let protocol = WireProtocol::from_headers(request.headers());
         Box::pin(async move {
             if request.method() == Method::OPTIONS {
                 return Ok(options(ALLOWED));
             }
             let mut report = Report::default();
             let mut response = match config.mint(not_ready_inner, request, &mut report).await {
-                Ok(token) => granted(&token),
-                Err(Stop::Rejected(rejection)) => {
-                    log_refused(&rejection);
+                Ok(token) => token_response(&token),
+                Err(MintError::Rejected(rejection)) => {
+                    log_rejected(&rejection);
                     rejection.into_response(protocol)
                 }
-                Err(Stop::Failed(error)) => return Err(error),
+                Err(MintError::Inner(error)) => return Err(error),
             };
             response.extensions_mut().insert(report);
             Ok(response)
@@ -186,13 +189,13 @@ where
     }
 }
 
-/// Why there is no token: an answer for the caller, or an error of the inner service.
-enum Stop<E> {
+/// Why no token was minted: a response to the caller, or an error of the inner service.
+enum MintError<E> {
     Rejected(Rejection),
-    Failed(E),
+    Inner(E),
 }
 
-impl<E, R> From<R> for Stop<E>
+impl<E, R> From<R> for MintError<E>
 where
     R: Into<Rejection>,
 {
@@ -201,52 +204,55 @@ where
     }
 }
 
-/// What is left of a request once it is read.
-struct Asked {
-    request: MintRequest,
-    /// The caller's own API token, unless it was judged here.
+/// A request whose body has been read and parsed.
+struct ParsedRequest {
+    mint: MintRequest,
+    /// The caller's API token, unless it was checked here.
     call_as: Option<ApiToken>,
     headers: HeaderMap,
     extensions: Extensions,
 }
 
 impl Config {
-    /// The whole exchange: who asks, for whom, what the tenant says to it, and the token.
+    /// Reads the request, looks up its subject, and issues the token.
     async fn mint<S, ReqBody, ResBody>(
         &self,
         tenant: S,
         request: Request<ReqBody>,
         report: &mut Report,
-    ) -> Result<IssuedToken, Stop<S::Error>>
+    ) -> Result<IssuedToken, MintError<S::Error>>
     where
         S: Service<Request<Body>, Response = Response<ResBody>>,
         ReqBody: http_body::Body<Error: Into<BoxError>>,
         ResBody: http_body::Body<Error: Into<BoxError>>,
     {
-        let asked = self.read(request).await?;
-        let subject = match (&asked.request, &asked.call_as) {
-            // The caller is known to be good, and there is nothing to look up.
+        let request = self.read(request).await?;
+        let subject = match (&request.mint, &request.call_as) {
+            // The caller was checked here, and there is no profile to look up.
             (MintRequest::Anonymous, None) => Subject::Anonymous,
             (MintRequest::Anonymous, Some(token)) => {
-                let (known, token) = (self.known.as_deref(), token.clone());
+                let (cache, token) = (self.api_token_cache.as_deref(), token.clone());
                 let now = self.issuer.now();
-                if !known.is_some_and(|known| known.contains(&token, now)) {
-                    ask(tenant, asked, report).await?;
-                    if let Some(known) = known {
-                        known.insert(token, now);
+                if !cache.is_some_and(|cache| cache.contains(&token, now)) {
+                    look_up(tenant, request, report).await?;
+                    if let Some(cache) = cache {
+                        cache.insert(token, now);
                     }
                 }
                 Subject::Anonymous
             }
-            _ => ask(tenant, asked, report).await?,
+            _ => look_up(tenant, request, report).await?,
         };
-        // A ring without a signing key is for the operator to fix.
-        let unsigned = |error| Rejection::new(RejectionKind::NoSigningKey).because(error);
-        Ok(self.issuer.issue(&subject).map_err(unsigned)?)
+        // A ring without a signing key is a configuration error.
+        let token = self
+            .issuer
+            .issue(&subject)
+            .map_err(|error| Rejection::new(RejectionKind::NoSigningKey).because(error))?;
+        Ok(token)
     }
 
-    /// Everything about the request that can be judged without the tenant, credential first.
-    async fn read<B>(&self, request: Request<B>) -> Result<Asked, Rejection>
+    /// Reads and validates the request as far as possible without the tenant, credential first.
+    async fn read<B>(&self, request: Request<B>) -> Result<ParsedRequest, Rejection>
     where
         B: http_body::Body<Error: Into<BoxError>>,
     {
@@ -267,8 +273,8 @@ impl Config {
         let (parts, body) = request.into_parts();
         let body = self.read_timeout.collect(body, MAX_REQUEST_LEN).await;
         let body = body.map_err(Unread::blame_client)?;
-        Ok(Asked {
-            request: MintRequest::parse(&body)?,
+        Ok(ParsedRequest {
+            mint: MintRequest::parse(&body)?,
             call_as,
             headers: parts.headers,
             extensions: parts.extensions,
@@ -276,10 +282,10 @@ impl Config {
     }
 }
 
-/// The bearer credential, whatever its bytes are: the tenants' own (`7|4fzK…`) are not all of the
-/// alphabet that RFC 6750 has for them.
+/// The bytes of the bearer credential, not restricted to the alphabet of RFC 6750: API tokens of
+/// tenants (`7|4fzK…`) have other characters.
 fn credential(headers: &HeaderMap) -> Result<&[u8], Rejection> {
-    match Bearer::unread(headers) {
+    match Bearer::bytes_from_headers(headers) {
         Ok(Some(credential)) => Ok(credential),
         Ok(None) => Err(RejectionKind::MissingCredentials.into()),
         Err(error @ CredentialsError::Ambiguous) => {
@@ -290,75 +296,93 @@ fn credential(headers: &HeaderMap) -> Result<&[u8], Rejection> {
 }
 
 fn api_token(credential: &[u8]) -> Result<ApiToken, Rejection> {
-    let invalid = || Rejection::new(RejectionKind::InvalidToken);
-    let text = std::str::from_utf8(credential).map_err(|error| invalid().because(error))?;
-    ApiToken::new(text).map_err(|error| invalid().because(error))
+    let text = std::str::from_utf8(credential).map_err(invalid_token)?;
+    ApiToken::new(text).map_err(invalid_token)
 }
 
-/// Compares with all of them, whichever fits.
+fn invalid_token(cause: impl Error + Send + Sync + 'static) -> Rejection {
+    Rejection::new(RejectionKind::InvalidToken).because(cause)
+}
+
+/// Compares with all pinned tokens, so that the duration does not depend on the match.
 fn check_pinned(pinned: &[ApiToken], credential: &[u8]) -> Result<(), Rejection> {
-    let compare = |fits, pinned: &ApiToken| fits | pinned.equals(credential);
-    match pinned.iter().fold(false, compare) {
+    let is_pinned = pinned
+        .iter()
+        .fold(false, |found, pinned| found | pinned.equals(credential));
+    match is_pinned {
         true => Ok(()),
         false => Err(RejectionKind::InvalidToken.into()),
     }
 }
 
-/// One call to the tenant, when it is ready for it.
-async fn ask<S, ResBody>(
+/// Calls the tenant, after it is ready, for the subject of the token.
+async fn look_up<S, ResBody>(
     mut tenant: S,
-    asked: Asked,
+    request: ParsedRequest,
     report: &mut Report,
-) -> Result<Subject, Stop<S::Error>>
+) -> Result<Subject, MintError<S::Error>>
 where
     S: Service<Request<Body>, Response = Response<ResBody>>,
     ResBody: http_body::Body<Error: Into<BoxError>>,
 {
-    let mut question = lookup::question(&asked.request, &asked.headers);
-    // What the host application has put there goes along, but not what says who is asking.
-    let extensions = question.extensions_mut();
-    *extensions = asked.extensions;
+    let ParsedRequest {
+        mint,
+        call_as,
+        headers,
+        extensions,
+    } = request;
+    let mut request = lookup::request(&mint, &headers);
+    let credential = set_extensions(request.extensions_mut(), extensions, call_as);
+    poll_fn(|cx| tenant.poll_ready(cx))
+        .await
+        .map_err(MintError::Inner)?;
+    let response = tenant.call(request).await.map_err(MintError::Inner)?;
+    let (parts, body) = response.into_parts();
+    report.add_call(&parts.extensions);
+    // A layer in front of the tenant has rejected the call.
+    if let Some(rejection) = parts.extensions.get::<Rejection>() {
+        return Err(rejection.clone().into());
+    }
+    lookup::check_status(&mint, credential, parts.status, &parts.headers)?;
+    let body = collect(body, MAX_ANSWER_LEN)
+        .await
+        .map_err(Unread::blame_tenant)?;
+    Ok(lookup::subject(&mint, &parts.headers, &body)?)
+}
+
+/// Copies the extensions of the caller's request to the look-up, except for its subject and markers.
+fn set_extensions(
+    extensions: &mut Extensions,
+    caller: Extensions,
+    call_as: Option<ApiToken>,
+) -> Credential {
+    *extensions = caller;
     extensions.remove::<VerifiedToken>();
     extensions.remove::<Subject>();
     extensions.remove::<CallAs>();
     extensions.remove::<MeRequest>();
     extensions.remove::<AllowForward>();
-    let credential = match asked.call_as {
+    // Both look-ups are safe, `POST /profiles/search-id` included.
+    extensions.insert(Replayable);
+    match call_as {
         Some(token) => {
             extensions.insert(CallAs(token));
-            Credential::Callers
+            Credential::Caller
         }
         None => {
-            // The question is made here, not by the caller: it may go up.
+            // This crate has built the request, not the caller: it may be forwarded.
             extensions.insert(AllowForward::new());
-            Credential::Own
+            Credential::Configured
         }
-    };
-    // Each question only reads, `search-id` by POST.
-    extensions.insert(Replayable);
-    poll_fn(|cx| tenant.poll_ready(cx))
-        .await
-        .map_err(Stop::Failed)?;
-    let answer = tenant.call(question).await.map_err(Stop::Failed)?;
-    let (answer, body) = answer.into_parts();
-    report.add_call(&answer.extensions);
-    // The way to the tenant has said already what went wrong on it.
-    if let Some(rejection) = answer.extensions.get::<Rejection>() {
-        return Err(rejection.clone().into());
     }
-    lookup::check_status(&asked.request, credential, answer.status, &answer.headers)?;
-    let body = collect(body, MAX_ANSWER_LEN)
-        .await
-        .map_err(Unread::blame_tenant)?;
-    Ok(lookup::subject(&asked.request, &answer.headers, &body)?)
 }
 
-/// The code and the cause, which hold nothing of the request.
-fn log_refused(rejection: &Rejection) {
+/// Logs the code and the cause; neither contains data of the request.
+fn log_rejected(rejection: &Rejection) {
     #[cfg(feature = "tracing")]
     tracing::debug!(
         error.type = rejection.kind().code(),
-        cause = std::error::Error::source(rejection).map(tracing::field::display),
+        cause = rejection.source().map(tracing::field::display),
         "no token was minted",
     );
     #[cfg(not(feature = "tracing"))]
@@ -379,7 +403,11 @@ where
             )
             .field(
                 "verify_cache",
-                &self.config.known.as_ref().map(|known| known.life()),
+                &self
+                    .config
+                    .api_token_cache
+                    .as_ref()
+                    .map(|cache| cache.ttl()),
             )
             .finish()
     }

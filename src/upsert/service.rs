@@ -113,7 +113,7 @@ where
         self.inner = not_ready_inner.clone();
         let shared = Arc::clone(&self.shared);
         ResponseFuture::sign_up(async move {
-            let protocol = WireProtocol::of(request.headers());
+            let protocol = WireProtocol::from_headers(request.headers());
             let sign_up = sign_up(not_ready_inner, &shared, request).await;
             sign_up.latency.wait().await;
             // Dropped only now: with a uniform latency, the number of sign-ups in flight then
@@ -235,7 +235,7 @@ fn log_error<E>(result: &Result<UpsertOutcome, UpsertError<E>>) {
 /// Whether a layer in front has authenticated the caller, even as anonymous. Without an auth layer,
 /// every sign-up is rejected.
 fn may_sign_up(extensions: &http::Extensions) -> bool {
-    Subject::of(extensions).is_some() || extensions.get::<TrustedCaller>().is_some()
+    Subject::from_extensions(extensions).is_some() || extensions.get::<TrustedCaller>().is_some()
 }
 
 impl<S: Clone> Clone for CommsUpsert<S> {

@@ -3,14 +3,13 @@
 use std::fmt;
 
 use bytes::Bytes;
-use http::{HeaderMap, Response, StatusCode};
+use http::{Response, StatusCode};
 use http_body::Body;
 use serde::de::IgnoredAny;
 
 use crate::error::BoxError;
-use crate::headers::retry_after;
 use crate::read::{Unread, collect};
-use crate::rejection::{Rejection, RejectionKind};
+use crate::rejection::{Rejection, RejectionKind, TenantStatusRules};
 use crate::tenant::without_bom;
 
 /// Bytes of a response body that are read: room for a page of 100 large profiles.
@@ -37,7 +36,7 @@ impl TenantResponse {
             return Err(rejection.clone());
         }
         let status = response.status();
-        if let Some(rejection) = failure(status, response.headers()) {
+        if let Some(rejection) = TenantStatusRules::SIGN_UP.rejection(status, response.headers()) {
             return Err(rejection);
         }
         let body = collect(response.into_body(), MAX_BODY).await;
@@ -71,27 +70,3 @@ impl fmt::Display for UnexpectedStatus {
 }
 
 impl std::error::Error for UnexpectedStatus {}
-
-/// The rejection for a status that is a failure of every request. Pure.
-fn failure(status: StatusCode, headers: &HeaderMap) -> Option<Rejection> {
-    let kind = match status {
-        // The credential is the API token of this proxy, so the client did not cause the error.
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => RejectionKind::TenantCredentials,
-        StatusCode::TOO_MANY_REQUESTS => RejectionKind::TooManyRequests,
-        StatusCode::SERVICE_UNAVAILABLE => RejectionKind::TenantBusy,
-        StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT => RejectionKind::TenantTimeout,
-        status if status.is_server_error() => RejectionKind::TenantFailed,
-        _ => return None,
-    };
-    let rejection = Rejection::new(kind);
-    let may_have_retry_after = matches!(
-        kind,
-        RejectionKind::TooManyRequests | RejectionKind::TenantBusy
-    );
-    Some(
-        match retry_after(headers).filter(|_| may_have_retry_after) {
-            Some(after) => rejection.with_retry_after(after),
-            None => rejection,
-        },
-    )
-}

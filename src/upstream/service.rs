@@ -160,7 +160,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let protocol = WireProtocol::of(request.headers());
+        let protocol = WireProtocol::from_headers(request.headers());
         if let Some(error) = self.unready.take() {
             let rejection = Rejection::new(failure::kind(&*error));
             let rejection = rejection.because(UpstreamError::client(error));

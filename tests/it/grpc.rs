@@ -30,7 +30,7 @@ struct WhoAmI;
 fn judge(request: &Request<HealthCheckRequest>) -> HealthCheckResponse {
     // The credential stays at the door.
     assert!(!request.metadata().contains_key("authorization"));
-    let subject = Subject::of(request.extensions()).map(Subject::as_pid);
+    let subject = Subject::from_extensions(request.extensions()).map(Subject::as_pid);
     let status = match subject == Some(&request.get_ref().service) {
         true => ServingStatus::Serving,
         false => ServingStatus::NotServing,

@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use omneo_id::auth::TokenVerifier;
+use omneo_id::auth::{TokenVerifier, VerifyErrorKind};
 use omneo_id::error::{ConfigError, ConfigErrorKind};
 use omneo_id::keys::{Algorithm, KeySet, Keyring, SigningKey, VerifyingKey};
 use omneo_id::{Subject, TokenIssuer};
@@ -44,7 +44,7 @@ fn jwk(key: VerifyingKey) -> Value {
 }
 
 #[test]
-fn a_key_file_tells_its_algorithm() {
+fn a_key_file_determines_the_algorithm() {
     for &(pem, algorithm) in PRIVATE {
         assert_eq!(SigningKey::from_pem(pem).unwrap().algorithm(), algorithm);
     }
@@ -54,7 +54,7 @@ fn a_key_file_tells_its_algorithm() {
 }
 
 #[test]
-fn the_public_half_of_a_private_key_is_the_one_that_openssl_derives() {
+fn the_derived_public_key_is_the_one_that_openssl_derives() {
     for (private, public) in [
         (key!("ed25519"), key!("ed25519.pub")),
         (key!("p256"), key!("p256.pub")),
@@ -70,7 +70,7 @@ fn the_public_half_of_a_private_key_is_the_one_that_openssl_derives() {
 }
 
 #[test]
-fn an_rsa_key_signs_by_the_algorithm_that_is_chosen_and_no_other_kind_is() {
+fn an_rsa_key_signs_with_the_configured_rsa_algorithm_only() {
     let rsa = SigningKey::from_pem(key!("rsa2048")).unwrap();
     for algorithm in [
         Algorithm::RS256,
@@ -95,7 +95,7 @@ fn an_rsa_key_signs_by_the_algorithm_that_is_chosen_and_no_other_kind_is() {
 }
 
 #[test]
-fn weak_and_mistaken_secrets_are_refused() {
+fn weak_secrets_and_key_files_as_secrets_are_rejected() {
     assert_eq!(kind(SigningKey::hs256("")), ConfigErrorKind::WeakSecret);
     assert_eq!(
         kind(SigningKey::hs256([7; 31])),
@@ -131,7 +131,7 @@ fn refused_as_a_secret(secret: &[u8]) -> bool {
 }
 
 #[test]
-fn a_key_file_in_any_encoding_is_no_hmac_secret() {
+fn a_key_file_in_any_encoding_is_rejected_as_an_hmac_secret() {
     let files: &[&[u8]] = &[
         key!("ed25519"),
         key!("ed25519.pub"),
@@ -194,7 +194,7 @@ fn a_key_file_in_any_encoding_is_no_hmac_secret() {
 }
 
 #[test]
-fn a_text_file_is_no_hmac_secret() {
+fn a_text_file_is_rejected_as_an_hmac_secret() {
     let readme = include_str!("../../README.md");
     let crlf = readme.replace('\n', "\r\n");
     let env =
@@ -226,7 +226,7 @@ fn noise(seed: u64, len: usize) -> Vec<u8> {
 }
 
 #[test]
-fn random_secrets_are_taken_also_where_they_begin_as_a_key_does() {
+fn random_secrets_that_start_like_a_key_file_are_accepted() {
     for seed in 0..2000 {
         for len in [32, 48, 64, 100] {
             let mut secret = noise(seed, len);
@@ -249,7 +249,7 @@ fn random_secrets_are_taken_also_where_they_begin_as_a_key_does() {
 
 #[cfg(feature = "tracing")]
 #[test]
-fn a_secret_of_readable_words_is_warned_about_and_no_random_one_is() {
+fn a_readable_secret_logs_a_warning_and_a_random_one_does_not() {
     let (log, _guard) = crate::support::logs::Log::capture();
     let warned = |secret: &[u8]| {
         let before = log.text().matches("WARN").count();
@@ -285,7 +285,7 @@ fn a_secret_of_readable_words_is_warned_about_and_no_random_one_is() {
     ] {
         assert_eq!(warned(secret.as_bytes()), 0, "{secret}");
     }
-    // Each key once, wherever it comes into use, and with its name.
+    // One warning for each key, with its key id, at its first use.
     let before = log.text().matches("WARN").count();
     let words = |name| {
         let words = VerifyingKey::hs256(SECRET).unwrap();
@@ -293,7 +293,7 @@ fn a_secret_of_readable_words_is_warned_about_and_no_random_one_is() {
     };
     let first = words("of-2025");
     let ring = Keyring::new(SigningKey::hs256([7; 32]).unwrap());
-    let ring = ring.with_verifying_key(first.clone()).unwrap();
+    ring.add_verifying_key(first.clone()).unwrap();
     assert_eq!(log.text().matches("WARN").count(), before + 1);
     ring.replace(KeySet::verifying_only([first, words("of-2026")]).unwrap());
     assert_eq!(log.text().matches("WARN").count(), before + 2);
@@ -315,7 +315,7 @@ thD6w8M12jMq3bP4lreNI54sI0QnSce139h4Bw==
 /// RFC 7518 §3.2: "A key of the same size as the hash output (for instance, 256 bits for "HS256")
 /// or larger MUST be used with this algorithm."
 #[test]
-fn a_secret_is_as_long_as_the_hash_at_least() {
+fn a_secret_is_at_least_as_long_as_the_hash() {
     let secret = [7; 64];
     for (algorithm, least) in [
         (Algorithm::HS256, 32),
@@ -343,7 +343,7 @@ fn a_secret_is_as_long_as_the_hash_at_least() {
 }
 
 #[test]
-fn key_files_that_cannot_be_used_are_refused_with_a_reason() {
+fn unusable_key_files_are_rejected_with_a_reason() {
     for pem in [
         key!("rsa1024"),
         key!("p521"),
@@ -368,7 +368,7 @@ fn key_files_that_cannot_be_used_are_refused_with_a_reason() {
 }
 
 #[test]
-fn no_cut_or_altered_key_file_panics() {
+fn truncated_and_altered_key_files_do_not_panic() {
     for &(pem, _) in PRIVATE {
         let der = der(pem);
         assert!(SigningKey::from_der(&der).is_ok());
@@ -382,7 +382,7 @@ fn no_cut_or_altered_key_file_panics() {
 }
 
 #[test]
-fn key_ids_are_checked() {
+fn key_ids_are_validated() {
     let key = SigningKey::hs256(SECRET).unwrap();
     assert_eq!(
         key.clone().with_key_id("a \"b\"").unwrap().key_id(),
@@ -397,13 +397,14 @@ fn key_ids_are_checked() {
 }
 
 #[test]
-fn a_ring_takes_each_key_id_once() {
+fn a_ring_rejects_a_duplicate_key_id() {
     let key = SigningKey::hs256(SECRET).unwrap().with_key_id("a").unwrap();
     let other = VerifyingKey::hs256("another secret of thirty-two bytes!").unwrap();
     let twice =
         KeySet::new(key.clone()).with_verifying_key(other.clone().with_key_id("a").unwrap());
     assert_eq!(kind(twice), ConfigErrorKind::DuplicateKeyId);
-    let ring = Keyring::new(key).with_verifying_key(other).unwrap();
+    let ring = Keyring::new(key);
+    ring.add_verifying_key(other).unwrap();
     assert_eq!(ring.generation(), 1);
     assert_eq!(ring.keys().verifying_keys().len(), 2);
     assert_eq!(
@@ -413,7 +414,7 @@ fn a_ring_takes_each_key_id_once() {
 }
 
 #[test]
-fn replacing_is_seen_by_every_clone() {
+fn replacing_keys_affects_every_clone() {
     let ring = Keyring::new(SigningKey::hs256(SECRET).unwrap());
     let clone = ring.clone();
     ring.replace(KeySet::new(SigningKey::from_pem(key!("ed25519")).unwrap()));
@@ -425,7 +426,7 @@ fn replacing_is_seen_by_every_clone() {
 }
 
 #[test]
-fn a_jwk_set_goes_out_and_comes_back_and_never_holds_a_secret() {
+fn a_jwk_set_round_trips_without_secrets() {
     let mut keys = KeySet::new(SigningKey::hs256(SECRET).unwrap().with_key_id("s").unwrap());
     for (index, &(pem, _)) in PUBLIC[..4].iter().enumerate() {
         let key = VerifyingKey::from_pem(pem)
@@ -448,7 +449,7 @@ fn a_jwk_set_goes_out_and_comes_back_and_never_holds_a_secret() {
 }
 
 #[test]
-fn a_jwk_set_skips_what_cannot_be_used() {
+fn a_jwk_set_skips_unusable_keys() {
     let good = jwk(VerifyingKey::from_pem(key!("ed25519.pub")).unwrap());
     let with = |name: &str, value: Value| {
         let mut jwk = good.clone();
@@ -505,7 +506,7 @@ fn a_jwk_set_skips_what_cannot_be_used() {
 }
 
 #[test]
-fn debug_shows_algorithm_and_name_only() {
+fn debug_shows_algorithm_and_key_id_only() {
     let key = SigningKey::hs256(SECRET)
         .unwrap()
         .with_key_id("2026")
@@ -517,26 +518,105 @@ fn debug_shows_algorithm_and_name_only() {
 }
 
 #[test]
-fn whatever_a_key_of_the_ring_has_signed_is_verified_by_it() {
+fn a_ring_verifies_the_tokens_of_each_of_its_keys() {
     let secret = |i: u8| SigningKey::hs256([i; 32]).unwrap();
     let named = |i: u8| secret(i).with_key_id(&i.to_string()).unwrap();
-    let good = |ring: &Keyring, key: SigningKey| {
+    let is_valid = |ring: &Keyring, key: SigningKey| {
         let token = TokenIssuer::new(Keyring::new(key)).issue(&Subject::Anonymous);
         TokenVerifier::new(ring.clone())
             .verify(token.unwrap().token())
             .is_ok()
     };
-    // However many others have names, a key without one is found.
+    // A key without a key id is tried, however many other keys have one.
     let keys = (1..=63).map(|i| named(i).verifying_key());
     let ring = Keyring::verifying_only(keys).unwrap();
-    let ring = ring.with_verifying_key(secret(64).verifying_key()).unwrap();
-    assert!((1..=63).all(|i| good(&ring, named(i))));
-    assert!(good(&ring, secret(64)));
-    // A token without a name is tried with each key without one: only so many can there be.
+    ring.add_verifying_key(secret(64).verifying_key()).unwrap();
+    assert!((1..=63).all(|i| is_valid(&ring, named(i))));
+    assert!(is_valid(&ring, secret(64)));
+    // A token without `kid` is tried with each key without a key id, so their number is bounded.
     let keys = (1..=8).map(|i| secret(i).verifying_key());
     let ring = Keyring::verifying_only(keys).unwrap();
-    assert!((1..=8).all(|i| good(&ring, secret(i))));
-    let refused = ring.clone().with_verifying_key(secret(9).verifying_key());
-    assert_eq!(kind(refused), ConfigErrorKind::InvalidKey);
-    assert!(ring.with_verifying_key(named(9).verifying_key()).is_ok());
+    assert!((1..=8).all(|i| is_valid(&ring, secret(i))));
+    let generation = ring.generation();
+    let rejected = ring.add_verifying_key(secret(9).verifying_key());
+    assert_eq!(kind(rejected), ConfigErrorKind::InvalidKey);
+    assert_eq!(ring.generation(), generation);
+    assert!(ring.add_verifying_key(named(9).verifying_key()).is_ok());
+}
+
+#[test]
+fn tokens_of_a_removed_key_are_rejected_by_every_clone() {
+    let named = |i: u8| {
+        let key = SigningKey::hs256([i; 32]).unwrap();
+        key.with_key_id(&i.to_string()).unwrap()
+    };
+    let token = |key: SigningKey| {
+        let token = TokenIssuer::new(Keyring::new(key)).issue(&Subject::Anonymous);
+        token.unwrap().into_token()
+    };
+    let ring = Keyring::new(named(1));
+    let verifier = TokenVerifier::new(ring.clone());
+    ring.add_verifying_key(named(2).verifying_key()).unwrap();
+    let (own, old) = (token(named(1)), token(named(2)));
+    // The second time, the token is in the cache.
+    for _ in 0..2 {
+        assert!(verifier.verify(&old).is_ok());
+    }
+    assert_eq!(ring.remove_verifying_key("2").unwrap(), 1);
+    assert_eq!(ring.generation(), 2);
+    let error = verifier.verify(&old).unwrap_err();
+    assert_eq!(error.kind(), VerifyErrorKind::UnknownKey);
+    assert!(verifier.verify(&own).is_ok());
+    // It can be added again.
+    ring.add_verifying_key(named(2).verifying_key()).unwrap();
+    assert!(verifier.verify(&old).is_ok());
+}
+
+#[test]
+fn removing_an_unknown_key_changes_nothing() {
+    let key = SigningKey::hs256([1; 32]).unwrap();
+    let ring = Keyring::new(key.with_key_id("signing").unwrap());
+    let without_id = VerifyingKey::hs256([2; 32]).unwrap();
+    ring.add_verifying_key(without_id).unwrap();
+    assert_eq!(ring.remove_verifying_key("other").unwrap(), 0);
+    assert_eq!(ring.remove_verifying_key("").unwrap(), 0);
+    assert_eq!(ring.generation(), 1);
+    assert_eq!(ring.keys().verifying_keys().len(), 2);
+}
+
+#[test]
+fn the_signing_key_and_the_last_key_cannot_be_removed() {
+    let signing = SigningKey::hs256([1; 32]).unwrap();
+    let ring = Keyring::new(signing.with_key_id("a").unwrap());
+    let other = VerifyingKey::hs256([2; 32]).unwrap();
+    ring.add_verifying_key(other.with_key_id("b").unwrap())
+        .unwrap();
+    assert_eq!(
+        kind(ring.remove_verifying_key("a")),
+        ConfigErrorKind::InvalidKey
+    );
+    assert_eq!(ring.generation(), 1);
+    let last = VerifyingKey::hs256([1; 32]).unwrap().with_key_id("a");
+    let ring = Keyring::verifying_only([last.unwrap()]).unwrap();
+    assert_eq!(
+        kind(ring.remove_verifying_key("a")),
+        ConfigErrorKind::InvalidKey
+    );
+    assert_eq!(ring.keys().verifying_keys().len(), 1);
+}
+
+#[test]
+fn all_keys_with_a_key_id_are_removed_together() {
+    let signing = SigningKey::hs256([1; 32]).unwrap();
+    let ring = Keyring::new(signing.with_key_id("new").unwrap());
+    // Keys of different algorithms may share a key id.
+    for key in [
+        VerifyingKey::hs256([2; 32]).unwrap(),
+        VerifyingKey::hs512([2; 64]).unwrap(),
+    ] {
+        ring.add_verifying_key(key.with_key_id("old").unwrap())
+            .unwrap();
+    }
+    assert_eq!(ring.remove_verifying_key("old").unwrap(), 2);
+    assert_eq!(ring.keys().verifying_keys().len(), 1);
 }

@@ -26,7 +26,7 @@ fn keys() -> Vec<SigningKey> {
 }
 
 #[test]
-fn each_token_is_what_it_is_called_under_every_kind_of_key() {
+fn each_test_token_is_as_named_with_every_kind_of_key() {
     for key in keys() {
         let algorithm = key.algorithm();
         let ring = Keyring::new(key);
@@ -53,7 +53,7 @@ fn each_token_is_what_it_is_called_under_every_kind_of_key() {
 }
 
 #[test]
-fn the_greatest_leeway_saves_no_bad_token() {
+fn invalid_test_tokens_are_rejected_with_the_largest_leeway() {
     let ring = Keyring::new(keys().remove(0));
     let tokens = TestTokens::new(&ring).unwrap().with_clock(|| NOW);
     let leeway = std::time::Duration::from_secs(60);
@@ -65,7 +65,7 @@ fn the_greatest_leeway_saves_no_bad_token() {
 }
 
 #[test]
-fn issuer_and_audience_are_said_where_configured() {
+fn test_tokens_have_the_configured_issuer_and_audience() {
     let ring = Keyring::new(keys().remove(0));
     let tokens = TestTokens::new(&ring).unwrap();
     let verifier = TokenVerifier::new(ring).with_issuer("omneo").unwrap();
@@ -76,7 +76,7 @@ fn issuer_and_audience_are_said_where_configured() {
 }
 
 #[test]
-fn after_a_rotation_they_are_the_tokens_from_before() {
+fn test_tokens_keep_their_key_after_a_rotation() {
     let [old, new] = [[7; 32], [8; 32]].map(|secret| SigningKey::hs256(secret).unwrap());
     let ring = Keyring::new(old);
     let tokens = TestTokens::new(&ring).unwrap();
@@ -89,7 +89,7 @@ fn after_a_rotation_they_are_the_tokens_from_before() {
 }
 
 #[test]
-fn a_ring_that_only_verifies_signs_no_test_tokens_and_no_secret_is_shown() {
+fn a_verifying_ring_signs_no_test_tokens_and_debug_shows_no_secret() {
     let key = SigningKey::hs256("a secret that is not to be seen in any log").unwrap();
     let public = Keyring::verifying_only([key.verifying_key()]).unwrap();
     let error = TestTokens::new(&public).unwrap_err();

@@ -58,7 +58,7 @@ fn payload(token: &str) -> Value {
 // The issuer.
 
 #[test]
-fn a_token_says_what_published_clients_read() {
+fn a_token_has_the_claims_that_published_clients_read() {
     let issuer = issuer().with_lifetime(Duration::from_secs(900)).unwrap();
     let anonymous = issuer.issue(&Subject::Anonymous).unwrap();
     assert_eq!(payload(anonymous.token())["pid"], "null");
@@ -75,7 +75,7 @@ fn a_token_says_what_published_clients_read() {
 }
 
 #[test]
-fn no_two_tokens_have_the_same_id() {
+fn token_ids_are_unique() {
     let issuers = [
         issuer(),
         issuer(),
@@ -94,7 +94,7 @@ fn no_two_tokens_have_the_same_id() {
 }
 
 #[test]
-fn lifetimes_out_of_range_are_refused() {
+fn lifetimes_out_of_range_are_rejected() {
     for lifetime in [
         Duration::ZERO,
         Duration::from_millis(1500),
@@ -108,7 +108,7 @@ fn lifetimes_out_of_range_are_refused() {
 }
 
 #[test]
-fn a_ring_that_cannot_sign_mints_nothing() {
+fn a_ring_without_a_signing_key_mints_no_token() {
     let key = VerifyingKey::hs256([7; 32]).unwrap();
     let ring = Keyring::verifying_only([key]).unwrap();
     assert!(
@@ -262,7 +262,7 @@ async fn a_profile_is_looked_up_with_the_callers_own_token() {
 }
 
 #[tokio::test]
-async fn an_identity_becomes_the_profile_that_has_it() {
+async fn an_identity_resolves_to_its_profile() {
     let tenant = Tenant::with_profile(PID);
     let body = r#"{"id":1042,"id_handle":"shopify"}"#;
     assert_eq!(minted(tenant.endpoint(), body).await, ada());
@@ -273,7 +273,7 @@ async fn an_identity_becomes_the_profile_that_has_it() {
 }
 
 #[tokio::test]
-async fn a_visitor_gets_an_anonymous_token_if_the_callers_is_good() {
+async fn a_valid_api_token_gets_an_anonymous_token() {
     for answer in ["", r#"{"status":200}"#, r#"{"data":{}}"#, "OK"] {
         for body in [
             "",
@@ -299,7 +299,7 @@ async fn a_visitor_gets_an_anonymous_token_if_the_callers_is_good() {
 }
 
 #[tokio::test]
-async fn nothing_that_is_sent_gets_into_the_token() {
+async fn request_members_do_not_become_claims() {
     let body = json!({ "id": PID, "pid": "mallory", "exp": 9_999_999_999_u64, "iss": "x",
         "aud": "x", "jti": "x", "data": { "id": "mallory" } });
     let tenant = Tenant::with_profile(PID);
@@ -312,7 +312,7 @@ async fn nothing_that_is_sent_gets_into_the_token() {
 }
 
 #[tokio::test]
-async fn what_the_tenant_says_is_put_into_our_own_words() {
+async fn answers_of_the_tenant_are_replaced_by_our_own() {
     let profile = r#"{"id":"3f0c2f6e"}"#;
     let identity = r#"{"id":"1","id_handle":"shopify"}"#;
     let secret = r#"{"message":"secret","data":{"token":"secret","id":"x"}}"#;
@@ -349,7 +349,7 @@ async fn what_the_tenant_says_is_put_into_our_own_words() {
 }
 
 #[tokio::test]
-async fn what_went_wrong_on_the_way_to_the_tenant_is_told_as_it_is() {
+async fn a_rejection_of_an_inner_layer_is_returned_unchanged() {
     for kind in [
         RejectionKind::TenantUnreachable,
         RejectionKind::TenantTimeout,
@@ -372,7 +372,7 @@ async fn what_went_wrong_on_the_way_to_the_tenant_is_told_as_it_is() {
 }
 
 #[tokio::test]
-async fn no_answer_that_could_mean_another_profile_is_believed() {
+async fn an_answer_about_another_profile_is_rejected() {
     let asked = r#"{"id":"3f0c2f6e"}"#;
     for (answer, expected) in [
         (r#"{"data":{"id":"3F0C2F6E"}}"#, 200),
@@ -408,7 +408,7 @@ async fn no_answer_that_could_mean_another_profile_is_believed() {
 }
 
 #[tokio::test]
-async fn an_answer_without_end_is_cut() {
+async fn an_endless_answer_is_aborted() {
     let tenant = Tenant::new(|| Response::new(Body::from(Bytes::from(vec![b' '; 2 << 20]))));
     assert_eq!(send(tenant.endpoint(), post(r#"{"id":"a"}"#)).await.0, 502);
     let tenant = Tenant::new(|| {
@@ -458,7 +458,7 @@ impl http_body::Body for Untouchable {
 }
 
 #[tokio::test]
-async fn no_byte_is_read_for_a_caller_without_a_credential() {
+async fn the_body_of_a_request_without_a_credential_is_not_read() {
     for (values, expected) in [
         (&[][..], 401),
         (&["Basic dTpw"], 401),
@@ -482,7 +482,7 @@ async fn no_byte_is_read_for_a_caller_without_a_credential() {
 }
 
 #[tokio::test]
-async fn a_wrong_method_is_told_the_right_one() {
+async fn an_unsupported_method_is_answered_with_allow() {
     let tenant = Tenant::with_profile(PID);
     for method in ["GET", "PUT", "DELETE", "HEAD", "PATCH", "TRACE", "post"] {
         let request = Request::builder().method(method).body(Untouchable).unwrap();
@@ -502,7 +502,7 @@ async fn a_wrong_method_is_told_the_right_one() {
 }
 
 #[tokio::test]
-async fn a_body_over_the_limit_is_refused_declared_or_not() {
+async fn a_body_over_the_limit_is_rejected_with_and_without_content_length() {
     let tenant = Tenant::with_profile(PID);
     let long = vec![b' '; 16 * 1024 + 1];
     assert_eq!(send(tenant.endpoint(), post(long)).await.0, 413);
@@ -521,7 +521,7 @@ async fn a_body_over_the_limit_is_refused_declared_or_not() {
 }
 
 #[tokio::test]
-async fn a_body_of_the_wrong_shape_is_a_422_with_the_field_to_blame() {
+async fn a_body_of_the_wrong_shape_is_a_422_with_its_field() {
     let tenant = Tenant::with_profile(PID);
     let (status, json, _) = send(tenant.endpoint(), post(r#"{"id":[]}"#)).await;
     assert_eq!(status, 422);
@@ -542,7 +542,7 @@ async fn a_body_of_the_wrong_shape_is_a_422_with_the_field_to_blame() {
 }
 
 #[tokio::test]
-async fn pinned_tokens_are_judged_here_and_the_look_up_is_ours() {
+async fn pinned_tokens_are_checked_here_and_look_ups_use_the_configured_token() {
     let tenant = Tenant::with_profile(PID);
     let tokens = ["first", API_TOKEN, "third"].map(|token| ApiToken::new(token).unwrap());
     let endpoint = tenant.endpoint().with_pinned_tokens(tokens);
@@ -586,7 +586,7 @@ fn post_as(api_token: &str, body: &'static str) -> Request<Full<Bytes>> {
 }
 
 #[tokio::test]
-async fn that_an_api_token_is_good_is_remembered_only_by_opt_in_and_not_for_long() {
+async fn a_checked_api_token_is_cached_only_by_opt_in_and_until_it_expires() {
     let now = Arc::new(AtomicU64::new(NOW));
     let clock = Arc::clone(&now);
     let issuer = TokenIssuer::new(ring()).with_clock(move || clock.load(Ordering::Relaxed));
@@ -616,7 +616,7 @@ async fn that_an_api_token_is_good_is_remembered_only_by_opt_in_and_not_for_long
 }
 
 #[tokio::test]
-async fn a_wrong_api_token_never_passes_for_one_that_is_remembered() {
+async fn a_wrong_api_token_does_not_match_a_cached_one() {
     let judging = service_fn(async |request: Request<Body>| {
         let CallAs(token) = request.extensions().get::<CallAs>().unwrap();
         let status = if token.matches(API_TOKEN) { 200 } else { 401 };
@@ -639,7 +639,7 @@ async fn a_wrong_api_token_never_passes_for_one_that_is_remembered() {
 }
 
 #[tokio::test]
-async fn a_bad_answer_is_never_remembered() {
+async fn a_rejected_api_token_is_not_cached() {
     let status = Arc::new(AtomicU16::new(401));
     let answer = Arc::clone(&status);
     let tenant = Tenant::new(move || {
@@ -661,7 +661,7 @@ async fn a_bad_answer_is_never_remembered() {
 }
 
 #[test]
-fn how_long_an_api_token_is_remembered_is_bounded() {
+fn the_ttl_of_the_api_token_cache_is_bounded() {
     for life in [0, 999, 1500, 61_000] {
         let endpoint = TokenEndpoint::new((), issuer());
         let refused = endpoint.with_verify_cache(Duration::from_millis(life));
@@ -673,7 +673,7 @@ fn how_long_an_api_token_is_remembered_is_bounded() {
 }
 
 #[tokio::test]
-async fn the_request_id_goes_along_and_who_is_asking_does_not() {
+async fn the_look_up_copies_the_request_id_and_not_the_subject() {
     let tenant = Tenant::with_profile(PID);
     let mut request = post(r#"{"id":"1","id_handle":"h"}"#);
     request

@@ -86,21 +86,21 @@ fn rfc_7515_a_3_ecdsa() {
 }
 
 #[test]
-fn rfc_7515_a_5_is_unsigned_and_stays_outside() {
+fn rfc_7515_a_5_is_unsigned_and_rejected() {
     let ring = Keyring::verifying_only([VerifyingKey::hs256([7; 32]).unwrap()]).unwrap();
     let token = format!("eyJhbGciOiJub25lIn0.{CLAIMS}.");
     assert_eq!(verify(ring, &token), Err(VerifyErrorKind::Algorithm));
 }
 
 #[test]
-fn rfc_7515_a_4_is_an_algorithm_that_is_not_offered() {
+fn rfc_7515_a_4_has_an_unsupported_algorithm() {
     let token = "eyJhbGciOiJFUzUxMiJ9.UGF5bG9hZA.AdwMgeerwtHoh-l192l60hp9wAHZFVJbLfD_UxMi70cwnZOYaRI1bKPWROc-mZZqwqT2SI-KGDKB34XO0aw_7XdtAG8GaSwFKdCAPZgoXD2YBJZCPEX3xKpRwcdOO8KpEHwJjyqOgzDO7iKvU8vcnwNrmxYbSW9ERBXukOXolLzeO_Jn";
     let verdict = verify(bilbo("RS256"), token);
     assert_eq!(verdict, Err(VerifyErrorKind::Algorithm));
 }
 
 #[test]
-fn rfc_8037_a_4_is_signed_and_no_token() {
+fn rfc_8037_a_4_is_signed_but_not_a_jwt() {
     let ring = from_jwk(&json!({
         "kty": "OKP",
         "crv": "Ed25519",
@@ -137,7 +137,7 @@ const PS384_HEADER: &str =
 const PS384_SIGNATURE: &str = "cu22eBqkYDKgIlTpzDXGvaFfz6WGoz7fUDcfT0kkOy42miAh2qyBzk1xEsnk2IpN6-tPid6VrklHkqsGqDqHCdP6O8TTB5dDDItllVo6_1OLPpcbUrhiUSMxbbXUvdvWXzg-UD8biiReQFlfz28zGWVsdiNAUf8ZnyPEgVFn442ZdNqiVJRmBqrYRXe8P_ijQ7p8Vdz0TTrxUeT3lm8d9shnr2lfJT8ImUjvAA2Xez2Mlp8cBE5awDzT0qI0n6uiP1aCN_2_jLAeQTlqRHtfa64QQSUmFAAjVKPbByi7xho0uTOcbH510a6GYmJUAfmWjwZ6oD4ifKo8DYM-X72Eaw";
 
 #[test]
-fn rfc_7520_4_1_and_4_2_are_signed_by_one_key_for_one_algorithm_each() {
+fn rfc_7520_4_1_and_4_2_use_one_key_with_two_algorithms() {
     // That it is no claims is only said of what is signed right: see `check`.
     let verdict = check(bilbo("RS256"), RS256_HEADER, FRODO, RS256_SIGNATURE);
     assert_eq!(verdict, Err(VerifyErrorKind::Malformed));
@@ -155,7 +155,7 @@ fn rfc_7520_4_1_and_4_2_are_signed_by_one_key_for_one_algorithm_each() {
 }
 
 #[test]
-fn rfc_7520_4_3_is_an_algorithm_that_is_not_offered() {
+fn rfc_7520_4_3_has_an_unsupported_algorithm() {
     let p521 = json!({
         "kty": "EC",
         "crv": "P-521",
@@ -190,7 +190,7 @@ fn rfc_7520_4_4_hmac() {
 
 /// RFC 7515 A.6 and A.7, RFC 7520 §4.5: right signatures, in a form that is no token's.
 #[test]
-fn other_serialisations_are_refused_whatever_they_are_signed_with() {
+fn other_serialisations_are_rejected_with_any_signature() {
     let signature = json!({ "protected": RS256_HEADER, "signature": RS256_SIGNATURE });
     let general = json!({ "payload": FRODO, "signatures": [signature] });
     let flattened =
@@ -222,7 +222,7 @@ fn other_serialisations_are_refused_whatever_they_are_signed_with() {
 
 /// RFC 8725 §2, the attacks that it was written for, against §3, what is to be done about them.
 #[test]
-fn rfc_8725_finds_nothing_open() {
+fn the_attacks_of_rfc_8725_are_rejected() {
     let secret = [7; 32];
     let ring = || Keyring::verifying_only([VerifyingKey::hs256(secret).unwrap()]).unwrap();
     let claims = br#"{"pid":"ada","exp":1300819380}"#;

@@ -104,7 +104,7 @@ impl RequestCounts {
             durations.record(duration);
         }
         if let Some(rejection) = response.extensions().get::<Rejection>() {
-            let failure = AuthFailure::of(rejection);
+            let failure = AuthFailure::from_rejection(rejection);
             match AuthFailure::all().position(|other| Some(other) == failure) {
                 Some(index) => add(&self.failures, index, 1),
                 None => add(&self.rejections, rejection.kind() as usize, 1),

@@ -97,7 +97,7 @@ where
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
         if !has_valid_host(&request) {
             let rejection = Rejection::new(RejectionKind::HeadersRefused);
-            let response = rejection.into_response(WireProtocol::of(request.headers()));
+            let response = rejection.into_response(WireProtocol::from_headers(request.headers()));
             let future = Box::pin(std::future::ready(Ok(response.map(Body::from))));
             return ResponseFuture::Admin { future };
         }

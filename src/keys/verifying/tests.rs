@@ -1,16 +1,16 @@
-//! Signatures that other implementations have got wrong: Project Wycheproof's collection.
+//! Project Wycheproof's vectors: signatures that other implementations verified wrongly.
 
 use super::*;
 
 const VECTORS: &str = include_str!("../../../tests/data/wycheproof.txt");
 
-/// How the vectors of a set came out.
+/// The number of vectors of a set by result.
 #[derive(Debug, Default, PartialEq)]
 struct Tally {
     accepted: usize,
-    refused: usize,
-    /// Valid elsewhere, and refused here for a reason: the key is too small, a MAC is truncated,
-    /// the salt is not as long as the hash.
+    rejected: usize,
+    /// Valid signatures that JWS does not allow: the key is too small, a MAC is truncated, or the
+    /// salt is not as long as the hash.
     not_for_jws: usize,
 }
 
@@ -26,7 +26,7 @@ fn key(algorithm: Algorithm, bytes: &[u8]) -> Result<VerifyingKey, ConfigError> 
     }
 }
 
-/// Runs the set in this file, and fails on the first verdict that is wrong.
+/// Runs the set of this name, and panics at the first wrong result.
 fn run(file: &str) -> Tally {
     let (algorithm, lines) = (VECTORS.split("\nset ").skip(1))
         .filter_map(|set| set.split_once('\n'))
@@ -49,25 +49,25 @@ fn run(file: &str) -> Tally {
         match (verdict, verified) {
             ("valid", true) if !exempt => tally.accepted += 1,
             ("valid", false) if exempt => tally.not_for_jws += 1,
-            // The one with the salt that JWS asks for.
+            // The vector whose salt has the length that JWS requires.
             ("invalid", true) if file == UNSALTED && id == "69" => tally.accepted += 1,
-            // "Acceptable" are encodings that RFC 8017 does not know, but some software does.
-            ("invalid" | "acceptable", false) => tally.refused += 1,
+            // "Acceptable" marks encodings that RFC 8017 does not define but some software accepts.
+            ("invalid" | "acceptable", false) => tally.rejected += 1,
             _ => panic!("{file} {id}: {verdict}, and verified is {verified}"),
         }
     }
     tally
 }
 
-/// RFC 7518 §3.5: "The size of the salt value is the same size as the hash function output." Here,
-/// there is none.
+/// RFC 7518 §3.5: "The size of the salt value is the same size as the hash function output." These
+/// vectors have no salt.
 const UNSALTED: &str = "rsa_pss_2048_sha256_mgf1_0_test";
 
 #[test]
-fn wycheproof_finds_no_verdict_that_is_wrong() {
-    // Accepted, refused, and valid but not for JWS: no vector may get lost.
-    for (file, accepted, refused, not_for_jws) in [
-        // Keys shorter than the hash are refused, and so are truncated MACs.
+fn wycheproof_vectors_are_verified_correctly() {
+    // Accepted, rejected, and valid but not for JWS: each vector is counted.
+    for (file, accepted, rejected, not_for_jws) in [
+        // Keys shorter than the hash are rejected, and so are truncated MACs.
         ("hmac_sha256_test", 30, 108, 36),
         ("hmac_sha384_test", 30, 108, 36),
         ("hmac_sha512_test", 30, 108, 36),
@@ -84,7 +84,7 @@ fn wycheproof_finds_no_verdict_that_is_wrong() {
     ] {
         let tally = Tally {
             accepted,
-            refused,
+            rejected,
             not_for_jws,
         };
         assert_eq!(run(file), tally, "{file}");

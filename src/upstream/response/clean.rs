@@ -15,7 +15,7 @@ use crate::headers::{
     Census, HopByHopError, Special, is_hop_by_hop, remove_nominated, retain, retry_after,
 };
 use crate::path::MeRequest;
-use crate::rejection::RejectionKind;
+use crate::rejection::{RejectionKind, TenantStatusRules};
 use crate::tenant::{ApiToken, Tenant};
 use crate::upstream::request::framing::{self, FramingError};
 
@@ -29,32 +29,30 @@ pub(in crate::upstream) enum CalledAs {
     Caller(ApiToken),
 }
 
-/// Whether an answer of this status is replaced by one of ours. `ranged`: the request had a
-/// `Range`.
+/// Decides whether an answer of this status is forwarded. `ranged`: the request had a `Range`.
+///
+/// Adds to [`TenantStatusRules`] the statuses that must not reach a client.
 pub(in crate::upstream) fn judge(
     status: StatusCode,
     called_as: &CalledAs,
     ranged: bool,
 ) -> Result<(), RejectionKind> {
+    let rules = match called_as {
+        CalledAs::Tenant => TenantStatusRules::FORWARDED,
+        CalledAs::Caller(_) => TenantStatusRules::FORWARDED_AS_CALLER,
+    };
     match status {
         // RFC 9110 §15.3.7: an answer to a range request. The client would take it for the whole,
         // and a secret in it could not be found.
         StatusCode::PARTIAL_CONTENT if !ranged => Err(RejectionKind::TenantAnswer),
-        // Nobody asked for another protocol, and other 1xx are no answers.
+        // No request asks for another protocol, and other 1xx are not final answers.
         status if status.is_informational() => Err(RejectionKind::TenantAnswer),
-        // Said to us, about how we asked: a proxy's credentials, a wrong host, another protocol.
+        // About our own request: a proxy's credentials, a wrong host, another protocol.
         StatusCode::PROXY_AUTHENTICATION_REQUIRED
         | StatusCode::MISDIRECTED_REQUEST
         | StatusCode::UPGRADE_REQUIRED => Err(RejectionKind::TenantAnswer),
-        StatusCode::UNAUTHORIZED if matches!(called_as, CalledAs::Tenant) => {
-            Err(RejectionKind::TenantCredentials)
-        }
-        StatusCode::SERVICE_UNAVAILABLE => Err(RejectionKind::TenantBusy),
-        StatusCode::GATEWAY_TIMEOUT => Err(RejectionKind::TenantTimeout),
-        // An error page may hold anything, the tenant's credentials included.
-        status if status.is_server_error() => Err(RejectionKind::TenantFailed),
         status if status.as_u16() >= 600 => Err(RejectionKind::TenantAnswer),
-        _ => Ok(()),
+        status => rules.kind(status).map_or(Ok(()), Err),
     }
 }
 

@@ -58,14 +58,14 @@ fn bearer(token: &str) -> Request<String> {
 }
 
 #[tokio::test]
-async fn a_good_token_passes_and_stays_behind() {
+async fn a_valid_token_passes_and_is_removed_from_the_request() {
     for scheme in ["Bearer", "bearer", "BEARER"] {
         let request = request(&[
             ("authorization", &format!("{scheme} {}", token())),
             ("x", "y"),
         ]);
         let seen = through(layer(), request).await.unwrap();
-        assert_eq!(Subject::of(seen.extensions()), Some(&ada()));
+        assert_eq!(Subject::from_extensions(seen.extensions()), Some(&ada()));
         assert!(!seen.headers().contains_key("authorization"));
         assert_eq!(seen.headers()["x"], "y");
         assert_eq!(seen.body(), "body");
@@ -77,7 +77,7 @@ async fn a_good_token_passes_and_stays_behind() {
 }
 
 #[tokio::test]
-async fn who_has_no_token_learns_the_scheme_and_who_has_a_bad_one_that_it_is_bad() {
+async fn a_missing_token_gets_a_bare_challenge_and_an_invalid_one_an_error_code() {
     let absent = through(layer(), request(&[])).await.unwrap_err();
     assert_eq!(absent.status(), StatusCode::UNAUTHORIZED);
     assert_eq!(
@@ -101,7 +101,7 @@ async fn who_has_no_token_learns_the_scheme_and_who_has_a_bad_one_that_it_is_bad
 }
 
 #[tokio::test]
-async fn a_realm_of_ones_own_is_told() {
+async fn the_challenge_has_the_configured_realm() {
     let layer = layer().with_realm("my shop").unwrap();
     let absent = through(layer.clone(), request(&[])).await.unwrap_err();
     assert_eq!(
@@ -116,7 +116,7 @@ async fn a_realm_of_ones_own_is_told() {
 }
 
 #[tokio::test]
-async fn all_bad_tokens_get_the_same_answer_and_the_cause_stays_here() {
+async fn all_invalid_tokens_get_the_same_answer_and_the_cause_is_internal() {
     let expired = sign(HS256, json!({ "exp": 1 }).to_string().as_bytes());
     let forged = sign_with(&[0; 32], HS256, b"{}");
     let mut answers = Vec::new();
@@ -145,7 +145,7 @@ async fn all_bad_tokens_get_the_same_answer_and_the_cause_stays_here() {
 }
 
 #[tokio::test]
-async fn each_caller_is_refused_in_its_own_protocol() {
+async fn requests_are_rejected_in_their_own_protocol() {
     for (media, answer) in [
         ("application/grpc", "application/grpc"),
         ("application/grpc+proto", "application/grpc"),
@@ -162,7 +162,7 @@ async fn each_caller_is_refused_in_its_own_protocol() {
 }
 
 #[tokio::test]
-async fn nobody_else_says_who_is_asking() {
+async fn a_subject_from_outside_is_removed() {
     let spoofed = |mut request: Request<String>| {
         request
             .extensions_mut()
@@ -174,21 +174,24 @@ async fn nobody_else_says_who_is_asking() {
     let seen = through(layer(), spoofed(bearer(anonymous.token())))
         .await
         .unwrap();
-    assert_eq!(Subject::of(seen.extensions()), Some(&Subject::Anonymous));
+    assert_eq!(
+        Subject::from_extensions(seen.extensions()),
+        Some(&Subject::Anonymous)
+    );
     assert!(seen.extensions().get::<Subject>().is_none());
     for mode in [AuthMode::Optional, AuthMode::Observe] {
         let seen = through(layer().with_mode(mode), spoofed(request(&[])))
             .await
             .unwrap();
-        assert_eq!(Subject::of(seen.extensions()), None);
+        assert_eq!(Subject::from_extensions(seen.extensions()), None);
     }
     let preflight = spoofed(preflight());
     let seen = through(layer().pass_preflights(), preflight).await.unwrap();
-    assert_eq!(Subject::of(seen.extensions()), None);
+    assert_eq!(Subject::from_extensions(seen.extensions()), None);
 }
 
 #[tokio::test]
-async fn an_optional_token_may_be_absent_but_not_bad() {
+async fn an_optional_token_may_be_absent_but_not_invalid() {
     let layer = layer().with_mode(AuthMode::Optional);
     let seen = through(layer.clone(), request(&[])).await.unwrap();
     assert!(seen.extensions().get::<AuthOutcome>().unwrap().is_absent());
@@ -206,7 +209,7 @@ async fn an_optional_token_may_be_absent_but_not_bad() {
 }
 
 #[tokio::test]
-async fn observing_refuses_nobody_and_believes_nobody() {
+async fn observe_forwards_every_request_and_trusts_no_invalid_token() {
     let layer = layer().with_mode(AuthMode::Observe);
     for (request, kind) in [
         (request(&[]), RejectionKind::MissingCredentials),
@@ -220,16 +223,16 @@ async fn observing_refuses_nobody_and_believes_nobody() {
         let seen = through(layer.clone(), request).await.unwrap();
         let outcome = seen.extensions().get::<AuthOutcome>().unwrap();
         assert_eq!(outcome.rejection().unwrap().kind(), kind);
-        assert_eq!(Subject::of(seen.extensions()), None);
+        assert_eq!(Subject::from_extensions(seen.extensions()), None);
         // What was not verified is not ours to take away.
         assert_eq!(seen.headers().contains_key("authorization"), had_credential);
     }
     let seen = through(layer, bearer(&token())).await.unwrap();
-    assert_eq!(Subject::of(seen.extensions()), Some(&ada()));
+    assert_eq!(Subject::from_extensions(seen.extensions()), Some(&ada()));
 }
 
 #[tokio::test]
-async fn a_mere_gate_tells_nobody_who_passed() {
+async fn gate_only_inserts_nothing() {
     let layer = layer().gate_only();
     let spoofed = |mut request: Request<String>| {
         let mallory = Subject::Profile("mallory".parse().unwrap());
@@ -255,7 +258,7 @@ async fn a_mere_gate_tells_nobody_who_passed() {
 }
 
 #[tokio::test]
-async fn a_cookie_carries_the_token_only_by_opt_in() {
+async fn a_token_in_a_cookie_is_read_only_by_opt_in() {
     let token = token();
     let with_cookie = |value: &str| request(&[("cookie", value)]);
     let cookie = format!("a=1; id={token}; b=2");
@@ -298,7 +301,7 @@ async fn a_cookie_carries_the_token_only_by_opt_in() {
 }
 
 #[tokio::test]
-async fn a_query_parameter_carries_the_token_only_by_opt_in() {
+async fn a_token_in_a_query_parameter_is_read_only_by_opt_in() {
     let token = token();
     let get = |target: String| {
         let mut request = request(&[]);
@@ -355,8 +358,8 @@ async fn a_preflight_passes_only_by_opt_in() {
 }
 
 #[tokio::test]
-async fn an_answer_of_ones_own_replaces_ours() {
-    let layer = layer().with_answer(|rejection, _| {
+async fn the_rejection_handler_replaces_the_response() {
+    let layer = layer().with_rejection_handler(|rejection, _| {
         let mut response = Response::new("<h1>Sign in</h1>".into());
         *response.status_mut() = rejection.kind().status();
         response
@@ -369,7 +372,7 @@ async fn an_answer_of_ones_own_replaces_ours() {
 }
 
 #[tokio::test]
-async fn the_inner_service_is_called_as_it_was_made_ready() {
+async fn the_ready_inner_service_is_called() {
     let (mut service, mut handle) =
         tower_test::mock::spawn_layer::<Request<String>, Response<String>, _>(layer());
     handle.allow(0);
@@ -382,14 +385,14 @@ async fn the_inner_service_is_called_as_it_was_made_ready() {
     // The mock panics if called without having been made ready.
     let response = tokio::spawn(service.call(bearer(&token())));
     let (request, respond) = handle.next_request().await.unwrap();
-    assert!(Subject::of(request.extensions()).is_some());
+    assert!(Subject::from_extensions(request.extensions()).is_some());
     respond.send_response(Response::new("inner".to_owned()));
     let body = response.await.unwrap().unwrap().into_body();
     assert_eq!(body.into_inner().unwrap(), "inner");
 }
 
 #[tokio::test]
-async fn errors_of_the_inner_service_pass() {
+async fn errors_of_the_inner_service_are_returned() {
     let failing = service_fn(async |_: Request<()>| Err::<Response<()>, _>("broken"));
     let mut request = Request::new(());
     let value = HeaderValue::from_str(&format!("Bearer {}", token())).unwrap();
@@ -428,7 +431,7 @@ fn public_types_can_be_shared() {
 }
 
 #[test]
-fn no_secret_and_no_token_is_shown_by_debug() {
+fn debug_shows_no_secret_and_no_token() {
     let verifier = verifier();
     let token = token();
     verifier.verify(&token).unwrap();
@@ -471,7 +474,7 @@ fn logged(work: impl FnOnce()) -> String {
 }
 
 #[test]
-fn the_cause_is_logged_and_nothing_of_the_token() {
+fn the_cause_is_logged_without_the_token() {
     let payload = json!({ "exp": 1, "pid": "secret-pid" }).to_string();
     let expired = sign(HS256, payload.as_bytes());
     let odd = json!({ "exp": NOW + 60, "pid": "secret pid" }).to_string();

@@ -18,7 +18,7 @@ fn answering(status: u16, media: &'static str, body: impl Into<Bytes>) -> Tenant
 }
 
 #[tokio::test]
-async fn an_empty_2xx_of_auth_verify_is_good_whatever_its_media_type() {
+async fn an_empty_2xx_of_auth_verify_accepts_the_token_with_any_media_type() {
     for status in [200, 201, 202, 203, 204] {
         for media in ["", HTML, "application/json", "text/plain"] {
             for body in ["", "\n", " \r\n", BOM] {
@@ -59,7 +59,7 @@ async fn the_status_member_of_auth_verify_decides() {
 }
 
 #[tokio::test]
-async fn a_page_in_place_of_auth_verify_opens_nothing() {
+async fn an_html_page_in_place_of_auth_verify_mints_no_token() {
     for (media, body) in [
         (HTML, "<html>sign in</html>"),
         (HTML, "Sign in"),
@@ -125,7 +125,7 @@ async fn any_2xx_with_a_profile_answers_a_look_up() {
 /// As Symfony and Laravel send an empty body, through the whole service.
 #[cfg(feature = "client")]
 #[tokio::test]
-async fn a_laravel_tenant_without_a_body_lets_anonymous_tokens_be_minted() {
+async fn an_empty_answer_of_a_laravel_tenant_mints_anonymous_tokens() {
     let client = service_fn(async |_: Request<omneo_id::upstream::RequestBody>| {
         let response = Response::builder()
             .header("content-type", HTML)

@@ -52,7 +52,7 @@ fn text<'a, B>(response: &'a Response<B>, name: &str) -> Option<&'a str> {
 }
 
 #[tokio::test]
-async fn a_mint_repeats_the_retry_after_of_its_tenant_within_bounds() {
+async fn a_mint_forwards_the_retry_after_of_the_tenant_within_bounds() {
     for status in [429, 503] {
         for &(value, date, expected) in VALUES {
             for body in ["{}", r#"{"id":"1","id_handle":"h"}"#] {
@@ -72,7 +72,7 @@ async fn a_mint_repeats_the_retry_after_of_its_tenant_within_bounds() {
 }
 
 #[tokio::test]
-async fn a_grpc_caller_reads_it_as_a_pushback_in_milliseconds() {
+async fn grpc_gets_retry_after_as_a_pushback_in_milliseconds() {
     for status in [429, 503] {
         let tenant = Tenant::new(move || busy(status, "60", None));
         let mut request = post("{}");

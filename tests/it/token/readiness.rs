@@ -32,7 +32,7 @@ fn unsent() -> Request<Body> {
 }
 
 #[tokio::test]
-async fn a_mint_whose_body_is_not_sent_keeps_no_slot_of_a_concurrency_limit() {
+async fn a_mint_with_an_unfinished_body_holds_no_slot_of_a_concurrency_limit() {
     let tenant = tower::limit::ConcurrencyLimit::new(Tenant::answering(200, ""), 1);
     let mut endpoint = TokenEndpoint::new(tenant, issuer());
     let ready = ServiceExt::<Request<Body>>::ready(&mut endpoint);
@@ -47,7 +47,7 @@ async fn a_mint_whose_body_is_not_sent_keeps_no_slot_of_a_concurrency_limit() {
 }
 
 #[tokio::test]
-async fn a_mint_that_calls_the_tenant_keeps_its_slot_until_it_is_answered() {
+async fn a_mint_that_calls_the_tenant_holds_its_slot_until_the_answer() {
     let tenant = service_fn(|_: Request<Body>| pending::<Result<Response<Body>, Infallible>>());
     let tenant = tower::limit::ConcurrencyLimit::new(tenant, 1);
     let mut endpoint = TokenEndpoint::new(tenant, issuer());
@@ -59,7 +59,7 @@ async fn a_mint_that_calls_the_tenant_keeps_its_slot_until_it_is_answered() {
 }
 
 #[tokio::test]
-async fn the_tenant_is_called_when_it_is_ready_and_its_errors_pass() {
+async fn the_tenant_is_called_when_ready_and_its_errors_are_returned() {
     let (mock, mut tenant) = tower_test::mock::pair::<Request<Body>, Response<Body>>();
     let mut endpoint = TokenEndpoint::new(mock, issuer());
     let ready = ServiceExt::<Request<Full<Bytes>>>::ready(&mut endpoint);
@@ -88,7 +88,7 @@ async fn the_tenant_is_called_when_it_is_ready_and_its_errors_pass() {
 
 /// Pinned tokens are judged without the tenant, and so is a request that is refused.
 #[tokio::test]
-async fn no_readiness_is_awaited_for_an_answer_that_needs_no_call() {
+async fn a_response_without_a_call_awaits_no_readiness() {
     let (mock, mut tenant) = tower_test::mock::pair::<Request<Body>, Response<Body>>();
     let endpoint = TokenEndpoint::new(mock, issuer());
     let mut endpoint = endpoint.with_pinned_tokens([ApiToken::new(API_TOKEN).unwrap()]);

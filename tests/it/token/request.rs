@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn a_body_without_an_id_but_with_other_members_is_a_mistake() {
+async fn a_body_with_other_members_but_no_id_is_rejected() {
     for body in [
         json!({ "profile_id": PID }),
         json!({ "pid": PID, "exp": 9 }),
@@ -41,7 +41,7 @@ async fn a_body_without_an_id_but_with_other_members_is_a_mistake() {
 /// Laravel's `TrimStrings` trims every string of a request, so that the answer is about the trimmed
 /// one.
 #[tokio::test]
-async fn white_space_around_an_id_or_a_handle_does_not_count() {
+async fn white_space_around_an_id_or_a_handle_is_trimmed() {
     for id in [
         format!(" {PID}"),
         format!("{PID}\n"),
@@ -82,7 +82,7 @@ async fn white_space_around_an_id_or_a_handle_does_not_count() {
 
 /// The same answers whichever features of `serde_json` the build has.
 #[tokio::test]
-async fn a_number_is_an_id_as_it_is_written_if_it_is_an_integer() {
+async fn an_integer_id_is_used_as_its_json_text() {
     let identity = |id: &str| format!(r#"{{"id":{id},"id_handle":"shopify"}}"#);
     for id in [
         "1042",

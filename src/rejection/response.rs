@@ -14,7 +14,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
-/// The wait before a retry, as clients with a gRPC retry policy read it
+/// The time before a retry, for clients with a gRPC retry policy
 /// ([A6](https://github.com/grpc/proposal/blob/master/A6-client-retries.md#pushback)).
 const GRPC_RETRY_PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
 
@@ -26,10 +26,9 @@ struct Message<'a> {
     errors: Option<&'a FieldErrors>,
 }
 
-/// The answer to `OPTIONS`: 204 and the methods that a path knows, as the `Allow` header lists
-/// them.
+/// The response to `OPTIONS`: 204, with the methods of a path in the `Allow` header.
 ///
-/// No refusal, but it is made here too, so that every answer of our own comes from one place.
+/// Not a rejection, but built here, so that all of the crate's own responses come from one module.
 pub fn options(allow: impl Into<Cow<'static, str>>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::default());
     *response.status_mut() = StatusCode::NO_CONTENT;
@@ -38,15 +37,14 @@ pub fn options(allow: impl Into<Cow<'static, str>>) -> Response<Full<Bytes>> {
 }
 
 fn insert_allow(headers: &mut HeaderMap, allow: &str) {
-    // Names of methods and commas always are a header's value.
+    // Method names and commas are always a valid header value.
     if let Ok(allow) = HeaderValue::from_str(allow) {
         headers.insert(ALLOW, allow);
     }
 }
 
 impl Rejection {
-    /// The response, in the protocol of the request that is refused. The rejection itself goes into
-    /// its extensions.
+    /// The response, in the protocol of the rejected request. Its extensions contain the rejection.
     pub fn into_response(self, protocol: WireProtocol) -> Response<Full<Bytes>> {
         let mut response = match protocol {
             WireProtocol::Http => self.http_response(),
@@ -61,25 +59,23 @@ impl Rejection {
 
     fn http_response(&self) -> Response<Full<Bytes>> {
         let mut response = Response::new(Full::new(self.json()));
-        *response.status_mut() = self.kind.status();
+        *response.status_mut() = self.kind().status();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, JSON);
         if let Some(challenge) = self.challenge() {
             headers.insert(WWW_AUTHENTICATE, challenge);
         }
-        if let Some(details) = &self.details {
-            if let Some(allow) = &details.allow {
-                insert_allow(headers, allow);
-            }
-            if let Some(after) = details.retry_after {
-                headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(after)));
-            }
+        if let Some(allow) = self.allow() {
+            insert_allow(headers, allow);
+        }
+        if let Some(after) = self.retry_after() {
+            headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(after)));
         }
         response
     }
 
-    /// gRPC over HTTP/2, "Responses": a `Trailers-Only` answer is 200 with the status among the
-    /// headers and no body; a bare 401 would read as a broken transport.
+    /// gRPC over HTTP/2, "Responses": a `Trailers-Only` answer is 200 with the status in the
+    /// headers and no body. Clients take a plain 401 for a transport failure.
     fn grpc_response(&self, content_type: &'static str) -> Response<Full<Bytes>> {
         let mut response = Response::new(Full::default());
         *response.status_mut() = StatusCode::OK;
@@ -87,16 +83,15 @@ impl Rejection {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         headers.insert(
             GRPC_STATUS,
-            HeaderValue::from(u16::from(self.kind.grpc_status())),
+            HeaderValue::from(u16::from(self.kind().grpc_status())),
         );
-        // The table's words are plain ASCII without `%`: they need no percent-encoding.
-        headers.insert(GRPC_MESSAGE, HeaderValue::from_static(self.kind.message()));
-        let retry_after = self
-            .details
-            .as_ref()
-            .and_then(|details| details.retry_after);
-        if let Some(after) = retry_after {
-            // A signed 32-bit number.
+        // The table's messages are ASCII without `%`: they need no percent-encoding.
+        headers.insert(
+            GRPC_MESSAGE,
+            HeaderValue::from_static(self.kind().message()),
+        );
+        if let Some(after) = self.retry_after() {
+            // gRPC clients parse a signed 32-bit number.
             let milliseconds = i32::try_from(after.as_millis()).unwrap_or(i32::MAX);
             headers.insert(GRPC_RETRY_PUSHBACK, HeaderValue::from(milliseconds));
         }
@@ -104,8 +99,8 @@ impl Rejection {
     }
 
     fn json(&self) -> Bytes {
-        if !self.has_own_words() {
-            return Bytes::from_static(self.kind.json().as_bytes());
+        if !self.has_own_message() {
+            return Bytes::from_static(self.kind().json().as_bytes());
         }
         let message = Message {
             message: self.message(),
@@ -113,15 +108,15 @@ impl Rejection {
         };
         match serde_json::to_vec(&message) {
             Ok(json) => json.into(),
-            // Strings and maps of strings always serialise; the table's words stand in regardless.
-            Err(_) => Bytes::from_static(self.kind.json().as_bytes()),
+            // Strings and maps of strings always serialise; the table's message is the fallback.
+            Err(_) => Bytes::from_static(self.kind().json().as_bytes()),
         }
     }
 
     /// [RFC 6750 §3](https://www.rfc-editor.org/rfc/rfc6750#section-3): a request without any
-    /// credential learns the scheme and no error code; the reason for a refusal stays here.
+    /// credential gets a challenge without an error code. No challenge contains the cause.
     fn challenge(&self) -> Option<HeaderValue> {
-        let default = match self.kind {
+        let default = match self.kind() {
             RejectionKind::MissingCredentials => r#"Bearer realm="omneo-id""#,
             RejectionKind::InvalidToken => r#"Bearer realm="omneo-id", error="invalid_token""#,
             RejectionKind::AmbiguousCredentials => {
@@ -129,11 +124,10 @@ impl Rejection {
             }
             _ => return None,
         };
-        let challenge = self
-            .details
-            .as_ref()
-            .and_then(|details| details.challenge.clone());
-        Some(challenge.unwrap_or_else(|| HeaderValue::from_static(default)))
+        Some(match self.own_challenge() {
+            Some(challenge) => challenge.clone(),
+            None => HeaderValue::from_static(default),
+        })
     }
 }
 

@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use super::IssuedToken;
 
+/// The JSON body of a 200: `{"data":{"token":"…","exp":…}}`.
 #[derive(Serialize)]
-struct Answer<'a> {
+struct TokenBody<'a> {
     data: Data<'a>,
 }
 
@@ -17,16 +18,16 @@ struct Data<'a> {
     exp: u64,
 }
 
-/// The answer to a caller that gets a token.
-pub(super) fn granted(token: &IssuedToken) -> Response<Full<Bytes>> {
-    let answer = Answer {
+/// The 200 with the issued token.
+pub(super) fn token_response(token: &IssuedToken) -> Response<Full<Bytes>> {
+    let body = TokenBody {
         data: Data {
             token: token.token(),
             exp: token.expires_at(),
         },
     };
     // A string and a number always serialise.
-    let json = serde_json::to_vec(&answer).unwrap_or_default();
+    let json = serde_json::to_vec(&body).unwrap_or_default();
     let mut response = Response::new(Full::from(json));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -14,13 +14,20 @@ use omneo_id::{Rejection, RejectionKind};
 /// The label `route` of requests that Omneo ID has no route for, and of requests that the server
 /// answers itself: probes, preflights.
 const WITHOUT: [&str; 2] = ["none", "other"];
-const NONE: usize = Route::ALL.len();
-const OTHER: usize = NONE + 1;
-pub(crate) const ROUTES: usize = Route::ALL.len() + WITHOUT.len();
-
 /// The values of the label `route`, in the order of the counts.
 pub(crate) fn routes() -> impl Iterator<Item = &'static str> {
-    Route::ALL.into_iter().map(Route::name).chain(WITHOUT)
+    Route::all().map(Route::name).chain(WITHOUT)
+}
+
+/// The index of the label of a response in [`routes`].
+fn route_index(report: Option<&Report>) -> usize {
+    match report.map(Report::route) {
+        Some(Some(route)) => Route::all()
+            .position(|other| other == route)
+            .unwrap_or(Route::all().len()),
+        Some(None) => Route::all().len(),
+        None => Route::all().len() + 1,
+    }
 }
 
 /// 100 and above; what does not fit counts as the last.
@@ -40,8 +47,9 @@ pub(crate) const BOUNDS: [u64; 14] = [
 pub(crate) struct Count {
     /// Apart from what other threads write.
     _front: Pad,
-    pub(crate) requests: Box<[[AtomicU64; STATUSES]; ROUTES]>,
-    pub(crate) durations: [Histogram; ROUTES],
+    /// For each of [`routes`].
+    pub(crate) requests: Box<[[AtomicU64; STATUSES]]>,
+    pub(crate) durations: Box<[Histogram]>,
     pub(crate) refusals: [AtomicU64; KINDS],
     /// Those that are about authentication, by cause.
     pub(crate) failures: [AtomicU64; AuthFailure::COUNT],
@@ -59,8 +67,8 @@ impl Default for Count {
     fn default() -> Self {
         Self {
             _front: Pad,
-            requests: Box::new(from_fn(|_| zeros())),
-            durations: Default::default(),
+            requests: routes().map(|_| zeros()).collect(),
+            durations: routes().map(|_| Histogram::default()).collect(),
             refusals: zeros(),
             failures: zeros(),
             tenant: zeros(),
@@ -85,11 +93,7 @@ impl Count {
     /// A request has its answer, after so long.
     pub(crate) fn answered<B>(&self, response: &Response<B>, took: Duration) {
         let report = response.extensions().get::<Report>();
-        let route = match report.map(Report::route) {
-            Some(Some(route)) => route as usize,
-            Some(None) => NONE,
-            None => OTHER,
-        };
+        let route = route_index(report);
         if let Some(statuses) = self.requests.get(route) {
             add(statuses, status_index(response.status()), 1);
         }

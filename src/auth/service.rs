@@ -35,20 +35,7 @@ impl<S> JwtAuth<S> {
         Self { inner, config }
     }
 
-    /// The inner service.
-    pub fn get_ref(&self) -> &S {
-        &self.inner
-    }
-
-    /// The inner service.
-    pub fn get_mut(&mut self) -> &mut S {
-        &mut self.inner
-    }
-
-    /// The inner service.
-    pub fn into_inner(self) -> S {
-        self.inner
-    }
+    define_inner_service_accessors!();
 }
 
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for JwtAuth<S>
@@ -57,36 +44,37 @@ where
 {
     type Response = Response<ResponseBody<ResBody>>;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future>;
+    type Future = ResponseFuture<S::Future, ResBody, S::Error>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
     }
 
-    // The decision is made here and now, so the inner service is called as it was made ready.
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        self.call_telling(request, &mut None)
+        let (_, future) = self.authenticate_and_call(request);
+        future
     }
 }
 
 impl<S> JwtAuth<S> {
-    /// As `call`, and tells how the token was found good.
-    pub(crate) fn call_telling<ReqBody>(
+    /// As `call`, and returns how a valid token was checked.
+    pub(crate) fn authenticate_and_call<ReqBody, ResBody>(
         &mut self,
         mut request: Request<ReqBody>,
-        told: &mut Option<TokenCheck>,
-    ) -> ResponseFuture<S::Future>
+    ) -> (
+        Option<TokenCheck>,
+        ResponseFuture<S::Future, ResBody, S::Error>,
+    )
     where
-        S: Service<Request<ReqBody>>,
+        S: Service<Request<ReqBody>, Response = Response<ResBody>>,
     {
         match self.config.admit(&mut request) {
-            Ok(check) => {
-                *told = check;
-                ResponseFuture::inner(self.inner.call(request))
-            }
+            // The decision needs no await: `inner` is called with the readiness of `poll_ready`.
+            Ok(check) => (check, ResponseFuture::inner(self.inner.call(request))),
             Err(rejection) => {
                 let protocol = WireProtocol::of(request.headers());
-                ResponseFuture::answer(self.config.answer(rejection, protocol))
+                let response = self.config.answer(rejection, protocol);
+                (None, ResponseFuture::ready(response))
             }
         }
     }

@@ -21,7 +21,7 @@ use crate::error::{BoxError, ConfigError, ConfigErrorKind};
 use crate::headers::{Bearer, CredentialsError, WireProtocol, is_unencoded};
 use crate::identity::{Subject, VerifiedToken};
 use crate::path::MeRequest;
-use crate::read::{ReadTimeout, Unread, collect};
+use crate::read::{CollectError, ReadTimeout, collect};
 use crate::rejection::{Rejection, RejectionKind, options};
 use crate::report::Report;
 use crate::tenant::{AllowForward, ApiToken, CallAs, Replayable};
@@ -125,20 +125,7 @@ impl<S> TokenEndpoint<S> {
         }
     }
 
-    /// The tenant.
-    pub fn get_ref(&self) -> &S {
-        &self.inner
-    }
-
-    /// The tenant.
-    pub fn get_mut(&mut self) -> &mut S {
-        &mut self.inner
-    }
-
-    /// The tenant.
-    pub fn into_inner(self) -> S {
-        self.inner
-    }
+    define_inner_service_accessors!();
 }
 
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for TokenEndpoint<S>
@@ -265,7 +252,7 @@ impl Config {
         }
         let (parts, body) = request.into_parts();
         let body = self.read_timeout.collect(body, MAX_REQUEST_LEN).await;
-        let body = body.map_err(Unread::blame_client)?;
+        let body = body.map_err(CollectError::into_request_rejection)?;
         Ok(Asked {
             request: MintRequest::parse(&body)?,
             call_as,
@@ -348,7 +335,7 @@ where
     lookup::check_status(&asked.request, credential, answer.status, &answer.headers)?;
     let body = collect(body, MAX_ANSWER_LEN)
         .await
-        .map_err(Unread::blame_tenant)?;
+        .map_err(CollectError::into_tenant_rejection)?;
     Ok(lookup::subject(&asked.request, &answer.headers, &body)?)
 }
 

@@ -9,7 +9,7 @@ use serde::de::IgnoredAny;
 
 use crate::error::BoxError;
 use crate::headers::retry_after;
-use crate::read::{Unread, collect};
+use crate::read::{CollectError, collect};
 use crate::rejection::{Rejection, RejectionKind};
 use crate::tenant::without_bom;
 
@@ -39,7 +39,7 @@ impl Answer {
             return Err(fault);
         }
         let body = collect(response.into_body(), LIMIT).await;
-        let body = body.map_err(Unread::blame_tenant)?;
+        let body = body.map_err(CollectError::into_tenant_rejection)?;
         let body = body.slice_ref(without_bom(&body));
         Ok(Self { status, body })
     }

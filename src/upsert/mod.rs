@@ -145,7 +145,6 @@ mod email;
 mod find;
 mod flow;
 mod formats;
-mod future;
 mod in_flight;
 mod json;
 mod layer;
@@ -163,7 +162,6 @@ mod uniform_latency;
 mod validate;
 
 pub use decide::Decision;
-pub use future::ResponseFuture;
 pub use layer::CommsUpsertLayer;
 pub use outcome::UpsertOutcome;
 pub use policy::CommsPolicy;

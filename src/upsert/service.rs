@@ -9,7 +9,6 @@ use tower::Service;
 
 use super::call::{Caller, Failure};
 use super::flow::upsert;
-use super::future::ResponseFuture;
 use super::in_flight::{InFlight, InFlightGuard};
 use super::outcome::UpsertOutcome;
 use super::policy::CommsPolicy;
@@ -18,6 +17,7 @@ use super::sign_up::SignUp;
 use super::uniform_latency::Release;
 use crate::body::ResponseBody;
 use crate::error::BoxError;
+use crate::future::ResponseFuture;
 use crate::headers::WireProtocol;
 use crate::identity::Subject;
 use crate::rejection::{Rejection, RejectionKind};
@@ -65,20 +65,7 @@ impl<S> CommsUpsert<S> {
         Self { inner, shared }
     }
 
-    /// The wrapped service.
-    pub fn get_ref(&self) -> &S {
-        &self.inner
-    }
-
-    /// The wrapped service.
-    pub fn get_mut(&mut self) -> &mut S {
-        &mut self.inner
-    }
-
-    /// The wrapped service.
-    pub fn into_inner(self) -> S {
-        self.inner
-    }
+    define_inner_service_accessors!();
 }
 
 impl<S, B, RB> Service<Request<B>> for CommsUpsert<S>
@@ -102,7 +89,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         if !is_own(request.method(), request.uri()) {
-            return ResponseFuture::passed(self.inner.call(request.map(Either::Left)));
+            return ResponseFuture::inner(self.inner.call(request.map(Either::Left)));
         }
         // The readiness that was reserved for this call is given back at once. A sign-up first
         // waits for its body, and may wait for another sign-up's creation: while it holds a place
@@ -111,7 +98,7 @@ where
         let not_ready_inner = self.inner.clone();
         self.inner = not_ready_inner.clone();
         let shared = Arc::clone(&self.shared);
-        ResponseFuture::own(async move {
+        ResponseFuture::boxed(async move {
             let protocol = WireProtocol::of(request.headers());
             let mut progress = Progress::from_now(&shared.policy);
             let result = sign_up(not_ready_inner, &shared, request, &mut progress).await;

@@ -1,10 +1,10 @@
 //! The outcome of a request, for metrics: plain values in the response's extensions.
 //!
-//! [`OmneoId`](crate::OmneoId) inserts one [`Report`] into every response, so that a host counts and
-//! measures without parsing logs. A [`Rejection`](crate::Rejection) beside it has the reason of a
-//! rejected request, and an [`UpsertOutcome`](crate::upsert::UpsertOutcome) the result of a sign-up.
-//! The forwarding service, the token endpoint and the sign-up also insert a report when they are
-//! used alone: it has their calls of the tenant.
+//! [`OmneoId`](crate::OmneoId) inserts one [`Report`] into every response, so that a host counts
+//! and measures without parsing logs. A [`Rejection`](crate::Rejection) beside it has the reason of
+//! a rejected request, and an [`UpsertOutcome`](crate::upsert::UpsertOutcome) the result of a
+//! sign-up. The forwarding service, the token endpoint and the sign-up also insert a report when
+//! they are used alone: it has their calls of the tenant.
 //!
 //! ```
 //! use http::Response;
@@ -208,7 +208,8 @@ impl TenantCalls {
     }
 }
 
-#[cfg(all(test, feature = "client"))]
+#[cfg(feature = "client")]
+#[cfg(test)]
 mod tests {
     use super::*;
 

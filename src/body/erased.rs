@@ -119,8 +119,8 @@ where
     }
 }
 
-/// Takes the value out of `slot`, if it is an `Option<T>`. The compiler knows the type of `slot` and
-/// removes the check.
+/// Takes the value out of `slot`, if it is an `Option<T>`. The compiler knows the type of `slot`
+/// and removes the check.
 fn take<T: 'static>(slot: &mut dyn Any) -> Option<T> {
     slot.downcast_mut::<Option<T>>()?.take()
 }

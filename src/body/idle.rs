@@ -62,7 +62,8 @@ enum State {
 }
 
 impl<B> IdleTimeout<B> {
-    /// Sets the longest time to wait for each frame of `body`. [`Duration::MAX`] disables the limit.
+    /// Sets the longest time to wait for each frame of `body`. [`Duration::MAX`] disables the
+    /// limit.
     pub fn new(body: B, timeout: Duration) -> Self {
         Self {
             body,

@@ -93,8 +93,8 @@ impl OmneoIdBuilder {
         Ok(self)
     }
 
-    /// As [`upstream`](Self::upstream), but accepts plain `http` to any host: for a network in which
-    /// the API token may travel unencrypted. There is no default.
+    /// As [`upstream`](Self::upstream), but accepts plain `http` to any host: for a network in
+    /// which the API token may travel unencrypted. There is no default.
     ///
     /// # Errors
     /// If `origin` is not an `http` or `https` origin.
@@ -159,8 +159,8 @@ impl OmneoIdBuilder {
     }
 
     /// Sets the API tokens that may mint. They are compared here instead of by the tenant, and
-    /// look-ups then use the configured API token. An empty list lets no caller mint tokens. Default
-    /// is that the tenant checks each caller's token.
+    /// look-ups then use the configured API token. An empty list lets no caller mint tokens.
+    /// Default is that the tenant checks each caller's token.
     pub fn pinned_api_tokens(mut self, tokens: impl IntoIterator<Item = ApiToken>) -> Self {
         self.pinned_tokens = Some(tokens.into_iter().collect());
         self

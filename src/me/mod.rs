@@ -39,11 +39,11 @@
 //! # Ok::<(), omneo_id::error::ConfigError>(())
 //! ```
 //!
-//! Other paths below `/profiles` are rejected with 404. `OPTIONS` on `me` is answered here. `TRACE`,
-//! `CONNECT` and methods that are not in upper case are rejected with 405. Queries are checked by
-//! [`check_query`](crate::path::check_query). Requests to paths outside `/profiles` are not changed.
-//! The layer inserts a [`MeRequest`](crate::path::MeRequest) with the original target into the
-//! request's extensions:
+//! Other paths below `/profiles` are rejected with 404. `OPTIONS` on `me` is answered here.
+//! `TRACE`, `CONNECT` and methods that are not in upper case are rejected with 405. Queries are
+//! checked by [`check_query`](crate::path::check_query). Requests to paths outside `/profiles` are
+//! not changed. The layer inserts a [`MeRequest`](crate::path::MeRequest) with the original target
+//! into the request's extensions:
 //!
 //! ```
 //! use http::{Request, Response};
@@ -69,8 +69,8 @@
 //! # Caveats
 //! An `identity[…]` in the query is rejected: with it, the tenant would treat the id in the path as
 //! an external identifier of another profile. Bodies stream without this check, because the tenant
-//! documents the parameter for the query only. A tenant that read it from a body would still look up
-//! the caller's own id. It would find another profile only if that profile has this id as an
+//! documents the parameter for the query only. A tenant that read it from a body would still look
+//! up the caller's own id. It would find another profile only if that profile has this id as an
 //! external identifier. So do not import an identity whose identifier is another profile's id.
 
 mod content;

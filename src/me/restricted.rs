@@ -28,9 +28,9 @@ use crate::read::ReadTimeout;
 ///
 /// A Laravel tenant replaces the method of a `POST` by the field `_method` of its content. If the
 /// policy does not permit every method on the path, the content of a `POST` is therefore read
-/// before the request is forwarded. It must be JSON or a form of at most 64 KiB (413), in no content
-/// coding (415), without `_method` (400). The inner service receives content that was read as
-/// [`Either::Right`], and every other body unread as [`Either::Left`].
+/// before the request is forwarded. It must be JSON or a form of at most 64 KiB (413), in no
+/// content coding (415), without `_method` (400). The inner service receives content that was read
+/// as [`Either::Right`], and every other body unread as [`Either::Left`].
 #[derive(Clone, Debug)]
 pub struct RestrictedMe<S> {
     inner: S,

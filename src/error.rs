@@ -1,4 +1,4 @@
-//! What can go wrong while the pieces are put together.
+//! The errors of a configuration.
 //!
 //! ```
 //! use omneo_id::error::ConfigErrorKind;
@@ -9,20 +9,19 @@
 //! # Ok::<(), omneo_id::error::ConfigError>(())
 //! ```
 //!
-//! Once it is built, nothing fails: what goes wrong with a request is answered, with a
+//! The service itself returns no error: a failed request has a response with a
 //! [`Rejection`](crate::rejection::Rejection).
 
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 
-/// A boxed error that can cross threads: what bodies and clients of any make are turned into.
+/// A boxed error that can cross threads: the error of bodies and clients of any type.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
-/// A choice that cannot work, found while building.
+/// An invalid value of a configuration, reported before the first request.
 ///
-/// Everything that can be known before the first request is checked before the first request; this
-/// is how it is reported. Neither its `Display` nor its `Debug` holds a secret.
+/// Neither its `Display` nor its `Debug` shows a secret.
 ///
 /// ```
 /// use omneo_id::error::ConfigErrorKind;
@@ -38,11 +37,11 @@ pub struct ConfigError {
     source: Option<BoxError>,
 }
 
-/// What a [`ConfigError`] is about.
+/// The kind of a [`ConfigError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ConfigErrorKind {
-    /// The builder was not told a tenant, an API token or a signing key.
+    /// The builder has no tenant, API token or signing key.
     Missing,
     /// The tenant's origin is not `https://host[:port]` (or `http://` on loopback).
     InvalidOrigin,
@@ -50,22 +49,22 @@ pub enum ConfigErrorKind {
     InvalidBasePath,
     /// An API token cannot be sent as a `Bearer` credential.
     InvalidApiToken,
-    /// An HMAC secret is shorter than its hash (32 bytes for HS256), or is the content of a key
-    /// file or a text of several lines.
+    /// An HMAC secret is shorter than its hash (32 bytes for HS256), is the content of a key file,
+    /// or has several lines.
     WeakSecret,
     /// A key does not parse, is too small or does not fit its algorithm.
     InvalidKey,
-    /// Two keys of one ring have the same key id.
+    /// Two keys of a keyring have the same key id.
     DuplicateKeyId,
-    /// Neither `aws-lc-rs` nor `rust-crypto` is enabled: nothing can sign or verify.
+    /// Neither of the features `aws-lc-rs` and `rust-crypto`, which sign and verify, is enabled.
     NoSignatureBackend,
-    /// A life, leeway or deadline is out of its range.
+    /// A lifetime, leeway or deadline is out of its range.
     InvalidDuration,
-    /// A rule of an access policy matches nothing, or would do nothing.
+    /// A rule of an access policy matches no request, or has no effect.
     InvalidAccessRule,
-    /// A header name may not be passed to the tenant.
+    /// A header may not be forwarded to the tenant.
     InvalidHeader,
-    /// An issuer, audience, realm or key id holds what its place cannot carry.
+    /// An issuer, audience, realm or key id contains characters that its field cannot carry.
     InvalidValue,
 }
 
@@ -83,7 +82,7 @@ impl ConfigError {
         self
     }
 
-    /// What this is about, for code that decides by it.
+    /// The kind of the error.
     pub fn kind(&self) -> ConfigErrorKind {
         self.kind
     }

@@ -1,5 +1,6 @@
-//! The future of a layer that either answers at once or lets the inner service answer.
+//! The response future of the layers: the inner service's, a ready response, or a boxed call.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -11,43 +12,60 @@ use pin_project_lite::pin_project;
 
 use crate::body::ResponseBody;
 
+/// A call that first awaits something else, such as the request body. It is the rare case.
+type BoxFuture<B, E> = Pin<Box<dyn Future<Output = Result<Response<ResponseBody<B>>, E>> + Send>>;
+
 pin_project! {
-    /// The response of [`JwtAuth`](crate::auth::JwtAuth) and [`MeRewrite`](crate::me::MeRewrite):
-    /// the inner service's, or a refusal decided without it.
-    #[derive(Debug)]
-    pub struct ResponseFuture<F> {
+    /// The response future of [`JwtAuth`](crate::auth::JwtAuth), [`MeRewrite`](crate::me::MeRewrite)
+    /// and the other layers of this crate.
+    ///
+    /// `F` is the future of the inner service, `B` its response body and `E` its error. It is held
+    /// without a box.
+    pub struct ResponseFuture<F, B, E> {
         #[pin]
-        kind: Kind<F>,
+        kind: Kind<F, B, E>,
     }
 }
 
 pin_project! {
     #[project = KindProj]
-    #[derive(Debug)]
-    enum Kind<F> {
+    enum Kind<F, B, E> {
         Inner { #[pin] future: F },
-        // `None` once it has been given out.
-        Answer { response: Option<Response<Full<Bytes>>> },
+        // `None` after the response was returned.
+        Ready { response: Option<Response<Full<Bytes>>> },
+        Boxed { future: BoxFuture<B, E> },
     }
 }
 
-impl<F> ResponseFuture<F> {
+impl<F, B, E> ResponseFuture<F, B, E> {
+    /// The inner service responds.
     pub(crate) fn inner(future: F) -> Self {
-        Self {
-            kind: Kind::Inner { future },
-        }
+        Kind::Inner { future }.into()
     }
 
-    pub(crate) fn answer(response: Response<Full<Bytes>>) -> Self {
-        Self {
-            kind: Kind::Answer {
-                response: Some(response),
-            },
-        }
+    /// The layer responds at once, without the inner service.
+    pub(crate) fn ready(response: Response<Full<Bytes>>) -> Self {
+        let response = Some(response);
+        Kind::Ready { response }.into()
+    }
+
+    /// The layer awaits something before it responds or calls the inner service.
+    pub(crate) fn boxed<O>(future: O) -> Self
+    where
+        O: Future<Output = Result<Response<ResponseBody<B>>, E>> + Send + 'static,
+    {
+        let future = Box::pin(future);
+        Kind::Boxed { future }.into()
     }
 }
 
-impl<F, B, E> Future for ResponseFuture<F>
+impl<F, B, E> From<Kind<F, B, E>> for ResponseFuture<F, B, E> {
+    fn from(kind: Kind<F, B, E>) -> Self {
+        Self { kind }
+    }
+}
+
+impl<F, B, E> Future for ResponseFuture<F, B, E>
 where
     F: Future<Output = Result<Response<B>, E>>,
 {
@@ -59,11 +77,19 @@ where
                 let response = ready!(future.poll(cx))?;
                 Poll::Ready(Ok(response.map(ResponseBody::inner)))
             }
-            KindProj::Answer { response } => match response.take() {
+            KindProj::Ready { response } => match response.take() {
                 Some(response) => Poll::Ready(Ok(response.map(ResponseBody::own))),
-                // Polled after completion, which the contract of `Future` leaves open: never again.
+                // Polled after completion. The contract of `Future` allows any result but
+                // undefined behaviour; a panic would end the connection.
                 None => Poll::Pending,
             },
+            KindProj::Boxed { future } => future.as_mut().poll(cx),
         }
+    }
+}
+
+impl<F, B, E> fmt::Debug for ResponseFuture<F, B, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }
 }

@@ -1,4 +1,5 @@
-// Of two definitions of a link the first counts: in these pages, the README's lead here.
+// If a link has two definitions, the first one applies: in rustdoc, the README's links to its pages
+// lead to the modules of `docs`.
 #![cfg_attr(
     all(feature = "client", any(feature = "aws-lc-rs", feature = "rust-crypto")),
     doc = "[security]: docs::security\n[operations]: docs::operations\n[observability]: docs::observability\n[architecture]: docs::architecture\n\n",
@@ -13,6 +14,9 @@
 )]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
+
+#[macro_use]
+mod macros;
 
 pub mod auth;
 pub mod body;

@@ -1,5 +1,4 @@
-//! Reading a body in one piece: no more of it than is allowed, for no longer than is allowed, and
-//! with an answer for each failure.
+//! Collects a body, with a limit of its length and of the time, and maps each error to a rejection.
 
 use std::error::Error;
 use std::fmt;
@@ -18,17 +17,17 @@ use crate::body::IdleError;
 use crate::error::BoxError;
 use crate::rejection::{Rejection, RejectionKind};
 
-/// All of a body, if it is no longer than `limit`.
+/// Collects a body of at most `limit` bytes.
 ///
 /// # Errors
-/// If it is longer, or breaks off.
-pub(crate) async fn collect<B>(body: B, limit: usize) -> Result<Bytes, Unread>
+/// If the body is longer, or fails.
+pub(crate) async fn collect<B>(body: B, limit: usize) -> Result<Bytes, CollectError>
 where
     B: Body<Error: Into<BoxError>>,
 {
-    // What says beforehand that it is too long is not read at all.
+    // A body whose size hint exceeds the limit is not polled.
     if body.size_hint().lower() > limit as u64 {
-        return Err(Unread::TooLong);
+        return Err(CollectError::TooLong);
     }
     let mut body = pin!(body);
     let mut bytes = Bytes::new();
@@ -37,16 +36,16 @@ where
     {
         let data = match frame {
             Ok(frame) => frame.into_data(),
-            Err(error) => return Err(Unread::of(error.into())),
+            Err(error) => return Err(CollectError::new(error.into())),
         };
-        // Trailers say nothing here.
+        // Trailers are ignored.
         let Ok(mut data) = data else { continue };
         let length = data.remaining();
         if length > limit - bytes.len() {
-            return Err(Unread::TooLong);
+            return Err(CollectError::TooLong);
         }
         bytes = match bytes.is_empty() {
-            // Nearly always this is all of it, and is handed on as it came.
+            // Most bodies have one frame, which needs no copy.
             true => data.copy_to_bytes(length),
             false => {
                 let mut longer = BytesMut::from(bytes);
@@ -58,9 +57,9 @@ where
     Ok(bytes)
 }
 
-/// How long a client may take to send a body that is collected. Default is no limit.
+/// The time in which a client must send a body that is collected. Default is no limit.
 ///
-/// It is a total: an idle timeout alone lets a client hold a connection with a byte now and then.
+/// It is a total: under an idle timeout alone, a client can hold a connection with a few bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ReadTimeout {
     #[cfg(feature = "client")]
@@ -69,14 +68,14 @@ pub(crate) struct ReadTimeout {
 
 #[cfg(feature = "client")]
 impl ReadTimeout {
-    /// [`Duration::MAX`] is for ever.
+    /// [`Duration::MAX`] disables the limit.
     pub(crate) fn new(timeout: Duration) -> Self {
         Self {
             timeout: Some(timeout),
         }
     }
 
-    /// This timeout, or `default` if there is none.
+    /// This timeout, or `default` if none is set.
     pub(crate) fn or(self, default: Duration) -> Self {
         Self::new(self.timeout.unwrap_or(default))
     }
@@ -84,8 +83,8 @@ impl ReadTimeout {
     /// As [`collect`], within the timeout.
     ///
     /// # Errors
-    /// If the body is longer than `limit`, breaks off or does not arrive in time.
-    pub(crate) async fn collect<B>(self, body: B, limit: usize) -> Result<Bytes, Unread>
+    /// If the body is longer than `limit`, fails or does not end in time.
+    pub(crate) async fn collect<B>(self, body: B, limit: usize) -> Result<Bytes, CollectError>
     where
         B: Body<Error: Into<BoxError>>,
     {
@@ -93,24 +92,24 @@ impl ReadTimeout {
 
         use tokio::time::{Instant, sleep_until};
 
-        let at = self
+        let deadline = self
             .timeout
             .and_then(|timeout| Instant::now().checked_add(timeout));
-        let mut reading = pin!(collect(body, limit));
-        // Created when the body is first awaited: one that has arrived needs no timer.
+        let mut collecting = pin!(collect(body, limit));
+        // Created on the first `Pending`: a body that has already arrived needs no timer.
         let mut timer = pin!(None);
         poll_fn(|cx| {
-            if let Poll::Ready(result) = reading.as_mut().poll(cx) {
+            if let Poll::Ready(result) = collecting.as_mut().poll(cx) {
                 return Poll::Ready(result);
             }
-            let Some(at) = at else {
+            let Some(deadline) = deadline else {
                 return Poll::Pending;
             };
             if timer.is_none() {
-                timer.set(Some(sleep_until(at)));
+                timer.set(Some(sleep_until(deadline)));
             }
             match timer.as_mut().as_pin_mut() {
-                Some(timer) => timer.poll(cx).map(|()| Err(Unread::TooSlow)),
+                Some(timer) => timer.poll(cx).map(|()| Err(CollectError::TimedOut)),
                 None => Poll::Pending,
             }
         })
@@ -118,14 +117,14 @@ impl ReadTimeout {
     }
 }
 
-/// Without the feature `client` there is no timer, and so no limit.
+/// Without the feature `client` there is no timer, so there is no limit.
 #[cfg(not(feature = "client"))]
 impl ReadTimeout {
     /// As [`collect`].
     ///
     /// # Errors
-    /// If the body is longer than `limit`, or breaks off.
-    pub(crate) async fn collect<B>(self, body: B, limit: usize) -> Result<Bytes, Unread>
+    /// If the body is longer than `limit`, or fails.
+    pub(crate) async fn collect<B>(self, body: B, limit: usize) -> Result<Bytes, CollectError>
     where
         B: Body<Error: Into<BoxError>>,
     {
@@ -133,63 +132,64 @@ impl ReadTimeout {
     }
 }
 
-/// Why a body is not there in one piece.
+/// Why a body could not be collected.
 #[derive(Debug)]
-pub(crate) enum Unread {
-    /// It is longer than it may be, by our limit or by one that the host has set outside.
+pub(crate) enum CollectError {
+    /// The body exceeds the limit of this crate, or one that the host has set in front of it.
     TooLong,
-    /// It did not arrive within its [`ReadTimeout`].
+    /// The body did not end within its [`ReadTimeout`].
     #[cfg(feature = "client")]
-    TooSlow,
-    Broken(BodyError),
+    TimedOut,
+    Failed(BodyError),
 }
 
-impl Unread {
-    fn of(error: BoxError) -> Self {
-        match find::<LengthLimitError>(&*error) {
+impl CollectError {
+    fn new(error: BoxError) -> Self {
+        match find_source::<LengthLimitError>(&*error) {
             Some(_) => Self::TooLong,
-            None => Self::Broken(BodyError(error)),
+            None => Self::Failed(BodyError(error)),
         }
     }
 
-    /// The answer to the client whose body it was.
-    pub(crate) fn blame_client(self) -> Rejection {
+    /// The rejection of a request whose body this was.
+    pub(crate) fn into_request_rejection(self) -> Rejection {
         match self {
             Self::TooLong => RejectionKind::PayloadTooLarge.into(),
             #[cfg(feature = "client")]
-            Self::TooSlow => RejectionKind::RequestTimeout.into(),
-            Self::Broken(error) => {
-                let kind = client_fault(&*error.0);
+            Self::TimedOut => RejectionKind::RequestTimeout.into(),
+            Self::Failed(error) => {
+                let kind = request_body_rejection(&*error.0);
                 error.or_rejection(kind)
             }
         }
     }
 
-    /// The answer to a client when it was the tenant's body.
-    pub(crate) fn blame_tenant(self) -> Rejection {
+    /// The rejection of a request whose tenant response had this body.
+    pub(crate) fn into_tenant_rejection(self) -> Rejection {
         match self {
             Self::TooLong => RejectionKind::TenantAnswer.into(),
             #[cfg(feature = "client")]
-            Self::TooSlow => RejectionKind::TenantTimeout.into(),
-            Self::Broken(error) => error.or_rejection(RejectionKind::TenantFailed),
+            Self::TimedOut => RejectionKind::TenantTimeout.into(),
+            Self::Failed(error) => error.or_rejection(RejectionKind::TenantFailed),
         }
     }
 }
 
-/// What a client did whose body ended in this error: it sent too much, stood still or went away.
-pub(crate) fn client_fault(error: &(dyn Error + 'static)) -> RejectionKind {
+/// The kind of rejection of a request whose body failed with `error`: it was too long, idle or
+/// aborted.
+pub(crate) fn request_body_rejection(error: &(dyn Error + 'static)) -> RejectionKind {
     #[cfg(feature = "client")]
-    if find::<IdleError>(error).is_some() {
+    if find_source::<IdleError>(error).is_some() {
         return RejectionKind::RequestTimeout;
     }
-    match find::<LengthLimitError>(error) {
+    match find_source::<LengthLimitError>(error) {
         Some(_) => RejectionKind::PayloadTooLarge,
         None => RejectionKind::BodyAborted,
     }
 }
 
-/// The first error of this type, from the outermost to the cause.
-fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+/// The first error of type `E` in the chain of sources, starting with `error` itself.
+fn find_source<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
     let mut error = Some(error);
     while let Some(current) = error {
         if let Some(found) = current.downcast_ref() {
@@ -200,14 +200,14 @@ fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
     None
 }
 
-/// The error of a body, whatever its type.
+/// The error of a body of any type.
 #[derive(Debug)]
 pub(crate) struct BodyError(BoxError);
 
 impl BodyError {
-    /// The rejection that the body broke off with, or one of this kind.
+    /// The rejection in the chain of sources, or a new one of `kind`.
     fn or_rejection(self, kind: RejectionKind) -> Rejection {
-        match find::<Rejection>(&*self.0) {
+        match find_source::<Rejection>(&*self.0) {
             Some(rejection) => rejection.clone(),
             None => Rejection::new(kind).because(self),
         }
@@ -216,7 +216,7 @@ impl BodyError {
 
 impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the body broke off")
+        f.write_str("the body was aborted")
     }
 }
 
@@ -238,10 +238,10 @@ mod tests {
 
     use super::*;
 
-    /// A body that does not know how much of it there is.
-    struct Pieces(std::slice::Iter<'static, &'static str>);
+    /// A body with an unknown size.
+    struct Chunks(std::slice::Iter<'static, &'static str>);
 
-    impl Body for Pieces {
+    impl Body for Chunks {
         type Data = Bytes;
         type Error = Infallible;
 
@@ -249,24 +249,24 @@ mod tests {
             mut self: Pin<&mut Self>,
             _: &mut Context<'_>,
         ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-            let piece = self.0.next().copied().map(Bytes::from);
-            Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
+            let chunk = self.0.next().copied().map(Bytes::from);
+            Poll::Ready(chunk.map(|chunk| Ok(Frame::data(chunk))))
         }
     }
 
     #[tokio::test]
-    async fn a_body_is_the_same_in_however_many_pieces_and_the_limit_is_of_all() {
-        const WAYS: [&[&str]; 4] = [
+    async fn the_limit_applies_to_the_sum_of_all_chunks() {
+        const SPLITS: [&[&str]; 4] = [
             &["abcdef"],
             &["", "abc", "", "def"],
             &["a", "b", "c", "d", "ef", ""],
             &["abcde", "f"],
         ];
-        for pieces in WAYS {
-            assert_eq!(collect(Pieces(pieces.iter()), 6).await.unwrap(), "abcdef");
-            let too_long = collect(Pieces(pieces.iter()), 5).await;
-            assert!(matches!(too_long, Err(Unread::TooLong)), "{pieces:?}");
+        for chunks in SPLITS {
+            assert_eq!(collect(Chunks(chunks.iter()), 6).await.unwrap(), "abcdef");
+            let too_long = collect(Chunks(chunks.iter()), 5).await;
+            assert!(matches!(too_long, Err(CollectError::TooLong)), "{chunks:?}");
         }
-        assert_eq!(collect(Pieces([].iter()), 0).await.unwrap(), "");
+        assert_eq!(collect(Chunks([].iter()), 0).await.unwrap(), "");
     }
 }

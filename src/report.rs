@@ -1,11 +1,10 @@
-//! What became of a request, for metrics: plain values in the response's extensions.
+//! The outcome of a request, for metrics: plain values in the response's extensions.
 //!
-//! [`OmneoId`](crate::OmneoId) leaves one [`Report`] in every response, so that a host counts and
-//! measures without reading logs. Why something was refused is beside it, as a
-//! [`Rejection`](crate::Rejection), and what came of a sign-up as an
-//! [`UpsertOutcome`](crate::upsert::UpsertOutcome). The layers leave what they know when they are
-//! used alone, too: the forwarding service, the token endpoint and the sign-up say how the tenant
-//! was called.
+//! [`OmneoId`](crate::OmneoId) inserts one [`Report`] into every response, so that a host counts
+//! and measures without parsing logs. A [`Rejection`](crate::Rejection) beside it has the reason of
+//! a rejected request, and an [`UpsertOutcome`](crate::upsert::UpsertOutcome) the result of a
+//! sign-up. The forwarding service, the token endpoint and the sign-up also insert a report when
+//! they are used alone: it has their calls of the tenant.
 //!
 //! ```
 //! use http::Response;
@@ -15,9 +14,10 @@
 //! fn count<B>(response: &Response<B>) {
 //!     let report = response.extensions().get::<Report>().copied().unwrap_or_default();
 //!     let route = report.route().map_or("none", |route| route.name());
-//!     let refused = response.extensions().get::<Rejection>().map(|refused| refused.kind().code());
-//!     let waited = report.tenant().map(|tenant| tenant.latency());
-//!     # let _ = (route, refused, waited);
+//!     let rejection = response.extensions().get::<Rejection>();
+//!     let code = rejection.map(|rejection| rejection.kind().code());
+//!     let latency = report.tenant().map(|tenant| tenant.latency());
+//!     # let _ = (route, code, latency);
 //! }
 //! # count(&Response::new(()));
 //! ```
@@ -26,35 +26,45 @@ use std::time::Duration;
 
 use http::{Extensions, StatusCode};
 
-/// What became of a request, in the extensions of its response.
+/// The outcome of a request, in the extensions of its response.
 ///
-/// See the [module docs](self). It holds nothing that a client has sent.
+/// See the [module docs](self). It contains no data that a client has sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    pub(crate) route: Option<Route>,
-    pub(crate) token: Option<TokenCheck>,
+    route: Option<Route>,
+    token: Option<TokenCheck>,
     tenant: Option<TenantCalls>,
 }
 
 impl Report {
-    /// What was asked for; `None` where there is no such route.
+    /// The route of the request; `None` if its path has none.
     pub fn route(&self) -> Option<Route> {
         self.route
     }
 
-    /// How a good ID token was found good; `None` if there was none.
+    /// How a valid ID token was checked; `None` if the request had none.
     pub fn token(&self) -> Option<TokenCheck> {
         self.token
     }
 
-    /// What was asked of the tenant; `None` if nothing was.
+    /// The calls of the tenant; `None` if there were none.
     pub fn tenant(&self) -> Option<TenantCalls> {
         self.tenant
     }
 
-    /// Of one call of the tenant, which answered with this status or not at all.
+    /// A report without calls of the tenant.
     #[cfg(feature = "client")]
-    pub(crate) fn of_call(status: Option<StatusCode>, latency: Duration) -> Self {
+    pub(crate) fn new(route: Route, token: Option<TokenCheck>) -> Self {
+        Self {
+            route: Some(route),
+            token,
+            tenant: None,
+        }
+    }
+
+    /// A report of one call of the tenant. `status` is `None` if the tenant did not respond.
+    #[cfg(feature = "client")]
+    pub(crate) fn from_call(status: Option<StatusCode>, latency: Duration) -> Self {
         Self {
             tenant: Some(TenantCalls {
                 calls: 1,
@@ -65,9 +75,9 @@ impl Report {
         }
     }
 
-    /// Adds a call that an answer of the inner service tells of.
-    pub(crate) fn add_call(&mut self, answer: &Extensions) {
-        let Some(call) = answer.get::<Self>().and_then(Self::tenant) else {
+    /// Adds a call from the report in the extensions of the inner service's response.
+    pub(crate) fn add_call(&mut self, extensions: &Extensions) {
+        let Some(call) = extensions.get::<Self>().and_then(Self::tenant) else {
             return;
         };
         let before = self.tenant.unwrap_or_default();
@@ -77,10 +87,20 @@ impl Report {
             latency: before.latency.saturating_add(call.latency),
         });
     }
+
+    /// Adds the route and the token check to the report of the layers, or inserts a new report. A
+    /// response of the tenant already has one, so this costs no further allocation.
+    #[cfg(feature = "client")]
+    pub(crate) fn merge_into(self, extensions: &mut Extensions) {
+        let report: &mut Self = extensions.get_or_insert_default();
+        report.route = self.route;
+        report.token = self.token;
+    }
 }
 
-/// What [`OmneoId`](crate::OmneoId) can be asked for: a closed table.
+/// A route of [`OmneoId`](crate::OmneoId).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Route {
     /// `/auth/token`
     Token,
@@ -97,15 +117,25 @@ pub enum Route {
 }
 
 impl Route {
-    /// Every route.
-    pub const ALL: [Self; 6] = [
-        Self::Token,
-        Self::Me,
-        Self::MeResource,
-        Self::Profiles,
-        Self::Locations,
-        Self::Location,
-    ];
+    /// Every route, for example to create one counter for each.
+    ///
+    /// ```
+    /// use omneo_id::report::Route;
+    ///
+    /// let names: Vec<&str> = Route::all().map(Route::name).collect();
+    /// assert!(names.contains(&"me_resource"));
+    /// ```
+    pub fn all() -> impl ExactSizeIterator<Item = Self> {
+        [
+            Self::Token,
+            Self::Me,
+            Self::MeResource,
+            Self::Profiles,
+            Self::Locations,
+            Self::Location,
+        ]
+        .into_iter()
+    }
 
     /// A stable name for metrics.
     pub const fn name(self) -> &'static str {
@@ -119,7 +149,7 @@ impl Route {
         }
     }
 
-    /// Its template below the mount, as `http.route` holds it.
+    /// The template of the path below the mount, as in the attribute `http.route`.
     pub const fn template(self) -> &'static str {
         match self {
             Self::Token => "/auth/token",
@@ -132,12 +162,13 @@ impl Route {
     }
 }
 
-/// How an ID token was found good.
+/// How a valid ID token was checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum TokenCheck {
-    /// It had been verified before.
+    /// The token was in the cache of verified tokens.
     Remembered,
-    /// Its signature was verified.
+    /// The signature was verified.
     Verified,
 }
 
@@ -151,7 +182,7 @@ impl TokenCheck {
     }
 }
 
-/// The calls of the tenant that one request led to: one, or those of a sign-up.
+/// The calls of the tenant for one request. Only a sign-up or a mint makes more than one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TenantCalls {
     calls: u32,
@@ -160,39 +191,46 @@ pub struct TenantCalls {
 }
 
 impl TenantCalls {
-    /// How many there were. What a client repeats by itself counts once.
+    /// The number of calls. A retry by the client does not count.
     pub fn calls(&self) -> u32 {
         self.calls
     }
 
-    /// The status of the tenant's last answer, before anything was made of it; `None` if it gave
-    /// none.
+    /// The status of the tenant's last response, before it was changed here; `None` if the tenant
+    /// did not respond.
     pub fn status(&self) -> Option<StatusCode> {
         self.status
     }
 
-    /// How long it took until the heads of the tenant's answers were there, in all.
+    /// The total time until the heads of the tenant's responses arrived.
     pub fn latency(&self) -> Duration {
         self.latency
     }
 }
 
-#[cfg(all(test, feature = "client"))]
+#[cfg(feature = "client")]
+#[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn calls_add_up_and_the_last_answer_counts() {
+    fn calls_are_summed_and_the_last_status_is_kept() {
         let mut sum = Report::default();
         sum.add_call(&Extensions::new());
         assert_eq!(sum.tenant(), None);
         for (status, ms) in [(Some(StatusCode::OK), 3), (None, 4)] {
-            let mut answer = Extensions::new();
-            answer.insert(Report::of_call(status, Duration::from_millis(ms)));
-            sum.add_call(&answer);
+            let mut extensions = Extensions::new();
+            extensions.insert(Report::from_call(status, Duration::from_millis(ms)));
+            sum.add_call(&extensions);
         }
         let calls = sum.tenant().unwrap();
         assert_eq!((calls.calls(), calls.status()), (2, None));
         assert_eq!(calls.latency(), Duration::from_millis(7));
+    }
+
+    #[test]
+    fn all_routes_are_listed_once() {
+        let names: std::collections::BTreeSet<_> = Route::all().map(Route::name).collect();
+        assert_eq!(names.len(), Route::all().len());
     }
 }

@@ -31,20 +31,7 @@ impl<S> JwtAuth<S> {
         Self { inner, config }
     }
 
-    /// The inner service.
-    pub fn get_ref(&self) -> &S {
-        &self.inner
-    }
-
-    /// The inner service.
-    pub fn get_mut(&mut self) -> &mut S {
-        &mut self.inner
-    }
-
-    /// The inner service.
-    pub fn into_inner(self) -> S {
-        self.inner
-    }
+    define_inner_service_accessors!();
 }
 
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for JwtAuth<S>
@@ -53,36 +40,37 @@ where
 {
     type Response = Response<ResponseBody<ResBody>>;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future>;
+    type Future = ResponseFuture<S::Future, ResBody, S::Error>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
     }
 
-    // The decision needs no await, so this calls the inner service that `poll_ready` made ready.
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        self.call_telling(request, &mut None)
+        let (_, future) = self.authenticate_and_call(request);
+        future
     }
 }
 
 impl<S> JwtAuth<S> {
-    /// As `call`; also reports whether the valid token came from the cache.
-    pub(crate) fn call_telling<ReqBody>(
+    /// As `call`, and returns how a valid token was checked.
+    pub(crate) fn authenticate_and_call<ReqBody, ResBody>(
         &mut self,
         mut request: Request<ReqBody>,
-        token_check: &mut Option<TokenCheck>,
-    ) -> ResponseFuture<S::Future>
+    ) -> (
+        Option<TokenCheck>,
+        ResponseFuture<S::Future, ResBody, S::Error>,
+    )
     where
-        S: Service<Request<ReqBody>>,
+        S: Service<Request<ReqBody>, Response = Response<ResBody>>,
     {
         match self.config.authenticate(&mut request) {
-            Ok(check) => {
-                *token_check = check;
-                ResponseFuture::inner(self.inner.call(request))
-            }
+            // The decision needs no await: `inner` is called with the readiness of `poll_ready`.
+            Ok(check) => (check, ResponseFuture::inner(self.inner.call(request))),
             Err(rejection) => {
                 let protocol = WireProtocol::from_headers(request.headers());
-                ResponseFuture::answer(self.config.respond(rejection, protocol))
+                let response = self.config.respond(rejection, protocol);
+                (None, ResponseFuture::ready(response))
             }
         }
     }

@@ -11,10 +11,10 @@ use pin_project_lite::pin_project;
 use super::ResponseBody;
 use crate::error::BoxError;
 
-/// A body of any origin: nothing, bytes, or a stream.
+/// A body of any origin: empty, bytes, or a stream.
 ///
-/// The facade speaks it on both sides, and the forwarding service hands it to its client. A body
-/// that is empty, already a `Body`, or one of hyper's is held as it is; only others are boxed.
+/// The facade responds with it, and the layers behind it receive it. An empty body, bytes, hyper's
+/// `Incoming` and another `Body` are held without a box; other bodies are boxed.
 ///
 /// ```
 /// use http_body_util::{BodyExt, Full};
@@ -39,13 +39,13 @@ enum Kind {
 type Boxed = Pin<Box<dyn http_body::Body<Data = Bytes, Error = BoxError> + Send>>;
 
 impl Body {
-    /// No body: length 0, at its end at once.
+    /// An empty body, of length 0.
     pub const fn empty() -> Self {
         Self(Kind::Empty)
     }
 
-    /// Converts any body, and boxes it only if no other variant holds it. Its size hint, its end
-    /// and its trailers are those of the converted body.
+    /// Converts any body, and boxes it only if no other variant can hold it. Size hint, end of
+    /// stream and trailers stay those of `body`.
     pub fn new<B>(body: B) -> Self
     where
         B: http_body::Body<Data: Buf, Error: Into<BoxError>> + Send + 'static,
@@ -74,10 +74,8 @@ impl Body {
             Self(Kind::Boxed(Box::pin(Adapted { body })))
         })
     }
-}
 
-impl Body {
-    /// A body that is boxed already and needs no conversion.
+    /// A body that is already boxed and needs no conversion.
     #[cfg(feature = "client")]
     pub(crate) fn from_boxed<B>(body: Pin<Box<B>>) -> Self
     where
@@ -88,7 +86,7 @@ impl Body {
 }
 
 pin_project! {
-    /// A body with our types of data and error.
+    /// Converts the data and error types of a body.
     struct Adapted<B> {
         #[pin]
         body: B,
@@ -121,7 +119,8 @@ where
     }
 }
 
-/// What `slot` holds, if it is an `Option<T>`. The checks are of types known while compiling.
+/// Takes the value out of `slot`, if it is an `Option<T>`. The compiler knows the type of `slot`
+/// and removes the check.
 fn take<T: 'static>(slot: &mut dyn Any) -> Option<T> {
     slot.downcast_mut::<Option<T>>()?.take()
 }

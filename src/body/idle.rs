@@ -10,16 +10,45 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::error::BoxError;
 
 pin_project! {
-    /// A body that fails once its next frame has been awaited for too long.
+    /// A body that fails if its next frame is pending for longer than a timeout.
     ///
-    /// Only waiting counts: a frame that is there is handed out however late it is asked for, so a
-    /// slow reader is not blamed on the sender. A body whose frames are always ready never touches
-    /// a timer.
+    /// Only the time in which the inner body is pending counts, so a slow reader does not cause the
+    /// error. A body whose frames are always ready creates no timer.
+    ///
+    /// ```
+    /// # use std::pin::Pin;
+    /// # use std::task::{Context, Poll};
+    /// use std::time::Duration;
+    ///
+    /// use http_body_util::BodyExt;
+    /// use omneo_id::body::{IdleError, IdleTimeout};
+    ///
+    /// struct Stalled;
+    ///
+    /// impl http_body::Body for Stalled {
+    ///     // `poll_frame` always returns `Poll::Pending`.
+    /// #   type Data = bytes::Bytes;
+    /// #   type Error = std::convert::Infallible;
+    /// #   fn poll_frame(
+    /// #       self: Pin<&mut Self>,
+    /// #       _: &mut Context<'_>,
+    /// #   ) -> Poll<Option<Result<http_body::Frame<Self::Data>, Self::Error>>> {
+    /// #       Poll::Pending
+    /// #   }
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread()
+    /// #     .enable_time().start_paused(true).build().unwrap().block_on(async {
+    /// let body = IdleTimeout::new(Stalled, Duration::from_secs(60));
+    /// let error = body.collect().await.unwrap_err();
+    /// assert!(error.is::<IdleError>());
+    /// # });
+    /// ```
     pub struct IdleTimeout<B> {
         #[pin]
         body: B,
         timeout: Duration,
-        // Made when a frame is first waited for, and kept for the next time.
+        // Created when a frame is first pending, then reset for later frames.
         timer: Option<Pin<Box<Sleep>>>,
         state: State,
     }
@@ -33,7 +62,8 @@ enum State {
 }
 
 impl<B> IdleTimeout<B> {
-    /// Gives each frame of `body` this long. [`Duration::MAX`] is for ever.
+    /// Sets the longest time to wait for each frame of `body`. [`Duration::MAX`] disables the
+    /// limit.
     pub fn new(body: B, timeout: Duration) -> Self {
         Self {
             body,
@@ -44,13 +74,13 @@ impl<B> IdleTimeout<B> {
     }
 }
 
-/// A body stood still for longer than it was given.
+/// A body was idle for longer than its [`IdleTimeout`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IdleError(Duration);
 
 impl fmt::Display for IdleError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the body stood still for {:?}", self.0)
+        write!(f, "the body was idle for {:?}", self.0)
     }
 }
 
@@ -72,7 +102,7 @@ where
         if *this.state == State::Expired {
             return Poll::Ready(None);
         }
-        // The body before the timer: what has arrived is not late.
+        // Poll the body before the timer: a frame that has arrived is not late.
         if let Poll::Ready(frame) = this.body.poll_frame(cx) {
             *this.state = State::Flowing;
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
@@ -122,7 +152,7 @@ mod tests {
     use std::collections::VecDeque;
     use tokio::time::sleep;
 
-    /// Frames, each with the time it takes to arrive.
+    /// Frames, each with the delay before it arrives.
     struct Script {
         steps: VecDeque<Duration>,
         wait: Option<Pin<Box<Sleep>>>,
@@ -157,13 +187,13 @@ mod tests {
     const LIMIT: Duration = Duration::from_secs(10);
 
     #[tokio::test(start_paused = true)]
-    async fn each_frame_has_the_whole_time() {
+    async fn each_frame_has_the_whole_timeout() {
         let body = IdleTimeout::new(script(&[9, 9, 9]), LIMIT);
         assert_eq!(body.collect().await.unwrap().to_bytes(), "xxx");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_frame_that_takes_too_long_fails_the_body_once() {
+    async fn a_late_frame_fails_the_body_once() {
         let start = Instant::now();
         let mut body = IdleTimeout::new(script(&[1, 11]), LIMIT);
         assert!(body.frame().await.unwrap().is_ok());
@@ -175,7 +205,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_slow_reader_is_not_blamed_on_the_sender() {
+    async fn a_slow_reader_causes_no_timeout() {
         let mut body = IdleTimeout::new(script(&[5, 5]), LIMIT);
         let pending =
             std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut body).poll_frame(cx).is_pending()));
@@ -185,7 +215,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_limit_waits_for_ever() {
+    async fn duration_max_disables_the_timeout() {
         let body = IdleTimeout::new(script(&[1_000_000]), Duration::MAX);
         assert_eq!(body.collect().await.unwrap().to_bytes(), "x");
     }

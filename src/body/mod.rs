@@ -1,7 +1,7 @@
-//! Bodies: [`Body`], of any origin, and [`ResponseBody`], an inner service's or one of ours.
+//! Bodies: [`Body`], of any origin, and [`ResponseBody`], of an inner service or of a layer.
 //!
-//! Use [`Body`] where one type has to stand for all: the facade takes and gives it. The layers are
-//! generic, and answer with a [`ResponseBody`] of whatever the service behind them answers with.
+//! Use [`Body`] where one type must hold every body: the facade responds with it. The layers are
+//! generic: they respond with a [`ResponseBody`] of the inner service's body.
 //!
 //! ```
 //! use bytes::Bytes;
@@ -12,17 +12,17 @@
 //!
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 //! let inner = service_fn(async |_: Request<Body>| {
-//!     let body = Full::new(Bytes::from("the service's own"));
+//!     let body = Full::new(Bytes::from("from the inner service"));
 //!     Ok::<_, std::convert::Infallible>(Response::new(body))
 //! });
 //! let layered = MeRewriteLayer::new().layer(inner);
 //!
-//! let passed = layered.clone().oneshot(Request::new(Body::empty())).await?;
-//! // Nothing was boxed: the inner body is still there.
-//! assert!(passed.into_body().into_inner().is_ok());
+//! let response = layered.clone().oneshot(Request::new(Body::empty())).await?;
+//! // The body of the inner service, without a box.
+//! assert!(response.into_body().into_inner().is_ok());
 //!
-//! let refused = layered.oneshot(Request::get("/profiles/ada-1").body(Body::empty())?).await?;
-//! assert_eq!(refused.into_body().collect().await?.to_bytes(), r#"{"message":"Not found."}"#);
+//! let rejected = layered.oneshot(Request::get("/profiles/ada-1").body(Body::empty())?).await?;
+//! assert_eq!(rejected.into_body().collect().await?.to_bytes(), r#"{"message":"Not found."}"#);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! # }).unwrap();
 //! ```

@@ -7,9 +7,10 @@ use http_body_util::Full;
 use pin_project_lite::pin_project;
 
 pin_project! {
-    /// The body of an inner service's response, or of one that was made here instead.
+    /// The body of the inner service's response, or of a response that a layer made instead.
     ///
-    /// Frames, trailers, size hints and errors of the inner body pass untouched, and nothing is boxed.
+    /// Frames, trailers, size hints and errors of the inner body are not changed, and nothing is
+    /// boxed.
     #[derive(Clone, Debug)]
     pub struct ResponseBody<B> {
         #[pin]
@@ -39,10 +40,10 @@ impl<B> ResponseBody<B> {
         }
     }
 
-    /// The inner service's body, or else the one made here.
+    /// The body of the inner service.
     ///
     /// # Errors
-    /// The body that was made here, if the inner service did not answer.
+    /// The body of the layer, if the layer made the response.
     pub fn into_inner(self) -> Result<B, Full<Bytes>> {
         match self.kind {
             Kind::Inner { body } => Ok(body),
@@ -52,7 +53,7 @@ impl<B> ResponseBody<B> {
 }
 
 impl<B> Default for ResponseBody<B> {
-    /// An empty body made here.
+    /// An empty body of a layer.
     fn default() -> Self {
         Self::own(Full::default())
     }

@@ -19,8 +19,8 @@ use crate::upstream::{Forwarding, Upstream};
 
 /// Configures an [`OmneoId`].
 ///
-/// Every choice that can fail is checked here or in [`build`](Self::build); nothing is left to the
-/// first request. `Debug` shows no secret.
+/// Invalid values are rejected here or in [`build`](Self::build), before the first request. `Debug`
+/// shows no secret.
 #[must_use]
 pub struct OmneoIdBuilder {
     origin: Option<Origin>,
@@ -48,7 +48,7 @@ pub struct OmneoIdBuilder {
 }
 
 impl OmneoId {
-    /// Begins a configuration. Upstream, API token and signing key have no default.
+    /// A builder. Upstream, API token and signing key have no default.
     pub fn builder() -> OmneoIdBuilder {
         OmneoIdBuilder::default()
     }
@@ -84,156 +84,156 @@ impl Default for OmneoIdBuilder {
 }
 
 impl OmneoIdBuilder {
-    /// The tenant's origin, `https://api.{tenant}.getomneo.com`. Has no default.
+    /// Sets the tenant's origin, `https://api.{tenant}.getomneo.com`. There is no default.
     ///
     /// # Errors
-    /// If it is no origin, or plain `http` to anywhere but loopback.
+    /// If `origin` is not an origin, or is plain `http` to another host than loopback.
     pub fn upstream(mut self, origin: &str) -> Result<Self, ConfigError> {
         self.origin = Some(Origin::parse(origin)?);
         Ok(self)
     }
 
-    /// As [`upstream`](Self::upstream), but takes plain `http` to any host: for a network in which
-    /// the API token may travel unencrypted.
+    /// As [`upstream`](Self::upstream), but accepts plain `http` to any host: for a network in
+    /// which the API token may travel unencrypted. There is no default.
     ///
     /// # Errors
-    /// If it is no `http` or `https` origin.
+    /// If `origin` is not an `http` or `https` origin.
     pub fn insecure_upstream(mut self, origin: &str) -> Result<Self, ConfigError> {
         self.origin = Some(Origin::parse_insecure(origin)?);
         Ok(self)
     }
 
-    /// The base path of the tenant's admin API. Default is `/api/v3`.
+    /// Sets the base path of the tenant's admin API. Default is `/api/v3`.
     pub fn base_path(mut self, path: impl Into<String>) -> Self {
         self.base_path = Some(path.into());
         self
     }
 
-    /// The tenant's API token. Has no default.
+    /// Sets the tenant's API token. There is no default.
     pub fn api_token(mut self, token: impl AsRef<str>) -> Self {
         self.api_token = Some(ApiToken::new(token.as_ref()));
         self
     }
 
-    /// The key that signs and verifies ID tokens. Has no default.
+    /// Sets the key that signs and verifies ID tokens. There is no default.
     pub fn signing_key(self, key: SigningKey) -> Self {
         self.keyring(Keyring::new(key))
     }
 
-    /// As [`signing_key`](Self::signing_key), with all of a ring: a key that signs and several that
-    /// verify. Keep a clone of the ring to replace its keys while requests run.
+    /// As [`signing_key`](Self::signing_key), with one key that signs and several that verify. Keep
+    /// a clone of the keyring to replace its keys at run time. There is no default.
     pub fn keyring(mut self, keyring: Keyring) -> Self {
         self.keyring = Some(keyring);
         self
     }
 
-    /// How long an ID token is good, in whole seconds. Default is one hour.
+    /// Sets the lifetime of an ID token, in whole seconds. Default is one hour.
     pub fn token_lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime = Some(lifetime);
         self
     }
 
-    /// How far the clocks of minting and verifying machines may be apart. Default is 5 s.
+    /// Sets the tolerated difference between the clocks of minting and verifying machines. Default
+    /// is 5 s.
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.leeway = Some(leeway);
         self
     }
 
-    /// Puts `iss` into minted tokens and requires it of presented ones. Default is none.
+    /// Adds `iss` to minted tokens, and requires it in verified ones. Default is no issuer.
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
         self.issuer = Some(issuer.into());
         self
     }
 
-    /// Puts `aud` into minted tokens and requires it of presented ones. Default is none.
+    /// Adds `aud` to minted tokens, and requires it in verified ones. Default is no audience.
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         self.audience = Some(audience.into());
         self
     }
 
-    /// Where the time of day comes from. Default is the system.
+    /// Replaces the clock. Default is [`SystemClock`].
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
     }
 
-    /// API tokens that may mint, compared here instead of being asked about at the tenant; look-ups
-    /// then run with the tenant's own token. An empty list is nobody. Default is that the tenant
-    /// judges each caller.
+    /// Sets the API tokens that may mint. They are compared here instead of by the tenant, and
+    /// look-ups then use the configured API token. An empty list lets no caller mint tokens.
+    /// Default is that the tenant checks each caller's token.
     pub fn pinned_api_tokens(mut self, tokens: impl IntoIterator<Item = ApiToken>) -> Self {
         self.pinned_tokens = Some(tokens.into_iter().collect());
         self
     }
 
-    /// How long, in whole seconds from 1 to 60, the tenant's word that an API token is good counts
-    /// for further anonymous tokens: see [`TokenEndpoint::with_verify_cache`]. Default is to
-    /// ask each time.
+    /// Sets how long a successful API-token check is cached for further anonymous tokens, in whole
+    /// seconds from 1 to 60: see [`TokenEndpoint::with_verify_cache`]. Default is no cache.
     pub fn verify_cache(mut self, life: Duration) -> Self {
         self.verify_cache = Some(life);
         self
     }
 
-    /// What a sign-up may change. Default is [`CommsPolicy::default`].
+    /// Replaces the rules of sign-ups. Default is [`CommsPolicy::default`].
     pub fn comms_policy(mut self, policy: CommsPolicy) -> Self {
         self.comms_policy = policy;
         self
     }
 
-    /// What of `/profiles/me` may be asked. Default is everything.
+    /// Restricts the methods and paths of `/profiles/me`. Default is to allow every method on every
+    /// path.
     pub fn access_policy(mut self, policy: AccessPolicy) -> Self {
         self.access = Some(policy);
         self
     }
 
-    /// Which request headers go up to the tenant. Default is [`RequestHeaders::default`].
+    /// Replaces the policy of forwarded request headers. Default is [`RequestHeaders::default`].
     pub fn request_headers(mut self, policy: RequestHeaders) -> Self {
         self.request_headers = policy;
         self
     }
 
-    /// Which response headers do not come down to the client. Default is
-    /// [`ResponseHeaders::default`].
+    /// Replaces the policy of removed response headers. Default is [`ResponseHeaders::default`].
     pub fn response_headers(mut self, policy: ResponseHeaders) -> Self {
         self.response_headers = policy;
         self
     }
 
-    /// Which headers tell the tenant whom a request comes from, and on which way. Default is
+    /// Sets which headers describe the client and the proxies to the tenant. Default is
     /// [`Forwarding::default`].
     pub fn forwarding(mut self, forwarding: Forwarding) -> Self {
         self.forwarding = forwarding;
         self
     }
 
-    /// How long the tenant may take to begin its answer, once it has what the client has sent.
-    /// Default is 30 s.
+    /// Sets the time in which the tenant must send its response head, after it has received the
+    /// request. Default is 30 s.
     pub fn head_timeout(mut self, timeout: Duration) -> Self {
         self.head_timeout = Some(timeout);
         self
     }
 
-    /// How long a body may stand still, in either direction. Default is 60 s.
+    /// Sets how long a body may be idle, in either direction. Default is 60 s.
     pub fn body_idle_timeout(mut self, timeout: Duration) -> Self {
         self.body_idle_timeout = timeout;
         self
     }
 
-    /// How long a client may take to send a body that is collected here, in total (408 after that):
-    /// of a mint, of a sign-up, and of a `POST` that an access policy reads. Other bodies stream
-    /// and have no total limit. [`Duration::MAX`] is for ever. Default is 30 s.
+    /// Sets the total time in which a client must send a body that is collected here (408 after
+    /// that): of a mint, of a sign-up, and of a `POST` that an access policy checks. Other bodies
+    /// stream and have no total limit. [`Duration::MAX`] disables the limit. Default is 30 s.
     pub fn body_read_timeout(mut self, timeout: Duration) -> Self {
         self.body_read_timeout = timeout;
         self
     }
 
-    /// How many calls of the tenant may be in flight at once; one more is answered 503. Default is
-    /// 1024.
+    /// Sets how many tenant calls may be in flight at once; further ones are rejected with 503.
+    /// Default is 1024.
     pub fn max_in_flight(mut self, max: usize) -> Self {
         self.max_in_flight = Some(max);
         self
     }
 
-    /// How many verified ID tokens are remembered: see [`TokenVerifier::with_cache_capacity`].
+    /// Sets how many verified ID tokens are cached: see [`TokenVerifier::with_cache_capacity`].
     /// Default is 1024.
     ///
     /// ```
@@ -244,7 +244,7 @@ impl OmneoIdBuilder {
     ///     .upstream("https://api.acme.getomneo.com")?
     ///     .api_token(Sandbox::API_TOKEN)
     ///     .signing_key(SigningKey::hs256("0123456789abcdef0123456789abcdef")?)
-    ///     .token_cache_capacity(20_000) // that many customers are on the site at one time
+    ///     .token_cache_capacity(20_000) // for 20,000 customers at a time
     ///     .build_with_client(Sandbox::new())?;
     /// assert_eq!(id.stats().token_cache.capacity, 20_000);
     /// # Ok::<(), omneo_id::error::ConfigError>(())
@@ -254,17 +254,19 @@ impl OmneoIdBuilder {
         self
     }
 
-    /// The path prefix that nobody in front strips: `/id/api/v1` under raw hyper. Default is none,
-    /// which is right for axum's `nest_service`.
+    /// Sets a path prefix to strip from every request, such as `/id/api/v1` under raw hyper. The
+    /// layers and the tenant's client then see the path below it. Axum's `nest_service` strips its
+    /// prefix itself. Default is no prefix.
     pub fn mount(mut self, path: impl Into<String>) -> Self {
         self.mount = path.into();
         self
     }
 
-    /// Omneo ID over the provided client: pooled, HTTP/1.1 and HTTP/2, TLS with the feature `tls`.
+    /// Builds the service over an [`HttpClient`]: pooled, HTTP/1.1 and HTTP/2, TLS with the feature
+    /// `tls`.
     ///
     /// # Errors
-    /// If something without a default is missing, or a choice cannot work.
+    /// If a value without a default is missing, or a value is invalid.
     pub fn build(self) -> Result<OmneoId, ConfigError> {
         let client = HttpClient::new()?;
         let id = self.build_with_client(client)?;
@@ -274,15 +276,16 @@ impl OmneoIdBuilder {
         Ok(id)
     }
 
-    /// Omneo ID over any client that is a tower service: one with middleware of your own, or an
-    /// in-memory tenant.
+    /// Builds the service over any client that is a tower service: one with additional middleware,
+    /// or an in-memory tenant.
     ///
     /// # Errors
-    /// If something without a default is missing, or a choice cannot work.
+    /// If a value without a default is missing, or a value is invalid.
     pub fn build_with_client<C>(self, client: C) -> Result<OmneoId<C>, ConfigError> {
-        let can_sign = |keyring: &Keyring| keyring.keys().signing_key().is_some();
-        let keyring = self.keyring.filter(can_sign);
-        let keyring = keyring.ok_or_else(|| missing("a signing key"))?;
+        let keyring = self
+            .keyring
+            .filter(|keyring| keyring.keys().signing_key().is_some())
+            .ok_or_else(|| missing("a signing key"))?;
         let api_token = self.api_token.ok_or_else(|| missing("an API token"))??;
         let origin = self.origin.ok_or_else(|| missing("the tenant's origin"))?;
         let mut tenant = Tenant::at(origin, api_token.clone());
@@ -325,7 +328,7 @@ impl OmneoIdBuilder {
         if let Some(max) = self.max_in_flight {
             upstream = upstream.with_max_in_flight(max);
         }
-        // Pinned tokens are the only ones that count; else the tenant's own opens the sign-up.
+        // Pinned tokens replace the configured API token as the credential of a sign-up.
         let read_timeout = self.body_read_timeout;
         let mut token = TokenEndpoint::new((), issuer).with_read_timeout(read_timeout);
         if let Some(life) = self.verify_cache {
@@ -348,8 +351,9 @@ impl OmneoIdBuilder {
             verifier,
             upsert: CommsUpsertLayer::new(self.comms_policy.or_read_timeout(read_timeout)),
             me: self.access.map(|policy| {
-                let layer = MeRewriteLayer::behind_mount(mount.len()).with_access(policy);
-                layer.with_read_timeout(read_timeout)
+                MeRewriteLayer::new()
+                    .with_access(policy)
+                    .with_read_timeout(read_timeout)
             }),
             token,
             trusted_tokens,

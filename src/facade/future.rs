@@ -9,53 +9,46 @@ use http::Response;
 use http_body_util::Full;
 use pin_project_lite::pin_project;
 
-use super::facts::Facts;
 use super::trace::Trace;
-use crate::body::Body;
+use crate::body::{Body, ResponseBody};
 use crate::error::BoxError;
-use crate::future;
-use crate::me;
-use crate::upsert;
+use crate::future::ResponseFuture;
+use crate::report::Report;
 use crate::upstream;
 
-/// A call of the tenant, `F` being the client's.
-type Upstream<F> = upstream::ResponseFuture<F>;
-/// A layer that refuses or lets the inner service answer.
-type Guarded<F> = future::ResponseFuture<F>;
-type RestrictedMe<F> = me::RestrictedFuture<Upstream<F>, Body, Infallible>;
-type Upsert<F> = upsert::ResponseFuture<Upstream<F>, Body, Infallible>;
-/// Minting is rare and boxed where it is made.
+/// One layer in front of the tenant. `F` is the future of the client.
+type OneLayer<F> = ResponseFuture<upstream::ResponseFuture<F>, Body, Infallible>;
+/// Two layers in front of the tenant.
+type TwoLayers<F> = ResponseFuture<OneLayer<F>, ResponseBody<Body>, Infallible>;
+/// The token endpoint boxes its futures, which are rare.
 type Token = Pin<Box<dyn Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send>>;
 
 pin_project! {
-    /// The response of [`OmneoId`](super::OmneoId).
+    /// The response future of [`OmneoId`](super::OmneoId).
     pub struct OmneoIdFuture<F> {
         #[pin]
         pub(super) kind: Kind<F>,
-        pub(super) facts: Facts,
+        // The route of the request and the check of its token.
+        pub(super) report: Report,
         pub(super) trace: Trace,
     }
 }
 
 pin_project! {
-    /// The stack that answers.
+    /// The stack of layers that handles the request.
     #[project = KindProj]
     pub(super) enum Kind<F> {
-        Me { #[pin] future: Guarded<Guarded<Upstream<F>>> },
-        RestrictedMe { #[pin] future: Guarded<RestrictedMe<F>> },
-        Locations { #[pin] future: Guarded<Upstream<F>> },
-        Upsert { #[pin] future: Guarded<Upsert<F>> },
-        TrustedUpsert { #[pin] future: Upsert<F> },
+        OneLayer { #[pin] future: OneLayer<F> },
+        TwoLayers { #[pin] future: TwoLayers<F> },
         Token { future: Token },
-        // `None` once it has been given out.
-        Answer { response: Option<Response<Full<Bytes>>> },
     }
 }
 
 impl<F> Kind<F> {
-    pub(super) fn answer(response: Response<Full<Bytes>>) -> Self {
-        let response = Some(response);
-        Self::Answer { response }
+    /// A response that is made before any layer is called.
+    pub(super) fn ready(response: Response<Full<Bytes>>) -> Self {
+        let future = ResponseFuture::ready(response);
+        Self::OneLayer { future }
     }
 }
 
@@ -69,9 +62,9 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let Ok(mut response) = ready!(this.trace.in_scope(|| this.kind.poll_answer(cx)));
-        this.facts.tell(&mut response);
-        this.trace.answered(&response);
+        let Ok(mut response) = ready!(this.trace.in_scope(|| this.kind.poll_response(cx)));
+        this.report.merge_into(response.extensions_mut());
+        this.trace.record_response(&response);
         Poll::Ready(Ok(response))
     }
 }
@@ -82,27 +75,19 @@ where
     B: http_body::Body<Data: Buf, Error: Into<BoxError>> + Send + 'static,
     E: Into<BoxError>,
 {
-    fn poll_answer(
+    fn poll_response(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Response<Body>, Infallible>> {
         match self.project() {
-            KindProj::Me { future } => future.poll(cx).map_ok(into_body),
-            KindProj::RestrictedMe { future } => future.poll(cx).map_ok(into_body),
-            KindProj::Locations { future } => future.poll(cx).map_ok(into_body),
-            KindProj::Upsert { future } => future.poll(cx).map_ok(into_body),
-            KindProj::TrustedUpsert { future } => future.poll(cx).map_ok(into_body),
+            KindProj::OneLayer { future } => future.poll(cx).map_ok(into_body),
+            KindProj::TwoLayers { future } => future.poll(cx).map_ok(into_body),
             KindProj::Token { future } => future.as_mut().poll(cx).map_ok(into_body),
-            KindProj::Answer { response } => match response.take() {
-                Some(response) => Poll::Ready(Ok(into_body(response))),
-                // Polled after completion, which the contract of `Future` leaves open: never again.
-                None => Poll::Pending,
-            },
         }
     }
 }
 
-/// Layers wrap bodies; what is inside is ours or the tenant's, and neither needs another box.
+/// Unwraps the body from the bodies of the layers, without a box.
 fn into_body<B: Into<Body>>(response: Response<B>) -> Response<Body> {
     response.map(Into::into)
 }

@@ -1,16 +1,16 @@
 //! The facade: Omneo ID as one service.
 //!
-//! Use it to mount the whole of Omneo ID in an application. It serves under any framework that
-//! takes a tower service; below the mount it answers
+//! Use it to mount all of Omneo ID in an application. It serves under any framework that accepts a
+//! tower service. Below the mount it has these routes:
 //!
-//! | route | credential | does |
+//! | route | credential | response |
 //! | --- | --- | --- |
-//! | `POST /auth/token` | the tenant's API token | mints an ID token |
-//! | any method `/profiles/me…` | ID token of a profile | the tenant's `/profiles/{id}…` |
+//! | `POST /auth/token` | the tenant's API token | a new ID token |
+//! | any method `/profiles/me…` | ID token of a profile | the tenant's, from `/profiles/{id}…` |
 //! | `POST /profiles` | ID token, anonymous too, or the API token | signs up, or changes consent |
 //! | `GET /locations`, `GET /locations/{id}` | ID token, anonymous too | the tenant's stores |
 //!
-//! and everything else with 404, a wrong method with 405.
+//! Other paths are rejected with 404, other methods with 405.
 //!
 //! ```no_run
 //! # #[cfg(all(feature = "tls", feature = "aws-lc-rs"))]
@@ -27,16 +27,14 @@
 //! # Ok(app) }
 //! ```
 //!
-//! Where nobody strips the mount, as under raw hyper, [`OmneoIdBuilder::mount`] does.
+//! Under raw hyper no router strips the mount: set it with [`OmneoIdBuilder::mount`].
 //!
-//! Routes of the application's own that want to know who is asking have [`OmneoId::auth_layer`]
-//! before them.
+//! To authenticate further routes of the application, wrap them in [`OmneoId::auth_layer`].
 //!
-//! What it tells of itself, in extensions, by [`OmneoId::stats`] and in its log, is the matter of
-//! the [page about observability](crate::docs::observability).
+//! The [page about observability](crate::docs::observability) describes the response extensions,
+//! [`OmneoId::stats`] and the log.
 
 mod builder;
-mod facts;
 mod future;
 mod request_checks;
 mod route;

@@ -3,12 +3,12 @@ use http::Method;
 use crate::path::CanonicalPath;
 use crate::report::Route;
 
-/// The longest id of a location, in bytes.
+/// The longest id of a location, in bytes. An integer or a UUID is shorter.
 const MAX_LOCATION_ID: usize = 64;
 
 impl Route {
     /// The route of a path below the mount.
-    pub(super) fn of(path: &CanonicalPath<'_>) -> Option<Self> {
+    pub(super) fn from_path(path: &CanonicalPath<'_>) -> Option<Self> {
         match path.as_str() {
             "/auth/token" => return Some(Self::Token),
             "/profiles" => return Some(Self::Profiles),
@@ -24,12 +24,12 @@ impl Route {
         is_location_id(location).then_some(Self::Location)
     }
 
-    /// Whether the me rule applies to it.
+    /// Whether the me rule applies to this route.
     pub(super) const fn is_me(self) -> bool {
         matches!(self, Self::Me | Self::MeResource)
     }
 
-    /// Its methods, as the `Allow` header lists them.
+    /// The supported methods, as the `Allow` header lists them.
     pub(super) const fn allow(self) -> &'static str {
         match self {
             Self::Token | Self::Profiles => "POST, OPTIONS",
@@ -38,11 +38,11 @@ impl Route {
         }
     }
 
-    /// Whether it may be asked with this method.
-    pub(super) fn takes(self, method: &Method) -> bool {
+    /// Whether the route supports this method. `OPTIONS` is handled before.
+    pub(super) fn supports(self, method: &Method) -> bool {
         match self {
             Self::Token | Self::Profiles => method == Method::POST,
-            // The tenant knows which methods its resources have.
+            // The tenant decides which other methods its resources support.
             Self::Me | Self::MeResource => method != Method::TRACE && method != Method::CONNECT,
             Self::Locations | Self::Location => method == Method::GET || method == Method::HEAD,
         }
@@ -50,8 +50,11 @@ impl Route {
 }
 
 fn is_location_id(id: &str) -> bool {
-    let safe = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    (1..=MAX_LOCATION_ID).contains(&id.len()) && id.bytes().all(safe)
+    (1..=MAX_LOCATION_ID).contains(&id.len()) && id.bytes().all(is_location_id_byte)
+}
+
+fn is_location_id_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
 }
 
 #[cfg(test)]
@@ -59,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_is_closed() {
+    fn only_listed_paths_have_a_route() {
         for (path, expected) in [
             ("/auth/token", Some(Route::Token)),
             ("//auth//token", Some(Route::Token)),
@@ -87,7 +90,7 @@ mod tests {
             ("/", None),
         ] {
             let path = CanonicalPath::parse(path).unwrap();
-            assert_eq!(Route::of(&path), expected, "{}", path.as_str());
+            assert_eq!(Route::from_path(&path), expected, "{}", path.as_str());
         }
     }
 }

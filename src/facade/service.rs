@@ -1,6 +1,7 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::mem;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -10,9 +11,8 @@ use http::{Request, Response};
 use http_body::Body as HttpBody;
 use tower::{Layer, Service};
 
-use super::facts::Facts;
 use super::future::{Kind, OmneoIdFuture};
-use super::request_checks::{Answer, Stop, admit};
+use super::request_checks::{check_method, find_route};
 use super::stats::OmneoIdStats;
 use super::trace::Trace;
 use crate::auth::{JwtAuthLayer, TokenVerifier};
@@ -22,15 +22,15 @@ use crate::error::BoxError;
 use crate::headers::{Bearer, WireProtocol};
 use crate::me::{MeRewriteLayer, RestrictedMeLayer};
 use crate::path::AccessPolicy;
-use crate::rejection::{Rejection, RejectionKind, options};
-use crate::report::Route;
+use crate::rejection::{Rejection, RejectionKind};
+use crate::report::{Report, Route, TokenCheck};
 use crate::request_body::RequestBody;
 use crate::tenant::{AllowForward, ApiToken};
 use crate::token::TokenEndpoint;
 use crate::upsert::{CommsUpsertLayer, TrustedCaller};
 use crate::upstream::Upstream;
 
-/// Omneo ID as a service, in front of one tenant that is called through `C`.
+/// Omneo ID as a service, in front of one tenant that is called through the client `C`.
 ///
 /// See the [module docs](super) for its routes and an example. Clones share their configuration,
 /// caches and connections.
@@ -39,18 +39,18 @@ pub struct OmneoId<C = HttpClient> {
     config: Arc<Config>,
 }
 
-/// What does not change from request to request.
+/// The configuration that all clones share.
 pub(super) struct Config {
     pub(super) mount: Box<str>,
     pub(super) auth: JwtAuthLayer,
     pub(super) verifier: TokenVerifier,
-    /// Only where there is less than everything to be asked of `me`.
+    /// `None` if every method is permitted on every path of `me`.
     pub(super) me: Option<RestrictedMeLayer>,
     pub(super) upsert: CommsUpsertLayer,
     pub(super) token: TokenEndpoint<()>,
-    /// Who may sign people up without an ID token.
+    /// The API tokens that authorize a sign-up without an ID token.
     pub(super) trusted_tokens: Vec<ApiToken>,
-    /// How long a body that is read here may stand still.
+    /// The idle timeout of request bodies that are read here.
     pub(super) body_idle_timeout: Duration,
 }
 
@@ -62,13 +62,12 @@ impl<C> OmneoId<C> {
         }
     }
 
-    /// The same service over another client: keys, caches and limits stay shared. So each thread
-    /// can have connections of its own, which then need no lock and wake no other thread.
+    /// The same service over another client, with shared keys, caches and limits. With a client
+    /// per thread, connections need no lock and wake no other thread.
     ///
     /// ```
-    /// use omneo_id::keys::SigningKey;
     /// use omneo_id::client::HttpClient;
-    /// use omneo_id::OmneoId;
+    /// use omneo_id::{OmneoId, SigningKey};
     ///
     /// let id = OmneoId::builder()
     ///     .upstream("https://api.acme.getomneo.com")?
@@ -86,7 +85,7 @@ impl<C> OmneoId<C> {
         }
     }
 
-    /// The client, for what it can tell of its connections.
+    /// The client, for example to read the statistics of its connections.
     ///
     /// ```
     /// use omneo_id::OmneoId;
@@ -99,9 +98,9 @@ impl<C> OmneoId<C> {
         self.upstream.get_ref()
     }
 
-    /// What its own routes verify ID tokens with, to put before an application's routes: the same
-    /// keys, demands and memory. Routes that strangers may ask, too, take
-    /// `id.auth_layer().with_mode(AuthMode::Optional)`.
+    /// The layer that authenticates the routes of this service, for further routes of the
+    /// application: the same keys, requirements and token cache. For routes that accept requests
+    /// without a token, use `id.auth_layer().with_mode(AuthMode::Optional)`.
     ///
     /// ```
     /// use axum::Router;
@@ -116,7 +115,7 @@ impl<C> OmneoId<C> {
     ///     Router::new()
     ///         .route("/account", get(account))
     ///         .route_layer(id.auth_layer())
-    ///         // It looks after its own tokens: the layer is not for it.
+    ///         // `id` authenticates its own requests, so it is added after the layer.
     ///         .nest_service("/id/api/v1", id)
     /// }
     /// ```
@@ -125,10 +124,10 @@ impl<C> OmneoId<C> {
         self.config.auth.clone()
     }
 
-    /// How things stand now, for gauges: nothing is kept up for it, and nobody waits.
+    /// A snapshot for gauges. It takes no lock.
     ///
-    /// It is the same for all clones, and for those over another client. What became of each
-    /// request is in its response's [`Report`](crate::report::Report).
+    /// It is the same for all clones, and for services over another client. The
+    /// [`Report`](crate::report::Report) in each response describes a single request.
     pub fn stats(&self) -> OmneoIdStats {
         OmneoIdStats {
             token_cache: self.config.verifier.cache_stats(),
@@ -139,38 +138,6 @@ impl<C> OmneoId<C> {
 
     pub(super) fn upstream(&self) -> &Upstream<C> {
         &self.upstream
-    }
-}
-
-impl Config {
-    fn access(&self) -> Option<&AccessPolicy> {
-        self.me.as_ref().map(RestrictedMeLayer::access)
-    }
-
-    /// Whether the request carries an API token that opens the tenant anyway.
-    fn is_trusted<B>(&self, request: &Request<B>) -> bool {
-        let Ok(Some(bearer)) = Bearer::bytes_from_headers(request.headers()) else {
-            return false;
-        };
-        // All are compared, so that time does not tell which one matched.
-        self.trusted_tokens
-            .iter()
-            .fold(false, |found, token| token.equals(bearer) | found)
-    }
-
-    /// Whether the request carries an ID token. It cannot mint others, and the tenant need not be
-    /// asked about it.
-    fn is_id_token<B>(&self, request: &Request<B>) -> bool {
-        matches!(Bearer::from_headers(request.headers()), Ok(Some(bearer)) if self.verifier.verify(bearer.as_str()).is_ok())
-    }
-
-    /// A request whose body is read here, and not for ever. Bodies that pass through are watched by
-    /// the forwarding service.
-    fn watched<B>(&self, request: Request<B>) -> Request<Body>
-    where
-        B: HttpBody<Data: Buf, Error: Into<BoxError>> + Send + 'static,
-    {
-        request.map(|body| Body::new(IdleTimeout::new(body, self.body_idle_timeout)))
     }
 }
 
@@ -191,23 +158,48 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let trace = Trace::begin(&request, self.upstream.tenant());
-        let mut facts = Facts::default();
+        let trace = Trace::new(&request, self.upstream.tenant());
+        let (report, kind) = trace.in_scope(|| self.check_and_dispatch(request));
         OmneoIdFuture {
-            kind: trace.in_scope(|| self.dispatch(request, &mut facts)),
-            facts,
+            kind,
+            report,
             trace,
         }
     }
 }
 
 impl<C> OmneoId<C> {
-    /// From the request to the stack that answers it, and what is known of it by then.
+    /// Checks a request and calls the stack of its route.
+    fn check_and_dispatch<B, ResBody>(
+        &mut self,
+        mut request: Request<B>,
+    ) -> (Report, Kind<C::Future>)
+    where
+        C: Service<Request<RequestBody>, Response = Response<ResBody>> + Clone + Send + 'static,
+        C::Error: Into<BoxError>,
+        C::Future: Send,
+        B: HttpBody<Data: Buf, Error: Into<BoxError>> + Send + 'static,
+        ResBody: HttpBody<Data: Buf, Error: Into<BoxError>> + Send + 'static,
+    {
+        let route = match find_route(&mut request, &self.config.mount) {
+            Ok(route) => route,
+            Err(rejection) => return (Report::default(), reject(&request, rejection)),
+        };
+        match check_method(&request, route, self.config.access()) {
+            ControlFlow::Continue(()) => {
+                let (token, kind) = self.dispatch(request, route);
+                (Report::new(route, token), kind)
+            }
+            ControlFlow::Break(response) => (Report::new(route, None), Kind::ready(response)),
+        }
+    }
+
+    /// Calls the stack of a route, and returns how a valid ID token was checked.
     fn dispatch<B, ResBody>(
         &mut self,
         mut request: Request<B>,
-        facts: &mut Facts,
-    ) -> Kind<C::Future>
+        route: Route,
+    ) -> (Option<TokenCheck>, Kind<C::Future>)
     where
         C: Service<Request<RequestBody>, Response = Response<ResBody>> + Clone + Send + 'static,
         C::Error: Into<BoxError>,
@@ -216,67 +208,92 @@ impl<C> OmneoId<C> {
         ResBody: HttpBody<Data: Buf, Error: Into<BoxError>> + Send + 'static,
     {
         let config = &*self.config;
-        let route = match admit(&mut request, &config.mount, config.access()) {
-            Ok(route) => route,
-            Err(Stop { route, answer }) => {
-                facts.route = route;
-                return Kind::answer(match answer {
-                    Answer::Options(allow) => options(allow),
-                    Answer::Refused(rejection) => {
-                        rejection.into_response(WireProtocol::from_headers(request.headers()))
-                    }
-                });
-            }
-        };
-        facts.route = Some(route);
-
-        // The stacks are thin shells around shared configuration: made here, for one request each.
+        // The stacks are thin wrappers of shared configuration: they are made for each request.
         let not_ready_inner = self.upstream.clone();
         let ready_inner = mem::replace(&mut self.upstream, not_ready_inner);
-        let token = &mut facts.token;
         match route {
-            Route::Me | Route::MeResource => match &config.me {
-                None => {
-                    let me = MeRewriteLayer::behind_mount(config.mount.len()).layer(ready_inner);
-                    let future = config.auth.layer(me).call_telling(request, token);
-                    Kind::Me { future }
-                }
-                Some(me) => {
-                    let me = me.layer(ready_inner);
-                    // It may read the body.
-                    let request = config.watched(request);
-                    let future = config.auth.layer(me).call_telling(request, token);
-                    Kind::RestrictedMe { future }
-                }
-            },
+            Route::Me | Route::MeResource => {
+                let (check, future) = match &config.me {
+                    None => {
+                        let me = MeRewriteLayer::new().layer(ready_inner);
+                        config.auth.layer(me).authenticate_and_call(request)
+                    }
+                    Some(restricted) => {
+                        let me = restricted.layer(ready_inner);
+                        // The access policy may have to read the body.
+                        let request = config.with_idle_timeout(request);
+                        config.auth.layer(me).authenticate_and_call(request)
+                    }
+                };
+                (check, Kind::TwoLayers { future })
+            }
             Route::Locations | Route::Location => {
                 request.extensions_mut().insert(AllowForward::new());
-                let future = config.auth.layer(ready_inner).call_telling(request, token);
-                Kind::Locations { future }
+                let mut auth = config.auth.layer(ready_inner);
+                let (check, future) = auth.authenticate_and_call(request);
+                (check, Kind::OneLayer { future })
             }
             Route::Profiles => {
-                let mut request = config.watched(request);
+                let mut request = config.with_idle_timeout(request);
                 let mut upsert = config.upsert.layer(ready_inner);
-                if config.is_trusted(&request) {
+                if config.has_trusted_token(&request) {
                     request.extensions_mut().insert(TrustedCaller);
                     let future = upsert.call(request);
-                    Kind::TrustedUpsert { future }
-                } else {
-                    let future = config.auth.layer(upsert).call_telling(request, token);
-                    Kind::Upsert { future }
+                    return (None, Kind::OneLayer { future });
                 }
+                let (check, future) = config.auth.layer(upsert).authenticate_and_call(request);
+                (check, Kind::TwoLayers { future })
             }
-            Route::Token if config.is_id_token(&request) => {
-                let rejection = Rejection::new(RejectionKind::InvalidToken);
-                let protocol = WireProtocol::from_headers(request.headers());
-                Kind::answer(rejection.into_response(protocol))
+            Route::Token if config.has_id_token(&request) => {
+                let rejection = RejectionKind::InvalidToken.into();
+                (None, reject(&request, rejection))
             }
             Route::Token => {
                 let mut endpoint = config.token.with_inner(ready_inner);
-                let future = endpoint.call(config.watched(request));
-                Kind::Token { future }
+                let future = endpoint.call(config.with_idle_timeout(request));
+                (None, Kind::Token { future })
             }
         }
+    }
+}
+
+fn reject<B, F>(request: &Request<B>, rejection: Rejection) -> Kind<F> {
+    let protocol = WireProtocol::from_headers(request.headers());
+    Kind::ready(rejection.into_response(protocol))
+}
+
+impl Config {
+    fn access(&self) -> Option<&AccessPolicy> {
+        self.me.as_ref().map(RestrictedMeLayer::access)
+    }
+
+    /// Whether the request carries an API token that authorizes a sign-up.
+    fn has_trusted_token<B>(&self, request: &Request<B>) -> bool {
+        let Ok(Some(bearer)) = Bearer::bytes_from_headers(request.headers()) else {
+            return false;
+        };
+        // Compares all tokens, so that the duration does not reveal which one matched.
+        self.trusted_tokens
+            .iter()
+            .fold(false, |found, token| token.equals(bearer) | found)
+    }
+
+    /// Whether the request carries a valid ID token. An ID token cannot mint others, so the
+    /// tenant need not be called to reject it.
+    fn has_id_token<B>(&self, request: &Request<B>) -> bool {
+        matches!(
+            Bearer::from_headers(request.headers()),
+            Ok(Some(bearer)) if self.verifier.verify(bearer.as_str()).is_ok()
+        )
+    }
+
+    /// Adds an idle timeout to a request body that is read here. The forwarding service has its
+    /// own for bodies that it streams.
+    fn with_idle_timeout<B>(&self, request: Request<B>) -> Request<Body>
+    where
+        B: HttpBody<Data: Buf, Error: Into<BoxError>> + Send + 'static,
+    {
+        request.map(|body| Body::new(IdleTimeout::new(body, self.body_idle_timeout)))
     }
 }
 

@@ -1,14 +1,14 @@
 use crate::auth::CacheStats;
 
-/// How an [`OmneoId`](super::OmneoId) stands at one moment.
+/// A snapshot of the gauges of an [`OmneoId`](super::OmneoId).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OmneoIdStats {
-    /// The memory of verified tokens.
+    /// The cache of verified tokens.
     pub token_cache: CacheStats,
-    /// How many calls of the tenant are in flight, each from its request to the end of its
-    /// answer's body.
+    /// The number of tenant calls in flight. A call is in flight from its request to the end of
+    /// its response body.
     pub in_flight: usize,
-    /// How many may be.
+    /// The limit of `in_flight`.
     pub max_in_flight: usize,
 }

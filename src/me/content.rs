@@ -1,4 +1,4 @@
-//! Whether the content of a `POST` turns it into another method.
+//! Rejects the content of a `POST` that names another method.
 
 use std::fmt;
 
@@ -10,24 +10,24 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use crate::error::BoxError;
 use crate::headers::{is_form, is_json, is_unencoded};
 use crate::path::form_overrides_method;
-use crate::read::{ReadTimeout, Unread};
+use crate::read::{CollectError, ReadTimeout};
 use crate::rejection::{Rejection, RejectionKind};
 
-/// The most that is read, in bytes.
-const LIMIT: usize = 64 * 1024;
+/// The most content that is read, in bytes. A sign-up has the same limit.
+const MAX_CONTENT: usize = 64 * 1024;
 
-/// As what the tenant reads content.
+/// How the tenant parses content.
 #[derive(Clone, Copy, Debug)]
 enum Media {
     Json,
     Form,
 }
 
-/// Reads the content of a request, and gives it back if it keeps to the method.
+/// Reads the content of a request, and checks that it does not name another method.
 ///
 /// # Errors
-/// If it cannot be read, or names a method itself.
-pub(super) async fn inspect<B>(
+/// If the content cannot be read or parsed, or names a method.
+pub(super) async fn read_content<B>(
     request: Request<B>,
     timeout: ReadTimeout,
 ) -> Result<Request<Full<Bytes>>, Rejection>
@@ -36,13 +36,13 @@ where
 {
     let (parts, body) = request.into_parts();
     let media = media(&parts.headers)?;
-    let content = timeout.collect(body, LIMIT).await;
-    let content = content.map_err(Unread::blame_client)?;
+    let content = timeout.collect(body, MAX_CONTENT).await;
+    let content = content.map_err(CollectError::into_request_rejection)?;
     check(media, &content)?;
     Ok(Request::from_parts(parts, Full::new(content)))
 }
 
-/// What is neither JSON nor a form is refused, as nobody knows how the tenant reads it.
+/// Rejects other media types than JSON and forms, as the tenant's reading of them is unknown.
 fn media(headers: &HeaderMap) -> Result<Media, Rejection> {
     if !is_unencoded(headers) {
         return Err(RejectionKind::UnsupportedMediaType.into());
@@ -64,13 +64,13 @@ fn check(media: Media, content: &[u8]) -> Result<(), Rejection> {
             .map_err(|error| Rejection::new(RejectionKind::MalformedBody).because(error))?,
     };
     if overrides {
-        let words = "The request body holds a field that is not allowed here: _method.";
-        return Err(Rejection::new(RejectionKind::MalformedBody).with_message(words));
+        let message = "The request body holds a field that is not allowed here: _method.";
+        return Err(Rejection::new(RejectionKind::MalformedBody).with_message(message));
     }
     Ok(())
 }
 
-/// Whether an object has a member `_method`, once or more often. PHP takes JSON names as they are.
+/// Whether an object has at least one member `_method`. PHP does not normalize names in JSON.
 fn json_overrides_method(json: &[u8]) -> Result<bool, serde_json::Error> {
     let mut json = serde_json::Deserializer::from_slice(json);
     let found = json.deserialize_any(TopLevel)?;
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_method_in_json_is_found_at_the_top() {
+    fn a_method_in_json_is_found_at_the_top_level_only() {
         for json in [
             r#"{"_method":"DELETE"}"#,
             r#"{"a":[{"b":1}],"_method":null,"c":2}"#,

@@ -12,29 +12,19 @@ use crate::read::ReadTimeout;
 ///
 /// See the [module docs](super) for an example.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct MeRewriteLayer {
-    mount: usize,
-}
+pub struct MeRewriteLayer(());
 
 impl MeRewriteLayer {
     /// A layer that rewrites `/profiles/me`.
     pub const fn new() -> Self {
-        Self { mount: 0 }
+        Self(())
     }
 
-    /// One for requests whose path begins with a mount of so many bytes, which the caller has seen:
-    /// nobody has to make a target without it first.
-    #[cfg(feature = "client")]
-    pub(crate) const fn behind_mount(mount: usize) -> Self {
-        Self { mount }
-    }
-
-    /// Narrows what of `me` may be asked. Default is everything.
+    /// Restricts the methods and paths of `me`. Default is to allow every method on every path.
     #[must_use]
     pub fn with_access(self, policy: AccessPolicy) -> RestrictedMeLayer {
         RestrictedMeLayer {
             access: Arc::new(policy),
-            mount: self.mount,
             read_timeout: ReadTimeout::default(),
         }
     }
@@ -44,7 +34,7 @@ impl<S> Layer<S> for MeRewriteLayer {
     type Service = MeRewrite<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        MeRewrite::behind_mount(inner, self.mount)
+        MeRewrite::new(inner)
     }
 }
 
@@ -52,12 +42,11 @@ impl<S> Layer<S> for MeRewriteLayer {
 #[derive(Clone, Debug)]
 pub struct RestrictedMeLayer {
     access: Arc<AccessPolicy>,
-    mount: usize,
     read_timeout: ReadTimeout,
 }
 
 impl RestrictedMeLayer {
-    /// What may be asked.
+    /// The access policy.
     pub fn access(&self) -> &AccessPolicy {
         &self.access
     }
@@ -78,7 +67,6 @@ impl<S> Layer<S> for RestrictedMeLayer {
     type Service = RestrictedMe<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let access = Arc::clone(&self.access);
-        RestrictedMe::from_shared(inner, access, self.mount, self.read_timeout)
+        RestrictedMe::from_shared(inner, Arc::clone(&self.access), self.read_timeout)
     }
 }

@@ -1,8 +1,8 @@
-//! `/profiles/me` of whoever asks, as `/profiles/{id}`.
+//! Rewrites `/profiles/me` to `/profiles/{id}` of the request's subject.
 //!
-//! Use it behind anything that knows the [`Subject`](crate::Subject) of a request: this crate's
-//! auth layer, or an application that inserts one itself. The path is read once, by the rule in
-//! [`path`](crate::path); what cannot be read in one way only is answered 404 and goes nowhere.
+//! Use it behind a layer that inserts the [`Subject`](crate::Subject) of a request into its
+//! extensions, such as this crate's auth layer. The path is parsed once, by the rule in
+//! [`path`](crate::path). An ambiguous path is rejected with 404.
 //!
 //! ```
 //! use http::{Request, Response};
@@ -27,8 +27,8 @@
 //! # }
 //! ```
 //!
-//! Everything of `me` may be asked, unless an [`AccessPolicy`](crate::path::AccessPolicy) says
-//! less:
+//! Every method is permitted on every path of `me`, unless an
+//! [`AccessPolicy`](crate::path::AccessPolicy) restricts them:
 //!
 //! ```
 //! use omneo_id::me::MeRewriteLayer;
@@ -39,27 +39,46 @@
 //! # Ok::<(), omneo_id::error::ConfigError>(())
 //! ```
 //!
-//! What is below `/profiles` and is not `me` is 404. `OPTIONS` on `me` is answered here, `TRACE`,
-//! `CONNECT` and methods that are not in capitals are refused with 405, queries are checked by
-//! [`check_query`](crate::path::check_query). Every other path passes untouched. Behind the layer,
-//! the request's extensions hold a [`MeRequest`](crate::path::MeRequest) with the original target.
+//! Other paths below `/profiles` are rejected with 404. `OPTIONS` on `me` is answered here.
+//! `TRACE`, `CONNECT` and methods that are not in upper case are rejected with 405. Queries are
+//! checked by [`check_query`](crate::path::check_query). Requests to paths outside `/profiles` are
+//! not changed. The layer inserts a [`MeRequest`](crate::path::MeRequest) with the original target
+//! into the request's extensions:
+//!
+//! ```
+//! use http::{Request, Response};
+//! use omneo_id::me::MeRewriteLayer;
+//! use omneo_id::path::MeRequest;
+//! use omneo_id::Subject;
+//! use tower::{Layer, ServiceExt, service_fn};
+//!
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! let service = MeRewriteLayer::new().layer(service_fn(async |request: Request<String>| {
+//!     let me = request.extensions().get::<MeRequest>().unwrap();
+//!     assert_eq!(me.profile().as_str(), "ada-1");
+//!     assert_eq!(me.original(), "/profiles/me/lists");
+//!     Ok::<_, std::convert::Infallible>(Response::new(String::new()))
+//! }));
+//! let ada = Subject::Profile("ada-1".parse()?);
+//! let request = Request::get("/profiles/me/lists").extension(ada).body(String::new())?;
+//! service.oneshot(request).await?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).unwrap();
+//! ```
 //!
 //! # Caveats
-//! An `identity[…]` in the query is refused, as the tenant would take the id in the path for
-//! somebody's external identifier. In a body it is not looked for: the tenant documents the
-//! parameter for the query, bodies of any kind and size stream through here unread, and a tenant
-//! that merged the two would still be handed the caller's own id, which finds somebody else only
-//! where that somebody has it as an external identifier. So import no identity whose identifier is
-//! another profile's id.
+//! An `identity[…]` in the query is rejected: with it, the tenant would treat the id in the path as
+//! an external identifier of another profile. Bodies stream without this check, because the tenant
+//! documents the parameter for the query only. A tenant that read it from a body would still look
+//! up the caller's own id. It would find another profile only if that profile has this id as an
+//! external identifier. So do not import an identity whose identifier is another profile's id.
 
 mod content;
-mod future;
 mod layer;
 mod restricted;
 mod rule;
 mod service;
 
-pub use future::RestrictedFuture;
 pub use layer::{MeRewriteLayer, RestrictedMeLayer};
 pub use restricted::RestrictedMe;
 pub use service::MeRewrite;

@@ -1,5 +1,6 @@
 use std::future::poll_fn;
 use std::mem;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 #[cfg(feature = "client")]
@@ -10,55 +11,53 @@ use http::{Request, Response};
 use http_body_util::{Either, Full};
 use tower::Service;
 
-use super::content::inspect;
-use super::future::RestrictedFuture;
-use super::rule::{Go, apply};
+use super::content::read_content;
+use super::rule::{ContentCheck, rewrite};
 use crate::body::ResponseBody;
 use crate::error::BoxError;
+use crate::future::ResponseFuture;
 use crate::headers::WireProtocol;
 use crate::path::AccessPolicy;
 use crate::read::ReadTimeout;
 
-/// [`MeRewrite`](super::MeRewrite) that keeps here what an [`AccessPolicy`] does not permit.
+/// [`MeRewrite`](super::MeRewrite) that rejects the requests that an [`AccessPolicy`] denies.
 ///
-/// Made by [`MeRewriteLayer::with_access`](super::MeRewriteLayer::with_access). Where nothing may
-/// be asked, the answer is 403; where only the method is wrong, 405 with those that are right.
+/// Made by [`MeRewriteLayer::with_access`](super::MeRewriteLayer::with_access). If the policy
+/// denies every method on a path, the response is 403. If it denies the method only, the response
+/// is 405 with the permitted methods.
 ///
-/// A Laravel tenant takes its method from the content of a `POST` that names one, `_method`. Where
-/// not every method is permitted, the content of a `POST` is therefore read before anything is
-/// sent: JSON or a form of at most 64 KiB (413), in no content coding (415), without `_method`
-/// (400). What has been read reaches the inner service as [`Either::Right`], every other body as it
-/// came.
+/// A Laravel tenant replaces the method of a `POST` by the field `_method` of its content. If the
+/// policy does not permit every method on the path, the content of a `POST` is therefore read
+/// before the request is forwarded. It must be JSON or a form of at most 64 KiB (413), in no
+/// content coding (415), without `_method` (400). The inner service receives content that was read
+/// as [`Either::Right`], and every other body unread as [`Either::Left`].
 #[derive(Clone, Debug)]
 pub struct RestrictedMe<S> {
     inner: S,
     access: Arc<AccessPolicy>,
-    mount: usize,
     read_timeout: ReadTimeout,
 }
 
 impl<S> RestrictedMe<S> {
-    /// Rewrites what goes to `inner`, as far as `policy` permits it.
+    /// Rewrites the requests that `policy` permits before they reach `inner`.
     pub fn new(inner: S, policy: AccessPolicy) -> Self {
-        Self::from_shared(inner, Arc::new(policy), 0, ReadTimeout::default())
+        Self::from_shared(inner, Arc::new(policy), ReadTimeout::default())
     }
 
     pub(super) fn from_shared(
         inner: S,
         access: Arc<AccessPolicy>,
-        mount: usize,
         read_timeout: ReadTimeout,
     ) -> Self {
         Self {
             inner,
             access,
-            mount,
             read_timeout,
         }
     }
 
-    /// Sets how long a client may take to send a body that is read here, in total (408 after that).
-    /// [`Duration::MAX`] is for ever. It needs the time driver of a tokio runtime.
+    /// Sets the total time in which a client must send a body that is read here (408 after that).
+    /// [`Duration::MAX`] disables the limit. The timeout needs the time driver of a tokio runtime.
     ///
     /// Default is no limit; [`OmneoId`](crate::OmneoId) sets 30 seconds.
     #[cfg(feature = "client")]
@@ -69,20 +68,7 @@ impl<S> RestrictedMe<S> {
         self
     }
 
-    /// The inner service.
-    pub fn get_ref(&self) -> &S {
-        &self.inner
-    }
-
-    /// The inner service, mutably.
-    pub fn get_mut(&mut self) -> &mut S {
-        &mut self.inner
-    }
-
-    /// Gives the inner service back.
-    pub fn into_inner(self) -> S {
-        self.inner
-    }
+    define_inner_service_accessors!();
 }
 
 impl<S, B, RB> Service<Request<B>> for RestrictedMe<S>
@@ -95,27 +81,29 @@ where
 {
     type Response = Response<ResponseBody<RB>>;
     type Error = S::Error;
-    type Future = RestrictedFuture<S::Future, RB, S::Error>;
+    type Future = ResponseFuture<S::Future, RB, S::Error>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        match apply(&mut request, Some(&self.access), self.mount) {
-            Ok(Go::AfterReading) if !request.body().is_end_stream() => {}
-            Ok(_) => return RestrictedFuture::inner(self.inner.call(request.map(Either::Left))),
-            Err(stop) => return RestrictedFuture::answer(stop.into_response(request.headers())),
+        match rewrite(&mut request, Some(&self.access)) {
+            ControlFlow::Continue(ContentCheck::Required) if !request.body().is_end_stream() => {}
+            ControlFlow::Continue(_) => {
+                return ResponseFuture::inner(self.inner.call(request.map(Either::Left)));
+            }
+            ControlFlow::Break(response) => return ResponseFuture::ready(response),
         }
-        // The readiness that was reserved for this call is given back: a client that is slow with
-        // its content must not hold a slot of a concurrency limit meanwhile.
+        // Drop the ready service: while a slow client sends its content, this request must not
+        // occupy a slot of a concurrency limit.
         let not_ready_inner = self.inner.clone();
         let mut inner = not_ready_inner.clone();
         drop(mem::replace(&mut self.inner, not_ready_inner));
         let timeout = self.read_timeout;
-        RestrictedFuture::reading(async move {
+        ResponseFuture::boxed(async move {
             let protocol = WireProtocol::from_headers(request.headers());
-            let request = match inspect(request, timeout).await {
+            let request = match read_content(request, timeout).await {
                 Ok(request) => request,
                 Err(rejection) => {
                     return Ok(rejection.into_response(protocol).map(ResponseBody::own));

@@ -1,45 +1,28 @@
+use std::ops::ControlFlow;
 use std::task::{Context, Poll};
 
 use http::{Request, Response};
 use tower::Service;
 
-use super::rule::apply;
+use super::rule::rewrite;
 use crate::body::ResponseBody;
 use crate::future::ResponseFuture;
 
-/// Middleware that turns `/profiles/me` into the path of the subject's profile.
+/// Middleware that rewrites `/profiles/me` to the path of the subject's profile.
 ///
 /// See the [module docs](super) for an example.
 #[derive(Clone, Copy, Debug)]
 pub struct MeRewrite<S> {
     inner: S,
-    mount: usize,
 }
 
 impl<S> MeRewrite<S> {
-    /// Rewrites what goes to `inner`.
+    /// Rewrites requests before they reach `inner`.
     pub const fn new(inner: S) -> Self {
-        Self::behind_mount(inner, 0)
+        Self { inner }
     }
 
-    pub(super) const fn behind_mount(inner: S, mount: usize) -> Self {
-        Self { inner, mount }
-    }
-
-    /// The inner service.
-    pub fn get_ref(&self) -> &S {
-        &self.inner
-    }
-
-    /// The inner service, mutably.
-    pub fn get_mut(&mut self) -> &mut S {
-        &mut self.inner
-    }
-
-    /// Gives the inner service back.
-    pub fn into_inner(self) -> S {
-        self.inner
-    }
+    define_inner_service_accessors!();
 }
 
 impl<S, B, ResBody> Service<Request<B>> for MeRewrite<S>
@@ -48,16 +31,16 @@ where
 {
     type Response = Response<ResponseBody<ResBody>>;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future>;
+    type Future = ResponseFuture<S::Future, ResBody, S::Error>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        match apply(&mut request, None, self.mount) {
-            Ok(_) => ResponseFuture::inner(self.inner.call(request)),
-            Err(stop) => ResponseFuture::answer(stop.into_response(request.headers())),
+        match rewrite(&mut request, None) {
+            ControlFlow::Continue(_) => ResponseFuture::inner(self.inner.call(request)),
+            ControlFlow::Break(response) => ResponseFuture::ready(response),
         }
     }
 }

@@ -79,17 +79,11 @@ fn hides_profiles(path: &str) -> bool {
 pub struct MeRequest {
     profile: ProfileId,
     original: Uri,
-    /// How many bytes of the original path are the mount.
-    mount: usize,
 }
 
 impl MeRequest {
-    pub(crate) fn new(profile: ProfileId, original: Uri, mount: usize) -> Self {
-        Self {
-            profile,
-            original,
-            mount,
-        }
+    pub(crate) fn new(profile: ProfileId, original: Uri) -> Self {
+        Self { profile, original }
     }
 
     /// Whose `me` it is.
@@ -97,7 +91,7 @@ impl MeRequest {
         &self.profile
     }
 
-    /// The target as it was before the rewriting.
+    /// The target before the path was rewritten, without the mount of an `OmneoId`.
     pub fn original(&self) -> &Uri {
         &self.original
     }
@@ -110,8 +104,8 @@ impl MeRequest {
     /// wherever the service is mounted: for a request to `/profiles/me/addresses`, the tenant's
     /// `…/profiles/{id}/addresses/7` is `../../profiles/me/addresses/7`.
     pub fn public_reference(&self, remainder: &str) -> String {
-        let below = self.original.path().bytes().skip(self.mount);
-        let depth = below.filter(|&byte| byte == b'/').count();
+        let path = self.original.path().bytes();
+        let depth = path.filter(|&byte| byte == b'/').count();
         let ups = depth.saturating_sub(1);
         let start = if ups == 0 {
             "./".into()
@@ -183,7 +177,7 @@ mod tests {
 
     #[test]
     fn references_are_relative_to_what_was_asked() {
-        let me = |path: &str| MeRequest::new("ada-1".parse().unwrap(), path.parse().unwrap(), 0);
+        let me = |path: &str| MeRequest::new("ada-1".parse().unwrap(), path.parse().unwrap());
         for (asked, expected) in [
             ("/profiles/me", "../profiles/me/x"),
             ("/profiles/me/addresses", "../../profiles/me/x"),
@@ -191,8 +185,5 @@ mod tests {
         ] {
             assert_eq!(me(asked).public_reference("/x"), expected, "{asked}");
         }
-        let profile = "ada-1".parse().unwrap();
-        let mounted = MeRequest::new(profile, "/id/v1/profiles/me".parse().unwrap(), 6);
-        assert_eq!(mounted.public_reference("/x"), "../profiles/me/x");
     }
 }

@@ -12,7 +12,7 @@ use super::stream_guard::StreamGuard;
 use super::upload_state::UploadState;
 use crate::body::{Body, IdleTimeout};
 use crate::error::BoxError;
-use crate::read::client_fault;
+use crate::read::request_body_rejection;
 use crate::rejection::RejectionKind;
 
 /// The body of a request to the tenant: the client's body, without its trailers.
@@ -180,7 +180,7 @@ impl ClientBodyError {
         match self.source.downcast_ref() {
             Some(LengthError::TooLong) => RejectionKind::MalformedBody,
             Some(LengthError::TooShort) => RejectionKind::BodyAborted,
-            None => client_fault(&*self.source),
+            None => request_body_rejection(&*self.source),
         }
     }
 }

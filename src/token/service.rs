@@ -22,7 +22,7 @@ use crate::error::{BoxError, ConfigError, ConfigErrorKind};
 use crate::headers::{Bearer, CredentialsError, WireProtocol, is_unencoded};
 use crate::identity::{Subject, VerifiedToken};
 use crate::path::MeRequest;
-use crate::read::{ReadTimeout, Unread, collect};
+use crate::read::{CollectError, ReadTimeout, collect};
 use crate::rejection::{Rejection, RejectionKind, options};
 use crate::report::Report;
 use crate::request_body::Replayable;
@@ -129,20 +129,7 @@ impl<S> TokenEndpoint<S> {
         }
     }
 
-    /// The inner service: the tenant.
-    pub fn get_ref(&self) -> &S {
-        &self.inner
-    }
-
-    /// The inner service: the tenant.
-    pub fn get_mut(&mut self) -> &mut S {
-        &mut self.inner
-    }
-
-    /// The inner service: the tenant.
-    pub fn into_inner(self) -> S {
-        self.inner
-    }
+    define_inner_service_accessors!();
 }
 
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for TokenEndpoint<S>
@@ -272,7 +259,7 @@ impl Config {
         }
         let (parts, body) = request.into_parts();
         let body = self.read_timeout.collect(body, MAX_REQUEST_LEN).await;
-        let body = body.map_err(Unread::blame_client)?;
+        let body = body.map_err(CollectError::into_request_rejection)?;
         Ok(ParsedRequest {
             mint: MintRequest::parse(&body)?,
             call_as,
@@ -346,7 +333,7 @@ where
     lookup::check_status(&mint, credential, parts.status, &parts.headers)?;
     let body = collect(body, MAX_ANSWER_LEN)
         .await
-        .map_err(Unread::blame_tenant)?;
+        .map_err(CollectError::into_tenant_rejection)?;
     Ok(lookup::subject(&mint, &parts.headers, &body)?)
 }
 

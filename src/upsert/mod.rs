@@ -152,7 +152,6 @@ mod email;
 mod find_profile;
 mod flow;
 mod formats;
-mod future;
 mod in_flight;
 mod invisible;
 mod json;
@@ -172,7 +171,6 @@ mod uniform_latency;
 mod validate;
 
 pub use decide::Decision;
-pub use future::ResponseFuture;
 pub use layer::CommsUpsertLayer;
 pub use outcome::UpsertOutcome;
 pub use policy::CommsPolicy;

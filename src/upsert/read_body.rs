@@ -5,7 +5,7 @@ use http_body::Body;
 
 use crate::error::BoxError;
 use crate::headers::{is_json, is_unencoded};
-use crate::read::{ReadTimeout, Unread};
+use crate::read::{CollectError, ReadTimeout};
 use crate::rejection::{Rejection, RejectionKind};
 
 /// Checks the declared type, encoding and length of a body before it is read. Pure.
@@ -39,7 +39,7 @@ where
     B::Error: Into<BoxError>,
 {
     let bytes = timeout.collect(body, limit).await;
-    let bytes = bytes.map_err(Unread::blame_client)?;
+    let bytes = bytes.map_err(CollectError::into_request_rejection)?;
     if bytes.is_empty() {
         let rejection = Rejection::new(RejectionKind::MalformedBody);
         return Err(rejection.with_message("The request body is empty."));

@@ -9,7 +9,6 @@ use http_body_util::{Either, Full};
 use tower::Service;
 
 use super::flow::upsert;
-use super::future::ResponseFuture;
 use super::in_flight::{InFlight, InFlightGuard};
 use super::outcome::UpsertOutcome;
 use super::policy::CommsPolicy;
@@ -19,6 +18,7 @@ use super::tenant_client::{TenantClient, UpsertError};
 use super::uniform_latency::UniformLatency;
 use crate::body::ResponseBody;
 use crate::error::BoxError;
+use crate::future::ResponseFuture;
 use crate::headers::WireProtocol;
 use crate::identity::Subject;
 use crate::rejection::{Rejection, RejectionKind};
@@ -66,20 +66,7 @@ impl<S> CommsUpsert<S> {
         Self { inner, shared }
     }
 
-    /// A reference to the inner service.
-    pub fn get_ref(&self) -> &S {
-        &self.inner
-    }
-
-    /// A mutable reference to the inner service.
-    pub fn get_mut(&mut self) -> &mut S {
-        &mut self.inner
-    }
-
-    /// Consumes the middleware and returns the inner service.
-    pub fn into_inner(self) -> S {
-        self.inner
-    }
+    define_inner_service_accessors!();
 }
 
 impl<S, B, RB> Service<Request<B>> for CommsUpsert<S>
@@ -103,7 +90,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         if !is_sign_up(request.method(), request.uri()) {
-            return ResponseFuture::passed(self.inner.call(request.map(Either::Left)));
+            return ResponseFuture::inner(self.inner.call(request.map(Either::Left)));
         }
         // Release the readiness that was reserved for this call. A sign-up first waits for its
         // body, and may wait for the creation of another sign-up. If it held a permit of a
@@ -112,7 +99,7 @@ where
         let not_ready_inner = self.inner.clone();
         self.inner = not_ready_inner.clone();
         let shared = Arc::clone(&self.shared);
-        ResponseFuture::sign_up(async move {
+        ResponseFuture::boxed(async move {
             let protocol = WireProtocol::from_headers(request.headers());
             let sign_up = sign_up(not_ready_inner, &shared, request).await;
             sign_up.latency.wait().await;

@@ -8,7 +8,7 @@ use http_body::Body;
 use serde::de::IgnoredAny;
 
 use crate::error::BoxError;
-use crate::read::{Unread, collect};
+use crate::read::{CollectError, collect};
 use crate::rejection::{Rejection, RejectionKind, TenantStatusRules};
 use crate::tenant::without_bom;
 
@@ -40,7 +40,7 @@ impl TenantResponse {
             return Err(rejection);
         }
         let body = collect(response.into_body(), MAX_BODY).await;
-        let body = body.map_err(Unread::blame_tenant)?;
+        let body = body.map_err(CollectError::into_tenant_rejection)?;
         let body = body.slice_ref(without_bom(&body));
         Ok(Self { status, body })
     }

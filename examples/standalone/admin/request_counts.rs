@@ -14,16 +14,21 @@ use omneo_id::{Rejection, RejectionKind};
 /// Further values of the label `route`: `none` for requests without a route in Omneo ID, `other` for
 /// requests that other layers answer, such as probes and preflights.
 const FURTHER_ROUTES: [&str; 2] = ["none", "other"];
-const NONE: usize = Route::ALL.len();
-const OTHER: usize = NONE + 1;
-pub(crate) const ROUTES: usize = Route::ALL.len() + FURTHER_ROUTES.len();
 
 /// The values of the label `route`, in the order of the tables.
 pub(crate) fn routes() -> impl Iterator<Item = &'static str> {
-    Route::ALL
-        .into_iter()
-        .map(Route::name)
-        .chain(FURTHER_ROUTES)
+    Route::all().map(Route::name).chain(FURTHER_ROUTES)
+}
+
+/// The index of the label of a response in [`routes`].
+fn route_index(report: Option<&Report>) -> usize {
+    match report.map(Report::route) {
+        Some(Some(route)) => Route::all()
+            .position(|other| other == route)
+            .unwrap_or(Route::all().len()),
+        Some(None) => Route::all().len(),
+        None => Route::all().len() + 1,
+    }
 }
 
 /// Number of statuses, from 100. A greater status counts as the last one.
@@ -45,8 +50,9 @@ pub(crate) const BOUNDS: [u64; 14] = [
 pub(crate) struct RequestCounts {
     /// Prevents false sharing of a cache line with other threads.
     _front: Pad,
-    pub(crate) requests: Box<[[AtomicU64; STATUSES]; ROUTES]>,
-    pub(crate) durations: [Histogram; ROUTES],
+    /// For each of [`routes`].
+    pub(crate) requests: Box<[[AtomicU64; STATUSES]]>,
+    pub(crate) durations: Box<[Histogram]>,
     /// Rejections that do not concern authentication, by kind.
     pub(crate) rejections: [AtomicU64; KINDS],
     /// Failed authentications, by cause.
@@ -66,8 +72,8 @@ impl Default for RequestCounts {
     fn default() -> Self {
         Self {
             _front: Pad,
-            requests: Box::new(from_fn(|_| zeros())),
-            durations: Default::default(),
+            requests: routes().map(|_| zeros()).collect(),
+            durations: routes().map(|_| Histogram::default()).collect(),
             rejections: zeros(),
             failures: zeros(),
             tenant: zeros(),
@@ -92,11 +98,7 @@ impl RequestCounts {
     /// Counts a response and its duration.
     pub(crate) fn record<B>(&self, response: &Response<B>, duration: Duration) {
         let report = response.extensions().get::<Report>();
-        let route = match report.map(Report::route) {
-            Some(Some(route)) => route as usize,
-            Some(None) => NONE,
-            None => OTHER,
-        };
+        let route = route_index(report);
         if let Some(statuses) = self.requests.get(route) {
             add(statuses, status_index(response.status()), 1);
         }

@@ -181,7 +181,7 @@ impl Exchange {
         // The host speaks its own: as HTTP/1.0 it would end a body by closing the connection.
         parts.version = Version::HTTP_11;
         let latency = self.began.elapsed();
-        let report = Report::of_call(Some(parts.status), latency);
+        let report = Report::from_call(Some(parts.status), latency);
         parts.extensions = mem::take(&mut self.extensions);
         parts.extensions.insert(report);
         #[cfg(feature = "tracing")]
@@ -238,7 +238,7 @@ impl Exchange {
         #[cfg(feature = "tracing")]
         events::replaced(&self.config.tenant, &rejection, latency);
         let mut response = rejection.into_response(self.protocol).map(Body::from);
-        let report = Report::of_call(status, latency);
+        let report = Report::from_call(status, latency);
         response.extensions_mut().insert(report);
         response
     }

@@ -99,7 +99,7 @@ mod tests {
     }
 
     fn me() -> MeRequest {
-        MeRequest::new("ada".parse().unwrap(), "/profiles/me".parse().unwrap(), 0)
+        MeRequest::new("ada".parse().unwrap(), "/profiles/me".parse().unwrap())
     }
 
     fn target(uri: &str, me: Option<&MeRequest>) -> Option<String> {

@@ -81,7 +81,6 @@ mod tests {
         let me = MeRequest::new(
             "ada".parse().unwrap(),
             "/profiles/me/addresses".parse().unwrap(),
-            0,
         );
         public(location, &tenant, &me)
     }

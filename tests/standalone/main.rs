@@ -34,14 +34,8 @@ mod timeouts;
 mod unread;
 mod variables;
 
-#[path = "../it/support/forbidden.rs"]
-mod forbidden;
-
-#[path = "../it/support/framing.rs"]
-mod framing;
-
-#[path = "../it/support/script.rs"]
-mod script;
+#[path = "../support/mod.rs"]
+mod support;
 
 #[allow(dead_code, reason = "the example uses what these tests do not")]
 #[path = "../../examples/standalone/storefront.rs"]

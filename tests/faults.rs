@@ -36,8 +36,8 @@ const WARM: usize = 60;
 /// Failures in the measurement.
 const TIMES: usize = 60;
 
-/// The growth in bytes that [`TIMES`] failures may cause, because lists and tables grow by doubling:
-/// less than two pointers for each failure.
+/// The growth in bytes that [`TIMES`] failures may cause, because lists and tables grow by
+/// doubling: less than two pointers for each failure.
 const SLACK: i64 = 768;
 
 /// Sends `PUT` requests of `length` bytes, one after another, to a tenant that fails each time.

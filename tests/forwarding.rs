@@ -232,8 +232,8 @@ fn a_forwarded_request_makes_few_allocations() {
     assert!(stream <= EMPTY + 2, "{stream}");
 }
 
-/// In addition to [`EMPTY`]: the extensions that the layers insert, and the response headers that they
-/// add. A disabled span and the report of the facade allocate nothing.
+/// In addition to [`EMPTY`]: the extensions that the layers insert, and the response headers that
+/// they add. A disabled span and the report of the facade allocate nothing.
 const FACADE: u64 = EMPTY + 5;
 
 #[test]

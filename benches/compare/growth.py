@@ -12,7 +12,7 @@ NAMES = ("omneo-id", "haproxy")
 
 
 def table(world, options, head, steps, run, columns):
-    """`run(name, step)` returns one figure for each column; the ratio is that of the first column."""
+    """`run(name, step)` returns a figure for each column; the ratio is that of the first one."""
     print(f"\n{'':14}" + "".join(f"{name:>{11 * len(columns)}}" for name in NAMES))
     titles = (*columns, *columns, "ratio")
     print(f"{head:14}" + "".join(f"{title:>11}" for title in titles), flush=True)
@@ -35,11 +35,12 @@ def connections(world, options):
             seen = open_loop(server, options.seconds, world.good, 2000, count, warm)
             return seen["cost"], seen["p50"], seen["p99"], seen["refused"], seen["resident"]
 
-    table(world, options, "connections", (1, 10, 100, 1000, 10_000), run, ("us", "p50 us", "p99 us", "refused", "MB"))
+    columns = ("us", "p50 us", "p99 us", "refused", "MB")
+    table(world, options, "connections", (1, 10, 100, 1000, 10_000), run, columns)
 
 
 def closed_loop(world, options):
-    """A closed loop on all connections: CPU time per 200 response, including that of the 503 responses.
+    """A closed loop on all connections: CPU time per 200 response, including that of rejections.
 
     The measurement starts after 3 s, when all connections are open."""
 

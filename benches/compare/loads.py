@@ -32,7 +32,8 @@ def wrk(port, seconds, credential=None, path=ME, connections=64, script=None, pi
     if "Non-2xx" in text:
         raise RuntimeError(text)
     # totals.lua counts bytes instead of requests.
-    return int(re.search(r"(\d+) bytes in all" if script == "totals.lua" else r"(\d+) requests in", text)[1])
+    total = r"(\d+) bytes in all" if script == "totals.lua" else r"(\d+) requests in"
+    return int(re.search(total, text)[1])
 
 
 def wrk_refused(port, seconds, credential, connections):
@@ -56,12 +57,14 @@ def wrk_output(port, seconds, credential, path=ME, connections=64, script=None, 
 
 
 def wrk_tokens(port, seconds, file, count, **options):
-    return wrk(port, seconds, script="tokens.lua", TOKENS=file, COUNT=str(count), TARGET=ME, **options)
+    options |= dict(script="tokens.lua", TOKENS=file, COUNT=str(count), TARGET=ME)
+    return wrk(port, seconds, **options)
 
 
 def h2load(port, seconds, credential):
-    argv = ["taskset", "-c", "0", "h2load", "-c8", "-m8", f"-D{seconds}", "-H", f"authorization: Bearer {credential}"]
-    text = subprocess.run([*argv, f"http://127.0.0.1:{port}{ME}"], check=True, capture_output=True, text=True).stdout
+    argv = ["taskset", "-c", "0", "h2load", "-c8", "-m8", f"-D{seconds}"]
+    argv += ["-H", f"authorization: Bearer {credential}", f"http://127.0.0.1:{port}{ME}"]
+    text = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
     return int(re.search(r"(\d+) 2xx", text)[1])
 
 
@@ -69,9 +72,11 @@ def open_loop(server, seconds, credential, rate=5000, connections=64, warm=1):
     """Runs openloop.rs, and returns its figures: latency in microseconds since a request was due.
 
     Adds the CPU time of the server in this interval, and its memory at 90 % of it."""
-    argv = ["taskset", "-c", "0", OPENLOOP, "send", "--token", credential, "--rate", str(rate), "--time", f"{seconds}s"]
-    argv += ["--warm", f"{warm}s", "--connections", str(connections), f"127.0.0.1:{server.port}", ME]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    argv = ["taskset", "-c", "0", OPENLOOP, "send", "--token", credential, "--rate", str(rate)]
+    argv += ["--time", f"{seconds}s", "--warm", f"{warm}s", "--connections", str(connections)]
+    argv += [f"127.0.0.1:{server.port}", ME]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(argv, stdout=pipe, stderr=pipe, text=True) as process:
         # The generator prints a line after its warm-up.
         process.stdout.readline()
         before = server.cpu()

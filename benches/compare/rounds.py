@@ -1,4 +1,4 @@
-"""Rounds: every server runs once per round, in rotating order; a ratio compares runs of one round."""
+"""Rounds: every server runs once, in rotating order; a ratio compares two runs of one round."""
 import statistics
 
 

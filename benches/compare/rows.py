@@ -92,10 +92,11 @@ def algorithms(world, options):
 
     minted = {algorithm: mint(algorithm) for algorithm in ("HS256", "ES256", "EdDSA", "RS256")}
     for count, title in ((1, "HS256, one token"), (1000, "HS256, 1000 tokens")):
-        runs = {algorithm: lambda algorithm=algorithm: run(algorithm, count) for algorithm in minted}
+        runs = {name: lambda name=name: run(name, count) for name in minted}
         costs = take_turns(runs, options.rounds)
         base = costs.pop("HS256")
-        line(title, micros(base), *(f"{name} {ratio(theirs, base)}" for name, theirs in costs.items()))
+        ratios = (f"{name} {ratio(theirs, base)}" for name, theirs in costs.items())
+        line(title, micros(base), *ratios)
 
 
 def open_loop_row(world, options):
@@ -110,10 +111,12 @@ def open_loop_row(world, options):
     results = take_turns({name: lambda name=name: run(name) for name in names}, options.rounds)
     costs = {name: [result["cost"] for result in results[name]] for name in names}
     ours = costs["omneo-id"]
-    line("5000 requests/s, open loop", micros(ours), *(f"{name} {ratio(ours, costs[name])}" for name in names[1:]))
+    ratios = (f"{name} {ratio(ours, costs[name])}" for name in names[1:])
+    line("5000 requests/s, open loop", micros(ours), *ratios)
     for name in names:
-        of = lambda key: f"{key} {statistics.median(result[key] for result in results[name]):.0f} us"
-        line(f"  latency, {name}", of("p50"), of("p99"), f"(delay of the generator: {of('late_p99')})")
+        median = lambda key: statistics.median(result[key] for result in results[name])
+        p50, p99, late = (f"{key} {median(key):.0f} us" for key in ("p50", "p99", "late_p99"))
+        line(f"  latency, {name}", p50, p99, f"(delay of the generator: {late})")
 
 
 def upsert(world, options):

@@ -6,11 +6,11 @@
     python3 benches/compare/run.py [--rounds 5] [--seconds 3] [name ...]
 
 All servers run on 127.0.0.1 and are terminated at the end. Before the measurement, a test request
-checks the configuration of each server. Within a round all servers take turns, in rotating order; a
-ratio compares two runs of one round, and each row shows the median of the rounds with the lowest and
-the highest. CPU time is that of all threads of a server according to the kernel (schedstat), divided
-by the responses that the load generator counted. wrk and h2load are closed loops: their latencies
-omit the requests that they delayed, so they are not printed.
+checks the configuration of each server. Within a round all servers take turns, in rotating order.
+A ratio compares two runs of one round; each row shows the median of the rounds, with the lowest and
+the highest. CPU time is that of all threads of a server according to the kernel (schedstat),
+divided by the responses that the load generator counted. wrk and h2load are closed loops: their
+latencies omit the requests that they delayed, so they are not printed.
 
 "growth" measures CPU time, latency and memory as connections, tokens, the size of answers and the
 latency of the tenant grow. benches/compare/weight.py measures the cost of building the crate.

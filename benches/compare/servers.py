@@ -128,8 +128,9 @@ class World:
     def start(self, name, threads=1, tenant=SMALL, pinned=True, connections=4000, extra=()):
         cpu = 1 if pinned else None
         if name == "omneo-id":
-            argv = [STANDALONE, "--listen", "127.0.0.1:19620", "--upstream", f"http://127.0.0.1:{tenant}"]
-            argv += ["--api-token", API_TOKEN, "--threads", str(threads), "--log", "error", *extra]
+            argv = [STANDALONE, "--listen", "127.0.0.1:19620"]
+            argv += ["--upstream", f"http://127.0.0.1:{tenant}", "--api-token", API_TOKEN]
+            argv += [ "--threads", str(threads), "--log", "error", *extra]
             if "--signing-key-file" not in extra:
                 argv += ["--signing-key", SECRET]
             if connections > 4000:
@@ -139,9 +140,11 @@ class World:
         os.makedirs(directory, exist_ok=True)
         values = dict(threads=threads, tenant=tenant)
         if name == "haproxy":
-            values |= dict(secret=SECRET, api_token=API_TOKEN, descriptors=DESCRIPTORS, connections=connections)
+            values |= dict(secret=SECRET, api_token=API_TOKEN)
+            values |= dict(descriptors=DESCRIPTORS, connections=connections)
             conf = fill("haproxy.cfg", directory, port=19630, port_h2=19631, **values)
             return Server(["haproxy", "-q", "-db", "-f", conf], 19630, cpu)
         master = "on" if threads > 1 else "off"
-        conf = fill("nginx.conf", directory, port=19640, master=master, sockets=2 * connections, **values)
+        values |= dict(port=19640, master=master, sockets=2 * connections)
+        conf = fill("nginx.conf", directory, **values)
         return Server(["nginx", "-p", directory, "-c", conf], 19640, cpu)

@@ -1,5 +1,5 @@
--- Updates the consent of an existing profile: another one for each request, because sign-ups with the
--- same address wait for each other.
+-- Updates the consent of an existing profile: another one for each request, because sign-ups
+-- with the same address wait for each other.
 local next_one = 0
 wrk.headers["Content-Type"] = "application/json"
 request = function()

@@ -1,4 +1,5 @@
--- A random token for each request, from the first COUNT lines of a file whose lines have equal length.
+-- A random token for each request, from the first COUNT lines of the file TOKENS. All lines have
+-- the same length.
 local file = assert(io.open(os.getenv("TOKENS")))
 local count, width = tonumber(os.getenv("COUNT")), #file:read("*l") + 1
 local head = "GET " .. os.getenv("TARGET") .. " HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer "

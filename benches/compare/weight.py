@@ -21,7 +21,9 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 OURS = 'omneo-id = {{ path = "{root}", {rest} }}'
 DEPENDENCIES = {
     "layers": OURS.format(root=ROOT, rest="default-features = false"),
-    "layers, aws-lc-rs": OURS.format(root=ROOT, rest='default-features = false, features = ["aws-lc-rs"]'),
+    "layers, aws-lc-rs": OURS.format(
+        root=ROOT, rest='default-features = false, features = ["aws-lc-rs"]'
+    ),
     "client": OURS.format(root=ROOT, rest='default-features = false, features = ["client"]'),
     "default": OURS.format(root=ROOT, rest="default-features = true"),
     "axum-reverse-proxy": 'axum-reverse-proxy = "*"',
@@ -49,7 +51,8 @@ def scratch(directory, dependency):
 
 def packages(directory, *argv):
     """The packages that are built for this machine, without the scratch crate."""
-    tree = cargo(directory, "tree", "--edges", "normal,build", "--prefix", "none", "--format", "{p}", *argv)
+    tree = ["tree", "--edges", "normal,build", "--prefix", "none", "--format", "{p}"]
+    tree = cargo(directory, *tree, *argv)
     return len({line.removesuffix(" (*)") for line in tree.splitlines() if line}) - 1
 
 
@@ -65,10 +68,12 @@ def cold(directory, jobs, *argv):
 def main():
     # On SIGTERM, `with` removes the scratch directories.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    formatter = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=formatter)
     parser.add_argument("--jobs", type=int, default=2)
     known = [*DEPENDENCIES, "standalone"]
-    parser.add_argument("names", nargs="*", metavar="name", help=f"{', '.join(known)}; default is all")
+    names = f"{', '.join(known)}; default is all"
+    parser.add_argument("names", nargs="*", metavar="name", help=names)
     options = parser.parse_args()
     if unknown := set(options.names) - set(known):
         parser.error(f"unknown dependency: {', '.join(unknown)}")

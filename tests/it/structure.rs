@@ -1,4 +1,4 @@
-//! Checks of the source tree: imports and cycles, the layout of files, and the language of comments.
+//! Checks of the source tree: imports and cycles, the layout of files, the language of comments.
 //!
 //! The rules are in `src/docs/architecture.md`. Each check has a test with a planted violation.
 

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::modules::{Arrow, ModulePath, arrows, modules, planted};
+use super::imports::ModulePath;
+use super::modules::{Arrow, arrows, modules, planted};
 
 /// An import between two direct children of a folder.
 type Edge = (String, String);

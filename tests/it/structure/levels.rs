@@ -17,8 +17,8 @@ struct Levels {
 }
 
 impl Levels {
-    /// Reads the rows of the table, the lowest first. `;` in a row separates groups of which a later
-    /// one may import an earlier one.
+    /// Reads the rows of the table, the lowest first. `;` in a row separates groups; a later group
+    /// may import an earlier one.
     fn parse(page: &str) -> Self {
         let (mut places, mut rules) = (BTreeMap::new(), Vec::new());
         let mut place = 0;

@@ -3,11 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::imports::imports;
+use super::imports::{ModulePath, imports};
 use super::sources::{read, root, rust_files};
-
-/// The path of a module below the crate: `["upstream", "call"]` for `src/upstream/call/mod.rs`.
-pub(super) type ModulePath = Vec<String>;
 
 /// An import of the second module by the first.
 pub(super) type Arrow = (ModulePath, ModulePath);
@@ -141,8 +138,7 @@ fn defining_module(
     Some(target)
 }
 
-/// The modules of these files of `src/client`, for tests with a planted violation.
-#[cfg(test)]
+/// The modules of files that do not exist, for tests with a planted violation.
 pub(super) fn planted(files: &[(&str, &str)]) -> Vec<Module> {
     files
         .iter()

@@ -64,8 +64,8 @@ enum Rule {
     Length,
 }
 
-/// The comment of a line, or the empty string. A mark inside a URL or at the start of a string is not
-/// a comment.
+/// The comment of a line, or the empty string. A mark inside a URL or at the start of a string does
+/// not count.
 fn comment<'a>(line: &'a str, mark: &str) -> &'a str {
     let mut marks = line.match_indices(mark);
     marks

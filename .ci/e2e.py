@@ -129,8 +129,8 @@ def paste(text):
     assert sign_ups == [{"data": {"success": True}}] * 2, sign_ups
     assert any(body.get("data", {}).get("handle") == "wishlist" for body in bodies.values()
                if isinstance(body.get("data"), dict))
-    shops = next(body for title, body in bodies.items() if "shops" in title)
-    assert shops["data"] and all(shop["is_published"] for shop in shops["data"])
+    locations = next(body for title, body in bodies.items() if "locations" in title)["data"]
+    assert locations and all(location["is_published"] for location in locations)
     print(f"   {len(steps)} commands return the documented answers")
 
 

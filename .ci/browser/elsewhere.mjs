@@ -1,5 +1,5 @@
-// Pages of another origin: if it is listed, they may call the server and read its responses. Every
-// check depends on that, so each of them must fail if the origin is not listed.
+// Pages of another origin: if it is listed, they may call the server and read its responses.
+// Every check depends on that, so each of them must fail if the origin is not listed.
 import assert from 'node:assert/strict'
 import { request } from 'node:http'
 import { ADA, GRACE, MOUNT, expiredToken, mint } from './world.mjs'

@@ -1,4 +1,4 @@
-// The storefront page, used like a visitor does.
+// The storefront page, in a browser.
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { GRACE, MOUNT } from './world.mjs'
@@ -34,7 +34,7 @@ const entry = (page, method, path, status) =>
   page.locator(`.entry[data-method="${method}"][data-path="${path}"][data-status="${status}"]`).first()
 
 export const checks = (browser, origin) => ({
-  'a customer signs in and sees the profile': async () => {
+  'a customer signs in and sees the own profile': async () => {
     const { page, seen, close } = await open(browser, origin)
     await signIn(page, 'Ada Lovelace')
     const account = page.locator('#account')
@@ -47,7 +47,7 @@ export const checks = (browser, origin) => ({
     const before = await page.locator('#token-life').textContent()
     await page.waitForFunction((before) => document.getElementById('token-life').textContent !== before, before)
     await page.getByText('6513270e-269e-4d37-b2a7-4de452e6b438').first().waitFor()
-    assert.match(await page.locator('#said').textContent(), /Signed in as Ada Lovelace/)
+    assert.match(await page.locator('#announcement').textContent(), /Signed in as Ada Lovelace/)
     await page.getByRole('button', { name: 'Add something' }).click()
     await account.getByText('Linen shirt').waitFor()
     await page.getByRole('button', { name: /^Remove Linen shirt/ }).click()
@@ -73,7 +73,7 @@ export const checks = (browser, origin) => ({
     await mail().focus()
     await page.keyboard.press('Space')
     await entry(page, 'PUT', `${MOUNT}/profiles/me/attributes/comms`, 200).waitFor()
-    await page.getByText('No news, please').first().waitFor()
+    await page.getByText('Not opted in').first().waitFor()
     const shown = await page.locator('.entry[open]').innerText()
     for (const text of ['PUT', '200', 'authorization: Bearer ey', '"email_promo": false', 'email_consent_updated_at', 'cache-control: private, no-store']) assert.ok(shown.includes(text), shown)
     assert.equal(await mail().getAttribute('aria-checked'), 'false')
@@ -97,10 +97,10 @@ export const checks = (browser, origin) => ({
   'new and known addresses get the same answer to a sign-up': async () => {
     const { page, seen, close } = await open(browser, origin)
     const result = page.locator('#sign-up-result')
-    await page.getByRole('button', { name: 'an address that is known' }).click()
+    await page.getByRole('button', { name: 'a known address' }).click()
     await page.getByRole('button', { name: 'Sign up' }).click()
     await result.getByText('{"data":{"success":true}}').waitFor()
-    await page.getByRole('button', { name: 'one that is new' }).click()
+    await page.getByRole('button', { name: 'a new one' }).click()
     await page.getByRole('button', { name: 'Sign up' }).click()
     await result.getByText('The same bytes as before').waitFor()
     assert.deepEqual(seen.complaints, [])
@@ -119,7 +119,7 @@ export const checks = (browser, origin) => ({
     assert.equal(await page.locator('#store-list li').count(), 1)
     await page.getByLabel('City').fill('Malmö')
     await page.keyboard.press('Enter')
-    await page.getByText('No store there.').waitFor()
+    await page.getByText('No store found.').waitFor()
     assert.deepEqual(seen.complaints, [])
     await close()
   },
@@ -131,7 +131,7 @@ export const checks = (browser, origin) => ({
     assert.equal(await attempts.count(), expected.length)
     for (const [index, status] of expected.entries()) {
       await attempts.nth(index).click()
-      await attempts.nth(index).getByText(`Refused: ${status}, `).waitFor()
+      await attempts.nth(index).getByText(`Rejected: ${status}, `).waitFor()
     }
     await entry(page, 'GET', `${MOUNT}/profiles/${GRACE}`, 404).waitFor()
     // The browser reports each 4xx as an error. Other errors fail the check.
@@ -162,7 +162,7 @@ export const checks = (browser, origin) => ({
     const { page, close } = await open(browser, origin)
     await signIn(page, 'Zoë Ångström')
     await page.getByRole('button', { name: 'Sign out' }).click()
-    await page.getByText('Nobody is signed in.').waitFor()
+    await page.getByText('Not signed in.').waitFor()
     assert.equal(await page.locator('.jwt').count(), 0)
     assert.equal(await page.locator('[role="switch"]').count(), 0)
     await close()
@@ -198,14 +198,14 @@ export const checks = (browser, origin) => ({
       }
       await judge('before signing in')
       await signIn(page, 'Ada Lovelace')
-      await page.getByRole('button', { name: 'an address that is known' }).click()
+      await page.getByRole('button', { name: 'a known address' }).click()
       await page.getByRole('button', { name: 'Sign up' }).click()
       await page.locator('.result').waitFor()
       await page.getByRole('button', { name: 'Find' }).click()
       await page.locator('#store-list li').first().waitFor()
       assert.deepEqual(seen.complaints, [])
       await page.locator('#attempts button').first().click()
-      await page.getByText('Refused: 404, ').first().waitFor()
+      await page.getByText('Rejected: 404, ').first().waitFor()
       for (const summary of (await page.locator('.entry summary').all()).slice(0, 3)) await summary.click()
       await judge('signed in')
       await close()

@@ -1,8 +1,8 @@
 // Calls a standalone server like the published JavaScript clients. The browser SDK is the published
 // package; the server-side SDK is not in a public registry, so its calls are reproduced here.
 //
-// Environment: ORIGIN, MOUNT, API_TOKEN, PROFILE_ID, IDENTITY_HANDLE, IDENTITY, KNOWN_EMAIL, PAGE (an
-// allowed browser origin); UPSTREAM, if the tenant lists its requests at /seen.
+// Environment: ORIGIN, MOUNT, API_TOKEN, PROFILE_ID, IDENTITY_HANDLE, IDENTITY, KNOWN_EMAIL,
+// PAGE (an allowed browser origin); UPSTREAM, if the tenant lists its requests at /seen.
 import assert from 'node:assert/strict'
 import { request } from 'node:http'
 import { webcrypto } from 'node:crypto'
@@ -28,8 +28,8 @@ async function check(name, test) {
 }
 
 /**
- * The server-side SDK's own `call`: JSON content type on every method, no Accept, rejects with the JSON
- * of an error.
+ * The server-side SDK's own `call`: JSON content type on every method, no Accept, rejects with the
+ * JSON of an error.
  */
 async function call(token, method, endpoint, { params = {}, body } = {}) {
   const query = Object.keys(params).length && new URLSearchParams(params).toString()

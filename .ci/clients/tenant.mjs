@@ -1,5 +1,5 @@
-// A tenant that shares no code with the crate: the part of the admin API that check.mjs needs, on the
-// standard library of node. It prints its port on 127.0.0.1, and lists its requests at /seen.
+// A tenant that shares no code with the crate: the part of the admin API that check.mjs needs, on
+// the standard library of node. It prints its port on 127.0.0.1, and lists its requests at /seen.
 import { createServer } from 'node:http'
 
 const { API_TOKEN, PROFILE_ID, IDENTITY_HANDLE, IDENTITY, KNOWN_EMAIL } = process.env

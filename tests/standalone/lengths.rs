@@ -19,9 +19,9 @@ use tower::{Service, service_fn};
 
 use crate::activity::Activity;
 use crate::counted::Counted;
+use crate::framing::{Framing, drained, tenant};
 use crate::process::{MOUNT, SECRET, Server};
-use crate::support::framing::{Framing, drained, tenant};
-use crate::support::script::Script;
+use crate::script::Script;
 
 fn bearer() -> String {
     let ring = Keyring::new(SigningKey::hs256(SECRET).unwrap());

@@ -37,6 +37,8 @@ mod variables;
 #[path = "../support/mod.rs"]
 mod support;
 
+use support::{forbidden, framing, script};
+
 #[allow(dead_code, reason = "the example uses what these tests do not")]
 #[path = "../../examples/standalone/storefront.rs"]
 mod demo;

@@ -187,11 +187,7 @@ impl Server {
         let code = wait(&mut self.child);
         let stderr = self.stderr.take().map(|stderr| stderr.join().unwrap());
         let stderr = stderr.unwrap_or_default();
-        assert_eq!(
-            crate::support::forbidden::find(&stderr),
-            None,
-            "it is in the log"
-        );
+        assert_eq!(crate::forbidden::find(&stderr), None, "it is in the log");
         Ended {
             code,
             stdout: self.stdout.take().unwrap().join().unwrap(),

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Starts the standalone server as the README says and does what the README and the server print.
+"""Starts the standalone server with the README's command, and runs the commands that the README and
+the server print.
 
-Only python's own library. Every check is in this order: the README's command and its lines, the way it
-ends, wrong flags, a tenant that is not there, clients in front of two other tenants.
+Uses the standard library of Python only. The order of the checks: the README's command and its
+lines, the shutdown, wrong flags, a tenant that is down, clients in front of two other tenants.
 """
 
 import argparse
@@ -27,7 +28,7 @@ MOUNT = "/id/api/v1"
 RELEASE = Path(os.environ.get("STANDALONE", ROOT / "target/release/examples/standalone"))
 SANDBOX = ROOT / "target/debug/examples/sandbox"
 SECRET = "an end-to-end secret of more than 32 bytes"
-# Of the sandbox's seed.
+# A profile of the sandbox.
 ADA = {
     "PROFILE_ID": "6513270e-269e-4d37-b2a7-4de452e6b438",
     "IDENTITY_HANDLE": "shopify",
@@ -41,7 +42,7 @@ def fenced(language):
 
 
 def commands():
-    """The two commands at the top: how to start, how to test."""
+    """The first two commands of the README: start and test."""
     start, test = [line for line in fenced("sh")[0].splitlines() if line and not line.startswith("#")]
     return start, test
 
@@ -70,7 +71,7 @@ def clean_environment(**extra):
 
 @contextmanager
 def server(command, first_line=r"listening on (http://\S+)", wait=1200, **environment):
-    """A server that has said where it listens; afterwards it must end by SIGTERM with 0."""
+    """A server that has printed its address. At the end, SIGTERM must stop it with exit code 0."""
     log = open(ROOT / "target/e2e.log", "w+")
     process = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log,
@@ -84,10 +85,10 @@ def server(command, first_line=r"listening on (http://\S+)", wait=1200, **enviro
         while not (found := re.search(first_line, "".join(printed))):
             if process.poll() is not None or time.monotonic() > deadline:
                 log.seek(0)
-                raise SystemExit(f"{command}: no server came up\n{log.read()}")
+                raise SystemExit(f"{command}: the server did not start\n{log.read()}")
             time.sleep(0.05)
         url = found[1]
-        time.sleep(0.3)  # what follows is written in the same moment
+        time.sleep(0.3)  # for the lines after the first one
         yield url, "".join(printed), process
         process.send_signal(signal.SIGTERM)
         code = process.wait(20)
@@ -100,16 +101,16 @@ def server(command, first_line=r"listening on (http://\S+)", wait=1200, **enviro
 
 
 def paragraphs(text):
-    """(what, expected status or None, line) of each commented line to paste."""
-    for what, line in re.findall(r"^# (.+)\n((?:curl|[A-Z]+=\$\(curl).+)$", text, re.M):
-        status = re.search(r": (\d{3})$", what)
-        yield what, status and status[1], line
+    """(title, expected status or None, command) of each command with a comment."""
+    for title, line in re.findall(r"^# (.+)\n((?:curl|[A-Z]+=\$\(curl).+)$", text, re.M):
+        status = re.search(r": (\d{3})$", title)
+        yield title, status and status[1], line
 
 
 def paste(text):
-    """Runs the lines in one shell, as somebody would who pastes them."""
+    """Runs the commands in one shell, like a user who pastes them."""
     steps = list(paragraphs(text))
-    assert len(steps) >= 10, f"only {len(steps)} lines to paste:\n{text}"
+    assert len(steps) >= 10, f"only {len(steps)} commands:\n{text}"
     mark = "=== next ==="
     script = "".join(f"{line}\necho '{mark}'\n" for _, _, line in steps)
     done = subprocess.run(["sh"], input=script, capture_output=True, text=True, timeout=120,
@@ -117,20 +118,20 @@ def paste(text):
     assert done.stderr == "", done.stderr
     answers = [answer.strip() for answer in done.stdout.split(mark)]
     bodies = {}
-    for (what, status, _), answer in zip(steps, answers):
+    for (title, status, _), answer in zip(steps, answers):
         if status is None:
-            assert re.fullmatch(r"[\w-]+\.[\w-]+\.[\w-]+", answer), f"{what}: no token: {answer!r}"
+            assert re.fullmatch(r"[\w-]+\.[\w-]+\.[\w-]+", answer), f"{title}: not a token: {answer!r}"
             continue
         body, got = answer.rsplit(" -> ", 1)
-        assert got == status, f"{what}: {answer}"
-        bodies[what] = json.loads(body)
-    sign_ups = [body for what, body in bodies.items() if what.startswith("Sign up")]
+        assert got == status, f"{title}: {answer}"
+        bodies[title] = json.loads(body)
+    sign_ups = [body for title, body in bodies.items() if title.startswith("Sign up")]
     assert sign_ups == [{"data": {"success": True}}] * 2, sign_ups
     assert any(body.get("data", {}).get("handle") == "wishlist" for body in bodies.values()
                if isinstance(body.get("data"), dict))
-    shops = next(body for what, body in bodies.items() if "shops" in what)
-    assert shops["data"] and all(shop["is_published"] for shop in shops["data"])
-    print(f"   {len(steps)} lines give the answers they promise")
+    locations = next(body for title, body in bodies.items() if "locations" in title)["data"]
+    assert locations and all(location["is_published"] for location in locations)
+    print(f"   {len(steps)} commands return the documented answers")
 
 
 def ask(url, method="GET", body=None, **headers):
@@ -146,7 +147,7 @@ def ask(url, method="GET", body=None, **headers):
         return answer.status, dict(answer.headers), text, time.monotonic() - started
 
 
-def by_the_readme():
+def readme_commands():
     start, _ = commands()
     assert start == "cargo run --release --example standalone", start
     environment = {}
@@ -154,7 +155,7 @@ def by_the_readme():
     if not default_is_free():
         address = f"127.0.0.1:{free_port()}"
         environment["OMNEO_ID_LISTEN"] = address
-        print(f"   {DEFAULT} is taken: listening on {address} instead")
+        print(f"   {DEFAULT} is in use: listening on {address} instead")
     readme_lines = next(block for block in fenced("sh") if "/auth/token" in block)
     with server(start.split(), **environment) as (url, printed, _):
         assert url == f"http://{address}{MOUNT}", url
@@ -192,15 +193,15 @@ def wrong_flags():
         print(f"   {done.stderr.strip()}")
 
 
-def nobody_there():
+def tenant_down():
     nowhere = f"http://127.0.0.1:{free_port()}"
-    # A token from a server that has a tenant; this one has the same key and none.
+    # The token comes from a server with a tenant and the same key.
     with server([RELEASE, "--listen", "127.0.0.1:0", "--sandbox", "--signing-key", SECRET]) as (url, _, _):
         mint = {"authorization": "Bearer sandbox-api-token", "content_type": "application/json"}
         body = json.dumps({"id": ADA["PROFILE_ID"]}).encode()
         token = json.loads(ask(f"{url}/auth/token", "POST", body, **mint)[2])["data"]["token"]
     command = [RELEASE, "--listen", "127.0.0.1:0", "--signing-key", SECRET,
-               "--upstream", nowhere, "--api-token", "nobody-asks-for-it"]
+               "--upstream", nowhere, "--api-token", "unused-api-token"]
     with server(command) as (url, printed, process):
         bearer = {"authorization": f"Bearer {token}", "content_type": "application/json"}
         sign_up = json.dumps({"email": "someone@example.com"}).encode()
@@ -223,7 +224,7 @@ def nobody_there():
         assert ask(origin + "/healthz")[0] == 200
         assert ask(origin + "/readyz")[0] == 503
         assert process.poll() is None
-        assert "nobody-asks-for-it" not in printed + (ROOT / "target/e2e.log").read_text()
+        assert "unused-api-token" not in printed + (ROOT / "target/e2e.log").read_text()
 
 
 def clients(directory):
@@ -258,9 +259,9 @@ def main():
         print(commands()[1])
         return
     for name, part in (
-        ("README", by_the_readme),
+        ("README", readme_commands),
         ("wrong flags", wrong_flags),
-        ("nobody there", nobody_there),
+        ("tenant down", tenant_down),
         ("clients", lambda: clients(arguments.clients)),
     ):
         print(f"-- {name}", flush=True)

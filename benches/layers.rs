@@ -1,5 +1,5 @@
-//! What does each layer add to a service that answers at once? And the whole facade to a tenant
-//! that does? Beside the same service without it, in the same run.
+//! The time that each layer adds to a service that answers at once, and the whole facade to such a
+//! tenant. The bare service is measured in the same run.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
@@ -31,7 +31,7 @@ fn get(path: &'static str) -> Request<Body> {
     request
 }
 
-/// Sends a request through a service that is there, as it is for a connection.
+/// Calls an existing service, as a connection does.
 fn send<S, B>(service: &RefCell<S>, request: Request<B>)
 where
     S: Service<Request<B>, Error = Infallible>,
@@ -65,7 +65,7 @@ fn upsert_elsewhere(criterion: &mut Criterion) {
     );
 }
 
-/// Token, me rule, hygiene, credentials, deadlines, and the answer cleaned.
+/// The facade: token, me rule, header policies, credentials, deadlines and response policies.
 fn facade(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()

@@ -1,6 +1,7 @@
-// Opens the standalone server's storefront in Chromium, and calls the server from pages of other origins.
+// Opens the standalone server's storefront in Chromium, and calls the server from pages of other
+// origins.
 //
-// In: STANDALONE, the server's binary; CHROMIUM, if it is not /usr/bin/chromium.
+// Environment: STANDALONE, the server's binary; CHROMIUM, if it is not /usr/bin/chromium.
 import assert from 'node:assert/strict'
 import { build } from 'esbuild'
 import { ADA, MOUNT, expiredToken, mint, runAll, withBrowser, withOtherOrigin, withServer } from './world.mjs'
@@ -10,12 +11,12 @@ import { ask, fetchChecks, shapesChecks, withPage } from './elsewhere.mjs'
 let passed = 0
 
 function expectAll(checks, failed) {
-  for (const [what, error] of failed) console.error(`FAILED: ${what}\n${error.stack}\n`)
+  for (const [name, error] of failed) console.error(`FAILED: ${name}\n${error.stack}\n`)
   assert.equal(failed.size, 0, `${failed.size} checks failed`)
   passed += Object.keys(checks).length
 }
 
-/** The published SDK, as a script that leaves it in `window`. */
+/** The published SDK, as a script that assigns it to `window`. */
 async function shapesScript() {
   const { outputFiles } = await build({
     stdin: { contents: "import ShapesSDK from '@omneo/shapes-sdk'; window.ShapesSDK = ShapesSDK", resolveDir: import.meta.dirname },
@@ -35,14 +36,14 @@ await withBrowser(async (browser) => {
     await withServer(['--cors-origin', `https://shop.example,${shop}`], async (origin) => {
       const checks = suite(origin)
       expectAll(checks, await runAll(checks))
-      // An expired token does not leave the SDK, which says so by not being ready.
+      // The SDK does not send an expired token: it is not ready, and reports an error.
       const declined = await withPage(browser, shop, (page) =>
         page.evaluate(([url, token]) => {
           const { ready, error } = window.ShapesSDK.init({ url, token, isPrivate: true })
           return { ready: ready ?? false, error }
         }, [origin, expiredToken(ADA)]))
       assert.deepEqual(declined, { ready: false, error: true })
-      // A page that is not listed reads nothing, while the same request is answered to others.
+      // A page whose origin is not listed cannot read a response that other clients receive.
       await withOtherOrigin(script, (stranger) =>
         withPage(browser, stranger, async (page) => {
           const headers = { authorization: `Bearer ${await mint(origin, { id: ADA })}`, 'content-type': 'application/json' }
@@ -52,13 +53,13 @@ await withBrowser(async (browser) => {
         }))
       passed += 2
     })
-    // Where CORS is broken, each of these checks has to notice.
+    // With a wrong CORS configuration, each of these checks must fail.
     for (const flags of [[], ['--cors-origin', 'https://elsewhere.example']]) {
       await withServer(flags, async (origin) => {
         const checks = suite(origin)
         const failed = await runAll(checks)
-        const blind = Object.keys(checks).filter((what) => !failed.has(what))
-        assert.deepEqual(blind, [], `did not notice that CORS is broken (${flags})`)
+        const blind = Object.keys(checks).filter((name) => !failed.has(name))
+        assert.deepEqual(blind, [], `these checks pass with a wrong CORS configuration (${flags})`)
         passed += 1
       })
     }

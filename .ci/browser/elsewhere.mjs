@@ -1,10 +1,10 @@
-// Pages of another origin: they may call if they are listed, and read what they are answered. Every check
-// here depends on that, so that each of them has to fail where the page is not listed.
+// Pages of another origin: if it is listed, they may call the server and read its responses.
+// Every check depends on that, so each of them must fail if the origin is not listed.
 import assert from 'node:assert/strict'
 import { request } from 'node:http'
 import { ADA, GRACE, MOUNT, expiredToken, mint } from './world.mjs'
 
-/** The headers of an answer as they came, twice if twice. */
+/** The raw headers of a response, with duplicates. */
 const raw = (url, method, headers) =>
   new Promise((resolve, reject) => {
     const sent = request(url, { method, headers }, (response) => {
@@ -27,7 +27,7 @@ export async function withPage(browser, pageOrigin, use) {
   }
 }
 
-/** What the page's own `fetch` gives: the answer as far as the page may read it, or the error. */
+/** The result of the page's own `fetch`: the readable part of the response, or the error. */
 export const ask = (page, url, options) =>
   page.evaluate(async ([url, options]) => {
     try {
@@ -57,7 +57,7 @@ export const fetchChecks = (browser, origin, pageOrigin) => {
         assert.ok(names.includes('authorization') && names.includes('content-type'), names.join())
       }
     },
-    'no header of CORS comes twice': async () => {
+    'no CORS header is duplicated': async () => {
       for (const token of [await mint(origin, { id: ADA }), 'no.good.token']) {
         const answer = await raw(`${base}/profiles/me`, 'GET', { ...bearer(token), origin: pageOrigin })
         assert.deepEqual(answer.all('access-control-allow-origin'), [pageOrigin])
@@ -74,13 +74,13 @@ export const fetchChecks = (browser, origin, pageOrigin) => {
       const answer = await asked(`${base}/profiles/me/attributes/comms`, { method: 'PUT', headers, body: '{"push_promo":false}' })
       assert.deepEqual([answer.status, answer.body?.data.push_promo], [200, false])
     },
-    'a page reads why it is refused: 401': async () => {
+    'a page reads the rejection: 401': async () => {
       for (const headers of [{}, bearer('no.good.token'), bearer(expiredToken(ADA))]) {
         const answer = await asked(`${base}/profiles/me`, { headers: { ...headers, ...json } })
         assert.deepEqual([answer.status, answer.body], [401, { message: 'Unauthenticated.' }])
       }
     },
-    'a page reads why it is refused: 404': async () => {
+    'a page reads the rejection: 404': async () => {
       const headers = { ...bearer(await mint(origin, { id: ADA })), ...json }
       for (const path of [`/profiles/${GRACE}`, '/nowhere', '/profiles/me/lists/none-such']) {
         const answer = await asked(base + path, { headers })
@@ -88,7 +88,7 @@ export const fetchChecks = (browser, origin, pageOrigin) => {
         assert.equal(typeof answer.body.message, 'string')
       }
     },
-    'a page reads why it is refused: 422': async () => {
+    'a page reads the rejection: 422': async () => {
       const headers = { ...bearer(await mint(origin, {})), ...json }
       const answer = await asked(`${base}/profiles`, { method: 'POST', headers, body: '{"email":"no address"}' })
       assert.equal(answer.status, 422)
@@ -97,12 +97,12 @@ export const fetchChecks = (browser, origin, pageOrigin) => {
   }
 }
 
-/** `@omneo/shapes-sdk` as its users have it: in a page of theirs. */
+/** `@omneo/shapes-sdk` in a page, as in a shop. */
 export const shapesChecks = (browser, origin, pageOrigin) => {
   const url = `${origin}${MOUNT.replace(/\/api\/v1$/, '')}`
   const inPage = (use, ...args) => withPage(browser, pageOrigin, (page) => page.evaluate(use, [url, ...args]))
   return {
-    'shapes: hydrates everything that it has a state for': async () => {
+    'shapes: hydrates all resources that it keeps': async () => {
       const token = await mint(origin, { id: ADA })
       const { ready, states, announced, shared } = await inPage(async ([url, token]) => {
         const shapes = window.ShapesSDK.init({ url, token })
@@ -128,7 +128,7 @@ export const shapesChecks = (browser, origin, pageOrigin) => {
       assert.ok(Object.keys(states.rewards.data).length > 0)
       assert.ok(Object.keys(states.transactions.data).length > 0)
     },
-    'shapes: puts comms, and reads them again': async () => {
+    'shapes: updates consent, and reads it again': async () => {
       const token = await mint(origin, { id: GRACE })
       const [put, got] = await inPage(async ([url, token]) => {
         const shapes = window.ShapesSDK.init({ url, token, isPrivate: true })
@@ -138,7 +138,7 @@ export const shapesChecks = (browser, origin, pageOrigin) => {
       assert.deepEqual([put.status, put.body.data.sms_promo], [200, false])
       assert.equal(got.body.data.sms_promo, false)
     },
-    'shapes: shows after a reload what it has kept, and asks again': async () => {
+    'shapes: shows its stored state after a reload, and requests it again': async () => {
       const token = await mint(origin, { id: ADA })
       await withPage(browser, pageOrigin, async (page) => {
         const name = () => page.evaluate(async ([url, token]) => {
@@ -152,7 +152,7 @@ export const shapesChecks = (browser, origin, pageOrigin) => {
         assert.deepEqual(await name(), ['Ada Lovelace', 'Ada Lovelace', 200])
       })
     },
-    'shapes: takes an anonymous token, and hears that there is nobody': async () => {
+    'shapes: accepts an anonymous token, and gets 404 for its profile': async () => {
       const [ready, error] = await inPage(async ([url, token]) => {
         const shapes = window.ShapesSDK.init({ url, token, isPrivate: true })
         return [shapes.ready, await shapes.get('profile').catch(({ status, body, error }) => ({ status, body, error }))]
@@ -160,7 +160,7 @@ export const shapesChecks = (browser, origin, pageOrigin) => {
       assert.equal(ready, true)
       assert.deepEqual(error, { status: 404, body: { message: 'Not found.' }, error: true })
     },
-    'shapes: hears why a token is refused that it takes for good itself': async () => {
+    'shapes: gets 401 for a token that it accepts itself': async () => {
       const token = await mint(origin, { id: ADA })
       const [ready, error] = await inPage(async ([url, token]) => {
         const shapes = window.ShapesSDK.init({ url, token, isPrivate: true })

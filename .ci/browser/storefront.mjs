@@ -7,7 +7,7 @@ const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
 const DESK = { width: 1280, height: 860 }
 const PHONE = { width: 360, height: 740 }
 
-/** Opens the page and keeps all that it complains of and asks for. */
+/** Opens the page, and records its errors, warnings, requests and statuses. */
 async function open(browser, origin, options = {}) {
   const context = await browser.newContext({ viewport: DESK, reducedMotion: 'reduce', ...options })
   const page = await context.newPage()
@@ -56,7 +56,7 @@ export const checks = (browser, origin) => ({
     assert.deepEqual(seen.outside, [])
     await close()
   },
-  'the API token is nowhere in the page, nor in its requests': async () => {
+  'neither the page nor its requests contain the API token': async () => {
     const { page, close } = await open(browser, origin)
     const sent = []
     page.on('request', (request) => sent.push(JSON.stringify(request.headers()), request.postData() ?? ''))
@@ -65,7 +65,7 @@ export const checks = (browser, origin) => ({
     assert.ok(!`${await page.content()}${sent.join()}`.includes('sandbox-api-token'))
     await close()
   },
-  'consent is changed by the keyboard, and stays': async () => {
+  'consent is changed with the keyboard, and is stored': async () => {
     const { page, seen, close } = await open(browser, origin)
     await signIn(page, 'Alan Turing')
     const mail = () => page.getByRole('switch', { name: 'E-mail' })
@@ -83,7 +83,7 @@ export const checks = (browser, origin) => ({
     assert.deepEqual(seen.complaints, [])
     await close()
   },
-  'a yes after an opt-out takes the opt-out back': async () => {
+  'an opt-in removes an earlier opt-out': async () => {
     const { page, close } = await open(browser, origin)
     await signIn(page, 'Greta Still')
     const letters = page.getByRole('switch', { name: 'Letters' })
@@ -94,7 +94,7 @@ export const checks = (browser, origin) => ({
     await page.locator('[data-channel="post"][aria-checked="true"]').waitFor()
     await close()
   },
-  'newcomers and customers sign up with the same answer': async () => {
+  'new and known addresses get the same answer to a sign-up': async () => {
     const { page, seen, close } = await open(browser, origin)
     const result = page.locator('#sign-up-result')
     await page.getByRole('button', { name: 'a known address' }).click()
@@ -111,7 +111,7 @@ export const checks = (browser, origin) => ({
     await entry(page, 'POST', `${MOUNT}/profiles`, 422).waitFor()
     await close()
   },
-  'stores are found, without anybody signed in': async () => {
+  'stores are found without a sign-in': async () => {
     const { page, seen, close } = await open(browser, origin)
     await page.getByLabel('City').fill('Sydney')
     await page.keyboard.press('Enter')
@@ -123,7 +123,7 @@ export const checks = (browser, origin) => ({
     assert.deepEqual(seen.complaints, [])
     await close()
   },
-  'what a browser cannot do is refused, each time': async () => {
+  'every attempt beyond the own profile is rejected': async () => {
     const { page, seen, close } = await open(browser, origin)
     await signIn(page, 'Ada Lovelace')
     const attempts = page.locator('#attempts button')
@@ -134,13 +134,13 @@ export const checks = (browser, origin) => ({
       await attempts.nth(index).getByText(`Rejected: ${status}, `).waitFor()
     }
     await entry(page, 'GET', `${MOUNT}/profiles/${GRACE}`, 404).waitFor()
-    // The browser itself reports each 4xx; nothing else may be there.
+    // The browser reports each 4xx as an error. Other errors fail the check.
     const refusals = seen.complaints.filter((text) => text.startsWith('Failed to load resource: the server responded with a status of 4'))
     assert.deepEqual(seen.complaints.filter((text) => !refusals.includes(text)), [])
     assert.equal(refusals.length, expected.length)
     await close()
   },
-  'a failure is seen, and gone with the next success': async () => {
+  'a failure is shown until the next success': async () => {
     const { page, close } = await open(browser, origin)
     await signIn(page, 'Kim Park')
     await page.route('**/attributes/comms', (route) => route.fulfill({ status: 504, contentType: 'application/json', body: '{"message":"Too slow."}' }), { times: 1 })
@@ -158,7 +158,7 @@ export const checks = (browser, origin) => ({
     assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Mint another')
     await close()
   },
-  'signing out forgets the token': async () => {
+  'a sign-out deletes the token': async () => {
     const { page, close } = await open(browser, origin)
     await signIn(page, 'Zoë Ångström')
     await page.getByRole('button', { name: 'Sign out' }).click()
@@ -167,7 +167,7 @@ export const checks = (browser, origin) => ({
     assert.equal(await page.locator('[role="switch"]').count(), 0)
     await close()
   },
-  'the policy forbids what the page does not need': async () => {
+  'the content security policy allows only the needs of the page': async () => {
     const { page, response, close } = await open(browser, origin)
     const headers = response.headers()
     const policy = headers['content-security-policy']
@@ -185,16 +185,16 @@ export const checks = (browser, origin) => ({
     await close()
   },
   ...Object.fromEntries(['light', 'dark'].flatMap((colorScheme) => [['desk', DESK], ['phone', PHONE]].map(([name, viewport]) => [
-    `everybody can use it: ${colorScheme}, ${name}`, async () => {
+    `accessibility: ${colorScheme}, ${name}`, async () => {
       const { page, seen, close } = await open(browser, origin, { colorScheme, viewport, bypassCSP: true })
       await page.addScriptTag({ path: AXE })
       const judge = async (state) => {
         const { violations, passes } = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }))
-        assert.ok(passes.length > 20, 'axe has looked')
+        assert.ok(passes.length > 20, 'axe has checked the page')
         const serious = violations.filter(({ impact }) => ['serious', 'critical'].includes(impact))
         assert.deepEqual(serious.map(({ id, nodes }) => [id, nodes.map(({ target }) => target.join(' '))]), [], state)
         const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
-        assert.equal(overflow, 0, `${state}: it scrolls sideways`)
+        assert.equal(overflow, 0, `${state}: horizontal scrolling`)
       }
       await judge('before signing in')
       await signIn(page, 'Ada Lovelace')

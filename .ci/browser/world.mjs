@@ -1,4 +1,4 @@
-// What the checks stand on: a server, a browser, pages of other origins.
+// Set-up of the checks: a server, a browser, pages of other origins.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { createHmac } from 'node:crypto'
@@ -11,15 +11,15 @@ import { chromium } from 'playwright-core'
 export const MOUNT = '/id/api/v1'
 export const API_TOKEN = 'sandbox-api-token'
 export const SECRET = 'a secret of the browser checks, longer than 32 bytes'
-// Of the sandbox's seed.
+// Profiles of the sandbox.
 export const ADA = '6513270e-269e-4d37-b2a7-4de452e6b438'
 export const GRACE = 'd23f0824-128b-4f33-8c5c-7fd0a6a3a450'
 
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium'
-// By these a browser asks nobody for anything on its own account.
+// With these flags the browser sends no requests of its own.
 const QUIET = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
 
-/** Runs the standalone server while `use` does something with its origin. */
+/** Runs the standalone server until `use` has finished with its origin. */
 export async function withServer(flags, use) {
   const ours = ([name]) => !name.startsWith('OMNEO_') && name !== 'RUST_LOG'
   const env = Object.fromEntries(Object.entries(process.env).filter(ours))
@@ -30,7 +30,7 @@ export async function withServer(flags, use) {
   try {
     const greeting = new Promise((resolve) => server.stdout.once('data', (text) => resolve(String(text))))
     const origin = /http:\/\/[\d.]+:\d+/.exec(await Promise.race([greeting, ended.then(() => '')]))?.[0]
-    assert.ok(origin, `no server came up: ${log}`)
+    assert.ok(origin, `the server did not start: ${log}`)
     await use(origin)
   } finally {
     server.kill()
@@ -38,7 +38,7 @@ export async function withServer(flags, use) {
   }
 }
 
-/** Runs a browser with an empty profile while `use` does something with it. */
+/** Runs a browser with an empty profile until `use` has finished with it. */
 export async function withBrowser(use) {
   const profile = await mkdtemp(join(tmpdir(), 'omneo-id-browser-'))
   const context = await chromium.launchPersistentContext(profile, { executablePath: CHROMIUM, args: QUIET, timeout: 60_000 })
@@ -50,7 +50,7 @@ export async function withBrowser(use) {
   }
 }
 
-/** Serves a page of another origin, with these scripts, while `use` does something with that origin. */
+/** Serves a page of another origin, with this script, until `use` has finished with the origin. */
 export async function withOtherOrigin(script, use) {
   const server = createServer((request, response) => {
     const isScript = request.url === '/script.js'
@@ -66,7 +66,7 @@ export async function withOtherOrigin(script, use) {
   }
 }
 
-/** What a shop's server does. */
+/** Mints an ID token, as the server of a shop does. */
 export async function mint(origin, body) {
   const response = await fetch(`${origin}${MOUNT}/auth/token`, {
     method: 'POST',
@@ -77,7 +77,7 @@ export async function mint(origin, body) {
   return (await response.json()).data.token
 }
 
-/** A token that this server has signed, some hours ago. */
+/** A correctly signed token that expired two hours ago. */
 export function expiredToken(pid) {
   const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url')
   const exp = Math.floor(Date.now() / 1000) - 7200
@@ -85,14 +85,14 @@ export function expiredToken(pid) {
   return `${signed}.${createHmac('sha256', SECRET).update(signed).digest('base64url')}`
 }
 
-/** Runs named checks one after the other, to the end; what failed is returned. */
+/** Runs all checks one after another. Returns the errors of the failed ones by name. */
 export async function runAll(checks) {
   const failed = new Map()
-  for (const [what, check] of Object.entries(checks)) {
+  for (const [name, check] of Object.entries(checks)) {
     try {
       await check()
     } catch (error) {
-      failed.set(what, error)
+      failed.set(name, error)
     }
   }
   return failed

@@ -1,8 +1,8 @@
-// Drives a standalone server as the published JavaScript clients do. The browser SDK is the published
-// package itself; the server-side SDK is on no public registry, and is imitated down to its calls.
+// Calls a standalone server like the published JavaScript clients. The browser SDK is the published
+// package; the server-side SDK is not in a public registry, so its calls are reproduced here.
 //
-// In: ORIGIN, MOUNT, API_TOKEN, PROFILE_ID, IDENTITY_HANDLE, IDENTITY, KNOWN_EMAIL, PAGE (an allowed browser origin);
-// UPSTREAM too, if what the tenant was asked can be read at its /seen.
+// Environment: ORIGIN, MOUNT, API_TOKEN, PROFILE_ID, IDENTITY_HANDLE, IDENTITY, KNOWN_EMAIL,
+// PAGE (an allowed browser origin); UPSTREAM, if the tenant lists its requests at /seen.
 import assert from 'node:assert/strict'
 import { request } from 'node:http'
 import { webcrypto } from 'node:crypto'
@@ -12,22 +12,25 @@ const { default: ShapesSDK } = await import('./shapes.mjs')
 const { ORIGIN, MOUNT, API_TOKEN, PROFILE_ID, IDENTITY_HANDLE, IDENTITY, KNOWN_EMAIL, PAGE, UPSTREAM } = process.env
 const BASE = ORIGIN + MOUNT
 
-// The browser SDK prints what it puts.
+// The browser SDK logs the content of its requests.
 const say = console.log
 console.log = () => {}
 
 let checks = 0
-async function check(what, test) {
+async function check(name, test) {
   try {
     await test()
     checks += 1
   } catch (error) {
-    console.error(`FAILED: ${what}`)
+    console.error(`FAILED: ${name}`)
     throw error
   }
 }
 
-/** The server-side SDK's own `call`: JSON content type on every method, no Accept, rejects with the JSON of an error. */
+/**
+ * The server-side SDK's own `call`: JSON content type on every method, no Accept, rejects with the
+ * JSON of an error.
+ */
 async function call(token, method, endpoint, { params = {}, body } = {}) {
   const query = Object.keys(params).length && new URLSearchParams(params).toString()
   const response = await fetch(`${BASE}${endpoint}${query ? `?${query}` : ''}`, {
@@ -52,10 +55,10 @@ const mint = async (body, token = API_TOKEN) => {
   return { status: response.status, ...(await response.json()) }
 }
 
-/** Reads a token as the SDKs do: without verifying it. */
+/** Reads the claims of a token without verification, as the SDKs do. */
 const claims = (token) => JSON.parse(Buffer.from(token.split('.')[1], 'base64').toString('utf-8'))
 
-/** A request as a browser's network stack writes it; the headers of the answer as they came. */
+/** A request with exact headers; the response has its raw headers. */
 const raw = (method, path, headers, body) =>
   new Promise((resolve, reject) => {
     const sent = request(ORIGIN + path, { method, headers }, async (response) => {
@@ -77,13 +80,13 @@ await check('a token by profile id, by identity, anonymous', async () => {
   token = data.token
   const byIdentity = await mint({ id: IDENTITY, id_handle: IDENTITY_HANDLE })
   assert.equal(claims(byIdentity.data.token).pid, PROFILE_ID)
-  // What the SDK sends for "nobody".
+  // The SDK sends an empty id for an anonymous token.
   anonymous = (await mint({ id: '' })).data.token
   assert.equal(claims(anonymous).pid, 'null')
   assert.equal(claims((await mint({})).data.token).pid, 'null')
 })
-await check('no token for strangers, nor for an API token that the tenant does not know', async () => {
-  const stranger = await mint({ id: 'nobody-of-this-name', id_handle: IDENTITY_HANDLE })
+await check('no token for an unknown identity, nor for an API token that the tenant rejects', async () => {
+  const stranger = await mint({ id: 'unknown-identity', id_handle: IDENTITY_HANDLE })
   assert.deepEqual([stranger.status, stranger.data], [404, undefined])
   assert.equal((await mint({ id: PROFILE_ID }, 'not-the-token')).status, 401)
   assert.equal((await mint({ id: PROFILE_ID }, token)).status, 401)
@@ -100,7 +103,7 @@ await check('SDK: raw colons in a custom attribute', async () => {
   const { type, value } = first
   assert.equal((await call(token, 'put', path, { body: { type, value } })).data.handle, first.handle)
 })
-await check('SDK: brackets arrive percent-encoded and do their work', async () => {
+await check('SDK: percent-encoded brackets of a query reach the tenant', async () => {
   const params = { 'filter[is_published]': 1, 'page[size]': 2 }
   const answer = await call(token, 'get', '/locations', { params })
   assert.ok(answer.data.length > 0 && answer.data.every((location) => location.is_published))
@@ -122,7 +125,7 @@ await check('SDK: errors are rejected with JSON', async () => {
     await assert.rejects(call(bearer, 'get', path), ({ message }) => typeof message === 'string')
   }
 })
-await check('sign-up answers alike for the known and the unknown', async () => {
+await check('a sign-up has the same answer for known and new addresses', async () => {
   const headers = { authorization: `Bearer ${anonymous}`, 'content-type': 'application/json' }
   const comms = { attributes: { comms: { email_promo: true } } }
   const signUp = (email) => raw('POST', `${MOUNT}/profiles`, headers, JSON.stringify({ email, ...comms }))
@@ -133,9 +136,9 @@ await check('sign-up answers alike for the known and the unknown', async () => {
   assert.equal((await call(token, 'get', '/profiles/me/attributes/comms')).data.email_promo, true)
 })
 
-await check('shapes: reads, writes and keeps its state', async () => {
+await check('shapes: reads, writes and stores its state', async () => {
   const shapes = ShapesSDK.init({ url: BASE.replace(/\/api\/v1$/, ''), token, isPrivate: true })
-  assert.ok(shapes.ready, 'the SDK takes the token')
+  assert.ok(shapes.ready, 'the SDK accepts the token')
   assert.equal((await shapes.get('profile')).body.data.id, PROFILE_ID)
   for (const resource of ['aggregations', 'balances', 'benefits', 'identities', 'lists', 'rewards', 'transactions']) {
     assert.equal((await shapes.get(resource, false, true)).status, 200, resource)
@@ -148,10 +151,10 @@ await check('shapes: reads, writes and keeps its state', async () => {
   const address = { address_line_1: '2 Example Street', city: 'Melbourne', country: 'AU', postcode: '3000', type: 'home' }
   const { body } = await shapes.post('addresses', address)
   assert.equal((await shapes.delete(`addresses.${body.data.id}`)).status, 204)
-  // A fault of this SDK: it asks for /profiles/meprofile/name.
+  // A fault of this SDK: it requests /profiles/meprofile/name.
   await assert.rejects(shapes.get('profile.name'), ({ status }) => status === 404)
 })
-await check('shapes: takes an anonymous token, and hears that there is nobody', async () => {
+await check('shapes: accepts an anonymous token, and gets 404 for its profile', async () => {
   const shapes = ShapesSDK.init({ url: BASE.replace(/\/api\/v1$/, ''), token: anonymous, isPrivate: true })
   assert.ok(shapes.ready)
   await assert.rejects(shapes.get('profile'), ({ status, body }) => status === 404 && body.message === 'Not found.')
@@ -172,7 +175,7 @@ await check('browser: the preflight allows the page, the methods and the headers
     assert.deepEqual(answer.all('access-control-allow-credentials'), [])
   }
 })
-await check('browser: every answer has the origin once, errors too, and nothing else of the tenant\'s', async () => {
+await check('browser: every response has the origin once, and no CORS header of the tenant', async () => {
   const bearer = { authorization: `Bearer ${token}`, origin: PAGE }
   for (const [status, path, headers] of [
     [200, '/profiles/me', bearer],
@@ -193,7 +196,7 @@ await check('browser: every answer has the origin once, errors too, and nothing 
 })
 
 if (UPSTREAM) {
-  await check('the tenant saw its own token only, one per request, and paths as they were sent', async () => {
+  await check('the tenant received one credential per request, its own token, and unchanged paths', async () => {
     const seen = await (await fetch(`${UPSTREAM}/seen`)).json()
     const paths = seen.map(({ url }) => url)
     assert.ok(paths.includes(`/api/v3/profiles/${PROFILE_ID}/attributes/custom/shop:size`))

@@ -1,5 +1,5 @@
-// A tenant that shares no code with the crate: enough of the admin API for check.mjs, on node's own
-// library. It listens on a free port of 127.0.0.1, prints it, and keeps what it was asked at /seen.
+// A tenant that shares no code with the crate: the part of the admin API that check.mjs needs, on
+// the standard library of node. It prints its port on 127.0.0.1, and lists its requests at /seen.
 import { createServer } from 'node:http'
 
 const { API_TOKEN, PROFILE_ID, IDENTITY_HANDLE, IDENTITY, KNOWN_EMAIL } = process.env
@@ -32,7 +32,7 @@ function route(method, path, query, body) {
   }
   if (collection !== 'profiles') return [404, { message: 'No such route.' }]
   if (id === undefined && method === 'GET') {
-    // Matches loosely, as tenants do.
+    // The search matches substrings, like that of a tenant.
     const wanted = (filter('email') ?? '').toLowerCase()
     const by = people.filter((p) => p.email.toLowerCase().includes(wanted) && !query.has('filter[mobile_phone]'))
     return [200, page(by, here)]
@@ -85,7 +85,7 @@ createServer(async (request, response) => {
     'set-cookie': ['tenant_session=1', 'other=2'],
     server: 'tenant',
   })
-  // Without a length: in chunks.
+  // Without `Content-Length`, so the body is chunked.
   if (answer) response.write(JSON.stringify(answer))
   response.end()
 }).listen(0, '127.0.0.1', function () {

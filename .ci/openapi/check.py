@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Asks a running standalone server for everything that its OpenAPI description promises.
+"""Checks a running standalone server against its OpenAPI description.
 
-In: the path of schemathesis. Its configuration is the file beside this one.
+Argument: the path of schemathesis. Its configuration is beside this file.
 """
 
 import json
@@ -17,13 +17,13 @@ sys.path.insert(0, str(HERE.parent))
 from e2e import ADA, MOUNT, RELEASE, ask, server  # noqa: E402
 
 API_TOKEN = "sandbox-api-token"
-# All but the three outside the mount, and the end of the profile.
+# All operations except the three outside the mount, and the deletion of the profile.
 TESTED = 26
 LIMIT = 240
 
 
 def run(schemathesis, environment, *arguments):
-    """Its exit code, and what it printed. It leaves files wherever it runs."""
+    """Returns its exit code and output. It writes files into its working directory."""
     command = [schemathesis, "--config-file", HERE / "schemathesis.toml", "run", *arguments, "--no-color"]
     with tempfile.TemporaryDirectory() as scratch:
         done = subprocess.run(command, env=environment, cwd=scratch, timeout=LIMIT, text=True,
@@ -40,29 +40,29 @@ def as_described(schemathesis, environment, origin):
     print(f"   {tested[1]} operations answer as described: {cases and cases[0]}")
 
 
-def lies_are_noticed(schemathesis, environment, origin):
-    """What stands in the description is looked at: each of these has to be found wrong."""
-    true = json.loads(ask(f"{origin}/openapi.json")[2])
-    lies = {
+def wrong_descriptions_are_found(schemathesis, environment, origin):
+    """Each of these changed descriptions must fail, so the description is really compared."""
+    correct = json.loads(ask(f"{origin}/openapi.json")[2])
+    changes = {
         "signUp": ("Undocumented status code",
-                   lambda lie: lie["paths"]["/profiles"]["post"]["responses"].pop("422")),
+                   lambda wrong: wrong["paths"]["/profiles"]["post"]["responses"].pop("422")),
         "mintToken": ("Schema-violating request accepted",
-                      lambda lie: lie["components"]["schemas"]["MintRequest"].update(required=["id"])),
+                      lambda wrong: wrong["components"]["schemas"]["MintRequest"].update(required=["id"])),
         "getBalances": ("Response violates schema",
-                        lambda lie: lie["components"]["schemas"]["Balances"].update(required=["no_such_sum"])),
+                        lambda wrong: wrong["components"]["schemas"]["Balances"].update(required=["no_such_sum"])),
         "listLocations": ("Undocumented status code",
-                          lambda lie: lie["paths"]["/locations"]["get"]["responses"].pop("401")),
+                          lambda wrong: wrong["paths"]["/locations"]["get"]["responses"].pop("401")),
     }
-    for operation, (finding, tell) in lies.items():
-        lie = json.loads(json.dumps(true))
-        tell(lie)
+    for operation, (finding, change) in changes.items():
+        wrong = json.loads(json.dumps(correct))
+        change(wrong)
         with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-            json.dump(lie, file)
+            json.dump(wrong, file)
             file.flush()
             code, printed = run(schemathesis, environment, file.name, "--url", origin + MOUNT,
                                 "--include-operation-id", operation, "--phases", "coverage")
         assert code == 1 and finding in printed, f"{operation}: {printed}"
-    print(f"   {len(lies)} lies are noticed")
+    print(f"   {len(changes)} wrong descriptions are found")
 
 
 def main():
@@ -77,7 +77,7 @@ def main():
             "PYTHONPATH": str(HERE),
             "PYTHONDONTWRITEBYTECODE": "1",
         }
-        for part in (lies_are_noticed, as_described):
+        for part in (wrong_descriptions_are_found, as_described):
             part(schemathesis, environment, url.removesuffix(MOUNT))
         assert process.poll() is None
 

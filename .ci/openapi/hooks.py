@@ -1,10 +1,10 @@
-"""For schemathesis: what JSON Schema and this service see differently."""
+"""A hook of schemathesis for the one difference between JSON Schema and this service."""
 
 import schemathesis
 
 
 def whole(value):
-    """JSON Schema takes 6.0 for an integer; this service wants it written as 6."""
+    """6.0 is an integer in JSON Schema; this service requires the form 6."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, list):

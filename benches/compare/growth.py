@@ -1,4 +1,4 @@
-"""How cost grows: small tables, beside HAProxy."""
+"""Tables: CPU time, latency and memory as the load grows, beside HAProxy."""
 import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,9 +12,10 @@ NAMES = ("omneo-id", "haproxy")
 
 
 def table(world, options, head, steps, run, columns):
-    """`run(name, step)` returns one figure for each column, and the first is compared."""
+    """`run(name, step)` returns a figure for each column; the ratio is that of the first one."""
     print(f"\n{'':14}" + "".join(f"{name:>{11 * len(columns)}}" for name in NAMES))
-    print(f"{head:14}" + "".join(f"{title:>11}" for title in (*columns, *columns, "ratio")), flush=True)
+    titles = (*columns, *columns, "ratio")
+    print(f"{head:14}" + "".join(f"{title:>11}" for title in titles), flush=True)
     for step in steps:
         contestants = {name: lambda name=name: run(name, step) for name in NAMES}
         results = take_turns(contestants, options.rounds)
@@ -25,21 +26,23 @@ def table(world, options, head, steps, run, columns):
 
 
 def connections(world, options):
-    """Which take turns with 2000 requests a second between them."""
+    """Idle connections: 2000 requests per second are spread over all of them."""
 
     def run(name, count):
         with world.start(name, connections=count + 1000) as server:
-            # Each connection has had a request.
+            # At 2000 requests/s, each connection has a request during the warm-up.
             warm = 1 + count // 2000
             seen = open_loop(server, options.seconds, world.good, 2000, count, warm)
             return seen["cost"], seen["p50"], seen["p99"], seen["refused"], seen["resident"]
 
-    table(world, options, "connections", (1, 10, 100, 1000, 10_000), run, ("us", "p50 us", "p99 us", "refused", "MB"))
+    columns = ("us", "p50 us", "p99 us", "refused", "MB")
+    table(world, options, "connections", (1, 10, 100, 1000, 10_000), run, columns)
 
 
 def closed_loop(world, options):
-    """Connections that all ask at once, as fast as they are answered: CPU of a good answer, refusals included.
-    Measured while it lasts, as opening so many is not the question."""
+    """A closed loop on all connections: CPU time per 200 response, including that of rejections.
+
+    The measurement starts after 3 s, when all connections are open."""
 
     def run(name, count):
         with world.start(name, connections=count + 1000) as server, ThreadPoolExecutor() as pool:
@@ -56,7 +59,7 @@ def closed_loop(world, options):
 
 
 def population(world, options):
-    """Tokens in use at one time, each as likely as the others."""
+    """Tokens in use at one time, drawn with equal probability."""
     steps = (1, 1000, 10_000, 100_000, 1_000_000)
     file = f"{world.directory}/population"
     write_tokens(file, steps[-1])
@@ -70,7 +73,7 @@ def population(world, options):
 
 
 def body(world, options):
-    """Answers by their size; of large ones that are under way at the end, what has come counts."""
+    """Answers by size. Large answers in flight at the end count by the bytes received."""
 
     def run(name, size):
         path = f"/id/api/v1/profiles/me/sizes/{size}"
@@ -91,16 +94,16 @@ def body(world, options):
 
 
 def latency(world, options):
-    """500 requests a second, however long the tenant takes: what is under way is their product."""
+    """500 requests per second, for several latencies of the tenant."""
 
     def run(name, step):
         argv = [OPENLOOP, "tenant", "--delay", step, f"127.0.0.1:{SLOW}"]
         with Server(argv, SLOW, cpu=0), world.start(name, tenant=SLOW) as server:
             seen = open_loop(server, options.seconds, world.good, 500, 1000, warm=3)
-            return seen["cost"], seen["p50"] / 1000, seen["under_way"], seen["resident"]
+            return seen["cost"], seen["p50"] / 1000, seen["in_flight"], seen["resident"]
 
     steps = ("0ms", "1ms", "10ms", "100ms", "1s")
-    table(world, options, "tenant takes", steps, run, ("us", "p50 ms", "under way", "MB"))
+    table(world, options, "tenant takes", steps, run, ("us", "p50 ms", "in flight", "MB"))
 
 
 TABLES = {

@@ -1,4 +1,4 @@
-"""Load. Whatever is not answered well is an error, but where refusals are counted."""
+"""Load generators. Any response but 200 is an error, except where 503 responses are counted."""
 import json
 import os
 import re
@@ -28,21 +28,22 @@ def ask(port, credential, path=ME, method="GET", body=None):
 
 
 def wrk(port, seconds, credential=None, path=ME, connections=64, script=None, pinned=True, **env):
-    text = wrk_says(port, seconds, credential, path, connections, script, pinned, **env)
+    text = wrk_output(port, seconds, credential, path, connections, script, pinned, **env)
     if "Non-2xx" in text:
         raise RuntimeError(text)
-    # Only totals.lua counts bytes.
-    return int(re.search(r"(\d+) bytes in all" if script == "totals.lua" else r"(\d+) requests in", text)[1])
+    # totals.lua counts bytes instead of requests.
+    total = r"(\d+) bytes in all" if script == "totals.lua" else r"(\d+) requests in"
+    return int(re.search(total, text)[1])
 
 
 def wrk_refused(port, seconds, credential, connections):
-    """The share of answers that were refusals."""
-    text = wrk_says(port, seconds, credential, connections=connections)
+    """The share of responses other than 2xx and 3xx."""
+    text = wrk_output(port, seconds, credential, connections=connections)
     refused = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
     return int(refused[1]) / int(re.search(r"(\d+) requests in", text)[1]) if refused else 0
 
 
-def wrk_says(port, seconds, credential, path=ME, connections=64, script=None, pinned=True, **env):
+def wrk_output(port, seconds, credential, path=ME, connections=64, script=None, pinned=True, **env):
     argv = ["taskset", "-c", "0"] if pinned else []
     argv += ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s"]
     argv += ["-s", f"{HERE}/{script}"] if script else []
@@ -56,22 +57,27 @@ def wrk_says(port, seconds, credential, path=ME, connections=64, script=None, pi
 
 
 def wrk_tokens(port, seconds, file, count, **options):
-    return wrk(port, seconds, script="tokens.lua", TOKENS=file, COUNT=str(count), ASKED=ME, **options)
+    options |= dict(script="tokens.lua", TOKENS=file, COUNT=str(count), TARGET=ME)
+    return wrk(port, seconds, **options)
 
 
 def h2load(port, seconds, credential):
-    argv = ["taskset", "-c", "0", "h2load", "-c8", "-m8", f"-D{seconds}", "-H", f"authorization: Bearer {credential}"]
-    text = subprocess.run([*argv, f"http://127.0.0.1:{port}{ME}"], check=True, capture_output=True, text=True).stdout
+    argv = ["taskset", "-c", "0", "h2load", "-c8", "-m8", f"-D{seconds}"]
+    argv += ["-H", f"authorization: Bearer {credential}", f"http://127.0.0.1:{port}{ME}"]
+    text = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
     return int(re.search(r"(\d+) 2xx", text)[1])
 
 
 def open_loop(server, seconds, credential, rate=5000, connections=64, warm=1):
-    """What openloop.rs prints: latency in microseconds, counted from when a request was due. What the server used
-    meanwhile, and held shortly before the end, is added."""
-    argv = ["taskset", "-c", "0", OPENLOOP, "send", "--token", credential, "--rate", str(rate), "--time", f"{seconds}s"]
-    argv += ["--warm", f"{warm}s", "--connections", str(connections), f"127.0.0.1:{server.port}", ME]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        # It is warm.
+    """Runs openloop.rs, and returns its figures: latency in microseconds since a request was due.
+
+    Adds the CPU time of the server in this interval, and its memory at 90 % of it."""
+    argv = ["taskset", "-c", "0", OPENLOOP, "send", "--token", credential, "--rate", str(rate)]
+    argv += ["--time", f"{seconds}s", "--warm", f"{warm}s", "--connections", str(connections)]
+    argv += [f"127.0.0.1:{server.port}", ME]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(argv, stdout=pipe, stderr=pipe, text=True) as process:
+        # The generator prints a line after its warm-up.
         process.stdout.readline()
         before = server.cpu()
         time.sleep(seconds * 0.9)
@@ -85,6 +91,6 @@ def open_loop(server, seconds, credential, rate=5000, connections=64, warm=1):
 
 
 def tenant_requests():
-    """How many the tenant has had."""
+    """The number of requests that the tenant has received."""
     _, body = ask(STATUS, None)
     return int(re.search(r"requests\n \d+ \d+ (\d+)", body.decode())[1])

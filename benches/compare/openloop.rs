@@ -1,9 +1,9 @@
-//! What wrk and h2load cannot do for the comparison beside this file.
+//! The open-loop load generator and the slow tenant of the comparison beside this file.
 //!
-//! `send` is an open loop: requests fall due at random (Poisson), however slow the answers to
-//! earlier ones are, and how long one takes is counted from when it was due. What waits for a
-//! connection, or for this program, waits on that account. `tenant` answers after a while without
-//! using the processor.
+//! `send` is an open loop, which wrk and h2load do not offer. Requests are due at random times (a
+//! Poisson process), independent of the latency of earlier answers. Latency counts from the time
+//! at which a request was due, so it includes the wait for a connection and for this program.
+//! `tenant` answers each request after a delay, without using the processor.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::collections::VecDeque;
@@ -24,6 +24,7 @@ use hyper::server::conn::http1 as server;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use omneo_id::error::BoxError;
+use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
 use tokio::sync::{Semaphore, mpsc};
@@ -35,29 +36,29 @@ enum Role {
     Tenant(Tenant),
 }
 
-/// Sends requests when they are due. Says when it is warm, and what came of it.
+/// Sends requests when they are due. Prints a line after the warm-up, and the result at the end.
 #[derive(Args)]
 struct Client {
     target: SocketAddr,
     path: String,
-    /// Whose `authorization` is sent.
+    /// The ID token that is sent.
     #[arg(long)]
     token: String,
-    /// Requests a second, on average.
+    /// The average number of requests per second.
     #[arg(long, default_value_t = 5000.0)]
     rate: f64,
-    /// For how long, once warm.
+    /// The duration after the warm-up.
     #[arg(long, value_parser = parse_duration, default_value = "5s")]
     time: Duration,
-    /// Requests at first that do not count.
+    /// The duration of the warm-up, whose requests do not count.
     #[arg(long, value_parser = parse_duration, default_value = "1s")]
     warm: Duration,
-    /// Those that are idle take turns. A request that finds none waits.
+    /// The number of connections, used in turn. A request waits if none is idle.
     #[arg(long, default_value_t = 64)]
     connections: usize,
 }
 
-/// Answers each request after a while.
+/// Answers each request after a delay.
 #[derive(Args)]
 struct Tenant {
     listen: SocketAddr,
@@ -67,7 +68,7 @@ struct Tenant {
 
 fn main() -> Result<(), BoxError> {
     let role = Role::parse();
-    // Sleep as long as asked for, not 50 µs longer. Threads inherit it.
+    // The default timer slack adds up to 50 µs to a sleep. Threads inherit the value.
     fs::write("/proc/self/timerslack_ns", "1")?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
     match role {
@@ -76,19 +77,20 @@ fn main() -> Result<(), BoxError> {
     }
 }
 
-type Asked = Request<Empty<Bytes>>;
+type EmptyRequest = Request<Empty<Bytes>>;
 
 struct Pool {
-    /// Those that have been idle for longest first.
+    /// The connection that was idle for longest is the first.
     idle: Mutex<VecDeque<client::SendRequest<Empty<Bytes>>>>,
-    places: Semaphore,
+    /// One permit for each idle connection.
+    permits: Semaphore,
 }
 
 impl Client {
     async fn run(self) -> Result<(), BoxError> {
         let mut idle = VecDeque::new();
         for number in 1..=self.connections {
-            // A queue that overflows would keep us waiting for seconds.
+            // An overflow of the server's accept queue would delay a connection for seconds.
             if number % 128 == 0 {
                 sleep(Duration::from_millis(10)).await;
             }
@@ -99,13 +101,13 @@ impl Client {
         }
         let pool = Arc::new(Pool {
             idle: Mutex::new(idle),
-            places: Semaphore::new(self.connections),
+            permits: Semaphore::new(self.connections),
         });
         let request = Request::get(&self.path)
             .header(HOST, self.target.to_string())
             .header(AUTHORIZATION, format!("Bearer {}", self.token))
             .body(Empty::new())?;
-        // The runtime's timers count milliseconds; a thread's sleep is finer.
+        // A thread, because the timers of tokio have a resolution of 1 ms.
         let (due, mut falling_due) = mpsc::unbounded_channel();
         let (rate, time, warm) = (self.rate, self.time, Instant::now() + self.warm);
         thread::spawn(move || {
@@ -114,35 +116,36 @@ impl Client {
                 let _ = due.send(at);
             }
         });
-        let (mut requests, mut late, mut most) = (Vec::new(), Vec::new(), 0);
+        let (mut requests, mut delays, mut max_in_flight) = (Vec::new(), Vec::new(), 0);
         while let Some(at) = falling_due.recv().await {
-            if at >= warm && late.is_empty() {
+            if at >= warm && delays.is_empty() {
                 println!("warm");
             }
-            late.extend((at >= warm).then(|| at.elapsed()));
-            most = most.max(self.connections - pool.places.available_permits());
-            let asked = tokio::spawn(ask(Arc::clone(&pool), request.clone(), at));
-            requests.extend((at >= warm).then_some(asked));
+            delays.extend((at >= warm).then(|| at.elapsed()));
+            max_in_flight = max_in_flight.max(self.connections - pool.permits.available_permits());
+            let sent = tokio::spawn(send(Arc::clone(&pool), request.clone(), at));
+            requests.extend((at >= warm).then_some(sent));
         }
-        let (mut took, sent) = (Vec::new(), requests.len());
+        let (mut latencies, sent) = (Vec::new(), requests.len());
         for request in requests {
-            took.extend(request.await??);
+            latencies.extend(request.await??);
         }
-        took.sort_unstable();
-        late.sort_unstable();
-        println!(
-            r#"{{"answers":{},"refused":{},"p50":{},"p99":{},"under_way":{most},"late_p99":{}}}"#,
-            took.len(),
-            sent - took.len(),
-            micros(&took, 0.5),
-            micros(&took, 0.99),
-            micros(&late, 0.99),
-        );
+        latencies.sort_unstable();
+        delays.sort_unstable();
+        let result = json!({
+            "answers": latencies.len(),
+            "refused": sent - latencies.len(),
+            "p50": micros(&latencies, 0.5),
+            "p99": micros(&latencies, 0.99),
+            "in_flight": max_in_flight,
+            "late_p99": micros(&delays, 0.99),
+        });
+        println!("{result}");
         Ok(())
     }
 }
 
-/// When requests are due: as far apart in each run.
+/// The times at which requests are due: a Poisson process, the same in each run.
 fn schedule(rate: f64) -> impl Iterator<Item = Instant> {
     let (mut at, mut seed) = (Instant::now(), 0_u64);
     iter::from_fn(move || {
@@ -157,26 +160,31 @@ fn schedule(rate: f64) -> impl Iterator<Item = Instant> {
     })
 }
 
-/// How long the answer took; `None` if it is that there is too much to do.
-async fn ask(pool: Arc<Pool>, request: Asked, due: Instant) -> Result<Option<Duration>, BoxError> {
-    let _place = pool.places.acquire().await?;
+/// The latency of a 200 response since `due`; `None` for a 503.
+async fn send(
+    pool: Arc<Pool>,
+    request: EmptyRequest,
+    due: Instant,
+) -> Result<Option<Duration>, BoxError> {
+    let _permit = pool.permits.acquire().await?;
     let mut connection = pool.idle.lock().unwrap().pop_front().unwrap();
     let response = connection.send_request(request).await?;
     let status = response.status();
     response.into_body().collect().await?;
-    let took = match status {
+    let latency = match status {
         StatusCode::OK => Some(due.elapsed()),
         StatusCode::SERVICE_UNAVAILABLE => None,
         _ => return Err(status.to_string().into()),
     };
     connection.ready().await?;
     pool.idle.lock().unwrap().push_back(connection);
-    Ok(took)
+    Ok(latency)
 }
 
-fn micros(sorted: &[Duration], share: f64) -> u128 {
+/// A quantile in microseconds.
+fn micros(sorted: &[Duration], share: f64) -> u64 {
     let at = (sorted.len() as f64 * share) as usize;
-    sorted[at.min(sorted.len() - 1)].as_micros()
+    sorted[at.min(sorted.len() - 1)].as_micros() as u64
 }
 
 impl Tenant {

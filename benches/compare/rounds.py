@@ -1,9 +1,9 @@
-"""Taking turns: everybody once a round, in another order each time; ratios are of two runs of one round."""
+"""Rounds: every server runs once, in rotating order; a ratio compares two runs of one round."""
 import statistics
 
 
 def take_turns(contestants, rounds):
-    """What each returned, by name and round."""
+    """The results by name, one for each round."""
     names = list(contestants)
     results = {name: [] for name in names}
     for turn in range(rounds):
@@ -14,7 +14,7 @@ def take_turns(contestants, rounds):
 
 
 def cost(server, load, seconds):
-    """CPU of an answer in microseconds, once warm."""
+    """CPU time per answer in microseconds, after a warm-up of one second."""
     load(1)
     before = server.cpu()
     answers = load(seconds)
@@ -22,13 +22,13 @@ def cost(server, load, seconds):
 
 
 def ratio(ours, others):
-    """The median, the lowest and the highest."""
+    """The median ratio, with the lowest and the highest."""
     ratios = [own / other for own, other in zip(ours, others)]
     return f"{statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
 
 
-def line(what, *cells):
-    print("  ".join([f"{what:34}", *cells]), flush=True)
+def line(title, *cells):
+    print("  ".join([f"{title:34}", *cells]), flush=True)
 
 
 def micros(costs):

@@ -1,4 +1,4 @@
-"""The rows: what a request costs beside others, or beside another request of our own."""
+"""Rows: CPU time per request beside other servers, or beside another request to this server."""
 import json
 import os
 import socket
@@ -11,19 +11,20 @@ from servers import API_TOKEN, LARGE, MIRROR, SMALL
 from tokens import PROFILE, algorithm_of, token, write_key
 
 
-def does_the_job(world, name):
-    """Whoever only forwards need not; the others are asked what may not pass."""
+def is_configured(world, name):
+    """Whether the server checks tokens and replaces the credential. nginx only has to forward."""
     with world.start(name, tenant=MIRROR, pinned=False) as server:
         status, _ = ask(server.port, world.good)
         if name == "nginx":
             return status == 200
         forged = world.good[:-2] + ("AA" if world.good[-2:] != "AA" else "BB")
-        refused = [ask(server.port, bad)[0] for bad in (None, forged, token("a", life=-120), "x.y.z")]
-        asked = f"GET /api/v3/profiles/{PROFILE}/balances Bearer {API_TOKEN}"
-        return status == 200 and world.seen()[-1] == asked and refused == [401] * 4
+        invalid = (None, forged, token("a", life=-120), "x.y.z")
+        rejected = [ask(server.port, credential)[0] for credential in invalid]
+        forwarded = f"GET /api/v3/profiles/{PROFILE}/balances Bearer {API_TOKEN}"
+        return status == 200 and world.seen()[-1] == forwarded and rejected == [401] * 4
 
 
-def beside(world, options, what, others, load, **setting):
+def compare(world, options, title, others, load, **setting):
     def run(name):
         with world.start(name, **setting) as server:
             return cost(server, lambda seconds: load(server.port, seconds), options.seconds)
@@ -31,38 +32,38 @@ def beside(world, options, what, others, load, **setting):
     names = ("omneo-id", *others)
     costs = take_turns({name: lambda name=name: run(name) for name in names}, options.rounds)
     ours = costs.pop("omneo-id")
-    line(what, micros(ours), *(f"{name} {ratio(ours, theirs)}" for name, theirs in costs.items()))
+    line(title, micros(ours), *(f"{name} {ratio(ours, theirs)}" for name, theirs in costs.items()))
 
 
 def one_token(world, options):
     load = lambda port, seconds: wrk(port, seconds, world.good)
-    beside(world, options, "1 thread, 1 KB, one token", ("haproxy", "nginx"), load)
+    compare(world, options, "1 thread, 1 KB, one token", ("haproxy", "nginx"), load)
 
 
 def many_tokens(world, options):
     load = lambda port, seconds: wrk_tokens(port, seconds, world.tokens, 1000)
-    beside(world, options, "1 thread, 1 KB, 1000 tokens", ("haproxy",), load)
+    compare(world, options, "1 thread, 1 KB, 1000 tokens", ("haproxy",), load)
 
 
 def large(world, options):
     load = lambda port, seconds: wrk(port, seconds, world.good)
-    beside(world, options, "1 thread, 100 KB", ("haproxy", "nginx"), load, tenant=LARGE)
+    compare(world, options, "1 thread, 100 KB", ("haproxy", "nginx"), load, tenant=LARGE)
 
 
 def two_threads(world, options):
     load = lambda port, seconds: wrk(port, seconds, world.good, pinned=False)
-    what = "2 threads, nothing pinned, 1 KB"
-    beside(world, options, what, ("haproxy", "nginx"), load, threads=2, pinned=False)
+    title = "2 threads, not pinned, 1 KB"
+    compare(world, options, title, ("haproxy", "nginx"), load, threads=2, pinned=False)
 
 
 def http2(world, options):
-    # HAProxy listens for it on the next port.
+    # HAProxy accepts HTTP/2 on the next port.
     load = lambda port, seconds: h2load(port + (port == 19630), seconds, world.good)
-    beside(world, options, "HTTP/2 in, HTTP/1.1 out, 1 KB", ("haproxy",), load)
+    compare(world, options, "HTTP/2 in, HTTP/1.1 out, 1 KB", ("haproxy",), load)
 
 
 def algorithms(world, options):
-    """Our own, with keys of other algorithms: 1000 tokens are fewer than are remembered."""
+    """This server with keys of other algorithms. 1000 tokens fit into its cache."""
 
     def key(algorithm):
         if algorithm == "HS256":
@@ -73,10 +74,11 @@ def algorithms(world, options):
         return ("--signing-key-file", path)
 
     def mint(algorithm):
-        path, asked = f"{world.directory}/{algorithm}", json.dumps({"id": PROFILE})
+        path, mint_request = f"{world.directory}/{algorithm}", json.dumps({"id": PROFILE})
         with world.start("omneo-id", extra=key(algorithm)) as server, open(path, "w") as file:
             for _ in range(1000):
-                status, body = ask(server.port, API_TOKEN, "/id/api/v1/auth/token", "POST", asked)
+                uri = "/id/api/v1/auth/token"
+                status, body = ask(server.port, API_TOKEN, uri, "POST", mint_request)
                 minted = json.loads(body)["data"]["token"]
                 if status != 200 or algorithm_of(minted) != algorithm:
                     raise RuntimeError(f"{algorithm}: {status} {body}")
@@ -89,11 +91,12 @@ def algorithms(world, options):
             return cost(server, load, options.seconds)
 
     minted = {algorithm: mint(algorithm) for algorithm in ("HS256", "ES256", "EdDSA", "RS256")}
-    for count, what in ((1, "HS256, one token"), (1000, "HS256, 1000 tokens")):
-        runs = {algorithm: lambda algorithm=algorithm: run(algorithm, count) for algorithm in minted}
+    for count, title in ((1, "HS256, one token"), (1000, "HS256, 1000 tokens")):
+        runs = {name: lambda name=name: run(name, count) for name in minted}
         costs = take_turns(runs, options.rounds)
         base = costs.pop("HS256")
-        line(what, micros(base), *(f"{name} {ratio(theirs, base)}" for name, theirs in costs.items()))
+        ratios = (f"{name} {ratio(theirs, base)}" for name, theirs in costs.items())
+        line(title, micros(base), *ratios)
 
 
 def open_loop_row(world, options):
@@ -101,30 +104,32 @@ def open_loop_row(world, options):
         with world.start(name) as server:
             seen = open_loop(server, options.seconds, world.good)
             if seen["refused"]:
-                raise RuntimeError(f"{name} has refused {seen['refused']} requests")
+                raise RuntimeError(f"{name} rejected {seen['refused']} requests")
             return seen
 
     names = ("omneo-id", "haproxy", "nginx")
     results = take_turns({name: lambda name=name: run(name) for name in names}, options.rounds)
     costs = {name: [result["cost"] for result in results[name]] for name in names}
     ours = costs["omneo-id"]
-    line("5000 requests/s, open loop", micros(ours), *(f"{name} {ratio(ours, costs[name])}" for name in names[1:]))
+    ratios = (f"{name} {ratio(ours, costs[name])}" for name in names[1:])
+    line("5000 requests/s, open loop", micros(ours), *ratios)
     for name in names:
-        of = lambda key: f"{key} {statistics.median(result[key] for result in results[name]):.0f} us"
-        line(f"  latency, {name}", of("p50"), of("p99"), f"(of which the generator was late: {of('late_p99')})")
+        median = lambda key: statistics.median(result[key] for result in results[name])
+        p50, p99, late = (f"{key} {median(key):.0f} us" for key in ("p50", "p99", "late_p99"))
+        line(f"  latency, {name}", p50, p99, f"(delay of the generator: {late})")
 
 
 def upsert(world, options):
-    """A sign-up of somebody known, beside a request that is only passed on."""
+    """A sign-up for an existing profile, beside a `me` request."""
     body = '{"email":"person-1@example.com","attributes":{"comms":{"email_promo":true}}}'
     with world.start("omneo-id", tenant=MIRROR) as server:
         before = len(world.seen())
         answer = ask(server.port, world.anonymous, SIGN_UP, "POST", body)
-        asked = [
+        expected = [
             f"GET /api/v3/profiles?filter%5Bemail%5D=person-1%40example.com Bearer {API_TOKEN}",
             f"PUT /api/v3/profiles/{PROFILE}/attributes/comms Bearer {API_TOKEN}",
         ]
-        if answer != (200, b'{"data":{"success":true}}') or world.seen()[before:] != asked:
+        if answer != (200, b'{"data":{"success":true}}') or world.seen()[before:] != expected:
             raise RuntimeError(f"sign-up: {answer} {world.seen()[before:]}")
 
     def run(**load):
@@ -132,7 +137,7 @@ def upsert(world, options):
             wrk(server.port, 1, **load)
             before, used = tenant_requests(), server.cpu()
             answers = wrk(server.port, options.seconds, **load)
-            # One of them is the question itself.
+            # Reading the counter is a request, too.
             return (server.cpu() - used) / answers, (tenant_requests() - before - 1) / answers
 
     runs = {
@@ -143,7 +148,7 @@ def upsert(world, options):
     costs = {name: [cost for cost, _ in results[name]] for name in results}
     trips = {name: statistics.median(count for _, count in results[name]) for name in results}
     line(
-        "sign-up of somebody known",
+        "sign-up, existing profile",
         micros(costs["sign-up"]),
         f"{trips['sign-up']:.2f} tenant requests (me {trips['me']:.2f})",
         f"me {ratio(costs['sign-up'], costs['me'])}",
@@ -151,7 +156,7 @@ def upsert(world, options):
 
 
 def idle(world, options):
-    """Memory of a connection that has asked once and stays open."""
+    """Memory of an idle connection that has served one request."""
     count, cells = options.connections, []
     request = f"GET {ME} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {world.good}\r\n\r\n".encode()
 
@@ -161,7 +166,7 @@ def idle(world, options):
         while b'"}' not in answer:
             piece = peer.recv(65536)
             if not piece:
-                raise RuntimeError(f"{name} has closed an idle connection")
+                raise RuntimeError(f"{name} closed an idle connection")
             answer += piece
 
     for name in ("omneo-id", "haproxy", "nginx"):
@@ -174,7 +179,7 @@ def idle(world, options):
                     answered(peers[-1])
                 time.sleep(options.settle)
                 cells.append(f"{name} {(server.resident() - before) / count:.1f} KB")
-                # They are all still there.
+                # All connections are still open.
                 for peer in peers:
                     answered(peer)
             finally:

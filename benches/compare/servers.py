@@ -1,4 +1,4 @@
-"""Servers: those that are compared, and the tenant behind them. What each uses is the kernel's account."""
+"""The compared servers and the tenant. CPU time and memory are read from /proc."""
 import os
 import re
 import resource
@@ -16,12 +16,12 @@ OPENLOOP = os.environ.get("OPENLOOP", f"{EXAMPLES}/openloop")
 SMALL, LARGE, MIRROR, STATUS, SLOW = range(19610, 19615)
 API_TOKEN = "api-token-of-the-usual-length-0123456789"
 DESCRIPTORS = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 65536)
-# A proxy needs two for each.
+# A proxy needs two descriptors for each connection: one for each side. 200 are for files.
 MOST_CONNECTIONS = (DESCRIPTORS - 200) // 2
 
 
 class Server:
-    """A process, and what it has used."""
+    """A server process, with its CPU time and memory."""
 
     def __init__(self, argv, port, cpu=None):
         if cpu is not None:
@@ -30,7 +30,7 @@ class Server:
         self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         for _ in range(100):
             if self.process.poll() is not None:
-                raise RuntimeError(f"{argv[:4]} ended with {self.process.returncode}")
+                raise RuntimeError(f"{argv[:4]} exited with {self.process.returncode}")
             try:
                 socket.create_connection(("127.0.0.1", port), 0.5).close()
                 return
@@ -56,7 +56,7 @@ class Server:
         return found
 
     def cpu(self):
-        """Microseconds, all threads."""
+        """The CPU time of all threads in microseconds."""
         total = 0
         for pid in self.pids():
             for task in os.listdir(f"/proc/{pid}/task"):
@@ -65,7 +65,7 @@ class Server:
         return total / 1000
 
     def resident(self):
-        """Kilobytes."""
+        """The resident memory in kilobytes."""
         total = 0
         for pid in self.pids():
             with open(f"/proc/{pid}/status") as status:
@@ -97,7 +97,7 @@ def fill(name, directory, **values):
 
 
 class World:
-    """A directory, a tenant, and who stands in front of it for a while."""
+    """A scratch directory, a tenant, and the servers that run in front of it."""
 
     def __init__(self, directory):
         self.directory = directory
@@ -109,17 +109,18 @@ class World:
         self.file_of(102400)
         filler = "x" * (1024 - 11)
         values = dict(small=SMALL, large=LARGE, mirror=MIRROR, status=STATUS, profile=PROFILE)
-        conf = fill("tenant.conf", directory, body=f'{{"data":"{filler}"}}', filler=filler[100:], **values)
+        values |= dict(body=f'{{"data":"{filler}"}}', filler=filler[100:])
+        conf = fill("tenant.conf", directory, **values)
         self.tenant = Server(["nginx", "-p", directory, "-c", conf], SMALL, cpu=0)
 
     def file_of(self, size):
-        """What the tenant answers of this size."""
+        """Writes the file that the tenant serves as an answer of this size."""
         with open(f"{self.directory}/www/{size}", "w") as file:
             if size:
                 file.write('"' + "x" * (size - 2) + '"')
 
     def seen(self):
-        """The requests to the mirror so far."""
+        """The requests that the mirror has logged."""
         time.sleep(0.2)
         with open(f"{self.directory}/seen") as log:
             return log.read().splitlines()
@@ -127,8 +128,9 @@ class World:
     def start(self, name, threads=1, tenant=SMALL, pinned=True, connections=4000, extra=()):
         cpu = 1 if pinned else None
         if name == "omneo-id":
-            argv = [STANDALONE, "--listen", "127.0.0.1:19620", "--upstream", f"http://127.0.0.1:{tenant}"]
-            argv += ["--api-token", API_TOKEN, "--threads", str(threads), "--log", "error", *extra]
+            argv = [STANDALONE, "--listen", "127.0.0.1:19620"]
+            argv += ["--upstream", f"http://127.0.0.1:{tenant}", "--api-token", API_TOKEN]
+            argv += [ "--threads", str(threads), "--log", "error", *extra]
             if "--signing-key-file" not in extra:
                 argv += ["--signing-key", SECRET]
             if connections > 4000:
@@ -138,9 +140,11 @@ class World:
         os.makedirs(directory, exist_ok=True)
         values = dict(threads=threads, tenant=tenant)
         if name == "haproxy":
-            values |= dict(secret=SECRET, api_token=API_TOKEN, descriptors=DESCRIPTORS, connections=connections)
+            values |= dict(secret=SECRET, api_token=API_TOKEN)
+            values |= dict(descriptors=DESCRIPTORS, connections=connections)
             conf = fill("haproxy.cfg", directory, port=19630, port_h2=19631, **values)
             return Server(["haproxy", "-q", "-db", "-f", conf], 19630, cpu)
         master = "on" if threads > 1 else "off"
-        conf = fill("nginx.conf", directory, port=19640, master=master, sockets=2 * connections, **values)
+        values |= dict(port=19640, master=master, sockets=2 * connections)
+        conf = fill("nginx.conf", directory, **values)
         return Server(["nginx", "-p", directory, "-c", conf], 19640, cpu)

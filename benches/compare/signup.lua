@@ -1,4 +1,5 @@
--- Somebody whom the tenant knows changes a consent: another person each time, as the same one takes turns.
+-- Updates the consent of an existing profile: another one for each request, because sign-ups
+-- with the same address wait for each other.
 local next_one = 0
 wrk.headers["Content-Type"] = "application/json"
 request = function()

@@ -1,4 +1,4 @@
-"""ID tokens: HS256 by our own hand, other algorithms by the server that knows their key."""
+"""ID tokens. HS256 is signed here; tokens of other algorithms are minted by the server."""
 import base64
 import hashlib
 import hmac
@@ -26,7 +26,7 @@ def token(profile, life=3600):
 
 
 def write_tokens(path, count):
-    """One a line, all lines of one length: tokens.lua finds them by that."""
+    """One token per line. All lines have the same length, which tokens.lua relies on."""
     with open(path, "w") as file:
         file.writelines(token(f"profile-{number:07}") + "\n" for number in range(count))
 

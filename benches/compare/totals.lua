@@ -1,4 +1,4 @@
--- Exact bytes: what has come of answers that are not over when the time is up counts, too.
+-- Counts bytes: those of unfinished answers at the end count as well.
 done = function(summary)
   io.write(("%d bytes in all\n"):format(summary.bytes))
 end

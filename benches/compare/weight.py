@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""What depending on the crate weighs: packages in the tree, and seconds of a cold debug build.
+"""The cost of building the crate: packages in the tree, and the time of a cold debug build.
 
-    python3 benches/compare/weight.py [--jobs 2] [what ...]
+    python3 benches/compare/weight.py [--jobs 2] [name ...]
 
-A scratch crate that depends on one thing and uses nothing of it is built into an empty target directory; what is to
-be downloaded is downloaded before. Others' crates come in their newest version. What a build took of the processor is
-printed, too: it says more on a machine that has other things to do.
+A scratch crate with one dependency is built into an empty target directory, after all packages have
+been downloaded. Other crates are built in their newest version. The CPU time is printed as well,
+because it depends less on the other load of the machine.
 """
 import argparse
 import os
@@ -21,7 +21,9 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 OURS = 'omneo-id = {{ path = "{root}", {rest} }}'
 DEPENDENCIES = {
     "layers": OURS.format(root=ROOT, rest="default-features = false"),
-    "layers, aws-lc-rs": OURS.format(root=ROOT, rest='default-features = false, features = ["aws-lc-rs"]'),
+    "layers, aws-lc-rs": OURS.format(
+        root=ROOT, rest='default-features = false, features = ["aws-lc-rs"]'
+    ),
     "client": OURS.format(root=ROOT, rest='default-features = false, features = ["client"]'),
     "default": OURS.format(root=ROOT, rest="default-features = true"),
     "axum-reverse-proxy": 'axum-reverse-proxy = "*"',
@@ -48,8 +50,9 @@ def scratch(directory, dependency):
 
 
 def packages(directory, *argv):
-    """Those that are built for this machine, besides the one that asks."""
-    tree = cargo(directory, "tree", "--edges", "normal,build", "--prefix", "none", "--format", "{p}", *argv)
+    """The packages that are built for this machine, without the scratch crate."""
+    tree = ["tree", "--edges", "normal,build", "--prefix", "none", "--format", "{p}"]
+    tree = cargo(directory, *tree, *argv)
     return len({line.removesuffix(" (*)") for line in tree.splitlines() if line}) - 1
 
 
@@ -63,20 +66,22 @@ def cold(directory, jobs, *argv):
 
 
 def main():
-    # Told to end, end what was started, too.
+    # On SIGTERM, `with` removes the scratch directories.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    formatter = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=formatter)
     parser.add_argument("--jobs", type=int, default=2)
     known = [*DEPENDENCIES, "standalone"]
-    parser.add_argument("what", nargs="*", help=f"of {', '.join(known)}; default is all of them")
+    names = f"{', '.join(known)}; default is all"
+    parser.add_argument("names", nargs="*", metavar="name", help=names)
     options = parser.parse_args()
-    if unknown := set(options.what) - set(known):
-        parser.error(f"no such thing: {', '.join(unknown)}")
-    print(f"{'':20}{'packages':>9}{'cold build':>12}{'processor':>12}")
-    for name in options.what or known:
+    if unknown := set(options.names) - set(known):
+        parser.error(f"unknown dependency: {', '.join(unknown)}")
+    print(f"{'':20}{'packages':>9}{'cold build':>12}{'CPU time':>12}")
+    for name in options.names or known:
         with tempfile.TemporaryDirectory() as directory:
             if name == "standalone":
-                # An example: what it stands on are development dependencies, those of tests and benches among them.
+                # An example builds with all development dependencies, including those of tests.
                 count = packages(ROOT, "--edges", "normal,build,dev")
                 seconds, used = cold(ROOT, options.jobs, "--example", "standalone")
             else:

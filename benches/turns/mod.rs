@@ -1,23 +1,23 @@
-//! Measuring one thing beside another.
+//! Measures several calls in alternation.
 
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-/// Nothing here waits for anything.
+/// The output of a future that is ready at once.
 pub(crate) fn now<F>(future: F) -> F::Output
 where
     F: Future,
 {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
-        Poll::Pending => unreachable!(),
+        Poll::Pending => unreachable!("the services here answer at once"),
     }
 }
 
-/// The mean time of a call of each, in its best round; the rounds take turns, so that a slow moment
-/// of the machine slows all of them.
+/// For each call, the mean time in its best round. The rounds alternate, so that a slow phase of
+/// the machine affects all calls.
 pub(crate) fn by_turns<const N: usize>(calls: [&dyn Fn(); N]) -> [Duration; N] {
     const ROUNDS: usize = 50;
     const CALLS: u32 = 200;

@@ -26,7 +26,9 @@ mod read_timeout;
 mod report;
 mod routes;
 mod structure;
+#[path = "../support/mod.rs"]
 mod support;
+mod support_checks;
 mod test_tokens;
 mod token;
 mod upsert;

@@ -21,14 +21,14 @@ mod pool;
 mod properties;
 mod requests;
 mod retries;
-mod staged;
 mod stale;
 mod stale_lookups;
 mod stale_sockets;
-mod support;
-pub(crate) mod tenants;
 #[cfg(feature = "tls")]
 mod tls;
 mod wire;
 mod worst;
 mod worst_http2;
+
+pub(crate) use crate::support::tenants;
+use crate::support::{staged, upstream as support};

@@ -1,6 +1,6 @@
-//! Chance that can be had again.
+//! Reproducible random numbers.
 
-/// Xorshift.
+/// A xorshift64 generator.
 pub(crate) struct Dice(u64);
 
 impl Dice {
@@ -15,17 +15,19 @@ impl Dice {
         self.0
     }
 
-    /// From nothing to less than `end`.
+    /// A number below `end`.
     pub(crate) fn below(&mut self, end: u64) -> u64 {
         (self.next() >> 11) % end
     }
 
+    /// True with a probability of one in `count`.
     pub(crate) fn one_in(&mut self, count: u64) -> bool {
         self.below(count) == 0
     }
 }
 
-pub(crate) fn anywhere() -> u64 {
+/// A random seed.
+pub(crate) fn random_seed() -> u64 {
     let mut seed = [0; 8];
     getrandom::fill(&mut seed).unwrap();
     u64::from_le_bytes(seed)

@@ -1,4 +1,4 @@
-//! Visitors: good ones, careless ones and bad ones.
+//! Clients: valid requests, early disconnects and invalid requests.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -19,27 +19,30 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use crate::dice::Dice;
-use crate::tenant::{HASTY, STRANGE, Tenant};
+use crate::tenant::{HTTP1_FAULTS, HTTP2_FAULTS, Tenant};
 
-/// What takes longer hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
-const SHOWN: usize = 50;
+/// A request that takes longer counts as hanging.
+const MAX_LATENCY: Duration = Duration::from_secs(60);
+/// The number of unexplained failures that are printed.
+const MAX_PRINTED: usize = 50;
 
+/// The server under load, and the tokens of its clients.
 pub(crate) struct Shop {
     pub(crate) address: SocketAddr,
     pub(crate) tenant: Arc<Tenant>,
     pub(crate) ada: String,
     pub(crate) anonymous: String,
-    pub(crate) bad: Vec<String>,
+    pub(crate) invalid: Vec<String>,
     pub(crate) report: Report,
 }
 
+/// The counters of a run.
 #[derive(Default)]
 pub(crate) struct Report {
     requests: AtomicUsize,
     unexplained: AtomicUsize,
     by_fault: Mutex<BTreeMap<&'static str, usize>>,
-    shown: AtomicUsize,
+    printed: AtomicUsize,
 }
 
 impl Report {
@@ -65,13 +68,13 @@ impl Report {
 
     fn unexplained_failure(&self, what: &str) {
         self.unexplained.fetch_add(1, Ordering::Relaxed);
-        if self.shown.fetch_add(1, Ordering::Relaxed) < SHOWN {
+        if self.printed.fetch_add(1, Ordering::Relaxed) < MAX_PRINTED {
             println!("unexplained: {what}");
         }
     }
 }
 
-/// One request, and what may come of it.
+/// A request with its expected outcome.
 struct Call {
     request: Request<Body>,
     id: u64,
@@ -80,14 +83,14 @@ struct Call {
 }
 
 enum Expected {
-    /// One of these, whole, and for 200 the answer to this very request.
+    /// A complete response with one of these statuses; a 200 must be the answer to this request.
     Own(&'static [u16]),
-    /// One of these, whole.
+    /// A complete response with one of these statuses.
     Status(&'static [u16]),
-    /// 200 and a body that breaks off, or 502 or 504.
-    Broken,
-    /// Anything: its client leaves.
-    Left(Duration),
+    /// 200 with an aborted body, or 502 or 504.
+    Aborted,
+    /// Any: the client disconnects after this time.
+    Disconnected(Duration),
 }
 
 fn next_id() -> u64 {
@@ -95,18 +98,18 @@ fn next_id() -> u64 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// Comes, asks for a while, goes and comes again.
-pub(crate) async fn visit(shop: Arc<Shop>, seed: u64, end: Instant) {
+/// Connects, sends some requests, disconnects, and starts again.
+pub(crate) async fn run_client(shop: Arc<Shop>, seed: u64, end: Instant) {
     let mut dice = Dice::new(seed);
     while Instant::now() < end {
-        let Ok(mut visitor) = Visitor::connect(shop.address, dice.one_in(2)).await else {
-            shop.report.unexplained_failure("cannot connect");
+        let Ok(mut client) = Client::connect(shop.address, dice.one_in(2)).await else {
+            shop.report.unexplained_failure("connect failed");
             sleep(Duration::from_millis(100)).await;
             continue;
         };
         for _ in 0..=dice.below(60) {
             let call = call(&shop, &mut dice);
-            if !ask(&shop, &mut visitor, call, &mut dice).await {
+            if !send(&shop, &mut client, call, &mut dice).await {
                 break;
             }
             if dice.one_in(4) {
@@ -119,14 +122,14 @@ pub(crate) async fn visit(shop: Arc<Shop>, seed: u64, end: Instant) {
 fn call(shop: &Shop, dice: &mut Dice) -> Call {
     match dice.below(10) {
         0 => sign_up(shop, dice),
-        1 => refused(shop, dice),
+        1 => rejected(shop, dice),
         2 => read(shop, dice),
-        3..=5 => faulty(shop, dice, "/hasty", HASTY),
-        _ => faulty(shop, dice, "/strange", STRANGE),
+        3..=5 => faulty(shop, dice, "/http2", HTTP2_FAULTS),
+        _ => faulty(shop, dice, "/http1", HTTP1_FAULTS),
     }
 }
 
-/// Requests that one of the two bad tenants answers.
+/// A request to one of the two faulty tenants.
 fn faulty(shop: &Shop, dice: &mut Dice, mount: &str, faults: &[(&'static str, u64)]) -> Call {
     let id = next_id();
     let drawn = faults.iter().find(|(_, odds)| dice.one_in(*odds));
@@ -145,7 +148,7 @@ fn faulty(shop: &Shop, dice: &mut Dice, mount: &str, faults: &[(&'static str, u6
         "close" | "reset" | "half_head" | "garbage" | "two_lengths" | "large_head" => {
             Expected::Status(&[502])
         }
-        "short_body" | "broken_chunk" | "reset_in_body" | "stall_in_body" => Expected::Broken,
+        "short_body" | "broken_chunk" | "reset_in_body" | "stall_in_body" => Expected::Aborted,
         "stall" => Expected::Status(&[504]),
         "500" => Expected::Status(&[502]),
         "503" => Expected::Status(&[503]),
@@ -154,8 +157,8 @@ fn faulty(shop: &Shop, dice: &mut Dice, mount: &str, faults: &[(&'static str, u6
     };
     let mut name = fault;
     if fault.is_empty() && dice.one_in(30) {
-        name = "the client leaves";
-        expected = Expected::Left(Duration::from_micros(dice.below(5_000)));
+        name = "the client disconnects";
+        expected = Expected::Disconnected(Duration::from_micros(dice.below(5_000)));
     }
     Call {
         request: request(method, &uri, &shop.ada, body),
@@ -175,16 +178,16 @@ fn upload(dice: &mut Dice) -> Body {
 }
 
 fn sign_up(shop: &Shop, dice: &mut Dice) -> Call {
-    // Few enough that the same person signs up twice at once.
-    let who = dice.below(500);
+    // Few enough addresses that sign-ups of the same address run concurrently.
+    let number = dice.below(500);
     let promo = dice.one_in(2);
-    let body = format!(
-        "{{\"email\":\"visitor{who}@example.com\",\"attributes\":{{\"comms\":{{\"email_promo\":{promo}}}}}}}"
-    );
+    let comms = format!("{{\"comms\":{{\"email_promo\":{promo}}}}}");
+    let email = format!("client{number}@example.com");
+    let body = format!("{{\"email\":\"{email}\",\"attributes\":{comms}}}");
     let mount = if dice.one_in(2) {
-        "/proper"
+        "/healthy-http1"
     } else {
-        "/proper2"
+        "/healthy-http2"
     };
     Call {
         request: request(
@@ -201,9 +204,9 @@ fn sign_up(shop: &Shop, dice: &mut Dice) -> Call {
 
 fn read(shop: &Shop, dice: &mut Dice) -> Call {
     let mount = if dice.one_in(2) {
-        "/proper"
+        "/healthy-http1"
     } else {
-        "/proper2"
+        "/healthy-http2"
     };
     let path = match dice.below(3) {
         0 => "/profiles/me",
@@ -218,48 +221,48 @@ fn read(shop: &Shop, dice: &mut Dice) -> Call {
     }
 }
 
-/// What never reaches a tenant.
-fn refused(shop: &Shop, dice: &mut Dice) -> Call {
-    let bad = &shop.bad[dice.below(shop.bad.len() as u64) as usize];
+/// A request that the server rejects without a call of the tenant.
+fn rejected(shop: &Shop, dice: &mut Dice) -> Call {
+    let invalid = &shop.invalid[dice.below(shop.invalid.len() as u64) as usize];
     let (fault, request, status): (_, _, &'static [u16]) = match dice.below(5) {
         0 => (
-            "a bad token",
-            request("GET", "/proper/profiles/me", bad, Body::empty()),
+            "an invalid token",
+            request("GET", "/healthy-http1/profiles/me", invalid, Body::empty()),
             &[401],
         ),
         1 => (
-            "a token of nobody's making",
+            "a random token",
             {
                 let token = format!("eyJhbGciOiJIUzI1NiJ9.{:x}.{:x}", dice.next(), dice.next());
-                request("GET", "/proper/profiles/me", &token, Body::empty())
+                request("GET", "/healthy-http1/profiles/me", &token, Body::empty())
             },
             &[401],
         ),
         2 => (
-            "a path of two minds",
+            "an ambiguous path",
             request(
                 "GET",
-                "/proper/profiles/me/%2e%2e/x",
+                "/healthy-http1/profiles/me/%2e%2e/x",
                 &shop.ada,
                 Body::empty(),
             ),
             &[400, 404],
         ),
         3 => (
-            "another's profile",
+            "another profile",
             request(
                 "GET",
-                &format!("/proper/profiles/{}", Sandbox::ADA_ID),
+                &format!("/healthy-http1/profiles/{}", Sandbox::ADA_ID),
                 &shop.ada,
                 Body::empty(),
             ),
             &[404],
         ),
         _ => (
-            "a sign-up of nonsense",
+            "a malformed sign-up",
             request(
                 "POST",
-                "/proper/profiles",
+                "/healthy-http1/profiles",
                 &shop.anonymous,
                 "{\"email\":[".into(),
             ),
@@ -284,8 +287,8 @@ fn request(method: &str, uri: &str, token: &str, body: Body) -> Request<Body> {
         .unwrap()
 }
 
-/// False if the connection is of no more use.
-async fn ask(shop: &Shop, visitor: &mut Visitor, call: Call, dice: &mut Dice) -> bool {
+/// Sends a request, and judges the outcome. Returns whether the connection can be reused.
+async fn send(shop: &Shop, client: &mut Client, call: Call, dice: &mut Dice) -> bool {
     let report = &shop.report;
     let Call {
         request,
@@ -294,12 +297,12 @@ async fn ask(shop: &Shop, visitor: &mut Visitor, call: Call, dice: &mut Dice) ->
         expected,
     } = call;
     let target = format!("{} {}", request.method(), request.uri());
-    let is_strange = request.uri().path().starts_with("/strange");
-    let is_hasty = request.uri().path().starts_with("/hasty");
+    let is_http1 = request.uri().path().starts_with("/http1");
+    let is_http2 = request.uri().path().starts_with("/http2");
     let is_write = request.method() == "PUT";
     let is_upload = request.method() != "GET";
-    // A server may end a connection whose last answer was given before its request was read.
-    if !visitor.is_ready().await {
+    // The server may close a connection when it answered before it had read the whole request.
+    if !client.is_ready().await {
         return false;
     }
     report.requests.fetch_add(1, Ordering::Relaxed);
@@ -307,9 +310,9 @@ async fn ask(shop: &Shop, visitor: &mut Visitor, call: Call, dice: &mut Dice) ->
         report.fault(fault);
     }
     let before = shop.tenant.state();
-    if let Expected::Left(after) = expected {
+    if let Expected::Disconnected(after) = expected {
         let _ = timeout(after, async {
-            let answer = visitor.send(request).await;
+            let answer = client.send(request).await;
             let mut body = answer.ok()?.into_body();
             while dice.one_in(2) {
                 body.frame().await?.ok()?;
@@ -318,13 +321,13 @@ async fn ask(shop: &Shop, visitor: &mut Visitor, call: Call, dice: &mut Dice) ->
         })
         .await;
         shop.tenant.forget(id);
-        return visitor.is_http2();
+        return client.is_http2();
     }
-    let answer = timeout(PATIENCE, async {
-        let answer = visitor
+    let answer = timeout(MAX_LATENCY, async {
+        let answer = client
             .send(request)
             .await
-            .map_err(|error| format!("no answer: {error:?}"))?;
+            .map_err(|error| format!("no response: {error:?}"))?;
         let (parts, body) = answer.into_parts();
         let cause = parts.headers.get("x-cause");
         let cause = cause.and_then(|cause| cause.to_str().ok());
@@ -335,20 +338,23 @@ async fn ask(shop: &Shop, visitor: &mut Visitor, call: Call, dice: &mut Dice) ->
     .await;
     let has_arrived = shop.tenant.has_arrived(id);
     shop.tenant.forget(id);
-    let is_down = is_strange && (before.1 || shop.tenant.state() != before);
-    let is_good = matches!(answer, Ok(Ok((200, Ok(_), _))));
+    let had_outage = is_http1 && (before.1 || shop.tenant.state() != before);
+    let is_ok = matches!(answer, Ok(Ok((200, Ok(_), _))));
     let problem = match (answer, &expected) {
-        (Err(_), _) => Some("it hangs".to_owned()),
-        // The end may overtake the head.
-        (Ok(Err(_)), Expected::Broken) => return false,
+        (Err(_), _) => Some("no complete response in time".to_owned()),
+        // The end of the connection may overtake the head of the response.
+        (Ok(Err(_)), Expected::Aborted) => return false,
         (Ok(Err(problem)), _) => Some(problem),
         (Ok(Ok((status, Ok(body), cause))), Expected::Own(allowed)) => {
             let own = format!("{{\"data\":{{\"id\":{id},");
             if !allowed.contains(&status) {
                 Some(format!("{status} {} {cause:?}", text(&body)))
             } else if !body.starts_with(own.as_bytes()) || !body.ends_with(b"\"}}") {
-                // An outage does not explain the answer to another request.
-                report.unexplained_failure(&format!("{target}: of another: {}", text(&body)));
+                // An outage does not explain the response to another request.
+                report.unexplained_failure(&format!(
+                    "{target}: another request's response: {}",
+                    text(&body)
+                ));
                 return false;
             } else {
                 None
@@ -357,35 +363,37 @@ async fn ask(shop: &Shop, visitor: &mut Visitor, call: Call, dice: &mut Dice) ->
         (Ok(Ok((status, Ok(body), cause))), Expected::Status(allowed)) => {
             (!allowed.contains(&status)).then(|| format!("{status} {} {cause:?}", text(&body)))
         }
-        (Ok(Ok((200, Err(_), _))), Expected::Broken) => return visitor.is_http2(),
-        (Ok(Ok((502 | 504, Ok(_), _))), Expected::Broken) => None,
-        (Ok(Ok((status, Ok(_), _))), _) => Some(format!("{status}, and whole")),
-        (Ok(Ok((status, Err(error), _))), _) => Some(format!("{status}, broken off: {error:?}")),
+        (Ok(Ok((200, Err(_), _))), Expected::Aborted) => return client.is_http2(),
+        (Ok(Ok((502 | 504, Ok(_), _))), Expected::Aborted) => None,
+        (Ok(Ok((status, Ok(_), _))), _) => Some(format!("{status} with a complete body")),
+        (Ok(Ok((status, Err(error), _))), _) => {
+            Some(format!("{status} with an aborted body: {error:?}"))
+        }
     };
     let Some(problem) = problem else {
-        // An answer that did not wait for its upload may be followed by the end of an HTTP/1.1
-        // connection, which nobody announces.
-        return visitor.is_http2() || !is_upload || is_good && fault != "early";
+        // After a response that preceded the end of the upload, the server may close an HTTP/1.1
+        // connection without notice.
+        return client.is_http2() || !is_upload || is_ok && fault != "early";
     };
-    if is_down {
-        report.fault("the tenant is away");
+    if had_outage {
+        report.fault("an outage of the tenant");
         return false;
     }
-    // Its side of a connection that has ended is read out first.
+    // The tenant reads the rest of a closed connection before it records the request.
     for _ in 0..100 {
         if shop.tenant.has_crossed(id) {
-            report.fault("sent into a closed connection");
+            report.fault("sent on a closed connection");
             return false;
         }
-        if !is_strange {
+        if !is_http1 {
             break;
         }
         sleep(Duration::from_millis(30)).await;
     }
-    let is_given_back = problem.contains("not a result of an error");
-    if is_hasty && !has_arrived && (is_write || !is_given_back) {
-        // Its client cannot know, and a write may not be done twice.
-        report.fault("sent into a connection that ended");
+    let was_refused = problem.contains("not a result of an error");
+    if is_http2 && !has_arrived && (is_write || !was_refused) {
+        // The client cannot know whether the tenant has read it, and does not retry a write.
+        report.fault("sent across the end of an HTTP/2 connection");
     } else {
         report.unexplained_failure(&format!("{target}: {problem}"));
     }
@@ -396,8 +404,8 @@ fn text(body: &Bytes) -> String {
     String::from_utf8_lossy(&body[..body.len().min(120)]).into_owned()
 }
 
-/// A connection. Dropped, it is gone at once.
-struct Visitor {
+/// A client connection, which is closed when it is dropped.
+struct Client {
     address: SocketAddr,
     sender: Sender,
     connection: JoinHandle<()>,
@@ -408,7 +416,7 @@ enum Sender {
     Http2(http2::SendRequest<Body>),
 }
 
-impl Visitor {
+impl Client {
     async fn connect(address: SocketAddr, http2: bool) -> std::io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
@@ -459,7 +467,7 @@ impl Visitor {
     }
 }
 
-impl Drop for Visitor {
+impl Drop for Client {
     fn drop(&mut self) {
         self.connection.abort();
     }

@@ -1,5 +1,5 @@
-//! Mixed load on the whole of Omneo ID, while its tenant and its clients do everything wrong that
-//! they can: `cargo run --release --example soak -- --minutes 30`. See the README beside this file.
+//! Mixed load on the whole of Omneo ID with injected faults of its tenants and clients:
+//! `cargo run --release --example soak -- --minutes 30`. See the README beside this file.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -35,20 +35,20 @@ use tokio::time::sleep;
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[derive(Parser)]
-#[command(about = "Mixed load with injected faults, and a count of what they do not explain")]
+#[command(about = "Mixed load with injected faults; counts the failures that they do not explain")]
 struct Options {
-    /// How long.
+    /// The duration of the load.
     #[arg(long, default_value_t = 1.0)]
     minutes: f64,
-    /// Visitors at one time.
+    /// The number of concurrent clients.
     #[arg(long, default_value_t = 48)]
-    visitors: usize,
-    /// Where chance begins. Default is somewhere.
+    clients: usize,
+    /// The seed of the random numbers. Default is a random seed.
     #[arg(long)]
     seed: Option<u64>,
 }
 
-/// Long enough for a machine that has other things to do.
+/// Long enough for a machine under other load.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 const IDLE: Duration = Duration::from_secs(2);
@@ -59,17 +59,17 @@ fn main() -> ExitCode {
 }
 
 async fn run(options: Options) -> ExitCode {
-    let seed = options.seed.unwrap_or_else(dice::anywhere);
+    let seed = options.seed.unwrap_or_else(dice::random_seed);
     let secret = "a secret that is longer than thirty-two bytes";
     let ring = Keyring::new(SigningKey::hs256(secret).unwrap());
     let tenant = Arc::new(Tenant::default());
     let sandbox = Sandbox::new();
-    let strange = tenant::strange(&tenant).await;
-    let hasty = tenant::hasty(&tenant).await;
-    let proper = tenant::proper(sandbox.clone()).await;
-    let facade = |origin: &str, http2: bool| {
+    let http1 = tenant::http1(&tenant).await;
+    let http2 = tenant::http2(&tenant).await;
+    let healthy = tenant::sandbox(sandbox.clone()).await;
+    let facade = |origin: &str, is_http2: bool| {
         let client = HttpClient::builder().with_pool_idle_timeout(IDLE);
-        let client = match http2 {
+        let client = match is_http2 {
             true => client.with_http2_only(),
             false => client,
         };
@@ -84,10 +84,10 @@ async fn run(options: Options) -> ExitCode {
             .unwrap()
     };
     let app = Router::new()
-        .nest_service("/strange", facade(&strange, false))
-        .nest_service("/hasty", facade(&hasty, true))
-        .nest_service("/proper", facade(&proper, false))
-        .nest_service("/proper2", facade(&proper, true));
+        .nest_service("/http1", facade(&http1, false))
+        .nest_service("/http2", facade(&http2, true))
+        .nest_service("/healthy-http1", facade(&healthy, false))
+        .nest_service("/healthy-http2", facade(&healthy, true));
     let app = app.layer(axum::middleware::map_response(with_cause));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -98,7 +98,7 @@ async fn run(options: Options) -> ExitCode {
         tenant: Arc::clone(&tenant),
         ada: tokens.valid(Sandbox::ADA_ID),
         anonymous: tokens.anonymous(),
-        bad: vec![
+        invalid: vec![
             tokens.expired(Sandbox::ADA_ID),
             tokens.foreign(Sandbox::ADA_ID),
             tokens.malformed(),
@@ -106,28 +106,28 @@ async fn run(options: Options) -> ExitCode {
         report: Report::default(),
     });
     let outages = tokio::spawn(tenant::outages(Arc::clone(&tenant), seed));
-    // What there is without any load.
+    // The baseline without load.
     sleep(Duration::from_millis(200)).await;
     let (tasks, sockets) = (tasks(), sockets());
     println!(
-        "seed {seed}, {} visitors, {} minutes",
-        options.visitors, options.minutes
+        "seed {seed}, {} clients, {} minutes",
+        options.clients, options.minutes
     );
 
     let began = Instant::now();
     let end = began + Duration::from_secs_f64(options.minutes * 60.0);
-    let visitors: Vec<_> = (0..options.visitors)
+    let clients: Vec<_> = (0..options.clients)
         .map(|number| {
-            tokio::spawn(load::visit(
+            tokio::spawn(load::run_client(
                 Arc::clone(&shop),
                 seed ^ (number as u64 + 1) << 20,
                 end,
             ))
         })
         .collect();
-    // Caches and pools are full by then, or the comparison would be with an empty house.
-    let warm = Duration::from_secs_f64((options.minutes * 60.0 / 4.0).min(60.0));
-    sleep(warm).await;
+    // Caches and pools are full after the warm-up.
+    let warm_up = Duration::from_secs_f64((options.minutes * 60.0 / 4.0).min(60.0));
+    sleep(warm_up).await;
     let at_start = resident();
     let mut next = Instant::now();
     while Instant::now() < end {
@@ -145,17 +145,17 @@ async fn run(options: Options) -> ExitCode {
         }
         sleep(Duration::from_millis(200)).await;
     }
-    for visitor in visitors {
-        visitor.await.unwrap();
+    for client in clients {
+        client.await.unwrap();
     }
     outages.abort();
     let at_end = resident();
-    // Idle connections have their time.
-    let patience = Instant::now() + Duration::from_secs(60);
-    while (self::tasks() > tasks || self::sockets() > sockets) && Instant::now() < patience {
+    // Idle connections are closed after their timeout.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while (self::tasks() > tasks || self::sockets() > sockets) && Instant::now() < deadline {
         sleep(Duration::from_millis(200)).await;
     }
-    let doubled = people(&sandbox)
+    let duplicates = profiles_by_email(&sandbox)
         .into_values()
         .filter(|count| *count > 1)
         .count();
@@ -166,9 +166,9 @@ async fn run(options: Options) -> ExitCode {
     println!("requests              {}", report.requests());
     println!("faults injected       {}", report.faults());
     println!("unexplained failures  {}", report.unexplained());
-    println!("writes done twice     {}", tenant.doubled());
-    println!("people doubled        {doubled}");
-    println!("resident, warm        {} MiB", at_start >> 20);
+    println!("writes executed twice {}", tenant.duplicate_writes());
+    println!("duplicate profiles    {duplicates}");
+    println!("resident, warmed up   {} MiB", at_start >> 20);
     println!("resident, at the end  {} MiB", at_end >> 20);
     println!(
         "tasks                 {} before, {} after",
@@ -180,21 +180,21 @@ async fn run(options: Options) -> ExitCode {
         sockets,
         self::sockets()
     );
-    let kept = report.unexplained() == 0
+    let has_passed = report.unexplained() == 0
         && report.faults() > 0
-        && tenant.doubled() == 0
-        && doubled == 0
+        && tenant.duplicate_writes() == 0
+        && duplicates == 0
         && self::tasks() <= tasks
         && self::sockets() <= sockets
         && at_end <= at_start + (64 << 20);
-    println!("{}", if kept { "kept its promises" } else { "FAILED" });
-    match kept {
+    println!("{}", if has_passed { "passed" } else { "FAILED" });
+    match has_passed {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     }
 }
 
-/// Why we refused, for the report: clients are never told.
+/// Adds the cause of a rejection to the response, for the report. A real server does not.
 async fn with_cause(mut response: Response) -> Response {
     if let Some(rejection) = response.extensions().get::<Rejection>() {
         let mut cause = format!("{:?}", rejection.kind());
@@ -210,21 +210,23 @@ async fn with_cause(mut response: Response) -> Response {
     response
 }
 
-/// How many profiles there are of each address.
-fn people(sandbox: &Sandbox) -> HashMap<String, usize> {
-    let mut people = HashMap::new();
+/// The number of profiles with each address.
+fn profiles_by_email(sandbox: &Sandbox) -> HashMap<String, usize> {
+    let mut counts = HashMap::new();
     for profile in sandbox.profiles() {
         if let Some(email) = profile["email"].as_str() {
-            *people.entry(email.to_lowercase()).or_default() += 1;
+            *counts.entry(email.to_lowercase()).or_default() += 1;
         }
     }
-    people
+    counts
 }
 
+/// The number of tasks of the runtime.
 fn tasks() -> usize {
     Handle::current().metrics().num_alive_tasks()
 }
 
+/// The number of open sockets of the process.
 fn sockets() -> usize {
     let open = std::fs::read_dir("/proc/self/fd").unwrap();
     open.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok())
@@ -232,7 +234,7 @@ fn sockets() -> usize {
         .count()
 }
 
-/// In bytes.
+/// The resident memory in bytes.
 fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status

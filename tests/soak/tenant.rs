@@ -1,8 +1,8 @@
-//! Tenants: one that breaks every rule of HTTP/1.1 when a request tells it to, one that does so
-//! over HTTP/2, and one that is as it should be.
+//! Tenants: a faulty one over HTTP/1.1, a faulty one over HTTP/2, and the sandbox.
 //!
-//! A request says in its query what shall go wrong with it, so that what goes wrong with any other
-//! is nobody's fault but ours; and which one it is, which every good answer repeats.
+//! The query of a request names the fault that its tenant shall inject, so a failure of any other
+//! request is a fault of the crate. It also has the number of the request, which every successful
+//! answer repeats.
 
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
@@ -29,8 +29,8 @@ use tokio::time::{sleep, timeout};
 
 use crate::dice::Dice;
 
-/// What can go wrong over HTTP/1.1, by name, and how often: once in so many requests.
-pub(crate) const STRANGE: &[(&str, u64)] = &[
+/// The faults over HTTP/1.1, each with its frequency: once in this many requests.
+pub(crate) const HTTP1_FAULTS: &[(&str, u64)] = &[
     ("close", 100),
     ("reset", 100),
     ("half_head", 100),
@@ -43,8 +43,8 @@ pub(crate) const STRANGE: &[(&str, u64)] = &[
     ("large_head", 300),
     ("interim", 100),
     ("early", 100),
-    ("bye", 100),
-    ("old", 100),
+    ("announced_close", 100),
+    ("http10", 100),
     ("close_later", 100),
     ("extra_bytes", 100),
     ("stall", 4_000),
@@ -55,8 +55,8 @@ pub(crate) const STRANGE: &[(&str, u64)] = &[
     ("404", 100),
 ];
 
-/// And over HTTP/2.
-pub(crate) const HASTY: &[(&str, u64)] = &[
+/// The faults over HTTP/2, with their frequency.
+pub(crate) const HTTP2_FAULTS: &[(&str, u64)] = &[
     ("reset", 50),
     ("reset_in_body", 50),
     ("early", 50),
@@ -67,62 +67,63 @@ pub(crate) const HASTY: &[(&str, u64)] = &[
     ("404", 50),
 ];
 
+/// The state that the tenants share with the clients.
 #[derive(Default)]
 pub(crate) struct Tenant {
     is_down: AtomicBool,
     outages: AtomicUsize,
-    /// Requests that were sent into a connection which had been closed already: nobody could know.
+    /// Requests that arrived on an HTTP/1.1 connection after the tenant had closed its side.
     crossed: Mutex<HashSet<u64>>,
-    /// Requests that have arrived over HTTP/2.
+    /// Requests that arrived over HTTP/2.
     arrived: Mutex<HashSet<u64>>,
-    /// Writes that are under way or done, until they are asked for.
+    /// How often each write was executed, until its client forgets it.
     written: Mutex<HashMap<u64, usize>>,
-    doubled: AtomicUsize,
+    duplicate_writes: AtomicUsize,
     going_down: watch::Sender<usize>,
 }
 
 impl Tenant {
-    /// Differs from an earlier one if there was an outage since, or is one.
+    /// The number of outages so far, and whether one is in progress.
     pub(crate) fn state(&self) -> (usize, bool) {
         let down = self.is_down.load(Ordering::SeqCst);
         (self.outages.load(Ordering::SeqCst), down)
     }
 
-    /// Whether this request met a connection that was over.
+    /// Whether this request arrived on a connection that the tenant had closed.
     pub(crate) fn has_crossed(&self, id: u64) -> bool {
         self.crossed.lock().unwrap().remove(&id)
     }
 
-    fn writes(&self, id: u64) {
+    fn record_write(&self, id: u64) {
         let mut written = self.written.lock().unwrap();
-        // Nobody asks for those of clients that left.
+        // Clients that disconnect early do not forget their writes.
         if written.len() > 10_000 {
             written.clear();
         }
         let times = written.entry(id).or_default();
         *times += 1;
         if *times > 1 {
-            self.doubled.fetch_add(1, Ordering::SeqCst);
+            self.duplicate_writes.fetch_add(1, Ordering::SeqCst);
         }
     }
 
-    /// Whether this request has come out at the other end of a connection of HTTP/2.
+    /// Whether this request has arrived over HTTP/2.
     pub(crate) fn has_arrived(&self, id: u64) -> bool {
         self.arrived.lock().unwrap().contains(&id)
     }
 
-    /// The request is over, and with it what could be done twice.
+    /// Removes the records of a request that is complete.
     pub(crate) fn forget(&self, id: u64) {
         self.written.lock().unwrap().remove(&id);
         self.arrived.lock().unwrap().remove(&id);
     }
 
-    pub(crate) fn doubled(&self) -> usize {
-        self.doubled.load(Ordering::SeqCst)
+    pub(crate) fn duplicate_writes(&self) -> usize {
+        self.duplicate_writes.load(Ordering::SeqCst)
     }
 }
 
-/// Takes the strange tenant away now and then, with all its connections.
+/// Starts an outage of the HTTP/1.1 tenant every 5 to 15 s: it closes its listener and connections.
 pub(crate) async fn outages(tenant: Arc<Tenant>, seed: u64) {
     let mut dice = Dice::new(seed);
     loop {
@@ -130,7 +131,7 @@ pub(crate) async fn outages(tenant: Arc<Tenant>, seed: u64) {
         tenant.is_down.store(true, Ordering::SeqCst);
         tenant.outages.fetch_add(1, Ordering::SeqCst);
         tenant.going_down.send_modify(|count| *count += 1);
-        // The one who listens says when it is back.
+        // The accept loop ends the outage.
         while tenant.is_down.load(Ordering::SeqCst) {
             sleep(Duration::from_millis(10)).await;
         }
@@ -150,8 +151,8 @@ async fn bind(address: SocketAddr) -> TcpListener {
     }
 }
 
-/// HTTP/1.1, by hand.
-pub(crate) async fn strange(tenant: &Arc<Tenant>) -> String {
+/// Starts the faulty tenant over HTTP/1.1, which writes raw bytes. Returns its origin.
+pub(crate) async fn http1(tenant: &Arc<Tenant>) -> String {
     let mut listener = bind("127.0.0.1:0".parse().unwrap()).await;
     let address = listener.local_addr().unwrap();
     let tenant = Arc::clone(tenant);
@@ -182,8 +183,8 @@ pub(crate) async fn strange(tenant: &Arc<Tenant>) -> String {
     format!("http://{address}")
 }
 
-/// What a request line says.
-struct Asked {
+/// The query and the framing of a request.
+struct Command {
     id: u64,
     fault: String,
     size: usize,
@@ -203,8 +204,8 @@ fn value<'a>(query: &'a str, name: &str) -> &'a str {
     values.next().map_or("", |(_, value)| value)
 }
 
-impl Asked {
-    fn of(method: &str, query: &str) -> Self {
+impl Command {
+    fn new(method: &str, query: &str) -> Self {
         Self {
             id: value(query, "id").parse().unwrap(),
             fault: value(query, "fault").to_owned(),
@@ -214,7 +215,7 @@ impl Asked {
         }
     }
 
-    /// The first thing in every good body.
+    /// The body of a successful answer, which repeats the number of the request.
     fn text(&self) -> String {
         let mut text = format!("{{\"data\":{{\"id\":{},\"filler\":\"", self.id);
         text.extend(std::iter::repeat_n('x', self.size));
@@ -223,7 +224,7 @@ impl Asked {
     }
 }
 
-async fn read_head(stream: &mut TcpStream, rest: &mut Vec<u8>) -> Option<Asked> {
+async fn read_head(stream: &mut TcpStream, rest: &mut Vec<u8>) -> Option<Command> {
     let end = loop {
         if let Some(at) = rest.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
             break at + 4;
@@ -237,14 +238,14 @@ async fn read_head(stream: &mut TcpStream, rest: &mut Vec<u8>) -> Option<Asked> 
     let mut words = head.split(' ');
     let (method, target) = (words.next()?, words.next()?);
     let query = target.split_once('?').map_or("", |(_, query)| query);
-    let mut asked = Asked::of(&method.to_ascii_uppercase(), query);
+    let mut command = Command::new(&method.to_ascii_uppercase(), query);
     if head.contains("\r\ntransfer-encoding: chunked") {
-        asked.body = Framing::Chunked;
+        command.body = Framing::Chunked;
     } else if let Some((_, length)) = head.split_once("\r\ncontent-length: ") {
         let length = length.split("\r\n").next()?.parse().ok()?;
-        asked.body = Framing::Length(length);
+        command.body = Framing::Length(length);
     }
-    Some(asked)
+    Some(command)
 }
 
 async fn read_body(stream: &mut TcpStream, rest: &mut Vec<u8>, framing: &Framing) -> Option<()> {
@@ -270,24 +271,24 @@ async fn read_body(stream: &mut TcpStream, rest: &mut Vec<u8>, framing: &Framing
 async fn serve(mut stream: TcpStream, tenant: &Tenant) -> Option<()> {
     let mut rest = Vec::new();
     loop {
-        let asked = read_head(&mut stream, &mut rest).await?;
-        let text = asked.text();
+        let command = read_head(&mut stream, &mut rest).await?;
+        let text = command.text();
         let head = format!(
             "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
             text.len()
         );
-        if asked.fault == "early" {
+        if command.fault == "early" {
             stream.write_all(head.as_bytes()).await.ok()?;
             stream.write_all(text.as_bytes()).await.ok()?;
-            read_body(&mut stream, &mut rest, &asked.body).await?;
+            read_body(&mut stream, &mut rest, &command.body).await?;
             continue;
         }
-        read_body(&mut stream, &mut rest, &asked.body).await?;
-        if asked.is_write {
-            tenant.writes(asked.id);
+        read_body(&mut stream, &mut rest, &command.body).await?;
+        if command.is_write {
+            tenant.record_write(command.id);
         }
         let whole = format!("{head}{text}");
-        match &*asked.fault {
+        match &*command.fault {
             "close" => return None,
             "reset" => {
                 let _ = stream.set_zero_linger();
@@ -299,13 +300,13 @@ async fn serve(mut stream: TcpStream, tenant: &Tenant) -> Option<()> {
             }
             "garbage" => {
                 stream
-                    .write_all(b"\x16\x03\x01 what is this\r\n\r\n")
+                    .write_all(b"\x16\x03\x01 not HTTP\r\n\r\n")
                     .await
                     .ok()?;
                 return None;
             }
             "two_answers" => {
-                let second = whole.replace(&format!(":{},", asked.id), ":0,");
+                let second = whole.replace(&format!(":{},", command.id), ":0,");
                 let both = format!("{whole}{second}");
                 stream.write_all(both.as_bytes()).await.ok()?;
                 linger(&mut stream, tenant, rest).await;
@@ -352,21 +353,21 @@ async fn serve(mut stream: TcpStream, tenant: &Tenant) -> Option<()> {
                 stream.write_all(interim.as_bytes()).await.ok()?;
                 stream.write_all(whole.as_bytes()).await.ok()?;
             }
-            "bye" => {
-                let bye =
+            "announced_close" => {
+                let closing =
                     whole.replacen("content-length", "connection: close\r\ncontent-length", 1);
-                stream.write_all(bye.as_bytes()).await.ok()?;
+                stream.write_all(closing.as_bytes()).await.ok()?;
                 return None;
             }
-            "old" => {
-                let old = format!("HTTP/1.0 200 OK\r\n\r\n{text}");
-                stream.write_all(old.as_bytes()).await.ok()?;
+            "http10" => {
+                let http10 = format!("HTTP/1.0 200 OK\r\n\r\n{text}");
+                stream.write_all(http10.as_bytes()).await.ok()?;
                 return None;
             }
             "close_later" => {
                 stream.write_all(whole.as_bytes()).await.ok()?;
                 let mut more = [0; 1_024];
-                // Unless it is used again until then.
+                // The client may reuse the connection before it is closed.
                 if let Ok(read) = timeout(Duration::from_millis(20), stream.read(&mut more)).await {
                     let read = read.ok().filter(|read| *read > 0)?;
                     rest.extend_from_slice(&more[..read]);
@@ -376,7 +377,7 @@ async fn serve(mut stream: TcpStream, tenant: &Tenant) -> Option<()> {
                 return None;
             }
             "stall" => {
-                // For ever, but for its peer.
+                // Until the client closes the connection.
                 let _ = stream.read(&mut [0]).await;
                 return None;
             }
@@ -401,17 +402,18 @@ async fn serve(mut stream: TcpStream, tenant: &Tenant) -> Option<()> {
     }
 }
 
-/// Says goodbye, and notes who had not heard of it yet.
+/// Closes the sending side, and records a request that still arrives within two seconds.
 async fn linger(stream: &mut TcpStream, tenant: &Tenant, mut rest: Vec<u8>) {
     let _ = stream.shutdown().await;
     let late = timeout(Duration::from_secs(2), read_head(stream, &mut rest));
-    if let Ok(Some(asked)) = late.await {
-        tenant.crossed.lock().unwrap().insert(asked.id);
+    if let Ok(Some(command)) = late.await {
+        tenant.crossed.lock().unwrap().insert(command.id);
     }
 }
 
-/// HTTP/2, which also ends its connections all the time, as one should.
-pub(crate) async fn hasty(tenant: &Arc<Tenant>) -> String {
+/// Starts the faulty tenant over HTTP/2, which shuts each connection down gracefully after a
+/// second. Returns its origin.
+pub(crate) async fn http2(tenant: &Arc<Tenant>) -> String {
     let listener = bind("127.0.0.1:0".parse().unwrap()).await;
     let origin = format!("http://{}", listener.local_addr().unwrap());
     let tenant = Arc::clone(tenant);
@@ -421,15 +423,15 @@ pub(crate) async fn hasty(tenant: &Arc<Tenant>) -> String {
                 continue;
             };
             let tenant = Arc::clone(&tenant);
-            // Closed later: what its client still sends would be answered by a reset, which takes
-            // away answers that are on their way.
+            // A duplicate delays the close of the socket: a frame that arrives after the close would
+            // cause a TCP reset, which discards answers in flight.
             let Ok(stream) = stream.into_std() else {
                 continue;
             };
             let held = stream.try_clone().unwrap();
             let stream = TcpStream::from_std(stream).unwrap();
             tokio::spawn(async move {
-                let service = service_fn(move |request| hastily(Arc::clone(&tenant), request));
+                let service = service_fn(move |request| answer(Arc::clone(&tenant), request));
                 let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
                 let mut connection =
                     Box::pin(server.serve_connection(TokioIo::new(stream), service));
@@ -446,10 +448,10 @@ pub(crate) async fn hasty(tenant: &Arc<Tenant>) -> String {
     origin
 }
 
-/// A body that breaks off, or stands still, after its first bytes.
-struct Half(Option<Bytes>, bool);
+/// A body that fails after its first frame, or stays pending if the second field is set.
+struct PartialBody(Option<Bytes>, bool);
 
-impl http_body::Body for Half {
+impl http_body::Body for PartialBody {
     type Data = Bytes;
     type Error = std::io::Error;
 
@@ -465,48 +467,49 @@ impl http_body::Body for Half {
     }
 }
 
-async fn hastily(
+/// Answers a request over HTTP/2 with the fault of its query.
+async fn answer(
     tenant: Arc<Tenant>,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, std::io::Error> {
     assert_eq!(request.version(), Version::HTTP_2);
     let query = request.uri().query().unwrap_or_default();
-    let asked = Asked::of(request.method().as_str(), query);
-    let text = Bytes::from(asked.text());
+    let command = Command::new(request.method().as_str(), query);
+    let text = Bytes::from(command.text());
     {
         let mut arrived = tenant.arrived.lock().unwrap();
         if arrived.len() > 10_000 {
             arrived.clear();
         }
-        arrived.insert(asked.id);
+        arrived.insert(command.id);
     }
-    let answer = |status: u16, body: Body| {
+    let respond = |status: u16, body: Body| {
         let response = Response::builder().status(status);
         let response = response.header("content-type", "application/json");
         Ok(response.body(body).unwrap())
     };
-    if asked.fault == "early" {
+    if command.fault == "early" {
         tokio::spawn(request.into_body().collect());
-        return answer(200, text.into());
+        return respond(200, text.into());
     }
     if request.into_body().collect().await.is_err() {
-        return Err(std::io::Error::other("the request broke off"));
+        return Err(std::io::Error::other("the request was aborted"));
     }
-    if asked.is_write {
-        tenant.writes(asked.id);
+    if command.is_write {
+        tenant.record_write(command.id);
     }
-    match &*asked.fault {
+    match &*command.fault {
         "reset" => Err(std::io::Error::other("broken")),
-        "reset_in_body" => answer(200, Body::new(Half(Some(text.slice(..5)), false))),
-        "stall_in_body" => answer(200, Body::new(Half(Some(text.slice(..5)), true))),
+        "reset_in_body" => respond(200, Body::new(PartialBody(Some(text.slice(..5)), false))),
+        "stall_in_body" => respond(200, Body::new(PartialBody(Some(text.slice(..5)), true))),
         "stall" => std::future::pending().await,
-        status @ ("500" | "503" | "404") => answer(status.parse().unwrap(), text.into()),
-        _ => answer(200, text.into()),
+        status @ ("500" | "503" | "404") => respond(status.parse().unwrap(), text.into()),
+        _ => respond(200, text.into()),
     }
 }
 
-/// The sandbox, over both protocols.
-pub(crate) async fn proper(sandbox: Sandbox) -> String {
+/// Serves the sandbox over both protocols. Returns its origin.
+pub(crate) async fn sandbox(sandbox: Sandbox) -> String {
     let listener = bind("127.0.0.1:0".parse().unwrap()).await;
     let origin = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {

@@ -34,14 +34,10 @@ mod timeouts;
 mod unread;
 mod variables;
 
-#[path = "../it/support/forbidden.rs"]
-mod forbidden;
+#[path = "../support/mod.rs"]
+mod support;
 
-#[path = "../it/support/framing.rs"]
-mod framing;
-
-#[path = "../it/support/script.rs"]
-mod script;
+use support::{forbidden, framing, script};
 
 #[allow(dead_code, reason = "the tests use a part of the example")]
 #[path = "../../examples/standalone/config/mod.rs"]

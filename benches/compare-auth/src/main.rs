@@ -1,5 +1,5 @@
-//! What does a request cost that passes the auth layer, and one that does not? `JwtAuthLayer`
-//! beside jwt-authorizer, each before the same service, in the same process and by turns.
+//! The time of an accepted and of a rejected request: `JwtAuthLayer` beside jwt-authorizer, in
+//! front of the same service, in the same process and in alternation.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -19,11 +19,11 @@ const SECRET: &str = "a secret of more than thirty-two bytes";
 const ROUNDS: usize = 200;
 const CALLS: u32 = 500;
 
-/// Nothing here waits for anything.
+/// The output of a future that is ready at once.
 fn now<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
-        Poll::Pending => panic!("it waits"),
+        Poll::Pending => panic!("the services here answer at once"),
     }
 }
 
@@ -36,7 +36,7 @@ where
     now(service.call(request)).unwrap().status().as_u16()
 }
 
-/// The mean of a call in the best of the rounds.
+/// The mean time of a call in the best round.
 struct Best(Duration);
 
 impl Best {
@@ -67,11 +67,15 @@ fn main() {
             public(include_str!("../../../tests/keys/rsa2048.pub.pem")),
         ),
     ];
-    println!("| per request, ns | jwt-authorizer | miss | hit | its bad | our bad |");
+    println!("| per request, ns | jwt-authorizer | miss | hit | its rejection | our rejection |");
     println!("| --- | ---: | ---: | ---: | ---: | ---: |");
     for (key, public) in keys {
         compare(key, &public);
     }
+}
+
+fn with_ratio(ours: u128, theirs: u128) -> String {
+    format!("{ours} ({:.2})", ours as f64 / theirs as f64)
 }
 
 fn compare(key: SigningKey, public: &str) {
@@ -112,11 +116,10 @@ fn compare(key: SigningKey, public: &str) {
         our_bad.round(401, || call(&mut cached, &bad));
     }
     let [their_good, miss, hit, their_bad, our_bad] = best.map(|best| best.0.as_nanos());
-    let of = |ours: u128, theirs: u128| format!("{ours} ({:.2})", ours as f64 / theirs as f64);
     println!(
         "| {algorithm} | {their_good} | {} | {} | {their_bad} | {} |",
-        of(miss, their_good),
-        of(hit, their_good),
-        of(our_bad, their_bad),
+        with_ratio(miss, their_good),
+        with_ratio(hit, their_good),
+        with_ratio(our_bad, their_bad),
     );
 }

@@ -1,29 +1,81 @@
-//! The language of comments and pages: plain technical English, in lines that fit a screen.
+//! The language of comments and pages: plain technical English, in lines of at most 100 columns.
 
-use std::fs;
 use std::path::Path;
 
-use super::sources::{files, root};
+use super::sources::{files, read, relative, root};
 
-/// Subjects that hide which part of a program is meant, and a negation that hides a verb.
+/// Subjects that hide which part of a program is meant.
 const WORDS: [&str; 5] = ["nobody", "somebody", "anybody", "everybody", "whoever"];
+
+/// A negation that hides a verb.
 const NEGATION: &str = "is no ";
+
 const MAX_COLUMNS: usize = 100;
 
-/// One line that breaks a rule.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Finding {
-    line: usize,
-    rule: &'static str,
+/// The trees and files that are checked.
+const TREES: [&str; 5] = ["src", "examples", "tests", "benches", ".ci"];
+const PAGES: [&str; 3] = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"];
+
+/// Files of others, and data.
+const SKIPPED: [&str; 5] = [
+    "tests/data",
+    "tests/it/data",
+    "tests/fuzz/corpus",
+    "package-lock.json",
+    "Cargo.lock",
+];
+
+/// Where the prose of a file is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Language {
+    /// In `//` comments. The lines of code are short, too.
+    Rust,
+    /// In all lines.
+    Page,
+    /// In the comments that begin with this mark.
+    Script(&'static str),
+    /// In `#` comments and in docstrings.
+    Python,
 }
 
-/// The text of a comment, or nothing where a line of code has none.
-fn comment(line: &str) -> &str {
-    match line.find("//") {
-        // `https://` in a string is not a comment.
-        Some(at) if !line[..at].ends_with(':') => &line[at..],
-        _ => "",
+impl Language {
+    /// The language of a file; `None` for data.
+    fn of_file(path: &Path) -> Option<Self> {
+        let Some(extension) = path.extension() else {
+            return path.parent()?.ends_with(".ci").then_some(Self::Script("#"));
+        };
+        match extension.to_str()? {
+            "rs" => Some(Self::Rust),
+            "md" | "html" => Some(Self::Page),
+            "js" | "mjs" => Some(Self::Script("//")),
+            "css" => Some(Self::Script("/*")),
+            "lua" => Some(Self::Script("--")),
+            "toml" | "cfg" | "conf" => Some(Self::Script("#")),
+            "py" => Some(Self::Python),
+            _ => None,
+        }
     }
+}
+
+/// The rule that a line breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rule {
+    Word,
+    Length,
+}
+
+/// The comment of a line, or the empty string. A mark inside a URL or at the start of a string does
+/// not count.
+fn comment<'a>(line: &'a str, mark: &str) -> &'a str {
+    let mut marks = line.match_indices(mark);
+    marks
+        .find(|(at, _)| !line[..*at].ends_with([':', '"', '\'', '&', '(', '$']))
+        .map_or("", |(at, _)| &line[at..])
+}
+
+/// Whether a line of Python code opens or closes a docstring.
+fn toggles_docstring(line: &str) -> bool {
+    line.matches("\"\"\"").count() % 2 == 1
 }
 
 fn has_forbidden_word(text: &str) -> bool {
@@ -34,103 +86,103 @@ fn has_forbidden_word(text: &str) -> bool {
             .any(|word| WORDS.contains(&word))
 }
 
-/// What a line of a Rust file breaks, and what a line of a page breaks.
-pub(super) fn check(text: &str, is_rust: bool) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let mut is_fenced = false;
+/// The lines that break a rule, by number.
+fn check(text: &str, language: Language) -> Vec<(usize, Rule)> {
+    let mut found = Vec::new();
+    let (mut is_fenced, mut is_docstring) = (false, false);
     for (line, number) in text.lines().zip(1..) {
-        let prose = if is_rust { comment(line) } else { line };
-        let content = prose.trim_start_matches(['/', '!', ' ']);
-        if content.starts_with("```") {
-            is_fenced = !is_fenced;
-        }
-        let is_code = is_fenced || content.starts_with("```");
-        if !prose.is_empty() && !is_code && has_forbidden_word(prose) {
-            findings.push(Finding {
-                line: number,
-                rule: "word",
-            });
-        }
-        let may_be_long = is_code || content.starts_with('|') || line.contains("://");
-        if line.chars().count() > MAX_COLUMNS && !may_be_long {
-            findings.push(Finding {
-                line: number,
-                rule: "length",
-            });
-        }
+        let is_docstring_line = is_docstring || line.trim_start().starts_with("\"\"\"");
+        let prose = match language {
+            Language::Page => line,
+            Language::Rust => comment(line, "//"),
+            Language::Script(mark) => comment(line, mark),
+            Language::Python if is_docstring_line => line,
+            Language::Python => comment(line, "#"),
+        };
+        is_docstring ^= toggles_docstring(line);
         // A fence of a doc comment ends with the comment at the latest.
-        if is_rust && prose.is_empty() {
-            is_fenced = false;
+        is_fenced &= !prose.is_empty() || language == Language::Page;
+        let content = prose.trim_start_matches(['/', '!', ' ']);
+        let is_fence = content.starts_with("```");
+        is_fenced ^= is_fence;
+        let is_code = is_fenced || is_fence;
+        if !is_code && has_forbidden_word(prose) {
+            found.push((number, Rule::Word));
+        }
+        let is_checked = language == Language::Rust || !prose.is_empty();
+        let may_be_long = is_code || content.starts_with('|') || line.contains("://");
+        if is_checked && !may_be_long && line.chars().count() > MAX_COLUMNS {
+            found.push((number, Rule::Length));
         }
     }
-    findings
+    found
 }
 
 #[test]
 fn comments_and_pages_are_plain_and_their_lines_short() {
-    let mut broken = Vec::new();
-    let mut judge = |file: &Path, is_rust: bool| {
-        let text = fs::read_to_string(file).unwrap();
-        for finding in check(&text, is_rust) {
-            let file = file.strip_prefix(root()).unwrap().display();
-            broken.push(format!("{file}:{} {}", finding.line, finding.rule));
+    let pages = PAGES.iter().map(|page| root().join(page));
+    let all = TREES.iter().flat_map(|tree| files(tree)).chain(pages);
+    let mut found = Vec::new();
+    for path in all {
+        let name = relative(&path);
+        let is_skipped = SKIPPED.iter().any(|skipped| name.contains(skipped));
+        let Some(language) = Language::of_file(&path).filter(|_| !is_skipped) else {
+            continue;
+        };
+        for (line, rule) in check(&read(&path), language) {
+            let rule = match rule {
+                Rule::Word => "word",
+                Rule::Length => "length",
+            };
+            found.push(format!("{name}:{line} {rule}"));
         }
-    };
-    for folder in ["src", "examples", "tests", "benches"] {
-        for file in files(folder, "rs") {
-            judge(&file, true);
-        }
-    }
-    for folder in ["src/docs", "benches", "tests", "examples"] {
-        for extension in ["md", "html"] {
-            let pages = files_if_any(folder, extension);
-            pages.iter().for_each(|file| judge(file, false));
-        }
-    }
-    for page in ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"] {
-        judge(&root().join(page), false);
     }
     assert!(
-        broken.is_empty(),
+        found.is_empty(),
         "{} lines:\n{}",
-        broken.len(),
-        broken.join("\n")
+        found.len(),
+        found.join("\n")
     );
-}
-
-fn files_if_any(folder: &str, extension: &str) -> Vec<std::path::PathBuf> {
-    let has = |kind: &str| kind == extension;
-    match (folder, extension) {
-        (_, "md") if folder != "examples" => files(folder, extension),
-        ("examples", _) if has("html") => files(folder, extension),
-        _ => Vec::new(),
-    }
 }
 
 #[test]
-fn planted_lines_are_seen() {
-    let word = |line| Finding { line, rule: "word" };
-    let length = |line| Finding {
-        line,
-        rule: "length",
-    };
-    assert_eq!(
-        check("/// Nobody reads it.\nlet nobody = 1;", true),
-        [word(1)]
-    );
-    assert_eq!(check("let x = 1; // there is no use", true), [word(1)]);
-    assert_eq!(
-        check("It is no name.\n\n```\nnobody\n```\n", false),
-        [word(1)]
-    );
+fn a_planted_word_is_found() {
+    for (text, language) in [
+        ("/// Nobody reads it.\nlet nobody = 1;", Language::Rust),
+        ("# there is no use\nnobody = 1", Language::Python),
+        ("\"\"\"Whoever.\"\"\"\nwhoever = 1", Language::Python),
+        ("// Everybody.\nconst everybody = 1", Language::Script("//")),
+        ("/* somebody */\n.somebody {}", Language::Script("/*")),
+        (
+            "-- It is no table.\nlocal nobody = 1",
+            Language::Script("--"),
+        ),
+        ("It is no name.\n\n```\nnobody\n```\n", Language::Page),
+    ] {
+        assert_eq!(check(text, language), [(1, Rule::Word)], "{text}");
+    }
+    let trailing = format!("let url = {}; {}", "\"https://x\"", "// anybody");
+    assert_eq!(check(&trailing, Language::Rust), [(1, Rule::Word)]);
+    let docstring = "def f():\n    \"\"\"One.\n\n    Nobody.\n    \"\"\"\n    nobody()";
+    assert_eq!(check(docstring, Language::Python), [(4, Rule::Word)]);
+}
+
+#[test]
+fn a_planted_long_line_is_found() {
     let long = "a ".repeat(60);
-    assert_eq!(check(&format!("//{long}"), true), [length(1)]);
-    assert_eq!(check(&format!("let x = {long};"), true), [length(1)]);
-    for allowed in [
+    for (text, language) in [
+        (format!("//{long}"), Language::Rust),
+        (format!("let x = {long};"), Language::Rust),
+        (format!("# {long}"), Language::Python),
+        (long.clone(), Language::Page),
+    ] {
+        assert_eq!(check(&text, language), [(1, Rule::Length)], "{text}");
+    }
+    for text in [
         format!("| {long} |"),
         format!("```\n{long}\n```"),
         format!("See https://example.com/{long}"),
     ] {
-        assert_eq!(check(&allowed, false), [], "{allowed}");
+        assert_eq!(check(&text, Language::Page), [], "{text}");
     }
 }

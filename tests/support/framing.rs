@@ -1,8 +1,10 @@
 //! A tenant on loopback that reports the framing of each request.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
+
+use super::tenants::{connections, read_head};
 
 /// The framing of a request as the tenant received it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -15,16 +17,10 @@ pub(crate) enum Framing {
 /// A request as the tenant received it: method, framing, and the length of its body.
 pub(crate) type Received = (String, Framing, usize);
 
-/// A tenant that reads requests byte by byte and reports them.
+/// A raw TCP tenant that reports each request that it receives.
 pub(crate) async fn tenant() -> (String, mpsc::UnboundedReceiver<Received>) {
     let (requests, received) = mpsc::unbounded_channel();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let origin = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(serve(stream, requests.clone()));
-        }
-    });
+    let origin = connections(move |stream| serve(stream, requests.clone())).await;
     (origin, received)
 }
 
@@ -46,15 +42,7 @@ async fn serve(mut stream: TcpStream, requests: mpsc::UnboundedSender<Received>)
     }
 }
 
-/// The next request's head, up to and with its empty line.
-async fn read_head(stream: &mut TcpStream) -> Option<String> {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(stream.read_u8().await.ok()?);
-    }
-    String::from_utf8(head).ok()
-}
-
+/// Reads a request, and returns its head as well.
 async fn receive(stream: &mut TcpStream) -> Option<(String, Received)> {
     let head = read_head(stream).await?;
     let lower = head.to_ascii_lowercase();
@@ -95,6 +83,7 @@ async fn receive(stream: &mut TcpStream) -> Option<(String, Received)> {
     Some((head, (method, framing, body.len())))
 }
 
+/// The requests that have been reported so far.
 pub(crate) fn drained(received: &mut mpsc::UnboundedReceiver<Received>) -> Vec<Received> {
     std::iter::from_fn(|| received.try_recv().ok()).collect()
 }

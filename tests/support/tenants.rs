@@ -1,4 +1,4 @@
-//! Tenants on loopback: a proper one over both protocols, and one that writes what it likes.
+//! Tenants on loopback: an HTTP server over both protocols, and raw TCP.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -12,11 +12,12 @@ use hyper_util::server::conn::auto;
 use omneo_id::Upstream;
 use omneo_id::client::HttpClient;
 use omneo_id::error::BoxError;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::support::tenant_at;
+use super::upstream::tenant_at;
 
+/// The protocol of a connection, with prior knowledge.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Protocol {
     Http1,
@@ -25,6 +26,7 @@ pub(crate) enum Protocol {
 
 pub(crate) const BOTH: [Protocol; 2] = [Protocol::Http1, Protocol::Http2];
 
+/// The forwarding service over the real client, which uses this protocol only.
 pub(crate) fn upstream_to(origin: &str, protocol: Protocol) -> Upstream<HttpClient> {
     let builder = match protocol {
         Protocol::Http1 => HttpClient::builder(),
@@ -36,7 +38,8 @@ pub(crate) fn upstream_to(origin: &str, protocol: Protocol) -> Upstream<HttpClie
     Upstream::new(client, tenant)
 }
 
-/// A tenant that answers as `handler` does, over HTTP/1.1 and HTTP/2 with prior knowledge.
+/// A tenant that answers with `handler`, over HTTP/1.1 and HTTP/2 with prior knowledge. Returns its
+/// origin.
 pub(crate) async fn serve<H, F, B>(handler: H) -> String
 where
     H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
@@ -57,7 +60,7 @@ where
     .await
 }
 
-/// A tenant that does as it likes with each connection.
+/// A raw TCP tenant: `handler` serves each connection. Returns its origin.
 pub(crate) async fn connections<H, F>(handler: H) -> String
 where
     H: Fn(TcpStream) -> F + Send + 'static,
@@ -73,7 +76,8 @@ where
     origin
 }
 
-/// A tenant that answers every request with these bytes, and closes the connection once asked to.
+/// A raw TCP tenant that answers every request head with these bytes, and closes the connection
+/// after the first one if `close` is set.
 pub(crate) async fn raw(answer: impl Into<Bytes>, close: bool) -> String {
     let answer = answer.into();
     connections(move |mut stream| {
@@ -89,8 +93,11 @@ pub(crate) async fn raw(answer: impl Into<Bytes>, close: bool) -> String {
     .await
 }
 
-/// The next request's head, up to and with its empty line.
-pub(crate) async fn read_head(stream: &mut TcpStream) -> Option<String> {
+/// The head of the next request, with its empty line.
+pub(crate) async fn read_head<S>(stream: &mut S) -> Option<String>
+where
+    S: AsyncRead + Unpin,
+{
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.ok()?);
@@ -98,7 +105,7 @@ pub(crate) async fn read_head(stream: &mut TcpStream) -> Option<String> {
     String::from_utf8(head).ok()
 }
 
-/// Lets everything that can happen on this thread's runtime happen.
+/// Yields until all tasks of this thread's runtime are idle. 2000 is far more than any test needs.
 pub(crate) async fn settle() {
     for _ in 0..2_000 {
         tokio::task::yield_now().await;

@@ -1,26 +1,27 @@
-//! Omneo ID over the sandbox, in process: what the stories of the facade need.
-
-pub(crate) mod forbidden;
-#[cfg(feature = "client")]
-pub(crate) mod framing;
-pub(crate) mod logs;
-pub(crate) mod script;
+//! Omneo ID in front of the sandbox, in process, with a clock that the test advances.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use http::request::Builder;
-use http::{HeaderMap, Request, StatusCode, header};
-use http_body_util::{BodyExt, Full};
+use http::{Request, StatusCode, header};
+use http_body_util::Full;
 use omneo_id::sandbox::Sandbox;
-use omneo_id::{OmneoId, OmneoIdBuilder, Rejection, RejectionKind, SigningKey};
+use omneo_id::{OmneoId, OmneoIdBuilder, SigningKey};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
+use super::logs;
+use super::response::{Answer, bearer, json_request};
+
+/// The HS256 secret of the tests.
 pub(crate) const SECRET: &str = "a secret of at least thirty-two bytes";
 
-/// 2023-11-14T22:13:20Z, and later if told so.
+/// The time of a new [`TestClock`]: 2023-11-14T22:13:20Z.
+const START: u64 = 1_700_000_000;
+
+/// A clock that starts at [`START`] and moves only by [`advance`](Self::advance).
 #[derive(Clone)]
 pub(crate) struct TestClock(Arc<AtomicU64>);
 
@@ -34,37 +35,24 @@ impl TestClock {
     }
 }
 
+/// A sandbox tenant, Omneo ID in front of it, and the clock of both.
 pub(crate) struct Shop {
     pub(crate) sandbox: Sandbox,
     pub(crate) id: OmneoId<Sandbox>,
     pub(crate) clock: TestClock,
 }
 
-/// An answer, read to its end.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
-    pub(crate) rejection: Option<RejectionKind>,
-}
-
-impl Answer {
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body)
-            .unwrap_or_else(|error| panic!("{error}: {:?}", self.body))
-    }
-}
-
 impl Shop {
+    /// A shop with the default configuration.
     pub(crate) fn open() -> Self {
         Self::with(|builder| builder)
     }
 
-    pub(crate) fn with(configure: impl FnOnce(OmneoIdBuilder) -> OmneoIdBuilder) -> Self {
+    /// A shop whose builder `edit` has changed.
+    pub(crate) fn with(edit: impl FnOnce(OmneoIdBuilder) -> OmneoIdBuilder) -> Self {
         logs::watch();
         let sandbox = Sandbox::new();
-        let clock = TestClock(Arc::new(AtomicU64::new(1_700_000_000)));
+        let clock = TestClock(Arc::new(AtomicU64::new(START)));
         let time = clock.0.clone();
         let builder = OmneoId::builder()
             .upstream("https://api.sandbox.getomneo.com")
@@ -72,9 +60,7 @@ impl Shop {
             .api_token(Sandbox::API_TOKEN)
             .signing_key(SigningKey::hs256(SECRET).unwrap())
             .clock(move || time.load(Ordering::SeqCst));
-        let id = configure(builder)
-            .build_with_client(sandbox.clone())
-            .unwrap();
+        let id = edit(builder).build_with_client(sandbox.clone()).unwrap();
         Self { sandbox, id, clock }
     }
 
@@ -84,13 +70,8 @@ impl Shop {
     }
 
     pub(crate) async fn call(&self, request: Request<Full<Bytes>>) -> Answer {
-        let (parts, body) = self.id.clone().oneshot(request).await.unwrap().into_parts();
-        Answer {
-            status: parts.status,
-            headers: parts.headers,
-            body: body.collect().await.unwrap().to_bytes(),
-            rejection: parts.extensions.get().map(Rejection::kind),
-        }
+        let response = self.id.clone().oneshot(request).await.unwrap();
+        Answer::collect(response).await
     }
 
     pub(crate) async fn get(&self, uri: &str, token: &str) -> Answer {
@@ -111,7 +92,7 @@ impl Shop {
             .await
     }
 
-    /// A token by the service's own endpoint. What that asked of the tenant is forgotten.
+    /// Mints a token at the service's own endpoint, and clears the sandbox's record of requests.
     pub(crate) async fn mint(&self, body: &Value) -> String {
         let answer = self.post("/auth/token", Sandbox::API_TOKEN, body).await;
         assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.body);
@@ -126,14 +107,4 @@ impl Shop {
     pub(crate) async fn mint_anonymous(&self) -> String {
         self.mint(&json!({})).await
     }
-}
-
-pub(crate) fn bearer(token: &str) -> String {
-    format!("Bearer {token}")
-}
-
-fn json_request(request: Builder, token: &str) -> Builder {
-    request
-        .header(header::AUTHORIZATION, bearer(token))
-        .header(header::CONTENT_TYPE, "application/json")
 }

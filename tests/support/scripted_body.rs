@@ -1,4 +1,4 @@
-//! Bodies that follow a script, and the check that a wrapper describes them truthfully.
+//! Random bodies, and the check that a wrapper reports their size and end correctly.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -12,8 +12,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 /// The most bytes in one frame.
-const LONGEST: usize = 40;
+const MAX_FRAME: usize = 40;
 
+/// One poll of the body.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Step {
     Pending,
@@ -34,26 +35,26 @@ pub(crate) enum Hint {
 pub(crate) struct Script {
     steps: VecDeque<Step>,
     hint: Hint,
-    /// Whether `is_end_stream` tells the end, which a body may leave open.
-    tells_end: bool,
+    /// Whether `is_end_stream` reports the end. A body may always return false.
+    reports_end: bool,
     /// The content of every byte.
     byte: u8,
 }
 
 impl Script {
-    /// Scripts of any frames, all of whose bytes are `byte`.
+    /// A strategy for any sequence of frames; every byte is `byte`.
     pub(crate) fn any(byte: u8) -> impl Strategy<Value = Self> {
         let step = prop_oneof![
             1 => Just(Step::Pending),
-            3 => (0..=LONGEST).prop_map(Step::Data),
+            3 => (0..=MAX_FRAME).prop_map(Step::Data),
         ];
         let hint = prop_oneof![Just(Hint::Exact), Just(Hint::Lower), Just(Hint::Absent)];
         (vec(step, 0..8), any::<bool>(), hint, any::<bool>()).prop_map(
-            move |(steps, has_trailers, hint, tells_end)| {
+            move |(steps, has_trailers, hint, reports_end)| {
                 let mut steps = VecDeque::from(steps);
                 match has_trailers {
                     true => steps.push_back(Step::Trailers),
-                    // The end of the body is known with its last frame.
+                    // `is_end_stream` is true after the last frame.
                     false => {
                         while matches!(steps.back(), Some(Step::Pending)) {
                             steps.pop_back();
@@ -63,24 +64,24 @@ impl Script {
                 Self {
                     steps,
                     hint,
-                    tells_end,
+                    reports_end,
                     byte,
                 }
             },
         )
     }
 
-    /// Data of these sizes, and no size hint.
-    #[allow(dead_code, reason = "for the tests of the standalone server")]
+    /// Data frames of these sizes, without a size hint.
     pub(crate) fn streamed(sizes: &[usize]) -> Self {
         Self {
             steps: sizes.iter().copied().map(Step::Data).collect(),
             hint: Hint::Absent,
-            tells_end: false,
+            reports_end: false,
             byte: b' ',
         }
     }
 
+    /// The bytes that remain.
     pub(crate) fn length(&self) -> u64 {
         let sizes = self.steps.iter().map(|step| match step {
             Step::Data(size) => u64::try_from(*size).unwrap(),
@@ -89,7 +90,7 @@ impl Script {
         sizes.sum()
     }
 
-    /// Reads `body`, which wraps this script, and checks its description before each frame.
+    /// Reads `body`, which wraps this script, and checks its size hint and end before each frame.
     pub(crate) fn check<B>(&self, name: &str, body: B)
     where
         B: Body<Data: Buf, Error: std::fmt::Debug>,
@@ -120,14 +121,17 @@ impl Script {
                         let size = u64::try_from(data.remaining()).unwrap();
                         rest = rest
                             .checked_sub(size)
-                            .expect("no more than the script holds");
+                            .expect("at most the bytes of the script");
                     }
                 }
                 Poll::Ready(None) => break,
             }
             let has_trailers = matches!(self.steps.back(), Some(Step::Trailers));
-            if rest == 0 && self.tells_end && !has_trailers && self.ends_with_data() {
-                assert!(body.is_end_stream(), "{name} hides its end: {self:?}");
+            if rest == 0 && self.reports_end && !has_trailers && self.ends_with_data() {
+                assert!(
+                    body.is_end_stream(),
+                    "{name} does not report its end: {self:?}"
+                );
             }
         }
         assert_eq!(rest, 0, "{name}: {self:?}");
@@ -164,7 +168,7 @@ impl Body for Script {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.tells_end && self.steps.is_empty()
+        self.reports_end && self.steps.is_empty()
     }
 
     fn size_hint(&self) -> SizeHint {

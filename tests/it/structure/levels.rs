@@ -1,0 +1,140 @@
+//! The levels of the modules of `src`: imports go down only.
+
+use std::collections::BTreeMap;
+
+use super::modules::{Module, modules, planted};
+use super::sources::{architecture, code_spans, relative, table};
+
+/// The modules that may import `client`, besides itself.
+const USERS_OF_THE_CLIENT: [&str; 2] = ["upstream", "facade"];
+
+/// The table of levels in `src/docs/architecture.md`.
+struct Levels {
+    /// The place of each module: modules of a lower place may be imported.
+    places: BTreeMap<String, usize>,
+    /// The modules of the levels 0 and 1.
+    rules: Vec<String>,
+}
+
+impl Levels {
+    /// Reads the rows of the table, the lowest first. `;` in a row separates groups; a later group
+    /// may import an earlier one.
+    fn parse(page: &str) -> Self {
+        let (mut places, mut rules) = (BTreeMap::new(), Vec::new());
+        let mut place = 0;
+        for row in table(page, "Levels") {
+            for group in row[1].split(';') {
+                for module in code_spans(group) {
+                    let earlier = places.insert(module.to_owned(), place);
+                    assert_eq!(earlier, None, "{module} has two levels");
+                    if ["0", "1"].contains(&&*row[0]) {
+                        rules.push(module.to_owned());
+                    }
+                }
+                place += 1;
+            }
+        }
+        Self { places, rules }
+    }
+
+    fn place(&self, module: &str) -> usize {
+        let place = self.places.get(module).copied();
+        place.unwrap_or_else(|| panic!("{module} has no level in architecture.md"))
+    }
+
+    fn allows(&self, from: &str, to: &str) -> bool {
+        let is_client_hidden = to == "client" && !USERS_OF_THE_CLIENT.contains(&from);
+        from == to || self.place(to) < self.place(from) && !is_client_hidden
+    }
+
+    /// The imports of `module` that its level forbids, as text.
+    fn violations(&self, module: &Module) -> Vec<String> {
+        let mut found = Vec::new();
+        for path in module.imports() {
+            let to = path.first().map_or("lib", String::as_str);
+            // `crate::Rejection` would hide which module is meant.
+            let is_module = self.places.contains_key(to);
+            if !is_module || !self.allows(module.top(), to) {
+                let file = relative(&module.file);
+                found.push(format!("{file}: {} may not import {to}", module.top()));
+            }
+        }
+        found
+    }
+}
+
+#[test]
+fn imports_go_down_and_never_sideways() {
+    let levels = Levels::parse(&architecture());
+    let modules = modules();
+    let found: Vec<String> = modules
+        .iter()
+        .flat_map(|module| levels.violations(module))
+        .collect();
+    assert!(found.is_empty(), "{}", found.join("\n"));
+    let count: usize = modules.iter().map(|module| module.imports().len()).sum();
+    assert!(count > 100, "only {count} imports were read");
+}
+
+#[test]
+fn the_table_of_levels_names_the_modules_that_exist() {
+    let levels = Levels::parse(&architecture());
+    let mut existing: Vec<String> = modules()
+        .iter()
+        .map(|module| module.top().to_owned())
+        .collect();
+    existing.dedup();
+    existing.sort();
+    let named: Vec<String> = levels.places.into_keys().collect();
+    assert_eq!(named, existing);
+}
+
+#[test]
+fn a_planted_import_sideways_or_up_is_found() {
+    let levels = Levels::parse(&architecture());
+    for (file, code) in [
+        ("me/rule.rs", "use crate::auth::JwtAuth;"),
+        ("path/me.rs", "use crate::rejection::Rejection;"),
+        ("client/pool.rs", "use crate::upstream::Upstream;"),
+        ("token/mint.rs", "use crate::client::HttpClient;"),
+        ("facade/route.rs", "use crate::sandbox::Sandbox;"),
+        ("me/rule.rs", "use crate::Rejection;"),
+    ] {
+        let module = &planted(&[(file, code)])[0];
+        assert_eq!(levels.violations(module).len(), 1, "{file}: {code}");
+    }
+    for (file, code) in [
+        ("me/rule.rs", "use crate::path::me;"),
+        ("me/rule.rs", "use super::content;"),
+        ("upstream/cause.rs", "use crate::client::ClientError;"),
+    ] {
+        let module = &planted(&[(file, code)])[0];
+        assert!(levels.violations(module).is_empty(), "{file}: {code}");
+    }
+}
+
+/// Foreign crates and calls that only some modules may use, with those modules.
+#[test]
+fn only_their_modules_use_tower_hyper_util_and_the_system_time() {
+    let levels = Levels::parse(&architecture());
+    for module in modules() {
+        let (top, file) = (module.top(), relative(&module.file));
+        let is_rule = levels.rules.iter().any(|rule| rule == top);
+        for foreign in ["tower::", "tokio::", "async ", ".await"] {
+            // The idle timeout of a body needs a timer.
+            let is_allowed = !is_rule || top == "body" && foreign == "tokio::";
+            assert!(
+                is_allowed || !module.code.contains(foreign),
+                "{file}: {foreign} at level 0 or 1"
+            );
+        }
+        assert!(
+            top == "client" || !module.code.contains("hyper_util::"),
+            "{file}: only the client may use hyper-util"
+        );
+        assert!(
+            ["clock", "sandbox"].contains(&top) || !module.code.contains("SystemTime::now"),
+            "{file}: only the clock may read the system time"
+        );
+    }
+}

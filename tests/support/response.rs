@@ -1,0 +1,55 @@
+//! Collected responses, and the headers that most requests need.
+
+use std::fmt::Debug;
+
+use bytes::Bytes;
+use http::request::Builder;
+use http::{HeaderMap, Response, StatusCode, header};
+use http_body::Body;
+use http_body_util::BodyExt;
+use omneo_id::{Rejection, RejectionKind};
+use serde_json::Value;
+
+/// A response with its whole body.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    /// The rejection, if the crate itself built the response.
+    pub(crate) rejection: Option<RejectionKind>,
+}
+
+impl Answer {
+    /// Collects the body of `response`, which must not fail.
+    pub(crate) async fn collect<B>(response: Response<B>) -> Self
+    where
+        B: Body<Data = Bytes, Error: Debug>,
+    {
+        let (parts, body) = response.into_parts();
+        Self {
+            status: parts.status,
+            headers: parts.headers,
+            body: body.collect().await.unwrap().to_bytes(),
+            rejection: parts.extensions.get().map(Rejection::kind),
+        }
+    }
+
+    /// The body, which must be JSON.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error}: {:?}", self.body))
+    }
+}
+
+/// The value of an `Authorization` header with this token.
+pub(crate) fn bearer(token: &str) -> String {
+    format!("Bearer {token}")
+}
+
+/// Adds a bearer token, and declares a JSON body.
+pub(crate) fn json_request(request: Builder, token: &str) -> Builder {
+    request
+        .header(header::AUTHORIZATION, bearer(token))
+        .header(header::CONTENT_TYPE, "application/json")
+}

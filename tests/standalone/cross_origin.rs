@@ -1,4 +1,4 @@
-//! Calls of pages on other origins.
+//! Cross-origin requests.
 
 use bytes::Bytes;
 use http::{HeaderName, Request, Response};
@@ -29,7 +29,7 @@ async fn ask(server: &Server, origin: &str) -> Response<Bytes> {
 }
 
 #[tokio::test]
-async fn pages_may_send_what_is_forwarded_and_what_tracing_scripts_add() {
+async fn pages_may_send_forwarded_headers_and_those_of_tracing_scripts() {
     let flags = ["--cors-origin", PAGE, "--cors-header", "X-Shop, X-Theme"];
     let server = Server::start(&flags, &[]);
     let forwarded = RequestHeaders::default();
@@ -91,7 +91,7 @@ async fn pages_may_read_the_default_headers_and_further_ones() {
 }
 
 #[tokio::test]
-async fn each_of_the_listed_origins_is_allowed_by_its_name() {
+async fn each_listed_origin_is_allowed_and_named() {
     let listed = "https://Shop.example:443,https://*.shop.example,capacitor://localhost";
     let server = Server::start(&["--cors-origin", listed], &[]);
     for origin in [PAGE, "https://a.b.shop.example", "capacitor://localhost"] {

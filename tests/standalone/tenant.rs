@@ -1,4 +1,4 @@
-//! A tenant on loopback that takes its time.
+//! A tenant on loopback that delays some responses.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -15,9 +15,9 @@ use tokio::sync::Notify;
 
 pub(crate) struct SlowTenant {
     pub(crate) address: SocketAddr,
-    /// Told when `/locations` is asked for.
+    /// Notified by each request to `/locations`.
     pub(crate) asked: Arc<Notify>,
-    /// Tell it to answer that.
+    /// Permits a response to `/locations`.
     pub(crate) answer: Arc<Notify>,
     /// The headers of each request.
     pub(crate) seen: Arc<Mutex<Vec<HeaderMap>>>,

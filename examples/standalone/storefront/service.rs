@@ -1,5 +1,5 @@
-//! The demonstration page and its sign-in endpoint. Only for the embedded sandbox: the endpoint mints
-//! a token for every caller.
+//! The demonstration page and its sign-in endpoint. Only for the embedded sandbox: the endpoint
+//! mints a token for every caller.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -134,7 +134,8 @@ where
         response
     }
 
-    /// Mints a token as a shop's server does after its own sign-in. There is no authentication here.
+    /// Mints a token as a shop's server does after its own sign-in. There is no authentication
+    /// here.
     async fn sign_in(&self, request: Request<Body>) -> Result<Response<Body>, Rejection> {
         let sign_in = read(request).await?;
         let profile: Option<ProfileId> = match sign_in.profile.as_deref().map(str::parse) {
@@ -174,8 +175,8 @@ where
     }
 }
 
-/// Reads the body, which must be JSON. This also rejects cross-origin pages that CORS does not allow:
-/// a browser sends JSON to another origin only after a preflight.
+/// Reads the body, which must be JSON. This also rejects cross-origin pages that CORS does not
+/// allow: a browser sends JSON to another origin only after a preflight.
 async fn read(request: Request<Body>) -> Result<SignIn, Rejection> {
     if !is_json(request.headers()) {
         return Err(RejectionKind::UnsupportedMediaType.into());

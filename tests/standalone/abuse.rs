@@ -263,7 +263,7 @@ async fn a_slow_reader_receives_all_responses() {
     const COUNT: usize = 3_000;
     let request = b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n";
     let (mut read, mut write) = stream.split();
-    let ask = async {
+    let send = async {
         for _ in 0..COUNT {
             write.write_all(request).await.unwrap();
         }
@@ -272,7 +272,7 @@ async fn a_slow_reader_receives_all_responses() {
             .await
             .unwrap();
     };
-    let listen = async {
+    let receive = async {
         let mut all = Vec::new();
         let mut piece = [0; 8 * 1_024];
         loop {
@@ -284,7 +284,7 @@ async fn a_slow_reader_receives_all_responses() {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    let ((), all) = tokio::join!(ask, listen);
+    let ((), all) = tokio::join!(send, receive);
     let answers = all
         .windows(12)
         .filter(|line| line == b"HTTP/1.1 200")

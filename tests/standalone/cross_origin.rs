@@ -23,7 +23,7 @@ async fn preflight(server: &Server, origin: &str, headers: &str) -> Response<Byt
     server.send(request.body(Full::default()).unwrap()).await
 }
 
-async fn ask(server: &Server, origin: &str) -> Response<Bytes> {
+async fn get_me(server: &Server, origin: &str) -> Response<Bytes> {
     let request = Request::get(format!("{MOUNT}/profiles/me")).header("origin", origin);
     server.send(request.body(Full::default()).unwrap()).await
 }
@@ -56,12 +56,12 @@ async fn pages_may_send_forwarded_headers_and_those_of_tracing_scripts() {
         "x-shop",
         "x-theme",
     ];
-    let asked: Vec<_> = forwarded.chain(others).collect();
-    let response = preflight(&server, PAGE, &asked.join(",")).await;
+    let requested: Vec<_> = forwarded.chain(others).collect();
+    let response = preflight(&server, PAGE, &requested.join(",")).await;
     assert!(response.status().is_success());
     assert_eq!(list(&response, "access-control-allow-origin"), [PAGE]);
     let allowed = list(&response, "access-control-allow-headers");
-    for name in asked {
+    for name in requested {
         assert!(allowed.iter().any(|allowed| allowed == name), "{name}");
     }
     assert!(!allowed.iter().any(|name| name == "cookie" || name == "*"));
@@ -75,7 +75,7 @@ async fn pages_may_send_forwarded_headers_and_those_of_tracing_scripts() {
 async fn pages_may_read_the_default_headers_and_further_ones() {
     let flags = ["--cors-origin", PAGE, "--cors-expose", "X-Shop"];
     let server = Server::start(&flags, &[]);
-    let response = ask(&server, PAGE).await;
+    let response = get_me(&server, PAGE).await;
     let mut exposed = list(&response, "access-control-expose-headers");
     exposed.sort();
     let expected = [
@@ -96,7 +96,7 @@ async fn each_listed_origin_is_allowed_and_named() {
     let server = Server::start(&["--cors-origin", listed], &[]);
     for origin in [PAGE, "https://a.b.shop.example", "capacitor://localhost"] {
         for response in [
-            ask(&server, origin).await,
+            get_me(&server, origin).await,
             preflight(&server, origin, "authorization").await,
         ] {
             assert_eq!(list(&response, "access-control-allow-origin"), [origin]);
@@ -108,7 +108,7 @@ async fn each_listed_origin_is_allowed_and_named() {
         "http://shop.example",
         "null",
     ] {
-        let response = ask(&server, origin).await;
+        let response = get_me(&server, origin).await;
         assert!(
             list(&response, "access-control-allow-origin").is_empty(),
             "{origin}"

@@ -39,7 +39,7 @@ impl Frames {
     }
 
     /// Requests `/healthz` and waits for the response head.
-    pub(crate) async fn ask(&mut self) {
+    pub(crate) async fn get_health(&mut self) {
         let request = frame(HEADERS, END_STREAM_AND_HEADERS, self.next, HEALTH);
         self.stream.write_all(&request).await.unwrap();
         self.next += 2;

@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::process::{MOUNT, SECRET, Server};
 use crate::raw_client::{
-    PATIENCE, REQUEST, SANDBOX_TOKEN, answer, connect, logged, status, until_closed,
+    PATIENCE, REQUEST, SANDBOX_TOKEN, connect, logged, read_response, status, until_closed,
 };
 use crate::tenant::SlowTenant;
 
@@ -35,7 +35,7 @@ pub(crate) fn start() -> Server {
 
 async fn request(stream: &mut TcpStream) {
     stream.write_all(REQUEST).await.unwrap();
-    let (head, _) = answer(stream).await;
+    let (head, _) = read_response(stream).await;
     assert_eq!(status(head.as_bytes()), "200");
 }
 
@@ -90,7 +90,7 @@ async fn a_partial_head_is_not_lost() {
         replayed.await.expect("neither text is logged");
         sleep(WHILE).await;
         stream.write_all(end).await.unwrap();
-        let (head, _) = answer(&mut stream).await;
+        let (head, _) = read_response(&mut stream).await;
         assert_eq!(status(head.as_bytes()), "200", "{at}");
     }
     assert!(server.logged(KEPT) > 0);
@@ -104,7 +104,7 @@ async fn a_head_in_single_bytes_resumes_an_idle_connection() {
         stream.write_all(&[*byte]).await.unwrap();
         sleep(Duration::from_millis(2)).await;
     }
-    let (head, _) = answer(&mut stream).await;
+    let (head, _) = read_response(&mut stream).await;
     assert_eq!(status(head.as_bytes()), "200");
     // An empty line before a request is ignored (RFC 9112 §2.2).
     logged(&server, FREED, 2).await;
@@ -125,7 +125,7 @@ async fn a_head_larger_than_the_first_read_is_served() {
     for _ in 0..3 {
         let freed = server.logged(FREED);
         stream.write_all(head.as_bytes()).await.unwrap();
-        let (head, _) = answer(&mut stream).await;
+        let (head, _) = read_response(&mut stream).await;
         assert_eq!(status(head.as_bytes()), "200");
         logged(&server, FREED, freed + 1).await;
     }
@@ -142,14 +142,14 @@ async fn pipelined_requests_resume_an_idle_connection() {
         .await
         .unwrap();
     for expected in ["200", "404"] {
-        let (head, _) = answer(&mut stream).await;
+        let (head, _) = read_response(&mut stream).await;
         assert_eq!(status(head.as_bytes()), expected);
     }
     // The third request has begun: the connection keeps its buffers until its end.
     logged(&server, KEPT, 1).await;
     assert_eq!(server.logged(FREED), 1);
     stream.write_all(end).await.unwrap();
-    let (head, _) = answer(&mut stream).await;
+    let (head, _) = read_response(&mut stream).await;
     assert_eq!(status(head.as_bytes()), "200");
     logged(&server, FREED, 2).await;
 }
@@ -171,7 +171,7 @@ async fn a_slow_body_keeps_the_buffers() {
         sleep(WHILE).await;
         assert_eq!(server.logged(FREED), round);
         stream.write_all(end).await.unwrap();
-        let (head, _) = answer(&mut stream).await;
+        let (head, _) = read_response(&mut stream).await;
         assert_eq!(status(head.as_bytes()), "200");
         logged(&server, FREED, round + 1).await;
     }
@@ -185,7 +185,7 @@ async fn an_unread_body_is_not_served_as_a_request() {
     // Rejected by its head. All later bytes belong to its body.
     let head = b"POST /healthz HTTP/1.1\r\nhost: a\r\ncontent-length: 1000\r\n\r\n";
     stream.write_all(head).await.unwrap();
-    let (head, _) = answer(&mut stream).await;
+    let (head, _) = read_response(&mut stream).await;
     assert_eq!(status(head.as_bytes()), "405", "{head}");
     sleep(WHILE).await;
     // The connection may be closed already.
@@ -220,7 +220,7 @@ async fn a_body_that_outlives_its_response_is_not_served_as_a_request() {
     // The tenant responds after the head.
     stream.write_all(head.as_bytes()).await.unwrap();
     stream.write_all(begin).await.unwrap();
-    let (head, _) = answer(&mut stream).await;
+    let (head, _) = read_response(&mut stream).await;
     assert_eq!(status(head.as_bytes()), "200", "{head}");
     sleep(WHILE).await;
     // The connection may be closed already.
@@ -295,7 +295,7 @@ async fn line_ends_between_two_requests_do_not_keep_the_buffers() {
         .write_all(&[REQUEST, b"\r\n"].concat())
         .await
         .unwrap();
-    answer(&mut behind).await;
+    read_response(&mut behind).await;
     logged(&server, FREED, 1).await;
     let mut later = connect(&server).await;
     request(&mut later).await;

@@ -261,7 +261,7 @@ async fn request_ids_are_unrelated() {
 
 #[tokio::test]
 async fn probes_that_succeed_are_logged_at_debug() {
-    let ask = async |log: &str, flags: &[&str]| {
+    let logged_requests = async |log: &str, flags: &[&str]| {
         let server = start(&[&["--log", log], flags].concat());
         for path in ["/healthz", "/readyz", "/none"] {
             server.get(path).await;
@@ -277,10 +277,13 @@ async fn probes_that_succeed_are_logged_at_debug() {
         lines.sort();
         lines
     };
-    assert_eq!(ask("info", &[]).await, ["INFO /none"]);
+    assert_eq!(logged_requests("info", &[]).await, ["INFO /none"]);
     let all = ["DEBUG /healthz", "DEBUG /readyz", "INFO /none"];
-    assert_eq!(ask("standalone=debug", &[]).await, all);
+    assert_eq!(logged_requests("standalone=debug", &[]).await, all);
     // The tenant does not listen.
     let flags = ["--upstream", "http://127.0.0.1:1", "--api-token", "t"];
-    assert_eq!(ask("info", &flags).await, ["INFO /none", "INFO /readyz"]);
+    assert_eq!(
+        logged_requests("info", &flags).await,
+        ["INFO /none", "INFO /readyz"]
+    );
 }

@@ -141,7 +141,7 @@ async fn connections_and_calls_in_flight_are_counted() {
     let token = server.mint("the-api-token", "{}").await;
     let request = server.send(get_as(&token, &format!("{MOUNT}/locations")));
     let meanwhile = async {
-        tenant.asked.notified().await;
+        tenant.requested.notified().await;
         let scrape = scrape(&server).await;
         for (name, labels, number) in [
             ("omneo_id_connections", &[][..], 1.0),
@@ -151,7 +151,7 @@ async fn connections_and_calls_in_flight_are_counted() {
         ] {
             assert!(scrape.value(name, labels) >= Some(number), "{name}");
         }
-        tenant.answer.notify_one();
+        tenant.respond.notify_one();
     };
     let (response, ()) = tokio::join!(request, meanwhile);
     assert_eq!(response.status(), 200);
@@ -181,15 +181,15 @@ async fn metrics_have_an_address_of_their_own_and_are_off_by_default() {
         "not on the public address"
     );
     let address = server.metrics.unwrap();
-    let ask = |method: &str, path: &str| {
+    let send = |method: &str, path: &str| {
         let request = Request::builder().method(method).uri(path);
         server.send_to(address, request.body(Full::default()).unwrap())
     };
-    assert_eq!(ask("GET", "/").await.status(), 404);
-    assert_eq!(ask("GET", "/id/api/v1/profiles/me").await.status(), 404);
-    assert_eq!(ask("POST", "/metrics").await.status(), 405);
-    assert_eq!(ask("HEAD", "/metrics").await.status(), 200);
-    assert_eq!(ask("GET", "/metrics?x=1").await.status(), 200);
+    assert_eq!(send("GET", "/").await.status(), 404);
+    assert_eq!(send("GET", "/id/api/v1/profiles/me").await.status(), 404);
+    assert_eq!(send("POST", "/metrics").await.status(), 405);
+    assert_eq!(send("HEAD", "/metrics").await.status(), 200);
+    assert_eq!(send("GET", "/metrics?x=1").await.status(), 200);
     assert_eq!(server.terminate().code, Some(0));
 }
 

@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
 
 use crate::idle_connections::{FREED, start};
-use crate::raw_client::{HEALTH, PATIENCE, PREFACE, answer, connect, frame, logged, status};
+use crate::raw_client::{HEALTH, PATIENCE, PREFACE, connect, frame, logged, read_response, status};
 use crate::server::protocol_detection::Protocol;
 
 #[test]
@@ -82,7 +82,7 @@ async fn an_upgrade_to_h2c_is_ignored() {
         upgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n\r\n";
     for round in 1..=3 {
         stream.write_all(request).await.unwrap();
-        let (head, _) = answer(&mut stream).await;
+        let (head, _) = read_response(&mut stream).await;
         assert_eq!(status(head.as_bytes()), "200");
         logged(&server, FREED, round).await;
     }

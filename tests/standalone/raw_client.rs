@@ -36,7 +36,7 @@ pub(crate) async fn logged(server: &Server, text: &str, times: usize) {
 }
 
 /// Reads the next response: its head and its body.
-pub(crate) async fn answer(stream: &mut TcpStream) -> (String, Vec<u8>) {
+pub(crate) async fn read_response(stream: &mut TcpStream) -> (String, Vec<u8>) {
     let read = timeout(PATIENCE, async {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {

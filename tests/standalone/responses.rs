@@ -111,7 +111,7 @@ async fn the_tenant_gets_the_peer_address_and_no_forwarding_headers_of_the_clien
     let origin = tenant.origin();
     let server = Server::start(&["--upstream", &origin, "--api-token", "the-token"], &[]);
     let token = server.mint("the-token", "{}").await;
-    tenant.answer.notify_one();
+    tenant.respond.notify_one();
     let mut request = get_as(&token, &format!("{MOUNT}/locations"));
     for (name, value) in [
         ("x-forwarded-for", "203.0.113.7"),
@@ -166,7 +166,7 @@ async fn both_versions_of_http_are_served_on_one_port() {
 #[tokio::test]
 async fn a_valid_request_id_is_kept_and_an_invalid_one_replaced() {
     let server = Server::start(&[], &[]);
-    let ask = async |id: Option<&str>| {
+    let returned_id = async |id: Option<&str>| {
         let mut request = Request::get("/healthz");
         if let Some(id) = id {
             request = request.header("x-request-id", id);
@@ -176,14 +176,14 @@ async fn a_valid_request_id_is_kept_and_an_invalid_one_replaced() {
         assert_eq!(ids.len(), 1);
         ids[0].to_owned()
     };
-    assert_eq!(ask(Some("a-1_b.C")).await, "a-1_b.C");
+    assert_eq!(returned_id(Some("a-1_b.C")).await, "a-1_b.C");
     for invalid in [
         None,
         Some("two words"),
         Some(""),
         Some("x".repeat(65).as_str()),
     ] {
-        let made = ask(invalid).await;
+        let made = returned_id(invalid).await;
         assert_eq!(made.len(), 32, "{invalid:?}: {made}");
     }
 }

@@ -37,13 +37,13 @@ async fn a_request_in_flight_is_served_before_the_end() {
     let address = server.address;
     let request = server.send(get_as(&token, &format!("{MOUNT}/locations")));
     let shutdown = async {
-        tenant.asked.notified().await;
+        tenant.requested.notified().await;
         server.signal("TERM");
         // New connections are refused while the request is in flight.
         while TcpStream::connect(address).await.is_ok() {
             tokio::task::yield_now().await;
         }
-        tenant.answer.notify_one();
+        tenant.respond.notify_one();
     };
     let (response, ()) = tokio::join!(request, shutdown);
     assert_eq!(response.status(), 200);
@@ -65,7 +65,7 @@ async fn a_second_signal_ends_the_server_at_once() {
         request.headers()["authorization"].to_str().unwrap(),
     );
     stream.write_all(head.as_bytes()).await.unwrap();
-    tenant.asked.notified().await;
+    tenant.requested.notified().await;
     server.signal("TERM");
     while TcpStream::connect(address).await.is_ok() {
         tokio::task::yield_now().await;
@@ -256,7 +256,7 @@ async fn the_drain_timeout_bounds_the_shutdown() {
         "GET {MOUNT}/locations HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).await.unwrap();
-    tenant.asked.notified().await;
+    tenant.requested.notified().await;
     let ended = server.terminate();
     assert_eq!(ended.code, Some(0));
     assert!(ended.stderr.contains("did not finish"), "{}", ended.stderr);
@@ -267,12 +267,12 @@ const LONG: [&str; 4] = ["--drain-timeout", "1h", "--header-timeout", "1h"];
 
 #[tokio::test]
 async fn an_idle_http2_connection_gets_a_goaway_and_is_closed() {
-    for (has_asked, acks) in [(true, true), (false, true), (true, false), (false, false)] {
+    for (has_request, acks) in [(true, true), (false, true), (true, false), (false, false)] {
         let server = Server::start(&LONG, &[]);
         let mut http2 = Frames::connect(server.address).await;
         http2.acks = acks;
-        if has_asked {
-            http2.ask().await;
+        if has_request {
+            http2.get_health().await;
         } else {
             // The SETTINGS are acknowledged: the server has read the preface.
             while http2.read().await.expect("SETTINGS").flags == 0 {}
@@ -281,7 +281,7 @@ async fn an_idle_http2_connection_gets_a_goaway_and_is_closed() {
         let goaways = http2.until_closed().await;
         // The second GOAWAY has the last stream id, after an acknowledgement of the first one.
         let expected = if acks { 2 } else { 1 };
-        assert_eq!(goaways, vec![0; expected], "{has_asked} {acks}");
+        assert_eq!(goaways, vec![0; expected], "{has_request} {acks}");
         let ended = server.wait();
         assert_eq!(ended.code, Some(0));
         assert!(!ended.stderr.contains("did not finish"), "{}", ended.stderr);

@@ -9,8 +9,8 @@ use tokio::time::{sleep, timeout};
 use crate::http2_frames::{Frames, HEADERS, PING, SETTINGS};
 use crate::process::{MOUNT, Server};
 use crate::raw_client::{
-    HEALTH, PATIENCE, PREFACE, REQUEST, SANDBOX_TOKEN, answer, connect, frame, logged, status,
-    until_closed,
+    HEALTH, PATIENCE, PREFACE, REQUEST, SANDBOX_TOKEN, connect, frame, logged, read_response,
+    status, until_closed,
 };
 
 /// A header timeout that is much shorter than the idle timeout.
@@ -36,23 +36,23 @@ const IDLE: &str = "limit=Idle";
 
 async fn request(stream: &mut TcpStream) {
     stream.write_all(REQUEST).await.unwrap();
-    let (head, _) = answer(stream).await;
+    let (head, _) = read_response(stream).await;
     assert_eq!(status(head.as_bytes()), "200");
 }
 
 /// A connection of each protocol after one request.
-async fn asked(server: &Server) -> (TcpStream, Frames) {
+async fn connections_after_a_request(server: &Server) -> (TcpStream, Frames) {
     let mut http1 = connect(server).await;
     request(&mut http1).await;
     let mut http2 = Frames::connect(server.address).await;
-    http2.ask().await;
+    http2.get_health().await;
     (http1, http2)
 }
 
 #[tokio::test]
 async fn the_header_timeout_covers_the_first_request_but_not_idle_connections() {
     let server = Server::start(SHORT_HEADER, &[]);
-    let (mut http1, mut http2) = asked(&server).await;
+    let (mut http1, mut http2) = connections_after_a_request(&server).await;
     for begin in [&b""[..], b"G", &PREFACE[..5], b"GET /healthz HTTP/1.1\r\n"] {
         let mut stream = connect(&server).await;
         stream.write_all(begin).await.unwrap();
@@ -69,14 +69,14 @@ async fn the_header_timeout_covers_the_first_request_but_not_idle_connections() 
     }
     logged(&server, HEADER, 6).await;
     request(&mut http1).await;
-    http2.ask().await;
+    http2.get_health().await;
     assert_eq!(server.logged(IDLE), 0);
 }
 
 #[tokio::test]
 async fn the_header_timeout_covers_a_head_that_drips() {
     let server = Server::start(SHORT_HEADER, &[]);
-    let (mut http1, _) = asked(&server).await;
+    let (mut http1, _) = connections_after_a_request(&server).await;
     for is_first in [true, false] {
         let mut stream = connect(&server).await;
         if !is_first {
@@ -100,7 +100,7 @@ async fn the_header_timeout_covers_a_head_that_drips() {
 #[tokio::test]
 async fn the_header_timeout_covers_an_unfinished_head_after_a_request() {
     let server = Server::start(SHORT_HEADER, &[]);
-    let (mut idle, _) = asked(&server).await;
+    let (mut idle, _) = connections_after_a_request(&server).await;
     // After a response, together with the request before, and on a connection without buffers.
     let (begin, end) = REQUEST.split_at(10);
     let mut at_once = connect(&server).await;
@@ -111,7 +111,7 @@ async fn the_header_timeout_covers_an_unfinished_head_after_a_request() {
         .write_all(&[REQUEST, begin].concat())
         .await
         .unwrap();
-    answer(&mut together).await;
+    read_response(&mut together).await;
     let mut idle_one = connect(&server).await;
     let freed = server.logged("an idle connection has freed its buffers");
     request(&mut idle_one).await;
@@ -131,7 +131,7 @@ async fn the_header_timeout_covers_an_unfinished_head_after_a_request() {
     sleep(Duration::from_millis(1500)).await;
     idle.write_all(begin).await.unwrap();
     idle.write_all(end).await.unwrap();
-    let (head, _) = answer(&mut idle).await;
+    let (head, _) = read_response(&mut idle).await;
     assert_eq!(status(head.as_bytes()), "200");
 }
 
@@ -151,7 +151,7 @@ async fn the_header_timeout_does_not_cover_a_body() {
     stream.write_all(begin.as_bytes()).await.unwrap();
     sleep(Duration::from_millis(1500)).await;
     stream.write_all(end.as_bytes()).await.unwrap();
-    answer(&mut stream).await;
+    read_response(&mut stream).await;
     sleep(Duration::from_millis(1500)).await;
     request(&mut stream).await;
     assert_eq!(server.logged(HEADER), 0);
@@ -165,15 +165,15 @@ async fn the_idle_timeout_does_not_cover_the_first_request() {
     let (begin, end) = REQUEST.split_at(10);
     begun.write_all(begin).await.unwrap();
     let mut silent_http2 = Frames::connect(server.address).await;
-    let (mut http1, mut http2) = asked(&server).await;
+    let (mut http1, mut http2) = connections_after_a_request(&server).await;
     assert!(until_closed(&mut http1).await.is_empty());
     assert!(http2.until_closed().await.starts_with(&[0]), "a GOAWAY");
     logged(&server, IDLE, 2).await;
     request(&mut silent).await;
     begun.write_all(end).await.unwrap();
-    let (head, _) = answer(&mut begun).await;
+    let (head, _) = read_response(&mut begun).await;
     assert_eq!(status(head.as_bytes()), "200");
-    silent_http2.ask().await;
+    silent_http2.get_health().await;
     assert_eq!(server.logged(HEADER), 0);
 }
 
@@ -181,7 +181,7 @@ async fn the_idle_timeout_does_not_cover_the_first_request() {
 async fn a_ping_does_not_keep_an_idle_connection_open() {
     let server = Server::start(SHORT_IDLE, &[]);
     let mut http2 = Frames::connect(server.address).await;
-    http2.ask().await;
+    http2.get_health().await;
     let ping = frame(PING, 0, 0, &[0; 8]);
     let settings = frame(SETTINGS, 0, 0, &[]);
     let closed = timeout(PATIENCE, async {

@@ -159,12 +159,13 @@ fn check_histograms(scrape: &Scrape) -> Result<(), String> {
 
 #[test]
 fn invalid_texts_are_rejected() {
-    let good = "# HELP a_total x\n# TYPE a_total counter\na_total{b=\"c\"} 1\na_total 2\n";
+    let counter = "# HELP a_total x\n# TYPE a_total counter\na_total{b=\"c\"} 1\na_total 2\n";
     assert_eq!(
-        parse(good).unwrap().value("a_total", &[("b", "c")]),
+        parse(counter).unwrap().value("a_total", &[("b", "c")]),
         Some(1.0)
     );
-    let histogram = "# HELP h x\n# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"+Inf\"} 2\nh_sum 3\nh_count 2\n";
+    let histogram = "# HELP h x\n# TYPE h histogram\nh_bucket{le=\"1\"} 1\n\
+        h_bucket{le=\"+Inf\"} 2\nh_sum 3\nh_count 2\n";
     parse(histogram).unwrap();
     for (from, to) in [
         ("a_total 2\n", "a_total 2"),
@@ -181,7 +182,7 @@ fn invalid_texts_are_rejected() {
         ("counter", "number"),
         ("# HELP a_total x\n", ""),
     ] {
-        assert!(parse(&good.replacen(from, to, 1)).is_err(), "{to}");
+        assert!(parse(&counter.replacen(from, to, 1)).is_err(), "{to}");
     }
     for (from, to) in [
         ("le=\"1\"} 1", "le=\"1\"} 3"),

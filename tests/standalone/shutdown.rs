@@ -298,8 +298,8 @@ async fn an_unfinished_head_does_not_delay_the_shutdown() {
         streams.push(stream);
     }
     let mut stream = TcpStream::connect(server.address).await.unwrap();
-    let asked = b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\nGET / HT";
-    stream.write_all(asked).await.unwrap();
+    let requests = b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\nGET / HT";
+    stream.write_all(requests).await.unwrap();
     streams.push(stream);
     server.signal("TERM");
     for stream in &mut streams {

@@ -145,8 +145,8 @@ async fn sign_in_mints_profile_tokens_and_anonymous_ones() {
 #[tokio::test]
 async fn an_expired_token_is_rejected() {
     let server = Server::start(&["--sandbox", "--signing-key", SECRET], &[]);
-    let asked = json!({ "profile": Sandbox::ADA_ID, "expired": true });
-    let minted = server.send(sign_in(&asked)).await;
+    let expired = json!({ "profile": Sandbox::ADA_ID, "expired": true });
+    let minted = server.send(sign_in(&expired)).await;
     assert_eq!(minted.status(), 200);
     let token = body(&minted)["data"]["token"].as_str().unwrap().to_owned();
     let me = server

@@ -19,8 +19,8 @@ use crate::config::Config;
 use crate::cors::Cors;
 use crate::request_log::RequestLogLayer;
 
-/// How long browsers may cache the response to a preflight, which precedes each cross-origin request
-/// otherwise. Browsers lower it to their own limit: 2 h in Chromium.
+/// How long browsers may cache the response to a preflight, which precedes each cross-origin
+/// request otherwise. Browsers lower it to their own limit: 2 h in Chromium.
 const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(60 * 60);
 
 /// Omneo ID with this configuration, without a client.

@@ -24,7 +24,8 @@ pub(crate) fn text(address: SocketAddr, metrics: Option<SocketAddr>, config: &Co
         format!("Metrics: http://{}/metrics\n", connectable(address))
     });
     format!(
-        "Omneo ID is listening on {id}\nTenant: {tenant}\n{metrics}{}OpenAPI: {origin}/openapi.json\n\n{}\n{}",
+        "Omneo ID is listening on {id}\nTenant: {tenant}\n{metrics}{}\
+         OpenAPI: {origin}/openapi.json\n\n{}\n{}",
         match config.sandbox {
             Some(_) => format!("Demonstration page: {origin}/\n"),
             None => String::new(),
@@ -47,7 +48,8 @@ struct Values {
 impl Values {
     fn sandbox(public_token: Option<&'static str>) -> Self {
         Self {
-            preface: "Lines to paste into a shell, in this order. Each request prints the response status last.\n",
+            preface: "Lines to paste into a shell, in this order. \
+                      Each request prints the response status last.\n",
             api_token: public_token.unwrap_or("$OMNEO_ID_API_TOKEN"),
             profile: Sandbox::ADA_ID,
             identity: (Sandbox::ADA_IDENTITY_HANDLE, Sandbox::ADA_IDENTITY),
@@ -58,8 +60,10 @@ impl Values {
 
     fn placeholders() -> Self {
         Self {
-            preface: "Lines to paste into a shell, after setting these variables for your tenant. Some lines write data.\n\
-                      OMNEO_ID_API_TOKEN= PROFILE_ID= IDENTITY_HANDLE= IDENTITY= KNOWN_EMAIL= NEW_EMAIL=\n",
+            preface: "Lines to paste into a shell, after setting these variables for your tenant. \
+                      Some lines write data.\n\
+                      OMNEO_ID_API_TOKEN= PROFILE_ID= IDENTITY_HANDLE= IDENTITY= \
+                      KNOWN_EMAIL= NEW_EMAIL=\n",
             api_token: "$OMNEO_ID_API_TOKEN",
             profile: "'\"$PROFILE_ID\"'",
             identity: ("'\"$IDENTITY_HANDLE\"'", "'\"$IDENTITY\"'"),
@@ -82,7 +86,16 @@ fn lines(id: &str, values: &Values) -> String {
     let status = r"-w ' -> %{http_code}\n'";
     let mint = |variable: &str, body: &str| {
         format!(
-            r#"{variable}=$(curl -s {id}/auth/token -H "authorization: Bearer {api_token}" {json} -d '{body}' | sed -n 's/.*"token":"\([^"]*\)".*/\1/p'); echo "${variable}""#
+            concat!(
+                r#"{variable}=$(curl -s {id}/auth/token -H "authorization: Bearer {api_token}" "#,
+                r#"{json} -d '{body}' | sed -n 's/.*"token":"\([^"]*\)".*/\1/p'); "#,
+                r#"echo "${variable}""#
+            ),
+            variable = variable,
+            id = id,
+            api_token = api_token,
+            json = json,
+            body = body
         )
     };
     let call = |variable: &str, arguments: &str| {
@@ -93,6 +106,7 @@ fn lines(id: &str, values: &Values) -> String {
             format!(r#"{{"email":"{email}","attributes":{{"comms":{{"email_promo":true}}}}}}"#);
         call("ANONYMOUS", &format!("{id}/profiles {json} -d '{body}'"))
     };
+    let no_news = r#"{"email_promo":false}"#;
     let paragraphs = [
         (
             "Mint a token for a profile, by its id",
@@ -118,9 +132,7 @@ fn lines(id: &str, values: &Values) -> String {
             "Change its consent: 200",
             call(
                 "TOKEN",
-                &format!(
-                    r#"-X PUT {id}/profiles/me/attributes/comms {json} -d '{{"email_promo":false}}'"#
-                ),
+                &format!(r#"-X PUT {id}/profiles/me/attributes/comms {json} -d '{no_news}'"#),
             ),
         ),
         (

@@ -5,8 +5,8 @@
 //! ```
 //!
 //! Without configuration it listens on `127.0.0.1:8080` and prints `curl` lines to paste. `--help`
-//! lists the flags and their environment variables. The exit code is 0 after SIGTERM or SIGINT, 1 if
-//! the server cannot start, and 2 if a flag or a variable is invalid.
+//! lists the flags and their environment variables. The exit code is 0 after SIGTERM or SIGINT, 1
+//! if the server cannot start, and 2 if a flag or a variable is invalid.
 //!
 //! | file or folder | contents |
 //! | --- | --- |

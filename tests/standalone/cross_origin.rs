@@ -1,4 +1,4 @@
-//! Calls of pages on other origins.
+//! Cross-origin requests.
 
 use bytes::Bytes;
 use http::{HeaderName, Request, Response};
@@ -23,13 +23,13 @@ async fn preflight(server: &Server, origin: &str, headers: &str) -> Response<Byt
     server.send(request.body(Full::default()).unwrap()).await
 }
 
-async fn ask(server: &Server, origin: &str) -> Response<Bytes> {
+async fn get_me(server: &Server, origin: &str) -> Response<Bytes> {
     let request = Request::get(format!("{MOUNT}/profiles/me")).header("origin", origin);
     server.send(request.body(Full::default()).unwrap()).await
 }
 
 #[tokio::test]
-async fn pages_may_send_what_is_forwarded_and_what_tracing_scripts_add() {
+async fn pages_may_send_forwarded_headers_and_those_of_tracing_scripts() {
     let flags = ["--cors-origin", PAGE, "--cors-header", "X-Shop, X-Theme"];
     let server = Server::start(&flags, &[]);
     let forwarded = RequestHeaders::default();
@@ -56,12 +56,12 @@ async fn pages_may_send_what_is_forwarded_and_what_tracing_scripts_add() {
         "x-shop",
         "x-theme",
     ];
-    let asked: Vec<_> = forwarded.chain(others).collect();
-    let response = preflight(&server, PAGE, &asked.join(",")).await;
+    let requested: Vec<_> = forwarded.chain(others).collect();
+    let response = preflight(&server, PAGE, &requested.join(",")).await;
     assert!(response.status().is_success());
     assert_eq!(list(&response, "access-control-allow-origin"), [PAGE]);
     let allowed = list(&response, "access-control-allow-headers");
-    for name in asked {
+    for name in requested {
         assert!(allowed.iter().any(|allowed| allowed == name), "{name}");
     }
     assert!(!allowed.iter().any(|name| name == "cookie" || name == "*"));
@@ -75,7 +75,7 @@ async fn pages_may_send_what_is_forwarded_and_what_tracing_scripts_add() {
 async fn pages_may_read_the_default_headers_and_further_ones() {
     let flags = ["--cors-origin", PAGE, "--cors-expose", "X-Shop"];
     let server = Server::start(&flags, &[]);
-    let response = ask(&server, PAGE).await;
+    let response = get_me(&server, PAGE).await;
     let mut exposed = list(&response, "access-control-expose-headers");
     exposed.sort();
     let expected = [
@@ -91,12 +91,12 @@ async fn pages_may_read_the_default_headers_and_further_ones() {
 }
 
 #[tokio::test]
-async fn each_of_the_listed_origins_is_allowed_by_its_name() {
+async fn each_listed_origin_is_allowed_and_named() {
     let listed = "https://Shop.example:443,https://*.shop.example,capacitor://localhost";
     let server = Server::start(&["--cors-origin", listed], &[]);
     for origin in [PAGE, "https://a.b.shop.example", "capacitor://localhost"] {
         for response in [
-            ask(&server, origin).await,
+            get_me(&server, origin).await,
             preflight(&server, origin, "authorization").await,
         ] {
             assert_eq!(list(&response, "access-control-allow-origin"), [origin]);
@@ -108,7 +108,7 @@ async fn each_of_the_listed_origins_is_allowed_by_its_name() {
         "http://shop.example",
         "null",
     ] {
-        let response = ask(&server, origin).await;
+        let response = get_me(&server, origin).await;
         assert!(
             list(&response, "access-control-allow-origin").is_empty(),
             "{origin}"

@@ -1,4 +1,4 @@
-//! Fewer file descriptors than connections.
+//! A limit of file descriptors below the number of connections.
 #![cfg(target_os = "linux")]
 
 use std::num::NonZeroUsize;
@@ -8,11 +8,11 @@ use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::server::descriptors::Connections;
 use crate::process::{MOUNT, Server, binary, command};
+use crate::server::descriptors::Connections;
 use crate::tenant::SlowTenant;
 
-/// The server under the limits that this sets.
+/// The server with these `ulimit` commands.
 fn limited(limits: &str, flags: &[&str]) -> Command {
     let mut shell = Command::new("sh");
     let script = format!("{limits} && exec \"$0\" \"$@\"");
@@ -26,15 +26,15 @@ fn limited(limits: &str, flags: &[&str]) -> Command {
     shell
 }
 
-/// Opens the connections, then asks over each of them at once: all are answered.
-async fn ask_over(server: Server, connections: usize) -> Server {
+/// Opens the connections, then sends a request over all of them at once: all succeed.
+async fn request_over(server: Server, connections: usize) -> Server {
     let token = server.mint("t", "{}").await;
     let server = Arc::new(server);
     let mut open = Vec::new();
     for _ in 0..connections {
         open.push(TcpStream::connect(server.address).await.unwrap());
     }
-    let asked = open.into_iter().map(|mut stream| {
+    let responses = open.into_iter().map(|mut stream| {
         let request = format!(
             "GET {MOUNT}/locations/1 HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\
              authorization: Bearer {token}\r\n\r\n"
@@ -46,20 +46,20 @@ async fn ask_over(server: Server, connections: usize) -> Server {
             answer
         })
     });
-    for asked in asked.collect::<Vec<_>>() {
-        let answer = asked.await.unwrap();
+    for responses in responses.collect::<Vec<_>>() {
+        let answer = responses.await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
     Arc::into_inner(server).unwrap()
 }
 
 #[tokio::test]
-async fn the_soft_limit_is_raised_to_the_hard_one() {
+async fn the_soft_limit_is_raised_to_the_hard_limit() {
     let tenant = SlowTenant::start().await;
     let origin = tenant.origin();
     let flags = ["--upstream", &origin, "--api-token", "t"];
     let server = Server::start_command(limited("ulimit -Sn 64", &flags));
-    let ended = ask_over(server, 150).await.terminate();
+    let ended = request_over(server, 150).await.terminate();
     assert_eq!(ended.code, Some(0));
     assert!(
         !ended.stderr.contains("max-connections"),
@@ -69,19 +69,19 @@ async fn the_soft_limit_is_raised_to_the_hard_one() {
 }
 
 #[tokio::test]
-async fn clients_leave_room_for_the_calls_of_the_tenant() {
+async fn client_connections_are_limited_in_favour_of_tenant_calls() {
     let tenant = SlowTenant::start().await;
     let origin = tenant.origin();
     let flags = ["--upstream", &origin, "--api-token", "t"];
     let server = Server::start_command(limited("ulimit -n 160", &flags));
-    let ended = ask_over(server, 300).await.terminate();
+    let ended = request_over(server, 300).await.terminate();
     assert_eq!(ended.code, Some(0));
     assert!(ended.stderr.contains("max-connections"), "{}", ended.stderr);
     assert!(!ended.stderr.contains("cannot accept"), "{}", ended.stderr);
 }
 
 #[test]
-fn descriptors_are_shared_out() {
+fn connections_fit_into_the_descriptors() {
     let connections = |clients, tenant_calls, tenant_idle| Connections {
         clients,
         tenant_calls,
@@ -100,7 +100,7 @@ fn descriptors_are_shared_out() {
         let threads = NonZeroUsize::new(threads).unwrap();
         assert_eq!(wanted.fit(descriptors, threads), expected, "{descriptors}");
     }
-    // Without a tenant that is called over the network, clients get them all.
+    // Without calls over the network, clients get all descriptors.
     let threads = NonZeroUsize::MIN;
     assert_eq!(
         connections(4096, 0, 0).fit(1024, threads),

@@ -1,4 +1,4 @@
-//! A tenant whose `auth/verify` answers with no body, as Symfony and Laravel do.
+//! A tenant whose `auth/verify` responds without a body, as Symfony and Laravel do.
 
 use std::convert::Infallible;
 
@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use crate::process::{MOUNT, Server};
 
 #[tokio::test]
-async fn an_empty_answer_of_auth_verify_makes_the_server_ready() {
+async fn an_empty_response_of_auth_verify_makes_the_server_ready() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let upstream = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {

@@ -1,4 +1,4 @@
-//! Flags and variables.
+//! Flags, defaults and error messages.
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -18,7 +18,7 @@ fn parse(flags: &[&str]) -> Result<Config, String> {
 }
 
 #[test]
-fn nothing_given_means_the_documented_defaults() {
+fn the_defaults_are_the_documented_ones() {
     let config = parse(&[]).unwrap();
     assert_eq!(config.listen, "127.0.0.1:8080");
     assert_eq!(config.mount, "/id/api/v1");
@@ -41,7 +41,7 @@ fn nothing_given_means_the_documented_defaults() {
 }
 
 #[test]
-fn limits_are_taken_and_none_can_be_nothing() {
+fn limits_are_configurable_and_positive() {
     let config = parse(&[
         "--idle-timeout",
         "1m",
@@ -72,13 +72,13 @@ fn limits_are_taken_and_none_can_be_nothing() {
         ["--max-connections", "0"],
         ["--max-connections", "many"],
     ] {
-        let problem = parse(&wrong).err().expect("it makes no sense");
+        let problem = parse(&wrong).err().expect("the value is invalid");
         assert!(problem.starts_with(wrong[0]), "{problem}");
     }
 }
 
 #[test]
-fn everything_given_is_taken() {
+fn all_flags_are_applied() {
     let config = parse(&[
         "--listen",
         "localhost:0",
@@ -136,14 +136,14 @@ fn everything_given_is_taken() {
 }
 
 #[test]
-fn an_api_token_of_ones_own_is_never_taken_for_the_public_one() {
+fn a_configured_api_token_is_not_public() {
     assert!(parse(&[]).unwrap().public_token.is_some());
     let config = parse(&["--sandbox", "--api-token", "of-my-own"]).unwrap();
     assert!(config.public_token.is_none() && config.sandbox.is_some());
 }
 
 #[test]
-fn what_makes_no_sense_is_one_line_and_exit_code_2() {
+fn an_invalid_flag_is_reported_in_one_line_with_exit_code_2() {
     type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
     let cases: &[Case<'_>] = &[
         (&["--no-such-flag"], &[], "--no-such-flag"),
@@ -286,7 +286,7 @@ fn what_makes_no_sense_is_one_line_and_exit_code_2() {
 }
 
 #[test]
-fn an_address_in_use_is_one_line_and_exit_code_1() {
+fn an_address_in_use_is_reported_in_one_line_with_exit_code_1() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let output = run(&["--listen", &address], &[]);
@@ -335,7 +335,7 @@ fn help_lists_every_variable_and_shows_no_secret() {
 }
 
 #[tokio::test]
-async fn flags_win_over_variables() {
+async fn flags_override_variables() {
     let wrong = [
         ("OMNEO_ID_LISTEN", "nowhere"),
         ("OMNEO_ID_TOKEN_TTL", "soon"),
@@ -353,7 +353,7 @@ async fn flags_win_over_variables() {
         SECRET,
     ];
     let server = Server::start(&flags, &wrong);
-    assert!(server.greeting.ends_with("/here\n"), "{}", server.greeting);
+    assert!(server.banner.ends_with("/here\n"), "{}", server.banner);
     let lost = server.get("/elsewhere/locations").await;
     let found = server.get("/here/locations").await;
     assert_eq!(

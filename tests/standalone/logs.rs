@@ -1,4 +1,4 @@
-//! The line that each request has in the log, and what metrics say of the same request.
+//! The log line of each request, and the metrics of the same request.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -9,7 +9,7 @@ use omneo_id::keys::{Keyring, SigningKey};
 use omneo_id::sandbox::{Sandbox, TestTokens};
 use serde_json::{Value, json};
 
-use crate::metrics::{ON_ITS_OWN, scrape};
+use crate::metrics::{METRICS_FLAGS, scrape};
 use crate::process::{MOUNT, SECRET, Server, get_as};
 
 fn start(flags: &[&str]) -> Server {
@@ -19,10 +19,10 @@ fn start(flags: &[&str]) -> Server {
         true => &[],
         false => &["--sandbox"],
     };
-    Server::start(&[&common[..], &ON_ITS_OWN, tenant, flags].concat(), &[])
+    Server::start(&[&common[..], &METRICS_FLAGS, tenant, flags].concat(), &[])
 }
 
-/// The lines `answered` of a log, by the id that the request had.
+/// The request lines of a log, by request id.
 fn answered(log: &str) -> BTreeMap<String, Value> {
     let lines = log.lines().map(|line| serde_json::from_str(line).unwrap());
     lines
@@ -152,7 +152,7 @@ async fn the_cause_of_a_401_is_in_the_log_at_info_and_in_metrics() {
 }
 
 #[tokio::test]
-async fn the_template_of_the_route_is_the_one_that_was_asked_for() {
+async fn the_template_of_the_route_is_logged() {
     let server = start(&["--log", "info,omneo_id=debug"]);
     let token = tokens().valid(Sandbox::ADA_ID);
     let cases = [
@@ -234,7 +234,7 @@ async fn durations_have_three_decimals() {
 }
 
 #[tokio::test]
-async fn request_ids_tell_nothing_of_each_other() {
+async fn request_ids_are_unrelated() {
     const COUNT: usize = 200;
     let mut all = HashSet::new();
     for _ in 0..2 {
@@ -261,7 +261,7 @@ async fn request_ids_tell_nothing_of_each_other() {
 
 #[tokio::test]
 async fn probes_that_succeed_are_logged_at_debug() {
-    let ask = async |log: &str, flags: &[&str]| {
+    let logged_requests = async |log: &str, flags: &[&str]| {
         let server = start(&[&["--log", log], flags].concat());
         for path in ["/healthz", "/readyz", "/none"] {
             server.get(path).await;
@@ -277,10 +277,13 @@ async fn probes_that_succeed_are_logged_at_debug() {
         lines.sort();
         lines
     };
-    assert_eq!(ask("info", &[]).await, ["INFO /none"]);
+    assert_eq!(logged_requests("info", &[]).await, ["INFO /none"]);
     let all = ["DEBUG /healthz", "DEBUG /readyz", "INFO /none"];
-    assert_eq!(ask("standalone=debug", &[]).await, all);
+    assert_eq!(logged_requests("standalone=debug", &[]).await, all);
     // The tenant does not listen.
     let flags = ["--upstream", "http://127.0.0.1:1", "--api-token", "t"];
-    assert_eq!(ask("info", &flags).await, ["INFO /none", "INFO /readyz"]);
+    assert_eq!(
+        logged_requests("info", &flags).await,
+        ["INFO /none", "INFO /readyz"]
+    );
 }

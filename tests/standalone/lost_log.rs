@@ -1,4 +1,4 @@
-//! A log that cannot be written.
+//! A stderr or stdout that cannot be written.
 #![cfg(target_os = "linux")]
 
 use std::fs::File;
@@ -15,11 +15,11 @@ use tokio::net::TcpStream;
 use crate::process::{Server, command, wait};
 
 const COUNTED: [&str; 2] = ["--metrics-listen", "127.0.0.1:0"];
-/// More than the buffer of the log and a pipe hold, with the lines that requests of this make.
+/// More requests than log lines fit into the buffer and a pipe, with paths of this length.
 const REQUESTS: usize = 6000;
 const LONG_PATH: usize = 240;
 
-fn device_that_is_full() -> Stdio {
+fn full_device() -> Stdio {
     File::options()
         .write(true)
         .open("/dev/full")
@@ -31,7 +31,7 @@ fn pipe_without_reader() -> Stdio {
     pipe().unwrap().1.into()
 }
 
-/// The reader does not read, and the pipe is full or about to be.
+/// A pipe that is full, or about to be, and whose reader does not read.
 fn full_pipe() -> (PipeReader, Stdio) {
     const CHUNK: usize = 4096;
     let (reader, writer) = pipe().unwrap();
@@ -39,7 +39,7 @@ fn full_pipe() -> (PipeReader, Stdio) {
     let filled = Arc::new(AtomicUsize::new(0));
     std::thread::spawn({
         let filled = Arc::clone(&filled);
-        // It stops at the size of the pipe, and ends with its reader.
+        // Blocks once the pipe is full, and ends when the reader is dropped.
         move || {
             while filler.write_all(&[b'\n'; CHUNK]).is_ok() {
                 filled.fetch_add(CHUNK, Ordering::SeqCst);
@@ -58,7 +58,7 @@ fn start(flags: &[&str], stderr: Stdio) -> Server {
     Server::start_with_own_stderr(command)
 }
 
-/// Lost lines, by the metric.
+/// The metric of lost lines.
 async fn lost(server: &Server) -> u64 {
     let request = http::Request::get("/metrics").body(http_body_util::Full::default());
     let metrics = server.metrics.unwrap();
@@ -71,7 +71,7 @@ async fn lost(server: &Server) -> u64 {
 }
 
 /// Requests over one connection, each with a line in the log.
-async fn ask_often(address: SocketAddr, times: usize) {
+async fn send_requests(address: SocketAddr, times: usize) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let path = "x".repeat(LONG_PATH);
     let request = format!("HEAD /{path} HTTP/1.1\r\nhost: a\r\n\r\n");
@@ -86,11 +86,12 @@ async fn ask_often(address: SocketAddr, times: usize) {
 }
 
 #[tokio::test]
-async fn a_log_that_cannot_be_written_costs_no_request() {
-    for stderr in [device_that_is_full(), pipe_without_reader()] {
+async fn a_failing_log_does_not_affect_requests() {
+    for stderr in [full_device(), pipe_without_reader()] {
         let server = start(&COUNTED, stderr);
         for _ in 0..3 {
-            assert_eq!(server.get("/healthz").await.status(), 200);
+            // Both are logged at INFO.
+            assert_eq!(server.get("/none").await.status(), 404);
             assert_eq!(server.get("/id/api/v1/profiles/me").await.status(), 401);
         }
         while lost(&server).await < 6 {
@@ -101,20 +102,20 @@ async fn a_log_that_cannot_be_written_costs_no_request() {
 }
 
 #[tokio::test]
-async fn a_reader_that_does_not_read_costs_no_request_and_no_orderly_end() {
+async fn a_blocked_log_affects_neither_requests_nor_the_shutdown() {
     let (_unread, stderr) = pipe().unwrap();
     let server = start(&[], stderr.into());
-    ask_often(server.address, REQUESTS).await;
+    send_requests(server.address, REQUESTS).await;
     assert_eq!(server.terminate().code, Some(0));
 }
 
 #[tokio::test]
-async fn lost_lines_are_counted_and_reported_once_the_log_can_be_written() {
+async fn lost_lines_are_counted_and_reported_later() {
     let (reader, stderr) = pipe().unwrap();
     let server = start(&COUNTED, stderr.into());
-    ask_often(server.address, REQUESTS).await;
+    send_requests(server.address, REQUESTS).await;
     let lost = lost(&server).await;
-    assert!(lost > 0, "more fits than this test knows");
+    assert!(lost > 0, "all lines fit: the test needs more requests");
     let (report, reported) = tokio::sync::oneshot::channel();
     let read = std::thread::spawn(move || {
         let mut log = String::new();
@@ -138,7 +139,10 @@ async fn lost_lines_are_counted_and_reported_once_the_log_can_be_written() {
     // The scrape is not in the log.
     assert_eq!(written as u64 + lost, REQUESTS as u64);
     assert!(log.contains(&format!("lines_lost={lost}")), "{lost}");
-    assert!(log.contains("url.path=\"/after\"") && log.trim_end().ends_with("all connections are closed"));
+    assert!(
+        log.contains("url.path=\"/after\"")
+            && log.trim_end().ends_with("all connections are closed")
+    );
 }
 
 #[test]
@@ -147,7 +151,7 @@ fn the_exit_code_does_not_depend_on_the_log() {
     let taken = taken.local_addr().unwrap().to_string();
     for (flags, code) in [(["--token-ttl", "soon"], 2), (["--listen", &taken], 1)] {
         let (_unread, full) = full_pipe();
-        for stderr in [device_that_is_full(), pipe_without_reader(), full] {
+        for stderr in [full_device(), pipe_without_reader(), full] {
             let mut command = command(&flags, &[]);
             let mut child = command
                 .stdout(Stdio::null())
@@ -160,9 +164,9 @@ fn the_exit_code_does_not_depend_on_the_log() {
 }
 
 #[tokio::test]
-async fn stdout_that_cannot_be_written_costs_nothing_either() {
+async fn a_blocked_stdout_does_not_affect_the_server() {
     let (_unread, full) = full_pipe();
-    for stdout in [device_that_is_full(), pipe_without_reader(), full] {
+    for stdout in [full_device(), pipe_without_reader(), full] {
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = free.local_addr().unwrap();
         drop(free);
@@ -176,7 +180,7 @@ async fn stdout_that_cannot_be_written_costs_nothing_either() {
             assert!(child.try_wait().unwrap().is_none(), "it has ended");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        ask_often(address, 1).await;
+        send_requests(address, 1).await;
         let pid = child.id().to_string();
         let mut kill = std::process::Command::new("kill");
         assert!(kill.args(["-s", "TERM", &pid]).status().unwrap().success());

@@ -1,4 +1,4 @@
-//! The standalone server as a process: flags, answers, signals. And its flags alone.
+//! Tests of the standalone server: as a process, and of its modules, which are included by path.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -7,31 +7,35 @@
 )]
 
 mod abuse;
-mod answers;
+mod banner;
+mod body_lengths;
+mod coalescing_writer;
+mod connection_timer;
 mod cross_origin;
-mod describe;
 mod descriptors;
 mod empty_verify;
-mod ending;
 mod flags;
-mod frames;
-mod gathering;
-mod guide;
+mod floods;
+mod http2_frames;
+mod idle_connections;
 mod key_files;
-mod lengths;
 mod logs;
 mod lost_log;
 mod metrics;
+mod openapi;
 mod outage;
 mod probes;
 mod process;
-mod resting;
+mod protocol_detection;
+mod raw_client;
+mod responses;
 mod scrape;
 mod secret_files;
+mod shutdown;
 mod storefront;
 mod tenant;
 mod timeouts;
-mod unread;
+mod unread_responses;
 mod variables;
 
 #[path = "../support/mod.rs"]

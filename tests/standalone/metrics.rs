@@ -1,4 +1,4 @@
-//! What is told to operators: `/metrics`, and the log.
+//! `/metrics`, and the JSON log.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use crate::process::{MOUNT, Server, get_as};
 use crate::scrape::{Scrape, parse};
 use crate::tenant::SlowTenant;
 
-pub(crate) const ON_ITS_OWN: [&str; 2] = ["--metrics-listen", "127.0.0.1:0"];
+pub(crate) const METRICS_FLAGS: [&str; 2] = ["--metrics-listen", "127.0.0.1:0"];
 
 pub(crate) async fn scrape(server: &Server) -> Scrape {
     let address = server.metrics.expect("an address for metrics");
@@ -34,8 +34,8 @@ fn sign_up(token: &str, email: &str) -> Request<Full<Bytes>> {
 }
 
 #[tokio::test]
-async fn a_scrape_tells_what_became_of_requests() {
-    let server = Server::start(&ON_ITS_OWN, &[("OMNEO_ID_TOKEN_CACHE", "77")]);
+async fn a_scrape_counts_requests_by_outcome() {
+    let server = Server::start(&METRICS_FLAGS, &[("OMNEO_ID_TOKEN_CACHE", "77")]);
     let body = format!(r#"{{"id":"{}"}}"#, Sandbox::ADA_ID);
     let ada = server.mint(Sandbox::API_TOKEN, &body).await;
     let me = format!("{MOUNT}/profiles/me");
@@ -90,7 +90,7 @@ async fn a_scrape_tells_what_became_of_requests() {
     ] {
         assert_eq!(one(name, labels), Some(number), "{name} {labels:?}");
     }
-    // Nobody outside adds a label.
+    // The values of labels are fixed sets.
     let mut values: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for (name, value) in scrape.labels() {
         values.entry(name).or_default().insert(value);
@@ -126,7 +126,7 @@ async fn a_scrape_tells_what_became_of_requests() {
 }
 
 #[tokio::test]
-async fn connections_and_calls_under_way_are_counted_while_they_last() {
+async fn connections_and_calls_in_flight_are_counted() {
     let tenant = SlowTenant::start().await;
     let origin = tenant.origin();
     let flags = [
@@ -137,11 +137,11 @@ async fn connections_and_calls_under_way_are_counted_while_they_last() {
         "--threads",
         "2",
     ];
-    let server = Server::start(&[&flags[..], &ON_ITS_OWN].concat(), &[]);
+    let server = Server::start(&[&flags[..], &METRICS_FLAGS].concat(), &[]);
     let token = server.mint("the-api-token", "{}").await;
     let request = server.send(get_as(&token, &format!("{MOUNT}/locations")));
     let meanwhile = async {
-        tenant.asked.notified().await;
+        tenant.requested.notified().await;
         let scrape = scrape(&server).await;
         for (name, labels, number) in [
             ("omneo_id_connections", &[][..], 1.0),
@@ -151,7 +151,7 @@ async fn connections_and_calls_under_way_are_counted_while_they_last() {
         ] {
             assert!(scrape.value(name, labels) >= Some(number), "{name}");
         }
-        tenant.answer.notify_one();
+        tenant.respond.notify_one();
     };
     let (response, ()) = tokio::join!(request, meanwhile);
     assert_eq!(response.status(), 200);
@@ -160,11 +160,15 @@ async fn connections_and_calls_under_way_are_counted_while_they_last() {
     let opened = after.value("omneo_id_tenant_connections_opened_total", &[]);
     assert!(opened >= Some(1.0));
     let open: f64 = after.series("omneo_id_tenant_connections").sum();
-    assert_eq!(Some(open), opened, "all are kept, over all threads");
+    assert_eq!(
+        Some(open),
+        opened,
+        "all connections stay open, over all threads"
+    );
 }
 
 #[tokio::test]
-async fn metrics_are_nowhere_unless_asked_for_and_then_alone() {
+async fn metrics_have_an_address_of_their_own_and_are_off_by_default() {
     let server = Server::start(&[], &[]);
     assert!(server.metrics.is_none());
     assert_eq!(server.get("/metrics").await.status(), 404);
@@ -174,23 +178,23 @@ async fn metrics_are_nowhere_unless_asked_for_and_then_alone() {
     assert_eq!(
         server.get("/metrics").await.status(),
         404,
-        "not for the public"
+        "not on the public address"
     );
     let address = server.metrics.unwrap();
-    let ask = |method: &str, path: &str| {
+    let send = |method: &str, path: &str| {
         let request = Request::builder().method(method).uri(path);
         server.send_to(address, request.body(Full::default()).unwrap())
     };
-    assert_eq!(ask("GET", "/").await.status(), 404);
-    assert_eq!(ask("GET", "/id/api/v1/profiles/me").await.status(), 404);
-    assert_eq!(ask("POST", "/metrics").await.status(), 405);
-    assert_eq!(ask("HEAD", "/metrics").await.status(), 200);
-    assert_eq!(ask("GET", "/metrics?x=1").await.status(), 200);
+    assert_eq!(send("GET", "/").await.status(), 404);
+    assert_eq!(send("GET", "/id/api/v1/profiles/me").await.status(), 404);
+    assert_eq!(send("POST", "/metrics").await.status(), 405);
+    assert_eq!(send("HEAD", "/metrics").await.status(), 200);
+    assert_eq!(send("GET", "/metrics?x=1").await.status(), 200);
     assert_eq!(server.terminate().code, Some(0));
 }
 
 #[tokio::test]
-async fn a_line_of_the_log_is_json_if_asked_for() {
+async fn log_lines_are_json_with_the_flag() {
     let server = Server::start(&["--log-format", "json"], &[]);
     let token = server.mint(Sandbox::API_TOKEN, "{}").await;
     let path = format!("{MOUNT}/profiles/me?email=ada.lovelace@example.com");

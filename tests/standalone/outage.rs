@@ -1,4 +1,4 @@
-//! A tenant that is killed in the middle of everything, and comes back.
+//! A tenant that is killed under load and restarts.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -15,7 +15,7 @@ const ADA: &str = r#"{"id":"6513270e-269e-4d37-b2a7-4de452e6b438"}"#;
 struct Tenant(Child);
 
 impl Tenant {
-    /// Starts, and waits until it listens. Returns where.
+    /// Starts the process, waits until it listens, and returns its address.
     fn start(listen: &str) -> (Self, String) {
         let mut child = Command::new(binary("sandbox"))
             .args(["--listen", listen])
@@ -32,7 +32,7 @@ impl Tenant {
         (Self(child), origin)
     }
 
-    /// As by `kill -9`.
+    /// Sends SIGKILL.
     fn kill(mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
@@ -48,17 +48,17 @@ impl Drop for Tenant {
 
 #[derive(Default)]
 struct Tally {
-    good: AtomicUsize,
-    bad: AtomicUsize,
+    succeeded: AtomicUsize,
+    failed: AtomicUsize,
 }
 
 impl Tally {
-    fn good(&self) -> usize {
-        self.good.load(Ordering::SeqCst)
+    fn succeeded(&self) -> usize {
+        self.succeeded.load(Ordering::SeqCst)
     }
 
-    fn bad(&self) -> usize {
-        self.bad.load(Ordering::SeqCst)
+    fn failed(&self) -> usize {
+        self.failed.load(Ordering::SeqCst)
     }
 
     async fn until(&self, reached: impl Fn(&Self) -> bool) {
@@ -69,7 +69,7 @@ impl Tally {
 }
 
 #[tokio::test]
-async fn errors_follow_the_outage_and_nothing_else() {
+async fn requests_fail_only_during_the_outage() {
     let (tenant, origin) = Tenant::start("127.0.0.1:0");
     let upstream = format!("http://{origin}");
     let flags = [
@@ -84,7 +84,7 @@ async fn errors_follow_the_outage_and_nothing_else() {
     let token = server.mint(TOKEN, ADA).await;
     let tally = Arc::new(Tally::default());
     let stop = Arc::new(AtomicBool::new(false));
-    let visitors: Vec<_> = (0..16)
+    let clients: Vec<_> = (0..16)
         .map(|_| {
             let (server, token) = (Arc::clone(&server), token.clone());
             let (tally, stop) = (Arc::clone(&tally), Arc::clone(&stop));
@@ -92,37 +92,41 @@ async fn errors_follow_the_outage_and_nothing_else() {
                 while !stop.load(Ordering::SeqCst) {
                     let request = get_as(&token, &format!("{MOUNT}/profiles/me"));
                     match server.send(request).await.status().as_u16() {
-                        200 => tally.good.fetch_add(1, Ordering::SeqCst),
-                        502 => tally.bad.fetch_add(1, Ordering::SeqCst),
+                        200 => tally.succeeded.fetch_add(1, Ordering::SeqCst),
+                        502 => tally.failed.fetch_add(1, Ordering::SeqCst),
                         status => panic!("{status}"),
                     };
                 }
             })
         })
         .collect();
-    tally.until(|tally| tally.good() > 200).await;
-    assert_eq!(tally.bad(), 0, "before it");
+    tally.until(|tally| tally.succeeded() > 200).await;
+    assert_eq!(tally.failed(), 0, "before the outage");
 
     tenant.kill();
-    let bad = tally.bad();
-    tally.until(|tally| tally.bad() > bad + 200).await;
+    let failed = tally.failed();
+    tally.until(|tally| tally.failed() > failed + 200).await;
 
     let (tenant, _) = Tenant::start(&origin);
-    // It listens: whoever asks from now on is answered, beginning with the very first.
+    // The tenant listens: the very next request succeeds.
     let health = server
         .send(get_as(&token, &format!("{MOUNT}/profiles/me")))
         .await;
     assert_eq!(health.status(), 200);
-    // Those who asked before it listened have their answer by the time each has had another.
-    let good = tally.good();
-    tally.until(|tally| tally.good() > good + 64).await;
-    let bad = tally.bad();
-    let good = tally.good();
-    tally.until(|tally| tally.good() > good + 200).await;
-    assert_eq!(tally.bad(), bad, "after it");
+    // 64 successes later, each of the 16 clients has finished the request that it sent before.
+    let succeeded = tally.succeeded();
+    tally
+        .until(|tally| tally.succeeded() > succeeded + 64)
+        .await;
+    let failed = tally.failed();
+    let succeeded = tally.succeeded();
+    tally
+        .until(|tally| tally.succeeded() > succeeded + 200)
+        .await;
+    assert_eq!(tally.failed(), failed, "after the outage");
     stop.store(true, Ordering::SeqCst);
-    for visitor in visitors {
-        visitor.await.unwrap();
+    for client in clients {
+        client.await.unwrap();
     }
     drop(tenant);
 }

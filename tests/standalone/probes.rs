@@ -1,4 +1,4 @@
-//! `/readyz`: what each answer of the tenant means, and how often the tenant is called.
+//! `/readyz`: its result by the response of the tenant, and the rate of its probes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,17 +13,17 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::abuse::PATIENCE;
 use crate::process::Server;
+use crate::raw_client::PATIENCE;
 
-const GOOD: &str =
+const VERIFIED: &str =
     "200 OK\r\ncontent-type: application/json\r\ncontent-length: 14\r\n\r\n{\"status\":200}";
 
-/// A tenant that gives the same answer to everything.
+/// A tenant that sends the same response to all requests.
 struct Tenant {
     origin: String,
     calls: Arc<AtomicUsize>,
-    /// A permit for each answer that may go out.
+    /// A permit for each response.
     answers: Arc<Semaphore>,
     answer: Arc<std::sync::Mutex<String>>,
 }
@@ -76,17 +76,17 @@ async fn serve(
 }
 
 const MANY: usize = 1_000;
-const ASK: &[u8] = b"GET /readyz HTTP/1.1\r\nhost: a\r\n\r\n";
+const REQUEST: &[u8] = b"GET /readyz HTTP/1.1\r\nhost: a\r\n\r\n";
 
 #[tokio::test]
-async fn each_answer_of_the_tenant_is_told_as_it_is() {
+async fn each_response_of_the_tenant_has_its_reason() {
     let json = |status: &str| {
         format!("{status}\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{{}}")
     };
     let html = "200 OK\r\ncontent-type: text/html\r\ncontent-length: 6\r\n\r\n<html>".to_owned();
     for (answer, reason) in [
-        (GOOD.to_owned(), None),
-        // Reachable: it only asks for fewer calls.
+        (VERIFIED.to_owned(), None),
+        // Reachable, with a rate limit.
         (json("429 Too Many Requests"), None),
         (
             json("401 Unauthorized"),
@@ -128,12 +128,12 @@ async fn each_answer_of_the_tenant_is_told_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_tenant_without_an_answer_is_told_as_it_is() {
-    // Silent.
-    let tenant = Tenant::start(GOOD, 0).await;
+async fn each_failure_of_the_tenant_has_its_reason() {
+    // A tenant that does not respond.
+    let tenant = Tenant::start(VERIFIED, 0).await;
     check(tenant.server(), Some("the tenant does not answer in time")).await;
 
-    // No TLS, and a certificate of an unknown issuer.
+    // A tenant without TLS, and one with a certificate of an unknown issuer.
     for acceptor in [None, Some(acceptor())] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = format!("https://{}", listener.local_addr().unwrap());
@@ -149,7 +149,7 @@ async fn a_tenant_without_an_answer_is_told_as_it_is() {
         check(server, Some("no TLS connection to the tenant is possible")).await;
     }
 
-    // It does not listen.
+    // A tenant that does not listen.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -168,7 +168,7 @@ fn acceptor() -> TlsAcceptor {
     TlsAcceptor::from(Arc::new(config.unwrap()))
 }
 
-/// Asks once. `None`: it is ready.
+/// Requests `/readyz` once. Without a reason it must be ready.
 async fn check(server: Server, reason: Option<&str>) {
     let response = server.get("/readyz").await;
     let body = String::from_utf8(response.body().to_vec()).unwrap();
@@ -189,13 +189,13 @@ async fn check(server: Server, reason: Option<&str>) {
 }
 
 #[tokio::test]
-async fn clients_that_leave_do_not_cancel_the_probe() {
-    let tenant = Tenant::start(GOOD, 0).await;
+async fn clients_that_disconnect_do_not_cancel_the_probe() {
+    let tenant = Tenant::start(VERIFIED, 0).await;
     let server = tenant.server();
     let began = Instant::now();
     for _ in 0..50 {
         let mut stream = TcpStream::connect(server.address).await.unwrap();
-        stream.write_all(ASK).await.unwrap();
+        stream.write_all(REQUEST).await.unwrap();
         sleep(Duration::from_millis(10)).await;
     }
     let called = timeout(PATIENCE, async {
@@ -204,7 +204,7 @@ async fn clients_that_leave_do_not_cancel_the_probe() {
         }
     });
     called.await.expect("no probe");
-    // One, or a few on a machine so slow that the first one has reached its limit of two seconds.
+    // One, or more on a slow machine where the first one has reached its timeout of 2 s.
     let most = 1 + began.elapsed().as_secs() / 2;
     let calls = tenant.calls();
     assert!(u64::try_from(calls).unwrap() <= most, "{calls}");
@@ -214,12 +214,12 @@ async fn clients_that_leave_do_not_cancel_the_probe() {
             sleep(Duration::from_millis(10)).await;
         }
     });
-    ready.await.expect("it never gets ready");
+    ready.await.expect("the server does not get ready");
 }
 
 #[tokio::test]
-async fn the_tenant_is_called_at_most_once_a_second_and_only_when_asked() {
-    let tenant = Tenant::start(GOOD, MANY).await;
+async fn the_tenant_is_probed_at_most_once_a_second_and_only_on_request() {
+    let tenant = Tenant::start(VERIFIED, MANY).await;
     let server = tenant.server();
     let began = Instant::now();
     for _ in 0..100 {
@@ -229,13 +229,13 @@ async fn the_tenant_is_called_at_most_once_a_second_and_only_when_asked() {
     let calls = tenant.calls();
     assert!(u64::try_from(calls).unwrap() <= most, "{calls} in {most} s");
     sleep(Duration::from_millis(2500)).await;
-    assert_eq!(tenant.calls(), calls, "nobody has asked");
+    assert_eq!(tenant.calls(), calls, "a probe without a request");
     server.get("/readyz").await;
     assert_eq!(tenant.calls(), calls + 1);
 }
 
 #[tokio::test]
-async fn a_change_is_logged_once() {
+async fn a_change_of_readiness_is_logged_once() {
     let tenant = Tenant::start("500 Oops\r\ncontent-length: 0\r\n\r\n", MANY).await;
     let server = tenant.server();
     let until_probed = async |calls| {
@@ -249,7 +249,7 @@ async fn a_change_is_logged_once() {
     };
     until_probed(3).await;
     assert_eq!(server.logged("not ready"), 1);
-    *tenant.answer.lock().unwrap() = GOOD.to_owned();
+    *tenant.answer.lock().unwrap() = VERIFIED.to_owned();
     let calls = tenant.calls();
     until_probed(calls + 3).await;
     assert_eq!(server.logged("ready: the tenant accepts"), 1);

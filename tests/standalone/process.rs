@@ -1,4 +1,4 @@
-//! The compiled example, started and stopped.
+//! Runs the compiled example as a process.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 pub(crate) const MOUNT: &str = "/id/api/v1";
 pub(crate) const SECRET: &str = "8f41c02b9d7e4a36b5f0e1c97a28d364";
 
-/// A command without the variables of whoever runs the tests.
+/// A command without the variables of the test environment.
 pub(crate) fn command(flags: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(binary("standalone"));
     for (name, _) in std::env::vars_os() {
@@ -49,7 +49,7 @@ pub(crate) fn binary(name: &str) -> PathBuf {
     binary
 }
 
-/// Runs to the end, which must come soon: for command lines that do not serve.
+/// Runs a command line that exits without serving.
 pub(crate) fn run(flags: &[&str], variables: &[(&str, &str)]) -> Output {
     let mut child = command(flags, variables)
         .stdout(Stdio::piped())
@@ -60,7 +60,7 @@ pub(crate) fn run(flags: &[&str], variables: &[(&str, &str)]) -> Output {
     child.wait_with_output().unwrap()
 }
 
-/// The exit code, which must come soon.
+/// Waits for the exit code, for at most 60 s.
 pub(crate) fn wait(child: &mut Child) -> Option<i32> {
     let started = Instant::now();
     loop {
@@ -79,16 +79,16 @@ pub(crate) fn wait(child: &mut Child) -> Option<i32> {
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: SocketAddr,
-    /// Where `/metrics` is, if anywhere.
+    /// The address of `/metrics`, if it is served.
     pub(crate) metrics: Option<SocketAddr>,
-    /// The line that says where.
-    pub(crate) greeting: String,
+    /// The first line of the banner, with the address.
+    pub(crate) banner: String,
     log: Arc<Mutex<String>>,
     stdout: Option<JoinHandle<String>>,
     stderr: Option<JoinHandle<String>>,
 }
 
-/// How a server ended, and what it said.
+/// The exit code and the output of a server.
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
@@ -101,7 +101,7 @@ impl Server {
         Self::start_command(command(flags, variables))
     }
 
-    /// As `start`, by this command.
+    /// As `start`, with this command.
     pub(crate) fn start_command(mut command: Command) -> Self {
         command.stderr(Stdio::piped());
         Self::start_with_own_stderr(command)
@@ -114,7 +114,7 @@ impl Server {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        // It holds the ends of pipes that are the server's own.
+        // The command holds copies of the server's pipe ends.
         drop(command);
         let log = Arc::<Mutex<String>>::default();
         let stderr = child.stderr.take().map(|stderr| {
@@ -130,17 +130,17 @@ impl Server {
             })
         });
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut greeting = String::new();
-        stdout.read_line(&mut greeting).unwrap();
-        let address = greeting
+        let mut banner = String::new();
+        stdout.read_line(&mut banner).unwrap();
+        let address = banner
             .split_once("http://")
             .and_then(|(_, url)| url.split(['/', '\n']).next()?.parse().ok());
         let Some(address) = address else {
             let _ = child.wait();
             let stderr = stderr.map(|stderr| stderr.join().unwrap());
-            panic!("no server: {greeting:?} {stderr:?}");
+            panic!("no server: {banner:?} {stderr:?}");
         };
-        // Its tenant, and where its metrics are.
+        // The lines with the tenant and the address of the metrics.
         let mut head = String::new();
         for _ in 0..2 {
             stdout.read_line(&mut head).unwrap();
@@ -156,16 +156,16 @@ impl Server {
             child,
             address,
             metrics,
-            greeting,
+            banner,
             log,
             stdout: Some(stdout),
             stderr,
         }
     }
 
-    /// How often this is in the log so far.
-    pub(crate) fn logged(&self, what: &str) -> usize {
-        self.log.lock().unwrap().matches(what).count()
+    /// The number of occurrences of a text in the log so far.
+    pub(crate) fn logged(&self, text: &str) -> usize {
+        self.log.lock().unwrap().matches(text).count()
     }
 
     pub(crate) fn signal(&self, name: &str) {
@@ -174,7 +174,7 @@ impl Server {
         assert!(status.unwrap().success());
     }
 
-    /// Memory in use, in bytes.
+    /// The RSS in bytes.
     pub(crate) fn resident(&self) -> usize {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmRSS:"));
@@ -182,12 +182,16 @@ impl Server {
         kib.parse::<usize>().unwrap() << 10
     }
 
-    /// Waits for the end.
+    /// Waits until the process exits.
     pub(crate) fn wait(mut self) -> Ended {
         let code = wait(&mut self.child);
         let stderr = self.stderr.take().map(|stderr| stderr.join().unwrap());
         let stderr = stderr.unwrap_or_default();
-        assert_eq!(crate::forbidden::find(&stderr), None, "it is in the log");
+        assert_eq!(
+            crate::forbidden::find(&stderr),
+            None,
+            "a forbidden text is in the log"
+        );
         Ended {
             code,
             stdout: self.stdout.take().unwrap().join().unwrap(),
@@ -242,7 +246,7 @@ impl Server {
             .await
     }
 
-    /// A token, minted with this API token for what the body asks.
+    /// Mints a token with this API token and request body.
     pub(crate) async fn mint(&self, api_token: &str, body: &str) -> String {
         let request = Request::post(format!("{MOUNT}/auth/token"))
             .header("authorization", format!("Bearer {api_token}"))

@@ -1,10 +1,10 @@
-//! A strict reader of the text format of Prometheus: what it does not know, it refuses.
+//! A strict parser of the Prometheus text format, which rejects all other input.
 
 use std::collections::BTreeMap;
 
 type Labels = BTreeMap<String, String>;
 
-/// Families by name, and their samples in order.
+/// The types of the metrics by name, and the samples in order.
 #[derive(Debug, Default)]
 pub(crate) struct Scrape {
     types: BTreeMap<String, String>,
@@ -36,7 +36,7 @@ impl Scrape {
     }
 }
 
-/// Reads a whole scrape: `HELP`, `TYPE` and samples of one family after the other.
+/// Parses a scrape: `HELP`, `TYPE` and samples of each metric.
 pub(crate) fn parse(text: &str) -> Result<Scrape, String> {
     let mut scrape = Scrape::default();
     let mut family: Option<(String, String)> = None;
@@ -49,7 +49,7 @@ pub(crate) fn parse(text: &str) -> Result<Scrape, String> {
         if let Some(rest) = line.strip_prefix("# HELP ") {
             let (name, help) = rest.split_once(' ').ok_or("no help")?;
             if !is_name(name) || help.trim().is_empty() || scrape.types.contains_key(name) {
-                return wrong("a bad HELP");
+                return wrong("an invalid HELP");
             }
             helped = Some(name.to_owned());
         } else if let Some(rest) = line.strip_prefix("# TYPE ") {
@@ -61,7 +61,7 @@ pub(crate) fn parse(text: &str) -> Result<Scrape, String> {
                 return wrong("no such type");
             }
             if (kind == "counter") != name.ends_with("_total") {
-                return wrong("counters, and they alone, are totals");
+                return wrong("counters, and only they, end in _total");
             }
             scrape.types.insert(name.to_owned(), kind.to_owned());
             family = Some((name.to_owned(), kind.to_owned()));
@@ -83,10 +83,10 @@ pub(crate) fn parse(text: &str) -> Result<Scrape, String> {
                 return wrong("a sample of another family");
             }
             if !value.is_finite() || value < 0.0 {
-                return wrong("no number that something is counted by");
+                return wrong("a negative or infinite value");
             }
             if (scrape.samples.iter()).any(|(n, l, _)| (n, l) == (&name, &labels)) {
-                return wrong("twice");
+                return wrong("a duplicate sample");
             }
             scrape.samples.push((name, labels, value));
         }
@@ -111,7 +111,7 @@ fn sample(line: &str) -> Result<(String, Labels, f64), String> {
         let (label, quoted) = pair.split_once('=').ok_or_else(wrong)?;
         let text = quoted.strip_prefix('"').and_then(|q| q.strip_suffix('"'));
         let text = text.ok_or_else(wrong)?;
-        // Nothing here needs an escape.
+        // The values need no escapes.
         let plain = !text.is_empty() && !text.contains(['"', '\\', '{', '}']);
         if !is_name(label) || !plain || map.insert(label.into(), text.into()).is_some() {
             return Err(wrong());
@@ -125,7 +125,7 @@ fn is_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_lowercase()) && name.bytes().all(word)
 }
 
-/// Buckets never go down, in order of their bounds, and the last one is the count.
+/// Checks that the buckets are cumulative, and that the last one equals the count.
 fn check_histograms(scrape: &Scrape) -> Result<(), String> {
     let histograms = scrape.types.iter().filter(|(_, kind)| *kind == "histogram");
     for (name, _) in histograms {
@@ -158,13 +158,14 @@ fn check_histograms(scrape: &Scrape) -> Result<(), String> {
 }
 
 #[test]
-fn what_is_not_the_format_is_refused() {
-    let good = "# HELP a_total x\n# TYPE a_total counter\na_total{b=\"c\"} 1\na_total 2\n";
+fn invalid_texts_are_rejected() {
+    let counter = "# HELP a_total x\n# TYPE a_total counter\na_total{b=\"c\"} 1\na_total 2\n";
     assert_eq!(
-        parse(good).unwrap().value("a_total", &[("b", "c")]),
+        parse(counter).unwrap().value("a_total", &[("b", "c")]),
         Some(1.0)
     );
-    let histogram = "# HELP h x\n# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"+Inf\"} 2\nh_sum 3\nh_count 2\n";
+    let histogram = "# HELP h x\n# TYPE h histogram\nh_bucket{le=\"1\"} 1\n\
+        h_bucket{le=\"+Inf\"} 2\nh_sum 3\nh_count 2\n";
     parse(histogram).unwrap();
     for (from, to) in [
         ("a_total 2\n", "a_total 2"),
@@ -181,7 +182,7 @@ fn what_is_not_the_format_is_refused() {
         ("counter", "number"),
         ("# HELP a_total x\n", ""),
     ] {
-        assert!(parse(&good.replacen(from, to, 1)).is_err(), "{to}");
+        assert!(parse(&counter.replacen(from, to, 1)).is_err(), "{to}");
     }
     for (from, to) in [
         ("le=\"1\"} 1", "le=\"1\"} 3"),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::process::{SECRET, Server, get_as};
 use crate::variables::{TENANT, problem};
 
-/// A file that is removed at the end.
+/// A file that is removed when this is dropped.
 pub(crate) struct Temporary(PathBuf);
 
 impl Temporary {
@@ -30,7 +30,7 @@ impl Drop for Temporary {
 }
 
 #[test]
-fn a_token_file_is_one_line_of_text() {
+fn a_token_file_must_be_one_line_of_text() {
     for (content, hint) in [
         (&b""[..], "one or more"),
         (b"two words", ""),
@@ -50,7 +50,7 @@ fn a_token_file_is_one_line_of_text() {
 }
 
 #[tokio::test]
-async fn a_key_file_holds_pem_or_a_secret() {
+async fn a_key_file_may_hold_pem_or_a_secret() {
     // The Ed25519 key of RFC 8410, section 10.3.
     let pem = "-----BEGIN PRIVATE KEY-----\n\
                MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n\

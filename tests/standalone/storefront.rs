@@ -1,5 +1,4 @@
-//! The page in front of the sandbox, and the server that mints for it. In front of a tenant there
-//! is neither.
+//! The demonstration page and its sign-in endpoint, which exist only with the sandbox.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -92,13 +91,13 @@ async fn the_page_is_one_document_under_a_strict_policy() {
     let head = Request::head("/").body(Full::default()).unwrap();
     assert_eq!(server.send(head).await.status(), 200);
     let post = Request::post("/").body(Full::default()).unwrap();
-    let refused = server.send(post).await;
-    assert_eq!(refused.status(), 405);
-    assert_eq!(header(&refused, "allow"), "GET, HEAD");
+    let rejected = server.send(post).await;
+    assert_eq!(rejected.status(), 405);
+    assert_eq!(header(&rejected, "allow"), "GET, HEAD");
 }
 
 #[tokio::test]
-async fn the_page_and_its_server_know_the_mount() {
+async fn the_page_and_the_sign_in_use_the_mount() {
     let server = Server::start(&["--mount", "/shop/omneo"], &[]);
     let page = server.get("/").await;
     let page = String::from_utf8(page.body().to_vec()).unwrap();
@@ -112,7 +111,7 @@ async fn the_page_and_its_server_know_the_mount() {
 }
 
 #[tokio::test]
-async fn signing_in_mints_for_a_profile_and_for_nobody() {
+async fn sign_in_mints_profile_tokens_and_anonymous_ones() {
     let server = Server::start(&[], &[]);
     let minted = server
         .send(sign_in(&json!({ "profile": Sandbox::ADA_ID })))
@@ -136,18 +135,18 @@ async fn signing_in_mints_for_a_profile_and_for_nobody() {
         .await;
     assert_eq!(shops.status(), 200);
 
-    let stranger = server
-        .send(sign_in(&json!({ "profile": "nobody-of-this-name" })))
+    let unknown = server
+        .send(sign_in(&json!({ "profile": "unknown-profile" })))
         .await;
-    assert_eq!(stranger.status(), 404);
-    assert_eq!(body(&stranger)["data"], Value::Null);
+    assert_eq!(unknown.status(), 404);
+    assert_eq!(body(&unknown)["data"], Value::Null);
 }
 
 #[tokio::test]
-async fn what_it_calls_expired_is_expired() {
+async fn an_expired_token_is_rejected() {
     let server = Server::start(&["--sandbox", "--signing-key", SECRET], &[]);
-    let asked = json!({ "profile": Sandbox::ADA_ID, "expired": true });
-    let minted = server.send(sign_in(&asked)).await;
+    let expired = json!({ "profile": Sandbox::ADA_ID, "expired": true });
+    let minted = server.send(sign_in(&expired)).await;
     assert_eq!(minted.status(), 200);
     let token = body(&minted)["data"]["token"].as_str().unwrap().to_owned();
     let me = server
@@ -160,7 +159,7 @@ async fn what_it_calls_expired_is_expired() {
 }
 
 #[tokio::test]
-async fn what_is_no_sign_in_is_refused_as_anywhere_else() {
+async fn an_invalid_sign_in_is_rejected() {
     let server = Server::start(&[], &[]);
     let long = format!(r#"{{"profile":"{}"}}"#, "x".repeat(5000));
     for (content_type, text, status) in [
@@ -181,9 +180,9 @@ async fn what_is_no_sign_in_is_refused_as_anywhere_else() {
         request
             .headers_mut()
             .insert("content-type", content_type.parse().unwrap());
-        let refused = server.send(request).await;
-        assert_eq!(refused.status(), status, "{content_type} {text:.40}");
-        assert!(body(&refused)["message"].is_string());
+        let rejected = server.send(request).await;
+        assert_eq!(rejected.status(), status, "{content_type} {text:.40}");
+        assert!(body(&rejected)["message"].is_string());
     }
     let get = server.get("/demo/sign-in").await;
     assert_eq!(get.status(), 405);
@@ -193,9 +192,9 @@ async fn what_is_no_sign_in_is_refused_as_anywhere_else() {
     }
 }
 
-/// A byte in each ten seconds is no idle body.
+/// A byte every 10 s keeps a body from being idle: the timeout covers the whole body.
 #[tokio::test(start_paused = true)]
-async fn a_sign_in_that_trickles_is_given_up_after_thirty_seconds() {
+async fn a_slow_sign_in_is_rejected_after_thirty_seconds() {
     let Ok(Parsed::Serve(config)) = Config::parse(["standalone".into()], []) else {
         panic!("the defaults serve");
     };
@@ -235,7 +234,7 @@ impl http_body::Body for Fed {
 }
 
 #[tokio::test]
-async fn a_page_that_is_not_listed_cannot_have_tokens_minted() {
+async fn a_page_of_another_origin_cannot_sign_in() {
     let server = Server::start(&["--cors-origin", "https://shop.example"], &[]);
     let preflight = Request::options("/demo/sign-in")
         .header("origin", "https://elsewhere.example")
@@ -252,7 +251,7 @@ async fn a_page_that_is_not_listed_cannot_have_tokens_minted() {
 }
 
 #[tokio::test]
-async fn in_front_of_a_tenant_there_is_no_page_and_nobody_mints_for_strangers() {
+async fn with_a_tenant_the_page_and_the_sign_in_do_not_exist() {
     let tenant = SlowTenant::start().await;
     let origin = tenant.origin();
     let server = Server::start(&["--upstream", &origin, "--api-token", "the-token"], &[]);
@@ -266,16 +265,19 @@ async fn in_front_of_a_tenant_there_is_no_page_and_nobody_mints_for_strangers() 
         sign_in(&json!({ "profile": Sandbox::ADA_ID, "expired": true })),
         Request::get("/demo/sign-in").body(Full::default()).unwrap(),
     ] {
-        let what = format!("{} {}", request.method(), request.uri());
-        assert_eq!(server.send(request).await.status(), 404, "{what}");
+        let case = format!("{} {}", request.method(), request.uri());
+        assert_eq!(server.send(request).await.status(), 404, "{case}");
     }
-    assert!(tenant.seen.lock().unwrap().is_empty(), "nothing was asked");
+    assert!(
+        tenant.seen.lock().unwrap().is_empty(),
+        "the tenant was called"
+    );
     let printed = server.terminate().stdout;
     assert!(!printed.contains("Demonstration page"), "{printed}");
 }
 
 #[tokio::test]
-async fn the_greeting_says_where_the_page_is() {
+async fn the_banner_shows_the_address_of_the_page() {
     let server = Server::start(&[], &[]);
     let page = format!("Demonstration page: http://{}/\n", server.address);
     assert!(server.terminate().stdout.contains(&page));

@@ -1,4 +1,4 @@
-//! A tenant on loopback that takes its time.
+//! A tenant on loopback that delays some responses.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -15,10 +15,10 @@ use tokio::sync::Notify;
 
 pub(crate) struct SlowTenant {
     pub(crate) address: SocketAddr,
-    /// Told when `/locations` is asked for.
-    pub(crate) asked: Arc<Notify>,
-    /// Tell it to answer that.
-    pub(crate) answer: Arc<Notify>,
+    /// Notified by each request to `/locations`.
+    pub(crate) requested: Arc<Notify>,
+    /// Permits a response to `/locations`.
+    pub(crate) respond: Arc<Notify>,
     /// The headers of each request.
     pub(crate) seen: Arc<Mutex<Vec<HeaderMap>>>,
 }
@@ -28,23 +28,23 @@ impl SlowTenant {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let tenant = Self {
             address: listener.local_addr().unwrap(),
-            asked: Arc::default(),
-            answer: Arc::default(),
+            requested: Arc::default(),
+            respond: Arc::default(),
             seen: Arc::default(),
         };
-        let (asked, answer) = (Arc::clone(&tenant.asked), Arc::clone(&tenant.answer));
+        let (requested, respond) = (Arc::clone(&tenant.requested), Arc::clone(&tenant.respond));
         let seen = Arc::clone(&tenant.seen);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (asked, answer) = (Arc::clone(&asked), Arc::clone(&answer));
+                let (requested, respond) = (Arc::clone(&requested), Arc::clone(&respond));
                 let seen = Arc::clone(&seen);
                 let service = service_fn(move |request: Request<Incoming>| {
-                    let (asked, answer) = (Arc::clone(&asked), Arc::clone(&answer));
+                    let (requested, respond) = (Arc::clone(&requested), Arc::clone(&respond));
                     seen.lock().unwrap().push(request.headers().clone());
                     async move {
                         if request.uri().path().ends_with("/locations") {
-                            asked.notify_one();
-                            answer.notified().await;
+                            requested.notify_one();
+                            respond.notified().await;
                         }
                         let body = Full::<Bytes>::from(r#"{"data":[]}"#);
                         let response =

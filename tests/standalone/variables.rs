@@ -1,4 +1,4 @@
-//! Variables of the environment.
+//! Environment variables.
 
 use std::ffi::OsString;
 
@@ -54,7 +54,7 @@ fn every_flag_has_a_variable_of_its_name_and_a_row_in_the_readme() {
 }
 
 #[test]
-fn a_tenant_can_be_given_by_today_s_names_and_by_the_older_ones() {
+fn a_tenant_is_configurable_by_current_and_by_deprecated_names() {
     let older = [
         ("OMNEO_UPSTREAM", "https://api.acme.getomneo.com"),
         ("OMNEO_API_TOKEN", "the-token"),
@@ -84,7 +84,7 @@ fn a_tenant_can_be_given_by_today_s_names_and_by_the_older_ones() {
 }
 
 #[test]
-fn today_s_name_wins_over_another_value_of_the_older_one() {
+fn the_current_name_overrides_the_deprecated_one() {
     let older = [
         ("OMNEO_UPSTREAM", "https://api.older.getomneo.com"),
         ("OMNEO_API_TOKEN", "the-older-token"),
@@ -135,7 +135,7 @@ fn a_credential_without_a_tenant_needs_sandbox() {
         );
         let variables = [(variable, value), ("OMNEO_ID_SANDBOX", "true")];
         assert!(parse(&[], &variables).unwrap().sandbox.is_some());
-        // An empty tenant is none.
+        // An empty variable counts as unset.
         let variables = [(variable, value), ("OMNEO_ID_UPSTREAM", "")];
         assert!(problem(&[], &variables).starts_with(variable));
     }
@@ -245,7 +245,7 @@ fn a_variable_without_a_value_counts_as_unset() {
     assert_eq!(config.log.to_string(), "info");
     assert!(config.sandbox.is_some() && config.key_is_random && config.cors.is_none());
     assert!(config.warnings.is_empty(), "{:?}", config.warnings);
-    // An empty variable of today's name does not hide the older one.
+    // An empty variable with the current name does not override the deprecated one.
     let older = [
         TENANT[0],
         TENANT[1],
@@ -256,7 +256,7 @@ fn a_variable_without_a_value_counts_as_unset() {
 }
 
 #[test]
-fn a_flag_wins_over_the_variables_of_its_alternative() {
+fn a_flag_overrides_the_variables_of_its_counterpart() {
     let token = Temporary::new("alternative", b"token-of-the-file\n");
     let with_file = [&TENANT[..], &[("OMNEO_ID_API_TOKEN_FILE", "/no/such/file")]].concat();
     let config = parse(&["--api-token", "typed"], &with_file).unwrap();
@@ -310,7 +310,7 @@ fn a_switch_is_true_or_false() {
 
 #[cfg(unix)]
 #[test]
-fn a_value_that_is_not_text_is_an_error_that_names_the_variable() {
+fn a_value_that_is_not_utf8_is_an_error_with_the_variable_name() {
     use std::os::unix::ffi::OsStringExt;
     let value = OsString::from_vec(b"\xff".to_vec());
     for name in ["OMNEO_ID_LISTEN", "OMNEO_API_TOKEN"] {
@@ -323,7 +323,7 @@ fn a_value_that_is_not_text_is_an_error_that_names_the_variable() {
 }
 
 #[test]
-fn headers_for_pages_without_an_origin_are_a_warning() {
+fn cors_headers_without_an_origin_are_a_warning() {
     let variables = [("OMNEO_ID_CORS_EXPOSE", "x-shop")];
     let warnings = parse(&["--cors-header", "x-shop"], &variables)
         .unwrap()
@@ -336,7 +336,7 @@ fn headers_for_pages_without_an_origin_are_a_warning() {
 }
 
 #[test]
-fn a_wrong_name_does_not_start_the_demonstration() {
+fn a_mistyped_name_does_not_start_the_sandbox() {
     let output = run(
         &[],
         &[

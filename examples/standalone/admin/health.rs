@@ -122,8 +122,8 @@ where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     S: Clone,
 {
-    /// Mints an anonymous token and drops it. The tenant verifies the API token for it, over the same
-    /// connections and with the same timeouts as for requests of clients.
+    /// Mints an anonymous token and drops it. The tenant verifies the API token for it, over the
+    /// same connections and with the same timeouts as for requests of clients.
     async fn probe(&self) -> Readiness {
         let mut request = Request::new(Body::from(Bytes::from_static(b"{}")));
         *request.method_mut() = Method::POST;

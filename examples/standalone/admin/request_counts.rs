@@ -1,5 +1,5 @@
-//! Counters of requests. Each combination of labels is an atomic in a fixed table, so counting needs
-//! no lock and no formatting. Each thread has its own table; a scrape adds them up.
+//! Counters of requests. Each combination of labels is an atomic in a fixed table, so counting
+//! needs no lock and no formatting. Each thread has its own table; a scrape adds them up.
 
 use std::array::from_fn;
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use omneo_id::auth::AuthFailure;
 use omneo_id::report::{Report, Route, TenantCalls};
 use omneo_id::{Rejection, RejectionKind};
 
-/// Further values of the label `route`: `none` for requests without a route in Omneo ID, `other` for
-/// requests that other layers answer, such as probes and preflights.
+/// Further values of the label `route`: `none` for requests without a route in Omneo ID, `other`
+/// for requests that other layers answer, such as probes and preflights.
 const FURTHER_ROUTES: [&str; 2] = ["none", "other"];
 
 /// The values of the label `route`, in the order of the tables.
@@ -40,8 +40,8 @@ pub(crate) const KINDS: usize = RejectionKind::ALL.len();
 /// The values of the label `outcome`: the class of the tenant's last response, or `none`.
 pub(crate) const OUTCOMES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
-/// Upper bounds of the histogram buckets in milliseconds; the last bucket is unbounded. The bounds of
-/// the Prometheus client libraries, with further ones below 5 ms and above 10 s.
+/// Upper bounds of the histogram buckets in milliseconds; the last bucket is unbounded. The bounds
+/// of the Prometheus client libraries, with further ones below 5 ms and above 10 s.
 pub(crate) const BOUNDS: [u64; 14] = [
     1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000,
 ];

@@ -55,8 +55,8 @@ pub(super) struct Flags {
     #[arg(long, value_name = "ORIGIN", value_delimiter = ',')]
     pub(super) cors_origin: Vec<String>,
 
-    /// Further request headers of cross-origin requests, repeatable or comma-separated. Default are
-    /// the forwarded headers, authorization, and the headers of tracing scripts.
+    /// Further request headers of cross-origin requests, repeatable or comma-separated. Default
+    /// are the forwarded headers, authorization, and the headers of tracing scripts.
     #[arg(long, value_name = "HEADER", value_delimiter = ',')]
     pub(super) cors_header: Vec<String>,
 
@@ -65,8 +65,8 @@ pub(super) struct Flags {
     #[arg(long, value_name = "HEADER", value_delimiter = ',')]
     pub(super) cors_expose: Vec<String>,
 
-    /// Add a Via header to requests to the tenant. Default is off: nginx does not compress responses
-    /// to requests with this header.
+    /// Add a Via header to requests to the tenant. Default is off: nginx does not compress
+    /// responses to requests with this header.
     #[arg(long)]
     pub(super) via: bool,
 
@@ -94,8 +94,8 @@ pub(super) struct Flags {
     #[arg(long, value_name = "DURATION")]
     pub(super) drain_timeout: Option<String>,
 
-    /// Limit of concurrent connections; further ones wait. Default is 4096, or less if the limit of
-    /// file descriptors is lower.
+    /// Limit of concurrent connections; further ones wait. Default is 4096, or less if the limit
+    /// of file descriptors is lower.
     #[arg(long, value_name = "NUMBER")]
     pub(super) max_connections: Option<String>,
 

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use omneo_id::sandbox::Sandbox;
@@ -78,8 +79,8 @@ fn check(arguments: &Arguments) -> Result<Config, String> {
         Some(key) => key,
         None => secrets::random_key()?,
     };
-    let threads = number(arguments, "threads", &flags.threads, MAX_THREADS, 1)?;
-    let token_cache = number(arguments, "token-cache", &flags.token_cache, MAX_TOKENS, 0)?;
+    let threads = number(arguments, "threads", &flags.threads, 1..=MAX_THREADS)?;
+    let token_cache = number(arguments, "token-cache", &flags.token_cache, 0..=MAX_TOKENS)?;
     let mut warnings = arguments.warnings.clone();
     Ok(Config {
         listen,
@@ -148,8 +149,7 @@ fn limits(arguments: &Arguments) -> Result<Limits, String> {
         arguments,
         "max-connections",
         connections,
-        MAX_CONNECTIONS,
-        1,
+        1..=MAX_CONNECTIONS,
     )?;
     Ok(Limits {
         idle: timeout(arguments, "idle-timeout", &flags.idle_timeout, 75)?,
@@ -227,15 +227,13 @@ fn timeout(
     }
 }
 
+/// The number of a flag, if it is set.
 fn number(
     arguments: &Arguments,
     flag: &str,
     text: &Option<String>,
-    most: usize,
-    least: usize,
+    range: RangeInclusive<usize>,
 ) -> Result<Option<usize>, String> {
-    let number = text
-        .as_deref()
-        .map(|text| values::number(text, least..=most));
+    let number = text.as_deref().map(|text| values::number(text, range));
     number.transpose().map_err(arguments.invalid(flag))
 }

@@ -163,9 +163,7 @@ fn parse_domain(host: &str) -> Result<String, &'static str> {
         return Err("browsers send the ASCII form of this domain, which has labels with xn--");
     }
     if host.contains('*') {
-        return Err(
-            "* is allowed only at the beginning of a host, for all subdomains: https://*.shop.example",
-        );
+        return Err("* is only for subdomains, at the beginning of a host: https://*.shop.example");
     }
     let host = host.to_ascii_lowercase();
     if is_domain(&host) {

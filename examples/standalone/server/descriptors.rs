@@ -1,4 +1,5 @@
-//! File descriptors: raises the limit of the process, and derives the limits of connections from it.
+//! File descriptors: raises the limit of the process, and derives the limits of connections from
+//! it.
 
 use std::num::NonZeroUsize;
 

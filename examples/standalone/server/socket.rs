@@ -42,8 +42,8 @@ impl<T> Socket<T> {
         self.unread = join(bytes, &self.unread);
     }
 
-    /// Drops the empty lines in front of the next request. RFC 9112 §2.2: "a server [...] SHOULD ignore at least one empty line (CRLF) received prior to the
-    /// request-line".
+    /// Drops the empty lines in front of the next request. RFC 9112 §2.2: "a server [...] SHOULD
+    /// ignore at least one empty line (CRLF) received prior to the request-line".
     pub(crate) fn skip_line_ends(&mut self) {
         let line_ends = self.unread.iter().take_while(|byte| is_line_end(byte));
         let length = line_ends.count();

@@ -23,8 +23,8 @@ const IDLE_BUFFERS: Duration = Duration::from_secs(5);
 const CLOSE: Duration = Duration::from_secs(1);
 /// The shortest time between two checks; a timeout is reported at most this late.
 const MIN_WAIT: Duration = Duration::from_millis(10);
-/// The checks of all connections are aligned to multiples of this, counted from `EPOCH`: one wake-up
-/// of the thread serves all of them.
+/// The checks of all connections are aligned to multiples of this, counted from `EPOCH`: one
+/// wake-up of the thread serves all of them.
 const ALIGNMENT: Duration = Duration::from_millis(100);
 static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 

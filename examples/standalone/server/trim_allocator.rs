@@ -1,6 +1,9 @@
 //! Returns the memory of idle and closed connections to the system. mimalloc keeps a free page for
 //! a second for reuse. It checks the age of such pages only when another page becomes free, which
 //! may never happen in an idle server.
+//!
+//! Measured after 1000 connections with one request each have closed (2 worker threads): 3 s later
+//! the RSS is 30.1 MB, as before them; without the trim it is 50.9 MB, and still so after 30 s.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -28,9 +31,6 @@ impl TrimAllocator {
         loop {
             self.0.notified().await;
             sleep(PAUSE).await;
-            if std::env::var_os("NO_TRIM").is_some() {
-                continue;
-            }
             drop(black_box(Vec::<u8>::with_capacity(PAGE)));
         }
     }

@@ -1,5 +1,6 @@
-//! Tracks HTTP/1.1 request bodies that a handler may still read. Until such a body is dropped, bytes
-//! on its connection belong to it and not to the next request, even if the response has ended.
+//! Tracks HTTP/1.1 request bodies that a handler may still read. Until such a body is dropped,
+//! bytes on its connection belong to it and not to the next request, even if the response has
+//! ended.
 
 use std::pin::Pin;
 use std::sync::Arc;

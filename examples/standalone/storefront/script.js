@@ -270,7 +270,7 @@ function showAccount(profile, { balances, wishlist, rewards, tiers, purchases })
   const total = purchases.body?.meta?.total
   const hearts = make('div', { id: 'wishlist' })
   at('account-body').replaceChildren(
-    make('div', { class: 'who' },
+    make('div', { class: 'customer' },
       make('span', { class: `face ${tint(profile.id)}`, 'aria-hidden': 'true' }, initials(profile.full_name)),
       make('div', {}, make('p', { class: 'name' }, profile.full_name), make('p', { class: 'reach' }, [profile.email, profile.mobile_phone].filter(Boolean).join(' · '))),
       tier && make('span', { class: 'tier' }, `${tier.name} member`)),
@@ -323,7 +323,7 @@ function showConsent(comms) {
   const state = (channel) => comms[`${channel}_optout`] === true ? 'Opted out' : isOn(channel) ? 'Opted in' : comms[`${channel}_promo`] === false ? 'Not opted in' : 'Never asked'
   const row = ([channel, name]) => {
     const knob = make('button', { type: 'button', role: 'switch', 'aria-checked': String(isOn(channel)), 'aria-labelledby': `name-${channel}`, 'aria-describedby': `state-${channel}`, 'data-channel': channel })
-    const told = make('small', { id: `state-${channel}` }, state(channel))
+    const stateText = make('small', { id: `state-${channel}` }, state(channel))
     knob.addEventListener('click', async () => {
       if (knob.getAttribute('aria-disabled') === 'true') return
       const wanted = !isOn(channel)
@@ -338,10 +338,10 @@ function showConsent(comms) {
       if (!answer.ok) return fail('Not saved', answer)
       Object.assign(comms, answer.body.data)
       knob.setAttribute('aria-checked', String(isOn(channel)))
-      told.textContent = state(channel)
+      stateText.textContent = state(channel)
       announce(`${name}: ${state(channel)}.`)
     })
-    return make('li', {}, make('span', { class: 'what' }, make('b', { id: `name-${channel}` }, name), told), knob)
+    return make('li', {}, make('span', { class: 'channel' }, make('b', { id: `name-${channel}` }, name), stateText), knob)
   }
   at('consent-body').replaceChildren(make('ul', { class: 'switches' }, ...CHANNELS.map(row)))
 }

@@ -1,5 +1,5 @@
-//! The demonstration page and its sign-in endpoint. Only for the embedded sandbox: the endpoint mints
-//! a token for every caller.
+//! The demonstration page and its sign-in endpoint. Only for the embedded sandbox: the endpoint
+//! mints a token for every caller.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -113,8 +113,9 @@ where
         }
         let nonce = URL_SAFE_NO_PAD.encode(nonce);
         let policy = format!(
-            "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src data:; \
-             connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+            "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; \
+             img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
+             frame-ancestors 'none'; \
              require-trusted-types-for 'script'; trusted-types 'none'"
         );
         let page = self.page.replace("{{nonce}}", &nonce);
@@ -134,7 +135,7 @@ where
         response
     }
 
-    /// Mints a token as a shop's server does after its own sign-in. There is no authentication here.
+    /// Mints a token as a shop's server does after its own sign-in, which this one omits.
     async fn sign_in(&self, request: Request<Body>) -> Result<Response<Body>, Rejection> {
         let sign_in = read(request).await?;
         let profile: Option<ProfileId> = match sign_in.profile.as_deref().map(str::parse) {
@@ -174,8 +175,8 @@ where
     }
 }
 
-/// Reads the body, which must be JSON. This also rejects cross-origin pages that CORS does not allow:
-/// a browser sends JSON to another origin only after a preflight.
+/// Reads the body, which must be JSON. This also rejects cross-origin pages that CORS does not
+/// allow: a browser sends JSON to another origin only after a preflight.
 async fn read(request: Request<Body>) -> Result<SignIn, Rejection> {
     if !is_json(request.headers()) {
         return Err(RejectionKind::UnsupportedMediaType.into());

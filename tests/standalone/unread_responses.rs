@@ -1,4 +1,4 @@
-//! Answers that a client does not read: how much of them is held in memory, and for how long.
+//! The memory of responses that a client does not read.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,20 +9,20 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::{sleep, timeout};
 
-use crate::abuse::{PATIENCE, PREFACE, frame};
 use crate::process::{MOUNT, Server};
+use crate::raw_client::{PATIENCE, PREFACE, frame};
 
-/// Answers at one time.
+/// Concurrent responses.
 const COUNT: u32 = 40;
-/// Of each answer this much can be sent; much more than is to be held.
+/// Length of each response, much more than may be buffered.
 const LENGTH: usize = 1 << 20;
-/// Small and from time to time, so that reads are small, too: what is held is what is buffered.
+/// Size of the writes of the tenant. With a pause after each one, reads are small, too.
 const PIECE: usize = 4 * 1024;
 const PAUSE: Duration = Duration::from_millis(10);
-/// An answer that is held costs at most this, with what belongs to its calls.
+/// Limit for the memory per response, its call included.
 const BOUND: usize = 256 * 1024;
 
-/// A tenant that sends large answers in pieces, and counts the bytes.
+/// A tenant that sends large responses in pieces and counts the bytes.
 async fn tenant() -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -62,8 +62,8 @@ async fn serve(mut stream: TcpStream, sent: Arc<AtomicUsize>) -> std::io::Result
     }
 }
 
-/// A client with the smallest receive buffer, so that little is held by the system.
-async fn greedy(address: SocketAddr) -> TcpStream {
+/// A client with the smallest receive buffer, so that the kernel buffers little.
+async fn small_window(address: SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(2_048).unwrap();
     socket.connect(address).await.unwrap()
@@ -89,24 +89,24 @@ fn literal(name: &[u8], value: &[u8]) -> Vec<u8> {
     field
 }
 
-/// Each asks once, over a connection of its own.
+/// Sends each request over a connection of its own.
 async fn over_http1(server: &Server, token: &str) -> Vec<TcpStream> {
     let head = format!(
         "GET {MOUNT}/locations HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\n\r\n"
     );
     let mut streams = Vec::new();
     for _ in 0..COUNT {
-        let mut stream = greedy(server.address).await;
+        let mut stream = small_window(server.address).await;
         stream.write_all(head.as_bytes()).await.unwrap();
         streams.push(stream);
     }
     streams
 }
 
-/// All over one connection, whose windows let everything pass.
+/// Sends all requests over one connection, with the largest windows.
 async fn over_http2(server: &Server, token: &str) -> Vec<TcpStream> {
     const LARGEST: [u8; 4] = 0x7fff_0000_u32.to_be_bytes();
-    let mut stream = greedy(server.address).await;
+    let mut stream = small_window(server.address).await;
     let settings = frame(4, 0, 0, &[&[0, 4], &LARGEST[..]].concat());
     let window = frame(8, 0, 0, &LARGEST);
     let mut begin = [PREFACE, &settings, &window].concat();
@@ -126,7 +126,7 @@ async fn over_http2(server: &Server, token: &str) -> Vec<TcpStream> {
     vec![stream]
 }
 
-/// Until the tenant can send no more.
+/// Waits until all buffers are full.
 async fn until_full(sent: &AtomicUsize) {
     let mut before = 0;
     loop {
@@ -140,7 +140,7 @@ async fn until_full(sent: &AtomicUsize) {
 }
 
 #[tokio::test]
-async fn an_unread_answer_is_held_in_part_only_and_given_back() {
+async fn the_memory_of_unread_responses_is_bounded_and_freed() {
     for is_http2 in [false, true] {
         let (tenant, sent) = tenant().await;
         let origin = format!("http://{tenant}");
@@ -159,11 +159,11 @@ async fn an_unread_answer_is_held_in_part_only_and_given_back() {
             "{held}, HTTP/2: {is_http2}"
         );
         drop(streams);
-        let given_back = timeout(PATIENCE, async {
+        let freed = timeout(PATIENCE, async {
             while server.resident().saturating_sub(before) > held / 2 + (1 << 20) {
                 sleep(Duration::from_millis(10)).await;
             }
         });
-        given_back.await.expect("it is kept after its clients left");
+        freed.await.expect("the memory is not freed");
     }
 }

@@ -1,4 +1,4 @@
-//! The server's own wrappers of bodies keep the declared length, in both directions.
+//! The body types of the server keep the declared length, in both directions.
 
 use std::convert::Infallible;
 use std::future::ready;
@@ -17,11 +17,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tower::{Service, service_fn};
 
-use crate::server::connection_activity::ConnectionActivity;
-use crate::server::tracked_service::TrackedService;
 use crate::framing::{Framing, drained, tenant};
 use crate::process::{MOUNT, SECRET, Server};
 use crate::script::Script;
+use crate::server::connection_activity::ConnectionActivity;
+use crate::server::tracked_service::TrackedService;
 
 fn bearer() -> String {
     let ring = Keyring::new(SigningKey::hs256(SECRET).unwrap());
@@ -46,7 +46,7 @@ async fn send(server: &Server, is_http2: bool, request: Request<Body>) -> u16 {
 }
 
 #[tokio::test]
-async fn a_body_reaches_the_tenant_as_its_client_framed_it() {
+async fn a_request_body_keeps_its_framing_towards_the_tenant() {
     let (origin, mut received) = tenant().await;
     let flags = [
         "--upstream",
@@ -93,7 +93,7 @@ async fn a_body_reaches_the_tenant_as_its_client_framed_it() {
 }
 
 #[tokio::test]
-async fn an_answer_of_known_length_declares_it() {
+async fn a_response_of_known_length_declares_it() {
     let (origin, _received) = tenant().await;
     let flags = [
         "--upstream",
@@ -129,14 +129,14 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_body_of_a_counted_answer_is_described_truthfully(script in Script::any(b' ')) {
+    fn a_tracked_body_reports_its_size_and_end_truthfully(script in Script::any(b' ')) {
         let inner = script.clone();
         let service = service_fn(move |_: Request<Full<Bytes>>| {
             ready(Ok::<_, Infallible>(Response::new(inner.clone())))
         });
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let mut counted = TrackedService::new(service, Arc::<ConnectionActivity>::default());
-        let response = runtime.block_on(counted.call(Request::new(Full::default())));
-        script.check("the answer's body", response.unwrap().into_body());
+        let mut service = TrackedService::new(service, Arc::<ConnectionActivity>::default());
+        let response = runtime.block_on(service.call(Request::new(Full::default())));
+        script.check("the response body", response.unwrap().into_body());
     }
 }

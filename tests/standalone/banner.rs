@@ -1,11 +1,11 @@
-//! What is printed at the start.
+//! The banner: the text that is printed at the start.
 
 use crate::process::Server;
 
 const README: &str = include_str!("../../README.md");
 
 #[test]
-fn the_readme_shows_the_lines_that_the_server_prints() {
+fn the_readme_shows_the_printed_lines() {
     let server = Server::start(&[], &[]);
     let address = server.address.to_string();
     let printed = server
@@ -23,7 +23,7 @@ fn the_readme_shows_the_lines_that_the_server_prints() {
 }
 
 #[test]
-fn no_secret_is_printed() {
+fn secrets_are_not_printed() {
     let secrets = [
         "--api-token",
         "the-api-token",

@@ -1,4 +1,4 @@
-//! HTTP/2 on the wire.
+//! A raw HTTP/2 client.
 
 use std::io::ErrorKind;
 
@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::abuse::{HEALTH, PATIENCE, PREFACE, frame};
+use crate::raw_client::{HEALTH, PATIENCE, PREFACE, frame};
 
 pub(crate) const HEADERS: u8 = 1;
 pub(crate) const SETTINGS: u8 = 4;
@@ -21,10 +21,10 @@ pub(crate) struct Frame {
     pub(crate) payload: Vec<u8>,
 }
 
-/// A connection that speaks HTTP/2 in frames.
+/// An HTTP/2 connection that sends and receives single frames.
 pub(crate) struct Frames {
     pub(crate) stream: TcpStream,
-    /// Whether it answers a PING.
+    /// Whether PINGs are acknowledged.
     pub(crate) acks: bool,
     next: u32,
 }
@@ -38,12 +38,12 @@ impl Frames {
         Self { stream, acks, next }
     }
 
-    /// Asks for `/healthz`.
-    pub(crate) async fn ask(&mut self) {
+    /// Requests `/healthz` and waits for the response head.
+    pub(crate) async fn get_health(&mut self) {
         let request = frame(HEADERS, END_STREAM_AND_HEADERS, self.next, HEALTH);
         self.stream.write_all(&request).await.unwrap();
         self.next += 2;
-        while self.read().await.expect("an answer").kind != HEADERS {}
+        while self.read().await.expect("a response").kind != HEADERS {}
     }
 
     /// The next frame; `None` at the end of the connection.
@@ -60,7 +60,7 @@ impl Frames {
             self.stream.read_exact(&mut payload).await.unwrap();
             Some((head[3], head[4], payload))
         });
-        let (kind, flags, payload) = read.await.expect("no frame and no end")?;
+        let (kind, flags, payload) = read.await.expect("neither a frame nor the end")?;
         if self.acks && kind == PING && flags & ACK == 0 {
             let ack = frame(PING, ACK, 0, &payload);
             self.stream.write_all(&ack).await.unwrap();
@@ -72,7 +72,7 @@ impl Frames {
         })
     }
 
-    /// The reason of each GOAWAY until the server closes the connection in an orderly way.
+    /// The error code of each GOAWAY until the server closes the connection.
     pub(crate) async fn until_closed(&mut self) -> Vec<u8> {
         let mut reasons = Vec::new();
         while let Some(frame) = self.read().await {

@@ -1,4 +1,4 @@
-//! What the server answers around Omneo ID itself.
+//! Responses and headers of the server around Omneo ID.
 
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,7 @@ async fn ada(server: &Server) -> String {
 }
 
 #[tokio::test]
-async fn health_and_readiness_lie_outside_the_mount() {
+async fn health_and_readiness_are_outside_the_mount() {
     let server = Server::start(&[], &[]);
     for (path, status, body) in [
         ("/healthz", 200, r#"{"status":"ok"}"#),
@@ -40,9 +40,9 @@ async fn health_and_readiness_lie_outside_the_mount() {
         let head = Request::head(path).body(Full::default()).unwrap();
         assert_eq!(server.send(head).await.status(), status);
         let post = Request::post(path).body(Full::default()).unwrap();
-        let refused = server.send(post).await;
-        assert_eq!(refused.status(), 405);
-        assert_eq!(all(&refused, "allow"), ["GET, HEAD"]);
+        let rejected = server.send(post).await;
+        assert_eq!(rejected.status(), 405);
+        assert_eq!(all(&rejected, "allow"), ["GET, HEAD"]);
     }
     for path in [
         "/healthz/",
@@ -55,14 +55,14 @@ async fn health_and_readiness_lie_outside_the_mount() {
 }
 
 #[tokio::test]
-async fn without_a_tenant_it_is_alive_and_not_ready_and_every_route_is_502() {
+async fn with_an_unreachable_tenant_the_server_is_alive_but_not_ready_and_routes_are_502() {
     let token = {
         let server = Server::start(&["--sandbox", "--signing-key", SECRET], &[]);
         ada(&server).await
     };
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let origin = format!("http://{}", nobody.local_addr().unwrap());
-    drop(nobody);
+    let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let origin = format!("http://{}", unused.local_addr().unwrap());
+    drop(unused);
     let flags = [
         "--upstream",
         &origin,
@@ -106,12 +106,12 @@ async fn without_a_tenant_it_is_alive_and_not_ready_and_every_route_is_502() {
 }
 
 #[tokio::test]
-async fn the_tenant_hears_who_called_from_us_and_not_from_the_caller() {
+async fn the_tenant_gets_the_peer_address_and_no_forwarding_headers_of_the_client() {
     let tenant = SlowTenant::start().await;
     let origin = tenant.origin();
     let server = Server::start(&["--upstream", &origin, "--api-token", "the-token"], &[]);
     let token = server.mint("the-token", "{}").await;
-    tenant.answer.notify_one();
+    tenant.respond.notify_one();
     let mut request = get_as(&token, &format!("{MOUNT}/locations"));
     for (name, value) in [
         ("x-forwarded-for", "203.0.113.7"),
@@ -130,7 +130,7 @@ async fn the_tenant_hears_who_called_from_us_and_not_from_the_caller() {
 }
 
 #[tokio::test]
-async fn via_is_sent_only_where_it_is_asked_for() {
+async fn via_is_sent_only_with_its_flag() {
     let tenant = SlowTenant::start().await;
     let origin = tenant.origin();
     for (via, expected) in [(&[][..], None), (&["--via"], Some("1.1 omneo-id"))] {
@@ -164,9 +164,9 @@ async fn both_versions_of_http_are_served_on_one_port() {
 }
 
 #[tokio::test]
-async fn a_request_id_is_kept_if_it_is_fit_and_made_if_not() {
+async fn a_valid_request_id_is_kept_and_an_invalid_one_replaced() {
     let server = Server::start(&[], &[]);
-    let ask = async |id: Option<&str>| {
+    let returned_id = async |id: Option<&str>| {
         let mut request = Request::get("/healthz");
         if let Some(id) = id {
             request = request.header("x-request-id", id);
@@ -176,20 +176,20 @@ async fn a_request_id_is_kept_if_it_is_fit_and_made_if_not() {
         assert_eq!(ids.len(), 1);
         ids[0].to_owned()
     };
-    assert_eq!(ask(Some("a-1_b.C")).await, "a-1_b.C");
-    for unfit in [
+    assert_eq!(returned_id(Some("a-1_b.C")).await, "a-1_b.C");
+    for invalid in [
         None,
         Some("two words"),
         Some(""),
         Some("x".repeat(65).as_str()),
     ] {
-        let made = ask(unfit).await;
-        assert_eq!(made.len(), 32, "{unfit:?}: {made}");
+        let made = returned_id(invalid).await;
+        assert_eq!(made.len(), 32, "{invalid:?}: {made}");
     }
 }
 
 #[tokio::test]
-async fn pages_are_allowed_only_where_that_was_asked_for() {
+async fn cross_origin_pages_are_allowed_only_with_the_flag() {
     for (flags, origin, allowed) in [
         (&[][..], PAGE, &[][..]),
         (&["--cors-origin", PAGE], PAGE, &[PAGE]),
@@ -198,7 +198,7 @@ async fn pages_are_allowed_only_where_that_was_asked_for() {
     ] {
         let server = Server::start(flags, &[]);
         let token = ada(&server).await;
-        // The tenant's own `Access-Control-Allow-Origin: *` must not come through as a second one.
+        // The tenant's own `Access-Control-Allow-Origin: *` must not be added.
         for request in [me(&token), me("not.a.token"), get_as(&token, "/nowhere")] {
             let mut request = request;
             request
@@ -216,7 +216,7 @@ async fn pages_are_allowed_only_where_that_was_asked_for() {
 }
 
 #[tokio::test]
-async fn a_preflight_names_methods_and_headers() {
+async fn a_preflight_lists_methods_and_headers() {
     let server = Server::start(&["--cors-origin", PAGE], &[]);
     let preflight = Request::options(format!("{MOUNT}/profiles/me"))
         .header("origin", PAGE)
@@ -239,7 +239,7 @@ async fn a_preflight_names_methods_and_headers() {
 }
 
 #[tokio::test]
-async fn the_log_names_requests_and_no_secrets() {
+async fn the_log_has_requests_but_no_secrets() {
     let flags = ["--sandbox", "--signing-key", SECRET, "--log", "debug"];
     let server = Server::start(&flags, &[]);
     let token = ada(&server).await;

@@ -1,4 +1,4 @@
-//! The description: where it is, and that it names what there is.
+//! The OpenAPI description: its path, and its completeness.
 
 use http::Request;
 use http_body_util::Full;
@@ -16,7 +16,7 @@ async fn description(server: &Server) -> Value {
 }
 
 #[tokio::test]
-async fn it_lies_outside_the_mount_and_names_it() {
+async fn the_description_is_outside_the_mount_and_contains_it() {
     let tenant = SlowTenant::start().await;
     let origin = tenant.origin();
     for (flags, url) in [
@@ -36,7 +36,7 @@ async fn it_lies_outside_the_mount_and_names_it() {
 }
 
 #[tokio::test]
-async fn it_is_read_and_nothing_else() {
+async fn the_description_allows_get_and_head_only() {
     let server = Server::start(&[], &[]);
     let head = Request::head("/openapi.json")
         .body(Full::default())
@@ -45,13 +45,13 @@ async fn it_is_read_and_nothing_else() {
     let post = Request::post("/openapi.json")
         .body(Full::default())
         .unwrap();
-    let refused = server.send(post).await;
-    assert_eq!(refused.status(), 405);
-    assert_eq!(refused.headers()["allow"], "GET, HEAD");
+    let rejected = server.send(post).await;
+    assert_eq!(rejected.status(), 405);
+    assert_eq!(rejected.headers()["allow"], "GET, HEAD");
 }
 
 #[tokio::test]
-async fn health_is_where_it_says() {
+async fn health_is_served_as_described() {
     let server = Server::start(&[], &[]);
     let description = description(&server).await;
     for path in ["/healthz", "/readyz", "/openapi.json"] {
@@ -63,12 +63,12 @@ async fn health_is_where_it_says() {
     }
 }
 
-/// So that a new refusal is not forgotten.
+/// Fails if a new rejection kind is not described.
 #[tokio::test]
-async fn every_status_that_the_service_refuses_with_is_described() {
+async fn the_status_of_every_rejection_kind_is_described() {
     let server = Server::start(&[], &[]);
     let description = description(&server).await;
-    // The one route that all of them can come from.
+    // The route that describes all statuses.
     let responses = &description["paths"]["/auth/token"]["post"]["responses"];
     for kind in RejectionKind::ALL {
         let status = kind.status();

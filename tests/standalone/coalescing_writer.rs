@@ -1,4 +1,4 @@
-//! What is written over HTTP/2 and sent together: all of it, once, and in its order.
+//! The coalescing writer of HTTP/2: it sends all bytes once and in order.
 
 use std::io::{self, IoSlice};
 use std::mem;
@@ -15,17 +15,17 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::server::coalescing_writer::CoalescingWriter;
 use crate::process::Server;
+use crate::server::coalescing_writer::CoalescingWriter;
 
-/// A socket that takes so many bytes and no more.
+/// A socket with a send buffer of limited size.
 #[derive(Clone, Default)]
 struct Peer(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
     room: usize,
-    /// What each write was.
+    /// The bytes of each write.
     writes: Vec<Vec<u8>>,
     is_shut: bool,
 }
@@ -100,29 +100,29 @@ impl AsyncWrite for Peer {
     }
 }
 
-fn write(gathered: &mut CoalescingWriter<Peer>, slices: &[&[u8]]) -> Poll<usize> {
+fn write(writer: &mut CoalescingWriter<Peer>, slices: &[&[u8]]) -> Poll<usize> {
     let slices: Vec<_> = slices.iter().map(|slice| IoSlice::new(slice)).collect();
     let mut cx = Context::from_waker(Waker::noop());
-    let wrote = Pin::new(&mut *gathered).poll_write_vectored(&mut cx, &slices);
-    assert!(Pin::new(gathered).poll_flush(&mut cx).is_ready());
+    let wrote = Pin::new(&mut *writer).poll_write_vectored(&mut cx, &slices);
+    assert!(Pin::new(writer).poll_flush(&mut cx).is_ready());
     wrote.map(Result::unwrap)
 }
 
-fn is_sent(gathered: &CoalescingWriter<Peer>) -> bool {
+fn is_sent(writer: &CoalescingWriter<Peer>) -> bool {
     let mut cx = Context::from_waker(Waker::noop());
-    gathered.poll_send(&mut cx).map(Result::unwrap).is_ready()
+    writer.poll_send(&mut cx).map(Result::unwrap).is_ready()
 }
 
 #[test]
-fn answers_at_hand_are_one_write() {
+fn writes_are_coalesced_until_they_are_sent() {
     let peer = Peer::with_room(usize::MAX);
-    let mut gathered = CoalescingWriter::new(peer.clone());
-    let outgoing = gathered.handle();
+    let mut writer = CoalescingWriter::new(peer.clone());
+    let outgoing = writer.handle();
     for _ in 0..2 {
         assert!(is_sent(&outgoing));
         assert_eq!(peer.writes(), [b""; 0]);
-        assert_eq!(write(&mut gathered, &[b"head", b"body"]), Poll::Ready(8));
-        assert_eq!(write(&mut gathered, &[b"next"]), Poll::Ready(4));
+        assert_eq!(write(&mut writer, &[b"head", b"body"]), Poll::Ready(8));
+        assert_eq!(write(&mut writer, &[b"next"]), Poll::Ready(4));
         assert_eq!(peer.writes(), [b""; 0]);
         assert!(is_sent(&outgoing));
         assert_eq!(peer.writes(), [b"headbodynext"]);
@@ -130,35 +130,35 @@ fn answers_at_hand_are_one_write() {
 }
 
 #[test]
-fn what_is_large_goes_by_itself_after_what_came_before() {
+fn a_large_write_is_not_copied_and_keeps_the_order() {
     let peer = Peer::with_room(usize::MAX);
-    let mut gathered = CoalescingWriter::new(peer.clone());
+    let mut writer = CoalescingWriter::new(peer.clone());
     let large = [b'x'; 16 * 1024];
-    assert_eq!(write(&mut gathered, &[b"first"]), Poll::Ready(5));
+    assert_eq!(write(&mut writer, &[b"first"]), Poll::Ready(5));
     assert_eq!(
-        write(&mut gathered, &[b"head", &large]),
+        write(&mut writer, &[b"head", &large]),
         Poll::Ready(4 + large.len())
     );
     assert_eq!(
         peer.writes(),
         [b"first".to_vec(), [b"head", &large[..]].concat()]
     );
-    assert_eq!(write(&mut gathered, &[b"last"]), Poll::Ready(4));
-    assert!(is_sent(&gathered));
+    assert_eq!(write(&mut writer, &[b"last"]), Poll::Ready(4));
+    assert!(is_sent(&writer));
     assert_eq!(peer.writes(), [b"last"]);
 }
 
 #[test]
-fn a_client_that_takes_nothing_is_not_written_for() {
+fn a_blocked_client_bounds_the_buffer() {
     let peer = Peer::default();
-    let mut gathered = CoalescingWriter::new(peer.clone());
+    let mut writer = CoalescingWriter::new(peer.clone());
     let answer = [b'x'; 1024];
-    let held = (0..1024).take_while(|_| write(&mut gathered, &[&answer]).is_ready());
+    let held = (0..1024).take_while(|_| write(&mut writer, &[&answer]).is_ready());
     let held = held.count() * answer.len();
     assert!((8 * 1024..=16 * 1024).contains(&held), "{held}");
-    // In pieces of any size, nothing is lost or sent twice.
+    // Partial writes lose and repeat no bytes.
     let mut sent = 0;
-    while !is_sent(&gathered) {
+    while !is_sent(&writer) {
         peer.make_room(1000);
         sent += peer.writes().concat().len();
     }
@@ -166,27 +166,27 @@ fn a_client_that_takes_nothing_is_not_written_for() {
 }
 
 #[test]
-fn nothing_is_left_behind_at_the_end() {
+fn shutdown_sends_the_buffered_bytes_first() {
     let peer = Peer::with_room(3);
-    let mut gathered = CoalescingWriter::new(peer.clone());
-    assert_eq!(write(&mut gathered, &[b"goodbye"]), Poll::Ready(7));
+    let mut writer = CoalescingWriter::new(peer.clone());
+    assert_eq!(write(&mut writer, &[b"goodbye"]), Poll::Ready(7));
     let mut cx = Context::from_waker(Waker::noop());
-    assert!(Pin::new(&mut gathered).poll_shutdown(&mut cx).is_pending());
+    assert!(Pin::new(&mut writer).poll_shutdown(&mut cx).is_pending());
     assert!(!peer.is_shut());
     peer.make_room(100);
-    assert!(Pin::new(&mut gathered).poll_shutdown(&mut cx).is_ready());
+    assert!(Pin::new(&mut writer).poll_shutdown(&mut cx).is_ready());
     assert!(peer.is_shut());
     assert_eq!(peer.writes(), [&b"goo"[..], b"dbye"]);
 }
 
 #[tokio::test]
-async fn answers_of_any_size_come_whole_from_one_connection() {
+async fn small_and_large_responses_share_a_connection() {
     let server = Server::start(&["--threads", "1"], &[]);
     let paths = ["/healthz", "/openapi.json"];
     let expected = [server.get(paths[0]).await, server.get(paths[1]).await];
     let io = TokioIo::new(TcpStream::connect(server.address).await.unwrap());
     let (sender, connection) = http2::Builder::new(TokioExecutor::new())
-        // The large one stops, and goes on between others.
+        // The large response waits for window updates between the others.
         .initial_stream_window_size(20_000)
         .handshake(io)
         .await

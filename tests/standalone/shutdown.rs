@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT.
+//! The graceful shutdown after SIGTERM and SIGINT.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -13,13 +13,13 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::abuse::until_closed;
-use crate::frames::Frames;
+use crate::http2_frames::Frames;
 use crate::process::{MOUNT, SECRET, Server, get_as};
+use crate::raw_client::until_closed;
 use crate::tenant::SlowTenant;
 
 #[test]
-fn either_signal_ends_with_0() {
+fn both_signals_end_the_server_with_code_0() {
     for signal in ["TERM", "INT"] {
         let server = Server::start(&[], &[]);
         server.signal(signal);
@@ -29,29 +29,29 @@ fn either_signal_ends_with_0() {
 }
 
 #[tokio::test]
-async fn a_request_under_way_is_answered_before_the_end() {
+async fn a_request_in_flight_is_served_before_the_end() {
     let tenant = SlowTenant::start().await;
     let origin = tenant.origin();
     let server = Server::start(&["--upstream", &origin, "--api-token", "t"], &[]);
     let token = server.mint("t", "{}").await;
     let address = server.address;
     let request = server.send(get_as(&token, &format!("{MOUNT}/locations")));
-    let told = async {
-        tenant.asked.notified().await;
+    let shutdown = async {
+        tenant.requested.notified().await;
         server.signal("TERM");
-        // Nobody new is let in, while the one who is in still waits.
+        // New connections are refused while the request is in flight.
         while TcpStream::connect(address).await.is_ok() {
             tokio::task::yield_now().await;
         }
-        tenant.answer.notify_one();
+        tenant.respond.notify_one();
     };
-    let (response, ()) = tokio::join!(request, told);
+    let (response, ()) = tokio::join!(request, shutdown);
     assert_eq!(response.status(), 200);
     assert_eq!(server.wait().code, Some(0));
 }
 
 #[tokio::test]
-async fn a_second_signal_does_not_wait() {
+async fn a_second_signal_ends_the_server_at_once() {
     let tenant = SlowTenant::start().await;
     let origin = tenant.origin();
     let server = Server::start(&["--upstream", &origin, "--api-token", "t"], &[]);
@@ -65,7 +65,7 @@ async fn a_second_signal_does_not_wait() {
         request.headers()["authorization"].to_str().unwrap(),
     );
     stream.write_all(head.as_bytes()).await.unwrap();
-    tenant.asked.notified().await;
+    tenant.requested.notified().await;
     server.signal("TERM");
     while TcpStream::connect(address).await.is_ok() {
         tokio::task::yield_now().await;
@@ -76,7 +76,7 @@ async fn a_second_signal_does_not_wait() {
     assert!(ended.stderr.contains("second signal"), "{}", ended.stderr);
 }
 
-/// What a connection's requests have come to.
+/// Counts served and lost requests.
 #[derive(Default)]
 struct Tally {
     served: AtomicUsize,
@@ -88,16 +88,17 @@ impl Tally {
         self.served.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Unless it was given back: not sent at all, or named by a GOAWAY without an error.
+    /// Counts a request as lost, unless it was not sent or is above the last stream of a GOAWAY
+    /// without error.
     fn lost<T>(&self, mut error: hyper::client::conn::TrySendError<T>) {
         let unsent = error.take_message().is_some();
         let error = error.into_error();
         let source = error
             .source()
             .and_then(|source| source.downcast_ref::<h2::Error>());
-        let given_back = source
+        let is_refused = source
             .is_some_and(|error| error.is_remote() && error.reason() == Some(h2::Reason::NO_ERROR));
-        if !unsent && !given_back {
+        if !unsent && !is_refused {
             eprintln!("lost: {error:?}");
             self.lost.fetch_add(1, Ordering::SeqCst);
         }
@@ -117,7 +118,7 @@ fn profile(server: &Server, token: &str, absolute: bool) -> Request<Full<Bytes>>
     request
 }
 
-/// Asks over one connection for as long as it lasts.
+/// Sends requests over one connection until it closes.
 async fn over_http1(server: Arc<Server>, token: String, tally: Arc<Tally>) {
     let io = TokioIo::new(TcpStream::connect(server.address).await.unwrap());
     let (mut sender, connection) = http1::handshake(io).await.unwrap();
@@ -133,7 +134,7 @@ async fn over_http1(server: Arc<Server>, token: String, tally: Arc<Tally>) {
                     .into_body()
                     .collect()
                     .await
-                    .expect("the whole answer");
+                    .expect("the complete response");
                 tally.served();
             }
             Err(error) => return tally.lost(error),
@@ -158,7 +159,7 @@ async fn over_http2(server: Arc<Server>, token: String, tally: Arc<Tally>) {
                         Ok(answer) => {
                             assert_eq!(answer.status(), 200);
                             let whole = answer.into_body().collect().await;
-                            whole.expect("the whole answer");
+                            whole.expect("the complete response");
                             tally.served();
                         }
                         Err(error) => return tally.lost(error),
@@ -174,7 +175,7 @@ async fn over_http2(server: Arc<Server>, token: String, tally: Arc<Tally>) {
 }
 
 #[tokio::test]
-async fn under_load_no_request_is_lost() {
+async fn no_request_is_lost_under_load() {
     let ada = r#"{"id":"6513270e-269e-4d37-b2a7-4de452e6b438"}"#;
     for round in 0..3 {
         let flags = [
@@ -189,19 +190,19 @@ async fn under_load_no_request_is_lost() {
         let server = Arc::new(Server::start(&flags, &[]));
         let token = server.mint("sandbox-api-token", ada).await;
         let tally = Arc::new(Tally::default());
-        let mut visitors = Vec::new();
+        let mut clients = Vec::new();
         for _ in 0..8 {
-            let visitor = over_http1(Arc::clone(&server), token.clone(), Arc::clone(&tally));
-            visitors.push(tokio::spawn(visitor));
-            let visitor = over_http2(Arc::clone(&server), token.clone(), Arc::clone(&tally));
-            visitors.push(tokio::spawn(visitor));
+            let client = over_http1(Arc::clone(&server), token.clone(), Arc::clone(&tally));
+            clients.push(tokio::spawn(client));
+            let client = over_http2(Arc::clone(&server), token.clone(), Arc::clone(&tally));
+            clients.push(tokio::spawn(client));
         }
         while tally.served.load(Ordering::SeqCst) < 300 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         server.signal("TERM");
-        for visitor in visitors {
-            visitor.await.unwrap();
+        for client in clients {
+            client.await.unwrap();
         }
         assert_eq!(tally.lost.load(Ordering::SeqCst), 0, "round {round}");
         assert!(TcpStream::connect(server.address).await.is_err());
@@ -212,14 +213,14 @@ async fn under_load_no_request_is_lost() {
 }
 
 #[tokio::test]
-async fn whoever_stands_in_the_queue_is_served_before_the_end() {
+async fn connections_in_the_accept_queue_are_served_before_the_end() {
     let server = Server::start(&["--max-connections", "1"], &[]);
     let mut first = TcpStream::connect(server.address).await.unwrap();
     let request = b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n";
     first.write_all(request).await.unwrap();
     let mut answer = [0; 12];
     first.read_exact(&mut answer).await.unwrap();
-    // There is no room for these: the system accepts them, and nobody else does.
+    // Above the limit: only the kernel accepts these connections.
     let mut queue = Vec::new();
     for _ in 0..20 {
         let mut stream = TcpStream::connect(server.address).await.unwrap();
@@ -237,7 +238,7 @@ async fn whoever_stands_in_the_queue_is_served_before_the_end() {
 }
 
 #[tokio::test]
-async fn who_does_not_go_is_not_waited_for() {
+async fn the_drain_timeout_bounds_the_shutdown() {
     let tenant = SlowTenant::start().await;
     let origin = tenant.origin();
     let flags = [
@@ -255,32 +256,32 @@ async fn who_does_not_go_is_not_waited_for() {
         "GET {MOUNT}/locations HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).await.unwrap();
-    tenant.asked.notified().await;
+    tenant.requested.notified().await;
     let ended = server.terminate();
     assert_eq!(ended.code, Some(0));
     assert!(ended.stderr.contains("did not finish"), "{}", ended.stderr);
 }
 
-/// What is not over long before that is waited for.
+/// Timeouts that exceed the runtime of a test: a connection that waits for one fails the test.
 const LONG: [&str; 4] = ["--drain-timeout", "1h", "--header-timeout", "1h"];
 
 #[tokio::test]
-async fn an_idle_http2_connection_gets_a_goaway_and_then_an_orderly_end() {
-    for (has_asked, acks) in [(true, true), (false, true), (true, false), (false, false)] {
+async fn an_idle_http2_connection_gets_a_goaway_and_is_closed() {
+    for (has_request, acks) in [(true, true), (false, true), (true, false), (false, false)] {
         let server = Server::start(&LONG, &[]);
         let mut http2 = Frames::connect(server.address).await;
         http2.acks = acks;
-        if has_asked {
-            http2.ask().await;
+        if has_request {
+            http2.get_health().await;
         } else {
-            // Its SETTINGS are answered: the preface has been read.
+            // The SETTINGS are acknowledged: the server has read the preface.
             while http2.read().await.expect("SETTINGS").flags == 0 {}
         }
         server.signal("TERM");
         let goaways = http2.until_closed().await;
-        // The second one names the last stream, once the first is known to have arrived.
+        // The second GOAWAY has the last stream id, after an acknowledgement of the first one.
         let expected = if acks { 2 } else { 1 };
-        assert_eq!(goaways, vec![0; expected], "{has_asked} {acks}");
+        assert_eq!(goaways, vec![0; expected], "{has_request} {acks}");
         let ended = server.wait();
         assert_eq!(ended.code, Some(0));
         assert!(!ended.stderr.contains("did not finish"), "{}", ended.stderr);
@@ -288,7 +289,7 @@ async fn an_idle_http2_connection_gets_a_goaway_and_then_an_orderly_end() {
 }
 
 #[tokio::test]
-async fn a_head_that_does_not_end_does_not_delay_the_end() {
+async fn an_unfinished_head_does_not_delay_the_shutdown() {
     let server = Server::start(&LONG, &[]);
     let mut streams = Vec::new();
     for begin in [&b""[..], b"GET / HTTP/1.1\r\na: b"] {
@@ -297,8 +298,8 @@ async fn a_head_that_does_not_end_does_not_delay_the_end() {
         streams.push(stream);
     }
     let mut stream = TcpStream::connect(server.address).await.unwrap();
-    let asked = b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\nGET / HT";
-    stream.write_all(asked).await.unwrap();
+    let requests = b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\nGET / HT";
+    stream.write_all(requests).await.unwrap();
     streams.push(stream);
     server.signal("TERM");
     for stream in &mut streams {

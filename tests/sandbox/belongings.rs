@@ -108,7 +108,8 @@ async fn every_writable_resource_takes_a_whole_life() {
 async fn dates_are_put_together_and_told_after_a_removal() {
     let sandbox = Sandbox::new();
     let dates = ada("attributes/dates");
-    let put_dates = json!({"dates": [{"name": "Birthday", "date": "1999-09-09"}, {"name": "Move", "date": "2020-02-02"}]});
+    let put_dates = json!({"dates": [{"name": "Birthday", "date": "1999-09-09"}, {"name": "Move",
+        "date": "2020-02-02"}]});
     let all = put(&sandbox, &dates, put_dates).await.expect(200);
     assert_eq!(all.each("name"), ["Anniversary", "Birthday", "Move"]);
     assert_eq!(all.each("date")[1], "1999-09-09");

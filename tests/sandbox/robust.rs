@@ -153,7 +153,8 @@ proptest! {
 
     #[test]
     fn every_request_is_answered(
-        method in prop::sample::select(vec!["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW"]),
+        method in prop::sample::select(vec!["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH",
+            "OPTIONS", "BREW"]),
         words in prop::collection::vec(prop::sample::select(&WORDS[..]), 0..7),
         query in query(),
         body in body(),

@@ -124,7 +124,6 @@ fn write_string(text: &str, out: &mut String) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::upsert::json::parse;
 
     fn rewritten(text: &str) -> String {

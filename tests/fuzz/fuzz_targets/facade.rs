@@ -159,7 +159,10 @@ fn ask(runtime: &Runtime, shop: &Shop, mut request: Request<Full<Bytes>>, choice
         .map(|body| body.to_bytes())
         .unwrap_or_default();
     let status = parts.status.as_u16();
-    assert!(status < 500 || matches!(status, 501 | 505), "{status} for {target}");
+    assert!(
+        status < 500 || matches!(status, 501 | 505),
+        "{status} for {target}"
+    );
     assert!(!holds(&body, Sandbox::API_TOKEN));
     let asked = shop.sandbox.take_requests();
     if let Some(kind) = parts.extensions.get::<Rejection>().map(Rejection::kind) {

@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use libfuzzer_sys::fuzz_target;
 use omneo_id::Subject;
 use omneo_id::headers::{
-    Bearer, WireProtocol, RequestHeaders, is_form, is_json, is_unencoded, remove_hop_by_hop,
+    Bearer, RequestHeaders, WireProtocol, is_form, is_json, is_unencoded, remove_hop_by_hop,
 };
 use omneo_id::path::{AccessPolicy, CanonicalPath, check_query, rewrite_me};
 

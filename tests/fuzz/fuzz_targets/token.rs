@@ -61,7 +61,11 @@ fuzz_target!(|data: &[u8]| {
             None => (&b"{\"alg\":\"HS256\"}"[..], rest),
         };
         // Seeds do not grow old.
-        let soon = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() + 3_600;
+        let soon = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap()
+            .as_secs()
+            + 3_600;
         let payload = String::from_utf8_lossy(payload).replace(SOON, &soon.to_string());
         signed(header, payload.as_bytes())
     };

@@ -1,5 +1,5 @@
-//! Sign-ups with arbitrary bodies: whatever they say, nothing of a known person changes but consent,
-//! nothing else is even sent, and nobody is told who is known.
+//! Sign-ups with arbitrary bodies: whatever they say, nothing of a known person changes but
+//! consent, nothing else is even sent, and nobody is told who is known.
 //!
 //! Input: one byte of choices, then a body. If it is an object, it may be given a known address.
 
@@ -11,8 +11,8 @@ use bytes::Bytes;
 use http::{Method, Request};
 use http_body_util::{BodyExt, Full};
 use libfuzzer_sys::fuzz_target;
-use omneo_id::sandbox::{Sandbox, TestTokens};
 use omneo_id::keys::Keyring;
+use omneo_id::sandbox::{Sandbox, TestTokens};
 use omneo_id::{OmneoId, SigningKey};
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
@@ -32,7 +32,8 @@ thread_local! {
 
 impl Shop {
     fn open() -> Self {
-        let ring = Keyring::new(SigningKey::hs256("a secret of at least thirty-two bytes").unwrap());
+        let ring =
+            Keyring::new(SigningKey::hs256("a secret of at least thirty-two bytes").unwrap());
         let sandbox = Sandbox::new();
         let builder = OmneoId::builder()
             .upstream("https://api.sandbox.getomneo.com")
@@ -113,17 +114,25 @@ fn ask(runtime: &Runtime, shop: &mut Shop, body: Vec<u8>, is_ada: bool) {
         // An update, of consent and nothing else.
         let comms = asked.path().ends_with("/attributes/comms");
         let only = |value: &Value, name: &str| {
-            value.as_object().is_some_and(|object| object.keys().all(|key| key == name))
+            value
+                .as_object()
+                .is_some_and(|object| object.keys().all(|key| key == name))
         };
         let fields = match comms {
             true => &sent,
             false => {
-                assert!(only(&sent, "attributes") && only(&sent["attributes"], "comms"), "{sent}");
+                assert!(
+                    only(&sent, "attributes") && only(&sent["attributes"], "comms"),
+                    "{sent}"
+                );
                 &sent["attributes"]["comms"]
             }
         };
         for field in fields.as_object().expect("an object").keys() {
-            assert!(!field.contains(['.', '[', ']', '_']) || field.is_ascii(), "{field}");
+            assert!(
+                !field.contains(['.', '[', ']', '_']) || field.is_ascii(),
+                "{field}"
+            );
         }
     }
 }

@@ -28,7 +28,7 @@ async fn a_new_profile_has_the_tenants_defaults() {
 }
 
 #[tokio::test]
-async fn a_new_profile_brings_what_belongs_to_it() {
+async fn a_new_profile_is_created_with_its_nested_resources() {
     let sandbox = Sandbox::new();
     let new = json!({
         "email": "new@example.com", "mobile_phone": "+61400000001", "first_name": "New",
@@ -80,7 +80,7 @@ async fn addresses_and_numbers_are_unique() {
 }
 
 #[tokio::test]
-async fn nested_fields_are_blamed_with_dots() {
+async fn errors_of_nested_fields_have_dotted_names() {
     let sandbox = Sandbox::new();
     let wrong = json!({
         "email": "new@example.com", "gender": "Female", "birth_month": 13, "mobile_phone": "0412",
@@ -105,7 +105,7 @@ async fn nested_fields_are_blamed_with_dots() {
 }
 
 #[tokio::test]
-async fn comms_are_changed_field_by_field() {
+async fn comms_are_updated_field_by_field() {
     let sandbox = Sandbox::new();
     let path = format!("/profiles/{}", Sandbox::GRETA_ID);
     let before = sandbox.profile(Sandbox::GRETA_ID).unwrap();
@@ -141,7 +141,7 @@ async fn comms_are_changed_field_by_field() {
 }
 
 #[tokio::test]
-async fn a_removed_profile_is_gone() {
+async fn a_deleted_profile_is_not_found() {
     let sandbox = Sandbox::new();
     for (method, id, below) in [
         (Method::DELETE, Sandbox::ADA_ID, ""),
@@ -160,7 +160,7 @@ async fn a_removed_profile_is_gone() {
 }
 
 #[tokio::test]
-async fn resync_and_update_type_answer_with_the_profile() {
+async fn resync_and_update_type_return_the_profile() {
     let sandbox = Sandbox::new();
     let path = format!("/profiles/{}", Sandbox::ADA_ID);
     assert_eq!(

@@ -185,10 +185,7 @@ fn lists_of(place: usize, person: &Person) -> Vec<(&'static str, Vec<Value>)> {
 }
 
 fn list(name: &str, handle: &str, place: usize) -> Value {
-    let item = |id: usize, sku: String| {
-        json!({ "id": id, "sku": sku, "name": "T-shirt",
-        "quantity": 1, "price": 49.95 })
-    };
+    let item = |id: usize, sku: String| json!({ "id": id, "sku": sku, "name": "T-shirt", "quantity": 1, "price": 49.95 });
     json!({
         "name": name, "handle": handle, "is_public": false, "shares": [], "custom-fields": [],
         "items": [item(1, format!("TEE-{place:03}")), item(2, format!("CAP-{place:03}"))],
@@ -202,8 +199,9 @@ fn transaction(place: usize, index: usize) -> Value {
         "currency": "AUD",
         "location_id": index % 12 + 1,
         "transacted_at": format!("2025-01-{:02} 10:30:00", index % 28 + 1),
-        "items": [{ "id": 1, "sku": "TEE-BLK-M", "name": "T-shirt", "quantity": 1,
-        "price": 120.5 }],
+        "items": [{
+            "id": 1, "sku": "TEE-BLK-M", "name": "T-shirt", "quantity": 1, "price": 120.5,
+        }],
     })
 }
 

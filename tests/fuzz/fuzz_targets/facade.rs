@@ -1,6 +1,6 @@
 //! The whole of Omneo ID over the sandbox, with arbitrary requests.
 //!
-//! Input: one byte of choices, then lines: method, target, header lines, an empty line, the body.
+//! Input: one byte of options, then lines: method, target, header lines, an empty line, the body.
 
 #![no_main]
 
@@ -130,7 +130,7 @@ fuzz_target!(|data: &[u8]| {
         SHOP.with_borrow_mut(|slot| {
             let shop = slot.get_or_insert_with(|| Shop::open(runtime));
             ask(runtime, shop, request, choices);
-            // A profile that its owner deleted is of no more use here.
+            // A deleted profile cannot be used for further inputs.
             if !shop.whole() {
                 *slot = None;
             }

@@ -1,7 +1,7 @@
-//! Sign-ups with arbitrary bodies: whatever they say, nothing of a known person changes but
-//! consent, nothing else is even sent, and nobody is told who is known.
+//! Sign-ups with arbitrary bodies. An existing profile changes only in consent, no other request is
+//! sent for it, and the response does not reveal whether it exists.
 //!
-//! Input: one byte of choices, then a body. If it is an object, it may be given a known address.
+//! Input: one byte of options, then a body. If the body is an object, it may get a known address.
 
 #![no_main]
 
@@ -48,7 +48,7 @@ impl Shop {
         }
     }
 
-    /// Ada as she is, but for her consent, and for when that was last changed.
+    /// Ada's profile without her consent and the time of its last change.
     fn ada(&self) -> Value {
         let mut ada = self.sandbox.profile(Sandbox::ADA_ID).expect("she is there");
         ada["attributes"]["comms"] = Value::Null;
@@ -74,7 +74,7 @@ fuzz_target!(|data: &[u8]| {
         SHOP.with_borrow_mut(|slot| {
             let shop = slot.get_or_insert_with(Shop::open);
             ask(runtime, shop, body, is_ada);
-            // Those who were new once are not for ever.
+            // A new shop from time to time, because the profiles of earlier inputs are no longer new.
             if shop.signed_up > 200 {
                 *slot = None;
             }
@@ -111,7 +111,7 @@ fn ask(runtime: &Runtime, shop: &mut Shop, body: Vec<u8>, is_ada: bool) {
             }
             continue;
         }
-        // An update, of consent and nothing else.
+        // An update of consent only.
         let comms = asked.path().ends_with("/attributes/comms");
         let only = |value: &Value, name: &str| {
             value

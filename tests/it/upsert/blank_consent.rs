@@ -203,13 +203,17 @@ fn consent() -> impl Strategy<Value = Map<String, Value>> {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Compares with a naive model: fields with a value are written, and a creation adds the defaults.
+    /// Compares with a naive model: fields with a value are written, and a creation adds the
+    /// defaults.
     #[test]
     fn only_fields_with_a_value_are_written(mut given in consent()) {
         given.retain(|name, value| {
             let is_flag = !OTHERS.contains(&name.as_str());
             let is_text = value.as_str().is_some_and(|text| !text.trim().is_empty());
-            if name.ends_with("_updated_at") { is_text || !value.is_boolean() } else { !(is_flag && is_text) }
+            match name.ends_with("_updated_at") {
+                true => is_text || !value.is_boolean(),
+                false => !(is_flag && is_text),
+            }
         });
         let with_value: Map<String, Value> = given
             .clone()

@@ -442,7 +442,11 @@ async fn run(batches: Vec<Vec<Step>>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 24,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn concurrent_sign_ups_end_as_the_naive_model_does(

@@ -87,7 +87,8 @@ impl Answer {
     /// The answer of the web server in front of the application, for a request it refuses.
     pub(crate) fn front(status: StatusCode) -> Self {
         let page = format!(
-            "<html>\r\n<head><title>{status}</title></head>\r\n<body>\r\n<center><h1>{status}</h1></center>\r\n\
+            "<html>\r\n<head><title>{status}</title></head>\r\n\
+             <body>\r\n<center><h1>{status}</h1></center>\r\n\
              <hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
         );
         Self {

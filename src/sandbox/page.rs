@@ -65,7 +65,8 @@ impl<'c> Page<'c> {
             "url": self.previous(), "label": "&laquo; Previous", "active": false,
         })];
         links.extend((1..=last.min(10)).map(|number| {
-            json!({ "url": self.url(number), "label": number.to_string(), "active": number == self.number })
+            json!({ "url": self.url(number), "label": number.to_string(),
+                "active": number == self.number })
         }));
         links.push(json!({ "url": self.next(), "label": "Next &raquo;", "active": false }));
         Answer::bare(json!({

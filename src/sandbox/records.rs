@@ -35,7 +35,9 @@ pub(crate) fn connection(
         "connector_id": connector,
         "connected_id": connected,
         "status": status,
-        "definition": { "handle": "household", "shareable_attributes": ["first_name", "last_name"] },
+        "definition": {
+            "handle": "household", "shareable_attributes": ["first_name", "last_name"],
+        },
         "created_at": now,
         "updated_at": now,
     })

@@ -118,7 +118,8 @@ fn ambiguous<E>(
         let cause = rejection.source().map(ToString::to_string);
         tracing::error!(
             cause,
-            "a sign-up is lost: the tenant's data of the person is ambiguous, and the error is concealed"
+            "a sign-up is lost: the tenant's data of the person is ambiguous, and the error is \
+             concealed"
         );
     }
     Ok(UpsertOutcome::Concealed)

@@ -318,7 +318,10 @@ mod tests {
 
     #[test]
     fn an_ambiguous_response_does_not_yield_a_profile() {
-        let two = r#"{"data":[{"id":"a-1","email":"ada@example.com"},{"id":"a-2","email":"Ada@example.com"}]}"#;
+        let two = concat!(
+            r#"{"data":[{"id":"a-1","email":"ada@example.com"},{"id":"a-2","#,
+            r#""email":"Ada@example.com"}]}"#
+        );
         assert_eq!(look_up(ADA, two), LookupResult::Ambiguous(TWO_PROFILES));
         for id in [r#""../admin""#, r#""""#, r#""search-id""#, "7", "null"] {
             let body = format!(r#"{{"data":[{{"id":{id},"email":"ada@example.com"}}]}}"#);

@@ -169,7 +169,10 @@ where
     // The quantum starts after the last byte of the body. Otherwise a client could shift the end of
     // the quantum by sending its body slowly.
     let latency = UniformLatency::from_now(policy);
-    let (sign_up, in_flight) = match admit(bytes, shared) {
+    let admitted = admit(&bytes, shared);
+    // The bytes may keep a connection's buffer alive.
+    drop(bytes);
+    let (sign_up, in_flight) = match admitted {
         Ok(admitted) => admitted,
         Err(rejection) => return FinishedSignUp::rejected(rejection, latency),
     };
@@ -198,10 +201,9 @@ where
     read_body(body, policy.body_limit(), policy.read_timeout()).await
 }
 
-/// Validates a payload, and counts it as in flight. Takes the bytes by value, because they may keep
-/// a connection's buffer alive.
-fn admit(bytes: Bytes, shared: &Shared) -> Result<(SignUp, InFlightGuard), Rejection> {
-    let sign_up = SignUp::parse(&bytes, &shared.policy)?;
+/// Validates a payload, and counts the sign-up as in flight.
+fn admit(bytes: &[u8], shared: &Shared) -> Result<(SignUp, InFlightGuard), Rejection> {
+    let sign_up = SignUp::parse(bytes, &shared.policy)?;
     let in_flight = shared.in_flight.admit(sign_up.email())?;
     Ok((sign_up, in_flight))
 }

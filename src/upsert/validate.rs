@@ -41,7 +41,7 @@ impl Validator<'_> {
             match object.get_mut(field.name).filter(|value| !value.is_blank()) {
                 Some(value) => self.at(field.name, |validator| validator.value(value, &field.rule)),
                 None if field.required => {
-                    self.at(field.name, |validator| validator.error("is required."))
+                    self.at(field.name, |validator| validator.error("is required."));
                 }
                 None => {}
             }

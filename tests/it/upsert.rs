@@ -1,14 +1,15 @@
-//! The upsert layer alone, in front of tenants that say what the scenario needs.
+//! The upsert layer alone, in front of scripted tenants.
 
+mod availability;
+mod blank_consent;
 mod calls;
 mod concealed;
+#[cfg(feature = "client")]
+mod concurrent;
 #[cfg(feature = "sandbox")]
 mod contract;
 mod corpus;
-#[cfg(feature = "client")]
-mod crowd;
 mod fields;
-mod hidden;
 #[cfg(feature = "tracing")]
 mod logs;
 mod names;
@@ -17,10 +18,9 @@ mod races;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod spellings;
+mod tenant_responses;
 #[cfg(all(feature = "sandbox", feature = "client"))]
-mod telltale;
-mod tenant_answers;
-mod unanswered;
+mod uniform_latency;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -40,10 +40,10 @@ use tower::{Layer, Service, ServiceExt, service_fn};
 
 const ADA: &str =
     r#"{"data":[{"id":"ada-1","email":"Ada@Example.com","mobile_phone":"+61412345678"}]}"#;
-const NOBODY: &str = r#"{"data":[]}"#;
+const NO_PROFILES: &str = r#"{"data":[]}"#;
 const SUCCESS: &str = r#"{"data":{"success":true}}"#;
 
-/// What the tenant was sent.
+/// A request that the tenant has received.
 #[derive(Clone, Debug)]
 struct Seen {
     line: String,
@@ -52,10 +52,10 @@ struct Seen {
     permitted: bool,
 }
 
-/// A request line, and the answer to it.
+/// A request line and its response.
 type Expected = (String, Response<Full<Bytes>>);
 
-/// A tenant that plays a script: the answer to each request, in turn.
+/// A scripted tenant: expects a sequence of requests, and sends a prepared response to each.
 #[derive(Clone)]
 struct Script {
     answers: Arc<Mutex<Vec<Expected>>>,
@@ -71,7 +71,7 @@ fn answer(status: u16, body: &'static str) -> Response<Full<Bytes>> {
 }
 
 impl Script {
-    /// `expected` are the request lines, each with its answer.
+    /// `expected` lists the request lines with their responses.
     fn new<const N: usize>(expected: [(&str, Response<Full<Bytes>>); N]) -> Self {
         crate::support::logs::watch();
         let answers = expected.map(|(line, answer)| (line.to_owned(), answer));
@@ -83,7 +83,7 @@ impl Script {
 
     async fn play(self, request: Sent) -> Result<Response<Full<Bytes>>, Infallible> {
         let (parts, body) = request.into_parts();
-        let body = own(body).await;
+        let body = own_body(body).await;
         let line = format!("{} {}", parts.method, parts.uri);
         self.seen.lock().unwrap().push(Seen {
             line: line.clone(),
@@ -92,13 +92,13 @@ impl Script {
             permitted: parts.extensions.get::<AllowForward>().is_some(),
         });
         let Some((expected, answer)) = self.answers.lock().unwrap().pop() else {
-            panic!("nothing more is expected: {line}");
+            panic!("unexpected request: {line}");
         };
         assert_eq!(line, expected);
         Ok(answer)
     }
 
-    async fn asked(&self, policy: CommsPolicy, request: Request<Body>) -> Response<Bytes> {
+    async fn send(&self, policy: CommsPolicy, request: Request<Body>) -> Response<Bytes> {
         let script = self.clone();
         let tenant = service_fn(move |request: Sent| script.clone().play(request));
         let service = CommsUpsertLayer::new(policy).layer(tenant);
@@ -106,10 +106,13 @@ impl Script {
         Response::from_parts(parts, body.collect().await.unwrap().to_bytes())
     }
 
-    /// Asks, and holds that the whole script was played.
+    /// Sends a sign-up, and asserts that every expected request was received.
     async fn sign_up(&self, policy: CommsPolicy, payload: &str) -> Response<Bytes> {
-        let response = self.asked(policy, post(payload)).await;
-        assert!(self.answers.lock().unwrap().is_empty(), "all was asked");
+        let response = self.send(policy, post(payload)).await;
+        assert!(
+            self.answers.lock().unwrap().is_empty(),
+            "every expected request was received"
+        );
         response
     }
 
@@ -126,11 +129,11 @@ impl Script {
     }
 }
 
-/// The body of a request that the layer made itself.
-async fn own(body: Either<Body, Full<Bytes>>) -> Bytes {
+/// The body of a request that the layer itself has built.
+async fn own_body(body: Either<Body, Full<Bytes>>) -> Bytes {
     match body {
         Either::Right(body) => body.collect().await.unwrap().to_bytes(),
-        Either::Left(_) => panic!("the client's own body went up"),
+        Either::Left(_) => panic!("the client's body was forwarded"),
     }
 }
 
@@ -147,7 +150,7 @@ fn post(payload: &str) -> Request<Body> {
     request
 }
 
-fn rejected(response: &Response<Bytes>) -> RejectionKind {
+fn rejection_kind(response: &Response<Bytes>) -> RejectionKind {
     let rejection = response.extensions().get::<Rejection>();
     rejection.unwrap_or_else(|| panic!("{response:?}")).kind()
 }
@@ -156,13 +159,16 @@ const BY_EMAIL: &str = "GET /profiles?filter%5Bemail%5D=ada%40example.com";
 const BY_PHONE: &str = "GET /profiles?filter%5Bmobile_phone%5D=%2B61412345678";
 const UPDATE: &str = "PUT /profiles/ada-1/attributes/comms";
 const CREATE: &str = "POST /profiles";
-const OPT_OUT: &str = r#"{"email":" ADA@example.com","first_name":"Eve","attributes":{"comms":{"email_optout":true}}}"#;
+const OPT_OUT: &str = concat!(
+    r#"{"email":" ADA@example.com","first_name":"Eve","#,
+    r#""attributes":{"comms":{"email_optout":true}}}"#
+);
 const TAKEN: &str = r#"{"message":"x","errors":{"email":["The email has already been taken."]}}"#;
 
-// What happens.
+// Outcomes.
 
 #[tokio::test]
-async fn a_known_person_changes_in_consent_only() {
+async fn an_existing_profile_changes_only_in_consent() {
     let script = Script::new([
         (BY_EMAIL, answer(200, ADA)),
         (UPDATE, answer(200, r#"{"data":{}}"#)),
@@ -174,9 +180,9 @@ async fn a_known_person_changes_in_consent_only() {
 }
 
 #[tokio::test]
-async fn a_new_person_is_created_with_defaults() {
+async fn a_new_profile_is_created_with_defaults() {
     let script = Script::new([
-        (BY_EMAIL, answer(200, NOBODY)),
+        (BY_EMAIL, answer(200, NO_PROFILES)),
         (CREATE, answer(201, r#"{"data":{"id":"ada-1"}}"#)),
     ]);
     let response = script
@@ -189,16 +195,21 @@ async fn a_new_person_is_created_with_defaults() {
     assert_eq!(response.extensions().get(), Some(&UpsertOutcome::Created));
     assert_eq!(
         script.bodies(),
-        [
-            r#"{"email":"ada@example.com","points":1.10,"first_name":"unknown","last_name":"unknown","attributes":{"comms":{"email_promo":true,"email_optout":false}}}"#
-        ]
+        [concat!(
+            r#"{"email":"ada@example.com","points":1.10,"first_name":"unknown","#,
+            r#""last_name":"unknown","attributes":{"comms":{"email_promo":true,"#,
+            r#""email_optout":false}}}"#
+        )]
     );
 }
 
 #[tokio::test]
-async fn a_known_person_who_says_nothing_about_consent_is_left_alone() {
+async fn an_existing_profile_without_new_consent_is_unchanged() {
     let script = Script::new([(BY_EMAIL, answer(200, ADA))]);
-    let payload = r#"{"email":"ada@example.com","attributes":{"comms":{"profile_id":"eve","email_bounced":false}}}"#;
+    let payload = concat!(
+        r#"{"email":"ada@example.com","attributes":{"comms":{"profile_id":"eve","#,
+        r#""email_bounced":false}}}"#
+    );
     let response = script.sign_up(CommsPolicy::new(), payload).await;
     assert_eq!(response.extensions().get(), Some(&UpsertOutcome::Unchanged));
     let script = Script::new([(BY_EMAIL, answer(200, ADA)), (UPDATE, answer(204, ""))]);
@@ -208,14 +219,17 @@ async fn a_known_person_who_says_nothing_about_consent_is_left_alone() {
 }
 
 #[tokio::test]
-async fn the_phone_is_asked_only_when_no_email_matches() {
-    let payload = r#"{"email":"ada@example.com","mobile_phone":"+61 412-345-678","attributes":{"comms":{"sms_promo":true}}}"#;
+async fn the_phone_is_looked_up_only_if_no_email_matches() {
+    let payload = concat!(
+        r#"{"email":"ada@example.com","mobile_phone":"+61 412-345-678","#,
+        r#""attributes":{"comms":{"sms_promo":true}}}"#
+    );
     let script = Script::new([(BY_EMAIL, answer(200, ADA)), (UPDATE, answer(200, "{}"))]);
     script.sign_up(CommsPolicy::new(), payload).await;
     let other =
         r#"{"data":[{"id":"ada-1","email":"other@example.com","mobile_phone":"+61412345678"}]}"#;
     let script = Script::new([
-        (BY_EMAIL, answer(200, NOBODY)),
+        (BY_EMAIL, answer(200, NO_PROFILES)),
         (BY_PHONE, answer(200, other)),
         (UPDATE, answer(200, "{}")),
     ]);
@@ -224,15 +238,18 @@ async fn the_phone_is_asked_only_when_no_email_matches() {
 }
 
 #[tokio::test]
-async fn look_alikes_are_new_people() {
-    let others = r#"{"data":[{"id":"eve-1","email":"xada@example.com"},{"id":"../x","email":"ada@example.com.au"}]}"#;
+async fn similar_addresses_belong_to_new_people() {
+    let others = concat!(
+        r#"{"data":[{"id":"eve-1","email":"xada@example.com"},{"id":"../x","#,
+        r#""email":"ada@example.com.au"}]}"#
+    );
     let script = Script::new([(BY_EMAIL, answer(200, others)), (CREATE, answer(200, "{}"))]);
     let response = script.sign_up(CommsPolicy::new(), OPT_OUT).await;
     assert_eq!(response.extensions().get(), Some(&UpsertOutcome::Created));
 }
 
 #[tokio::test]
-async fn a_profile_on_a_longer_page_is_found_and_pages_are_bounded() {
+async fn a_profile_on_a_larger_page_is_found_and_pages_are_bounded() {
     let more = r#"{"data":[],"links":{"next":"https://elsewhere.example/profiles?page=2"}}"#;
     let longer = format!("{BY_EMAIL}&page%5Bsize%5D=50&page%5Bnumber%5D=1");
     let script = Script::new([
@@ -250,21 +267,37 @@ async fn a_profile_on_a_longer_page_is_found_and_pages_are_bounded() {
 }
 
 #[tokio::test]
-async fn nobody_is_looked_for_behind_the_page_they_are_on() {
-    let more = r#"{"data":[{"id":"ada-1","email":"ada@example.com"}],"meta":{"current_page":1,"last_page":9}}"#;
+async fn no_further_page_is_read_after_a_match() {
+    let more = concat!(
+        r#"{"data":[{"id":"ada-1","email":"ada@example.com"}],"#,
+        r#""meta":{"current_page":1,"last_page":9}}"#
+    );
     let script = Script::new([(BY_EMAIL, answer(200, more)), (UPDATE, answer(200, "{}"))]);
     let response = script.sign_up(CommsPolicy::new(), OPT_OUT).await;
     assert_eq!(response.status(), 200);
 }
 
 #[tokio::test]
-async fn mass_assignment_reaches_nobody_who_exists() {
+async fn mass_assignment_does_not_change_an_existing_profile() {
     for payload in [
         r#"{"email":"ada@example.com","id":"eve-1","_method":"DELETE","first_name":"Eve"}"#,
-        r#"{"email":"ada@example.com","attributes.comms.email_promo":true,"attributes[comms][email_promo]":true}"#,
-        r#"{"email":"ada@example.com","comms":{"email_promo":true},"attributes":{"attributes":{"comms":{"email_promo":true}}}}"#,
-        r#"{"email":"ada@example.com","__proto__":{"attributes":{}},"attributes":{"comms":{"__proto__":{"email_promo":true}}}}"#,
-        r#"{"email":"ada@example.com","attributes":{"comms":{"comms.email_promo":true,"email_promo[0]":true,"email_verification":"verified"}}}"#,
+        concat!(
+            r#"{"email":"ada@example.com","attributes.comms.email_promo":true,"#,
+            r#""attributes[comms][email_promo]":true}"#
+        ),
+        concat!(
+            r#"{"email":"ada@example.com","comms":{"email_promo":true},"#,
+            r#""attributes":{"attributes":{"comms":{"email_promo":true}}}}"#
+        ),
+        concat!(
+            r#"{"email":"ada@example.com","__proto__":{"attributes":{}},"#,
+            r#""attributes":{"comms":{"__proto__":{"email_promo":true}}}}"#
+        ),
+        concat!(
+            r#"{"email":"ada@example.com","#,
+            r#""attributes":{"comms":{"comms.email_promo":true,"email_promo[0]":true,"#,
+            r#""email_verification":"verified"}}}"#
+        ),
     ] {
         let script = Script::new([(BY_EMAIL, answer(200, ADA))]);
         let response = script.sign_up(CommsPolicy::new(), payload).await;
@@ -275,12 +308,12 @@ async fn mass_assignment_reaches_nobody_who_exists() {
 // Races.
 
 #[tokio::test]
-async fn whoever_loses_the_race_updates_instead() {
+async fn a_sign_up_that_loses_a_race_updates_the_profile() {
     let phone = r#"{"errors":{"mobile_phone":["The phone number exists"]}}"#;
     let german = r#"{"message":"x","errors":{"email":["Die E-Mail ist bereits vergeben."]}}"#;
     for taken in [TAKEN, phone, german] {
         let script = Script::new([
-            (BY_EMAIL, answer(200, NOBODY)),
+            (BY_EMAIL, answer(200, NO_PROFILES)),
             (CREATE, answer(422, taken)),
             (BY_EMAIL, answer(200, ADA)),
             (UPDATE, answer(200, "{}")),
@@ -291,11 +324,11 @@ async fn whoever_loses_the_race_updates_instead() {
 }
 
 #[tokio::test]
-async fn somebody_deleted_meanwhile_is_created_again_once() {
+async fn a_profile_deleted_after_the_look_up_is_created_again_once() {
     let script = Script::new([
         (BY_EMAIL, answer(200, ADA)),
         (UPDATE, answer(404, "{}")),
-        (BY_EMAIL, answer(200, NOBODY)),
+        (BY_EMAIL, answer(200, NO_PROFILES)),
         (CREATE, answer(201, "{}")),
     ]);
     let response = script.sign_up(CommsPolicy::new(), OPT_OUT).await;
@@ -307,10 +340,10 @@ async fn somebody_deleted_meanwhile_is_created_again_once() {
         (UPDATE, answer(404, "{}")),
     ]);
     let response = script.sign_up(CommsPolicy::new(), OPT_OUT).await;
-    assert_eq!(rejected(&response), RejectionKind::TenantAnswer);
+    assert_eq!(rejection_kind(&response), RejectionKind::TenantAnswer);
 }
 
-/// A tenant that knows addresses, and refuses to know one twice.
+/// A tenant that stores addresses, and rejects duplicates.
 #[derive(Clone, Default)]
 struct Register {
     people: Arc<Mutex<Vec<String>>>,
@@ -320,7 +353,7 @@ struct Register {
 impl Register {
     async fn serve(self, request: Sent) -> Result<Response<Full<Bytes>>, Infallible> {
         let (parts, body) = request.into_parts();
-        let body = own(body).await;
+        let body = own_body(body).await;
         tokio::task::yield_now().await;
         self.lines
             .lock()
@@ -330,7 +363,7 @@ impl Register {
         let known = people.iter().any(|email| email == "ada@example.com");
         Ok(match parts.method {
             Method::GET if known => answer(200, ADA),
-            Method::GET => answer(200, NOBODY),
+            Method::GET => answer(200, NO_PROFILES),
             Method::POST if known => answer(422, TAKEN),
             Method::POST => {
                 let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
@@ -343,7 +376,7 @@ impl Register {
 }
 
 #[tokio::test]
-async fn the_same_person_at_the_same_instant_is_created_once_even_through_one_slot() {
+async fn concurrent_sign_ups_of_one_person_create_one_profile_even_with_one_permit() {
     let register = Register::default();
     let tenant = register.clone();
     let tenant = service_fn(move |request: Sent| tenant.clone().serve(request));
@@ -370,7 +403,7 @@ async fn the_same_person_at_the_same_instant_is_created_once_even_through_one_sl
 }
 
 #[tokio::test]
-async fn separate_processes_race_and_nobody_notices() {
+async fn racing_processes_create_one_profile_without_errors() {
     let register = Register::default();
     let mut waiting = Vec::new();
     for _ in 0..5 {
@@ -386,7 +419,7 @@ async fn separate_processes_race_and_nobody_notices() {
 }
 
 #[tokio::test]
-async fn a_caller_who_leaves_does_not_hold_up_the_next() {
+async fn a_cancelled_sign_up_does_not_block_the_next() {
     let layer = CommsUpsertLayer::new(CommsPolicy::new());
     let silent = layer.layer(service_fn(|_: Sent| {
         std::future::pending::<Result<Response<Full<Bytes>>, Infallible>>()
@@ -403,27 +436,27 @@ async fn a_caller_who_leaves_does_not_hold_up_the_next() {
     assert_eq!(service.oneshot(post(OPT_OUT)).await.unwrap().status(), 200);
 }
 
-// What is answered.
+// Responses.
 
 #[tokio::test]
-async fn every_outcome_is_answered_with_the_same_bytes() {
+async fn every_outcome_has_the_same_response() {
     let scripts = [
         Script::new([
             (BY_EMAIL, answer(200, ADA)),
             (UPDATE, answer(200, r#"{"data":{"email":"x"}}"#)),
         ]),
         Script::new([
-            (BY_EMAIL, answer(200, NOBODY)),
+            (BY_EMAIL, answer(200, NO_PROFILES)),
             (CREATE, answer(201, r#"{"data":{"id":"x"}}"#)),
         ]),
         Script::new([
-            (BY_EMAIL, answer(200, NOBODY)),
+            (BY_EMAIL, answer(200, NO_PROFILES)),
             (CREATE, answer(422, TAKEN)),
             (BY_EMAIL, answer(200, ADA)),
             (UPDATE, answer(204, "")),
         ]),
         Script::new([
-            (BY_EMAIL, answer(200, NOBODY)),
+            (BY_EMAIL, answer(200, NO_PROFILES)),
             (CREATE, answer(422, r#"{"message":"no"}"#)),
         ]),
     ];
@@ -458,9 +491,15 @@ async fn every_outcome_is_answered_with_the_same_bytes() {
 }
 
 #[tokio::test]
-async fn a_rule_of_the_tenants_own_is_relayed_as_strings_only() {
-    let body = r#"{"message":"Bad\u0007 name","errors":{"first_name":["Too short",7,{"x":1}],"y":"plain","z":null},"trace":"secret"}"#;
-    let script = Script::new([(BY_EMAIL, answer(200, NOBODY)), (CREATE, answer(422, body))]);
+async fn validation_errors_of_the_tenant_are_relayed_as_strings_only() {
+    let body = concat!(
+        r#"{"message":"Bad\u0007 name","errors":{"first_name":["Too short",7,"#,
+        r#"{"x":1}],"y":"plain","z":null},"trace":"secret"}"#
+    );
+    let script = Script::new([
+        (BY_EMAIL, answer(200, NO_PROFILES)),
+        (CREATE, answer(422, body)),
+    ]);
     let response = script.sign_up(CommsPolicy::new(), OPT_OUT).await;
     assert_eq!(response.status(), 422);
     assert_eq!(
@@ -470,7 +509,7 @@ async fn a_rule_of_the_tenants_own_is_relayed_as_strings_only() {
 }
 
 #[tokio::test]
-async fn the_same_field_has_the_same_name_on_update_and_on_creation() {
+async fn a_field_has_the_same_name_on_update_and_on_creation() {
     let body = r#"{"message":"no","errors":{"email_optout":["no"]}}"#;
     let script = Script::new([(BY_EMAIL, answer(200, ADA)), (UPDATE, answer(422, body))]);
     let response = script.sign_up(CommsPolicy::new(), OPT_OUT).await;
@@ -481,7 +520,7 @@ async fn the_same_field_has_the_same_name_on_update_and_on_creation() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_said_before_anybody_is_looked_up() {
+async fn an_invalid_payload_is_rejected_before_the_look_up() {
     for (payload, status, wanted) in [
         ("", 400, r#"{"message":"The request body is empty."}"#),
         (
@@ -502,7 +541,11 @@ async fn what_is_wrong_is_said_before_anybody_is_looked_up() {
         (
             r#"{"gender":1}"#,
             422,
-            r#"{"message":"The email field is required.","errors":{"email":["The email field is required."],"gender":["The selected gender is invalid."]}}"#,
+            concat!(
+                r#"{"message":"The email field is required.","#,
+                r#""errors":{"email":["The email field is required."],"#,
+                r#""gender":["The selected gender is invalid."]}}"#
+            ),
         ),
     ] {
         let script = Script::new([]);
@@ -517,18 +560,18 @@ async fn what_is_wrong_is_said_before_anybody_is_looked_up() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_not_plain_json_is_not_read() {
+async fn a_body_that_is_not_unencoded_json_is_not_read() {
     for (name, value) in [("content-type", "text/plain"), ("content-encoding", "gzip")] {
         let mut request = post(OPT_OUT);
         request.headers_mut().insert(name, value.parse().unwrap());
-        let response = Script::new([]).asked(CommsPolicy::new(), request).await;
+        let response = Script::new([]).send(CommsPolicy::new(), request).await;
         assert_eq!(response.status(), 415);
     }
     let mut request = post(OPT_OUT);
     request
         .headers_mut()
         .insert("content-type", "application/grpc".parse().unwrap());
-    let response = Script::new([]).asked(CommsPolicy::new(), request).await;
+    let response = Script::new([]).send(CommsPolicy::new(), request).await;
     assert_eq!(
         (
             response.status().as_u16(),
@@ -538,7 +581,8 @@ async fn a_body_that_is_not_plain_json_is_not_read() {
     );
 }
 
-/// Kilobytes without a length. Those behind `readable` may not be asked for; then `end`.
+/// A body of 1 KiB chunks without a length. After `readable` chunks it ends with the error `end`;
+/// without an error, polling it further panics.
 struct Chunks {
     given: usize,
     readable: usize,
@@ -556,7 +600,7 @@ impl http_body::Body for Chunks {
         if self.given == self.readable {
             return match self.end.take() {
                 Some(error) => Poll::Ready(Some(Err(error))),
-                None => panic!("nobody has to read on"),
+                None => panic!("the body was polled beyond its limit"),
             };
         }
         self.given += 1;
@@ -574,40 +618,40 @@ fn chunked(readable: usize, end: Option<BoxError>) -> Request<Body> {
 }
 
 #[tokio::test]
-async fn a_body_is_read_up_to_its_limit_and_no_further() {
+async fn a_body_is_read_up_to_its_limit_only() {
     let script = Script::new([]);
-    let response = script.asked(CommsPolicy::new(), chunked(65, None)).await;
-    assert_eq!(rejected(&response), RejectionKind::PayloadTooLarge);
+    let response = script.send(CommsPolicy::new(), chunked(65, None)).await;
+    assert_eq!(rejection_kind(&response), RejectionKind::PayloadTooLarge);
     let policy = CommsPolicy::new().with_body_limit(2048);
-    let response = script.asked(policy.clone(), chunked(3, None)).await;
+    let response = script.send(policy.clone(), chunked(3, None)).await;
     assert_eq!(response.status(), 413);
     let mut declared = chunked(0, None);
     declared
         .headers_mut()
         .insert("content-length", "2049".parse().unwrap());
-    let response = script.asked(policy, declared).await;
+    let response = script.send(policy, declared).await;
     assert_eq!(response.status(), 413);
     let outer = post(OPT_OUT).map(|body| Body::new(http_body_util::Limited::new(body, 10)));
-    let response = script.asked(CommsPolicy::new(), outer).await;
-    assert_eq!(response.status(), 413, "the host's own limit");
+    let response = script.send(CommsPolicy::new(), outer).await;
+    assert_eq!(response.status(), 413, "the limit of the host");
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_is_the_clients_fault() {
+async fn an_aborted_body_is_a_client_error() {
     let script = Script::new([]);
     let response = script
-        .asked(CommsPolicy::new(), chunked(1, Some("reset".into())))
+        .send(CommsPolicy::new(), chunked(1, Some("reset".into())))
         .await;
-    assert_eq!(rejected(&response), RejectionKind::BodyAborted);
+    assert_eq!(rejection_kind(&response), RejectionKind::BodyAborted);
     assert_eq!(response.status(), 400);
 }
 
 #[tokio::test]
-async fn nobody_signs_up_for_whom_nobody_vouches() {
+async fn a_sign_up_without_a_subject_or_trusted_caller_is_rejected() {
     let mut request = chunked(0, None);
     request.extensions_mut().clear();
-    let response = Script::new([]).asked(CommsPolicy::new(), request).await;
-    assert_eq!(rejected(&response), RejectionKind::MissingCredentials);
+    let response = Script::new([]).send(CommsPolicy::new(), request).await;
+    assert_eq!(rejection_kind(&response), RejectionKind::MissingCredentials);
     assert_eq!(
         response.headers()["www-authenticate"],
         r#"Bearer realm="omneo-id""#
@@ -617,16 +661,13 @@ async fn nobody_signs_up_for_whom_nobody_vouches() {
     let mut request = post(r#"{"email":"ada@example.com"}"#);
     request.extensions_mut().clear();
     request.extensions_mut().insert(TrustedCaller);
-    assert_eq!(
-        script.asked(CommsPolicy::new(), request).await.status(),
-        200
-    );
+    assert_eq!(script.send(CommsPolicy::new(), request).await.status(), 200);
 }
 
-// The tenant's failures.
+// Failures of the tenant.
 
 #[tokio::test]
-async fn a_failing_tenant_is_never_a_success_and_nothing_is_written_after_it() {
+async fn a_failing_tenant_is_an_error_and_no_write_follows() {
     const FAULTS: [(u16, &str, RejectionKind, u16); 10] = [
         (401, "{}", RejectionKind::TenantCredentials, 502),
         (403, "{}", RejectionKind::TenantCredentials, 502),
@@ -647,14 +688,14 @@ async fn a_failing_tenant_is_never_a_success_and_nothing_is_written_after_it() {
     for (status, body, kind, wanted) in FAULTS {
         let look_up = Script::new([(BY_EMAIL, answer(status, body))]);
         let create = Script::new([
-            (BY_EMAIL, answer(200, NOBODY)),
+            (BY_EMAIL, answer(200, NO_PROFILES)),
             (CREATE, answer(status, body)),
         ]);
         let update = Script::new([(BY_EMAIL, answer(200, ADA)), (UPDATE, answer(status, body))]);
         for script in [look_up, create, update] {
             let policy = CommsPolicy::new().conceal_tenant_validation();
             let response = script.sign_up(policy, OPT_OUT).await;
-            assert_eq!(rejected(&response), kind, "{status}");
+            assert_eq!(rejection_kind(&response), kind, "{status}");
             assert_eq!(response.status().as_u16(), wanted);
             assert_eq!(
                 response.body(),
@@ -665,7 +706,7 @@ async fn a_failing_tenant_is_never_a_success_and_nothing_is_written_after_it() {
 }
 
 #[tokio::test]
-async fn retry_after_is_passed_on_in_seconds() {
+async fn retry_after_is_relayed_in_seconds() {
     for (value, wanted) in [("7", Some("7")), ("soon", None), ("99999999999999", None)] {
         let mut busy = answer(429, "{}");
         busy.headers_mut()
@@ -679,16 +720,19 @@ async fn retry_after_is_passed_on_in_seconds() {
 }
 
 #[tokio::test]
-async fn two_profiles_with_one_address_are_no_guess() {
-    let two = r#"{"data":[{"id":"a-1","email":"ada@example.com"},{"id":"a-2","email":"ADA@example.com"}]}"#;
+async fn two_profiles_with_one_address_are_an_error() {
+    let two = concat!(
+        r#"{"data":[{"id":"a-1","email":"ada@example.com"},{"id":"a-2","#,
+        r#""email":"ADA@example.com"}]}"#
+    );
     let response = Script::new([(BY_EMAIL, answer(200, two))])
         .sign_up(CommsPolicy::new(), OPT_OUT)
         .await;
-    assert_eq!(rejected(&response), RejectionKind::TenantAnswer);
+    assert_eq!(rejection_kind(&response), RejectionKind::TenantAnswer);
 }
 
 #[tokio::test]
-async fn an_id_that_is_no_segment_never_becomes_a_path() {
+async fn an_id_that_is_not_a_segment_never_becomes_a_path() {
     for id in ["../../admin", "ada-1/purge", "search-id", ""] {
         let list =
             serde_json::json!({"data": [{"id": id, "email": "ada@example.com"}]}).to_string();
@@ -696,32 +740,39 @@ async fn an_id_that_is_no_segment_never_becomes_a_path() {
         let response = Script::new([(BY_EMAIL, list)])
             .sign_up(CommsPolicy::new(), OPT_OUT)
             .await;
-        assert_eq!(rejected(&response), RejectionKind::TenantAnswer, "{id}");
+        assert_eq!(
+            rejection_kind(&response),
+            RejectionKind::TenantAnswer,
+            "{id}"
+        );
     }
 }
 
 #[tokio::test]
-async fn a_rejection_of_an_inner_layer_is_passed_on() {
+async fn a_rejection_of_an_inner_layer_is_returned() {
     let rejection = Rejection::new(RejectionKind::TenantUnreachable);
     let refused = rejection.into_response(omneo_id::headers::WireProtocol::Http);
     let response = Script::new([(BY_EMAIL, refused)])
         .sign_up(CommsPolicy::new(), OPT_OUT)
         .await;
-    assert_eq!(rejected(&response), RejectionKind::TenantUnreachable);
+    assert_eq!(rejection_kind(&response), RejectionKind::TenantUnreachable);
 }
 
 #[tokio::test]
-async fn an_error_of_the_inner_service_stays_one() {
+async fn an_error_of_the_inner_service_is_returned_unchanged() {
     let tenant = service_fn(async |_: Sent| Err::<Response<Full<Bytes>>, _>("down"));
     let service = CommsUpsert::new(tenant, CommsPolicy::new());
     assert_eq!(service.oneshot(post(OPT_OUT)).await.unwrap_err(), "down");
 }
 
-// What the tenant is sent.
+// Requests to the tenant.
 
 #[tokio::test]
-async fn own_requests_carry_what_they_need_and_no_more() {
-    let script = Script::new([(BY_EMAIL, answer(200, NOBODY)), (CREATE, answer(200, "{}"))]);
+async fn requests_to_the_tenant_have_the_necessary_headers_only() {
+    let script = Script::new([
+        (BY_EMAIL, answer(200, NO_PROFILES)),
+        (CREATE, answer(200, "{}")),
+    ]);
     let mut request = post(OPT_OUT);
     *request.uri_mut() = "https://shop.example///profiles?_method=DELETE&first_name=Eve"
         .parse()
@@ -736,10 +787,7 @@ async fn own_requests_carry_what_they_need_and_no_more() {
     ] {
         request.headers_mut().insert(name, value.parse().unwrap());
     }
-    assert_eq!(
-        script.asked(CommsPolicy::new(), request).await.status(),
-        200
-    );
+    assert_eq!(script.send(CommsPolicy::new(), request).await.status(), 200);
     let names = |seen: &Seen| {
         let mut names: Vec<_> = seen
             .headers
@@ -762,13 +810,13 @@ async fn own_requests_carry_what_they_need_and_no_more() {
     assert_eq!(seen[1].headers["content-type"], "application/json");
     assert!(
         seen.iter().all(|seen| seen.permitted),
-        "the forwarding service lets them pass"
+        "the forwarding service accepts the requests"
     );
 }
 
 // Other requests.
 
-/// An inner service that tells what it got, and counts its clones.
+/// An inner service that echoes its request, and counts its clones.
 struct Echo(Arc<Mutex<usize>>);
 
 impl Clone for Echo {
@@ -790,7 +838,7 @@ impl Service<Request<Either<Full<Bytes>, Full<Bytes>>>> for Echo {
     fn call(&mut self, request: Request<Either<Full<Bytes>, Full<Bytes>>>) -> Self::Future {
         let (parts, body) = request.into_parts();
         let Either::Left(body) = body else {
-            panic!("not the client's own body");
+            panic!("not the client's body");
         };
         let mut response = Response::new(body);
         *response.status_mut() = StatusCode::IM_A_TEAPOT;
@@ -802,7 +850,7 @@ impl Service<Request<Either<Full<Bytes>, Full<Bytes>>>> for Echo {
 }
 
 #[tokio::test]
-async fn every_other_request_passes_untouched_and_uncloned() {
+async fn every_other_request_passes_unchanged_and_without_a_clone() {
     for line in [
         "GET /profiles",
         "PUT /profiles",
@@ -831,14 +879,14 @@ async fn every_other_request_passes_untouched_and_uncloned() {
         assert!(response.extensions().is_empty());
         assert!(
             response.into_body().into_inner().is_ok(),
-            "the inner body itself"
+            "the inner body is not wrapped"
         );
         assert_eq!(*clones.lock().unwrap(), 0);
     }
 }
 
 #[tokio::test]
-async fn slashes_before_the_route_and_behind_it_are_merged() {
+async fn leading_and_trailing_slashes_are_ignored() {
     for uri in [
         "//profiles",
         "///profiles",
@@ -850,14 +898,14 @@ async fn slashes_before_the_route_and_behind_it_are_merged() {
         let mut request = post(r#"{"email":"ada@example.com"}"#);
         *request.uri_mut() = uri.parse().unwrap();
         assert_eq!(
-            script.asked(CommsPolicy::new(), request).await.status(),
+            script.send(CommsPolicy::new(), request).await.status(),
             200,
             "{uri}"
         );
     }
 }
 
-// Being a good neighbour.
+// Readiness and latency.
 
 fn idle<F: Future>(future: &mut Pin<&mut F>) {
     let mut cx = Context::from_waker(std::task::Waker::noop());
@@ -865,7 +913,7 @@ fn idle<F: Future>(future: &mut Pin<&mut F>) {
 }
 
 #[tokio::test]
-async fn each_call_waits_for_readiness() {
+async fn each_tenant_call_polls_readiness() {
     let (mock, mut tenant) = tower_test::mock::pair::<Sent, Response<Full<Bytes>>>();
     tenant.allow(1);
     let mut service = CommsUpsert::new(mock, CommsPolicy::new());
@@ -909,25 +957,25 @@ mod latency {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn answers_go_out_at_multiples_of_the_quantum() {
+    async fn responses_are_sent_at_multiples_of_the_quantum() {
         assert_eq!(taken(0, OPT_OUT).await, QUANTUM);
         assert_eq!(taken(1, OPT_OUT).await, QUANTUM);
         assert_eq!(taken(124, OPT_OUT).await, QUANTUM);
         assert_eq!(taken(126, OPT_OUT).await, QUANTUM * 2);
-        assert_eq!(taken(1, "{}").await, QUANTUM, "refusals as well");
+        assert_eq!(taken(1, "{}").await, QUANTUM, "rejections as well");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_that_stands_still_is_given_up_where_the_host_says_so() {
+    async fn an_idle_body_is_rejected_after_the_idle_timeout_of_the_host() {
         let (_sender, body) = slow();
         let body = omneo_id::body::IdleTimeout::new(body, QUANTUM);
         let request = post("").map(|_| Body::new(body));
-        let response = Script::new([]).asked(CommsPolicy::new(), request).await;
-        assert_eq!(rejected(&response), RejectionKind::RequestTimeout);
+        let response = Script::new([]).send(CommsPolicy::new(), request).await;
+        assert_eq!(rejection_kind(&response), RejectionKind::RequestTimeout);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_slow_body_does_not_move_the_boundaries() {
+    async fn a_slow_body_does_not_shift_the_quantum() {
         let tenant = service_fn(async |_: Sent| {
             sleep(Duration::from_millis(100)).await;
             Ok::<_, Infallible>(answer(200, ADA))
@@ -968,7 +1016,7 @@ mod latency {
     }
 
     #[test]
-    fn a_quantum_is_neither_nothing_nor_for_ever() {
+    fn a_quantum_is_greater_than_zero_and_at_most_a_minute() {
         assert!(
             CommsPolicy::new()
                 .with_uniform_latency(Duration::ZERO)
@@ -983,7 +1031,7 @@ mod latency {
 }
 
 #[test]
-fn the_types_can_be_shared_and_show_nothing() {
+fn the_types_are_shareable_and_their_debug_output_has_no_personal_data() {
     fn shared<T: Clone + Send + Sync + std::fmt::Debug + 'static>(value: T) -> String {
         format!("{value:?}")
     }

@@ -14,7 +14,7 @@ fn with_token(method: Method, path: &str, token: &str) -> http::request::Builder
 }
 
 #[tokio::test]
-async fn a_call_without_a_good_token_is_unauthenticated() {
+async fn a_call_without_a_valid_token_is_unauthenticated() {
     let sandbox = Sandbox::new();
     for value in [
         None,
@@ -32,7 +32,7 @@ async fn a_call_without_a_good_token_is_unauthenticated() {
 }
 
 #[tokio::test]
-async fn a_good_token_is_verified() {
+async fn a_valid_token_is_verified() {
     let sandbox = Sandbox::new();
     for token in [
         Sandbox::API_TOKEN,
@@ -48,7 +48,7 @@ async fn a_good_token_is_verified() {
 }
 
 #[tokio::test]
-async fn a_token_of_ones_own_takes_the_place_of_the_seeds() {
+async fn a_configured_token_replaces_the_seeded_one() {
     let sandbox = Sandbox::builder().api_token("mine").build();
     assert_eq!(sandbox.api_token(), "mine");
     bare(&sandbox, with_token(Method::GET, "/locations", "mine"))
@@ -58,7 +58,7 @@ async fn a_token_of_ones_own_takes_the_place_of_the_seeds() {
 }
 
 #[tokio::test]
-async fn scopes_end_where_they_end() {
+async fn scopes_limit_the_routes() {
     let sandbox = Sandbox::new();
     let ada = format!("/profiles/{}", Sandbox::ADA_ID);
     let search = json!({"type": "profile_id", "id": Sandbox::ADA_ID});
@@ -117,7 +117,7 @@ async fn an_unknown_route_is_not_found() {
 }
 
 #[tokio::test]
-async fn a_known_route_names_its_methods() {
+async fn a_405_lists_the_allowed_methods() {
     let sandbox = Sandbox::new();
     for (path, allow) in [
         ("/locations", "GET, HEAD"),
@@ -153,7 +153,7 @@ async fn head_is_get_without_a_body() {
 }
 
 #[tokio::test]
-async fn another_base_path_moves_everything() {
+async fn a_configured_base_path_applies_to_routes_and_links() {
     let sandbox = Sandbox::builder().base_path("tenants/acme/").build();
     assert_eq!(sandbox.base_path(), "/tenants/acme");
     let below = |path: &str| {
@@ -179,7 +179,7 @@ async fn clones_share_their_data() {
 }
 
 #[tokio::test]
-async fn requests_are_captured_as_they_came() {
+async fn requests_are_captured_unchanged() {
     let sandbox = Sandbox::new();
     post(&sandbox, "/profiles/search-id?a=%2B+1", json!({"id": 1})).await;
     let [captured] = &sandbox.requests()[..] else {
@@ -194,7 +194,7 @@ async fn requests_are_captured_as_they_came() {
 }
 
 #[test]
-fn everything_public_can_be_sent_and_shared() {
+fn public_types_are_send_and_sync() {
     fn shared<T: Send + Sync + 'static>() {}
     fn sent<T: Send + 'static>() {}
     shared::<Sandbox>();

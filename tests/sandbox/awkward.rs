@@ -1,4 +1,4 @@
-//! The ways in which a real tenant surprises whoever stands in front of it.
+//! Surprising behaviour of a real tenant that the sandbox reproduces.
 
 use std::io::Read;
 
@@ -31,7 +31,7 @@ async fn an_identity_in_the_query_turns_the_id_into_an_identifier() {
         get(&sandbox, &path).await.expect(200).data()[0]["profile_id"],
         Sandbox::GRACE_ID
     );
-    // The id is no identifier then.
+    // In this case, the id is not an identifier.
     let path = format!("/profiles/{}?identity[handle]=pos", Sandbox::ADA_ID);
     get(&sandbox, &path).await.expect(404);
 }
@@ -113,7 +113,7 @@ async fn malformed_json_is_an_empty_input() {
 }
 
 #[tokio::test]
-async fn a_form_is_an_input_too_and_is_tidied() {
+async fn a_form_is_trimmed_input_too() {
     let sandbox = Sandbox::new();
     let builder = request(Method::PUT, &format!("/profiles/{}", Sandbox::ADA_ID))
         .header("content-type", "application/x-www-form-urlencoded");
@@ -128,7 +128,7 @@ async fn a_form_is_an_input_too_and_is_tidied() {
 }
 
 #[tokio::test]
-async fn every_answer_carries_the_tenants_own_headers() {
+async fn every_response_has_the_tenants_headers() {
     let sandbox = Sandbox::new();
     for answer in [
         get(&sandbox, "/locations").await.expect(200),
@@ -166,7 +166,7 @@ async fn json_is_written_as_php_writes_it() {
 }
 
 #[tokio::test]
-async fn gzip_for_whoever_accepts_it() {
+async fn responses_are_compressed_if_the_client_accepts_gzip() {
     let sandbox = Sandbox::new();
     let plain = get(&sandbox, "/locations").await.expect(200);
     assert!(!plain.headers.contains_key("content-encoding"));
@@ -195,7 +195,7 @@ async fn gzip_for_whoever_accepts_it() {
 }
 
 #[tokio::test]
-async fn absolute_form_is_understood_and_named_in_links() {
+async fn an_absolute_uri_is_accepted_and_used_in_links() {
     let sandbox = Sandbox::new();
     let builder = Request::get("https://api.acme.test/api/v3/locations")
         .header("authorization", format!("Bearer {}", Sandbox::API_TOKEN));
@@ -207,7 +207,7 @@ async fn absolute_form_is_understood_and_named_in_links() {
 }
 
 #[tokio::test]
-async fn what_is_created_has_a_location() {
+async fn a_created_resource_has_a_location() {
     let sandbox = Sandbox::new();
     let path = format!("/profiles/{}/lists", Sandbox::ADA_ID);
     let created = post(&sandbox, &path, json!({"name": "Summer looks"}))
@@ -229,7 +229,7 @@ async fn what_is_created_has_a_location() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_too_large_is_refused_in_front_of_the_application() {
+async fn a_too_large_body_is_rejected_before_the_application() {
     let sandbox = Sandbox::new();
     let body = Full::from(vec![b' '; (16 << 20) + 1]);
     let answer = send(

@@ -1,4 +1,4 @@
-//! What belongs to a profile beside its lists.
+//! The resources of a profile, except its lists.
 
 use omneo_id::sandbox::Sandbox;
 use serde_json::json;
@@ -59,7 +59,7 @@ async fn every_resource_that_clients_use_can_be_read() {
 }
 
 #[tokio::test]
-async fn every_writable_resource_takes_a_whole_life() {
+async fn every_writable_resource_can_be_created_updated_and_deleted() {
     let sandbox = Sandbox::new();
     for (below, new) in [
         ("addresses", json!({"address_line_1": "1 New Street"})),
@@ -105,10 +105,13 @@ async fn every_writable_resource_takes_a_whole_life() {
 }
 
 #[tokio::test]
-async fn dates_are_put_together_and_told_after_a_removal() {
+async fn dates_are_put_as_a_list_and_returned_after_a_removal() {
     let sandbox = Sandbox::new();
     let dates = ada("attributes/dates");
-    let put_dates = json!({"dates": [{"name": "Birthday", "date": "1999-09-09"}, {"name": "Move", "date": "2020-02-02"}]});
+    let put_dates = json!({"dates": [
+        {"name": "Birthday", "date": "1999-09-09"},
+        {"name": "Move", "date": "2020-02-02"},
+    ]});
     let all = put(&sandbox, &dates, put_dates).await.expect(200);
     assert_eq!(all.each("name"), ["Anniversary", "Birthday", "Move"]);
     assert_eq!(all.each("date")[1], "1999-09-09");
@@ -155,7 +158,7 @@ async fn appearance_is_merged() {
 }
 
 #[tokio::test]
-async fn rewards_are_redeemed_down_to_nothing() {
+async fn rewards_are_redeemed_down_to_zero() {
     let sandbox = Sandbox::new();
     let balances = get(&sandbox, &ada("balances")).await.expect(200).data();
     assert_eq!(balances["reward_balance"], 25.0);

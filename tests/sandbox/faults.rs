@@ -1,4 +1,4 @@
-//! What goes wrong on demand.
+//! Injected faults.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ fn locations() -> http::Request<Full<Bytes>> {
 }
 
 #[tokio::test]
-async fn a_status_strikes_once_and_has_no_effect() {
+async fn a_status_fault_occurs_once_and_the_request_has_no_effect() {
     let sandbox = Sandbox::new();
     let path = format!("/profiles/{}", Sandbox::ALAN_ID);
     sandbox.inject(Fault::status(StatusCode::SERVICE_UNAVAILABLE));
@@ -32,7 +32,7 @@ async fn a_status_strikes_once_and_has_no_effect() {
 }
 
 #[tokio::test]
-async fn too_many_requests_say_when_to_come_back() {
+async fn a_429_has_retry_after() {
     let sandbox = Sandbox::new();
     sandbox.inject(Fault::status(StatusCode::TOO_MANY_REQUESTS));
     assert_eq!(
@@ -45,7 +45,7 @@ async fn too_many_requests_say_when_to_come_back() {
 }
 
 #[tokio::test]
-async fn faults_are_counted_and_narrowed_and_taken_back() {
+async fn faults_are_counted_restricted_and_removed() {
     let sandbox = Sandbox::new();
     let path = format!("/profiles/{}", Sandbox::ADA_ID);
     sandbox.inject(
@@ -70,7 +70,7 @@ async fn faults_are_counted_and_narrowed_and_taken_back() {
 }
 
 #[tokio::test]
-async fn an_answer_is_given_word_for_word() {
+async fn a_configured_response_is_returned_unchanged() {
     let sandbox = Sandbox::new();
     let answer = Response::builder()
         .status(302)
@@ -87,7 +87,7 @@ async fn an_answer_is_given_word_for_word() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn latencies_add_up_before_the_answer() {
+async fn latencies_add_up_before_the_response() {
     let sandbox = Sandbox::new();
     sandbox.inject(Fault::latency(Duration::from_secs(2)));
     sandbox.inject(Fault::latency(Duration::from_secs(3)));
@@ -107,7 +107,7 @@ async fn a_reset_is_an_error_of_the_service() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_leaves_its_effect() {
+async fn a_request_with_a_lost_response_takes_effect() {
     let sandbox = Sandbox::new();
     sandbox.inject(Fault::reset().after_effect());
     let path = format!("/profiles/{}", Sandbox::ALAN_ID);
@@ -119,7 +119,7 @@ async fn a_lost_answer_leaves_its_effect() {
 }
 
 #[tokio::test]
-async fn a_body_breaks_in_its_middle() {
+async fn a_response_body_is_aborted_midway() {
     let sandbox = Sandbox::new();
     let whole = get(&sandbox, "/locations").await.body.len();
     sandbox.inject(Fault::reset_body());
@@ -152,7 +152,7 @@ async fn a_stall_never_ends() {
 }
 
 #[tokio::test]
-async fn a_request_is_in_flight_until_its_answer_is_dropped() {
+async fn a_request_is_in_flight_until_its_response_is_dropped() {
     let sandbox = Sandbox::new();
     let pending = sandbox.clone().oneshot(locations());
     assert_eq!(sandbox.in_flight(), 0);
@@ -174,7 +174,7 @@ async fn an_early_fault_does_not_wait_for_the_body() {
 }
 
 #[tokio::test]
-async fn a_request_that_breaks_off_never_counts() {
+async fn an_aborted_request_is_not_counted() {
     let sandbox = Sandbox::new();
     let (sender, body) = channel();
     sender.send(Err("gone".into())).await.unwrap();
@@ -186,7 +186,7 @@ async fn a_request_that_breaks_off_never_counts() {
 
 type Frame = Result<http_body::Frame<Bytes>, BoxError>;
 
-/// A request body that is fed by hand.
+/// A request body whose frames the test sends.
 fn channel() -> (
     tokio::sync::mpsc::Sender<Frame>,
     impl Body<Data = Bytes, Error = BoxError> + Send + 'static,

@@ -22,7 +22,7 @@ async fn a_list_is_found_by_number_and_by_handle() {
         by_handle
     );
     get(&sandbox, &format!("{lists}/nothing")).await.expect(404);
-    // Another profile's list is none of hers.
+    // The list of another profile is not found.
     get(
         &sandbox,
         &format!("/profiles/{}/lists/{number}", Sandbox::GRACE_ID),
@@ -32,7 +32,7 @@ async fn a_list_is_found_by_number_and_by_handle() {
 }
 
 #[tokio::test]
-async fn a_list_lives_and_dies() {
+async fn a_list_can_be_created_updated_and_deleted() {
     let sandbox = Sandbox::new();
     let lists = format!("/profiles/{}/lists", Sandbox::ADA_ID);
     post(&sandbox, &lists, json!({})).await.expect(422);
@@ -53,7 +53,7 @@ async fn a_list_lives_and_dies() {
 }
 
 #[tokio::test]
-async fn items_come_and_go_and_the_rest_is_told() {
+async fn items_are_added_and_removed_and_the_remaining_ones_returned() {
     let sandbox = Sandbox::new();
     let items = format!("/profiles/{}/lists/wishlist/items", Sandbox::ADA_ID);
     let created = post(&sandbox, &items, json!({"sku": "HAT-1", "quantity": 2}))

@@ -1,4 +1,4 @@
-//! Finding somebody.
+//! Look-ups of profiles.
 
 use omneo_id::sandbox::{Matching, Sandbox};
 use serde_json::json;
@@ -43,7 +43,7 @@ async fn search_id_takes_an_id_or_an_identity() {
 }
 
 #[tokio::test]
-async fn loose_filters_find_look_alikes_first() {
+async fn loose_filters_find_similar_profiles_first() {
     let sandbox = Sandbox::new();
     let found = get(
         &sandbox,
@@ -76,7 +76,7 @@ async fn loose_filters_find_look_alikes_first() {
 }
 
 #[tokio::test]
-async fn an_unescaped_plus_is_a_blank() {
+async fn an_unescaped_plus_is_a_space() {
     let sandbox = Sandbox::new();
     let found = get(&sandbox, "/profiles?filter[email]=kim+vip@example.com")
         .await
@@ -89,7 +89,7 @@ async fn an_unescaped_plus_is_a_blank() {
 }
 
 #[tokio::test]
-async fn exact_filters_find_one() {
+async fn exact_filters_find_one_profile() {
     let exact = Sandbox::builder().matching(Matching::Exact).build();
     let found = get(
         &exact,
@@ -114,7 +114,7 @@ async fn exact_filters_find_one() {
 }
 
 #[tokio::test]
-async fn search_forgives_typos() {
+async fn search_tolerates_typos() {
     let sandbox = Sandbox::new();
     for text in ["grace", "hoper", "Grace%20Hopper"] {
         let found = get(&sandbox, &format!("/profiles?search={text}"))
@@ -125,20 +125,20 @@ async fn search_forgives_typos() {
 }
 
 #[tokio::test]
-async fn availability_tells_who_has_it() {
+async fn availability_names_the_profile() {
     let sandbox = Sandbox::new();
     let asked = json!({"email": "ADA.lovelace@example.com", "mobile_phone": "+61400000000"});
-    let told = post(&sandbox, "/profiles/availability", asked)
+    let availability = post(&sandbox, "/profiles/availability", asked)
         .await
         .expect(200)
         .data();
-    assert_eq!(told["email"]["available"], false);
+    assert_eq!(availability["email"]["available"], false);
     assert_eq!(
-        told["email"]["profile"],
+        availability["email"]["profile"],
         json!({"id": Sandbox::ADA_ID, "full_name": "Ada Lovelace"})
     );
     assert_eq!(
-        told["mobile_phone"],
+        availability["mobile_phone"],
         json!({"available": true, "profile": null})
     );
     post(&sandbox, "/profiles/availability", json!({}))

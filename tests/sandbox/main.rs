@@ -1,6 +1,6 @@
-//! The in-memory tenant, as its callers see it.
+//! The in-memory tenant through its public API.
 
-// Helpers of tests are tests, too.
+// The lints for tests also apply to their helpers.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::unwrap_used)]
 
 mod support;

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::support::get;
 
 #[tokio::test]
-async fn a_list_is_cut_into_pages_of_fifteen() {
+async fn a_list_has_pages_of_fifteen_items() {
     let sandbox = Sandbox::new();
     let path = format!("/profiles/{}/transactions", Sandbox::ADA_ID);
     let url = format!("http://tenant.test/api/v3{path}");
@@ -38,7 +38,7 @@ async fn a_list_is_cut_into_pages_of_fifteen() {
 }
 
 #[tokio::test]
-async fn pages_are_asked_for_in_several_ways() {
+async fn pages_can_be_requested_in_several_ways() {
     let sandbox = Sandbox::new();
     for (query, numbers) in [
         ("per_page=2", vec![1, 2]),
@@ -120,7 +120,7 @@ async fn lists_are_sorted() {
 }
 
 #[tokio::test]
-async fn locations_are_filtered_by_what_they_are() {
+async fn locations_are_filtered_by_their_fields() {
     let sandbox = Sandbox::new();
     for (query, count) in [
         ("", 12),

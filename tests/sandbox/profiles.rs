@@ -12,7 +12,8 @@ use crate::support::{bare, delete, get, post, put, request};
 async fn a_new_profile_has_the_tenants_defaults() {
     let moment = UNIX_EPOCH + Duration::from_secs(1_709_251_199);
     let sandbox = Sandbox::builder().stopped_clock(moment).build();
-    let new = json!({"email": "new@example.com", "attributes": {"comms": {"email_promo": 1, "colour": "red"}}});
+    let new = json!({"email": "new@example.com", "attributes": {"comms": {"email_promo": 1,
+        "colour": "red"}}});
     let created = post(&sandbox, "/profiles", new).await.expect(201).data();
     assert_eq!(created["full_name"], "Unknown Unknown");
     assert_eq!(created["profile_type"], "active");
@@ -27,10 +28,11 @@ async fn a_new_profile_has_the_tenants_defaults() {
 }
 
 #[tokio::test]
-async fn a_new_profile_brings_what_belongs_to_it() {
+async fn a_new_profile_is_created_with_its_nested_resources() {
     let sandbox = Sandbox::new();
     let new = json!({
-        "email": "new@example.com", "mobile_phone": "+61400000001", "first_name": "New", "last_name": "Person",
+        "email": "new@example.com", "mobile_phone": "+61400000001", "first_name": "New",
+        "last_name": "Person",
         "attributes": {"appearance": {"eye_colour": "green"}},
         "dates_attributes": [{"name": "Birthday", "date": "2000-01-01"}],
         "identities": [{"handle": "shopify", "identifier": "77"}],
@@ -78,12 +80,13 @@ async fn addresses_and_numbers_are_unique() {
 }
 
 #[tokio::test]
-async fn nested_fields_are_blamed_with_dots() {
+async fn errors_of_nested_fields_have_dotted_names() {
     let sandbox = Sandbox::new();
     let wrong = json!({
         "email": "new@example.com", "gender": "Female", "birth_month": 13, "mobile_phone": "0412",
         "attributes": {"comms": {"email_promo": "yes"}},
-        "identities": [{"handle": "magento_id", "identifier": Sandbox::ADA_MAGENTO_ID}, {"handle": "pos"}],
+        "identities": [{"handle": "magento_id", "identifier": Sandbox::ADA_MAGENTO_ID},
+        {"handle": "pos"}],
     });
     let errors = post(&sandbox, "/profiles", wrong).await.expect(422).json()["errors"].take();
     let fields: Vec<&String> = errors.as_object().unwrap().keys().collect();
@@ -102,11 +105,12 @@ async fn nested_fields_are_blamed_with_dots() {
 }
 
 #[tokio::test]
-async fn comms_are_changed_field_by_field() {
+async fn comms_are_updated_field_by_field() {
     let sandbox = Sandbox::new();
     let path = format!("/profiles/{}", Sandbox::GRETA_ID);
     let before = sandbox.profile(Sandbox::GRETA_ID).unwrap();
-    let change = json!({"email_promo": true, "email_consent_updated_at": "2025-01-01T00:00:00Z", "profile_id": "x"});
+    let change = json!({"email_promo": true, "email_consent_updated_at": "2025-01-01T00:00:00Z",
+        "profile_id": "x"});
     let comms = put(&sandbox, &format!("{path}/attributes/comms"), change)
         .await
         .expect(200)
@@ -137,7 +141,7 @@ async fn comms_are_changed_field_by_field() {
 }
 
 #[tokio::test]
-async fn a_removed_profile_is_gone() {
+async fn a_deleted_profile_is_not_found() {
     let sandbox = Sandbox::new();
     for (method, id, below) in [
         (Method::DELETE, Sandbox::ADA_ID, ""),
@@ -156,7 +160,7 @@ async fn a_removed_profile_is_gone() {
 }
 
 #[tokio::test]
-async fn resync_and_update_type_answer_with_the_profile() {
+async fn resync_and_update_type_return_the_profile() {
     let sandbox = Sandbox::new();
     let path = format!("/profiles/{}", Sandbox::ADA_ID);
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Nothing that a request can say breaks the tenant.
+//! No request makes the tenant fail.
 
 use bytes::Bytes;
 use http::{Method, Request};
@@ -152,8 +152,9 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn every_request_is_answered(
-        method in prop::sample::select(vec!["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW"]),
+    fn every_request_has_a_response(
+        method in prop::sample::select(vec!["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH",
+            "OPTIONS", "BREW"]),
         words in prop::collection::vec(prop::sample::select(&WORDS[..]), 0..7),
         query in query(),
         body in body(),
@@ -178,6 +179,6 @@ proptest! {
 }
 
 thread_local! {
-    /// One tenant for all cases: what one case leaves behind, the next may stumble over.
+    /// All cases share one tenant, so that each case runs on the state that earlier ones left.
     static SHARED: Sandbox = Sandbox::new();
 }

@@ -1,11 +1,11 @@
-//! Who is there.
+//! The seeded profiles.
 
 use std::collections::HashSet;
 
 use omneo_id::sandbox::Sandbox;
 
 #[test]
-fn every_sandbox_starts_alike() {
+fn every_sandbox_has_the_same_seed() {
     assert_eq!(Sandbox::new().profiles(), Sandbox::new().profiles());
 }
 
@@ -40,7 +40,7 @@ fn ids_addresses_numbers_and_identities_are_unique() {
 }
 
 #[test]
-fn the_people_that_examples_name_are_there() {
+fn the_profiles_of_the_examples_are_seeded() {
     let sandbox = Sandbox::new();
     for (id, email) in [
         (Sandbox::ADA_ID, Sandbox::ADA_EMAIL),
@@ -67,7 +67,7 @@ fn the_people_that_examples_name_are_there() {
 }
 
 #[test]
-fn everybody_has_a_wishlist() {
+fn every_profile_has_a_wishlist() {
     let sandbox = Sandbox::new();
     for customer in sandbox.customers() {
         let lists = sandbox.collection(&customer.id, "lists");

@@ -1,4 +1,4 @@
-//! The tenant behind a connection: what faults look like from its other end.
+//! The tenant behind a connection: faults as the client observes them.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use omneo_id::sandbox::{Fault, Sandbox};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::timeout;
 
-/// Serves one connection, sends one request on it, and gives back the client's end.
-async fn ask(sandbox: &Sandbox) -> DuplexStream {
+/// Serves one connection, sends one request on it, and returns the client's end.
+async fn send_request(sandbox: &Sandbox) -> DuplexStream {
     let (mut client, server) = duplex(1 << 20);
     let service = TowerToHyperService::new(sandbox.clone());
     tokio::spawn(async move {
@@ -22,7 +22,8 @@ async fn ask(sandbox: &Sandbox) -> DuplexStream {
         );
     });
     let request = format!(
-        "GET /api/v3/locations HTTP/1.1\r\nhost: t\r\nconnection: close\r\nauthorization: Bearer {}\r\n\r\n",
+        "GET /api/v3/locations HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\
+         authorization: Bearer {}\r\n\r\n",
         sandbox.api_token()
     );
     client.write_all(request.as_bytes()).await.unwrap();
@@ -35,7 +36,7 @@ async fn rest(client: &mut DuplexStream) -> String {
     String::from_utf8(read).unwrap()
 }
 
-/// The length that the head declares, and the bytes after it.
+/// The declared length and the actual length of the body.
 fn lengths(answer: &str) -> (usize, usize) {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     let declared = head
@@ -46,33 +47,33 @@ fn lengths(answer: &str) -> (usize, usize) {
 }
 
 #[tokio::test]
-async fn an_answer_is_whole_and_its_length_known() {
-    let answer = rest(&mut ask(&Sandbox::new()).await).await;
+async fn a_response_is_complete_and_has_a_length() {
+    let answer = rest(&mut send_request(&Sandbox::new()).await).await;
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"));
     let (declared, arrived) = lengths(&answer);
     assert_eq!(declared, arrived);
 }
 
 #[tokio::test]
-async fn a_reset_closes_the_connection_without_a_word() {
+async fn a_reset_closes_the_connection_without_a_response() {
     let sandbox = Sandbox::new();
     sandbox.inject(Fault::reset());
-    assert_eq!(rest(&mut ask(&sandbox).await).await, "");
+    assert_eq!(rest(&mut send_request(&sandbox).await).await, "");
 }
 
 #[tokio::test]
-async fn a_reset_in_the_body_leaves_it_short() {
+async fn a_reset_in_the_body_truncates_it() {
     let sandbox = Sandbox::new();
     sandbox.inject(Fault::reset_body());
-    let (declared, arrived) = lengths(&rest(&mut ask(&sandbox).await).await);
+    let (declared, arrived) = lengths(&rest(&mut send_request(&sandbox).await).await);
     assert!(arrived < declared, "{arrived} of {declared}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_hangs_up_on_a_stall_is_gone() {
+async fn a_disconnect_during_a_stall_ends_the_request() {
     let sandbox = Sandbox::new();
     sandbox.inject(Fault::stall());
-    let mut client = ask(&sandbox).await;
+    let mut client = send_request(&sandbox).await;
     assert!(
         timeout(Duration::from_secs(60), client.read_u8())
             .await

@@ -1,4 +1,4 @@
-//! Asking a sandbox, and reading its answers.
+//! Sends requests to a sandbox, and reads its responses.
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -7,7 +7,7 @@ use omneo_id::sandbox::Sandbox;
 use serde_json::Value;
 use tower::{BoxError, ServiceExt};
 
-/// A complete answer.
+/// A complete response.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -29,7 +29,7 @@ impl Answer {
         self.headers[name].to_str().expect("a header of text")
     }
 
-    /// The values of one member of each item of `data`.
+    /// The value of one member in each item of `data`.
     pub(crate) fn each(&self, member: &str) -> Vec<Value> {
         let data = self.data();
         data.as_array()

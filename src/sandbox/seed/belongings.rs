@@ -82,7 +82,8 @@ fn lists_of(place: usize, person: &Person) -> Vec<(&'static str, Vec<Value>)> {
         (
             "addresses",
             vec![json!({
-                "address_line_1": format!("{} {street}", place + 1), "address_line_2": null, "city": "Melbourne",
+                "address_line_1": format!("{} {street}", place + 1), "address_line_2": null,
+                "city": "Melbourne",
                 "state": "VIC", "postcode": "3000", "country": "AU", "is_default": true,
             })],
         ),
@@ -90,14 +91,17 @@ fn lists_of(place: usize, person: &Person) -> Vec<(&'static str, Vec<Value>)> {
         (
             "attributes/custom",
             vec![
-                json!({ "namespace": "loyalty", "handle": "card_number", "type": "string", "value": card }),
-                json!({ "namespace": "preferences", "handle": "shoe_size", "type": "integer", "value": 36 + place % 9 }),
+                json!({ "namespace": "loyalty", "handle": "card_number", "type": "string",
+                    "value": card }),
+                json!({ "namespace": "preferences", "handle": "shoe_size", "type": "integer",
+                    "value": 36 + place % 9 }),
             ],
         ),
         (
             "custom-fields",
             vec![
-                json!({ "namespace": "crm", "handle": "segment", "type": "string", "value": "regular" }),
+                json!({ "namespace": "crm", "handle": "segment", "type": "string",
+                    "value": "regular" }),
             ],
         ),
         (
@@ -110,8 +114,10 @@ fn lists_of(place: usize, person: &Person) -> Vec<(&'static str, Vec<Value>)> {
         (
             "rewards",
             vec![
-                json!({ "name": "Welcome", "value": 10, "value_remaining": 10, "status": "active", "expires_at": null }),
-                json!({ "name": "Birthday", "value": 25, "value_remaining": 15, "status": "active", "expires_at": null }),
+                json!({ "name": "Welcome", "value": 10, "value_remaining": 10, "status": "active",
+                    "expires_at": null }),
+                json!({ "name": "Birthday", "value": 25, "value_remaining": 15, "status": "active",
+                    "expires_at": null }),
             ],
         ),
         (
@@ -124,8 +130,10 @@ fn lists_of(place: usize, person: &Person) -> Vec<(&'static str, Vec<Value>)> {
         (
             "benefits",
             vec![
-                json!({ "name": "Free coffee", "handle": "coffee", "value": 5, "value_remaining": 5, "status": "active" }),
-                json!({ "name": "Early access", "handle": "early", "value": 0, "value_remaining": 0, "status": "active" }),
+                json!({ "name": "Free coffee", "handle": "coffee", "value": 5,
+                    "value_remaining": 5, "status": "active" }),
+                json!({ "name": "Early access", "handle": "early", "value": 0,
+                    "value_remaining": 0, "status": "active" }),
             ],
         ),
         (
@@ -191,7 +199,9 @@ fn transaction(place: usize, index: usize) -> Value {
         "currency": "AUD",
         "location_id": index % 12 + 1,
         "transacted_at": format!("2025-01-{:02} 10:30:00", index % 28 + 1),
-        "items": [{ "id": 1, "sku": "TEE-BLK-M", "name": "T-shirt", "quantity": 1, "price": 120.5 }],
+        "items": [{
+            "id": 1, "sku": "TEE-BLK-M", "name": "T-shirt", "quantity": 1, "price": 120.5,
+        }],
     })
 }
 

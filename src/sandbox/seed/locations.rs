@@ -138,7 +138,8 @@ fn location(
         "is_published": published,
         "is_permanently_closed": closed,
         "address": {
-            "address_line_1": format!("{number} Market Street"), "city": city, "state": state, "country": country,
+            "address_line_1": format!("{number} Market Street"), "city": city, "state": state,
+            "country": country,
             "latitude": -37.81, "longitude": 144.96,
         },
         "normal_hours": (0..7).map(hours).collect::<Vec<_>>(),

@@ -32,8 +32,14 @@ fn a_creation_adds_the_documented_defaults() {
             r#"{"first_name":"Ada","last_name":"L","email":"a@b.example",COMMS}"#,
         ),
         (
-            r#"{"first_name":"Ada","last_name":"L","email":"a@b.example","mobile_phone":"+61 412 345 678","gender":"","x":""}"#,
-            r#"{"first_name":"Ada","last_name":"L","email":"a@b.example","mobile_phone":"+61412345678","gender":null,"x":"",COMMS}"#,
+            concat!(
+                r#"{"first_name":"Ada","last_name":"L","email":"a@b.example","#,
+                r#""mobile_phone":"+61 412 345 678","gender":"","x":""}"#
+            ),
+            concat!(
+                r#"{"first_name":"Ada","last_name":"L","email":"a@b.example","#,
+                r#""mobile_phone":"+61412345678","gender":null,"x":"",COMMS}"#
+            ),
         ),
     ] {
         assert_eq!(
@@ -77,16 +83,27 @@ fn a_creation_keeps_the_consent_of_the_payload() {
 #[test]
 fn a_creation_keeps_every_field_that_is_not_reserved() {
     let body = created(
-        r#"{"id":"eve-1","_method":"DELETE","__proto__":{"x":1},"profile_id":"eve-1","email":"a@b.example",
-        "first_name":"A","last_name":"B","a.b":1,"attributes[comms]":1,"created_at":"x","number":1.10000000000000000000001,
+        r#"{"id":"eve-1","_method":"DELETE","__proto__":{"x":1},"profile_id":"eve-1",
+            "email":"a@b.example",
+        "first_name":"A","last_name":"B","a.b":1,"attributes[comms]":1,"created_at":"x",
+        "number":1.10000000000000000000001,
         "identities":[{"handle":"h","identifier":"i","profile_id":"eve-1","id":4}],
-        "attributes":{"appearance":{"__proto__":1,"k":[{"x.y":1}]},"comms":{"profile_id":"eve-1","email_bounced":false,
-        "email_verification":"verified","updated_at":"x","email_promo":true,"email_optout":false,"unknown":"kept"}}}"#,
+        "attributes":{"appearance":{"__proto__":1,"k":[{"x.y":1}]},"comms":{"profile_id":"eve-1",
+        "email_bounced":false,
+        "email_verification":"verified","updated_at":"x","email_promo":true,"email_optout":false,
+        "unknown":"kept"}}}"#,
     );
     assert_eq!(
         body,
-        r#"{"email":"a@b.example","first_name":"A","last_name":"B","number":1.10000000000000000000001,"#.to_owned()
-            + r#""identities":[{"handle":"h","identifier":"i","id":4}],"attributes":{"appearance":{"k":[{}]},"#
+        concat!(
+            r#"{"email":"a@b.example","first_name":"A","last_name":"B","#,
+            r#""number":1.10000000000000000000001,"#
+        )
+        .to_owned()
+            + concat!(
+                r#""identities":[{"handle":"h","identifier":"i","id":4}],"#,
+                r#""attributes":{"appearance":{"k":[{}]},"#
+            )
             + r#""comms":{"email_promo":true,"email_optout":false,"unknown":"kept"}}}"#
     );
 }
@@ -105,8 +122,10 @@ fn an_update_contains_recognised_consent_only() {
             Some(r#"{"email_consent_updated_at":"2024-01-01T00:00:00Z"}"#),
         ),
         (
-            r#"{"profile_id":"eve","created_at":"x","updated_at":"x","email_bounced":false,"sms_verification":"verified",
-            "__proto__":{"email_promo":true},"email_promo.x":true,"email_promo[]":true,"Email_promo":true,"comms":{"email_promo":true}}"#,
+            r#"{"profile_id":"eve","created_at":"x","updated_at":"x","email_bounced":false,
+                "sms_verification":"verified",
+            "__proto__":{"email_promo":true},"email_promo.x":true,"email_promo[]":true,
+            "Email_promo":true,"comms":{"email_promo":true}}"#,
             None,
         ),
         ("{}", None),

@@ -53,14 +53,19 @@ fn a_valid_email_is_required() {
 fn the_documented_profile_is_valid() {
     assert_eq!(
         member_error(
-            r#""id":7,"mobile_phone":"+61 412 345 678","secondary_phone":null,"first_name":"Ada","last_name":"",
-            "gender":"withheld","birth_day":29,"birth_month":2,"birth_year":1990,"title":"Dr","company":null,
+            r#""id":7,"mobile_phone":"+61 412 345 678","secondary_phone":null,"first_name":"Ada",
+                "last_name":"",
+            "gender":"withheld","birth_day":29,"birth_month":2,"birth_year":1990,"title":"Dr",
+            "company":null,
             "occupation":"Poet","avatar_url":"https://x.example/a.png","currency":"AUD","joined_at":"2024-01-01 10:00:00",
             "tags":["vip"],"region_id":4,"profile_type":"pending","addresses":[{"country":"AU"}],
-            "identities":[{"handle":"shopify","identifier":"7","is_primary":true},{"handle":"x","identifier":8}],
+            "identities":[{"handle":"shopify","identifier":"7","is_primary":true},{"handle":"x",
+            "identifier":8}],
             "dates_attributes":[{"handle":"wedding","date":"2020-01-01"}],"point_balance":1.5,
-            "attributes":{"appearance":{"theme":"dark"},"custom":7,"comms":{"email_promo":true,"sms_optout":null,
-            "email_consent_updated_at":"2024-01-01T10:00:00Z","terms_accepted_at":true,"terms_accepted_version":"2"}},
+            "attributes":{"appearance":{"theme":"dark"},"custom":7,"comms":{"email_promo":true,
+            "sms_optout":null,
+            "email_consent_updated_at":"2024-01-01T10:00:00Z","terms_accepted_at":true,
+            "terms_accepted_version":"2"}},
             "something":{"else":[1,2,3]}"#
         ),
         None
@@ -79,7 +84,8 @@ fn every_documented_field_is_validated() {
     for (member, wanted) in [
         (
             r#""mobile_phone":"0412345678""#,
-            "mobile_phone: The mobile phone field must be a phone number with its country code (E.164), such as +61412345678.",
+            "mobile_phone: The mobile phone field must be a phone number with its country code \
+             (E.164), such as +61412345678.",
         ),
         (
             r#""mobile_phone":61412345678"#,
@@ -87,7 +93,8 @@ fn every_documented_field_is_validated() {
         ),
         (
             r#""secondary_phone":"x""#,
-            "secondary_phone: The secondary phone field must be a phone number with its country code (E.164), such as +61412345678.",
+            "secondary_phone: The secondary phone field must be a phone number with its country \
+             code (E.164), such as +61412345678.",
         ),
         (
             r#""first_name":{}"#,
@@ -191,19 +198,23 @@ fn every_documented_field_is_validated() {
         ),
         (
             r#""attributes":{"comms":{"email_promo":"yes"}}"#,
-            "attributes.comms.email_promo: The attributes.comms.email promo field must be true or false.",
+            "attributes.comms.email_promo: The attributes.comms.email promo field must be true \
+             or false.",
         ),
         (
             r#""attributes":{"comms":{"post_service":1}}"#,
-            "attributes.comms.post_service: The attributes.comms.post service field must be true or false.",
+            "attributes.comms.post_service: The attributes.comms.post service field must be true \
+             or false.",
         ),
         (
             r#""attributes":{"comms":{"sms_consent_updated_at":true}}"#,
-            "attributes.comms.sms_consent_updated_at: The attributes.comms.sms consent updated at field must be a valid date.",
+            "attributes.comms.sms_consent_updated_at: The attributes.comms.sms consent updated \
+             at field must be a valid date.",
         ),
         (
             r#""attributes":{"comms":{"terms_accepted_at":[]}}"#,
-            "attributes.comms.terms_accepted_at: The attributes.comms.terms accepted at field must be a string.",
+            "attributes.comms.terms_accepted_at: The attributes.comms.terms accepted at field \
+             must be a string.",
         ),
     ] {
         assert_eq!(member_error(member).as_deref(), Some(wanted), "{member}");

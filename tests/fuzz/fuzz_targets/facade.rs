@@ -1,6 +1,6 @@
 //! The whole of Omneo ID over the sandbox, with arbitrary requests.
 //!
-//! Input: one byte of choices, then lines: method, target, header lines, an empty line, the body.
+//! Input: one byte of options, then lines: method, target, header lines, an empty line, the body.
 
 #![no_main]
 
@@ -130,7 +130,7 @@ fuzz_target!(|data: &[u8]| {
         SHOP.with_borrow_mut(|slot| {
             let shop = slot.get_or_insert_with(|| Shop::open(runtime));
             ask(runtime, shop, request, choices);
-            // A profile that its owner deleted is of no more use here.
+            // A deleted profile cannot be used for further inputs.
             if !shop.whole() {
                 *slot = None;
             }
@@ -159,7 +159,10 @@ fn ask(runtime: &Runtime, shop: &Shop, mut request: Request<Full<Bytes>>, choice
         .map(|body| body.to_bytes())
         .unwrap_or_default();
     let status = parts.status.as_u16();
-    assert!(status < 500 || matches!(status, 501 | 505), "{status} for {target}");
+    assert!(
+        status < 500 || matches!(status, 501 | 505),
+        "{status} for {target}"
+    );
     assert!(!holds(&body, Sandbox::API_TOKEN));
     let asked = shop.sandbox.take_requests();
     if let Some(kind) = parts.extensions.get::<Rejection>().map(Rejection::kind) {

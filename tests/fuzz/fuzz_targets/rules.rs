@@ -1,6 +1,6 @@
-//! The pure rules on paths, queries and headers, against readers that are as lenient as can be.
+//! The pure rules on paths, queries and headers, compared with maximally lenient readers.
 //!
-//! Input: a method by its first byte, then lines: path, query, and header lines.
+//! Input: the first byte selects a method, then lines: path, query, and header lines.
 
 #![no_main]
 
@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use libfuzzer_sys::fuzz_target;
 use omneo_id::Subject;
 use omneo_id::headers::{
-    Bearer, WireProtocol, RequestHeaders, is_form, is_json, is_unencoded, remove_hop_by_hop,
+    Bearer, RequestHeaders, WireProtocol, is_form, is_json, is_unencoded, remove_hop_by_hop,
 };
 use omneo_id::path::{AccessPolicy, CanonicalPath, check_query, rewrite_me};
 
@@ -99,7 +99,7 @@ fn check_policies(below: &str, method: &Method) {
     }
 }
 
-/// No PHP server may see a name that changes what the path and the method say.
+/// Asserts that no name in the query makes a PHP server override the path or the method.
 fn check_query_rule(query: &str, method: &Method) {
     if check_query(query, method).is_err() {
         return;

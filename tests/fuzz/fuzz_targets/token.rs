@@ -1,7 +1,8 @@
-//! Tokens, beside `jsonwebtoken`: what it refuses is never accepted, and nothing panics.
+//! The token verifier compared with `jsonwebtoken`: it never accepts a token that `jsonwebtoken`
+//! rejects, and it never panics.
 //!
-//! Input: one byte of choices, then a token as it is; or a header and, behind an empty line, a
-//! payload, which are signed well, so that what is behind a good signature is reached.
+//! Input: one byte of options, then a token; or a header and, after an empty line, a payload. These
+//! are signed with a valid signature, so that the checks behind the signature are reached.
 
 #![no_main]
 
@@ -29,7 +30,7 @@ static VERIFIER: LazyLock<TokenVerifier> = LazyLock::new(|| {
 static THEIRS: LazyLock<(DecodingKey, Validation)> = LazyLock::new(|| {
     let mut validation = Validation::new(Algorithm::HS256);
     validation.validate_nbf = true;
-    // More than ours: time passes between the two looks.
+    // Longer than the verifier's leeway, because time passes between the two checks.
     validation.leeway = 8;
     (DecodingKey::from_secret(SECRET), validation)
 });
@@ -60,8 +61,12 @@ fuzz_target!(|data: &[u8]| {
             Some(at) => (&rest[..at], &rest[at + 2..]),
             None => (&b"{\"alg\":\"HS256\"}"[..], rest),
         };
-        // Seeds do not grow old.
-        let soon = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() + 3_600;
+        // Seed tokens must not expire.
+        let soon = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap()
+            .as_secs()
+            + 3_600;
         let payload = String::from_utf8_lossy(payload).replace(SOON, &soon.to_string());
         signed(header, payload.as_bytes())
     };
@@ -70,9 +75,9 @@ fuzz_target!(|data: &[u8]| {
         let (key, validation) = &*THEIRS;
         let theirs = decode::<Anything>(&token, key, validation);
         assert!(theirs.is_ok(), "{token}: {theirs:?}", theirs = theirs.err());
-        // Remembered, it says the same.
+        // The cached result is the same.
         assert_eq!(VERIFIER.verify(&token).as_ref().ok(), Some(verified));
-        // And nothing near it is as good.
+        // A token that differs in one character is invalid.
         let mut other = token.clone();
         let last = other.pop().unwrap();
         other.push(if last == 'A' { 'E' } else { 'A' });

@@ -1,7 +1,7 @@
-//! Sign-ups with arbitrary bodies: whatever they say, nothing of a known person changes but consent,
-//! nothing else is even sent, and nobody is told who is known.
+//! Sign-ups with arbitrary bodies. An existing profile changes only in consent, no other request is
+//! sent for it, and the response does not reveal whether it exists.
 //!
-//! Input: one byte of choices, then a body. If it is an object, it may be given a known address.
+//! Input: one byte of options, then a body. If the body is an object, it may get a known address.
 
 #![no_main]
 
@@ -11,8 +11,8 @@ use bytes::Bytes;
 use http::{Method, Request};
 use http_body_util::{BodyExt, Full};
 use libfuzzer_sys::fuzz_target;
-use omneo_id::sandbox::{Sandbox, TestTokens};
 use omneo_id::keys::Keyring;
+use omneo_id::sandbox::{Sandbox, TestTokens};
 use omneo_id::{OmneoId, SigningKey};
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
@@ -32,7 +32,8 @@ thread_local! {
 
 impl Shop {
     fn open() -> Self {
-        let ring = Keyring::new(SigningKey::hs256("a secret of at least thirty-two bytes").unwrap());
+        let ring =
+            Keyring::new(SigningKey::hs256("a secret of at least thirty-two bytes").unwrap());
         let sandbox = Sandbox::new();
         let builder = OmneoId::builder()
             .upstream("https://api.sandbox.getomneo.com")
@@ -47,7 +48,7 @@ impl Shop {
         }
     }
 
-    /// Ada as she is, but for her consent, and for when that was last changed.
+    /// Ada's profile without her consent and the time of its last change.
     fn ada(&self) -> Value {
         let mut ada = self.sandbox.profile(Sandbox::ADA_ID).expect("she is there");
         ada["attributes"]["comms"] = Value::Null;
@@ -73,7 +74,7 @@ fuzz_target!(|data: &[u8]| {
         SHOP.with_borrow_mut(|slot| {
             let shop = slot.get_or_insert_with(Shop::open);
             ask(runtime, shop, body, is_ada);
-            // Those who were new once are not for ever.
+            // A new shop from time to time, because the profiles of earlier inputs are no longer new.
             if shop.signed_up > 200 {
                 *slot = None;
             }
@@ -110,20 +111,28 @@ fn ask(runtime: &Runtime, shop: &mut Shop, body: Vec<u8>, is_ada: bool) {
             }
             continue;
         }
-        // An update, of consent and nothing else.
+        // An update of consent only.
         let comms = asked.path().ends_with("/attributes/comms");
         let only = |value: &Value, name: &str| {
-            value.as_object().is_some_and(|object| object.keys().all(|key| key == name))
+            value
+                .as_object()
+                .is_some_and(|object| object.keys().all(|key| key == name))
         };
         let fields = match comms {
             true => &sent,
             false => {
-                assert!(only(&sent, "attributes") && only(&sent["attributes"], "comms"), "{sent}");
+                assert!(
+                    only(&sent, "attributes") && only(&sent["attributes"], "comms"),
+                    "{sent}"
+                );
                 &sent["attributes"]["comms"]
             }
         };
         for field in fields.as_object().expect("an object").keys() {
-            assert!(!field.contains(['.', '[', ']', '_']) || field.is_ascii(), "{field}");
+            assert!(
+                !field.contains(['.', '[', ']', '_']) || field.is_ascii(),
+                "{field}"
+            );
         }
     }
 }

@@ -1,20 +1,20 @@
-//! How many calls of the tenant a sign-up costs at most.
+//! The maximum number of tenant calls of a sign-up.
 
 use serde_json::json;
 
 use super::*;
 
-/// A tenant with look-alikes on every page, and with an answer of its own to a creation and to an
-/// update.
+/// Signs up at a tenant with similar addresses on every page, and with these responses to a
+/// creation and an update. Returns the request lines.
 async fn calls(
     payload: &str,
     create: (u16, &'static str),
     update: u16,
-    holder: &str,
+    owner: &str,
 ) -> Vec<String> {
     let lines = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&lines);
-    let holder = holder.to_owned();
+    let owner = owner.to_owned();
     let tenant = service_fn(move |request: Sent| {
         let line = format!("{} {}", request.method(), request.uri());
         let mut answer = match (request.method().as_str(), request.uri().path()) {
@@ -22,7 +22,7 @@ async fn calls(
                 200,
                 r#"{"data":[{"id":"x","email":"x@example.net"}],"links":{"next":"https://t.example/2"}}"#,
             ),
-            ("POST", "/profiles/availability") => Response::new(Full::from(holder.clone())),
+            ("POST", "/profiles/availability") => Response::new(Full::from(owner.clone())),
             ("GET", _) => answer(200, r#"{"data":{"id":"ada-1","email":"%@example.net"}}"#),
             ("POST", _) => answer(create.0, create.1),
             _ => answer(update, "{}"),
@@ -37,10 +37,10 @@ async fn calls(
 }
 
 const FREE: &str = r#"{"data":{"email":{"profile":null}}}"#;
-const HELD: &str = r#"{"data":{"email":{"profile":{"id":"ada-1"}}}}"#;
+const TAKEN_BY_ADA: &str = r#"{"data":{"email":{"profile":{"id":"ada-1"}}}}"#;
 
 #[tokio::test]
-async fn a_plain_address_among_look_alikes_costs_three_calls() {
+async fn a_plain_address_among_similar_ones_costs_three_calls() {
     for email in ["%@example.net", "_@example.net", "ada@example.net"] {
         let payload = json!({"email": email}).to_string();
         let lines = calls(&payload, (201, "{}"), 200, FREE).await;
@@ -61,20 +61,21 @@ async fn pages_are_small() {
 }
 
 #[tokio::test]
-async fn the_dearest_sign_up_is_bounded() {
+async fn the_most_expensive_sign_up_is_bounded() {
     let comms = json!({"comms": {"email_optout": true}});
     let plain = json!({"email": "%@example.net", "attributes": comms}).to_string();
-    // Two pages, refused, one page, asked who, shown, changed.
-    let lines = calls(&plain, (422, TAKEN), 200, HELD).await;
+    // Two pages, a rejected creation, one page, the availability, the profile, the update.
+    let lines = calls(&plain, (422, TAKEN), 200, TAKEN_BY_ADA).await;
     assert_eq!(lines.len(), 7, "{lines:#?}");
-    // And deleted meanwhile: one page, refused, one page, asked who, shown, and gone for good.
-    let lines = calls(&plain, (422, TAKEN), 404, HELD).await;
+    // The profile is deleted: one page, a rejected creation, one page, the availability, the
+    // profile, and a second 404.
+    let lines = calls(&plain, (422, TAKEN), 404, TAKEN_BY_ADA).await;
     assert!(lines.len() <= 13, "{lines:#?}");
-    // Both forms of a domain, and a phone.
-    let dearest =
+    // Both forms of a domain, and a phone number.
+    let most_expensive =
         json!({"email": "a@müller.example", "mobile_phone": "+61412345678", "attributes": comms});
-    for (holder, update) in [(FREE, 200), (HELD, 200), (HELD, 404)] {
-        let lines = calls(&dearest.to_string(), (422, TAKEN), update, holder).await;
+    for (owner, update) in [(FREE, 200), (TAKEN_BY_ADA, 200), (TAKEN_BY_ADA, 404)] {
+        let lines = calls(&most_expensive.to_string(), (422, TAKEN), update, owner).await;
         assert!(lines.len() <= 30, "{lines:#?}");
     }
 }

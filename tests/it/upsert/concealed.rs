@@ -1,24 +1,30 @@
-//! Data of one person that cannot be used, with concealment: the answer is that of an unknown
-//! person, and the error is in the log.
+//! Ambiguous data of a person with concealment: the response equals that of an unknown person, and
+//! the error is logged.
 
 use super::*;
 
-const WHO: &str = "POST /profiles/availability";
+const AVAILABILITY: &str = "POST /profiles/availability";
 const SHOW: &str = "GET /profiles/ada-1";
-const BY_ADA: &str = r#"{"data":{"email":{"profile":{"id":"ada-1"}}}}"#;
+const OWNED_BY_ADA: &str = r#"{"data":{"email":{"profile":{"id":"ada-1"}}}}"#;
 const TWO_EMAILS: &str =
     r#"{"data":[{"id":"a-1","email":"ada@example.com"},{"id":"a-2","email":"ADA@example.com"}]}"#;
-const TWO_PHONES: &str = r#"{"data":[{"id":"a-1","mobile_phone":"+61412345678"},{"id":"a-2","mobile_phone":"+61 412 345 678"}]}"#;
+const TWO_PHONES: &str = concat!(
+    r#"{"data":[{"id":"a-1","mobile_phone":"+61412345678"},{"id":"a-2","#,
+    r#""mobile_phone":"+61 412 345 678"}]}"#
+);
 const BAD_ID: &str = r#"{"data":[{"id":7,"email":"ada@example.com"}]}"#;
-const PHONE_TOO: &str = r#"{"email":"ada@example.com","mobile_phone":"+61412345678","attributes":{"comms":{"email_optout":true}}}"#;
+const PHONE_TOO: &str = concat!(
+    r#"{"email":"ada@example.com","mobile_phone":"+61412345678","#,
+    r#""attributes":{"comms":{"email_optout":true}}}"#
+);
 
-/// A payload, and what a tenant answers that knows the person in a way which cannot be used.
-fn doubts() -> Vec<(&'static str, Script)> {
+/// Payloads with scripts of a tenant whose data of the person is ambiguous.
+fn ambiguous() -> Vec<(&'static str, Script)> {
     let refused = || {
         [
-            (BY_EMAIL, answer(200, NOBODY)),
+            (BY_EMAIL, answer(200, NO_PROFILES)),
             (CREATE, answer(422, TAKEN)),
-            (BY_EMAIL, answer(200, NOBODY)),
+            (BY_EMAIL, answer(200, NO_PROFILES)),
         ]
     };
     let after_refusal = |rest: Vec<(&'static str, Response<Full<Bytes>>)>| {
@@ -32,12 +38,12 @@ fn doubts() -> Vec<(&'static str, Script)> {
         *script.answers.lock().unwrap() = answers;
         script
     };
-    let mut doubts = vec![
+    let mut cases = vec![
         (OPT_OUT, Script::new([(BY_EMAIL, answer(200, TWO_EMAILS))])),
         (
             PHONE_TOO,
             Script::new([
-                (BY_EMAIL, answer(200, NOBODY)),
+                (BY_EMAIL, answer(200, NO_PROFILES)),
                 (BY_PHONE, answer(200, TWO_PHONES)),
             ]),
         ),
@@ -56,25 +62,34 @@ fn doubts() -> Vec<(&'static str, Script)> {
         r#"{"data":{"id":"ada-1","email":"\u00e1da@example.com"}}"#,
         "[]",
     ] {
-        let rest = vec![(WHO, answer(200, BY_ADA)), (SHOW, answer(200, profile))];
-        doubts.push((OPT_OUT, after_refusal(rest)));
+        let rest = vec![
+            (AVAILABILITY, answer(200, OWNED_BY_ADA)),
+            (SHOW, answer(200, profile)),
+        ];
+        cases.push((OPT_OUT, after_refusal(rest)));
     }
     for (status, body) in [
         (404, "{}"),
         (200, "{}"),
         (200, r#"{"data":{"email":{"profile":{"id":7}}}}"#),
     ] {
-        doubts.push((OPT_OUT, after_refusal(vec![(WHO, answer(status, body))])));
+        cases.push((
+            OPT_OUT,
+            after_refusal(vec![(AVAILABILITY, answer(status, body))]),
+        ));
     }
-    doubts
+    cases
 }
 
 #[tokio::test]
-async fn the_answer_is_that_of_an_unknown_person() {
+async fn the_response_equals_that_of_an_unknown_person() {
     let policy = CommsPolicy::new().conceal_tenant_validation();
-    let unknown = Script::new([(BY_EMAIL, answer(200, NOBODY)), (CREATE, answer(201, "{}"))]);
+    let unknown = Script::new([
+        (BY_EMAIL, answer(200, NO_PROFILES)),
+        (CREATE, answer(201, "{}")),
+    ]);
     let unknown = unknown.sign_up(policy.clone(), OPT_OUT).await;
-    for (payload, script) in doubts() {
+    for (payload, script) in ambiguous() {
         let response = script.sign_up(policy.clone(), payload).await;
         assert_eq!(response.status(), unknown.status());
         assert_eq!(response.headers(), unknown.headers());
@@ -86,22 +101,22 @@ async fn the_answer_is_that_of_an_unknown_person() {
 
 #[tokio::test]
 async fn without_concealment_it_is_an_error() {
-    for (payload, script) in doubts() {
+    for (payload, script) in ambiguous() {
         let response = script.sign_up(CommsPolicy::new(), payload).await;
-        assert_eq!(rejected(&response), RejectionKind::TenantAnswer);
+        assert_eq!(rejection_kind(&response), RejectionKind::TenantAnswer);
     }
 }
 
 #[cfg(feature = "tracing")]
 #[tokio::test]
-async fn the_error_is_in_the_log_either_way() {
+async fn the_error_is_logged_with_and_without_concealment() {
     use crate::support::logs::Log;
 
     for policy in [
         CommsPolicy::new(),
         CommsPolicy::new().conceal_tenant_validation(),
     ] {
-        for (payload, script) in doubts() {
+        for (payload, script) in ambiguous() {
             let (log, _guard) = Log::capture();
             script.sign_up(policy.clone(), payload).await;
             let text = log.text();
@@ -111,10 +126,10 @@ async fn the_error_is_in_the_log_either_way() {
     }
 }
 
-/// A failure that does not depend on the person is answered as one, or an outage would lose
-/// sign-ups unseen.
+/// A failure that does not depend on the person is not concealed, because an outage would otherwise
+/// lose sign-ups unnoticed.
 #[tokio::test]
-async fn a_tenant_that_fails_is_not_concealed() {
+async fn a_failing_tenant_is_not_concealed() {
     for (status, kind) in [
         (500, RejectionKind::TenantFailed),
         (403, RejectionKind::TenantCredentials),
@@ -122,13 +137,13 @@ async fn a_tenant_that_fails_is_not_concealed() {
         (504, RejectionKind::TenantTimeout),
     ] {
         let script = Script::new([
-            (BY_EMAIL, answer(200, NOBODY)),
+            (BY_EMAIL, answer(200, NO_PROFILES)),
             (CREATE, answer(422, TAKEN)),
-            (BY_EMAIL, answer(200, NOBODY)),
-            (WHO, answer(status, "{}")),
+            (BY_EMAIL, answer(200, NO_PROFILES)),
+            (AVAILABILITY, answer(status, "{}")),
         ]);
         let policy = CommsPolicy::new().conceal_tenant_validation();
         let response = script.sign_up(policy, OPT_OUT).await;
-        assert_eq!(rejected(&response), kind);
+        assert_eq!(rejection_kind(&response), kind);
     }
 }

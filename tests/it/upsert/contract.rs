@@ -1,4 +1,4 @@
-//! What the service promises of `POST /profiles`, line by line, over the sandbox.
+//! The documented contract of `POST /profiles`, line by line, over the sandbox.
 
 use omneo_id::sandbox::Sandbox;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::sandbox::{in_front_of, sign_up};
 use super::*;
 
-/// A sandbox, and what came of one payload: the answer, and the requests that the tenant got.
+/// Signs up at a new sandbox. Returns the sandbox, the response, and the requests to the tenant.
 async fn after(payload: Value) -> (Sandbox, Response<Bytes>, Vec<String>) {
     let sandbox = Sandbox::new();
     let response = sign_up(in_front_of(&sandbox), payload.to_string()).await;
@@ -22,7 +22,7 @@ fn outcome(response: &Response<Bytes>) -> Option<UpsertOutcome> {
     response.extensions().get().copied()
 }
 
-/// Who was created.
+/// The profile that was created last.
 fn newest(sandbox: &Sandbox) -> Value {
     sandbox.profiles().pop().unwrap()
 }
@@ -62,7 +62,8 @@ async fn email_is_required() {
 #[tokio::test]
 async fn on_a_match_only_comms_of_the_payload_is_applied() {
     let payload = json!({
-        "email": Sandbox::ADA_EMAIL, "first_name": "Eve", "mobile_phone": "+61400000000", "tags": ["vip"],
+        "email": Sandbox::ADA_EMAIL, "first_name": "Eve", "mobile_phone": "+61400000000",
+        "tags": ["vip"],
         "identities": [{"handle": "shopify", "identifier": "1"}],
         "attributes": {"comms": {"sms_promo": false}, "appearance": {"height": 1}},
     });
@@ -80,8 +81,9 @@ async fn on_a_match_only_comms_of_the_payload_is_applied() {
 }
 
 #[tokio::test]
-async fn without_a_match_any_profile_field_is_passed_on() {
-    let payload = json!({"email": "x@example.com", "first_name": "Xenia", "gender": "other", "birth_day": 7,
+async fn without_a_match_every_profile_field_is_forwarded() {
+    let payload = json!({"email": "x@example.com", "first_name": "Xenia", "gender": "other",
+        "birth_day": 7,
         "tags": ["vip"], "attributes": {"appearance": {"height": 180}}});
     let (sandbox, response, _) = after(payload).await;
     assert_eq!(outcome(&response), Some(UpsertOutcome::Created));
@@ -122,7 +124,7 @@ async fn the_defaults_are_for_creation_only() {
 }
 
 #[tokio::test]
-async fn both_cases_are_answered_alike_with_nothing_of_the_profile() {
+async fn both_cases_have_the_same_response_without_profile_data() {
     let mut answers = Vec::new();
     for email in [Sandbox::ADA_EMAIL, "x@example.com"] {
         let (_, response, _) =
@@ -139,14 +141,17 @@ async fn both_cases_are_answered_alike_with_nothing_of_the_profile() {
 }
 
 #[tokio::test]
-async fn validation_errors_are_422_with_message_and_errors_whoever_it_is() {
+async fn validation_errors_are_the_same_422_for_known_and_new_people() {
     let mut answers = Vec::new();
     for email in [Sandbox::ADA_EMAIL, "x@example.com"] {
         let (_, response, requests) = after(json!({"email": email, "gender": "?"})).await;
         assert!(requests.is_empty());
         answers.push((response.status().as_u16(), response.into_body()));
     }
-    let wanted = r#"{"message":"The selected gender is invalid.","errors":{"gender":["The selected gender is invalid."]}}"#;
+    let wanted = concat!(
+        r#"{"message":"The selected gender is invalid.","#,
+        r#""errors":{"gender":["The selected gender is invalid."]}}"#
+    );
     assert_eq!(
         answers,
         [(422, Bytes::from(wanted)), (422, Bytes::from(wanted))]
@@ -180,7 +185,7 @@ async fn a_match_without_comms_is_200_and_no_write() {
 }
 
 #[tokio::test]
-async fn email_decides_where_the_phone_is_somebody_elses() {
+async fn the_email_takes_precedence_over_the_phone_of_another_profile() {
     let payload = json!({"email": Sandbox::ADA_EMAIL, "mobile_phone": Sandbox::GRACE_PHONE,
         "attributes": {"comms": {"post_feedback": true}}});
     let grace = comms(&Sandbox::new(), Sandbox::GRACE_ID);
@@ -190,9 +195,10 @@ async fn email_decides_where_the_phone_is_somebody_elses() {
 }
 
 #[tokio::test]
-async fn consent_timestamps_are_passed_when_given_and_never_invented() {
+async fn consent_timestamps_are_forwarded_and_never_added() {
     const AT: &str = "2024-05-01T10:00:00Z";
-    let given = json!({"email": Sandbox::ADA_EMAIL, "attributes": {"comms": {"email_promo": true, "email_consent_updated_at": AT}}});
+    let given = json!({"email": Sandbox::ADA_EMAIL, "attributes": {"comms": {"email_promo": true,
+        "email_consent_updated_at": AT}}});
     let (sandbox, _, _) = after(given).await;
     assert_eq!(
         comms(&sandbox, Sandbox::ADA_ID)["email_consent_updated_at"],
@@ -208,7 +214,7 @@ async fn consent_timestamps_are_passed_when_given_and_never_invented() {
 }
 
 #[tokio::test]
-async fn a_plus_in_an_address_does_not_turn_into_a_blank() {
+async fn a_plus_in_an_address_is_not_decoded_to_a_space() {
     let (sandbox, response, _) =
         after(json!({"email": Sandbox::KIM_EMAIL, "attributes": {"comms": {"sms_promo": true}}}))
             .await;
@@ -217,7 +223,7 @@ async fn a_plus_in_an_address_does_not_turn_into_a_blank() {
 }
 
 #[tokio::test]
-async fn letter_case_of_an_email_does_not_matter() {
+async fn the_letter_case_of_an_email_is_ignored() {
     for email in [
         Sandbox::GRACE_EMAIL.to_lowercase(),
         Sandbox::GRACE_EMAIL.to_uppercase(),

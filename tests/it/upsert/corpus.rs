@@ -1,5 +1,6 @@
-//! Texts on which JSON readers disagree, from the public JSONTestSuite (see `data/json`): what it
-//! wants refused goes nowhere, what it wants read is read, and no text makes the service fail.
+//! Texts that JSON parsers read differently, from the public JSONTestSuite (see `data/json`). Texts
+//! that the suite rejects are not forwarded, texts that it accepts are, and no text causes a
+//! failure.
 
 use omneo_id::upsert::SignUp;
 use proptest::prelude::*;
@@ -21,7 +22,7 @@ impl Text {
         serde_json::from_str(include_str!("../data/json/test_parsing.json")).unwrap()
     }
 
-    /// U+FFFD stands for a byte that is not UTF-8.
+    /// The bytes of the text. U+FFFD represents a byte that is not UTF-8.
     fn bytes(&self) -> Vec<u8> {
         let text = self.text.repeat(self.repeat.unwrap_or(1)) + &self.end;
         let mut bytes = Vec::new();
@@ -35,13 +36,13 @@ impl Text {
     }
 }
 
-/// Two keys of one name: JSON by its grammar, and whom it means depends on the reader.
-const TWO_MEANINGS: [&str; 2] = [
+/// Texts with duplicate keys: valid by the grammar of JSON, but read differently by parsers.
+const DUPLICATE_KEYS: [&str; 2] = [
     "y_object_duplicated_key",
     "y_object_duplicated_key_and_value",
 ];
 
-/// Beyond the suite: bytes, and what it leaves open, refused here.
+/// Rejected texts beyond the suite: invalid UTF-8, and texts that the suite leaves open.
 const REFUSED: &[&[u8]] = &[
     b"\xef\xbb\xbf",
     b"\xef\xbb\xbf{}",
@@ -71,11 +72,14 @@ const REFUSED: &[&[u8]] = &[
 ];
 
 async fn sign_up(payload: Vec<u8>) -> (u16, Vec<Seen>) {
-    let script = Script::new([(BY_NEW, answer(200, NOBODY)), (CREATE, answer(201, "{}"))]);
+    let script = Script::new([
+        (BY_NEW, answer(200, NO_PROFILES)),
+        (CREATE, answer(201, "{}")),
+    ]);
     let request = post("").map(|_| Bytes::from(payload).into());
-    // The suite's longest text passes the limit, so that its depth is what is met.
+    // The limit exceeds the suite's longest text, so that its depth is tested and not its length.
     let policy = CommsPolicy::new().with_body_limit(1024 * 1024);
-    let response = script.asked(policy, request).await;
+    let response = script.send(policy, request).await;
     (response.status().as_u16(), script.seen())
 }
 
@@ -86,7 +90,7 @@ fn embedded(text: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn what_the_suite_wants_refused_goes_nowhere() {
+async fn texts_that_the_suite_rejects_are_not_forwarded() {
     let texts = Text::all();
     let refused: Vec<_> = texts
         .iter()
@@ -102,7 +106,7 @@ async fn what_the_suite_wants_refused_goes_nowhere() {
 }
 
 #[tokio::test]
-async fn what_the_suite_wants_read_is_passed_on_and_means_the_same() {
+async fn texts_that_the_suite_accepts_are_forwarded_unchanged() {
     let texts = Text::all();
     let read: Vec<_> = texts
         .iter()
@@ -112,19 +116,19 @@ async fn what_the_suite_wants_read_is_passed_on_and_means_the_same() {
     for text in read {
         let (name, bytes) = (&text.name, text.bytes());
         let (alone, seen) = sign_up(bytes.clone()).await;
-        assert!(seen.is_empty(), "{name} is no profile");
+        assert!(seen.is_empty(), "{name} is not a profile");
         let (status, seen) = sign_up(embedded(&bytes)).await;
-        if TWO_MEANINGS.contains(&name.as_str()) {
+        if DUPLICATE_KEYS.contains(&name.as_str()) {
             assert_eq!((alone, status, seen.len()), (400, 400, 0), "{name}");
             continue;
         }
         assert_eq!((alone, status, seen.len()), (422, 200, 2), "{name}");
-        means_the_same(&seen[1].body, &bytes, name);
+        assert_same_value(&seen[1].body, &bytes, name);
     }
 }
 
 #[tokio::test]
-async fn what_the_suite_leaves_open_is_refused_or_means_the_same() {
+async fn texts_that_the_suite_leaves_open_are_rejected_or_forwarded_unchanged() {
     for text in Text::all() {
         if !text.name.starts_with("i_") {
             continue;
@@ -136,20 +140,24 @@ async fn what_the_suite_leaves_open_is_refused_or_means_the_same() {
             (400, seen) => assert!(seen.is_empty(), "{name}"),
             (status, seen) => {
                 assert_eq!((status, seen.len()), (200, 2), "{name}");
-                means_the_same(&seen[1].body, &bytes, name);
+                assert_same_value(&seen[1].body, &bytes, name);
             }
         }
     }
 }
 
-fn means_the_same(sent: &str, given: &[u8], name: &str) {
+fn assert_same_value(sent: &str, given: &[u8], name: &str) {
     let sent: serde_json::Value = serde_json::from_str(sent).unwrap();
     let given: serde_json::Value = serde_json::from_slice(given).unwrap();
-    assert_eq!(keyless(sent["x"].clone()), keyless(given), "{name}");
+    assert_eq!(
+        without_forbidden_names(sent["x"].clone()),
+        without_forbidden_names(given),
+        "{name}"
+    );
 }
 
-/// Without the names that are passed on nowhere.
-fn keyless(mut value: serde_json::Value) -> serde_json::Value {
+/// The value without the names that are never forwarded.
+fn without_forbidden_names(mut value: serde_json::Value) -> serde_json::Value {
     if let Some(object) = value.as_object_mut() {
         object.retain(|key, _| !key.contains(['.', '[', ']', '\0']));
     }
@@ -157,7 +165,7 @@ fn keyless(mut value: serde_json::Value) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_text_and_second_meanings_go_nowhere() {
+async fn invalid_utf8_and_ambiguous_json_are_not_forwarded() {
     for text in REFUSED {
         for payload in [text.to_vec(), embedded(text)] {
             let shown = payload.escape_ascii().to_string();
@@ -168,7 +176,7 @@ async fn bytes_that_are_no_text_and_second_meanings_go_nowhere() {
 }
 
 #[tokio::test]
-async fn depth_is_bounded_before_it_costs_anything() {
+async fn nesting_depth_is_bounded_before_the_tenant_is_called() {
     for text in [
         "[".repeat(60_000),
         r#"{"":"#.repeat(15_000),
@@ -182,12 +190,17 @@ async fn depth_is_bounded_before_it_costs_anything() {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// A good payload with a few bytes changed: refused with a reason, or read as every reader reads it.
+    /// A valid payload with a few changed bytes is rejected, or parsed as `serde_json` parses it.
     #[test]
-    fn damaged_payloads_are_refused_or_mean_the_same(
+    fn damaged_payloads_are_rejected_or_forwarded_unchanged(
         damage in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 0..4)
     ) {
-        let mut payload = br#"{"email":"a@b.example","x":[1.50,{"y":"\u00e9\ud83d\ude00"}],"attributes":{"comms":{"sms_promo":true}}}"#.to_vec();
+        let mut payload = concat!(
+            r#"{"email":"a@b.example","x":[1.50,{"y":"\u00e9\ud83d\ude00"}],"#,
+            r#""attributes":{"comms":{"sms_promo":true}}}"#,
+        )
+        .as_bytes()
+        .to_vec();
         for (at, byte) in damage {
             let at = at.index(payload.len());
             payload[at] = byte;
@@ -197,8 +210,9 @@ proptest! {
             Err(rejection) => prop_assert!(rejection.kind().status().is_client_error()),
             Ok(sign_up) => {
                 let given: serde_json::Value = serde_json::from_slice(&payload).unwrap();
-                let created: serde_json::Value = serde_json::from_slice(&policy.create_body(&sign_up)).unwrap();
-                // A name that PHP would read as a path stays here, and what it names.
+                let body = policy.create_body(&sign_up);
+                let created: serde_json::Value = serde_json::from_slice(&body).unwrap();
+                // A member whose name PHP would interpret as a path is not forwarded.
                 let is_path = |name: &String| name.contains(['.', '[', ']', '\0']);
                 let has_path = given["x"][1].as_object().is_some_and(|x| x.keys().any(is_path));
                 if !has_path {

@@ -1,5 +1,5 @@
-//! The documented profile, line by line: what is refused before anybody is looked up, what a new
-//! person brings, what a known one can change.
+//! The documented profile, field by field: validation before the look-up, forwarding on creation,
+//! and the fields that an update may change.
 
 use omneo_id::upsert::{Decision, SignUp};
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use super::*;
 
 const CHANNELS: [&str; 5] = ["email", "push", "sms", "phone", "post"];
 
-/// A payload with an e-mail, and these members beside it or in its place.
+/// A payload with an e-mail and these members, which may replace the e-mail.
 fn payload(members: Value) -> Value {
     let mut payload = json!({"email": "ada@example.com"});
     let Value::Object(members) = members else {
@@ -18,8 +18,8 @@ fn payload(members: Value) -> Value {
     payload
 }
 
-/// The fields to blame; none if it is good.
-fn blamed(members: Value) -> Vec<String> {
+/// The invalid fields of a payload.
+fn invalid_fields(members: Value) -> Vec<String> {
     let payload = payload(members).to_string();
     match SignUp::parse(payload.as_bytes(), &CommsPolicy::new()) {
         Ok(_) => Vec::new(),
@@ -38,15 +38,15 @@ fn decided(members: Value, known: bool) -> Decision {
     policy.decide(&sign_up, known.then(|| "ada-1".parse().unwrap()))
 }
 
-/// What a new person is created with.
+/// The body of a creation.
 fn created(members: Value) -> Value {
     let Decision::Create { body } = decided(members, false) else {
-        panic!("somebody new is created");
+        panic!("expected a creation");
     };
     serde_json::from_slice(&body).unwrap()
 }
 
-/// What changes on a known person, or null.
+/// The body of an update, or null.
 fn changed(members: Value) -> Value {
     match decided(members, true) {
         Decision::Update { body, .. } => serde_json::from_slice(&body).unwrap(),
@@ -61,19 +61,20 @@ fn comms(fields: Value) -> Value {
     payload
 }
 
-/// Blamed for these values, good with those, and never written to a known person.
-fn field(name: &str, bad: &[Value], good: &[Value]) {
-    for value in bad {
-        let blamed = blamed(json!({name: value}));
-        let own = |field: &String| field == name || field.starts_with(&format!("{name}."));
+/// Asserts that a field rejects the invalid values, accepts the valid ones, and never occurs in an
+/// update.
+fn field(name: &str, invalid: &[Value], valid: &[Value]) {
+    for value in invalid {
+        let errors = invalid_fields(json!({name: value}));
+        let belongs = |field: &String| field == name || field.starts_with(&format!("{name}."));
         assert!(
-            !blamed.is_empty() && blamed.iter().all(own),
-            "{name}: {value} {blamed:?}"
+            !errors.is_empty() && errors.iter().all(belongs),
+            "{name}: {value} {errors:?}"
         );
     }
-    for value in good.iter().chain([&Value::Null]) {
+    for value in valid.iter().chain([&Value::Null]) {
         let members = json!({name: value});
-        assert_eq!(blamed(members.clone()), [""; 0], "{name}: {value}");
+        assert_eq!(invalid_fields(members.clone()), [""; 0], "{name}: {value}");
         assert_eq!(created(members.clone())[name], *value);
         assert_eq!(changed(members), Value::Null, "{name}: {value}");
     }
@@ -82,7 +83,7 @@ fn field(name: &str, bad: &[Value], good: &[Value]) {
 // The profile.
 
 #[test]
-fn an_id_is_nobodys_to_choose() {
+fn an_id_cannot_be_chosen() {
     for id in [json!("eve-1"), json!(7), json!({"x": 1}), Value::Null] {
         assert_eq!(created(json!({"id": id}))["id"], Value::Null, "{id}");
         assert_eq!(changed(json!({"id": id})), Value::Null);
@@ -99,7 +100,11 @@ fn an_email_is_required_and_a_string() {
         json!(["a@b.example"]),
         json!({}),
     ] {
-        assert_eq!(blamed(json!({"email": email})), ["email"], "{email}");
+        assert_eq!(
+            invalid_fields(json!({"email": email})),
+            ["email"],
+            "{email}"
+        );
     }
     assert_eq!(
         created(json!({"email": " Ada@B.example "}))["email"],
@@ -108,7 +113,7 @@ fn an_email_is_required_and_a_string() {
 }
 
 #[test]
-fn an_email_is_one_address_and_nothing_around_it() {
+fn an_email_is_a_single_address() {
     for email in [
         "ada(comment)@example.com",
         "(comment)ada@example.com",
@@ -132,9 +137,13 @@ fn an_email_is_one_address_and_nothing_around_it() {
         "\"a\nb\"@example.com",
         "\"a\"b@example.com",
     ] {
-        assert_eq!(blamed(json!({"email": email})), ["email"], "{email:?}");
+        assert_eq!(
+            invalid_fields(json!({"email": email})),
+            ["email"],
+            "{email:?}"
+        );
     }
-    // A quoted local part is an address like any other, and stays quoted.
+    // A quoted local part is valid, and remains quoted.
     for email in [
         r#""a,b"@example.com"#,
         r#""a%_*b"@example.com"#,
@@ -158,8 +167,8 @@ fn only_ascii_letters_of_an_email_are_folded() {
 }
 
 #[test]
-fn a_mobile_phone_is_e164_or_null_and_its_separators_are_dropped() {
-    let bad = [
+fn a_mobile_phone_is_e164_or_null_and_its_separators_are_removed() {
+    let invalid = [
         "0412323123",
         "61412323123",
         "+0",
@@ -167,8 +176,8 @@ fn a_mobile_phone_is_e164_or_null_and_its_separators_are_dropped() {
         "%2B61412323123",
         "+61_412323123",
     ];
-    let bad = bad.map(Value::from);
-    field("mobile_phone", &bad, &[json!("+61412323123")]);
+    let invalid = invalid.map(Value::from);
+    field("mobile_phone", &invalid, &[json!("+61412323123")]);
     field(
         "mobile_phone",
         &[json!(61_412_323_123_u64), json!([]), json!({})],
@@ -181,7 +190,7 @@ fn a_mobile_phone_is_e164_or_null_and_its_separators_are_dropped() {
 }
 
 #[test]
-fn a_secondary_phone_is_e164_or_null_and_finds_nobody() {
+fn a_secondary_phone_is_e164_or_null_and_is_not_looked_up() {
     field(
         "secondary_phone",
         &[json!("0412323123"), json!(1)],
@@ -194,15 +203,17 @@ fn a_secondary_phone_is_e164_or_null_and_finds_nobody() {
 
 #[cfg(feature = "sandbox")]
 #[tokio::test]
-async fn what_is_derived_is_not_taken_from_a_payload() {
+async fn derived_fields_of_a_payload_are_ignored() {
     use omneo_id::sandbox::Sandbox;
 
     use super::sandbox;
 
     let sandbox = Sandbox::new();
     let payload = payload(
-        json!({"mobile_phone": "+61491570999", "mobile_phone_country": "XX", "mobile_phone_national": "1",
-        "mobile_phone_national_prefix": "1", "mobile_phone_e164": "+1", "full_name": "Eve", "first_name": "Ada", "last_name": "L"}),
+        json!({"mobile_phone": "+61491570999", "mobile_phone_country": "XX",
+            "mobile_phone_national": "1",
+        "mobile_phone_national_prefix": "1", "mobile_phone_e164": "+1", "full_name": "Eve",
+        "first_name": "Ada", "last_name": "L"}),
     );
     let response = sandbox::sign_up(sandbox::in_front_of(&sandbox), payload.to_string()).await;
     assert_eq!(response.status(), 200);
@@ -213,10 +224,10 @@ async fn what_is_derived_is_not_taken_from_a_payload() {
 }
 
 #[test]
-fn names_are_strings_and_unknown_in_lower_case_if_not_given() {
+fn names_are_strings_and_default_to_unknown() {
     for name in ["first_name", "last_name"] {
-        assert_eq!(blamed(json!({name: 1})), [name]);
-        assert_eq!(blamed(json!({name: "x".repeat(256)})), [name]);
+        assert_eq!(invalid_fields(json!({name: 1})), [name]);
+        assert_eq!(invalid_fields(json!({name: "x".repeat(256)})), [name]);
         assert_eq!(
             created(json!({name: "O’Neil-Ünal 李"}))[name],
             "O’Neil-Ünal 李"
@@ -229,7 +240,7 @@ fn names_are_strings_and_unknown_in_lower_case_if_not_given() {
 }
 
 #[test]
-fn gender_is_one_of_four_words_in_lower_case() {
+fn gender_is_one_of_four_values_in_lower_case() {
     let words = ["male", "female", "withheld", "other"].map(Value::from);
     field(
         "gender",
@@ -271,14 +282,18 @@ fn title_company_and_occupation_are_strings() {
 }
 
 #[test]
-fn an_avatar_is_a_url_of_the_web() {
-    let bad = [
+fn an_avatar_is_an_http_url() {
+    let invalid = [
         json!("javascript:alert(1)"),
         json!("data:text/html,x"),
         json!("//x"),
         json!(1),
     ];
-    field("avatar_url", &bad, &[json!("https://cdn.example/a.png")]);
+    field(
+        "avatar_url",
+        &invalid,
+        &[json!("https://cdn.example/a.png")],
+    );
 }
 
 #[test]
@@ -291,7 +306,7 @@ fn a_currency_is_three_capital_letters() {
 }
 
 #[test]
-fn joined_at_is_a_moment() {
+fn joined_at_is_a_date_time() {
     field(
         "joined_at",
         &[json!("now"), json!("2023-02-29"), json!(1)],
@@ -309,7 +324,7 @@ fn tags_are_a_list_of_strings() {
 }
 
 #[test]
-fn a_region_is_named_by_number_or_text() {
+fn a_region_is_a_number_or_text() {
     field(
         "region_id",
         &[json!(1.5), json!([]), json!(true)],
@@ -327,7 +342,7 @@ fn addresses_are_a_list_of_objects() {
 }
 
 #[test]
-fn a_profile_type_is_one_of_the_documented_words() {
+fn a_profile_type_is_one_of_the_documented_values() {
     let words = [
         "temporary",
         "dependant",
@@ -346,7 +361,7 @@ fn a_profile_type_is_one_of_the_documented_words() {
 
 #[test]
 fn identities_have_a_handle_and_an_identifier() {
-    let bad = [
+    let invalid = [
         json!({}),
         json!([[]]),
         json!([{"handle": "shop"}]),
@@ -356,9 +371,11 @@ fn identities_have_a_handle_and_an_identifier() {
         json!([{"handle": "shop", "identifier": "7", "is_primary": "yes"}]),
         json!([{"handle": "shop", "identifier": "7", "is_active": 1}]),
     ];
-    let good = json!([{"id": 1, "handle": "shop", "identifier": "7", "is_primary": true, "is_active": false}]);
-    field("identities", &bad, &[good, json!([])]);
-    let theirs = json!({"identities": [{"handle": "shop", "identifier": 7, "profile_id": "eve-1", "created_at": "x"}]});
+    let valid = json!([{"id": 1, "handle": "shop", "identifier": "7", "is_primary": true,
+        "is_active": false}]);
+    field("identities", &invalid, &[valid, json!([])]);
+    let theirs = json!({"identities": [{"handle": "shop", "identifier": 7, "profile_id": "eve-1",
+        "created_at": "x"}]});
     assert_eq!(
         created(theirs)["identities"],
         json!([{"handle": "shop", "identifier": 7}])
@@ -383,7 +400,7 @@ fn balances_are_numbers() {
 }
 
 #[test]
-fn unknown_fields_are_no_errors_and_reach_nobody_who_is_known() {
+fn unknown_fields_are_valid_and_do_not_change_existing_profiles() {
     field(
         "shoe_size",
         &[],
@@ -428,20 +445,20 @@ fn flag(name: &str) {
     }
     assert_eq!(changed(comms(json!({name: null}))), Value::Null, "{name}");
     for value in [json!("true"), json!(1), json!([]), json!({})] {
-        let blamed = blamed(comms(json!({name: value})));
-        assert_eq!(blamed, [format!("attributes.comms.{name}")], "{value}");
+        let invalid = invalid_fields(comms(json!({name: value})));
+        assert_eq!(invalid, [format!("attributes.comms.{name}")], "{value}");
     }
 }
 
 #[test]
-fn bounces_are_the_tenants_to_find() {
+fn bounces_are_written_by_the_tenant_only() {
     for channel in CHANNELS {
         foreign(&format!("{channel}_bounced"), &json!(false));
     }
 }
 
 #[test]
-fn verifications_are_the_tenants_to_make() {
+fn verifications_are_written_by_the_tenant_only() {
     for channel in CHANNELS {
         for word in ["not_sent", "sent", "verified"] {
             foreign(&format!("{channel}_verification"), &json!(word));
@@ -450,13 +467,13 @@ fn verifications_are_the_tenants_to_make() {
 }
 
 #[test]
-fn whose_comms_they_are_and_since_when_is_read_only() {
+fn the_owner_and_timestamps_of_comms_are_read_only() {
     for name in ["profile_id", "created_at", "updated_at"] {
         foreign(name, &json!("eve-1"));
     }
 }
 
-/// Neither an error nor ever written.
+/// Asserts that a field is valid, but never forwarded.
 fn foreign(name: &str, value: &Value) {
     let members = comms(json!({name: value}));
     assert_eq!(changed(members.clone()), Value::Null, "{name}");
@@ -477,14 +494,14 @@ fn accepted_terms_are_a_flag_a_date_or_a_text() {
             assert_eq!(changed(members), json!({name: value}));
         }
         for value in [json!({}), json!([]), json!("x".repeat(256))] {
-            let blamed = blamed(comms(json!({name: value})));
-            assert_eq!(blamed, [format!("attributes.comms.{name}")]);
+            let invalid = invalid_fields(comms(json!({name: value})));
+            assert_eq!(invalid, [format!("attributes.comms.{name}")]);
         }
     }
 }
 
 #[test]
-fn the_time_of_a_consent_goes_with_it() {
+fn the_time_of_a_consent_is_forwarded() {
     for channel in ["email", "sms"] {
         let (promo, at) = (
             format!("{channel}_promo"),
@@ -493,11 +510,11 @@ fn the_time_of_a_consent_goes_with_it() {
         let both = json!({promo: true, at.clone(): "2024-05-01T10:00:00Z"});
         assert_eq!(changed(comms(both.clone())), both);
         for value in [json!("soon"), json!(true), json!(1_714_557_600)] {
-            let blamed = blamed(comms(json!({at.clone(): value})));
-            assert_eq!(blamed, [format!("attributes.comms.{at}")]);
+            let invalid = invalid_fields(comms(json!({at.clone(): value})));
+            assert_eq!(invalid, [format!("attributes.comms.{at}")]);
         }
     }
-    // A channel without one in the documents has none here.
+    // The other channels have no documented timestamp.
     assert_eq!(
         changed(comms(json!({"post_consent_updated_at": "2024-05-01"}))),
         Value::Null
@@ -505,7 +522,7 @@ fn the_time_of_a_consent_goes_with_it() {
 }
 
 #[test]
-fn null_is_neither_a_refusal_nor_a_consent() {
+fn null_is_neither_an_opt_out_nor_a_consent() {
     let unanswered = json!({"email_promo": null, "email_optout": null});
     assert_eq!(changed(comms(unanswered.clone())), Value::Null);
     assert_eq!(
@@ -515,7 +532,7 @@ fn null_is_neither_a_refusal_nor_a_consent() {
 }
 
 #[test]
-fn a_refusal_in_any_form_is_kept_by_whoever_is_new() {
+fn an_opt_out_in_any_form_is_stored_in_a_new_profile() {
     for refusal in [json!({"email_optout": true}), json!({"email_promo": false})] {
         let created = created(comms(refusal.clone()));
         let comms = &created["attributes"]["comms"];

@@ -1,9 +1,9 @@
-//! What operators learn, and what is never logged.
+//! Log events of sign-ups, and the personal data that they never contain.
 
 use super::*;
 use crate::support::logs::Log;
 
-/// What was logged so far, which names nobody.
+/// The log so far. Asserts that it does not contain personal data.
 fn text(log: &Log) -> String {
     let text = log.text();
     let lower = text.to_lowercase();
@@ -14,22 +14,34 @@ fn text(log: &Log) -> String {
 }
 
 #[tokio::test]
-async fn a_sign_up_that_is_lost_names_the_fields() {
+async fn a_concealed_422_is_logged_with_the_field_names() {
     let (log, _guard) = Log::capture();
-    let body = r#"{"message":"ada@example.com is bad","errors":{"first_name":["ada@example.com is bad"]}}"#;
-    let script = Script::new([(BY_EMAIL, answer(200, NOBODY)), (CREATE, answer(422, body))]);
+    let body = concat!(
+        r#"{"message":"ada@example.com is bad","#,
+        r#""errors":{"first_name":["ada@example.com is bad"]}}"#
+    );
+    let script = Script::new([
+        (BY_EMAIL, answer(200, NO_PROFILES)),
+        (CREATE, answer(422, body)),
+    ]);
     let policy = CommsPolicy::new().conceal_tenant_validation();
     script.sign_up(policy, OPT_OUT).await;
     let text = text(&log);
-    let words = r#"a sign-up is lost: the tenant rejected the payload, and the error is concealed fields=["first_name"]"#;
-    assert!(text.contains(words), "{text}");
+    let event = concat!(
+        r#"a sign-up is lost: the tenant rejected the payload,"#,
+        r#" and the error is concealed fields=["first_name"]"#
+    );
+    assert!(text.contains(event), "{text}");
     assert!(text.contains("WARN"), "{text}");
 }
 
 #[tokio::test]
-async fn two_profiles_with_one_address_are_the_operators_to_mend() {
+async fn two_profiles_with_one_address_are_logged_as_an_error() {
     let (log, _guard) = Log::capture();
-    let two = r#"{"data":[{"id":"a-1","email":"ada@example.com"},{"id":"a-2","email":"ada@example.com"}]}"#;
+    let two = concat!(
+        r#"{"data":[{"id":"a-1","email":"ada@example.com"},{"id":"a-2","#,
+        r#""email":"ada@example.com"}]}"#
+    );
     let script = Script::new([(BY_EMAIL, answer(200, two))]);
     script.sign_up(CommsPolicy::new(), OPT_OUT).await;
     let text = text(&log);
@@ -41,8 +53,8 @@ async fn two_profiles_with_one_address_are_the_operators_to_mend() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_taken_by_nobody_who_is_found_is_the_operators_to_mend() {
-    for (policy, words) in [
+async fn a_taken_address_without_a_matching_profile_is_logged_as_an_error() {
+    for (policy, message) in [
         (
             CommsPolicy::new(),
             "an address is taken by a profile with another address",
@@ -56,20 +68,20 @@ async fn an_address_that_is_taken_by_nobody_who_is_found_is_the_operators_to_men
         let holder = r#"{"data":{"email":{"profile":{"id":"ada-1","full_name":"Ada"}}}}"#;
         let other = r#"{"data":{"id":"ada-1","email":"\u00e1da@example.com"}}"#;
         let script = Script::new([
-            (BY_EMAIL, answer(200, NOBODY)),
+            (BY_EMAIL, answer(200, NO_PROFILES)),
             (CREATE, answer(422, TAKEN)),
-            (BY_EMAIL, answer(200, NOBODY)),
+            (BY_EMAIL, answer(200, NO_PROFILES)),
             ("POST /profiles/availability", answer(200, holder)),
             ("GET /profiles/ada-1", answer(200, other)),
         ]);
         script.sign_up(policy, OPT_OUT).await;
         let text = text(&log);
-        assert!(text.contains(words), "{text}");
+        assert!(text.contains(message), "{text}");
     }
 }
 
 #[tokio::test]
-async fn a_sign_up_that_works_says_nothing() {
+async fn a_successful_sign_up_logs_nothing() {
     let (log, _guard) = Log::capture();
     let script = Script::new([(BY_EMAIL, answer(200, ADA)), (UPDATE, answer(200, "{}"))]);
     script.sign_up(CommsPolicy::new(), OPT_OUT).await;

@@ -1,13 +1,13 @@
-//! Names of members that some reader takes for a path, an operator or a prototype: never passed on,
-//! at any depth.
+//! Names of members that a reader may interpret as a path, an operator or a prototype are never
+//! forwarded, at any depth.
 
 use serde_json::{Value, json};
 
 use super::*;
 
-/// Each with what reads it so.
+/// Grouped by the reader that interprets them.
 const NAMES: &[&str] = &[
-    // Laravel's `data_get` and its kin, and form fields of PHP.
+    // Laravel's `data_get` and similar functions, and form fields of PHP.
     "attributes.tier",
     "attributes[tier]",
     "[tier",
@@ -24,13 +24,13 @@ const NAMES: &[&str] = &[
     "identities*",
     "attributes__dot__tier",
     "__asterisk__",
-    // Members of PHP's objects, and of JavaScript's.
+    // Members of objects in PHP and in JavaScript.
     "\0tier",
     "tier\0",
     "\0*\0tier",
     "__proto__",
     "__PROTO__",
-    // Columns, which a database compares without letter case.
+    // Column names, which a database compares ignoring letter case.
     "profile_id",
     "Profile_ID",
     "created_at",
@@ -38,7 +38,7 @@ const NAMES: &[&str] = &[
     "Updated_At",
 ];
 
-/// Names that mean nothing but themselves.
+/// Names without a second interpretation.
 const PLAIN: &[&str] = &[
     "tier",
     "a-b",
@@ -55,7 +55,7 @@ const PLAIN: &[&str] = &[
     "1",
 ];
 
-/// Names of the comms attribute that belong to the tenant, in any letter case.
+/// Names of the comms attribute that only the tenant writes, in any letter case.
 const RESERVED: &[&str] = &[
     "email_bounced",
     "Email_Bounced",
@@ -69,7 +69,10 @@ async fn created(members: &Value) -> Value {
         .as_object_mut()
         .unwrap()
         .extend(members.as_object().unwrap().clone());
-    let script = Script::new([(BY_EMAIL, answer(200, NOBODY)), (CREATE, answer(201, "{}"))]);
+    let script = Script::new([
+        (BY_EMAIL, answer(200, NO_PROFILES)),
+        (CREATE, answer(201, "{}")),
+    ]);
     let response = script
         .sign_up(CommsPolicy::new(), &payload.to_string())
         .await;
@@ -99,7 +102,7 @@ fn has_name(value: &Value, name: &str) -> bool {
 }
 
 #[tokio::test]
-async fn names_with_a_second_meaning_are_passed_on_nowhere() {
+async fn interpreted_names_are_removed_at_every_level() {
     for name in NAMES {
         for members in nested(name) {
             let body = created(&members).await;
@@ -119,7 +122,7 @@ async fn names_with_a_second_meaning_are_passed_on_nowhere() {
 }
 
 #[tokio::test]
-async fn every_other_name_is_passed_on() {
+async fn every_other_name_is_forwarded() {
     for name in PLAIN {
         for members in nested(name) {
             let body = created(&members).await;
@@ -129,9 +132,10 @@ async fn every_other_name_is_passed_on() {
 }
 
 #[tokio::test]
-async fn names_with_a_second_meaning_change_nothing_on_a_known_person() {
+async fn interpreted_names_do_not_change_an_existing_profile() {
     for name in NAMES {
-        let payload = json!({"email": "ada@example.com", "attributes": {"comms": {*name: true}}, *name: {"comms": {"email_promo": true}}});
+        let payload = json!({"email": "ada@example.com", "attributes": {"comms": {*name: true}},
+            *name: {"comms": {"email_promo": true}}});
         let script = Script::new([(BY_EMAIL, answer(200, ADA))]);
         let response = script
             .sign_up(CommsPolicy::new(), &payload.to_string())

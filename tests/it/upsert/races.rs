@@ -1,4 +1,4 @@
-//! The same person at the same instant, and callers who leave in the middle.
+//! Concurrent sign-ups of one person, and sign-ups that are cancelled.
 
 use omneo_id::sandbox::{Sandbox, SandboxBody};
 use serde_json::{Value, json};
@@ -8,9 +8,8 @@ use super::sandbox::{Shop, tenant};
 use super::*;
 use crate::support;
 
-/// A tenant that leaves room for others before each request takes effect, and before its answer
-/// arrives.
-fn hesitant(sandbox: &Sandbox) -> Shop {
+/// A tenant that yields before each request takes effect, and before its response arrives.
+fn yielding(sandbox: &Sandbox) -> Shop {
     let inner = tenant(sandbox, |_| Box::pin(yield_now()));
     Shop::new(service_fn(move |request: Sent| {
         let inner = inner.clone();
@@ -27,7 +26,7 @@ fn payload(email: &str, phone: Option<&str>) -> String {
         .to_string()
 }
 
-fn holders(sandbox: &Sandbox, field: &str, value: &str) -> Vec<Value> {
+fn profiles_with(sandbox: &Sandbox, field: &str, value: &str) -> Vec<Value> {
     let mut profiles = sandbox.profiles();
     profiles.retain(|profile| profile[field] == value);
     profiles
@@ -46,7 +45,7 @@ async fn all_succeed(services: &[CommsUpsert<Shop>], payloads: &[String]) {
 }
 
 #[tokio::test]
-async fn one_phone_with_many_emails_at_the_same_instant_is_one_person() {
+async fn concurrent_sign_ups_with_one_phone_create_one_profile() {
     const PHONE: &str = "+61491570999";
     let payloads: Vec<_> = (0..6)
         .map(|n| payload(&format!("new{n}@example.com"), Some(PHONE)))
@@ -54,57 +53,58 @@ async fn one_phone_with_many_emails_at_the_same_instant_is_one_person() {
     for processes in [1, 3] {
         let sandbox = Sandbox::new();
         let services: Vec<_> = (0..processes)
-            .map(|_| CommsUpsert::new(hesitant(&sandbox), CommsPolicy::new()))
+            .map(|_| CommsUpsert::new(yielding(&sandbox), CommsPolicy::new()))
             .collect();
         all_succeed(&services, &payloads).await;
-        let found = holders(&sandbox, "mobile_phone", PHONE);
+        let found = profiles_with(&sandbox, "mobile_phone", PHONE);
         assert_eq!(found.len(), 1, "{processes} processes");
         assert_eq!(found[0]["attributes"]["comms"]["sms_optout"], true);
     }
 }
 
 #[tokio::test]
-async fn one_email_at_the_same_instant_is_one_person_in_one_process_and_in_several() {
+async fn concurrent_sign_ups_with_one_email_create_one_profile() {
     let payloads: Vec<_> = ["new@example.com", "NEW@example.com", " New@Example.com "]
         .map(|email| payload(email, None))
         .into();
     for processes in [1, 3] {
         let sandbox = Sandbox::new();
         let services: Vec<_> = (0..processes)
-            .map(|_| CommsUpsert::new(hesitant(&sandbox), CommsPolicy::new()))
+            .map(|_| CommsUpsert::new(yielding(&sandbox), CommsPolicy::new()))
             .collect();
         all_succeed(&services, &payloads).await;
-        assert_eq!(holders(&sandbox, "email", "new@example.com").len(), 1);
+        assert_eq!(profiles_with(&sandbox, "email", "new@example.com").len(), 1);
     }
 }
 
-/// Leaves after each number of polls, until one is enough to be answered.
-async fn leaves_anywhere(payload: &str, check: impl Fn(&Sandbox)) {
+/// Cancels a sign-up after each number of polls, up to the number that completes it, and retries
+/// it.
+async fn cancel_at_every_point(payload: &str, check: impl Fn(&Sandbox)) {
     for polls in 0.. {
         let sandbox = Sandbox::new();
         let before = sandbox.profiles().len();
-        let service = CommsUpsert::new(hesitant(&sandbox), CommsPolicy::new());
-        let mut left = Box::pin(service.clone().oneshot(post(payload)));
+        let service = CommsUpsert::new(yielding(&sandbox), CommsPolicy::new());
+        let mut cancelled = Box::pin(service.clone().oneshot(post(payload)));
         let mut cx = Context::from_waker(std::task::Waker::noop());
-        let done = (0..polls).any(|_| left.as_mut().poll(&mut cx).is_ready());
-        drop(left);
+        let done = (0..polls).any(|_| cancelled.as_mut().poll(&mut cx).is_ready());
+        drop(cancelled);
         let made = sandbox.profiles().len() - before;
         assert!(made <= 1);
-        // The turn is free, and trying again completes what was begun.
+        // The retry is not blocked, and completes the sign-up.
         let response = service.oneshot(post(payload)).await.unwrap();
         assert_eq!(response.status(), 200, "after {polls} polls");
         check(&sandbox);
         if done {
-            assert!(polls > 4, "there were places to leave at");
+            assert!(polls > 4, "the sign-up has several await points");
             return;
         }
     }
 }
 
 #[tokio::test]
-async fn a_new_person_who_leaves_anywhere_and_comes_back_is_there_once() {
-    leaves_anywhere(&payload("new@example.com", None), |sandbox| {
-        let found = holders(sandbox, "email", "new@example.com");
+async fn a_creation_cancelled_at_any_point_and_retried_creates_one_profile() {
+    cancel_at_every_point(&payload("new@example.com", None), |sandbox| {
+        let found = profiles_with(sandbox, "email", "new@example.com");
         assert_eq!(found.len(), 1);
         assert_eq!(found[0]["attributes"]["comms"]["sms_optout"], true);
     })
@@ -112,9 +112,9 @@ async fn a_new_person_who_leaves_anywhere_and_comes_back_is_there_once() {
 }
 
 #[tokio::test]
-async fn a_known_person_who_leaves_anywhere_and_comes_back_has_their_way() {
+async fn an_update_cancelled_at_any_point_and_retried_is_stored() {
     let seed = Sandbox::new();
-    leaves_anywhere(&payload(Sandbox::ADA_EMAIL, None), |sandbox| {
+    cancel_at_every_point(&payload(Sandbox::ADA_EMAIL, None), |sandbox| {
         assert_eq!(sandbox.profiles().len(), seed.profiles().len());
         let ada = sandbox.profile(Sandbox::ADA_ID).unwrap();
         assert_eq!(ada["attributes"]["comms"]["sms_optout"], true);
@@ -124,7 +124,7 @@ async fn a_known_person_who_leaves_anywhere_and_comes_back_has_their_way() {
 
 #[cfg(feature = "client")]
 #[tokio::test]
-async fn two_services_over_one_tenant_make_one_person() {
+async fn two_services_of_one_tenant_create_one_profile() {
     use omneo_id::OmneoId;
     use omneo_id::upstream::RequestBody;
 
@@ -166,10 +166,13 @@ async fn two_services_over_one_tenant_make_one_person() {
             (200, SUCCESS.as_bytes())
         );
     }
-    assert_eq!(holders(&shop.sandbox, "email", "new@example.com").len(), 1);
-    let asked = shop.sandbox.requests();
-    let lost = asked
+    assert_eq!(
+        profiles_with(&shop.sandbox, "email", "new@example.com").len(),
+        1
+    );
+    let requests = shop.sandbox.requests();
+    let creations = requests
         .iter()
         .filter(|request| request.method == Method::POST);
-    assert!(lost.count() > 1, "there was a race to lose");
+    assert!(creations.count() > 1, "the creations raced");
 }

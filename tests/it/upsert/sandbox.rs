@@ -1,4 +1,4 @@
-//! The upsert in front of the sandbox: a tenant with loose filters, people who look alike, and
+//! The upsert in front of the sandbox: a tenant with loose filters, similar addresses and its own
 //! rules.
 
 use std::collections::BTreeMap;
@@ -12,10 +12,11 @@ use super::*;
 
 pub(super) type Shop = tower::util::BoxCloneService<Sent, Response<SandboxBody>, String>;
 
-/// The sandbox at relative paths, with its credential; others may come between any two requests.
+/// The sandbox behind relative paths and its credential. `pause_before` runs between any two
+/// requests.
 pub(super) fn tenant(
     sandbox: &Sandbox,
-    hesitate: impl Fn(&Method) -> Pause + Clone + Send + 'static,
+    pause_before: impl Fn(&Method) -> Pause + Clone + Send + 'static,
 ) -> Shop {
     let sandbox = sandbox.clone();
     Shop::new(service_fn(move |request: Sent| {
@@ -27,7 +28,7 @@ pub(super) fn tenant(
         parts
             .headers
             .insert("authorization", credential.parse().unwrap());
-        let pause = hesitate(&parts.method);
+        let pause = pause_before(&parts.method);
         let sandbox = sandbox.clone();
         async move {
             pause.await;
@@ -53,16 +54,17 @@ pub(super) fn in_front_of(sandbox: &Sandbox) -> CommsUpsert<Shop> {
 }
 
 #[tokio::test]
-async fn everybody_of_the_seed_is_found_among_their_look_alikes() {
+async fn every_seeded_profile_is_found_among_similar_ones() {
     let sandbox = Sandbox::new();
     let service = in_front_of(&sandbox);
     for customer in sandbox.customers() {
         let Some(email) = customer.email else {
             continue;
         };
-        let payload = json!({"email": email.to_uppercase(), "attributes": {"comms": {"post_service": false}}});
+        let payload = json!({"email": email.to_uppercase(),
+            "attributes": {"comms": {"post_service": false}}});
         let response = sign_up(service.clone(), payload.to_string()).await;
-        // Upper case beyond ASCII is another letter, and somebody else.
+        // Upper case letters beyond ASCII are different letters, and so a different person.
         if email.is_ascii() {
             assert_eq!(
                 response.extensions().get(),
@@ -92,7 +94,7 @@ async fn wildcards_and_parts_of_addresses_are_new_people() {
         "ada.lovelace%00@example.com",
         "ada*@example.com",
         "ada.lovelace@example.com.evil.example",
-        // Cyrillic, accented, dotted, dotless, Kelvin, fullwidth: other letters, other people.
+        // Cyrillic, accented, dotted, dotless, Kelvin and fullwidth letters are different letters.
         "\u{430}da.lovelace@example.com",
         "ad\u{e1}.lovelace@example.com",
         "ada.lovelace@ex\u{430}mple.com",
@@ -113,7 +115,7 @@ async fn wildcards_and_parts_of_addresses_are_new_people() {
     assert_eq!(sandbox.profiles().len(), before.len() + strangers.len());
 }
 
-/// What some framework somewhere takes for more than a member of a profile.
+/// Members that a framework may interpret as more than a field of a profile.
 const MASS_ASSIGNMENT: &[&str] = &[
     r#""id":"ID""#,
     r#""profile_id":"ID""#,
@@ -132,9 +134,18 @@ const MASS_ASSIGNMENT: &[&str] = &[
     r#""__proto__":{"attributes":{"comms":{"email_promo":false}}}"#,
     r#""constructor":{"prototype":{"email_promo":false}},"prototype":{"id":"ID"}"#,
     r#""attributes":{"__proto__":{"comms":{"email_promo":false}}}"#,
-    r#""attributes":{"comms":{"__proto__":{"email_promo":false},"constructor":{"email_promo":false}}}"#,
-    r#""attributes":{"comms":{"Email_Promo":false,"email_promo ":false," email_promo":false,"email-promo":false,"emailPromo":false}}"#,
-    r#""attributes":{"comms":{"email_promo\u0000":false,"email_promo[]":false,"email_promo.0":false,"*":false}}"#,
+    concat!(
+        r#""attributes":{"comms":{"__proto__":{"email_promo":false},"#,
+        r#""constructor":{"email_promo":false}}}"#
+    ),
+    concat!(
+        r#""attributes":{"comms":{"Email_Promo":false,"email_promo ":false,"#,
+        r#"" email_promo":false,"email-promo":false,"emailPromo":false}}"#
+    ),
+    concat!(
+        r#""attributes":{"comms":{"email_promo\u0000":false,"#,
+        r#""email_promo[]":false,"email_promo.0":false,"*":false}}"#
+    ),
     r#""attributes":{"comms":{"email_bounced":true,"email_verification":"verified"}}"#,
     r#""identities":[{"handle":"x","identifier":"y","profile_id":"ID","id":1}]"#,
     r#""addresses":[{"id":1,"profile_id":"ID"}],"tags":["vip"]"#,
@@ -142,7 +153,7 @@ const MASS_ASSIGNMENT: &[&str] = &[
 ];
 
 #[tokio::test]
-async fn mass_assignment_has_no_effect_on_anybody_who_exists() {
+async fn mass_assignment_does_not_change_existing_profiles() {
     let sandbox = Sandbox::new();
     let service = in_front_of(&sandbox);
     let before = sandbox.profiles();
@@ -171,10 +182,10 @@ async fn mass_assignment_has_no_effect_on_anybody_who_exists() {
     assert_eq!(ids.len(), sandbox.profiles().len());
 }
 
-/// The tenant folds letters into one address where this service sees two: nobody learns that there
-/// is one.
+/// The tenant's collation folds letters that this layer distinguishes. The response does not reveal
+/// the other profile.
 #[tokio::test]
-async fn letters_that_only_the_tenant_folds_do_not_tell_who_is_a_customer() {
+async fn letters_that_only_the_tenant_folds_do_not_reveal_a_customer() {
     let sandbox = Sandbox::new();
     let service = in_front_of(&sandbox);
     for (email, folded) in [
@@ -187,14 +198,14 @@ async fn letters_that_only_the_tenant_folds_do_not_tell_who_is_a_customer() {
         let payload =
             json!({"email": folded, "attributes": {"comms": {"email_optout": true}}}).to_string();
         let response = sign_up(service.clone(), payload).await;
-        assert_eq!(rejected(&response), RejectionKind::TenantAnswer);
+        assert_eq!(rejection_kind(&response), RejectionKind::TenantAnswer);
         assert!(!String::from_utf8_lossy(response.body()).contains("taken"));
         assert_eq!(sandbox.profiles(), before);
     }
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_repaired_by_trying_again() {
+async fn a_retry_completes_a_sign_up_with_a_lost_response() {
     use omneo_id::sandbox::Fault;
 
     let sandbox = Sandbox::new();
@@ -203,18 +214,19 @@ async fn a_lost_answer_is_repaired_by_trying_again() {
     let payload = r#"{"email":"new@example.com","attributes":{"comms":{"sms_promo":true}}}"#;
     sandbox.inject(Fault::reset().after_effect().on_method(Method::POST));
     let lost = service.clone().oneshot(post(payload)).await;
-    assert!(lost.is_err(), "the inner service's error stays one");
+    assert!(lost.is_err(), "the error of the inner service is returned");
     let response = sign_up(service, payload.to_owned()).await;
     assert_eq!(response.extensions().get(), Some(&UpsertOutcome::Updated));
     assert_eq!(sandbox.profiles().len(), before + 1);
 }
 
-// The model.
+// The naive model.
 
 /// The consent that the sequences set.
 const FLAGS: [&str; 3] = ["email_promo", "email_optout", "sms_promo"];
 
-/// People: some are there, one has a `+`, one is known by phone only, the last two are new.
+/// People: most are seeded, one address has a `+`, one person has a phone number only, and the last
+/// two are new.
 const PEOPLE: [(&str, Option<&str>); 6] = [
     (Sandbox::ADA_EMAIL, None),
     (Sandbox::GRACE_EMAIL, None),
@@ -224,7 +236,7 @@ const PEOPLE: [(&str, Option<&str>); 6] = [
     ("new_two@example.com", None),
 ];
 
-/// Where the people begin who are in no seed.
+/// The index of the first person without a seeded profile.
 const NEW: usize = 4;
 
 #[derive(Clone, Debug)]
@@ -268,15 +280,15 @@ fn step() -> impl Strategy<Value = Step> {
     })
 }
 
-/// What is known of a person.
+/// The modelled state of a person.
 #[derive(Clone, Debug, PartialEq)]
-struct Known {
+struct ProfileState {
     first_name: Value,
     flags: BTreeMap<&'static str, Value>,
 }
 
-impl Known {
-    fn of(profile: &Value) -> Self {
+impl ProfileState {
+    fn from_profile(profile: &Value) -> Self {
         let comms = &profile["attributes"]["comms"];
         Self {
             first_name: profile["first_name"].clone(),
@@ -284,7 +296,7 @@ impl Known {
         }
     }
 
-    /// Somebody new, as this step makes them.
+    /// The state after a creation by this step.
     fn new(step: &Step) -> Self {
         let flag = |flag| match (flag, step.flags.get(flag)) {
             (_, Some(value)) => json!(value),
@@ -298,8 +310,8 @@ impl Known {
         }
     }
 
-    /// All that this person may be after these steps, in any order: whoever is first creates, the
-    /// others write their flags.
+    /// All possible states after these steps in any order: the first step creates the profile, and
+    /// the others write their flags.
     fn after(before: Option<&Self>, steps: &[&Step]) -> Vec<Self> {
         if steps.is_empty() {
             return before.cloned().into_iter().collect();
@@ -324,7 +336,7 @@ impl Known {
     }
 }
 
-/// The same for everybody that a look-up finds as one.
+/// Maps the people that a look-up finds as one profile to one index.
 fn same_person(person: usize) -> usize {
     if PEOPLE[person].1 == Some(Sandbox::ADA_PHONE) {
         0
@@ -342,8 +354,8 @@ fn find(sandbox: &Sandbox, person: usize) -> Option<Value> {
     })
 }
 
-/// A profile without what a sign-up may change.
-fn rest(mut profile: Value) -> Value {
+/// A profile without the fields that a sign-up may change.
+fn unchangeable(mut profile: Value) -> Value {
     let profile_members = profile.as_object_mut().unwrap();
     let comms = profile_members["attributes"]["comms"]
         .as_object_mut()
@@ -359,10 +371,10 @@ fn rest(mut profile: Value) -> Value {
 
 async fn run(batches: Vec<Vec<Step>>) {
     let sandbox = Sandbox::new();
-    let before: Vec<Value> = sandbox.profiles().into_iter().map(rest).collect();
+    let before: Vec<Value> = sandbox.profiles().into_iter().map(unchangeable).collect();
     let count = AtomicU64::new(0);
     let count = Arc::new(count);
-    let hesitate = move |_: &Method| -> Pause {
+    let pause_before = move |_: &Method| -> Pause {
         let turns = count.fetch_add(1, Ordering::Relaxed).wrapping_mul(7) % 5;
         Box::pin(async move {
             for _ in 0..turns {
@@ -370,13 +382,13 @@ async fn run(batches: Vec<Vec<Step>>) {
             }
         })
     };
-    // Two processes, and two connections to each.
-    let processes =
-        [(); 2].map(|()| CommsUpsert::new(tenant(&sandbox, hesitate.clone()), CommsPolicy::new()));
-    let people = |model: &mut BTreeMap<usize, Known>| {
+    // Two processes with two connections each.
+    let processes = [(); 2]
+        .map(|()| CommsUpsert::new(tenant(&sandbox, pause_before.clone()), CommsPolicy::new()));
+    let people = |model: &mut BTreeMap<usize, ProfileState>| {
         for person in 0..PEOPLE.len() {
             if let Some(profile) = find(&sandbox, person) {
-                model.insert(person, Known::of(&profile));
+                model.insert(person, ProfileState::from_profile(&profile));
             }
         }
     };
@@ -403,9 +415,9 @@ async fn run(batches: Vec<Vec<Step>>) {
                 .filter(|step| same_person(step.person) == person)
                 .collect();
             match seen.get(&person) {
-                None => assert!(steps.is_empty(), "nobody is lost"),
+                None => assert!(steps.is_empty(), "every person has a profile"),
                 Some(known) => {
-                    let possible = Known::after(model.get(&person), &steps);
+                    let possible = ProfileState::after(model.get(&person), &steps);
                     assert!(
                         possible.contains(known),
                         "{known:?} is none of {possible:?}"
@@ -415,18 +427,26 @@ async fn run(batches: Vec<Vec<Step>>) {
         }
         model = seen;
     }
-    let after: Vec<Value> = sandbox.profiles().into_iter().map(rest).collect();
+    let after: Vec<Value> = sandbox.profiles().into_iter().map(unchangeable).collect();
     assert_eq!(
         after[..before.len()],
         before[..],
-        "nothing but consent ever changed"
+        "only consent has changed"
     );
     let created = model.keys().filter(|person| **person >= NEW).count();
-    assert_eq!(after.len(), before.len() + created, "nobody is there twice");
+    assert_eq!(
+        after.len(),
+        before.len() + created,
+        "every person has one profile"
+    );
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 24,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn concurrent_sign_ups_end_as_the_naive_model_does(

@@ -1,4 +1,4 @@
-//! Spellings of one address: they find the same person, and one of them is written.
+//! The spellings of an address find the same profile, and one of them is stored.
 
 use omneo_id::upsert::SignUp;
 use proptest::prelude::*;
@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
-/// A tenant whose filters and uniqueness compare the whole text, ASCII letter case aside.
+/// A tenant that compares whole addresses, ignoring the case of ASCII letters, in its filters and
+/// its uniqueness check.
 #[derive(Clone)]
 struct Directory {
     profiles: Arc<Mutex<Vec<Value>>>,
@@ -26,7 +27,7 @@ impl Directory {
         }
     }
 
-    fn holders(&self, field: &str, value: &str) -> Vec<Value> {
+    fn profiles_with(&self, field: &str, value: &str) -> Vec<Value> {
         let mut profiles = self.profiles.lock().unwrap().clone();
         profiles.retain(|profile| {
             profile[field]
@@ -38,7 +39,7 @@ impl Directory {
 
     async fn serve(self, request: Sent) -> Result<Response<Full<Bytes>>, Infallible> {
         let (parts, body) = request.into_parts();
-        let body = own(body).await;
+        let body = own_body(body).await;
         let query = decoded(parts.uri.query().unwrap_or_default());
         let line = format!("{} {} {query}", parts.method, parts.uri.path());
         self.lines.lock().unwrap().push(line);
@@ -49,7 +50,7 @@ impl Directory {
                     .unwrap()
                     .split_once("]=")
                     .unwrap();
-                json!({"data": self.holders(field, value)})
+                json!({"data": self.profiles_with(field, value)})
             }
             ("POST", "/profiles") => {
                 let mut body: Value = serde_json::from_slice(&body).unwrap();
@@ -72,7 +73,7 @@ impl Directory {
         Response::from_parts(parts, body.collect().await.unwrap().to_bytes())
     }
 
-    /// The values of the look-ups by this field, in the order in which they were asked.
+    /// The values of the look-ups by this field, in order.
     fn looked_up(&self, field: &str) -> Vec<String> {
         let prefix = format!("GET /profiles filter[{field}]=");
         let lines = self.lines.lock().unwrap();
@@ -118,7 +119,7 @@ fn phone(text: &str) -> Option<String> {
     sign_up.mobile_phone().map(str::to_owned)
 }
 
-/// Spellings of one address. The first is the one that is written.
+/// The spellings of each address. The first one is stored.
 const ONE_ADDRESS: &[&[&str]] = &[
     &[
         "max@xn--mller-kva.example",
@@ -143,10 +144,10 @@ const ONE_ADDRESS: &[&[&str]] = &[
 ];
 
 #[tokio::test]
-async fn each_spelling_finds_the_person_whose_domain_is_stored_in_another() {
+async fn each_spelling_finds_a_profile_stored_with_another_spelling() {
     for spellings in ONE_ADDRESS {
         for stored in *spellings {
-            // A tenant stores what it was sent: the A-label or the U-label form.
+            // A tenant stores the spelling that it has received, in A-labels or U-labels.
             let (local, domain) = stored.split_once('@').unwrap();
             let is_a_label = domain == domain.to_lowercase() && domain.contains("xn--");
             let is_u_label = ["müller.example", "shop.中国", "straße.example"].contains(&domain);
@@ -192,7 +193,7 @@ async fn a_new_address_is_written_in_one_spelling() {
 }
 
 #[tokio::test]
-async fn both_forms_of_a_domain_are_asked_for_known_or_new() {
+async fn both_forms_of_a_domain_are_queried_for_known_and_new_people() {
     let forms = ["max@xn--mller-kva.example", "max@müller.example"];
     for stored in [&[][..], &forms[..1], &forms[1..]] {
         for given in forms {
@@ -208,7 +209,7 @@ async fn both_forms_of_a_domain_are_asked_for_known_or_new() {
 }
 
 #[tokio::test]
-async fn a_plain_domain_is_asked_for_once() {
+async fn a_plain_domain_is_queried_once() {
     for (given, asked) in [
         ("Ada@Example.com", "ada@example.com"),
         ("jo\u{308}rg@example.com", "j\u{f6}rg@example.com"),
@@ -227,7 +228,7 @@ async fn a_plain_domain_is_asked_for_once() {
 }
 
 #[tokio::test]
-async fn other_domains_and_other_letters_are_other_people() {
+async fn different_domains_and_letters_are_different_people() {
     for (stored, given) in [
         ("a@strasse.example", "a@straße.example"),
         ("max@muller.example", "max@müller.example"),
@@ -246,16 +247,16 @@ async fn other_domains_and_other_letters_are_other_people() {
     }
 }
 
-/// What an earlier version may have made of one person.
+/// An earlier version may have created two profiles for one person.
 #[tokio::test]
-async fn a_profile_for_each_form_leaves_a_doubt() {
+async fn a_profile_for_each_form_is_ambiguous() {
     let directory = Directory::new(
         "email",
         &["max@xn--mller-kva.example", "max@müller.example"],
     );
     let payload = opting_out("max@müller.example");
     let response = directory.sign_up(CommsPolicy::new(), &payload).await;
-    assert_eq!(rejected(&response), RejectionKind::TenantAnswer);
+    assert_eq!(rejection_kind(&response), RejectionKind::TenantAnswer);
     let concealing = CommsPolicy::new().conceal_tenant_validation();
     let response = directory.sign_up(concealing, &payload).await;
     assert_eq!(response.status(), 200);
@@ -267,17 +268,17 @@ async fn a_profile_for_each_form_leaves_a_doubt() {
 }
 
 #[tokio::test]
-async fn an_idn_that_is_hidden_is_asked_about_in_both_forms() {
+async fn the_availability_of_an_idn_is_queried_in_both_forms() {
     let forms = [
         "GET /profiles?filter%5Bemail%5D=m%40xn--mller-kva.example",
         "GET /profiles?filter%5Bemail%5D=m%40m%C3%BCller.example",
     ];
     let script = Script::new([
-        (forms[0], answer(200, NOBODY)),
-        (forms[1], answer(200, NOBODY)),
+        (forms[0], answer(200, NO_PROFILES)),
+        (forms[1], answer(200, NO_PROFILES)),
         (CREATE, answer(422, TAKEN)),
-        (forms[0], answer(200, NOBODY)),
-        (forms[1], answer(200, NOBODY)),
+        (forms[0], answer(200, NO_PROFILES)),
+        (forms[1], answer(200, NO_PROFILES)),
         (
             "POST /profiles/availability",
             answer(200, r#"{"data":{"email":{"profile":null}}}"#),
@@ -305,7 +306,7 @@ async fn an_idn_that_is_hidden_is_asked_about_in_both_forms() {
 }
 
 #[tokio::test]
-async fn a_domain_that_cannot_exist_is_refused_before_any_look_up() {
+async fn an_invalid_domain_is_rejected_before_the_look_up() {
     let long = format!("a@{}.example", "ü".repeat(63));
     for given in [
         "a@xn--.example",
@@ -337,7 +338,7 @@ fn a_local_part_is_composed_and_only_its_ascii_letters_are_folded() {
         ("\u{1f0}an@example.com", "\u{1f0}an@example.com"),
         ("I\u{307}da@example.com", "\u{130}da@example.com"),
         ("\u{130}da@example.com", "\u{130}da@example.com"),
-        // The Kelvin and Ångström signs are canonically K and Å.
+        // The NFC of the Kelvin and Ångström signs is K and Å.
         ("\u{212a}im@example.com", "kim@example.com"),
         ("\u{212b}sa@example.com", "\u{c5}sa@example.com"),
         ("\u{fb01}n@example.com", "\u{fb01}n@example.com"),
@@ -350,14 +351,15 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_written_spelling_is_its_own(
+    fn normalization_is_idempotent(
         local in "[A-Za-zÀ-ſİı\u{212a}\u{212b}\u{300}-\u{30c}0-9]{1,8}",
         domain in "(xn--)?[a-zA-ZÀ-ſ\u{300}-\u{30c}ａ-ｚ中国אب0-9-]{1,8}(\\.|。)[a-zü]{2,4}",
     ) {
         if let Some(written) = email(&format!("{local}@{domain}")) {
             prop_assert_eq!(email(&written), Some(written.clone()));
             let domain = written.rsplit_once('@').unwrap().1;
-            prop_assert!(domain.is_ascii() && !domain.bytes().any(|byte| byte.is_ascii_uppercase()));
+            prop_assert!(domain.is_ascii());
+            prop_assert!(!domain.bytes().any(|byte| byte.is_ascii_uppercase()));
         }
     }
 }
@@ -365,7 +367,7 @@ proptest! {
 // Phone numbers.
 
 #[test]
-fn marks_and_separators_of_a_pasted_number_are_dropped() {
+fn marks_and_separators_of_a_pasted_number_are_removed() {
     for given in [
         "\u{202a}+61412345678\u{202c}",
         "\u{202d}+61 412 345 678\u{202c}",
@@ -396,7 +398,7 @@ fn marks_and_separators_of_a_pasted_number_are_dropped() {
 }
 
 #[test]
-fn a_trunk_zero_behind_a_country_code_is_no_number() {
+fn a_trunk_zero_after_a_country_code_is_invalid() {
     for given in [
         "+61 0412 345 678",
         "+610412345678",
@@ -412,7 +414,7 @@ fn a_trunk_zero_behind_a_country_code_is_no_number() {
         "+7 0912 345 6789",
         "+353 085 012 3456",
         "+972 050 123 4567",
-        // A trunk zero where some numbers do begin with one.
+        // A trunk zero in countries where some numbers begin with a zero.
         "+250 0788 123 456",
         "+39 (0)6 6982 1234",
     ] {
@@ -421,7 +423,7 @@ fn a_trunk_zero_behind_a_country_code_is_no_number() {
 }
 
 #[test]
-fn a_zero_that_is_part_of_the_number_stays() {
+fn a_zero_that_is_part_of_the_number_is_kept() {
     for (given, kept) in [
         // Italy and the Vatican, San Marino.
         ("+39 06 6982 1234", "+390669821234"),
@@ -442,7 +444,7 @@ fn a_zero_that_is_part_of_the_number_stays() {
 }
 
 #[tokio::test]
-async fn each_spelling_of_a_number_finds_the_person() {
+async fn each_spelling_of_a_number_finds_the_profile() {
     for stored in [
         "+61412345678",
         "+61 412 345 678",
@@ -459,7 +461,7 @@ async fn each_spelling_of_a_number_finds_the_person() {
             let script = Script::new([
                 (
                     "GET /profiles?filter%5Bemail%5D=new%40example.com",
-                    answer(200, NOBODY),
+                    answer(200, NO_PROFILES),
                 ),
                 (BY_PHONE, found),
                 (UPDATE, answer(200, "{}")),

@@ -1,4 +1,4 @@
-//! The answers of the tenant to a sign-up's calls, read by what they mean.
+//! The tenant's responses in their various formats.
 
 use super::*;
 
@@ -15,7 +15,7 @@ fn outcome(response: &Response<Bytes>) -> Option<UpsertOutcome> {
 }
 
 #[tokio::test]
-async fn any_2xx_without_content_or_with_json_has_stored_something() {
+async fn a_2xx_without_content_or_with_json_is_a_stored_write() {
     for status in [200, 201, 202, 204] {
         for media in ["text/html; charset=UTF-8", "application/json"] {
             for body in [
@@ -32,7 +32,7 @@ async fn any_2xx_without_content_or_with_json_has_stored_something() {
                 "null",
             ] {
                 let create = Script::new([
-                    (BY_EMAIL, answer(200, NOBODY)),
+                    (BY_EMAIL, answer(200, NO_PROFILES)),
                     (CREATE, of_type(answer(status, body), media)),
                 ]);
                 let response = create.sign_up(CommsPolicy::new(), OPT_OUT).await;
@@ -50,7 +50,7 @@ async fn any_2xx_without_content_or_with_json_has_stored_something() {
 }
 
 #[tokio::test]
-async fn a_2xx_with_anything_else_has_stored_nothing() {
+async fn a_2xx_with_other_content_is_an_error() {
     for body in [
         "<html>",
         "\u{feff}<html>",
@@ -61,45 +61,57 @@ async fn a_2xx_with_anything_else_has_stored_nothing() {
     ] {
         for status in [200, 201] {
             let create = Script::new([
-                (BY_EMAIL, answer(200, NOBODY)),
+                (BY_EMAIL, answer(200, NO_PROFILES)),
                 (CREATE, answer(status, body)),
             ]);
             let response = create.sign_up(CommsPolicy::new(), OPT_OUT).await;
-            assert_eq!(rejected(&response), RejectionKind::TenantAnswer, "{body}");
+            assert_eq!(
+                rejection_kind(&response),
+                RejectionKind::TenantAnswer,
+                "{body}"
+            );
             let update =
                 Script::new([(BY_EMAIL, answer(200, ADA)), (UPDATE, answer(status, body))]);
             let response = update.sign_up(CommsPolicy::new(), OPT_OUT).await;
-            assert_eq!(rejected(&response), RejectionKind::TenantAnswer, "{body}");
+            assert_eq!(
+                rejection_kind(&response),
+                RejectionKind::TenantAnswer,
+                "{body}"
+            );
         }
     }
 }
 
 #[tokio::test]
-async fn a_list_is_read_from_any_2xx_and_behind_a_byte_order_mark() {
+async fn a_list_is_read_from_every_2xx_and_after_a_byte_order_mark() {
     let marked = Box::leak(format!("{BOM}{ADA}").into_boxed_str());
     for (status, list) in [(200, &*marked), (201, ADA), (203, ADA), (203, marked)] {
         let script = Script::new([(BY_EMAIL, answer(status, list)), (UPDATE, answer(204, ""))]);
         let response = script.sign_up(CommsPolicy::new(), OPT_OUT).await;
         assert_eq!(outcome(&response), Some(UpsertOutcome::Updated));
     }
-    // A list that is missing is not an empty one: nobody may be created on the strength of it.
+    // A missing list differs from an empty one: a profile must not be created because of it.
     for (status, list) in [(200, ""), (204, ""), (200, BOM), (200, "[]"), (200, "null")] {
         let script = Script::new([(BY_EMAIL, answer(status, list))]);
         let response = script.sign_up(CommsPolicy::new(), OPT_OUT).await;
-        assert_eq!(rejected(&response), RejectionKind::TenantAnswer, "{list:?}");
+        assert_eq!(
+            rejection_kind(&response),
+            RejectionKind::TenantAnswer,
+            "{list:?}"
+        );
     }
 }
 
 #[tokio::test]
-async fn the_holder_of_an_address_is_read_from_any_2xx() {
-    let holder = "\u{feff}{\"data\":{\"email\":{\"profile\":{\"id\":\"ada-1\"}}}}";
+async fn the_owner_of_an_address_is_read_from_every_2xx() {
+    let owner = "\u{feff}{\"data\":{\"email\":{\"profile\":{\"id\":\"ada-1\"}}}}";
     let profile = "\u{feff}{\"data\":{\"id\":\"ada-1\",\"email\":\"ada@example.com\"}}";
     for status in [200, 201] {
         let script = Script::new([
-            (BY_EMAIL, answer(200, NOBODY)),
+            (BY_EMAIL, answer(200, NO_PROFILES)),
             (CREATE, answer(422, TAKEN)),
-            (BY_EMAIL, answer(200, NOBODY)),
-            ("POST /profiles/availability", answer(status, holder)),
+            (BY_EMAIL, answer(200, NO_PROFILES)),
+            ("POST /profiles/availability", answer(status, owner)),
             ("GET /profiles/ada-1", answer(status, profile)),
             (UPDATE, answer(200, "")),
         ]);
@@ -109,9 +121,9 @@ async fn the_holder_of_an_address_is_read_from_any_2xx() {
 }
 
 #[tokio::test]
-async fn a_422_keeps_its_words_however_its_errors_are_spelled() {
+async fn a_422_keeps_its_message_for_every_format_of_errors() {
     for (body, wanted) in [
-        // PHP's empty array in place of an object.
+        // PHP encodes an empty object as an array.
         (r#"{"message":"No.","errors":[]}"#, r#"{"message":"No."}"#),
         (r#"{"message":"No.","errors":null}"#, r#"{"message":"No."}"#),
         ("\u{feff}{\"message\":\"No.\"}", r#"{"message":"No."}"#),
@@ -119,13 +131,16 @@ async fn a_422_keeps_its_words_however_its_errors_are_spelled() {
             "\u{feff}{\"errors\":{\"first_name\":[\"Too short.\"]}}",
             r#"{"message":"Too short.","errors":{"first_name":["Too short."]}}"#,
         ),
-        // In one order, whatever `serde_json` is built with.
+        // The order is independent of the features of `serde_json`.
         (
             r#"{"message":"No.","errors":{"tags":["x"],"company":["y"]}}"#,
             r#"{"message":"No.","errors":{"company":["y"],"tags":["x"]}}"#,
         ),
     ] {
-        let script = Script::new([(BY_EMAIL, answer(200, NOBODY)), (CREATE, answer(422, body))]);
+        let script = Script::new([
+            (BY_EMAIL, answer(200, NO_PROFILES)),
+            (CREATE, answer(422, body)),
+        ]);
         let response = script.sign_up(CommsPolicy::new(), OPT_OUT).await;
         assert_eq!(response.status(), 422);
         assert_eq!(response.body(), wanted, "{body}");

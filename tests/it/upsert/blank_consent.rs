@@ -1,5 +1,5 @@
-//! Consent that a payload holds as null or as a blank text: not answered. It is never sent on an
-//! update, and the documented defaults apply on creation.
+//! Consent fields that are null or blank count as missing. An update does not contain them, and a
+//! creation replaces them with the documented defaults.
 
 use omneo_id::upsert::{Decision, SignUp};
 use proptest::prelude::*;
@@ -34,7 +34,7 @@ fn documented() -> impl Iterator<Item = String> {
     flags.chain(OTHERS.map(str::to_owned))
 }
 
-/// Null, and each text that a framework which trims and empties its input stores as null.
+/// Null, and texts that the tenant's framework trims to an empty string and stores as null.
 fn blanks() -> [Value; 6] {
     ["", " ", "\t\n", "\u{a0}", "\u{200b}", "\u{feff}"].map(|text| match text {
         "" => Value::Null,
@@ -51,7 +51,7 @@ fn created(payload: &str) -> Value {
     let policy = CommsPolicy::new();
     let sign_up = SignUp::parse(payload.as_bytes(), &policy).unwrap();
     let Decision::Create { body } = policy.decide(&sign_up, None) else {
-        panic!("a new person is created");
+        panic!("expected a creation");
     };
     serde_json::from_slice(&body).unwrap()
 }
@@ -66,7 +66,7 @@ fn changed(policy: &CommsPolicy, payload: &str) -> Option<Value> {
 }
 
 #[tokio::test]
-async fn an_update_without_an_answered_field_is_not_sent() {
+async fn an_update_without_a_value_is_not_sent() {
     let all = |value: Value| -> Value {
         let fields: Map<_, _> = documented().map(|name| (name, value.clone())).collect();
         json!({"comms": fields})
@@ -93,16 +93,17 @@ async fn an_update_without_an_answered_field_is_not_sent() {
 }
 
 #[tokio::test]
-async fn an_update_holds_the_answered_fields_alone() {
+async fn an_update_contains_the_fields_with_a_value_only() {
     let script = Script::new([(BY_EMAIL, answer(200, ADA)), (UPDATE, answer(200, "{}"))]);
-    let comms = json!({"email_promo": null, "email_optout": "", "sms_promo": false, "terms_accepted_version": " "});
+    let comms = json!({"email_promo": null, "email_optout": "", "sms_promo": false,
+        "terms_accepted_version": " "});
     let payload = payload(&json!({"comms": comms}));
     script.sign_up(CommsPolicy::new(), &payload).await;
     assert_eq!(script.bodies(), [r#"{"sms_promo":false}"#]);
 }
 
 #[test]
-fn a_creation_with_unanswered_consent_has_the_documented_defaults() {
+fn a_creation_with_blank_consent_has_the_documented_defaults() {
     let defaults = json!({"email_promo": true, "email_optout": false});
     for blank in blanks() {
         let fields: Map<_, _> = documented().map(|name| (name, blank.clone())).collect();
@@ -114,7 +115,7 @@ fn a_creation_with_unanswered_consent_has_the_documented_defaults() {
 }
 
 #[test]
-fn a_field_that_only_the_tenant_knows_is_not_created_as_null() {
+fn an_undocumented_field_is_not_created_as_null() {
     let comms = json!({"whatsapp_promo": null, "whatsapp_optout": false});
     let body = created(&payload(&json!({"comms": comms})));
     assert_eq!(
@@ -124,7 +125,7 @@ fn a_field_that_only_the_tenant_knows_is_not_created_as_null() {
 }
 
 #[test]
-fn a_creation_has_each_default_whatever_else_was_answered() {
+fn the_defaults_of_a_creation_are_independent() {
     for (given, wanted) in [
         (
             json!({"email_optout": true}),
@@ -149,7 +150,7 @@ fn a_creation_has_each_default_whatever_else_was_answered() {
 }
 
 #[test]
-fn a_name_that_is_blank_to_the_tenant_is_unknown() {
+fn a_blank_name_is_replaced_with_unknown() {
     for name in ["first_name", "last_name"] {
         for blank in blanks() {
             let body = created(&json!({"email": "ada@example.com", name: blank}).to_string());
@@ -159,18 +160,18 @@ fn a_name_that_is_blank_to_the_tenant_is_unknown() {
 }
 
 #[test]
-fn defaults_on_an_update_apply_to_unanswered_fields() {
+fn defaults_on_an_update_apply_to_blank_fields() {
     let policy = CommsPolicy::new().with_defaults_on_update();
-    let unanswered = payload(&json!({"comms": {"email_promo": null, "email_optout": ""}}));
+    let blank = payload(&json!({"comms": {"email_promo": null, "email_optout": ""}}));
     assert_eq!(
-        changed(&policy, &unanswered),
+        changed(&policy, &blank),
         Some(json!({"email_promo": true, "email_optout": false}))
     );
 }
 
 #[cfg(feature = "sandbox")]
 #[tokio::test]
-async fn the_untouched_fields_of_a_form_keep_an_opt_out() {
+async fn null_fields_keep_an_opt_out() {
     use omneo_id::sandbox::Sandbox;
 
     let sandbox = Sandbox::new();
@@ -202,24 +203,28 @@ fn consent() -> impl Strategy<Value = Map<String, Value>> {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Against a naive model: what was answered is what is written; defaults stand in for the rest of a creation.
+    /// Compares with a naive model: fields with a value are written, and a creation adds the
+    /// defaults.
     #[test]
-    fn only_answers_are_written(mut given in consent()) {
+    fn only_fields_with_a_value_are_written(mut given in consent()) {
         given.retain(|name, value| {
             let is_flag = !OTHERS.contains(&name.as_str());
             let is_text = value.as_str().is_some_and(|text| !text.trim().is_empty());
-            if name.ends_with("_updated_at") { is_text || !value.is_boolean() } else { !(is_flag && is_text) }
+            match name.ends_with("_updated_at") {
+                true => is_text || !value.is_boolean(),
+                false => !(is_flag && is_text),
+            }
         });
-        let answered: Map<String, Value> = given
+        let with_value: Map<String, Value> = given
             .clone()
             .into_iter()
             .filter(|(_, value)| value.is_boolean() || value == "2024-05-01")
             .collect();
         let payload = payload(&json!({"comms": given}));
-        let wanted = (!answered.is_empty()).then(|| Value::Object(answered.clone()));
+        let wanted = (!with_value.is_empty()).then(|| Value::Object(with_value.clone()));
         prop_assert_eq!(changed(&CommsPolicy::new(), &payload), wanted);
         let mut wanted = json!({"email_promo": true, "email_optout": false});
-        wanted.as_object_mut().unwrap().extend(answered);
+        wanted.as_object_mut().unwrap().extend(with_value);
         prop_assert_eq!(&created(&payload)["attributes"]["comms"], &wanted);
     }
 }

@@ -1,23 +1,23 @@
-//! People whom the tenant refuses to have twice, and whom no look-up shows.
+//! Profiles that no look-up finds, although the tenant rejects their address as taken.
 
 use super::*;
 
-const WHO: &str = "POST /profiles/availability";
+const AVAILABILITY: &str = "POST /profiles/availability";
 const SHOW: &str = "GET /profiles/ada-1";
-const BY_ADA: &str =
+const OWNED_BY_ADA: &str =
     r#"{"data":{"email":{"available":false,"profile":{"id":"ada-1","full_name":"A L"}}}}"#;
-const BY_NOBODY: &str = r#"{"data":{"email":{"available":true,"profile":null}}}"#;
+const NO_OWNER: &str = r#"{"data":{"email":{"available":true,"profile":null}}}"#;
 const PROFILE: &str =
     r#"{"data":{"id":"ada-1","email":"Ada@Example.com","mobile_phone":"+61 412 345 678"}}"#;
 
-/// Looked up twice, refused in between; then `rest`.
+/// A script with a look-up, a rejected creation, a second look-up, and then `rest`.
 fn hidden<const N: usize>(rest: [(&str, Response<Full<Bytes>>); N]) -> Script {
     let script = Script::new(rest);
-    let nobody = || (BY_EMAIL.to_owned(), answer(200, NOBODY));
+    let not_found = || (BY_EMAIL.to_owned(), answer(200, NO_PROFILES));
     script.answers.lock().unwrap().extend([
-        nobody(),
+        not_found(),
         (CREATE.to_owned(), answer(422, TAKEN)),
-        nobody(),
+        not_found(),
     ]);
     script
 }
@@ -27,9 +27,9 @@ fn concealing() -> CommsPolicy {
 }
 
 #[tokio::test]
-async fn whom_the_filters_hide_is_found_by_asking_who_has_the_address() {
+async fn a_profile_hidden_by_the_filters_is_found_by_the_availability_query() {
     let script = hidden([
-        (WHO, answer(200, BY_ADA)),
+        (AVAILABILITY, answer(200, OWNED_BY_ADA)),
         (SHOW, answer(200, PROFILE)),
         (UPDATE, answer(200, "{}")),
     ]);
@@ -43,11 +43,11 @@ async fn whom_the_filters_hide_is_found_by_asking_who_has_the_address() {
 }
 
 #[tokio::test]
-async fn whom_only_the_phone_proves_is_found_as_well() {
+async fn a_hidden_profile_is_found_by_its_phone() {
     let by_phone = r#"{"data":{"mobile_phone":{"profile":{"id":"ada-1"}}}}"#;
     let script = Script::new([
-        (BY_EMAIL, answer(200, NOBODY)),
-        (BY_PHONE, answer(200, NOBODY)),
+        (BY_EMAIL, answer(200, NO_PROFILES)),
+        (BY_PHONE, answer(200, NO_PROFILES)),
         (
             CREATE,
             answer(
@@ -55,14 +55,17 @@ async fn whom_only_the_phone_proves_is_found_as_well() {
                 r#"{"errors":{"mobile_phone":["The phone number exists"]}}"#,
             ),
         ),
-        (BY_EMAIL, answer(200, NOBODY)),
-        (BY_PHONE, answer(200, NOBODY)),
-        (WHO, answer(200, BY_NOBODY)),
-        (WHO, answer(200, by_phone)),
+        (BY_EMAIL, answer(200, NO_PROFILES)),
+        (BY_PHONE, answer(200, NO_PROFILES)),
+        (AVAILABILITY, answer(200, NO_OWNER)),
+        (AVAILABILITY, answer(200, by_phone)),
         (SHOW, answer(200, PROFILE)),
         (UPDATE, answer(200, "{}")),
     ]);
-    let payload = r#"{"email":"ada@example.com","mobile_phone":"+61412345678","attributes":{"comms":{"sms_optout":true}}}"#;
+    let payload = concat!(
+        r#"{"email":"ada@example.com","mobile_phone":"+61412345678","#,
+        r#""attributes":{"comms":{"sms_optout":true}}}"#
+    );
     let response = script.sign_up(CommsPolicy::new(), payload).await;
     assert_eq!(response.extensions().get(), Some(&UpsertOutcome::Updated));
     assert_eq!(
@@ -75,17 +78,22 @@ async fn whom_only_the_phone_proves_is_found_as_well() {
 }
 
 #[tokio::test]
-async fn an_address_that_only_the_tenant_takes_for_the_same_is_never_called_taken() {
+async fn an_address_equal_only_in_the_tenants_collation_is_never_reported_as_taken() {
     for profile in [
         r#"{"data":{"id":"ada-1","email":"\u00e1da@example.com"}}"#,
         r#"{"data":{"id":"eve-1","email":"ada@example.com"}}"#,
         r#"{"data":{"id":"ada-1","email":null}}"#,
     ] {
-        let script = || hidden([(WHO, answer(200, BY_ADA)), (SHOW, answer(200, profile))]);
+        let script = || {
+            hidden([
+                (AVAILABILITY, answer(200, OWNED_BY_ADA)),
+                (SHOW, answer(200, profile)),
+            ])
+        };
         let response = script().sign_up(CommsPolicy::new(), OPT_OUT).await;
-        assert_eq!(rejected(&response), RejectionKind::TenantAnswer);
-        let words = RejectionKind::TenantAnswer.message();
-        assert_eq!(response.body(), &format!(r#"{{"message":"{words}"}}"#));
+        assert_eq!(rejection_kind(&response), RejectionKind::TenantAnswer);
+        let message = RejectionKind::TenantAnswer.message();
+        assert_eq!(response.body(), &format!(r#"{{"message":"{message}"}}"#));
         let response = script().sign_up(concealing(), OPT_OUT).await;
         assert_eq!(response.extensions().get(), Some(&UpsertOutcome::Concealed));
         assert_eq!(response.body(), SUCCESS);
@@ -93,8 +101,8 @@ async fn an_address_that_only_the_tenant_takes_for_the_same_is_never_called_take
 }
 
 #[tokio::test]
-async fn an_address_that_is_free_and_not_liked_can_be_corrected() {
-    let script = || hidden([(WHO, answer(200, BY_NOBODY))]);
+async fn a_free_address_that_the_tenant_rejects_can_be_corrected() {
+    let script = || hidden([(AVAILABILITY, answer(200, NO_OWNER))]);
     let response = script().sign_up(CommsPolicy::new(), OPT_OUT).await;
     assert_eq!(
         (response.status().as_u16(), response.body()),
@@ -104,42 +112,43 @@ async fn an_address_that_is_free_and_not_liked_can_be_corrected() {
     assert_eq!(response.extensions().get(), Some(&UpsertOutcome::Concealed));
 }
 
-/// It is asked about each alone, or a bad number would hide that the e-mail is somebody's.
+/// The availability of each address is queried separately. In a common query, an invalid number
+/// would hide the owner of the e-mail.
 #[tokio::test]
-async fn a_number_that_the_tenant_does_not_read_can_be_corrected() {
+async fn a_phone_number_that_the_tenant_rejects_can_be_corrected() {
     const BAD: &str = r#"{"message":"no","errors":{"mobile_phone":["no such number"]}}"#;
     let payload = r#"{"email":"ada@example.com","mobile_phone":"+61412345678"}"#;
     let script = |who, more: Option<_>| {
         let script = Script::new([
-            (BY_EMAIL, answer(200, NOBODY)),
-            (BY_PHONE, answer(200, NOBODY)),
+            (BY_EMAIL, answer(200, NO_PROFILES)),
+            (BY_PHONE, answer(200, NO_PROFILES)),
             (CREATE, answer(422, BAD)),
-            (BY_EMAIL, answer(200, NOBODY)),
-            (BY_PHONE, answer(200, NOBODY)),
-            (WHO, answer(200, who)),
+            (BY_EMAIL, answer(200, NO_PROFILES)),
+            (BY_PHONE, answer(200, NO_PROFILES)),
+            (AVAILABILITY, answer(200, who)),
         ]);
-        let rest = more.into_iter().chain([(WHO, answer(422, "{}"))]);
+        let rest = more.into_iter().chain([(AVAILABILITY, answer(422, "{}"))]);
         for (line, answer) in rest {
             let mut answers = script.answers.lock().unwrap();
             answers.insert(0, (line.to_owned(), answer));
         }
         script
     };
-    let free = script(BY_NOBODY, None);
+    let free = script(NO_OWNER, None);
     let response = free.sign_up(CommsPolicy::new(), payload).await;
     assert_eq!(
         (response.status().as_u16(), response.body()),
         (422, &Bytes::from(BAD))
     );
     let other = r#"{"data":{"id":"ada-1","email":"\u00e1da@example.com"}}"#;
-    let held = script(BY_ADA, Some((SHOW, answer(200, other))));
+    let held = script(OWNED_BY_ADA, Some((SHOW, answer(200, other))));
     let response = held.sign_up(CommsPolicy::new(), payload).await;
-    assert_eq!(rejected(&response), RejectionKind::TenantAnswer);
+    assert_eq!(rejection_kind(&response), RejectionKind::TenantAnswer);
 }
 
 #[tokio::test]
-async fn a_tenant_that_does_not_say_who_is_no_success() {
-    let doubts = [
+async fn an_unusable_availability_response_is_an_error() {
+    let unusable = [
         (404, "{}", RejectionKind::TenantAnswer),
         (403, "{}", RejectionKind::TenantCredentials),
         (500, "{}", RejectionKind::TenantFailed),
@@ -157,27 +166,34 @@ async fn a_tenant_that_does_not_say_who_is_no_success() {
             RejectionKind::TenantAnswer,
         ),
     ];
-    for (status, body, kind) in doubts {
-        let script = hidden([(WHO, answer(status, body))]);
+    for (status, body, kind) in unusable {
+        let script = hidden([(AVAILABILITY, answer(status, body))]);
         let response = script.sign_up(CommsPolicy::new(), OPT_OUT).await;
-        assert_eq!(rejected(&response), kind, "{body}");
+        assert_eq!(rejection_kind(&response), kind, "{body}");
     }
     for (status, body) in [(404, "{}"), (200, "{}"), (200, "[]")] {
-        let script = hidden([(WHO, answer(200, BY_ADA)), (SHOW, answer(status, body))]);
+        let script = hidden([
+            (AVAILABILITY, answer(200, OWNED_BY_ADA)),
+            (SHOW, answer(status, body)),
+        ]);
         let response = script.sign_up(CommsPolicy::new(), OPT_OUT).await;
-        assert_eq!(rejected(&response), RejectionKind::TenantAnswer, "{body}");
+        assert_eq!(
+            rejection_kind(&response),
+            RejectionKind::TenantAnswer,
+            "{body}"
+        );
     }
 }
 
 #[tokio::test]
-async fn somebody_hidden_and_then_deleted_does_not_send_it_round_in_circles() {
+async fn a_hidden_profile_that_is_deleted_does_not_cause_a_loop() {
     let mut steps = vec![];
     for _ in 0..2 {
         steps.extend([
-            (BY_EMAIL, answer(200, NOBODY)),
+            (BY_EMAIL, answer(200, NO_PROFILES)),
             (CREATE, answer(422, TAKEN)),
-            (BY_EMAIL, answer(200, NOBODY)),
-            (WHO, answer(200, BY_ADA)),
+            (BY_EMAIL, answer(200, NO_PROFILES)),
+            (AVAILABILITY, answer(200, OWNED_BY_ADA)),
             (SHOW, answer(200, PROFILE)),
             (UPDATE, answer(404, "{}")),
         ]);
@@ -186,5 +202,5 @@ async fn somebody_hidden_and_then_deleted_does_not_send_it_round_in_circles() {
     let response = Script::new(steps)
         .sign_up(CommsPolicy::new(), OPT_OUT)
         .await;
-    assert_eq!(rejected(&response), RejectionKind::TenantAnswer);
+    assert_eq!(rejection_kind(&response), RejectionKind::TenantAnswer);
 }

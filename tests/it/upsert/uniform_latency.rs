@@ -1,5 +1,5 @@
-//! What can be told from outside about who is a customer: everything but the time is the same, and
-//! with a uniform latency the time is.
+//! Whether a client can distinguish customers from other people. Responses differ only in time, and
+//! with uniform latency not even in time.
 
 use std::time::Duration;
 
@@ -8,15 +8,15 @@ use tokio::time::{Instant, sleep};
 
 use super::*;
 
-/// All that a client can see of an answer.
+/// Everything that a client observes of a response.
 #[derive(Clone, Debug, PartialEq)]
 struct Observed {
     answer: String,
     time: Duration,
 }
 
-/// A tenant that takes its time: creating takes longer than changing, and both vary. Every other
-/// pair of people says nothing about consent, so that somebody known is not even written to.
+/// Signs up at a tenant whose creations take longer than its updates, each with jitter. Every other
+/// pair of payloads has no consent, so that a known profile is not written.
 async fn observe(sandbox: &Sandbox, policy: &CommsPolicy, known: bool, sample: u64) -> Observed {
     let mut state = sample.wrapping_mul(2).wrapping_add(u64::from(known));
     let tenant = {
@@ -48,7 +48,7 @@ async fn observe(sandbox: &Sandbox, policy: &CommsPolicy, known: bool, sample: u
     let email = if known {
         Sandbox::ADA_EMAIL.to_owned()
     } else {
-        format!("nobody{sample}@example.com")
+        format!("new{sample}@example.com")
     };
     let payload = match sample % 4 {
         0 | 1 => {
@@ -76,7 +76,7 @@ async fn observe(sandbox: &Sandbox, policy: &CommsPolicy, known: bool, sample: u
     }
 }
 
-/// Half of them known, half new.
+/// Samples of known and new people, alternating.
 async fn samples(policy: CommsPolicy) -> Vec<(bool, Observed)> {
     let sandbox = Sandbox::new();
     let mut samples = Vec::new();
@@ -87,9 +87,9 @@ async fn samples(policy: CommsPolicy) -> Vec<(bool, Observed)> {
     samples
 }
 
-/// How often the best rule learned from one half of the samples is right about the other half. A
-/// rule: "known" if the answer is this one, or came before that moment (or is another, or came
-/// behind it).
+/// Learns the best rule from one half of the samples, and returns its success rate on the other
+/// half. A rule classifies a person as known if the response equals (or differs from) a given one,
+/// or if its time is at most (or above) a given one.
 fn best_guess(samples: &[(bool, Observed)]) -> f64 {
     let (seen, unseen) = samples.split_at(samples.len() / 2);
     let rate = |rule: &dyn Fn(&Observed) -> bool, samples: &[(bool, Observed)]| {
@@ -123,33 +123,33 @@ fn uniform(millis: u64) -> CommsPolicy {
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_a_uniform_latency_no_rule_beats_chance() {
+async fn with_uniform_latency_no_rule_beats_chance() {
     let samples = samples(uniform(200)).await;
     assert_eq!(best_guess(&samples), 0.5);
-    // And no cleverer rule could: there is but one observation.
+    // No other rule could do better: all observations are equal.
     let (_, first) = &samples[0];
     assert!(samples.iter().all(|(_, observed)| observed == first));
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_it_the_time_tells_and_this_test_would_see_it() {
+async fn without_uniform_latency_the_response_time_reveals_customers() {
     let samples = samples(CommsPolicy::new()).await;
     let rate = best_guess(&samples);
     assert!(rate > 0.8, "{rate}");
     let (_, first) = &samples[0];
     let same = |(_, observed): &(bool, Observed)| observed.answer == first.answer;
-    assert!(samples.iter().all(same), "and nothing but the time");
+    assert!(samples.iter().all(same), "only the time differs");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_quantum_that_the_tenant_overruns_tells_again() {
+async fn a_quantum_shorter_than_a_sign_up_reveals_customers() {
     let rate = best_guess(&samples(uniform(60)).await);
     assert!(rate > 0.7, "{rate}");
 }
 
-/// A rule that looks at the answer is learned as well: were one byte another, it would be seen.
+/// Rules about the response are learned too: a difference of one byte is detected.
 #[test]
-fn an_answer_that_differs_would_be_seen() {
+fn a_different_response_is_detected() {
     let samples: Vec<_> = (0..160)
         .map(|sample| {
             let known = sample % 2 == 0;

@@ -1,5 +1,5 @@
-//! Many sign-ups of one address at the same time: bounded, no slower than one, and alike for known
-//! and new people.
+//! Concurrent sign-ups of one address: their number is bounded, they are as fast as a single one,
+//! and they look the same for known and new people.
 
 use std::time::Duration;
 
@@ -9,29 +9,29 @@ use super::*;
 
 const CALL: Duration = Duration::from_millis(50);
 const QUANTUM: Duration = Duration::from_secs(1);
-/// More sign-ups of one address than are admitted at the same time.
-const CROWD: usize = 60;
+/// More sign-ups than are admitted per address.
+const OVER_LIMIT: usize = 60;
 
-/// A tenant whose calls take time, and which takes each address once. It counts creations.
+/// A tenant whose calls take time, and that rejects duplicate addresses. It counts creations.
 #[derive(Clone)]
 struct Tenant {
     known: Arc<Mutex<bool>>,
     creations: Arc<Mutex<usize>>,
     lines: Arc<Mutex<Vec<String>>>,
-    /// What a call takes, by its number and method.
-    work: fn(usize, &Method) -> Duration,
-    /// The answer to a creation, if not what the state says.
-    refusal: Option<(u16, &'static str)>,
+    /// The duration of a call, by its number and method.
+    duration: fn(usize, &Method) -> Duration,
+    /// A response that replaces the result of a creation.
+    rejection: Option<(u16, &'static str)>,
 }
 
 impl Tenant {
-    fn new(known: bool, work: fn(usize, &Method) -> Duration) -> Self {
+    fn new(known: bool, duration: fn(usize, &Method) -> Duration) -> Self {
         Self {
             known: Arc::new(Mutex::new(known)),
             creations: Arc::default(),
             lines: Arc::default(),
-            work,
-            refusal: None,
+            duration,
+            rejection: None,
         }
     }
 
@@ -41,13 +41,13 @@ impl Tenant {
             lines.push(format!("{} {}", request.method(), request.uri().path()));
             lines.len()
         };
-        sleep((self.work)(number, request.method())).await;
+        sleep((self.duration)(number, request.method())).await;
         let mut known = self.known.lock().unwrap();
         Ok(match *request.method() {
             Method::GET if *known => answer(200, ADA),
-            Method::GET => answer(200, NOBODY),
+            Method::GET => answer(200, NO_PROFILES),
             Method::POST if *known => answer(422, TAKEN),
-            Method::POST => match self.refusal {
+            Method::POST => match self.rejection {
                 Some((status, body)) => answer(status, body),
                 None => {
                     *known = true;
@@ -65,7 +65,7 @@ impl Tenant {
     }
 }
 
-/// What a client can see, in the order of the requests.
+/// Everything that a client observes of a response.
 #[derive(Clone, Debug, PartialEq)]
 struct Observed {
     status: u16,
@@ -74,8 +74,9 @@ struct Observed {
     time: Duration,
 }
 
-/// So many sign-ups of one address, each after the one before by this much.
-async fn crowd(
+/// Sends `size` sign-ups of one address, `apart` after each other. Returns the observations in the
+/// order of the requests.
+async fn sign_up_concurrently(
     tenant: &Tenant,
     policy: CommsPolicy,
     size: usize,
@@ -117,12 +118,12 @@ where
     }
 }
 
-fn even(_: usize, _: &Method) -> Duration {
+fn constant(_: usize, _: &Method) -> Duration {
     CALL
 }
 
-/// Creating takes longer, and every call varies.
-fn uneven(number: usize, method: &Method) -> Duration {
+/// Creations take longer, and every call has jitter.
+fn with_jitter(number: usize, method: &Method) -> Duration {
     let jitter = (number as u64).wrapping_mul(2_654_435_761) % 20;
     let work = if *method == Method::POST { 90 } else { 15 };
     Duration::from_millis(work + jitter)
@@ -133,36 +134,35 @@ fn uniform() -> CommsPolicy {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_crowd_is_answered_after_one_quantum_known_or_new() {
-    for work in [even as fn(usize, &Method) -> Duration, uneven] {
-        for size in [1, 2, 5, 20, CROWD] {
+async fn concurrent_sign_ups_take_one_quantum_for_known_and_new_people() {
+    for work in [constant as fn(usize, &Method) -> Duration, with_jitter] {
+        for size in [1, 2, 5, 20, OVER_LIMIT] {
             for apart in [0, 7, 90].map(Duration::from_millis) {
                 let [known, new] = [true, false].map(|known| Tenant::new(known, work));
                 let seen = [
-                    crowd(&known, uniform(), size, apart).await,
-                    crowd(&new, uniform(), size, apart).await,
+                    sign_up_concurrently(&known, uniform(), size, apart).await,
+                    sign_up_concurrently(&new, uniform(), size, apart).await,
                 ];
                 assert_eq!(seen[0], seen[1], "{size} {apart:?}");
                 assert!(seen[0].iter().all(|observed| observed.time == QUANTUM));
                 assert_eq!(*new.creations.lock().unwrap(), 1);
-                assert_eq!(new.count("POST /profiles"), 1, "no creation races another");
+                assert_eq!(new.count("POST /profiles"), 1, "creations do not race");
             }
         }
     }
 }
 
-/// A payload that the tenant refuses is tried by each of a crowd; it must not be tried one after
-/// another.
+/// Each sign-up sends a payload that the tenant rejects. They must not be sent one after another.
 #[tokio::test(start_paused = true)]
-async fn a_crowd_that_the_tenant_refuses_is_answered_after_one_quantum_too() {
+async fn concurrent_rejected_sign_ups_take_one_quantum() {
     let policy = uniform().conceal_tenant_validation();
-    for size in [1, 5, 20, CROWD] {
-        let known = Tenant::new(true, even);
-        let mut new = Tenant::new(false, even);
-        new.refusal = Some((422, r#"{"errors":{"first_name":["no"]}}"#));
+    for size in [1, 5, 20, OVER_LIMIT] {
+        let known = Tenant::new(true, constant);
+        let mut new = Tenant::new(false, constant);
+        new.rejection = Some((422, r#"{"errors":{"first_name":["no"]}}"#));
         let seen = [
-            crowd(&known, policy.clone(), size, Duration::ZERO).await,
-            crowd(&new, policy.clone(), size, Duration::ZERO).await,
+            sign_up_concurrently(&known, policy.clone(), size, Duration::ZERO).await,
+            sign_up_concurrently(&new, policy.clone(), size, Duration::ZERO).await,
         ];
         assert_eq!(seen[0], seen[1], "{size}");
         assert!(seen[0].iter().all(|observed| observed.time == QUANTUM));
@@ -170,20 +170,25 @@ async fn a_crowd_that_the_tenant_refuses_is_answered_after_one_quantum_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn sign_ups_beyond_the_bound_are_asked_to_come_back() {
+async fn sign_ups_beyond_the_bound_get_a_503_with_retry_after() {
     for known in [true, false] {
-        let tenant = Tenant::new(known, even);
-        let seen = crowd(&tenant, CommsPolicy::new(), CROWD, Duration::ZERO).await;
-        let (admitted, turned_away): (Vec<_>, Vec<_>) = seen
+        let tenant = Tenant::new(known, constant);
+        let seen =
+            sign_up_concurrently(&tenant, CommsPolicy::new(), OVER_LIMIT, Duration::ZERO).await;
+        let (admitted, rejected): (Vec<_>, Vec<_>) = seen
             .into_iter()
             .partition(|observed| observed.status == 200);
-        assert!((20..CROWD).contains(&admitted.len()), "{}", admitted.len());
-        for observed in turned_away {
+        assert!(
+            (20..OVER_LIMIT).contains(&admitted.len()),
+            "{}",
+            admitted.len()
+        );
+        for observed in rejected {
             assert_eq!(observed.status, 503);
             assert_eq!(observed.retry_after.as_deref(), Some("1"));
-            assert_eq!(observed.time, Duration::ZERO, "and cost the tenant nothing");
+            assert_eq!(observed.time, Duration::ZERO, "without a tenant call");
         }
-        // Two calls of a known person. A new one waits for the creation, and then finds it.
+        // A known person costs two calls. A new one waits for the creation, then finds the profile.
         assert!(admitted.iter().all(|observed| observed.time <= CALL * 4));
         let calls = tenant.lines.lock().unwrap().len();
         assert!(calls <= admitted.len() * 3, "{calls}");
@@ -191,8 +196,8 @@ async fn sign_ups_beyond_the_bound_are_asked_to_come_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn places_are_free_again_when_a_crowd_has_been_answered_or_has_left() {
-    let tenant = Tenant::new(false, even);
+async fn the_in_flight_count_drops_after_responses_and_cancellations() {
+    let tenant = Tenant::new(false, constant);
     let layer = CommsUpsertLayer::new(CommsPolicy::new());
     let service = || {
         let tenant = tenant.clone();
@@ -200,19 +205,19 @@ async fn places_are_free_again_when_a_crowd_has_been_answered_or_has_left() {
             tenant.clone().serve(request)
         }))
     };
-    for leaves in [false, true] {
-        let crowd: Vec<_> = (0..CROWD)
+    for is_cancelled in [false, true] {
+        let responses: Vec<_> = (0..OVER_LIMIT)
             .map(|_| tokio::spawn(service().oneshot(post(OPT_OUT))))
             .collect();
         sleep(CALL * 3 / 2).await;
-        let mut left = 0;
-        for response in crowd {
-            if leaves {
+        let mut cancelled = 0;
+        for response in responses {
+            if is_cancelled {
                 response.abort();
             }
-            left += usize::from(response.await.is_err());
+            cancelled += usize::from(response.await.is_err());
         }
-        assert_eq!(left > 0, leaves);
+        assert_eq!(cancelled > 0, is_cancelled);
         let response = service().oneshot(post(OPT_OUT)).await.unwrap();
         assert_eq!(response.status(), 200);
         *tenant.known.lock().unwrap() = false;
@@ -220,8 +225,8 @@ async fn places_are_free_again_when_a_crowd_has_been_answered_or_has_left() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn other_addresses_are_not_held_up_by_a_crowd() {
-    let tenant = Tenant::new(false, even);
+async fn concurrent_sign_ups_of_one_address_do_not_delay_other_addresses() {
+    let tenant = Tenant::new(false, constant);
     let layer = CommsUpsertLayer::new(CommsPolicy::new());
     let service = || {
         let tenant = tenant.clone();
@@ -229,7 +234,7 @@ async fn other_addresses_are_not_held_up_by_a_crowd() {
             tenant.clone().serve(request)
         }))
     };
-    for _ in 0..CROWD {
+    for _ in 0..OVER_LIMIT {
         tokio::spawn(service().oneshot(post(OPT_OUT)));
     }
     tokio::task::yield_now().await;
@@ -239,9 +244,9 @@ async fn other_addresses_are_not_held_up_by_a_crowd() {
     assert!(start.elapsed() <= CALL * 2);
 }
 
-/// A creation that hangs holds the others for a bounded time.
+/// A creation that hangs delays the others for a bounded time.
 #[tokio::test(start_paused = true)]
-async fn waiting_for_a_creation_ends() {
+async fn waiting_for_a_creation_times_out() {
     fn stuck(_: usize, method: &Method) -> Duration {
         match *method {
             Method::POST => Duration::from_secs(3600),
@@ -268,9 +273,9 @@ async fn waiting_for_a_creation_ends() {
     first.abort();
 }
 
-/// With a quantum that is longer than the deadline for waiting, a slow creation stays unseen.
+/// A quantum longer than the wait timeout replaces it, so a slow creation is not revealed.
 #[tokio::test(start_paused = true)]
-async fn a_creation_within_the_quantum_is_no_reason_for_a_503() {
+async fn a_creation_within_the_quantum_does_not_cause_a_503() {
     fn slow(_: usize, method: &Method) -> Duration {
         match *method {
             Method::POST => Duration::from_secs(15),
@@ -282,17 +287,17 @@ async fn a_creation_within_the_quantum_is_no_reason_for_a_503() {
         .unwrap();
     let [known, new] = [true, false].map(|known| Tenant::new(known, slow));
     let seen = [
-        crowd(&known, policy.clone(), 20, Duration::ZERO).await,
-        crowd(&new, policy, 20, Duration::ZERO).await,
+        sign_up_concurrently(&known, policy.clone(), 20, Duration::ZERO).await,
+        sign_up_concurrently(&new, policy, 20, Duration::ZERO).await,
     ];
     assert_eq!(seen[0], seen[1]);
     assert!(seen[0].iter().all(|observed| observed.status == 200));
 }
 
-/// The first caller leaves in the middle of the creation: the others do not wait for it.
+/// The first sign-up is cancelled during its creation: the others do not wait for it.
 #[tokio::test(start_paused = true)]
-async fn a_caller_who_leaves_while_creating_wakes_those_who_wait() {
-    let tenant = Tenant::new(false, even);
+async fn a_cancelled_creation_wakes_the_waiting_sign_ups() {
+    let tenant = Tenant::new(false, constant);
     let layer = CommsUpsertLayer::new(CommsPolicy::new());
     let service = || {
         let tenant = tenant.clone();

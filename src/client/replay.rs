@@ -57,8 +57,8 @@ impl Replay {
         (request, replay)
     }
 
-    /// Returns the copy, if its body is complete. To be called after the connection was dropped, and
-    /// with it the [`RecordedBody`].
+    /// Returns the copy, if its body is complete. To be called after the connection was dropped,
+    /// and with it the [`RecordedBody`].
     pub(super) fn into_request(self) -> Option<Request<RequestBody>> {
         let body = match self.recording {
             None => RequestBody::default(),

@@ -85,8 +85,8 @@ pub(super) struct ProgressIo<T> {
 }
 
 impl<T> ProgressIo<WithTokioIo<T>> {
-    /// Wraps `io`. Uses tokio's I/O traits inside: unlike hyper's, they expose how many bytes a read
-    /// has returned.
+    /// Wraps `io`. Uses tokio's I/O traits inside: unlike hyper's, they expose how many bytes a
+    /// read has returned.
     pub(super) fn wrap(io: T, write_progress: Arc<WriteProgress>) -> WithHyperIo<Self> {
         WithHyperIo::new(Self {
             inner: WithTokioIo::new(io),

@@ -40,7 +40,8 @@ impl Drop for FinishOnDrop {
 }
 
 impl RequestBody {
-    /// Wraps a body without an idle timeout. Use it to call a client without the forwarding service.
+    /// Wraps a body without an idle timeout. Use it to call a client without the forwarding
+    /// service.
     pub fn new<B>(body: B) -> Self
     where
         B: http_body::Body<Data: Buf, Error: Into<BoxError>> + Send + 'static,

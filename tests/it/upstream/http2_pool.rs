@@ -1,5 +1,5 @@
-//! Several HTTP/2 connections to one tenant: how many are opened, which one a request uses, and that
-//! each stream is counted from its first frame to its last.
+//! Several HTTP/2 connections to one tenant: how many are opened, which one a request uses, and
+//! that each stream is counted from its first frame to its last.
 
 use std::future::{Future, poll_fn};
 use std::io;

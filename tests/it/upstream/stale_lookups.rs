@@ -56,7 +56,8 @@ async fn serve_once_per_connection(mut stream: DuplexStream, seen: Seen) {
         let (status, body) = answer(&head);
         let length = body.len();
         let answer = format!(
-            "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+            "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\n\
+             content-length: {length}\r\n\r\n{body}"
         );
         stream.write_all(answer.as_bytes()).await.unwrap();
     }

@@ -81,14 +81,14 @@ async fn every_fault_has_its_response_and_affects_no_other_request() {
         .into_iter()
         .enumerate()
         .map(|(number, (bytes, then, expected))| {
-            let (upstream, neighbour) = (upstream.clone(), upstream.clone());
+            let (upstream, other) = (upstream.clone(), upstream.clone());
             async move {
                 let case = format!("{bytes:?}, {then:?}");
                 let asking = upstream.oneshot(put(&format!("/x/{number}")));
                 // Other requests before, during and after the fault.
                 let beside = async {
                     for _ in 0..20 {
-                        let response = neighbour.clone().oneshot(get("/x")).await.unwrap();
+                        let response = other.clone().oneshot(get("/x")).await.unwrap();
                         assert_eq!(response.status(), 200, "beside {case}");
                         let whole = response.into_body().collect().await.unwrap();
                         assert_eq!(whole.to_bytes(), "ok", "beside {case}");

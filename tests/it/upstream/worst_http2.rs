@@ -1,5 +1,5 @@
-//! Each fault at each stage over HTTP/2, where another request shares the connection: the outcome of
-//! both, and no leak.
+//! Each fault at each stage over HTTP/2, where another request shares the connection: the outcome
+//! of both, and no leak.
 
 use std::convert::Infallible;
 use std::io;
@@ -31,7 +31,7 @@ const BODY: Duration = Duration::from_secs(20);
 
 /// The keep-alive interval of 15 seconds and its timeout of 10: when a dead connection is detected.
 /// The interval begins with the other request.
-const KNOWN_TO_BE_DEAD: Duration = Duration::from_secs(26);
+const DEAD_AFTER: Duration = Duration::from_secs(26);
 
 fn put(length: usize) -> Request<Body> {
     let body = Bytes::from(vec![b'x'; length]);
@@ -47,7 +47,7 @@ async fn outcome(upstream: Upstream<super::pool::Client>, fault: &Fault) -> (Out
     if response.status() != 200 {
         let outcome = match kind(&response) {
             RejectionKind::TenantAnswer => Outcome::NoResponse,
-            RejectionKind::TenantTimeout => Outcome::Late,
+            RejectionKind::TenantTimeout => Outcome::Timeout,
             other => panic!("{other:?}: {fault:?}"),
         };
         return (outcome, start.elapsed());
@@ -58,7 +58,7 @@ async fn outcome(upstream: Upstream<super::pool::Client>, fault: &Fault) -> (Out
         assert_eq!(
             fault.outcome,
             Outcome::Complete,
-            "{} seems to be whole",
+            "{} looks complete",
             fault.name
         );
         assert_eq!(whole.to_bytes(), "hello", "{}", fault.name);
@@ -124,10 +124,7 @@ async fn check_fault(fault: &Fault, is_kept: bool) {
                         fault.blocks_connection(),
                         "{kind:?} beside {case} after {asked:?}"
                     );
-                    assert!(
-                        asked < KNOWN_TO_BE_DEAD,
-                        "{kind:?} beside {case} after {asked:?}"
-                    );
+                    assert!(asked < DEAD_AFTER, "{kind:?} beside {case} after {asked:?}");
                 }
             }
         }
@@ -135,7 +132,7 @@ async fn check_fault(fault: &Fault, is_kept: bool) {
     let failing = outcome(upstream.clone(), fault);
     let ((outcome, waited), ()) = tokio::join!(failing, beside);
     let expected = match fault.outcome {
-        Outcome::Late => HEAD,
+        Outcome::Timeout => HEAD,
         Outcome::BodyTimeout => BODY,
         Outcome::NoResponse | Outcome::Truncated | Outcome::Complete => Duration::ZERO,
     };

@@ -47,7 +47,7 @@ pub(crate) enum Then {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Outcome {
     NoResponse,
-    Late,
+    Timeout,
     /// 200, and a body that fails at once.
     Truncated,
     /// 200, and a body that times out.
@@ -145,7 +145,7 @@ fn huge() -> Vec<u8> {
 }
 
 pub(crate) fn faults() -> Vec<Fault> {
-    use Outcome::{BodyTimeout, Complete, Late, NoResponse, Truncated};
+    use Outcome::{BodyTimeout, Complete, NoResponse, Timeout, Truncated};
     use Stage::{Begun, Body, Connected, Head};
     use Then::{Closes, Repeats, Stalls, StopsReading, StopsResponding};
 
@@ -162,15 +162,15 @@ pub(crate) fn faults() -> Vec<Fault> {
     };
     for stage in [Connected, Begun, Head, Body] {
         add("nothing", stage, &[], Closes, NoResponse);
-        add("nothing", stage, &[], StopsResponding, Late);
-        add("nothing", stage, &[], StopsReading, Late);
+        add("nothing", stage, &[], StopsResponding, Timeout);
+        add("nothing", stage, &[], StopsReading, Timeout);
     }
     for stage in [Head, Body] {
-        add("nothing", stage, &[], Stalls, Late);
+        add("nothing", stage, &[], Stalls, Timeout);
         // A head that does not end blocks its connection.
         let begun = frame(HEADERS, 0, OK);
         add("half a head", stage, from_ref(&begun), Closes, NoResponse);
-        add("half a head", stage, &[begun], StopsResponding, Late);
+        add("half a head", stage, &[begun], StopsResponding, Timeout);
         let part = |block: &[u8], data: &[u8]| [head(block), frame(DATA, 0, data)].concat();
         for (name, sent, fails) in [
             // No part of it has been forwarded.
@@ -257,13 +257,13 @@ pub(crate) fn faults() -> Vec<Fault> {
         let twice = [head(OK), frame(DATA, 0, b"hello"), head(OK)];
         add("a second head", stage, &twice, Stalls, Truncated);
         let flood = vec![head(INTERIM); 50];
-        add("interim answers", stage, &flood, Repeats, Late);
+        add("interim answers", stage, &flood, Repeats, Timeout);
         let unknown = frame(0xfa, 0xff, b"of a later version");
-        add("unknown frames", stage, &[unknown], Repeats, Late);
+        add("unknown frames", stage, &[unknown], Repeats, Timeout);
         let pings = vec![frame(PING, 0, &[7; 8]); 50];
-        add("pings", stage, &pings, Repeats, Late);
+        add("pings", stage, &pings, Repeats, Timeout);
         let settings = frame(SETTINGS, 0, &[0, 4, 0, 0, 255, 255]);
-        add("settings", stage, &[settings], Repeats, Late);
+        add("settings", stage, &[settings], Repeats, Timeout);
         let nothing = [head(OK), frame(DATA, 0, b"")];
         add("data without data", stage, &nothing, Stalls, BodyTimeout);
     }
@@ -291,11 +291,11 @@ pub(crate) fn faults() -> Vec<Fault> {
     );
     // The flow-control window of the stream or the connection is closed.
     let closed = frame(SETTINGS, 0, &[0, 4, 0, 0, 0, 0]);
-    add("a closed window", Head, &[closed], Stalls, Late);
-    add("a window of the connection", Head, &[], Stalls, Late);
+    add("a closed window", Head, &[closed], Stalls, Timeout);
+    add("a window of the connection", Head, &[], Stalls, Timeout);
     // The transport is full.
-    add("a large body", Begun, &[], StopsReading, Late);
-    add("a large body", Head, &[], StopsReading, Late);
+    add("a large body", Begun, &[], StopsReading, Timeout);
+    add("a large body", Head, &[], StopsReading, Timeout);
     add("a large body", Head, &[head(OK)], StopsReading, BodyTimeout);
     for fault in faults.iter_mut().rev().take(8) {
         fault.length = LARGE;

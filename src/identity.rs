@@ -118,8 +118,8 @@ impl Subject {
     /// value.
     pub const ANONYMOUS_PID: &'static str = "null";
 
-    /// The subject of a request: that of its [`VerifiedToken`], or one that the host application has
-    /// inserted.
+    /// The subject of a request: that of its [`VerifiedToken`], or one that the host application
+    /// has inserted.
     pub fn from_extensions(extensions: &Extensions) -> Option<&Self> {
         match extensions.get::<VerifiedToken>() {
             Some(token) => Some(token.subject()),

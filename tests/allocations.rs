@@ -1,4 +1,5 @@
-//! What a verification costs in allocations: a budget. A binary of its own, as it counts them all.
+//! The allocations of a verification, as a budget. A separate binary: it counts all allocations of
+//! the process.
 
 #![cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
 #![allow(clippy::unwrap_used)]
@@ -16,10 +17,10 @@ use omneo_id::keys::{Keyring, SigningKey};
 use omneo_id::{JwtAuthLayer, Subject, TokenIssuer, TokenVerifier};
 use tower::{Layer, Service};
 
-/// The claims with profile and token id, the copy of the token in the cache.
+/// The claims, their profile and token id, and the copy of the token in the cache.
 const MISS: u64 = 4;
 
-/// The cause and the box around it, the answer's header map, and its extensions.
+/// The cause and its box, the response's header map, and its extensions.
 const REFUSAL: u64 = 7;
 
 fn token(ring: Keyring) -> String {
@@ -30,7 +31,7 @@ fn token(ring: Keyring) -> String {
         .into_token()
 }
 
-/// With a cache that has grown as large as it may.
+/// A verifier with a full cache.
 fn full(ring: &Keyring) -> TokenVerifier {
     let verifier = TokenVerifier::new(ring.clone()).with_cache_capacity(8);
     for _ in 0..64 {
@@ -39,7 +40,7 @@ fn full(ring: &Keyring) -> TokenVerifier {
     verifier
 }
 
-/// The least of a few unknown tokens: now and then, the cache's table is made anew besides.
+/// The minimum over a few uncached tokens: some insertions also reallocate the cache's table.
 fn least(cost: impl Fn() -> u64) -> u64 {
     (0..4).map(|_| cost()).min().unwrap()
 }
@@ -56,7 +57,7 @@ fn a_cached_token_costs_no_allocation() {
     assert_eq!(cost.count_total, 0);
 }
 
-/// As good as any, but for its signature; and no two are the same.
+/// A token with an invalid signature, unique for each `number`.
 fn forged(token: &str, number: u64) -> String {
     let (message, signature) = token.rsplit_once('.').unwrap();
     format!("{message}.{number:016x}{}", &signature[16..])
@@ -74,7 +75,7 @@ fn a_flood_of_invalid_tokens_allocates_no_lasting_memory_and_evicts_no_valid_tok
         }
     });
     assert_eq!(storm.bytes_current, 0);
-    // What they hold at one time is what one of them holds.
+    // The peak is that of one verification.
     assert!(storm.bytes_max < 16 * 1024, "{}", storm.bytes_max);
     let known = measure(|| drop(verifier.verify(&token)));
     assert_eq!(known.count_total, 0);
@@ -105,13 +106,13 @@ fn an_invalid_token_costs_no_allocation() {
     }
 }
 
-/// A layer in front of a service that is ready and answers at once.
+/// A layer in front of a service that is always ready and responds immediately.
 struct Through {
     service: JwtAuth<Ready>,
     token: String,
 }
 
-/// What a request costs before it comes to the layer is no matter of the layer's.
+/// A service that is always ready and responds immediately.
 #[derive(Clone)]
 struct Ready;
 
@@ -144,7 +145,7 @@ impl Through {
         request
     }
 
-    /// How many allocations it takes until the answer is there.
+    /// The number of allocations until the response.
     fn cost(&self, request: Request<()>, status: u16) -> u64 {
         let mut service = self.service.clone();
         let mut request = Some(request);
@@ -161,7 +162,7 @@ impl Through {
         cost.count_total
     }
 
-    /// Of a request whose token is remembered.
+    /// For a request whose token is cached.
     fn hit(&self, prepare: impl Fn(&mut Request<()>)) -> u64 {
         self.cost(self.request(&self.token), 200);
         let mut request = self.request(&self.token);
@@ -170,7 +171,7 @@ impl Through {
     }
 }
 
-/// What `http` takes for a value of a pointer's size in the extensions of such a request.
+/// The allocations of `http` for one pointer-sized extension of such a request.
 fn extension(prepare: impl Fn(&mut Request<()>)) -> u64 {
     #[derive(Clone)]
     struct Pointer(#[allow(dead_code)] std::sync::Arc<()>);

@@ -1,5 +1,5 @@
-//! Another crate of the build has put a backend of its own into `jsonwebtoken`, one that panics:
-//! nothing here notices. A binary of its own, for that is process-wide.
+//! Another crate of the build installs a default backend in `jsonwebtoken` that panics: this crate
+//! does not use it. A separate binary: the default is process-wide.
 
 #![cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
 #![allow(clippy::panic, clippy::unwrap_used)]
@@ -9,8 +9,8 @@ use omneo_id::keys::{Algorithm, KeySet, Keyring, SigningKey, VerifyingKey};
 use omneo_id::{Subject, TokenIssuer, TokenVerifier};
 
 static FOREIGN: CryptoProvider = CryptoProvider {
-    signer_factory: |_, _| panic!("the process default was asked to sign"),
-    verifier_factory: |_, _| panic!("the process default was asked to verify"),
+    signer_factory: |_, _| panic!("the process default was used to sign"),
+    verifier_factory: |_, _| panic!("the process default was used to verify"),
     key_utils: KeyUtils::new_unimplemented(),
 };
 
@@ -41,7 +41,7 @@ fn mints_and_verifies(key: SigningKey) {
             .verify(token.token())
             .is_ok()
     );
-    // Out as a JWK set and in again, unless it is a secret.
+    // Export as a JWK set and import, unless the key is a secret.
     let jwks = ring.to_jwks();
     if jwks != serde_json::json!({ "keys": [] }) {
         let keys = KeySet::from_jwks(jwks.to_string()).unwrap();

@@ -1,5 +1,6 @@
-//! The verifier against `jsonwebtoken::decode` in its strictest settings: it may refuse more, it
-//! may never accept more. A binary of its own, for the process-wide backend that `decode` needs.
+//! Compares the verifier with `jsonwebtoken::decode` in its strictest settings: the verifier may
+//! reject more tokens and must not accept more. A separate binary: `decode` needs a process-wide
+//! backend.
 
 #![cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
 #![allow(
@@ -29,7 +30,7 @@ use jsonwebtoken::crypto::rust_crypto::DEFAULT_PROVIDER;
 
 const SECRET: &[u8] = b"a secret of more than thirty-two bytes";
 
-/// One key, as both sides see it.
+/// One key, in the form of both verifiers.
 struct Key {
     ring: Keyring,
     algorithm: jsonwebtoken::Algorithm,
@@ -95,7 +96,7 @@ fn install() {
     ONCE.call_once(|| DEFAULT_PROVIDER.install_default().unwrap());
 }
 
-/// Which of the two demand an issuer and an audience.
+/// The required issuer and audience.
 #[derive(Clone, Copy, Debug)]
 struct Demands {
     issuer: bool,
@@ -133,7 +134,7 @@ impl Demands {
     }
 }
 
-/// Asks both, and says whether ours accepted.
+/// Runs both verifiers, and returns whether ours accepts the token.
 fn compare(key: &Key, demands: Demands, token: &str) -> Result<bool, TestCaseError> {
     install();
     let verifier = demands.ours(key);
@@ -146,12 +147,12 @@ fn compare(key: &Key, demands: Demands, token: &str) -> Result<bool, TestCaseErr
     let pid = claims["pid"].as_str().unwrap_or_default();
     let profile = ours.subject().profile();
     prop_assert!(profile.is_none_or(|profile| profile.as_str() == pid));
-    // Remembered, it is what it was.
+    // From the cache, the result is the same.
     prop_assert_eq!(verifier.verify(token).unwrap(), ours);
     Ok(true)
 }
 
-/// Members of a header or payload: some that belong there, some that do not.
+/// Members of a header or payload: known and unknown ones.
 fn object(pool: Vec<(&'static str, Vec<String>)>) -> impl Strategy<Value = String> {
     let members: Vec<_> = pool
         .into_iter()
@@ -197,7 +198,7 @@ fn header() -> impl Strategy<Value = String> {
 }
 
 fn payload() -> impl Strategy<Value = String> {
-    // Far enough from now for the seconds that a slow machine takes.
+    // Far enough from now that a slow machine does not change the result.
     let times = || {
         let now = now();
         let mut times: Vec<String> = [-90_000_i64, -400, 400, 90_000]
@@ -258,7 +259,7 @@ fn demands() -> impl Strategy<Value = Demands> {
     any::<(bool, bool)>().prop_map(|(issuer, audience)| Demands { issuer, audience })
 }
 
-/// A way to spoil a token.
+/// A change that invalidates a token.
 #[derive(Clone, Debug)]
 enum Mutation {
     Replace(Index, u8),

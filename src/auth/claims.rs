@@ -25,8 +25,9 @@ pub(super) struct Policy {
 /// Which `aud` claims a verifier accepts.
 #[derive(Clone, Debug)]
 pub(super) enum AudiencePolicy {
-    /// Only tokens without `aud`. RFC 7519 §4.1.3: "If the principal processing the claim does not identify itself with a
-    /// value in the "aud" claim when this claim is present, then the JWT MUST be rejected."
+    /// Only tokens without `aud`. RFC 7519 §4.1.3: "If the principal processing the claim does not
+    /// identify itself with a value in the "aud" claim when this claim is present, then the JWT
+    /// MUST be rejected."
     Absent,
     Any,
     Contains(Box<str>),
@@ -78,8 +79,8 @@ impl Policy {
     }
 }
 
-/// The claims that a verifier reads; others are ignored. The derived code rejects a name that occurs
-/// twice.
+/// The claims that a verifier reads; others are ignored. The derived code rejects a name that
+/// occurs twice.
 #[derive(Deserialize)]
 struct Payload<'a> {
     #[serde(borrow, default)]

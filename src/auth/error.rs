@@ -58,8 +58,8 @@ kinds! {
     TooLong => "too_long", "the token is too long";
     /// Not three segments of canonical base64url, or a header or payload that is not a JSON object.
     Malformed => "malformed", "the token is malformed";
-    /// A header that changes how the token is read (`crit`, `b64`, `zip`, `enc`) or contains a key (`jwk`,
-    /// `jku`, `x5c`, `x5u`), or a `typ` of another kind of token.
+    /// A header that changes how the token is read (`crit`, `b64`, `zip`, `enc`) or contains a key
+    /// (`jwk`, `jku`, `x5c`, `x5u`), or a `typ` of another kind of token.
     UnsupportedHeader => "unsupported_header", "the token's header asks for an unsupported feature";
     /// An algorithm that no key of the ring has, `none` included.
     Algorithm => "algorithm", "no key has the token's algorithm";

@@ -32,8 +32,8 @@ impl fmt::Display for NoSubject {
 
 impl Error for NoSubject {}
 
-/// The rejection of a request without a subject: the auth layer's own if it ran in another mode than
-/// [`AuthMode::Required`](super::AuthMode::Required).
+/// The rejection of a request without a subject: the auth layer's own if it ran in another mode
+/// than [`AuthMode::Required`](super::AuthMode::Required).
 fn no_subject(extensions: &Extensions) -> Rejection {
     let observed = extensions
         .get::<AuthOutcome>()
@@ -45,7 +45,7 @@ fn no_subject(extensions: &Extensions) -> Rejection {
 
 /// The token that the auth layer has verified, or 401.
 ///
-/// `Option<VerifiedToken>` is for handlers behind [`AuthMode::Optional`](super::AuthMode::Optional).
+/// Use `Option<VerifiedToken>` behind [`AuthMode::Optional`](super::AuthMode::Optional).
 impl<S> FromRequestParts<S> for VerifiedToken
 where
     S: Send + Sync,

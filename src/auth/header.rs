@@ -13,8 +13,8 @@ use crate::keys::Algorithm;
 /// Members that change how the token is read, or contain a key. A token with one of them was not
 /// issued for this verifier, even if its signature is valid.
 ///
-/// RFC 7515 §4.1.11 on `crit`: "If any of the listed extension Header Parameters are not
-/// understood and supported by the recipient, then the JWS is invalid." This verifier supports none.
+/// RFC 7515 §4.1.11 on `crit`: "If any of the listed extension Header Parameters are not understood
+/// and supported by the recipient, then the JWS is invalid." This verifier supports none.
 const REJECTED: [&str; 8] = ["crit", "b64", "zip", "enc", "jwk", "jku", "x5c", "x5u"];
 
 /// Members that this verifier ignores, and that RFC 7515 defines as strings.
@@ -47,8 +47,8 @@ impl<'a> Header<'a> {
     }
 }
 
-/// RFC 7519 §5.1 and RFC 9068 §2.1; RFC 7515 §4.1.9 lets `application/` be left out, and media
-/// types are case-insensitive.
+/// The types of RFC 7519 §5.1 and RFC 9068 §2.1. RFC 7515 §4.1.9 allows to omit `application/`, and
+/// media types are case-insensitive.
 fn is_token_type(typ: &str) -> bool {
     const PREFIX: &str = "application/";
     let typ = match typ.split_at_checked(PREFIX.len()) {

@@ -37,8 +37,9 @@ impl JwtAuthLayer {
     ///
     /// ```
     /// use http::Request;
-    /// use omneo_id::auth::{AuthFailure, AuthMode, AuthOutcome, JwtAuthLayer};
-    /// # use omneo_id::auth::TokenVerifier;
+    /// use omneo_id::JwtAuthLayer;
+    /// # use omneo_id::TokenVerifier;
+    /// use omneo_id::auth::{AuthFailure, AuthMode, AuthOutcome};
     ///
     /// # fn example(verifier: TokenVerifier) {
     /// let layer = JwtAuthLayer::new(verifier).with_mode(AuthMode::Observe);
@@ -77,14 +78,14 @@ impl JwtAuthLayer {
     ///
     /// Browsers attach cookies to cross-site requests: put a CSRF layer outside of this one.
     ///
-    /// Default is no cookie.
+    /// Default is to read only the `Authorization` header.
     ///
     /// # Errors
     /// If the name is empty or contains anything other than letters, digits, `-`, `.`, `_` and `~`.
     ///
     /// ```
-    /// use omneo_id::auth::JwtAuthLayer;
-    /// # use omneo_id::auth::TokenVerifier;
+    /// use omneo_id::JwtAuthLayer;
+    /// # use omneo_id::TokenVerifier;
     ///
     /// # fn example(verifier: TokenVerifier) -> Result<(), omneo_id::error::ConfigError> {
     /// // Accepts `Cookie: theme=dark; omneo_id=eyJhbGciOi…`, and forwards `Cookie: theme=dark`.
@@ -103,7 +104,7 @@ impl JwtAuthLayer {
     /// URLs are logged, cached and sent as referrers:
     /// [RFC 9700 §4.3.2](https://www.rfc-editor.org/rfc/rfc9700#section-4.3.2) advises against it.
     ///
-    /// Default is no parameter.
+    /// Default is to read only the `Authorization` header.
     ///
     /// # Errors
     /// If the name would have to be percent-encoded.
@@ -121,7 +122,7 @@ impl JwtAuthLayer {
     }
 
     /// Forwards CORS preflights without a token: `OPTIONS` with `Origin` and
-    /// `Access-Control-Request-Method`. Use it if the inner service answers preflights; a CORS layer
+    /// `Access-Control-Request-Method`. Use it if the inner service answers preflights. A CORS layer
     /// outside of this one is the better choice.
     ///
     /// Default is to treat preflights as any other request.
@@ -149,8 +150,8 @@ impl JwtAuthLayer {
     /// Default is [`Rejection::into_response`].
     ///
     /// ```
-    /// use omneo_id::auth::JwtAuthLayer;
-    /// # use omneo_id::auth::TokenVerifier;
+    /// use omneo_id::JwtAuthLayer;
+    /// # use omneo_id::TokenVerifier;
     ///
     /// # fn example(verifier: TokenVerifier) {
     /// let layer = JwtAuthLayer::new(verifier).with_rejection_handler(|rejection, protocol| {

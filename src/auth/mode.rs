@@ -11,8 +11,9 @@ pub enum AuthMode {
     /// Forwards requests without a credential, with an [`AuthOutcome`] in their extensions. Rejects
     /// requests with an invalid token.
     Optional,
-    /// Forwards every request, with an [`AuthOutcome`] in its extensions. Use it to measure how many
-    /// requests [`Required`](Self::Required) would reject. [`JwtAuthLayer::with_mode`] has an example.
+    /// Forwards every request, with an [`AuthOutcome`] in its extensions. Use it to measure how
+    /// many requests [`Required`](Self::Required) would reject. [`JwtAuthLayer::with_mode`] has an
+    /// example.
     ///
     /// [`JwtAuthLayer::with_mode`]: super::JwtAuthLayer::with_mode
     Observe,

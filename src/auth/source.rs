@@ -1,4 +1,5 @@
-//! The locations of the token in a request: the `Authorization` header, a cookie, a query parameter.
+//! The locations of the token in a request: the `Authorization` header, a cookie, a query
+//! parameter.
 
 use http::header::{AUTHORIZATION, COOKIE, Entry};
 use http::uri::{PathAndQuery, Uri};
@@ -14,8 +15,8 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    /// The token of a request, from all locations. Its bytes are not validated: the verifier compares
-    /// or decodes each. Two tokens that differ are an error.
+    /// The token of a request, from all locations. Its bytes are not validated: the verifier
+    /// compares or decodes each. Two tokens that differ are an error.
     pub(super) fn find<'a>(
         &self,
         headers: &'a HeaderMap,

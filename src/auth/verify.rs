@@ -18,9 +18,10 @@ use crate::report::TokenCheck;
 
 /// Verifies tokens: signature, algorithm, times, issuer and audience.
 ///
-/// The result depends only on token, keys, clock and configuration; nothing is fetched. Algorithm and
-/// key come from the [`Keyring`]; a token's header only selects among them. Valid tokens are cached
-/// (see [`with_cache_capacity`](Self::with_cache_capacity)); their times are checked at each use.
+/// The result depends only on token, keys, clock and configuration; nothing is fetched. Algorithm
+/// and key come from the [`Keyring`]; a token's header only selects among them. Valid tokens are
+/// cached (see [`with_cache_capacity`](Self::with_cache_capacity)); their times are checked at each
+/// use.
 ///
 /// Clones share keys and cache. See the [module docs](super).
 ///
@@ -124,7 +125,8 @@ impl TokenVerifier {
         self.edit(|config| config.policy.audience = AudiencePolicy::Any)
     }
 
-    /// Replaces the tolerated difference between the clocks of issuer and verifier, in whole seconds.
+    /// Replaces the tolerated difference between the clocks of issuer and verifier, in whole
+    /// seconds.
     ///
     /// Default is 5 seconds.
     ///
@@ -140,8 +142,8 @@ impl TokenVerifier {
         Ok(self.edit(|config| config.policy.leeway = leeway.as_secs()))
     }
 
-    /// Replaces the longest accepted lifetime, from `iat` (without one: from now) to `exp`, in whole
-    /// seconds.
+    /// Replaces the longest accepted lifetime, from `iat` (without one: from now) to `exp`, in
+    /// whole seconds.
     ///
     /// Default is 24 hours.
     ///
@@ -158,8 +160,8 @@ impl TokenVerifier {
     }
 
     /// Replaces how many valid tokens are cached, at least. The cache is sharded and shards fill
-    /// unevenly, so from 64 on it has room for up to five eighths more. 0 disables the cache. A token
-    /// over 2 KiB is not cached.
+    /// unevenly, so from 64 on it has room for up to five eighths more. 0 disables the cache. A
+    /// token over 2 KiB is not cached.
     ///
     /// Default is 1024.
     #[must_use]
@@ -231,8 +233,8 @@ thread_local! {
     static SCRATCH: Cell<Scratch> = Cell::default();
 }
 
-/// [RFC 7515 §5.2](https://www.rfc-editor.org/rfc/rfc7515#section-5.2), cheapest checks first, so that
-/// an invalid token costs little. The payload is decoded only after the signature is verified.
+/// [RFC 7515 §5.2](https://www.rfc-editor.org/rfc/rfc7515#section-5.2), cheapest checks first, so
+/// that an invalid token costs little. The payload is decoded only after the signature is verified.
 fn verify(
     token: &str,
     keys: &KeySet,

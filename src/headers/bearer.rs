@@ -47,8 +47,8 @@ impl<'a> Bearer<'a> {
         }
     }
 
-    /// As [`from_headers`](Self::from_headers), without validating the token's bytes: for callers that
-    /// compare or decode each byte.
+    /// As [`from_headers`](Self::from_headers), without validating the token's bytes: for callers
+    /// that compare or decode each byte.
     pub(crate) fn bytes_from_headers(
         headers: &'a HeaderMap,
     ) -> Result<Option<&'a [u8]>, CredentialsError> {

@@ -8,7 +8,7 @@ macro_rules! algorithms {
         /// [RFC 7518 §3.1](https://www.rfc-editor.org/rfc/rfc7518#section-3.1) or
         /// [RFC 8037](https://www.rfc-editor.org/rfc/rfc8037).
         ///
-        /// There is no `none`.
+        /// `none` is not supported.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Algorithm {

@@ -83,15 +83,15 @@ fn verifier(algorithm: Algorithm, key: &DecodingKey) -> Option<Box<dyn JwtVerifi
 }
 
 thread_local! {
-    /// The HMAC verifier that this thread used last. Building one costs as much as one verification,
-    /// and the backend's verifier is not `Sync`.
+    /// The HMAC verifier that this thread used last. Building one costs as much as one
+    /// verification, and the backend's verifier is not `Sync`.
     static HMAC_VERIFIER: Cell<Option<CachedVerifier>> = const { Cell::new(None) };
 }
 
 struct CachedVerifier {
     algorithm: Algorithm,
-    /// Weak, so that the last owner still drops the key. The allocation stays until this is dropped,
-    /// so another key cannot have the same address.
+    /// Weak, so that the last owner still drops the key. The allocation stays until this is
+    /// dropped, so another key cannot have the same address.
     key: Weak<DecodingKey>,
     verifier: Box<dyn JwtVerifier>,
 }

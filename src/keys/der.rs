@@ -37,8 +37,9 @@ pub(super) fn from_pem(pem: &[u8]) -> Option<(&str, Zeroizing<Vec<u8>>)> {
 /// The deepest nesting of a document's elements: a certificate has 10 levels.
 const MAX_DEPTH: u8 = 16;
 
-/// The accepted difference between a document's length and the number of bytes. A reader of text files
-/// may have trimmed up to a few bytes of the end that look like white space, or left a line break.
+/// The accepted difference between a document's length and the number of bytes. A reader of text
+/// files may have trimmed up to a few bytes of the end that look like white space, or left a line
+/// break.
 const MAX_SLACK: usize = 4;
 
 /// Whether this is one DER document, such as a key or a certificate: a `SEQUENCE` that spans all

@@ -57,8 +57,8 @@ impl Keyring {
     /// Adds a verifying key. All clones of this ring share the change.
     ///
     /// # Errors
-    /// If another key of the same algorithm has the same key id, 8 keys of the algorithm have no key
-    /// id, or the ring has [`MAX_KEYS`](KeySet::MAX_KEYS) keys. The ring is then unchanged.
+    /// If another key of the same algorithm has the same key id, 8 keys of the algorithm have no
+    /// key id, or the ring has [`MAX_KEYS`](KeySet::MAX_KEYS) keys. The ring is then unchanged.
     pub fn add_verifying_key(&self, key: VerifyingKey) -> Result<(), ConfigError> {
         self.update(|keys| keys.clone().with_verifying_key(key))
     }
@@ -69,12 +69,13 @@ impl Keyring {
     /// Without such a key, the ring is unchanged and the result is 0.
     ///
     /// ```
-    /// use omneo_id::keys::{Keyring, SigningKey};
+    /// use omneo_id::{Keyring, SigningKey};
     ///
     /// # #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))] {
-    /// let new = SigningKey::hs256("the second secret, also over 32 bytes long")?.with_key_id("2026")?;
-    /// let old = SigningKey::hs256("the first secret, at least 32 bytes long")?.with_key_id("2025")?;
-    /// let ring = Keyring::new(new);
+    /// let old = SigningKey::hs256("the first secret, at least 32 bytes long")?;
+    /// let old = old.with_key_id("2025")?;
+    /// let new = SigningKey::hs256("the second secret, also over 32 bytes long")?;
+    /// let ring = Keyring::new(new.with_key_id("2026")?);
     /// ring.add_verifying_key(old.verifying_key())?;
     ///
     /// // When the last token of the old key has expired:
@@ -84,8 +85,8 @@ impl Keyring {
     /// ```
     ///
     /// # Errors
-    /// If the signing key has this key id: replace it first, with [`replace`](Self::replace). If it is
-    /// the last key of the ring. The ring is then unchanged.
+    /// If the signing key has this key id: replace it first, with [`replace`](Self::replace). If it
+    /// is the last key of the ring. The ring is then unchanged.
     pub fn remove_verifying_key(&self, key_id: &str) -> Result<usize, ConfigError> {
         let mut removed = 0;
         self.try_update(|keys| {
@@ -112,8 +113,8 @@ impl Keyring {
         self.snapshot().keys.to_jwks()
     }
 
-    /// The number of changes so far. A token that was verified in another generation must be verified
-    /// again.
+    /// The number of changes so far. A token that was verified in another generation must be
+    /// verified again.
     pub fn generation(&self) -> u64 {
         self.0.generation.load(Ordering::Acquire)
     }

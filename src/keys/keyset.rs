@@ -12,8 +12,8 @@ pub struct KeySet {
     verifying: Vec<VerifyingKey>,
 }
 
-/// The most keys that a token without `kid` is verified with; it bounds the cost of a forged token. It
-/// is also the most keys of one algorithm without a key id, as each of them must be tried.
+/// The most keys that a token without `kid` is verified with; it bounds the cost of a forged token.
+/// It is also the most keys of one algorithm without a key id, as each of them must be tried.
 const MAX_TRIES: usize = 8;
 
 impl KeySet {
@@ -62,8 +62,8 @@ impl KeySet {
     /// Adds a verifying key.
     ///
     /// # Errors
-    /// If another key of the same algorithm has the same key id, 8 keys of the algorithm have no key
-    /// id, or the set has 64 keys.
+    /// If another key of the same algorithm has the same key id, 8 keys of the algorithm have no
+    /// key id, or the set has 64 keys.
     pub fn with_verifying_key(mut self, key: VerifyingKey) -> Result<Self, ConfigError> {
         let of_algorithm = || {
             let keys = self.verifying.iter();

@@ -33,8 +33,8 @@ impl SigningKey {
 
     /// A secret for HMAC with SHA-256: the usual choice if issuer and verifier are one process.
     ///
-    /// Use random bytes, such as the output of `openssl rand -base64 32`. With the feature `tracing`,
-    /// the crate logs a warning for a secret that looks like readable text.
+    /// Use random bytes, such as the output of `openssl rand -base64 32`. With the feature
+    /// `tracing`, the crate logs a warning for a secret that looks like readable text.
     ///
     /// # Errors
     /// If it has fewer than 32 bytes, or is the content of a key file or a text of several lines.
@@ -69,8 +69,8 @@ impl SigningKey {
     /// PKCS#8, PKCS#1 and SEC 1 are supported.
     ///
     /// # Errors
-    /// If the file is not exactly one private key of these kinds, is encrypted, or is RSA with under
-    /// 2048 or over 4096 bits.
+    /// If the file is not exactly one private key of these kinds, is encrypted, or is RSA with
+    /// under 2048 or over 4096 bits.
     pub fn from_pem(pem: &[u8]) -> Result<Self, ConfigError> {
         backend::require()?;
         Self::from_private(Private::from_pem(pem)?)
@@ -105,7 +105,7 @@ impl SigningKey {
     /// Replaces the key id. Tokens carry it as `kid`, which selects the verifying key in a ring of
     /// several keys.
     ///
-    /// Default is no key id.
+    /// Default is a key without a key id.
     ///
     /// # Errors
     /// If the key id is empty, longer than 128 bytes, or contains a control character.

@@ -22,8 +22,8 @@ pub struct VerifyingKey {
     /// `None` for a secret.
     public: Option<Arc<Public>>,
     key_id: Option<Arc<str>>,
-    /// The header segment of tokens that the corresponding signing key issues. The verifier compares
-    /// it and does not parse it.
+    /// The header segment of tokens that the corresponding signing key issues. The verifier
+    /// compares it and does not parse it.
     header: Arc<str>,
     signature_len: usize,
     /// For a secret that looks like readable text: the log of one warning, shared by all clones.
@@ -168,7 +168,8 @@ impl VerifyingKey {
 
     /// Replaces the key id. The key then verifies tokens with this `kid`, and tokens without `kid`.
     ///
-    /// Default is no key id: the key verifies tokens whose `kid` no other key of the ring has.
+    /// Default is a key without a key id. It verifies tokens whose `kid` matches no other key of
+    /// the ring.
     ///
     /// # Errors
     /// If the key id is empty, longer than 128 bytes, or contains a control character.

@@ -26,7 +26,7 @@ impl FieldErrors {
         }
     }
 
-    /// Whether there is no message.
+    /// Whether there are no messages.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

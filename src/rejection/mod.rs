@@ -1,8 +1,8 @@
 //! The crate's own responses, from one table.
 //!
-//! A [`Rejection`] is a [`RejectionKind`] with the details of one case: a `Retry-After`, the invalid
-//! fields, the cause. The kind decides status, code, message and gRPC status. HTTP, gRPC and
-//! gRPC-Web requests each get the response in their own
+//! A [`Rejection`] is a [`RejectionKind`] with the details of one case: a `Retry-After`, the
+//! invalid fields, the cause. The kind decides status, code, message and gRPC status. HTTP, gRPC
+//! and gRPC-Web requests each get the response in their own
 //! [`WireProtocol`](crate::headers::WireProtocol). Clients receive the kind's message; the cause
 //! stays in the response's extensions, for logs:
 //!

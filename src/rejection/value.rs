@@ -69,8 +69,8 @@ impl Rejection {
 
     /// Replaces the `WWW-Authenticate` challenge of a rejected credential.
     ///
-    /// Default is the `Bearer` challenge of [RFC 6750 §3](https://www.rfc-editor.org/rfc/rfc6750#section-3)
-    /// with the realm `omneo-id`.
+    /// Default is the `Bearer` challenge of [RFC 6750
+    /// §3](https://www.rfc-editor.org/rfc/rfc6750#section-3) with the realm `omneo-id`.
     #[must_use]
     pub fn with_challenge(self, challenge: HeaderValue) -> Self {
         self.edit(|details| details.challenge = Some(challenge))
@@ -78,7 +78,7 @@ impl Rejection {
 
     /// Replaces the cause, which appears in logs and extensions. Clients never receive it.
     ///
-    /// Default is no cause.
+    /// Default is to have no cause.
     #[must_use]
     pub fn because(self, cause: impl Error + Send + Sync + 'static) -> Self {
         self.edit(|details| details.cause = Some(Arc::new(cause)))

@@ -59,8 +59,8 @@ impl ApiToken {
     /// `None` for a token of under 8 characters: such a short text occurs by chance.
     #[cfg(feature = "client")]
     pub(crate) fn telltale(&self) -> Option<&[u8]> {
-        // Laravel's tokens look like `7|4fzK…`, and `|` has several encodings. A part without it that
-        // is long enough occurs in each of them.
+        // Laravel's tokens look like `7|4fzK…`, and `|` has several encodings. A part without it
+        // that is long enough occurs in each of them.
         let parts = self.as_bytes().split(|byte| !byte.is_ascii_alphanumeric());
         let part = match parts.max_by_key(|part| part.len()) {
             Some(part) if part.len() >= 16 => part,

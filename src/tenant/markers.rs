@@ -4,8 +4,8 @@ use super::ApiToken;
 /// configured one.
 ///
 /// The token endpoint sends its look-up with the *caller's* API token this way, so that one request
-/// both authenticates the caller and finds the profile. A 401 or 403 of the tenant then concerns the
-/// caller.
+/// both authenticates the caller and finds the profile. A 401 or 403 of the tenant then concerns
+/// the caller.
 #[derive(Clone, Debug)]
 pub struct CallAs(pub ApiToken);
 
@@ -13,8 +13,8 @@ pub struct CallAs(pub ApiToken);
 ///
 /// That token grants access to every customer's record, so the forwarding service answers 404 by
 /// default. It forwards requests that the me layer has rewritten
-/// ([`MeRequest`](crate::path::MeRequest)), requests with a credential of their own ([`CallAs`]), and
-/// requests with this marker. Insert it after your own code has authorized a request:
+/// ([`MeRequest`](crate::path::MeRequest)), requests with a credential of their own ([`CallAs`]),
+/// and requests with this marker. Insert it after your own code has authorized a request:
 ///
 /// ```
 /// use http::Request;

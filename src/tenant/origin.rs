@@ -28,7 +28,7 @@ impl Origin {
     pub(crate) fn parse_insecure(origin: &str) -> Result<Self, ConfigError> {
         let uri: Uri = origin
             .parse()
-            .map_err(|error| invalid("the tenant's origin is no URI").with_source(error))?;
+            .map_err(|error| invalid("the tenant's origin is not a URI").with_source(error))?;
         let parts = uri.into_parts();
         let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
             return Err(invalid(
@@ -45,7 +45,7 @@ impl Origin {
         }
         if parts.path_and_query.is_some_and(|path| path != "/") {
             return Err(invalid(
-                "the tenant's origin has a path: give that as the base path instead",
+                "the tenant's origin has a path: configure it as the base path instead",
             ));
         }
         let host = HeaderValue::from_str(without_default_port(&scheme, &authority))

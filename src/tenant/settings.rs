@@ -37,9 +37,9 @@ impl Tenant {
     /// A tenant at an origin, `https://api.{tenant}.getomneo.com`.
     ///
     /// # Errors
-    /// If the origin is not an absolute URI of scheme, host and optional port, or is plain `http` to a
-    /// host other than loopback, which would send the API token unencrypted. For a trusted network,
-    /// use [`insecure`](Self::insecure).
+    /// If the origin is not an absolute URI of scheme, host and optional port, or is plain `http`
+    /// to a host other than loopback, which would send the API token unencrypted. For a trusted
+    /// network, use [`insecure`](Self::insecure).
     pub fn new(origin: &str, api_token: ApiToken) -> Result<Self, ConfigError> {
         Ok(Self::at(Origin::parse(origin)?, api_token))
     }
@@ -66,8 +66,8 @@ impl Tenant {
     /// Default is `/api/v3`.
     ///
     /// # Errors
-    /// If the path has another form, or contains anything other than letters, digits, `-`, `_`, `~` and
-    /// inner dots.
+    /// If the path has another form, or contains anything other than letters, digits, `-`, `_`, `~`
+    /// and inner dots.
     pub fn with_base_path(mut self, path: &str) -> Result<Self, ConfigError> {
         let path = plain_prefix(path).ok_or_else(|| {
             ConfigError::new(

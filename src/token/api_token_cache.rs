@@ -33,8 +33,8 @@ impl ApiTokenCache {
         self.ttl
     }
 
-    /// Whether the token is cached. Constant-time: the duration does not reveal how much of a guess is
-    /// right. The tokens themselves are compared, not hashes, so a collision cannot pass.
+    /// Whether the token is cached. Constant-time: the duration does not reveal how much of a guess
+    /// is right. The tokens themselves are compared, not hashes, so a collision cannot pass.
     pub(super) fn contains(&self, token: &ApiToken, now: u64) -> bool {
         self.fresh(now)
             .iter()

@@ -82,7 +82,7 @@ impl TokenIssuer {
 
     /// Replaces the claim `iss`.
     ///
-    /// Default is no `iss`.
+    /// Default is to omit `iss`.
     ///
     /// # Errors
     /// If it is empty.
@@ -93,7 +93,7 @@ impl TokenIssuer {
 
     /// Replaces the claim `aud`. Configure the verifier with the same audience.
     ///
-    /// Default is no `aud`.
+    /// Default is to omit `aud`.
     ///
     /// # Errors
     /// If it is empty.
@@ -172,8 +172,8 @@ impl Serialize for TokenId {
     }
 }
 
-/// Generates unique ids: keyed hashes of a counter. The keys are random, so ids of other issuers and
-/// processes differ too.
+/// Generates unique ids: keyed hashes of a counter. The keys are random, so ids of other issuers
+/// and processes differ too.
 struct TokenIds {
     count: AtomicU64,
     keys: [RandomState; 2],

@@ -97,8 +97,8 @@ pub(super) fn check_status(
     }
 }
 
-/// The profile does not exist. A 404 to `auth/verify`, however, is not the caller's fault: the tenant
-/// must have that route.
+/// The profile does not exist. A 404 to `auth/verify`, however, is not the caller's fault: the
+/// tenant must have that route.
 fn not_found(mint: &MintRequest) -> Rejection {
     match mint {
         MintRequest::Anonymous => RejectionKind::TenantAnswer.into(),
@@ -108,8 +108,8 @@ fn not_found(mint: &MintRequest) -> Rejection {
     }
 }
 
-/// The tenant rejects the parameters. A malformed profile id matches no profile; an unknown handle is
-/// the caller's mistake.
+/// The tenant rejects the parameters. A malformed profile id matches no profile; an unknown handle
+/// is the caller's mistake.
 fn unprocessable(mint: &MintRequest) -> Rejection {
     match mint {
         MintRequest::Anonymous => RejectionKind::TenantAnswer.into(),

@@ -17,7 +17,8 @@
 //!
 //! The endpoint is `POST /auth/token` of the Omneo ID service: a server sends its API token and a
 //! profile's id, or an identity, or neither. The response is a token for that profile, or an
-//! anonymous one. The inner service is the tenant, called with paths relative to the API's base path:
+//! anonymous one. The inner service is the tenant, called with paths relative to the API's base
+//! path:
 //!
 //! ```
 //! use std::convert::Infallible;

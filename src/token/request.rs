@@ -16,17 +16,17 @@ pub(super) enum MintRequest {
     Identity { handle: String, id: String },
 }
 
-/// The longest id or handle, in bytes; ids of shop platforms have some dozens. 255 is Laravel's default
-/// length of a text column.
+/// The longest id or handle, in bytes; ids of shop platforms have some dozens. 255 is Laravel's
+/// default length of a text column.
 const MAX_LEN: usize = 255;
 
 /// The tenant's handle for a profile's own id; the others are identity handles.
 pub(super) const PROFILE_ID: &str = "profile_id";
 
 impl MintRequest {
-    /// Parses the body. An empty body, `{}`, and an absent, `null` or empty `id` request an anonymous
-    /// token, with any handle: published clients send these for visitors without a session. A body
-    /// with members but neither `id` nor `id_handle` is an error.
+    /// Parses the body. An empty body, `{}`, and an absent, `null` or empty `id` request an
+    /// anonymous token, with any handle: published clients send these for visitors without a
+    /// session. A body with members but neither `id` nor `id_handle` is an error.
     pub(super) fn parse(body: &[u8]) -> Result<Self, Rejection> {
         if body.trim_ascii().is_empty() {
             return Ok(Self::Anonymous);
@@ -70,8 +70,8 @@ struct Members {
 }
 
 impl Members {
-    /// Whether the names are misspelled. Such a body, `profile_id` for example, must not result in an
-    /// anonymous token.
+    /// Whether the names are misspelled. Such a body, `profile_id` for example, must not result in
+    /// an anonymous token.
     fn is_misspelled(&self) -> bool {
         self.others && self.id.is_none() && self.id_handle.is_none()
     }
@@ -123,8 +123,8 @@ impl Field {
     }
 }
 
-/// Trims white space and invisible characters as Laravel's middleware `TrimStrings` does, so that the
-/// tenant's answer is about the same text.
+/// Trims white space and invisible characters as Laravel's middleware `TrimStrings` does, so that
+/// the tenant's answer is about the same text.
 fn trimmed(text: &str) -> &str {
     let invisible = ['\u{feff}', '\u{200b}', '\u{200e}'];
     text.trim_matches(|character: char| character.is_whitespace() || invisible.contains(&character))

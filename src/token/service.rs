@@ -84,12 +84,12 @@ impl<S> TokenEndpoint<S> {
         self
     }
 
-    /// Replaces how long a successful check of an API token is cached, in whole seconds. Within this
-    /// time, further anonymous tokens need no call to the tenant. Up to 32 API tokens are cached;
-    /// rejected ones are not. Look-ups of profiles always call the tenant.
+    /// Replaces how long a successful check of an API token is cached, in whole seconds. Within
+    /// this time, further anonymous tokens need no call to the tenant. Up to 32 API tokens are
+    /// cached; rejected ones are not. Look-ups of profiles always call the tenant.
     ///
-    /// A revoked API token still gets anonymous tokens until the entry expires. Use the cache for one
-    /// tenant only: if `S` selects among tenants, a token of one would be valid for another.
+    /// A revoked API token still gets anonymous tokens until the entry expires. Use the cache for
+    /// one tenant only: if `S` selects among tenants, a token of one would be valid for another.
     ///
     /// Default is to call the tenant for each token.
     ///
@@ -111,7 +111,7 @@ impl<S> TokenEndpoint<S> {
     /// Replaces the total time in which the caller must send its body; 408 after that.
     /// [`Duration::MAX`] disables the limit. Needs the time driver of a tokio runtime.
     ///
-    /// Default is no limit; [`OmneoId`](crate::OmneoId) sets 30 seconds.
+    /// Default is unlimited; [`OmneoId`](crate::OmneoId) sets 30 seconds.
     #[cfg(feature = "client")]
     #[cfg_attr(docsrs, doc(cfg(feature = "client")))]
     #[must_use]
@@ -120,8 +120,8 @@ impl<S> TokenEndpoint<S> {
         self
     }
 
-    /// The same endpoint over another service of the same tenant. Both share the cache of checked API
-    /// tokens.
+    /// The same endpoint over another service of the same tenant. Both share the cache of checked
+    /// API tokens.
     pub fn with_inner<T>(&self, inner: T) -> TokenEndpoint<T> {
         TokenEndpoint {
             inner,
@@ -215,7 +215,7 @@ impl Config {
     {
         let request = self.read(request).await?;
         let subject = match (&request.mint, &request.call_as) {
-            // The caller was checked here, and there is no profile to look up.
+            // The caller was checked here, and an anonymous token needs no look-up.
             (MintRequest::Anonymous, None) => Subject::Anonymous,
             (MintRequest::Anonymous, Some(token)) => {
                 let (cache, token) = (self.api_token_cache.as_deref(), token.clone());
@@ -337,7 +337,8 @@ where
     Ok(lookup::subject(&mint, &parts.headers, &body)?)
 }
 
-/// Copies the extensions of the caller's request to the look-up, except for its subject and markers.
+/// Copies the extensions of the caller's request to the look-up, except for its subject and
+/// markers.
 fn set_extensions(
     extensions: &mut Extensions,
     caller: Extensions,

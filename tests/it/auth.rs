@@ -37,7 +37,7 @@ fn encode(text: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(text)
 }
 
-/// Signs whatever is put in, as the issuer of this key never would.
+/// Signs any header and payload, including those that the issuer never produces.
 fn sign(header: &str, payload: &[u8]) -> String {
     sign_with(SECRET.as_bytes(), header, payload)
 }
@@ -48,7 +48,7 @@ pub(crate) fn sign_with(secret: &[u8], header: &str, payload: &[u8]) -> String {
     format!("{message}.{}", encode(signature))
 }
 
-/// By way of the other crate's lowest level: an implementation that is not under test.
+/// Uses the low-level API of `jsonwebtoken`, which is not under test.
 fn hmac_sha256(secret: &[u8], message: &[u8]) -> Vec<u8> {
     #[cfg(feature = "aws-lc-rs")]
     use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;

@@ -2,10 +2,10 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use omneo_id::auth::{TokenVerifier, VerifyErrorKind};
+use omneo_id::auth::VerifyErrorKind;
 use omneo_id::error::{ConfigError, ConfigErrorKind};
 use omneo_id::keys::{Algorithm, KeySet, Keyring, SigningKey, VerifyingKey};
-use omneo_id::{Subject, TokenIssuer};
+use omneo_id::{Subject, TokenIssuer, TokenVerifier};
 use serde_json::{Value, json};
 
 const SECRET: &str = "a secret of more than thirty-two bytes";
@@ -114,9 +114,9 @@ fn der(pem: &[u8]) -> Vec<u8> {
     STANDARD.decode(base64).unwrap()
 }
 
-/// Every constructor and conversion that takes a secret.
+/// Whether every constructor and conversion rejects this secret.
 fn refused_as_a_secret(secret: &[u8]) -> bool {
-    // Long enough for each algorithm, where only the beginning counts.
+    // Long enough for each algorithm.
     let results = [
         SigningKey::hs256(secret).map(drop),
         VerifyingKey::hs256(secret).map(drop),
@@ -151,15 +151,15 @@ fn a_key_file_in_any_encoding_is_rejected_as_an_hmac_secret() {
     ];
     for pem in files {
         let text = std::str::from_utf8(pem).unwrap();
-        // `p256.sec1` has its curve in front.
+        // `p256.sec1` has a block with the curve before the key.
         let block = text.rfind("-----BEGIN").map(|at| &text[at..]).unwrap();
         let der = der(block.as_bytes());
         assert!(refused_as_a_secret(pem), "{text}");
         assert!(refused_as_a_secret(&der), "{text}");
-        // White space at the end of a file that was read is often removed, or added.
+        // Readers of files often trim white space at the end, and editors add it.
         assert!(refused_as_a_secret(&[&der[..], b"\r\n"].concat()), "{text}");
         assert!(refused_as_a_secret(&der[..der.len() - 2]), "{text}");
-        // As environment variables and Kubernetes hold files.
+        // The encodings of files in environment variables and Kubernetes secrets.
         let base64 = STANDARD.encode(&der);
         assert!(refused_as_a_secret(base64.as_bytes()), "{text}");
         assert!(refused_as_a_secret(base64.trim_end_matches('=').as_bytes()));
@@ -212,7 +212,7 @@ fn a_text_file_is_rejected_as_an_hmac_secret() {
     }
 }
 
-/// Deterministic noise, as a generator of secrets returns it.
+/// Deterministic pseudo-random bytes.
 fn noise(seed: u64, len: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     (0..len)
@@ -334,7 +334,7 @@ fn a_secret_is_at_least_as_long_as_the_hash() {
         assert_eq!(kind(signing), ConfigErrorKind::WeakSecret, "{algorithm}");
         assert_eq!(kind(verifying), ConfigErrorKind::WeakSecret, "{algorithm}");
     }
-    // Nor by a detour.
+    // A change of the algorithm checks the length too.
     let short = SigningKey::hs256(&secret[..32]).unwrap();
     let longer = short.with_algorithm(Algorithm::HS512);
     assert_eq!(kind(longer), ConfigErrorKind::WeakSecret);

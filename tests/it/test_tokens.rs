@@ -1,5 +1,4 @@
-//! The kit for tests of host applications: what it calls good is good, what it calls bad is bad in
-//! just that way.
+//! Test tokens for host applications: the valid ones verify, each invalid one has the named fault.
 
 use omneo_id::Subject;
 use omneo_id::auth::{TokenVerifier, VerifyErrorKind};

@@ -31,7 +31,7 @@ use tower::{Service, ServiceExt, service_fn};
 
 const NOW: u64 = 1_700_000_000;
 const PID: &str = "3f0c2f6e-6a57-4f0b-9d3a-0d9a3c1b7f10";
-/// As Laravel makes them: not of the alphabet that RFC 6750 has for such tokens.
+/// A token as Laravel generates it, with a character outside the alphabet of RFC 6750.
 const API_TOKEN: &str = "7|the-callers-api-token";
 
 fn ring() -> Keyring {
@@ -116,14 +116,14 @@ fn a_ring_without_a_signing_key_mints_no_token() {
             .issue(&Subject::Anonymous)
             .is_err()
     );
-    // It can, once it is given a key.
+    // With a signing key, it can.
     ring.replace(KeySet::new(SigningKey::hs256([8; 32]).unwrap()));
     assert!(TokenIssuer::new(ring).issue(&Subject::Anonymous).is_ok());
 }
 
 // The endpoint.
 
-/// A tenant that gives one answer, and remembers what it was asked.
+/// A tenant with one answer, which records the requests.
 #[derive(Clone)]
 struct Tenant {
     answer: Arc<dyn Fn() -> Response<Body> + Send + Sync>,
@@ -185,7 +185,7 @@ impl Service<Request<Body>> for Tenant {
         let Self { answer, asked } = self.clone();
         Box::pin(async move {
             let (parts, body) = request.into_parts();
-            // One of the two lets it up.
+            // The forwarding service accepts either marker.
             let permitted = parts.extensions.get::<AllowForward>().is_some();
             assert_ne!(permitted, parts.extensions.get::<CallAs>().is_some());
             assert!(parts.extensions.get::<Subject>().is_none());
@@ -225,7 +225,7 @@ where
     (parts.status, json, Response::from_parts(parts, ()))
 }
 
-/// The token of a good answer.
+/// The subject of the token in a 200.
 async fn minted<S>(endpoint: S, body: &str) -> Subject
 where
     S: Service<Request<Full<Bytes>>, Response = Response<Full<Bytes>>, Error = Infallible>,
@@ -397,11 +397,11 @@ async fn an_answer_about_another_profile_is_rejected() {
             "{answer}"
         );
     }
-    // Of an identity, any profile may be the right one, but it has to be a profile.
+    // An identity may belong to any profile, but the answer must have a valid profile id.
     let identity = r#"{"id":"1","id_handle":"shopify"}"#;
     let tenant = Tenant::answering(200, r#"{"data":{"id":"search-id"}}"#);
     assert_eq!(send(tenant.endpoint(), post(identity)).await.0, 502);
-    // "profile_id" as a handle is not one.
+    // The handle "profile_id" is not an identity handle.
     let tenant = Tenant::answering(200, r#"{"data":{"id":"mallory"}}"#);
     let by_type = r#"{"id":"3f0c2f6e","id_handle":"profile_id"}"#;
     assert_eq!(send(tenant.endpoint(), post(by_type)).await.0, 502);
@@ -567,7 +567,7 @@ async fn pinned_tokens_are_checked_here_and_look_ups_use_the_configured_token() 
         request.headers_mut().insert(AUTHORIZATION, value);
         assert_eq!(send(endpoint.clone(), request).await.0, 401);
     }
-    // Then it is our own credential that the tenant does not take.
+    // The tenant rejects the configured API token, not the caller's.
     for status in [401, 403] {
         let endpoint = Tenant::answering(status, "").endpoint();
         let endpoint = endpoint.with_pinned_tokens([ApiToken::new(API_TOKEN).unwrap()]);
@@ -604,11 +604,11 @@ async fn a_checked_api_token_is_cached_only_by_opt_in_and_until_it_expires() {
     let remembering = asking.with_verify_cache(Duration::from_secs(30)).unwrap();
     assert_eq!(mint(&remembering, 0).await, 3);
     assert_eq!(mint(&remembering, 29).await, 3);
-    // Handles of the same endpoint share it.
+    // Clones of the endpoint share the cache.
     let other = remembering.with_inner(tenant.clone());
     assert_eq!(mint(&other, 29).await, 3);
     assert_eq!(mint(&remembering, 30).await, 4);
-    // A profile is looked up, and its caller judged, each time.
+    // A look-up of a profile calls the tenant each time.
     let profile = r#"{"id":"1","id_handle":"h"}"#;
     send(remembering.clone(), post(profile)).await;
     assert_eq!(tenant.asked().len(), 5);

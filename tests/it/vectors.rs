@@ -1,4 +1,4 @@
-//! Tokens that others have signed: the examples of the RFCs.
+//! Tokens of other implementations: the examples of the RFCs.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -25,7 +25,7 @@ fn verify(ring: Keyring, token: &str) -> Result<(), VerifyErrorKind> {
         .map_err(|error| error.kind())
 }
 
-/// The token with its signature, and with the signature of something else.
+/// Checks the token with its signature, and with the signature of another message.
 fn check(
     ring: Keyring,
     header: &str,
@@ -106,7 +106,7 @@ fn rfc_8037_a_4_is_signed_but_not_a_jwt() {
         "crv": "Ed25519",
         "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
     }));
-    // The signature is good; what it signs, "Example of Ed25519 signing", are no claims.
+    // The signature is valid; the payload "Example of Ed25519 signing" has no claims.
     let payload = "RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc";
     let signature =
         "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
@@ -114,10 +114,11 @@ fn rfc_8037_a_4_is_signed_but_not_a_jwt() {
     assert_eq!(verdict, Err(VerifyErrorKind::Malformed));
 }
 
-/// RFC 7520 §4: "It's a dangerous business, Frodo, going out your door…", which are no claims.
+/// RFC 7520 §4: "It's a dangerous business, Frodo, going out your door…", a payload without
+/// claims.
 const FRODO: &str = "SXTigJlzIGEgZGFuZ2Vyb3VzIGJ1c2luZXNzLCBGcm9kbywgZ29pbmcgb3V0IHlvdXIgZG9vci4gWW91IHN0ZXAgb250byB0aGUgcm9hZCwgYW5kIGlmIHlvdSBkb24ndCBrZWVwIHlvdXIgZmVldCwgdGhlcmXigJlzIG5vIGtub3dpbmcgd2hlcmUgeW91IG1pZ2h0IGJlIHN3ZXB0IG9mZiB0by4";
 
-/// RFC 7520 §3.3, for one algorithm.
+/// The key of RFC 7520 §3.3, for one algorithm.
 fn bilbo(algorithm: &str) -> Keyring {
     from_jwk(&json!({
         "kty": "RSA",
@@ -138,12 +139,12 @@ const PS384_SIGNATURE: &str = "cu22eBqkYDKgIlTpzDXGvaFfz6WGoz7fUDcfT0kkOy42miAh2
 
 #[test]
 fn rfc_7520_4_1_and_4_2_use_one_key_with_two_algorithms() {
-    // That it is no claims is only said of what is signed right: see `check`.
+    // The error "not claims" implies a valid signature: see `check`.
     let verdict = check(bilbo("RS256"), RS256_HEADER, FRODO, RS256_SIGNATURE);
     assert_eq!(verdict, Err(VerifyErrorKind::Malformed));
     let verdict = check(bilbo("PS384"), PS384_HEADER, FRODO, PS384_SIGNATURE);
     assert_eq!(verdict, Err(VerifyErrorKind::Malformed));
-    // The same key for something else.
+    // The same key for another algorithm.
     let token = format!("{PS384_HEADER}.{FRODO}.{PS384_SIGNATURE}");
     for other in ["RS256", "RS384", "PS256", "PS512"] {
         let verdict = verify(bilbo(other), &token);
@@ -188,7 +189,7 @@ fn rfc_7520_4_4_hmac() {
     assert_eq!(verdict, Err(VerifyErrorKind::UnknownKey));
 }
 
-/// RFC 7515 A.6 and A.7, RFC 7520 §4.5: right signatures, in a form that is no token's.
+/// RFC 7515 A.6 and A.7, RFC 7520 §4.5: valid signatures in other serialisations.
 #[test]
 fn other_serialisations_are_rejected_with_any_signature() {
     let signature = json!({ "protected": RS256_HEADER, "signature": RS256_SIGNATURE });
@@ -202,7 +203,7 @@ fn other_serialisations_are_rejected_with_any_signature() {
         flattened.to_string(),
         dotted.to_string(),
         format!("[{flattened}]"),
-        // Detached content, and a segment too many on either side.
+        // Detached content, and an additional segment on either side.
         format!("{RS256_HEADER}..{RS256_SIGNATURE}"),
         format!("{RS256_HEADER}.{FRODO}.{RS256_SIGNATURE}."),
         format!(".{RS256_HEADER}.{FRODO}.{RS256_SIGNATURE}"),
@@ -211,7 +212,7 @@ fn other_serialisations_are_rejected_with_any_signature() {
         format!("{RS256_HEADER}.{FRODO}.{FRODO}.{FRODO}.{RS256_SIGNATURE}"),
     ] {
         let verdict = verify(bilbo("RS256"), &form);
-        // With too many dots or no payload, it is something else that would have been signed.
+        // With further dots or without a payload, the signed message differs.
         let refused = matches!(
             verdict,
             Err(VerifyErrorKind::Malformed | VerifyErrorKind::Signature)
@@ -220,7 +221,7 @@ fn other_serialisations_are_rejected_with_any_signature() {
     }
 }
 
-/// RFC 8725 §2, the attacks that it was written for, against §3, what is to be done about them.
+/// The attacks of RFC 8725 §2, and the defences of §3.
 #[test]
 fn the_attacks_of_rfc_8725_are_rejected() {
     let secret = [7; 32];
@@ -245,7 +246,7 @@ fn the_attacks_of_rfc_8725_are_rejected() {
     ] {
         assert_eq!(refused(header, claims), VerifyErrorKind::Algorithm);
     }
-    // §2.2, §3.5: a word as a secret.
+    // §2.2, §3.5: a password as a secret.
     assert!(VerifyingKey::hs256("password").is_err());
     // §2.3, §3.3, §2.8, §3.11: a token in a token, and tokens of another kind.
     let nested = refused(r#"{"alg":"HS256","cty":"JWT"}"#, good.as_bytes());
@@ -257,8 +258,8 @@ fn the_attacks_of_rfc_8725_are_rejected() {
     // §2.4, §3.6: compression.
     let zipped = refused(r#"{"alg":"HS256","zip":"DEF"}"#, claims);
     assert_eq!(zipped, VerifyErrorKind::UnsupportedHeader);
-    // §2.5, §3.4: a point that is not on the curve verifies nothing, not even what the one next to
-    // it would (RFC 7515 A.3).
+    // §2.5, §3.4: a point that is not on the curve does not verify the example of RFC 7515 A.3,
+    // whose key differs in one coordinate.
     let off_curve = from_jwk(&json!({
         "kty": "EC",
         "crv": "P-256",
@@ -279,11 +280,11 @@ fn the_attacks_of_rfc_8725_are_rejected() {
             VerifyErrorKind::Malformed
         );
     }
-    // §2.7, §3.9: a token for somebody else.
+    // §2.7, §3.9: a token for another audience.
     let for_others = br#"{"pid":"ada","exp":1300819380,"aud":"others"}"#;
     let kind = refused(r#"{"alg":"HS256"}"#, for_others);
     assert_eq!(kind, VerifyErrorKind::Audience);
-    // §2.9, §3.10: what the header asks to be fetched or looked up is neither.
+    // §2.9, §3.10: URLs and keys in the header are not used.
     for member in [
         r#""jku":"http://169.254.169.254/""#,
         r#""x5u":"file:///etc/passwd""#,

@@ -1,4 +1,4 @@
-//! Which requests pass.
+//! `JwtAuthLayer`: accepted and rejected requests.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use tower::{Layer, Service, ServiceExt, service_fn};
 
 use super::{HS256, NOW, SECRET, ada, ring, sign, sign_with, token, verifier};
 
-/// What the inner service saw.
+/// The request as the inner service received it.
 type Seen = Request<String>;
 
 async fn through(layer: JwtAuthLayer, request: Request<String>) -> Result<Seen, Response<String>> {
@@ -224,7 +224,7 @@ async fn observe_forwards_every_request_and_trusts_no_invalid_token() {
         let outcome = seen.extensions().get::<AuthOutcome>().unwrap();
         assert_eq!(outcome.rejection().unwrap().kind(), kind);
         assert_eq!(Subject::from_extensions(seen.extensions()), None);
-        // What was not verified is not ours to take away.
+        // Only a verified credential is removed.
         assert_eq!(seen.headers().contains_key("authorization"), had_credential);
     }
     let seen = through(layer, bearer(&token())).await.unwrap();
@@ -382,7 +382,7 @@ async fn the_ready_inner_service_is_called() {
         service.poll_ready(),
         std::task::Poll::Ready(Ok(()))
     ));
-    // The mock panics if called without having been made ready.
+    // The mock panics if `call` runs before `poll_ready`.
     let response = tokio::spawn(service.call(bearer(&token())));
     let (request, respond) = handle.next_request().await.unwrap();
     assert!(Subject::from_extensions(request.extensions()).is_some());
@@ -447,7 +447,7 @@ fn debug_shows_no_secret_and_no_token() {
     assert!(!text.contains("115, 101, 99"), "bytes of the secret");
 }
 
-/// What is logged while `work` is done, of every level.
+/// The log of `work`, at every level.
 fn logged(work: impl FnOnce()) -> String {
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<u8>>>);

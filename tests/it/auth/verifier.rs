@@ -1,4 +1,4 @@
-//! Which tokens are good.
+//! `TokenVerifier`: valid and invalid tokens.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -108,7 +108,7 @@ fn times_out_of_range_or_of_another_type_are_rejected() {
         let token = sign(HS256, format!(r#"{{"exp":{bad}}}"#).as_bytes());
         assert!(verifier().verify(&token).is_err(), "{bad}");
     }
-    // RFC 7519 §2: a NumericDate may have a fraction. Which counts against the token.
+    // RFC 7519 §2: a NumericDate may have a fraction. It is rounded against the token.
     let strict = || verifier().with_leeway(Duration::ZERO).unwrap();
     let verify = |payload: String| strict().verify(&sign(HS256, payload.as_bytes()));
     assert!(verify(format!(r#"{{"exp":{NOW}.9}}"#)).is_err());
@@ -117,8 +117,8 @@ fn times_out_of_range_or_of_another_type_are_rejected() {
     assert!(verify(format!(r#"{{"exp":{},"nbf":{NOW}.0}}"#, NOW + 9)).is_ok());
 }
 
-/// Other crates of a build may turn on `serde_json/arbitrary_precision`, with which numbers reach a
-/// visitor in another way, and `float_roundtrip`, which parses them by another rule.
+/// Other crates of a build may enable `serde_json/arbitrary_precision`, which passes numbers to a
+/// visitor differently, and `float_roundtrip`, which parses them differently.
 #[test]
 fn times_are_parsed_the_same_with_any_features_of_serde_json() {
     let verify = |payload: String| {
@@ -344,7 +344,7 @@ fn a_payload_is_one_json_object() {
         kind(verifier().verify(&not_utf8)),
         VerifyErrorKind::Malformed
     );
-    // Whatever the verdict on it, it has to come without exhausting the stack.
+    // Valid or not, the check must not exhaust the stack.
     let _ = verifier().verify(&sign(HS256, deep.as_bytes()));
 }
 
@@ -451,14 +451,14 @@ fn an_unsigned_token_is_rejected_in_every_spelling() {
 #[test]
 fn the_key_decides_the_algorithm() {
     let payload = json!({ "exp": NOW + 60, "pid": PID }).to_string();
-    // A public key taken for a secret: the bytes that libraries were fooled with.
+    // A public key used as an HMAC secret: a known attack on JWT libraries.
     let pem: &[u8] = include_bytes!("../../keys/rsa2048.pub.pem");
     let public = VerifyingKey::from_pem(pem).unwrap();
     let verifier =
         TokenVerifier::new(Keyring::verifying_only([public]).unwrap()).with_clock(|| NOW);
     let forged = sign_with(pem, HS256, payload.as_bytes());
     assert_eq!(kind(verifier.verify(&forged)), VerifyErrorKind::Algorithm);
-    // The same key under another algorithm of its family.
+    // The same key with another algorithm of its family.
     let rsa = SigningKey::from_pem(include_bytes!("../../keys/rsa2048.pem")).unwrap();
     let pss = rsa.clone().with_algorithm(Algorithm::PS256).unwrap();
     let issuer = TokenIssuer::new(Keyring::new(pss)).with_clock(|| NOW);
@@ -467,7 +467,7 @@ fn the_key_decides_the_algorithm() {
         kind(verifier.verify(token.token())),
         VerifyErrorKind::Algorithm
     );
-    // HS512 by a secret that is configured for HS256.
+    // HS512 with a secret that is configured for HS256.
     let long = SECRET.repeat(2);
     let other = TokenIssuer::new(Keyring::new(SigningKey::hs512(&long).unwrap()));
     let token = other.with_clock(|| NOW).issue(&ada()).unwrap();
@@ -531,7 +531,7 @@ fn a_key_id_only_selects_among_the_keys_of_the_ring() {
     ] {
         assert!(verifier.verify(&mint(key)).is_ok(), "{key:?}");
     }
-    // The name of one, the signature of another.
+    // The key id of one key, the signature of another.
     for key in [
         named(2, "a"),
         named(1, "b"),
@@ -595,7 +595,7 @@ fn a_token_signed_before_a_rotation_verifies_while_its_key_is_in_the_ring() {
     assert!(verifier.verify(second.token()).is_ok());
 
     ring.replace(KeySet::new(new));
-    // It was remembered, and does not count any more.
+    // It was in the cache, and is no longer valid.
     assert_eq!(
         kind(verifier.verify(first.token())),
         VerifyErrorKind::UnknownKey

@@ -5,7 +5,7 @@ use super::*;
 const HTML: &str = "text/html; charset=UTF-8";
 const BOM: &str = "\u{feff}";
 
-/// A tenant that gives this answer.
+/// A tenant with this answer.
 fn answering(status: u16, media: &'static str, body: impl Into<Bytes>) -> Tenant {
     let body = body.into();
     Tenant::new(move || {
@@ -45,7 +45,7 @@ async fn the_status_member_of_auth_verify_decides() {
         (r#"{"status":null}"#, 401),
         (r#"{"status":500}"#, 401),
         (r#"{"status":"ok"}"#, 401),
-        // No JSON, though it begins as an object or an array.
+        // Invalid JSON that starts like an object or an array.
         (r#"{"status":401"#, 502),
         (r#"{"status":200"#, 502),
         ("[1,", 502),
@@ -78,7 +78,7 @@ async fn an_html_page_in_place_of_auth_verify_mints_no_token() {
             assert_eq!(found, 502, "{media} {body}");
         }
     }
-    // Bytes that are no text: a page in a content coding, or in UTF-16.
+    // Bytes that are not UTF-8: a page with a content coding, or in UTF-16.
     for body in [&b"\x1f\x8b\x08\x00"[..], b"\xff\xfe<\x00h\x00"] {
         let tenant = answering(200, "text/plain", body);
         assert_eq!(send(tenant.endpoint(), post("{}")).await.0, 502);
@@ -88,7 +88,7 @@ async fn an_html_page_in_place_of_auth_verify_mints_no_token() {
         response.body(Body::from(Bytes::from("ok"))).unwrap()
     });
     assert_eq!(send(coded.endpoint(), post("{}")).await.0, 502);
-    // Plain text is neither JSON nor a page.
+    // Plain text is neither JSON nor HTML.
     for media in ["", "text/plain", "application/json"] {
         let tenant = answering(200, media, "OK");
         assert_eq!(minted(tenant.endpoint(), "{}").await, Subject::Anonymous);
@@ -107,7 +107,7 @@ async fn any_2xx_with_a_profile_answers_a_look_up() {
             }
         }
     }
-    // Without a profile, nothing is known: neither that there is one, nor that there is none.
+    // An answer without `data` does not show whether the profile exists.
     for status in [200, 201, 204] {
         for body in ["", " ", BOM] {
             let tenant = answering(status, HTML, body);
@@ -122,7 +122,7 @@ async fn any_2xx_with_a_profile_answers_a_look_up() {
     }
 }
 
-/// As Symfony and Laravel send an empty body, through the whole service.
+/// An empty body as Symfony and Laravel send it, through the whole service.
 #[cfg(feature = "client")]
 #[tokio::test]
 async fn an_empty_answer_of_a_laravel_tenant_mints_anonymous_tokens() {

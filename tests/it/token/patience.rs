@@ -4,7 +4,7 @@ use super::*;
 
 const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
 
-/// The values of `Retry-After`, with the `Date` of the same answer, and what callers get of it.
+/// Values of `Retry-After`, the `Date` of the same answer, and the value that a caller receives.
 const VALUES: &[(&str, Option<&str>, Option<&str>)] = &[
     ("7", None, Some("7")),
     ("60", Some(DATE), Some("60")),
@@ -22,14 +22,14 @@ const VALUES: &[(&str, Option<&str>, Option<&str>)] = &[
     ("7s", None, None),
     ("soon", None, None),
     ("<script>", None, None),
-    // A date counts from the answer's own `Date`, in each of the three forms of RFC 9110 §5.6.7.
+    // A date is relative to the answer's own `Date`, in each of the three forms of RFC 9110 §5.6.7.
     ("Sun, 06 Nov 1994 08:50:37 GMT", Some(DATE), Some("60")),
     ("Sunday, 06-Nov-94 08:50:37 GMT", Some(DATE), Some("60")),
     ("Sun Nov  6 08:50:37 1994", Some(DATE), Some("60")),
     ("Mon, 07 Nov 1994 08:49:37 GMT", Some(DATE), Some("86400")),
     ("Mon, 07 Nov 1994 08:49:38 GMT", Some(DATE), None),
     ("Fri, 31 Dec 2100 23:59:59 GMT", Some(DATE), None),
-    // It has passed.
+    // A date in the past.
     ("Sun, 06 Nov 1994 08:49:36 GMT", Some(DATE), Some("0")),
     ("Sun, 06 Nov 1994 08:50:37 GMT", None, None),
     ("Sun, 06 Nov 1994 08:50:37 GMT", Some("yesterday"), None),
@@ -63,7 +63,7 @@ async fn a_mint_forwards_the_retry_after_of_the_tenant_within_bounds() {
             }
         }
     }
-    // No other answer has one: it would be about something else.
+    // Other answers have none: theirs would concern something else.
     for status in [401, 404, 500, 504] {
         let tenant = Tenant::new(move || busy(status, "7", None));
         let (_, _, response) = send(tenant.endpoint(), post("{}")).await;
@@ -101,7 +101,7 @@ mod routes {
 
     const KNOWN: &str = r#"{"data":[{"id":"3f0c2f6e","email":"ada@example.com"}]}"#;
 
-    /// A tenant that is busy where `is_busy` says so, and knows one person.
+    /// A tenant with one profile, which returns `answer` to requests that match `is_busy`.
     fn shop(
         answer: impl Fn() -> Response<Body> + Clone + Send + Sync + 'static,
         is_busy: fn(&Method, &str) -> bool,
@@ -152,7 +152,7 @@ mod routes {
     const CONSENT: &str =
         r#"{"email":"ada@example.com","attributes":{"comms":{"email_promo":true}}}"#;
 
-    /// The requests whose answer is made of one call's, and that call.
+    /// Requests that depend on one call of the tenant, and that call.
     #[allow(clippy::type_complexity)]
     const CALLS: &[(&str, &str, &str, fn(&Method, &str) -> bool)] = &[
         ("POST", "/auth/token", "{}", |_, path| {
@@ -181,7 +181,7 @@ mod routes {
         for &(method, uri, body, is_busy) in CALLS {
             for status in [429, 503] {
                 for &(value, date, expected) in VALUES {
-                    // The default of an own 503.
+                    // The default of the crate's own 503.
                     let expected = expected.or((status == 503).then_some("1"));
                     let id = shop(move || busy(status, value, date), is_busy);
                     let response = id.oneshot(request(method, uri, body)).await.unwrap();
@@ -201,7 +201,7 @@ mod routes {
             let media = "application/grpc".parse().unwrap();
             request.headers_mut().insert("content-type", media);
             if uri == "/profiles" {
-                // A sign-up is JSON: gRPC callers are refused before the tenant is asked.
+                // A sign-up is JSON: a gRPC request is rejected without a call of the tenant.
                 continue;
             }
             let response = id.oneshot(request).await.unwrap();

@@ -1,4 +1,4 @@
-//! The readiness of the inner service: reserved for a call, and not for a caller's slow body.
+//! Readiness of the inner service: reserved for a call, not while the caller sends its body.
 
 use std::future::pending;
 use std::pin::pin;
@@ -6,7 +6,7 @@ use std::task::Waker;
 
 use super::*;
 
-/// A body of which nothing ever arrives.
+/// A body that stays pending.
 struct Unsent;
 
 impl http_body::Body for Unsent {
@@ -86,7 +86,7 @@ async fn the_tenant_is_called_when_ready_and_its_errors_are_returned() {
     assert_eq!(endpoint.oneshot(post("{}")).await.unwrap_err(), "broken");
 }
 
-/// Pinned tokens are judged without the tenant, and so is a request that is refused.
+/// Pinned tokens and rejected requests need no call of the tenant.
 #[tokio::test]
 async fn a_response_without_a_call_awaits_no_readiness() {
     let (mock, mut tenant) = tower_test::mock::pair::<Request<Body>, Response<Body>>();

@@ -1,4 +1,4 @@
-//! The body of a mint: which one is anonymous, which one is a mistake.
+//! The body of a mint: anonymous, with an id, or invalid.
 
 use super::*;
 
@@ -38,8 +38,8 @@ async fn a_body_with_other_members_but_no_id_is_rejected() {
     assert_eq!(minted(tenant.endpoint(), &body).await, ada());
 }
 
-/// Laravel's `TrimStrings` trims every string of a request, so that the answer is about the trimmed
-/// one.
+/// Laravel's `TrimStrings` trims every string of a request, so the answer is about the trimmed
+/// text.
 #[tokio::test]
 async fn white_space_around_an_id_or_a_handle_is_trimmed() {
     for id in [
@@ -80,7 +80,7 @@ async fn white_space_around_an_id_or_a_handle_is_trimmed() {
     }
 }
 
-/// The same answers whichever features of `serde_json` the build has.
+/// The result does not depend on the features of `serde_json` in the build.
 #[tokio::test]
 async fn an_integer_id_is_used_as_its_json_text() {
     let identity = |id: &str| format!(r#"{{"id":{id},"id_handle":"shopify"}}"#);

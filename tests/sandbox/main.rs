@@ -1,8 +1,10 @@
-//! The in-memory tenant, as its callers see it.
+//! The in-memory tenant through its public API.
 
 // Helpers of tests are tests, too.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::unwrap_used)]
 
+#[path = "../support/mod.rs"]
+mod shared;
 mod support;
 
 mod access;

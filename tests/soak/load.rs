@@ -324,7 +324,7 @@ async fn send(shop: &Shop, client: &mut Client, call: Call, dice: &mut Dice) -> 
         return client.is_http2();
     }
     let answer = timeout(MAX_LATENCY, async {
-        let answer = visitor
+        let answer = client
             .send(request)
             .await
             .map_err(|error| format!("no response: {error:?}"))?;

@@ -1,4 +1,4 @@
-//! The whole of Omneo ID over the sandbox, with arbitrary requests.
+//! The whole of Omneo ID in front of the sandbox, with arbitrary requests.
 //!
 //! Input: one byte of choices, then lines: method, target, header lines, an empty line, the body.
 
@@ -130,7 +130,7 @@ fuzz_target!(|data: &[u8]| {
         SHOP.with_borrow_mut(|slot| {
             let shop = slot.get_or_insert_with(|| Shop::open(runtime));
             ask(runtime, shop, request, choices);
-            // A profile that its owner deleted is of no more use here.
+            // A request may have deleted the profile: the next one needs a new shop.
             if !shop.whole() {
                 *slot = None;
             }

@@ -1,4 +1,4 @@
-//! The pure rules on paths, queries and headers, against readers that are as lenient as can be.
+//! The pure rules on paths, queries and headers, against the most lenient readers.
 //!
 //! Input: a method by its first byte, then lines: path, query, and header lines.
 
@@ -99,7 +99,7 @@ fn check_policies(below: &str, method: &Method) {
     }
 }
 
-/// No PHP server may see a name that changes what the path and the method say.
+/// No PHP server may read a name that overrides the path or the method.
 fn check_query_rule(query: &str, method: &Method) {
     if check_query(query, method).is_err() {
         return;

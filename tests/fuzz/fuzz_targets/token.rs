@@ -1,7 +1,7 @@
-//! Tokens, beside `jsonwebtoken`: what it refuses is never accepted, and nothing panics.
+//! Tokens, beside `jsonwebtoken`: a token that it rejects is never accepted, and nothing panics.
 //!
-//! Input: one byte of choices, then a token as it is; or a header and, behind an empty line, a
-//! payload, which are signed well, so that what is behind a good signature is reached.
+//! Input: one byte of choices, then an arbitrary token; or a header and, after an empty line, a
+//! payload. These are signed correctly, so that the code behind the signature check is reached.
 
 #![no_main]
 
@@ -18,7 +18,7 @@ use omneo_id::{SigningKey, TokenVerifier};
 use serde::Deserialize;
 use sha2::Sha256;
 
-/// In a payload: an hour from now.
+/// A time in a payload, which is replaced by one hour from now.
 const SOON: &str = "4000000000";
 const SECRET: &[u8] = b"a secret of at least thirty-two bytes";
 
@@ -29,7 +29,7 @@ static VERIFIER: LazyLock<TokenVerifier> = LazyLock::new(|| {
 static THEIRS: LazyLock<(DecodingKey, Validation)> = LazyLock::new(|| {
     let mut validation = Validation::new(Algorithm::HS256);
     validation.validate_nbf = true;
-    // More than ours: time passes between the two looks.
+    // More than the leeway of the verifier: time passes between the two checks.
     validation.leeway = 8;
     (DecodingKey::from_secret(SECRET), validation)
 });
@@ -60,7 +60,7 @@ fuzz_target!(|data: &[u8]| {
             Some(at) => (&rest[..at], &rest[at + 2..]),
             None => (&b"{\"alg\":\"HS256\"}"[..], rest),
         };
-        // Seeds do not grow old.
+        // Seeds must not expire.
         let soon = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() + 3_600;
         let payload = String::from_utf8_lossy(payload).replace(SOON, &soon.to_string());
         signed(header, payload.as_bytes())
@@ -70,9 +70,9 @@ fuzz_target!(|data: &[u8]| {
         let (key, validation) = &*THEIRS;
         let theirs = decode::<Anything>(&token, key, validation);
         assert!(theirs.is_ok(), "{token}: {theirs:?}", theirs = theirs.err());
-        // Remembered, it says the same.
+        // A cache hit returns the same result.
         assert_eq!(VERIFIER.verify(&token).as_ref().ok(), Some(verified));
-        // And nothing near it is as good.
+        // A token with another last character is rejected.
         let mut other = token.clone();
         let last = other.pop().unwrap();
         other.push(if last == 'A' { 'E' } else { 'A' });

@@ -1,5 +1,5 @@
-//! Sign-ups with arbitrary bodies: whatever they say, nothing of a known person changes but consent,
-//! nothing else is even sent, and nobody is told who is known.
+//! Sign-ups with arbitrary bodies: of an existing profile only the consent changes, only consent is
+//! sent, and the response does not depend on whether the profile exists.
 //!
 //! Input: one byte of choices, then a body. If it is an object, it may be given a known address.
 
@@ -47,7 +47,7 @@ impl Shop {
         }
     }
 
-    /// Ada as she is, but for her consent, and for when that was last changed.
+    /// The profile of Ada without its consent and the time of the last update.
     fn ada(&self) -> Value {
         let mut ada = self.sandbox.profile(Sandbox::ADA_ID).expect("she is there");
         ada["attributes"]["comms"] = Value::Null;
@@ -73,7 +73,7 @@ fuzz_target!(|data: &[u8]| {
         SHOP.with_borrow_mut(|slot| {
             let shop = slot.get_or_insert_with(Shop::open);
             ask(runtime, shop, body, is_ada);
-            // Those who were new once are not for ever.
+            // Limits the number of profiles in the sandbox.
             if shop.signed_up > 200 {
                 *slot = None;
             }
@@ -96,21 +96,21 @@ fn ask(runtime: &Runtime, shop: &mut Shop, body: Vec<u8>, is_ada: bool) {
     if status == 200 {
         assert_eq!(text, r#"{"data":{"success":true}}"#);
     }
-    assert_eq!(before, shop.ada(), "more than her consent has changed");
+    assert_eq!(before, shop.ada(), "more than the consent has changed");
     for asked in shop.sandbox.take_requests() {
         if asked.method == Method::GET {
             continue;
         }
         let sent = asked.json();
         if asked.path() == "/api/v3/profiles" {
-            assert!(!is_ada, "nobody who is known is made anew: {sent}");
+            assert!(!is_ada, "an existing profile is not created again: {sent}");
             shop.signed_up += 1;
             for never in ["id", "profile_id", "created_at", "updated_at", "_method"] {
                 assert!(sent.get(never).is_none(), "{sent}");
             }
             continue;
         }
-        // An update, of consent and nothing else.
+        // An update has consent fields only.
         let comms = asked.path().ends_with("/attributes/comms");
         let only = |value: &Value, name: &str| {
             value.as_object().is_some_and(|object| object.keys().all(|key| key == name))

@@ -26,12 +26,12 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tower::{Service, ServiceExt, service_fn};
 
+pub(super) use super::support::text;
+pub(super) use super::tenants::read_head as head;
+
 use super::early::upload_of;
 use super::host::soon;
 use super::tenants::settle;
-
-pub(super) use super::support::text;
-pub(super) use super::tenants::read_head as head;
 
 /// Connections that are open on our side.
 #[derive(Clone, Default)]

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Response, StatusCode};
-use http_body::Body;
+use http_body::Body as _;
 use http_body_util::{BodyExt, Full};
 use omneo_id::sandbox::{ConnectionReset, Fault, Sandbox};
 use serde_json::json;
 use tokio::time::{Instant, timeout};
-use tower::{BoxError, ServiceExt};
+use tower::ServiceExt;
 
+use crate::shared::body::channel;
 use crate::support::{delete, get, put, request, send};
 
 const LONG: Duration = Duration::from_secs(3600);
@@ -182,29 +183,4 @@ async fn an_aborted_request_is_not_counted() {
     let error = sandbox.clone().oneshot(request).await.unwrap_err();
     assert_eq!(error.to_string(), "gone");
     assert!(sandbox.requests().is_empty());
-}
-
-type Frame = Result<http_body::Frame<Bytes>, BoxError>;
-
-/// A request body whose frames the test sends.
-fn channel() -> (
-    tokio::sync::mpsc::Sender<Frame>,
-    impl Body<Data = Bytes, Error = BoxError> + Send + 'static,
-) {
-    let (sender, receiver) = tokio::sync::mpsc::channel(1);
-    (sender, Fed(receiver))
-}
-
-struct Fed(tokio::sync::mpsc::Receiver<Frame>);
-
-impl Body for Fed {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Frame>> {
-        self.0.poll_recv(cx)
-    }
 }

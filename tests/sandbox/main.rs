@@ -3,6 +3,8 @@
 // The lints for tests also apply to their helpers.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::unwrap_used)]
 
+#[path = "../support/mod.rs"]
+mod shared;
 mod support;
 
 mod access;

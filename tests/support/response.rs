@@ -26,19 +26,55 @@ impl Answer {
     where
         B: Body<Data = Bytes, Error: Debug>,
     {
+        Self::try_collect(response).await.unwrap()
+    }
+
+    /// Collects the body of `response`.
+    ///
+    /// # Errors
+    ///
+    /// The error of the body.
+    pub(crate) async fn try_collect<B>(response: Response<B>) -> Result<Self, B::Error>
+    where
+        B: Body<Data = Bytes>,
+    {
         let (parts, body) = response.into_parts();
-        Self {
+        Ok(Self {
             status: parts.status,
             headers: parts.headers,
-            body: body.collect().await.unwrap().to_bytes(),
+            body: body.collect().await?.to_bytes(),
             rejection: parts.extensions.get().map(Rejection::kind),
-        }
+        })
     }
 
     /// The body, which must be JSON.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|error| panic!("{error}: {:?}", self.body))
+    }
+
+    /// The member `data` of the JSON body.
+    pub(crate) fn data(&self) -> Value {
+        self.json()["data"].take()
+    }
+
+    /// The value of one member in each item of `data`.
+    pub(crate) fn each(&self, member: &str) -> Vec<Value> {
+        let data = self.data();
+        let items = data.as_array().expect("a list").iter();
+        items.map(|item| item[member].clone()).collect()
+    }
+
+    /// The value of a header, which must be text.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers[name].to_str().expect("a header of text")
+    }
+
+    /// Asserts the status.
+    #[track_caller]
+    pub(crate) fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{self:?}");
+        self
     }
 }
 

@@ -72,8 +72,7 @@ fn logic(code: &str) -> Vec<&str> {
         "macro_rules!",
     ];
     let lines = code.lines().filter(|line| {
-        line.trim_start()
-            .split_whitespace()
+        line.split_whitespace()
             .take(3)
             .any(|word| KEYWORDS.contains(&word))
     });

@@ -42,7 +42,8 @@ impl Language {
     /// The language of a file; `None` for data.
     fn of_file(path: &Path) -> Option<Self> {
         let Some(extension) = path.extension() else {
-            return path.parent()?.ends_with(".ci").then_some(Self::Script("#"));
+            let is_tool = path.parent()?.file_name()? == ".ci";
+            return is_tool.then_some(Self::Script("#"));
         };
         match extension.to_str()? {
             "rs" => Some(Self::Rust),

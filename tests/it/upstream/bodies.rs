@@ -10,6 +10,7 @@ use omneo_id::{Body, RejectionKind, Upstream};
 use tower::{ServiceExt, service_fn};
 
 use super::support::{data, fed, frames, kind, permitted, sent, tenant, trailers};
+use crate::support::body::FrameBody;
 
 fn with_body(method: Method, body: Body) -> Request<Body> {
     permitted(Request::builder().method(method).uri("/profiles/ada"))
@@ -204,31 +205,15 @@ async fn a_transfer_coding_overrides_a_declared_length() {
     assert_eq!(sent[0].body(), "unknown");
 }
 
-/// A body that says how long it is and comes in several frames.
-struct Sized(std::collections::VecDeque<&'static str>, u64);
-
-impl http_body::Body for Sized {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: std::pin::Pin<&mut Self>,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, BoxError>>> {
-        let text = self.0.pop_front();
-        std::task::Poll::Ready(text.map(data))
-    }
-
-    fn size_hint(&self) -> http_body::SizeHint {
-        http_body::SizeHint::with_exact(self.1)
-    }
+/// Two frames with 6 bytes, and a size hint of `length`.
+fn two_frames(length: u64) -> FrameBody {
+    FrameBody::new([data("hello"), data("!")]).with_size_hint(length)
 }
 
 #[tokio::test]
 async fn a_limit_below_the_length_is_never_taken_for_the_end() {
-    let texts = ["hello", "!"];
     for (limit, length) in [(5, 6), (0, 6)] {
-        let limited = Limited::new(Sized(texts.into(), length), limit);
+        let limited = Limited::new(two_frames(length), limit);
         let (response, sent) = sent(with_body(Method::PUT, Body::new(limited))).await;
         assert_eq!(kind(&response), RejectionKind::PayloadTooLarge, "{limit}");
         assert!(sent.is_empty(), "{limit}");
@@ -238,7 +223,7 @@ async fn a_limit_below_the_length_is_never_taken_for_the_end() {
         (5, RejectionKind::MalformedBody),
         (7, RejectionKind::BodyAborted),
     ] {
-        let body = Body::new(Sized(texts.into(), length));
+        let body = Body::new(two_frames(length));
         let (response, sent) = sent(with_body(Method::PUT, body)).await;
         assert_eq!(kind(&response), expected, "{length}");
         assert!(sent.is_empty(), "{length}");

@@ -92,21 +92,17 @@ async fn unread_responses_of_one_client_do_not_stop_others_over_tls() {
 #[cfg(feature = "tls")]
 mod tls {
     use std::io;
-    use std::pin::Pin;
     use std::sync::Arc;
-    use std::task::{Context, Poll};
 
-    use hyper::rt::{Read, ReadBufCursor, Write};
-    use hyper_util::client::legacy::connect::{Connected, Connection};
     use rustls::crypto::aws_lc_rs;
     use rustls::pki_types::{CertificateDer, PrivateKeyDer};
     use rustls::{ClientConfig, RootCertStore, ServerConfig};
-    use tokio::io::DuplexStream;
-    use tokio_rustls::{TlsAcceptor, TlsConnector, client};
+    use tokio_rustls::{TlsAcceptor, TlsConnector};
     use tower::service_fn;
 
     use super::super::pool::erase;
     use super::*;
+    use crate::support::client_io::ClientIo;
 
     const HTTP2: &[u8] = b"h2";
 
@@ -146,49 +142,11 @@ mod tls {
                     });
                     let name = "127.0.0.1".try_into().unwrap();
                     let stream = connector.connect(name, ours).await?;
-                    Ok::<_, io::Error>(Negotiated(TokioIo::new(stream)))
+                    let is_http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP2);
+                    Ok::<_, io::Error>(ClientIo::negotiated(stream, is_http2))
                 }
             })),
         )
-    }
-
-    struct Negotiated(TokioIo<client::TlsStream<DuplexStream>>);
-
-    impl Connection for Negotiated {
-        fn connected(&self) -> Connected {
-            match self.0.inner().get_ref().1.alpn_protocol() {
-                Some(HTTP2) => Connected::new().negotiated_h2(),
-                _ => Connected::new(),
-            }
-        }
-    }
-
-    impl Read for Negotiated {
-        fn poll_read(
-            mut self: Pin<&mut Self>,
-            cx: &mut Context<'_>,
-            buffer: ReadBufCursor<'_>,
-        ) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.0).poll_read(cx, buffer)
-        }
-    }
-
-    impl Write for Negotiated {
-        fn poll_write(
-            mut self: Pin<&mut Self>,
-            cx: &mut Context<'_>,
-            bytes: &[u8],
-        ) -> Poll<io::Result<usize>> {
-            Pin::new(&mut self.0).poll_write(cx, bytes)
-        }
-
-        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.0).poll_flush(cx)
-        }
-
-        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.0).poll_shutdown(cx)
-        }
     }
 }
 

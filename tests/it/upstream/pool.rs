@@ -26,6 +26,9 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tower::{Service, ServiceExt, service_fn};
 
+pub(super) use super::support::text;
+pub(super) use super::tenants::read_head as head;
+
 use super::early::upload_of;
 use super::host::soon;
 use super::tenants::settle;
@@ -188,19 +191,6 @@ pub(super) fn request(method: &str, body: RequestBody) -> Request<RequestBody> {
         .method(method)
         .uri("http://tenant.test/x");
     request.body(body).unwrap()
-}
-
-pub(super) async fn head(stream: &mut DuplexStream) -> Option<String> {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(stream.read_u8().await.ok()?);
-    }
-    String::from_utf8(head).ok()
-}
-
-pub(super) async fn text(response: Response<Body>) -> String {
-    let bytes = response.into_body().collect().await.unwrap().to_bytes();
-    String::from_utf8(bytes.to_vec()).unwrap()
 }
 
 pub(super) async fn ask(client: &Client) -> String {

@@ -97,7 +97,7 @@ where
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
         if !names_one_host(&request) {
             let refusal = Rejection::new(RejectionKind::HeadersRefused);
-            let response = refusal.into_response(WireProtocol::of(request.headers()));
+            let response = refusal.into_response(WireProtocol::from_headers(request.headers()));
             let future = Box::pin(std::future::ready(Ok(response.map(Body::from))));
             return Answer::Beside { future };
         }

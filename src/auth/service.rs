@@ -85,7 +85,7 @@ impl<S> JwtAuth<S> {
                 ResponseFuture::inner(self.inner.call(request))
             }
             Err(rejection) => {
-                let protocol = WireProtocol::of(request.headers());
+                let protocol = WireProtocol::from_headers(request.headers());
                 ResponseFuture::answer(self.config.answer(rejection, protocol))
             }
         }

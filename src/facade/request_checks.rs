@@ -6,7 +6,7 @@ use http::header::HOST;
 use http::uri::{PathAndQuery, Uri};
 use http::{Method, Request, Version};
 
-use crate::headers::asks_for_websocket;
+use crate::headers::{asks_for_websocket, single_value};
 use crate::path::{AccessPolicy, CanonicalPath};
 use crate::rejection::{Rejection, RejectionKind};
 use crate::report::Route;
@@ -113,9 +113,8 @@ fn to_origin_form<B>(request: &mut Request<B>) -> Result<(), Stop> {
     let (false, Some(authority)) = (multiplexed, uri.authority()) else {
         return Ok(());
     };
-    let mut hosts = request.headers().get_all(HOST).iter();
-    let own = match (hosts.next(), hosts.next()) {
-        (Some(host), None) => host
+    let own = match single_value(request.headers(), HOST) {
+        Ok(Some(host)) => host
             .as_bytes()
             .eq_ignore_ascii_case(authority.as_str().as_bytes()),
         _ => false,

@@ -149,7 +149,7 @@ impl Config {
 
     /// Whether the request carries an API token that opens the tenant anyway.
     fn is_trusted<B>(&self, request: &Request<B>) -> bool {
-        let Ok(Some(bearer)) = Bearer::unread(request.headers()) else {
+        let Ok(Some(bearer)) = Bearer::unvalidated(request.headers()) else {
             return false;
         };
         // All are compared, so that time does not tell which one matched.
@@ -161,7 +161,7 @@ impl Config {
     /// Whether the request carries an ID token. It cannot mint others, and the tenant need not be
     /// asked about it.
     fn is_id_token<B>(&self, request: &Request<B>) -> bool {
-        matches!(Bearer::of(request.headers()), Ok(Some(bearer)) if self.verifier.verify(bearer.as_str()).is_ok())
+        matches!(Bearer::from_headers(request.headers()), Ok(Some(bearer)) if self.verifier.verify(bearer.as_str()).is_ok())
     }
 
     /// A request whose body is read here, and not for ever. Bodies that pass through are watched by
@@ -223,7 +223,7 @@ impl<C> OmneoId<C> {
                 return Kind::answer(match answer {
                     Answer::Options(allow) => options(allow),
                     Answer::Refused(rejection) => {
-                        rejection.into_response(WireProtocol::of(request.headers()))
+                        rejection.into_response(WireProtocol::from_headers(request.headers()))
                     }
                 });
             }
@@ -268,7 +268,7 @@ impl<C> OmneoId<C> {
             }
             Route::Token if config.is_id_token(&request) => {
                 let rejection = Rejection::new(RejectionKind::InvalidToken);
-                let protocol = WireProtocol::of(request.headers());
+                let protocol = WireProtocol::from_headers(request.headers());
                 Kind::answer(rejection.into_response(protocol))
             }
             Route::Token => {

@@ -35,6 +35,7 @@ mod enabled {
     use tracing::{Span, field};
 
     use super::Trace;
+    use crate::headers::single_value;
     use crate::rejection::Rejection;
     use crate::report::{Report, Route, TokenCheck};
     use crate::tenant::Tenant;
@@ -115,10 +116,7 @@ mod enabled {
 
     /// The one request id, if it is fit for a log.
     fn request_id(headers: &HeaderMap) -> Option<&str> {
-        let mut ids = headers.get_all(REQUEST_ID).iter();
-        let (Some(id), None) = (ids.next(), ids.next()) else {
-            return None;
-        };
+        let id = single_value(headers, REQUEST_ID).ok()??;
         let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
         let fit = (1..=MAX_REQUEST_ID).contains(&id.len()) && id.as_bytes().iter().all(plain);
         id.to_str().ok().filter(|_| fit)

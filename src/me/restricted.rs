@@ -114,7 +114,7 @@ where
         drop(mem::replace(&mut self.inner, not_ready_inner));
         let timeout = self.read_timeout;
         RestrictedFuture::reading(async move {
-            let protocol = WireProtocol::of(request.headers());
+            let protocol = WireProtocol::from_headers(request.headers());
             let request = match inspect(request, timeout).await {
                 Ok(request) => request,
                 Err(rejection) => {

@@ -34,7 +34,9 @@ impl Stop {
     pub(super) fn into_response(self, request: &HeaderMap) -> Response<Full<Bytes>> {
         match self {
             Self::Options(allow) => options(allow),
-            Self::Refused(rejection) => rejection.into_response(WireProtocol::of(request)),
+            Self::Refused(rejection) => {
+                rejection.into_response(WireProtocol::from_headers(request))
+            }
         }
     }
 }

@@ -4,19 +4,19 @@ use super::percent::decode_fully;
 use super::{CanonicalPath, PathRefusal};
 use crate::identity::{ProfileId, Subject};
 
-/// Where profiles live, here and at the tenant.
+/// The path of the profiles, here and at the tenant.
 const PROFILES: &str = "/profiles";
-const WORD: &str = "profiles";
+const PROFILES_SEGMENT: &str = "profiles";
 
-/// `/profiles/me` and everything below it, as the path of the subject's profile.
+/// Rewrites `/profiles/me` and the paths below it to the path of the subject's profile.
 ///
-/// `Ok(None)` is a path on which this rule has no opinion: `/profiles` itself, and whatever is not
-/// below it in any reading. What follows `me` is kept byte for byte, save for a slash at its end.
-/// `me` is matched as it is written: `%6De` and `ME` are other profiles' ids, hence refused.
+/// `Ok(None)`: the rule does not apply. This holds for `/profiles` itself and for paths that every
+/// server resolves outside of it. The part after `me` is unchanged, except that a trailing slash is
+/// removed. `me` is compared byte for byte: `%6De` and `ME` are ids of other profiles, and rejected.
 ///
 /// # Errors
-/// If the path is below `/profiles` but not `me`, some reader could take it for another path, or
-/// the subject has no profile.
+/// If the path is below `/profiles` but not `me`, if it is ambiguous, or if the subject has no
+/// profile.
 pub fn rewrite_me(path: &str, subject: &Subject) -> Result<Option<String>, PathRefusal> {
     if !concerns_profiles(path) {
         return Ok(None);
@@ -36,13 +36,13 @@ pub fn rewrite_me(path: &str, subject: &Subject) -> Result<Option<String>, PathR
     Ok(Some(rewritten))
 }
 
-/// Whether the first segment is `profiles`, however many slashes stand before and behind it, or
-/// some reader could think so.
+/// Whether the first segment is `profiles`, or some servers resolve the path below `/profiles`.
+/// Runs of slashes are ignored.
 fn concerns_profiles(path: &str) -> bool {
     if !path.starts_with('/') {
         return false;
     }
-    // As nearly all write it.
+    // The common form.
     if path
         .strip_prefix(PROFILES)
         .is_some_and(|rest| rest.starts_with('/'))
@@ -50,31 +50,34 @@ fn concerns_profiles(path: &str) -> bool {
         return true;
     }
     let first = path.split('/').find(|segment| !segment.is_empty());
-    first == Some(WORD) || hides_profiles(path)
+    first == Some(PROFILES_SEGMENT) || may_resolve_to_profiles(path)
 }
 
-/// What is behind this layer may decode a path, and resolve it. So `%70rofiles` is no other word,
-/// and a path that can be read in two ways is nobody else's where one of them could be a profile's.
-fn hides_profiles(path: &str) -> bool {
-    let hidden = path.contains('%');
-    if !hidden && !path.contains(WORD) {
+/// Whether a server behind this layer may decode or resolve a path to one below `/profiles`.
+///
+/// `%70rofiles` is such a path, and so is every ambiguous path that contains `profiles`.
+fn may_resolve_to_profiles(path: &str) -> bool {
+    let is_encoded = path.contains('%');
+    if !is_encoded && !path.contains(PROFILES_SEGMENT) {
         return false;
     }
-    let decoded = decode_fully(path.as_bytes());
+    let name = PROFILES_SEGMENT.as_bytes();
     match CanonicalPath::parse(path) {
         Ok(path) => {
             let first = path.segments().next().unwrap_or_default();
-            hidden && decode_fully(first.as_bytes()).trim_ascii() == WORD.as_bytes()
+            is_encoded && decode_fully(first.as_bytes()).trim_ascii() == name
         }
-        Err(_) => decoded
-            .windows(WORD.len())
-            .any(|window| window == WORD.as_bytes()),
+        Err(_) => {
+            let decoded = decode_fully(path.as_bytes());
+            decoded.windows(name.len()).any(|window| window == name)
+        }
     }
 }
 
-/// In the extensions of a request whose path was rewritten: whose `me` it is, and what was asked.
+/// A request extension, set if the path was rewritten: the subject's profile and the original
+/// target.
 ///
-/// The forwarding service reads it to map the tenant's `Location` headers back.
+/// [`Upstream`](crate::Upstream) uses it to rewrite the tenant's `Location` headers.
 #[derive(Clone, Debug)]
 pub struct MeRequest {
     profile: ProfileId,
@@ -92,23 +95,23 @@ impl MeRequest {
         }
     }
 
-    /// Whose `me` it is.
+    /// The subject's profile.
     pub fn profile(&self) -> &ProfileId {
         &self.profile
     }
 
-    /// The target as it was before the rewriting.
+    /// The target before the rewrite.
     pub fn original(&self) -> &Uri {
         &self.original
     }
 
-    /// A reference to something of this profile, as the caller may know it.
+    /// A reference to a resource of this profile, for the client.
     ///
-    /// `remainder` follows the profile's id in the tenant's path. The result is relative to the
-    /// request's own target
-    /// ([RFC 3986 §4.2](https://www.rfc-editor.org/rfc/rfc3986#section-4.2)), so it is right
-    /// wherever the service is mounted: for a request to `/profiles/me/addresses`, the tenant's
-    /// `…/profiles/{id}/addresses/7` is `../../profiles/me/addresses/7`.
+    /// `remainder` is the part of the tenant's path after the profile's id. The result is relative
+    /// to the original target
+    /// ([RFC 3986 §4.2](https://www.rfc-editor.org/rfc/rfc3986#section-4.2)), so it is independent
+    /// of the path at which the service is mounted: for a request to `/profiles/me/addresses`, the
+    /// tenant's `…/profiles/{id}/addresses/7` is `../../profiles/me/addresses/7`.
     pub fn public_reference(&self, remainder: &str) -> String {
         let below = self.original.path().bytes().skip(self.mount);
         let depth = below.filter(|&byte| byte == b'/').count();
@@ -174,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_has_no_me() {
+    fn an_anonymous_subject_has_no_me() {
         assert_eq!(
             rewrite_me("/profiles/me", &Subject::Anonymous),
             Err(PathRefusal::Anonymous)
@@ -182,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn references_are_relative_to_what_was_asked() {
+    fn references_are_relative_to_the_original_target() {
         let me = |path: &str| MeRequest::new("ada-1".parse().unwrap(), path.parse().unwrap(), 0);
         for (asked, expected) in [
             ("/profiles/me", "../profiles/me/x"),

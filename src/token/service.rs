@@ -165,7 +165,7 @@ where
         let not_ready_inner = self.inner.clone();
         self.inner = not_ready_inner.clone();
         let config = Arc::clone(&self.config);
-        let protocol = WireProtocol::of(request.headers());
+        let protocol = WireProtocol::from_headers(request.headers());
         Box::pin(async move {
             if request.method() == Method::OPTIONS {
                 return Ok(options(ALLOWED));
@@ -278,7 +278,7 @@ impl Config {
 /// The bearer credential, whatever its bytes are: the tenants' own (`7|4fzK…`) are not all of the
 /// alphabet that RFC 6750 has for them.
 fn credential(headers: &HeaderMap) -> Result<&[u8], Rejection> {
-    match Bearer::unread(headers) {
+    match Bearer::unvalidated(headers) {
         Ok(Some(credential)) => Ok(credential),
         Ok(None) => Err(RejectionKind::MissingCredentials.into()),
         Err(error @ CredentialsError::Ambiguous) => {

@@ -112,7 +112,7 @@ where
         self.inner = not_ready_inner.clone();
         let shared = Arc::clone(&self.shared);
         ResponseFuture::own(async move {
-            let protocol = WireProtocol::of(request.headers());
+            let protocol = WireProtocol::from_headers(request.headers());
             let mut progress = Progress::from_now(&shared.policy);
             let result = sign_up(not_ready_inner, &shared, request, &mut progress).await;
             progress.release.wait().await;

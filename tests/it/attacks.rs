@@ -1,5 +1,5 @@
-//! Collections of attacks, replayed byte for byte over sockets: Omneo ID on loopback, in front of a
-//! tenant that is reached over another connection.
+//! Collections of attacks, replayed byte for byte over sockets: Omneo ID and its tenant listen on
+//! loopback.
 
 mod collections;
 mod field;
@@ -7,7 +7,7 @@ mod field;
 use field::{Field, get, lines, statuses, unescape};
 
 #[tokio::test]
-async fn an_honest_request_works_on_this_field() {
+async fn a_valid_request_succeeds_in_this_setup() {
     let field = Field::lay().await;
     let answer = field.send(&get(b"/profiles/me", b"", &field.token)).await;
     assert_eq!(statuses(&answer), [200], "{}", answer.escape_ascii());
@@ -16,7 +16,7 @@ async fn an_honest_request_works_on_this_field() {
 }
 
 #[tokio::test]
-async fn an_absolute_target_is_taken_for_the_own_host_only() {
+async fn an_absolute_target_is_accepted_for_the_own_host_only() {
     let field = Field::lay().await;
     for (target, expected) in [
         ("http://shop.test/profiles/me", 200),
@@ -35,7 +35,7 @@ async fn an_absolute_target_is_taken_for_the_own_host_only() {
 }
 
 #[tokio::test]
-async fn no_target_leads_out_of_the_profile() {
+async fn every_target_stays_within_the_profile() {
     let field = Field::lay().await;
     let mut count = 0;
     for line in lines(include_str!("data/paths.txt")) {
@@ -51,7 +51,7 @@ async fn no_target_leads_out_of_the_profile() {
 }
 
 #[tokio::test]
-async fn no_header_renames_or_unlocks_anything() {
+async fn headers_cannot_override_the_path_or_the_method() {
     let field = Field::lay().await;
     let mut count = 0;
     for line in lines(include_str!("data/headers.txt")) {
@@ -74,13 +74,13 @@ async fn no_header_renames_or_unlocks_anything() {
 }
 
 #[tokio::test]
-async fn no_request_smuggles_another_one() {
+async fn no_request_smuggles_a_second_request() {
     let field = Field::lay().await;
     let mut count = 0;
     for line in lines(include_str!("data/requests.txt")) {
         let attack = field.fill(line);
         field.check(&attack, &field.send(&attack).await);
-        // Whatever is left on a connection to the tenant would hit the next one.
+        // Bytes left on a connection to the tenant would be read with the next request.
         let honest = get(b"/profiles/me/balances", b"", &field.token);
         let answer = field.send(&honest).await;
         assert_eq!(statuses(&answer), [200], "after {}", attack.escape_ascii());
@@ -97,7 +97,7 @@ async fn no_request_smuggles_another_one() {
 }
 
 #[tokio::test]
-async fn nobody_gets_anywhere_without_a_token() {
+async fn no_attack_without_a_token_reaches_the_tenant() {
     let field = Field::lay().await;
     for table in [
         include_str!("data/paths.txt"),

@@ -1,4 +1,4 @@
-//! What holds for every request, over requests that are generated with ill will.
+//! Invariants of every request, tested with generated malicious requests.
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -23,13 +23,13 @@ use tower::{ServiceExt, service_fn};
 use crate::naive::{query_pairs, stays_below};
 use crate::support::{Answer, SECRET, Shop, bearer};
 
-/// How many requests each property is tried with; `PROPTEST_CASES` says otherwise.
+/// The number of requests per property, unless `PROPTEST_CASES` is set.
 const CASES: u32 = 3000;
 
 // --- requests
 // -------------------------------------------------------------------------------------
 
-/// Who asks.
+/// The credential of a request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Who {
     Ada,
@@ -47,7 +47,7 @@ struct Plan {
     body: Vec<u8>,
 }
 
-/// Pieces of segments: what some reader takes for structure, and what everybody takes for data.
+/// Pieces of segments: characters with a special meaning for some servers, and plain text.
 const PIECES: &[&str] = &[
     ".",
     "..",
@@ -332,7 +332,7 @@ fn plan() -> impl Strategy<Value = Plan> {
 }
 
 impl Plan {
-    /// `None`: no HTTP library would make such a request.
+    /// `None`: the `http` crate cannot represent the request.
     fn request(&self, tokens: &Tokens) -> Option<Request<Full<Bytes>>> {
         let uri = Uri::try_from(self.target.as_slice()).ok()?;
         let mut request = Request::new(Full::from(self.body.clone()));
@@ -387,9 +387,8 @@ fn for_all(property: impl Fn(&Plan) -> Result<(), TestCaseError>) {
         .unwrap_or_else(|error| panic!("{error}"));
 }
 
-/// What a client does is no reason for a 5xx, but for asking for a protocol or version that is not
-/// spoken here.
-fn is_no_fault_of_ours(status: u16) -> bool {
+/// A client must not be able to cause a 5xx, except for a protocol or version that is not supported.
+fn is_expected(status: u16) -> bool {
     status < 500 || matches!(status, 501 | 505)
 }
 
@@ -400,7 +399,7 @@ async fn tokens(shop: &Shop) -> Tokens {
     }
 }
 
-/// What was decided here, without asking the tenant.
+/// Whether a rejection is decided without a call of the tenant.
 fn is_refusal(kind: RejectionKind) -> bool {
     !matches!(
         kind,
@@ -417,7 +416,7 @@ fn is_refusal(kind: RejectionKind) -> bool {
 // -----------------------------------------------------------------------------------
 
 #[test]
-fn whatever_is_asked_stays_at_or_below_the_profile_and_carries_no_credential_of_the_client() {
+fn every_call_stays_at_or_below_the_profile_without_credentials_of_the_client() {
     let runtime = runtime();
     let shop = Shop::open();
     let tokens = runtime.block_on(tokens(&shop));
@@ -428,8 +427,8 @@ fn whatever_is_asked_stays_at_or_below_the_profile_and_carries_no_credential_of_
         let answer: Answer = runtime.block_on(shop.call(request));
         let asked = shop.sandbox.take_requests();
         let status = answer.status.as_u16();
-        prop_assert!(is_no_fault_of_ours(status), "{status}");
-        // Who may mint, and for whom, the tenant is asked with the caller's own credential.
+        prop_assert!(is_expected(status), "{status}");
+        // The token service checks the caller's credential and profile with the tenant.
         if plan.target.windows(4).any(|bytes| bytes == b"auth") {
             let minting = ["/api/v3/auth/verify", "/api/v3/profiles/search-id"];
             prop_assert!(asked.iter().all(|asked| minting.contains(&asked.path())));
@@ -454,7 +453,7 @@ fn whatever_is_asked_stays_at_or_below_the_profile_and_carries_no_credential_of_
             let path = asked.path().as_bytes();
             let own = stays_below(path, &["api", "v3", "profiles", Sandbox::ADA_ID]);
             let stores = stays_below(path, &["api", "v3", "locations"]);
-            // A sign-up asks in its own words; what the client wrote is no part of its path.
+            // A sign-up builds its own requests; the client's values are not part of their paths.
             let signs_up = plan.method == Method::POST
                 && is_the_collection
                 && path.starts_with(b"/api/v3/profiles");
@@ -485,7 +484,7 @@ fn whatever_is_asked_stays_at_or_below_the_profile_and_carries_no_credential_of_
             ] {
                 prop_assert!(!asked.headers.contains_key(name), "{name}");
             }
-            // Our own, where the client takes trailers; of what else it said nothing is left.
+            // Our own header, if the client accepts trailers. The client's header is removed.
             let te = asked.headers.get("te").is_none_or(|te| te == "trailers");
             prop_assert!(te && asked.headers.get_all("te").iter().count() <= 1);
         }
@@ -493,7 +492,7 @@ fn whatever_is_asked_stays_at_or_below_the_profile_and_carries_no_credential_of_
     });
 }
 
-/// A tenant that mirrors whatever it is sent, where the first byte of the path says.
+/// A tenant that echoes the request, in a place that depends on the first byte of the path.
 async fn mirror(
     request: Request<RequestBody>,
     pick: usize,
@@ -528,12 +527,12 @@ async fn mirror(
         String::from_utf8_lossy(parts.headers["authorization"].as_bytes())
     );
     let mut frames = Vec::new();
-    // A compressed page cannot be searched. An answer of ours replaces it if the tenant fails.
+    // A compressed page cannot be scanned. It is replaced if the status is a server error.
     let codings = parts.headers.get_all("content-encoding").iter();
     let mut codings = codings.map(|coding| coding.as_bytes().trim_ascii());
     let plain = |coding: &[u8]| matches!(coding, b"" | b"identity");
     if status.is_server_error() || codings.all(plain) {
-        // The token is at the end: it lies across two frames, wherever the first one ends.
+        // The token is at the end, so that it spans two frames at every split.
         let mut page = Bytes::from(page);
         let cut = page.len() - 1 - pick % Sandbox::API_TOKEN.len();
         frames.push(Ok(Frame::data(page.split_to(cut))));
@@ -560,7 +559,7 @@ impl futures_core::Stream for Mirrored {
 }
 
 #[test]
-fn the_api_token_never_comes_back_wherever_a_tenant_echoes_it() {
+fn an_echoed_api_token_never_reaches_the_client() {
     let runtime = runtime();
     let tokens = runtime.block_on(async {
         let shop = Shop::open();
@@ -623,7 +622,7 @@ fn the_api_token_never_comes_back_wherever_a_tenant_echoes_it() {
         prop_assert!(!debug.contains(Sandbox::API_TOKEN), "{debug}");
         Ok(())
     };
-    // Few of the requests get as far as the tenant.
+    // Only few of the requests reach the tenant, so this runs twice.
     for _ in 0..2 {
         for_all(never_comes_back);
     }
@@ -631,7 +630,7 @@ fn the_api_token_never_comes_back_wherever_a_tenant_echoes_it() {
     assert!(broken_off.get() > 50, "enough of them held the token");
 }
 
-/// What a Laravel tenant would do: its method, and the segments below the profile.
+/// The action of a Laravel tenant: the effective method, and the segments below the profile.
 fn laravel(asked: &CapturedRequest) -> (String, Vec<String>) {
     let mut method = asked.method.as_str().to_ascii_uppercase();
     if method == "POST" {
@@ -685,7 +684,7 @@ fn laravel(asked: &CapturedRequest) -> (String, Vec<String>) {
 }
 
 #[test]
-fn what_a_policy_denies_never_happens() {
+fn a_denied_request_is_never_executed() {
     let policy = AccessPolicy::allow_all()
         .deny("DELETE", "/")
         .unwrap()
@@ -701,11 +700,7 @@ fn what_a_policy_denies_never_happens() {
             return Err(TestCaseError::reject("no request"));
         };
         let answer: Answer = runtime.block_on(shop.call(request));
-        prop_assert!(
-            is_no_fault_of_ours(answer.status.as_u16()),
-            "{}",
-            answer.status
-        );
+        prop_assert!(is_expected(answer.status.as_u16()), "{}", answer.status);
         for asked in shop.sandbox.take_requests() {
             if !asked
                 .path()

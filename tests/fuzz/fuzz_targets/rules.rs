@@ -124,7 +124,7 @@ fn check_headers<'a>(lines: impl Iterator<Item = &'a [u8]>) {
         }
     }
     let count = headers.get_all(AUTHORIZATION).iter().count();
-    match Bearer::of(&headers) {
+    match Bearer::from_headers(&headers) {
         Ok(Some(token)) => {
             assert_eq!(count, 1);
             assert!(!token.as_str().is_empty() && !token.as_str().contains(char::is_whitespace));
@@ -132,7 +132,7 @@ fn check_headers<'a>(lines: impl Iterator<Item = &'a [u8]>) {
         Ok(None) => assert_eq!(count, 0),
         Err(_) => assert!(count > 0),
     }
-    let _ = WireProtocol::of(&headers);
+    let _ = WireProtocol::from_headers(&headers);
     assert!(!(is_json(&headers) && is_form(&headers)));
     let _ = is_unencoded(&headers);
 

@@ -1,5 +1,5 @@
 //! Public collections, whose origin and licence are in `data/public/README.md`. Every line is
-//! played in every place where it could bite: as it is, and turned on a profile.
+//! replayed at every suitable place of a request: unchanged, and redirected to a profile.
 
 use std::env;
 use std::fs;
@@ -10,14 +10,14 @@ use super::field::{Field, get, lines, statuses, unescape};
 
 const MOUNT: &str = "/id/api/v1";
 
-/// What a path list is about. In the lists themselves, `PATH` stands for it.
+/// The targets of a path list. In the lists, `PATH` is the placeholder.
 const AIMS: [&str; 3] = [
     "id/api/v1/profiles/me",
     "id/api/v1/profiles/me/lists/wishlist",
     "id/api/v1/profiles/{grace}",
 ];
 
-/// Below which a line is appended.
+/// Paths to which a line is appended.
 const BASES: [&str; 2] = ["/id/api/v1/profiles/me", "/id/api/v1/profiles/me/lists"];
 
 const PATHS: [&str; 2] = [
@@ -40,8 +40,8 @@ fn all(tables: &[&'static str]) -> impl Iterator<Item = &'static str> {
     tables.iter().flat_map(|table| lines(table))
 }
 
-/// How much was played, and how much of it the tenant was asked: were that nothing, the lists would
-/// show nothing.
+/// The number of replayed requests, and of those that reached the tenant. The latter must not be
+/// zero: otherwise the lists would prove nothing.
 #[derive(Debug, Default)]
 struct Tally {
     played: usize,
@@ -61,7 +61,7 @@ impl Tally {
 }
 
 #[tokio::test]
-async fn the_field_can_be_reached() {
+async fn the_setup_is_reachable() {
     let field = Field::mounted(MOUNT).await;
     let honest = get(b"/id/api/v1/profiles/me/lists", b"", &field.token);
     assert_eq!(statuses(&field.send(&honest).await), [200]);
@@ -69,7 +69,7 @@ async fn the_field_can_be_reached() {
 }
 
 #[tokio::test]
-async fn no_path_of_a_public_list_leads_out_of_the_profile() {
+async fn every_path_of_a_public_list_stays_within_the_profile() {
     let field = Field::mounted(MOUNT).await;
     let mut tally = Tally::default();
     for line in all(&PATHS) {
@@ -86,10 +86,10 @@ async fn no_path_of_a_public_list_leads_out_of_the_profile() {
     assert!(tally.played > 9_000 && tally.asked > 800, "{tally:?}");
 }
 
-/// Lists that cannot stand here for their licence, such as those of wfuzz and dirb: where
-/// `OMNEO_ID_PATH_LISTS` names files, with `:` between them, they are played too.
+/// Lists whose licence does not allow copies here, such as those of wfuzz and dirb. The files that
+/// `OMNEO_ID_PATH_LISTS` names, separated by `:`, are replayed too.
 #[tokio::test]
-async fn no_path_of_another_list_leads_out_of_the_profile() {
+async fn every_path_of_other_lists_stays_within_the_profile() {
     let field = Field::mounted(MOUNT).await;
     let named = env::var("OMNEO_ID_PATH_LISTS").unwrap_or_default();
     let own = ["../../{grace}".to_owned(), "..%2f..%2f{grace}".to_owned()];
@@ -115,7 +115,7 @@ async fn no_path_of_another_list_leads_out_of_the_profile() {
 }
 
 #[tokio::test]
-async fn no_header_of_a_public_list_renames_or_unlocks_anything() {
+async fn headers_of_a_public_list_cannot_override_the_path_or_the_method() {
     let field = Field::mounted(MOUNT).await;
     let mut tally = Tally::default();
     for line in all(&HEADERS) {
@@ -129,7 +129,7 @@ async fn no_header_of_a_public_list_renames_or_unlocks_anything() {
     assert!(tally.played > 2_800 && tally.asked > 2_000, "{tally:?}");
 }
 
-/// A request as it stands in a collection, turned on Ada's lists in one of several ways.
+/// The way in which a request of a collection is redirected to Ada's lists.
 #[derive(Clone, Copy, Debug)]
 enum Turn {
     AsItIs,
@@ -161,7 +161,7 @@ impl Turn {
 }
 
 #[tokio::test]
-async fn no_request_of_a_public_collection_smuggles_another_one() {
+async fn no_request_of_a_public_collection_smuggles_a_second_request() {
     let field = Field::mounted(MOUNT).await;
     let honest = get(b"/id/api/v1/profiles/me/balances", b"", &field.token);
     let mut tally = Tally::default();
@@ -170,7 +170,7 @@ async fn no_request_of_a_public_collection_smuggles_another_one() {
             let attack = turn.apply(&unescape(line), Some(&field.token));
             tally.count(field.check(&attack, &field.send(&attack).await));
         }
-        // Whatever is left on a connection to the tenant would hit the next one.
+        // Bytes left on a connection to the tenant would be read with the next request.
         let answer = field.send(&honest).await;
         assert_eq!(statuses(&answer), [200], "after {line}");
         let asked = field.sandbox.take_requests();
@@ -182,7 +182,7 @@ async fn no_request_of_a_public_collection_smuggles_another_one() {
 }
 
 #[tokio::test]
-async fn no_path_of_a_public_list_gets_anywhere_without_a_profile() {
+async fn no_path_of_a_public_list_without_a_profile_reaches_the_tenant() {
     let field = Field::mounted(MOUNT).await;
     for line in all(&PATHS) {
         let target = field.fill(&line.replace("PATH", AIMS[0]));
@@ -196,7 +196,7 @@ async fn no_path_of_a_public_list_gets_anywhere_without_a_profile() {
 }
 
 #[tokio::test]
-async fn no_request_of_a_public_collection_gets_anywhere_without_a_token() {
+async fn no_request_of_a_public_collection_without_a_token_reaches_the_tenant() {
     let field = Field::mounted(MOUNT).await;
     for line in all(&REQUESTS) {
         for turn in [Turn::AsItIs, Turn::OnLists] {

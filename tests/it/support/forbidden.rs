@@ -112,7 +112,7 @@ fn what_must_not_be_logged_is_found() {
     }
     for good in [
         "",
-        "the tenant's answer held its API token and was broken off",
+        "the tenant's response contained its API token and was aborted",
         "application/json; a.b.c; 1.2.3",
         "fields=[\"email\", \"first_name\"]",
         "2026-11-23T06:19:07+00:00, +1 more, @ home",

@@ -1,4 +1,4 @@
-//! From socket to socket: clients and tenants that go away, at every stage of a call.
+//! From socket to socket: clients and tenants that disconnect, at every stage of a call.
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -21,7 +21,7 @@ use super::host::{Client, host, soon, ways};
 use super::support::{data, fed};
 use super::tenants::{Protocol, connections, serve, settle};
 
-// --- clients that go away
+// --- clients that disconnect
 // -------------------------------------------------------------------------
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -39,16 +39,16 @@ const STAGES: [Stage; 4] = [
     Stage::InTheAnswer,
 ];
 
-/// How a client goes away.
+/// How a client disconnects.
 #[derive(Clone, Copy, Debug)]
 enum Leave {
-    /// It drops this one request: a reset over HTTP/2.
+    /// It cancels this request: a reset over HTTP/2.
     Drop,
-    /// Its connection is gone.
+    /// It closes the connection.
     Die,
 }
 
-/// Says so when it is dropped.
+/// Sends a message when it is dropped.
 struct Dropped(mpsc::UnboundedSender<&'static str>);
 
 impl Drop for Dropped {
@@ -57,7 +57,7 @@ impl Drop for Dropped {
     }
 }
 
-/// A first frame, and then nothing for ever.
+/// A body with a first frame, which is then pending without an end.
 struct Begun(Option<Bytes>, #[allow(dead_code)] Option<Dropped>);
 
 impl http_body::Body for Begun {
@@ -76,18 +76,18 @@ impl http_body::Body for Begun {
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_takes_the_call_along_at_every_stage() {
+async fn a_client_that_disconnects_at_any_stage_cancels_the_call() {
     for (down, up) in ways() {
         for stage in STAGES {
             for leave in [Leave::Drop, Leave::Die] {
                 let case = format!("{down:?} to {up:?}, {stage:?}, {leave:?}");
-                soon(&case, client_goes_away(&case, down, up, stage, leave)).await;
+                soon(&case, client_disconnects(&case, down, up, stage, leave)).await;
             }
         }
     }
 }
 
-async fn client_goes_away(case: &str, down: Protocol, up: Protocol, stage: Stage, leave: Leave) {
+async fn client_disconnects(case: &str, down: Protocol, up: Protocol, stage: Stage, leave: Leave) {
     let (events, mut happened) = mpsc::unbounded_channel();
     let origin = serve(move |request: Request<Incoming>| {
         let events = events.clone();
@@ -99,7 +99,7 @@ async fn client_goes_away(case: &str, down: Protocol, up: Protocol, stage: Stage
             }
             if matches!(stage, Stage::BeforeTheBody | Stage::InTheUpload) {
                 events.send("begun").unwrap();
-                // It must not look complete.
+                // The body must not look complete.
                 if body.collect().await.is_ok() {
                     events.send("complete").unwrap();
                 }
@@ -145,10 +145,10 @@ async fn client_goes_away(case: &str, down: Protocol, up: Protocol, stage: Stage
     drop(feeder);
 }
 
-// --- tenants that go away
+// --- tenants that disconnect
 // -------------------------------------------------------------------------
 
-/// A tenant that closes its connection once it has come so far with a request.
+/// A tenant that closes its connection at this stage of a request.
 async fn quitter(stage: Stage) -> String {
     connections(move |stream| async move {
         let quit = Arc::new(Notify::new());
@@ -190,16 +190,16 @@ async fn quitter(stage: Stage) -> String {
 }
 
 #[tokio::test]
-async fn a_tenant_that_goes_away_is_answered_for_at_every_stage() {
+async fn a_tenant_that_disconnects_at_any_stage_is_a_bad_gateway() {
     for (down, up) in ways() {
         for stage in STAGES {
             let case = format!("{down:?} to {up:?}, {stage:?}");
-            soon(&case, tenant_goes_away(&case, down, up, stage)).await;
+            soon(&case, tenant_disconnects(&case, down, up, stage)).await;
         }
     }
 }
 
-async fn tenant_goes_away(case: &str, down: Protocol, up: Protocol, stage: Stage) {
+async fn tenant_disconnects(case: &str, down: Protocol, up: Protocol, stage: Stage) {
     let origin = quitter(stage).await;
     let client = Client::connect(&host(&origin, up).await, down).await;
     let (feeder, body) = fed();
@@ -215,7 +215,7 @@ async fn tenant_goes_away(case: &str, down: Protocol, up: Protocol, stage: Stage
         assert_eq!(status, 200, "{case}");
         let first = body.frame().await.unwrap().unwrap();
         assert_eq!(first.into_data().unwrap(), "begin", "{case}");
-        // Broken off, not ended: a client must not take it for the whole.
+        // Aborted, not ended: the truncated body must not look complete.
         assert!(body.frame().await.unwrap().is_err(), "{case}");
         return;
     }
@@ -227,7 +227,7 @@ async fn tenant_goes_away(case: &str, down: Protocol, up: Protocol, stage: Stage
 }
 
 #[tokio::test]
-async fn a_tenant_that_hangs_up_on_every_connection_is_answered_for() {
+async fn a_tenant_that_closes_every_connection_is_a_bad_gateway() {
     let origin = connections(|stream| async move { drop(stream) }).await;
     for (down, up) in ways() {
         let case = format!("{down:?} to {up:?}");

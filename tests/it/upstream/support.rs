@@ -1,4 +1,4 @@
-//! Clients and bodies that do as they are told.
+//! Scripted clients and bodies.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -28,7 +28,7 @@ pub(crate) fn tenant_at(origin: &str) -> Tenant {
     Tenant::new(origin, ApiToken::new(TOKEN).unwrap()).unwrap()
 }
 
-/// A request that somebody decided on.
+/// A request with `AllowForward`.
 pub(crate) fn get(uri: &str) -> Request<Body> {
     permitted(Request::get(uri)).body(Body::empty()).unwrap()
 }
@@ -37,7 +37,7 @@ pub(crate) fn permitted(request: http::request::Builder) -> http::request::Build
     request.extension(AllowForward::new())
 }
 
-/// Asks through a client that answers like this. Returns the answer, and what was sent.
+/// Calls a client that returns this response. Returns the response to the caller, and the requests.
 pub(crate) async fn ask<B>(
     request: Request<Body>,
     answer: impl Fn() -> Response<B> + Clone + Send + 'static,
@@ -65,12 +65,12 @@ where
     (response, sent)
 }
 
-/// Asks through a client that answers 200 with nothing.
+/// Calls a client that returns an empty 200.
 pub(crate) async fn sent(request: Request<Body>) -> (Response<Body>, Vec<Request<Bytes>>) {
     ask(request, || Response::new(Body::empty())).await
 }
 
-/// Asks through a client that never begins its answer, after having read the body.
+/// Calls a client that reads the request body and then never responds.
 pub(crate) fn silent() -> impl tower::Service<
     Request<RequestBody>,
     Response = Response<Body>,
@@ -91,7 +91,7 @@ pub(crate) fn rejection(response: &Response<Body>) -> &Rejection {
     response.extensions().get().expect("an answer of our own")
 }
 
-/// The source of a rejection that is about the tenant.
+/// The `UpstreamError` of a rejection.
 pub(crate) fn cause(response: &Response<Body>) -> &UpstreamError {
     let source = std::error::Error::source(rejection(response)).expect("a cause");
     source
@@ -104,7 +104,7 @@ pub(crate) async fn text(response: Response<Body>) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// A body that is fed by hand. It ends when its sender is dropped.
+/// A body whose frames come from a channel. It ends when the sender is dropped.
 pub(crate) struct Fed(mpsc::Receiver<Result<Frame<Bytes>, BoxError>>);
 
 pub(crate) type Feeder = mpsc::Sender<Result<Frame<Bytes>, BoxError>>;
@@ -138,7 +138,7 @@ pub(crate) fn trailers(pairs: &[(&'static str, &'static str)]) -> Result<Frame<B
     Ok(Frame::trailers(trailers))
 }
 
-/// Frames that are all there, of a length that nobody knows.
+/// Frames that are all ready, without a size hint.
 pub(crate) struct Frames(pub std::collections::VecDeque<Result<Frame<Bytes>, BoxError>>);
 
 pub(crate) fn frames<const N: usize>(frames: [Result<Frame<Bytes>, BoxError>; N]) -> Body {
@@ -157,7 +157,7 @@ impl http_body::Body for Frames {
     }
 }
 
-/// A stream of so many chunks, each made when it is asked for.
+/// A body with this number of chunks, each created when it is polled.
 pub(crate) struct Chunks {
     pub(crate) left: usize,
     pub(crate) chunk: Bytes,

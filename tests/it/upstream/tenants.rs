@@ -1,4 +1,4 @@
-//! Tenants on loopback: a proper one over both protocols, and one that writes what it likes.
+//! Tenants on loopback: a hyper server over both protocols, and a scripted socket.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -36,7 +36,7 @@ pub(crate) fn upstream_to(origin: &str, protocol: Protocol) -> Upstream<HttpClie
     Upstream::new(client, tenant)
 }
 
-/// A tenant that answers as `handler` does, over HTTP/1.1 and HTTP/2 with prior knowledge.
+/// A tenant that responds with `handler`, over HTTP/1.1 and HTTP/2 with prior knowledge.
 pub(crate) async fn serve<H, F, B>(handler: H) -> String
 where
     H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
@@ -57,7 +57,7 @@ where
     .await
 }
 
-/// A tenant that does as it likes with each connection.
+/// A tenant that runs `handler` for each connection.
 pub(crate) async fn connections<H, F>(handler: H) -> String
 where
     H: Fn(TcpStream) -> F + Send + 'static,
@@ -73,7 +73,8 @@ where
     origin
 }
 
-/// A tenant that answers every request with these bytes, and closes the connection once asked to.
+/// A tenant that responds to every request with these bytes, and then closes the connection if
+/// requested.
 pub(crate) async fn raw(answer: impl Into<Bytes>, close: bool) -> String {
     let answer = answer.into();
     connections(move |mut stream| {
@@ -89,7 +90,7 @@ pub(crate) async fn raw(answer: impl Into<Bytes>, close: bool) -> String {
     .await
 }
 
-/// The next request's head, up to and with its empty line.
+/// The head of the next request, including the empty line.
 pub(crate) async fn read_head(stream: &mut TcpStream) -> Option<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -98,7 +99,7 @@ pub(crate) async fn read_head(stream: &mut TcpStream) -> Option<String> {
     String::from_utf8(head).ok()
 }
 
-/// Lets everything that can happen on this thread's runtime happen.
+/// Yields until the other tasks of this thread's runtime are idle.
 pub(crate) async fn settle() {
     for _ in 0..2_000 {
         tokio::task::yield_now().await;

@@ -17,11 +17,11 @@
 //! # Ok::<(), omneo_id::error::ConfigError>(())
 //! ```
 
-mod client_info;
 pub(crate) mod forwarded;
+mod info;
 mod trusted_proxies;
 mod via;
 
-pub use client_info::ClientInfo;
+pub use info::ClientInfo;
 pub use trusted_proxies::TrustedProxies;
 pub(crate) use via::Pseudonym;

@@ -84,8 +84,8 @@ impl TrustedProxies {
     /// - `Via` is used if `peer` is trusted. It is copied without comments, up to 16 entries.
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> ClientInfo {
         let mut client = match self.source {
-            SourceHeaders::XForwarded => self.from_x_forwarded(peer, headers),
-            SourceHeaders::Forwarded => self.from_forwarded(peer, headers),
+            SourceHeaders::XForwarded => self.read_x_forwarded(peer, headers),
+            SourceHeaders::Forwarded => self.read_forwarded(peer, headers),
         };
         if self.contains(peer)
             && let Some(via) = via::parse(headers)
@@ -95,7 +95,7 @@ impl TrustedProxies {
         client
     }
 
-    fn from_x_forwarded(&self, peer: IpAddr, headers: &HeaderMap) -> ClientInfo {
+    fn read_x_forwarded(&self, peer: IpAddr, headers: &HeaderMap) -> ClientInfo {
         let mut entries = forwarded_for(headers).rev();
         // An entry that is not an address (`unknown`, a name) ends the chain.
         let client = with_addrs(self.chain(peer, || entries.next()?.parse().ok()));
@@ -107,7 +107,7 @@ impl TrustedProxies {
         with_scheme_and_host(client, scheme, host)
     }
 
-    fn from_forwarded(&self, peer: IpAddr, headers: &HeaderMap) -> ClientInfo {
+    fn read_forwarded(&self, peer: IpAddr, headers: &HeaderMap) -> ClientInfo {
         let elements = forwarded::parse(headers).unwrap_or_default();
         let mut entries = elements.iter().rev();
         // The last element that `chain` reads was written by a trusted proxy, even if it hides the

@@ -266,7 +266,8 @@ fn includes_head(named: &Method, method: &str) -> bool {
     *named == Method::GET && method.eq_ignore_ascii_case("HEAD")
 }
 
-/// The segments of the path at each depth of decoding: decoded once, and until there is no escape.
+/// The segments of the path at each depth of decoding: decoded once, twice, and so on until no
+/// escape remains.
 fn readings(remainder: &str) -> Vec<Vec<String>> {
     let segments = remainder.split('/').filter(|segment| !segment.is_empty());
     let first: Vec<String> = segments

@@ -60,8 +60,8 @@ impl<'a> CanonicalPath<'a> {
         self.0.split('/').skip(1)
     }
 
-    /// The part after `prefix`: empty, or beginning with a slash. `None`: the prefix does not match,
-    /// or does not end at the end of a segment.
+    /// The part after `prefix`: empty, or beginning with a slash. `None`: the prefix does not
+    /// match, or does not end at the end of a segment.
     pub fn below(&self, prefix: &str) -> Option<&str> {
         self.0
             .strip_prefix(prefix)
@@ -181,21 +181,21 @@ mod tests {
     }
 
     table! {
-        root_stays: "/" => Ok("/");
+        the_root_is_unchanged: "/" => Ok("/");
         slashes_are_merged: "//profiles///me//" => Ok("/profiles/me");
         a_run_of_slashes_is_the_root: "///" => Ok("/");
-        a_slash_at_the_end_is_removed: "/profiles/me/" => Ok("/profiles/me");
-        a_slash_behind_an_escape_is_removed: "/lists/caf%C3%A9/" => Ok("/lists/caf%C3%A9");
-        a_slash_behind_a_merged_run_is_removed: "/a//caf%C3%A9//" => Ok("/a/caf%C3%A9");
-        an_encoded_slash_at_the_end_is_refused: "/a/%2f" => Err(PathRefusal::Separator);
+        a_trailing_slash_is_removed: "/profiles/me/" => Ok("/profiles/me");
+        a_trailing_slash_after_an_escape_is_removed: "/lists/caf%C3%A9/" => Ok("/lists/caf%C3%A9");
+        a_trailing_run_of_slashes_is_removed: "/a//caf%C3%A9//" => Ok("/a/caf%C3%A9");
+        an_encoded_trailing_slash_is_rejected: "/a/%2f" => Err(PathRefusal::Separator);
         raw_colons_pass: "/attributes/custom/ns:handle" => Ok("/attributes/custom/ns:handle");
-        encoded_text_passes_as_sent: "/lists/caf%C3%A9%20%40%2B" => Ok("/lists/caf%C3%A9%20%40%2B");
+        encoded_text_is_unchanged: "/lists/caf%C3%A9%20%40%2B" => Ok("/lists/caf%C3%A9%20%40%2B");
         sub_delimiters_pass: "/a@b/~c/d+e/f=g/h,i/j!k/l(m)/n*o/p&q/$" => Ok("/a@b/~c/d+e/f=g/h,i/j!k/l(m)/n*o/p&q/$");
         dots_inside_segments_pass: "/v1.2/a..b/...x/.well-known" => Ok("/v1.2/a..b/...x/.well-known");
         an_encoded_percent_passes: "/lists/50%25" => Ok("/lists/50%25");
-        a_percent_that_decodes_to_no_escape_passes: "/lists/50%25off" => Ok("/lists/50%25off");
-        asterisk_form_is_refused: "*" => Err(PathRefusal::NotAbsolute);
-        nothing_is_refused: "" => Err(PathRefusal::NotAbsolute);
+        an_encoded_percent_before_letters_passes: "/lists/50%25off" => Ok("/lists/50%25off");
+        asterisk_form_is_rejected: "*" => Err(PathRefusal::NotAbsolute);
+        an_empty_path_is_rejected: "" => Err(PathRefusal::NotAbsolute);
         dot: "/a/./b" => Err(PathRefusal::DotSegment);
         dot_dot: "/a/../b" => Err(PathRefusal::DotSegment);
         dot_dot_at_the_end: "/a/.." => Err(PathRefusal::DotSegment);
@@ -228,7 +228,7 @@ mod tests {
         division_slash: "/..%e2%88%95b" => Err(PathRefusal::Confusable);
         set_minus: "/..%e2%88%96b" => Err(PathRefusal::Confusable);
         one_dot_leaders: "/%e2%80%a4%e2%80%a4/b" => Err(PathRefusal::Confusable);
-        nested_beyond_reason: "/a%25252525252e" => Err(PathRefusal::TooDeep);
+        nested_too_deep: "/a%25252525252e" => Err(PathRefusal::TooDeep);
     }
 
     #[test]

@@ -12,7 +12,8 @@ const PROFILES_SEGMENT: &str = "profiles";
 ///
 /// `Ok(None)`: the rule does not apply. This holds for `/profiles` itself and for paths that every
 /// server resolves outside of it. The part after `me` is unchanged, except that a trailing slash is
-/// removed. `me` is compared byte for byte: `%6De` and `ME` are ids of other profiles, and rejected.
+/// removed. `me` is compared byte for byte: `%6De` and `ME` are ids of other profiles and therefore
+/// rejected.
 ///
 /// # Errors
 /// If the path is below `/profiles` but not `me`, if it is ambiguous, or if the subject has no
@@ -152,28 +153,28 @@ mod tests {
         everything_below_follows: "/profiles/me/lists/wishlist" => Ok(Some("/profiles/ada-1/lists/wishlist"));
         doubled_slashes_are_merged: "//profiles//me//lists" => Ok(Some("/profiles/ada-1/lists"));
         bytes_are_kept: "/profiles/me/lists/caf%C3%a9/%7E~" => Ok(Some("/profiles/ada-1/lists/caf%C3%a9/%7E~"));
-        me_below_me_is_just_a_name: "/profiles/me/me" => Ok(Some("/profiles/ada-1/me"));
+        me_below_me_is_an_ordinary_segment: "/profiles/me/me" => Ok(Some("/profiles/ada-1/me"));
         the_collection_is_not_me: "/profiles" => Ok(None);
-        others_are_not_concerned: "/locations/7" => Ok(None);
-        others_may_be_odd: "/files/a;b/../c" => Ok(None);
-        a_longer_word_is_not_me: "/profiles/meprofile" => Err(PathRefusal::NotMe);
+        other_paths_are_unchanged: "/locations/7" => Ok(None);
+        other_paths_may_be_ambiguous: "/files/a;b/../c" => Ok(None);
+        a_longer_segment_is_not_me: "/profiles/meprofile" => Err(PathRefusal::NotMe);
         upper_case_is_not_me: "/profiles/ME" => Err(PathRefusal::NotMe);
         encoded_is_not_me: "/profiles/%6De" => Err(PathRefusal::NotMe);
         another_profile_is_not_me: "/profiles/grace-2" => Err(PathRefusal::NotMe);
         the_collection_may_end_in_a_slash: "/profiles/" => Ok(None);
         another_profile_with_a_slash_is_not_me: "/profiles/grace-2/" => Err(PathRefusal::NotMe);
-        others_keep_their_slash: "/locations/" => Ok(None);
+        other_paths_keep_their_trailing_slash: "/locations/" => Ok(None);
         connections_are_not_me: "/profiles/connection/7/balances" => Err(PathRefusal::NotMe);
-        hidden_profiles_are_not_me: "/%70rofiles/grace-2" => Err(PathRefusal::NotMe);
-        profiles_hidden_twice_are_not_me: "/%2570rofiles/me" => Err(PathRefusal::NotMe);
-        blanks_hide_nothing: "/%20profiles/grace-2" => Err(PathRefusal::NotMe);
-        climbing_to_profiles_is_refused: "/x/../profiles/grace-2" => Err(PathRefusal::DotSegment);
-        climbing_to_hidden_profiles_is_refused: "/x/..;/%70rofiles/grace-2" => Err(PathRefusal::Parameter);
-        a_dot_before_profiles_is_refused: "/%2e/profiles/grace-2" => Err(PathRefusal::DotSegment);
-        profiles_behind_a_hidden_slash_are_refused: "/x%2f..%2fprofiles%2fgrace-2" => Err(PathRefusal::Separator);
-        profiles_further_down_are_not_concerned: "/shops/profiles/7" => Ok(None);
-        climbing_out_is_refused: "/profiles/me/../grace-2" => Err(PathRefusal::DotSegment);
-        climbing_in_is_refused: "/profiles/x/../me" => Err(PathRefusal::DotSegment);
+        encoded_profiles_are_not_me: "/%70rofiles/grace-2" => Err(PathRefusal::NotMe);
+        twice_encoded_profiles_are_not_me: "/%2570rofiles/me" => Err(PathRefusal::NotMe);
+        profiles_with_whitespace_are_not_me: "/%20profiles/grace-2" => Err(PathRefusal::NotMe);
+        climbing_to_profiles_is_rejected: "/x/../profiles/grace-2" => Err(PathRefusal::DotSegment);
+        climbing_to_encoded_profiles_is_rejected: "/x/..;/%70rofiles/grace-2" => Err(PathRefusal::Parameter);
+        a_dot_before_profiles_is_rejected: "/%2e/profiles/grace-2" => Err(PathRefusal::DotSegment);
+        profiles_after_an_encoded_slash_are_rejected: "/x%2f..%2fprofiles%2fgrace-2" => Err(PathRefusal::Separator);
+        profiles_as_a_later_segment_are_unchanged: "/shops/profiles/7" => Ok(None);
+        climbing_out_is_rejected: "/profiles/me/../grace-2" => Err(PathRefusal::DotSegment);
+        climbing_in_is_rejected: "/profiles/x/../me" => Err(PathRefusal::DotSegment);
     }
 
     #[test]

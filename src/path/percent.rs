@@ -21,7 +21,7 @@ pub(super) fn is_well_formed(mut bytes: &[u8]) -> bool {
     true
 }
 
-/// Decodes once; borrowed if there is no escape. A `%` that begins no escape is kept.
+/// Decodes once; borrowed if `bytes` contain no escape. A `%` that does not begin one is kept.
 pub(super) fn decode(bytes: &[u8]) -> Cow<'_, [u8]> {
     if !bytes.contains(&b'%') {
         return Cow::Borrowed(bytes);

@@ -31,7 +31,7 @@ impl UpstreamError {
         Self(Kind::HeadTimeout(timeout))
     }
 
-    pub(super) fn answer(status: StatusCode) -> Self {
+    pub(super) fn status_error(status: StatusCode) -> Self {
         Self(Kind::Status(status))
     }
 

@@ -3,9 +3,9 @@
 //! [`Upstream`] is the innermost service of every stack. Its requests have a path relative to the
 //! tenant's API (`/profiles/{id}/balances`). It filters their headers, adds the tenant's API token,
 //! and filters the response. It never returns an error: a failure becomes a
-//! [`Rejection`](crate::Rejection) in the protocol of the request. Only requests with a decision are
-//! sent: those of the me layer, and those with an [`AllowForward`](crate::tenant::AllowForward) or a
-//! credential of their own.
+//! [`Rejection`](crate::Rejection) in the protocol of the request. Only requests with a decision
+//! are sent: those of the me layer, and those with an
+//! [`AllowForward`](crate::tenant::AllowForward) or a credential of their own.
 //!
 //! ```
 //! use http::{Request, Response};

@@ -20,7 +20,7 @@ use crate::support::{Answer, Shop, bearer};
 const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
 
-fn no_deletion() -> AccessPolicy {
+fn without_deletion() -> AccessPolicy {
     AccessPolicy::allow_all()
         .deny("DELETE", "/")
         .unwrap()
@@ -31,7 +31,7 @@ fn no_deletion() -> AccessPolicy {
 }
 
 fn shop() -> Shop {
-    Shop::with(|builder| builder.access_policy(no_deletion()))
+    Shop::with(|builder| builder.access_policy(without_deletion()))
 }
 
 async fn ask(
@@ -164,7 +164,7 @@ async fn permitted_requests_are_forwarded_unchanged() {
     assert_eq!(
         sent.last().unwrap().json(),
         list,
-        "what was read is sent on whole"
+        "the buffered body is forwarded completely"
     );
     assert_eq!(shop.get("/locations", &token).await.status, StatusCode::OK);
 }
@@ -328,9 +328,9 @@ async fn echo(request: Request<Read>) -> Result<Response<String>, Infallible> {
     Ok(Response::new(format!("{read} {body}")))
 }
 
-async fn by_layer(request: Request<Body>) -> Response<String> {
+async fn call_layer(request: Request<Body>) -> Response<String> {
     let response = MeRewriteLayer::new()
-        .with_access(no_deletion())
+        .with_access(without_deletion())
         .layer(service_fn(echo))
         .oneshot(request)
         .await
@@ -354,14 +354,14 @@ async fn only_a_body_that_may_override_the_method_is_read() {
         ("/elsewhere", chunks(&["x"]), "false x"),
     ] {
         assert_eq!(
-            by_layer(post(path, JSON, body)).await.body(),
+            call_layer(post(path, JSON, body)).await.body(),
             expected,
             "{path}"
         );
     }
     let mut put = post("/profiles/me", "image/png", chunks(&["x"]));
     *put.method_mut() = Method::PUT;
-    assert_eq!(by_layer(put).await.body(), "false x");
+    assert_eq!(call_layer(put).await.body(), "false x");
 }
 
 #[tokio::test]
@@ -369,7 +369,7 @@ async fn an_aborted_request_body_is_a_400() {
     let broken = StreamBody::new(Items(
         [Ok(Frame::data(Bytes::from_static(b"{"))), Err("gone")].into_iter(),
     ));
-    let response = by_layer(post("/profiles/me", JSON, Body::new(broken))).await;
+    let response = call_layer(post("/profiles/me", JSON, Body::new(broken))).await;
     assert_eq!(response.status(), StatusCode::BAD_REQUEST);
     let rejection = response.extensions().get::<Rejection>().unwrap();
     assert_eq!(rejection.kind(), RejectionKind::BodyAborted);
@@ -386,7 +386,7 @@ async fn a_body_of_unknown_length_is_read_up_to_the_limit() {
         ))))
     });
     let body = Body::new(StreamBody::new(Items(endless)));
-    let response = by_layer(post("/profiles/me", JSON, body)).await;
+    let response = call_layer(post("/profiles/me", JSON, body)).await;
     assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
     assert_eq!(polled.load(Ordering::Relaxed), 17);
 }
@@ -395,7 +395,7 @@ async fn a_body_of_unknown_length_is_read_up_to_the_limit() {
 async fn the_reason_is_the_source_of_the_rejection() {
     let mut request = post("/profiles/me", JSON, Body::empty());
     *request.method_mut() = Method::DELETE;
-    let response = by_layer(request).await;
+    let response = call_layer(request).await;
     let rejection = response.extensions().get::<Rejection>().unwrap();
     let cause = std::error::Error::source(rejection).unwrap();
     assert!(matches!(
@@ -407,13 +407,15 @@ async fn the_reason_is_the_source_of_the_rejection() {
 #[tokio::test]
 async fn readiness_is_polled_again_after_the_body_is_read() {
     let (mock, mut handle) = tower_test::mock::pair::<Request<Read>, Response<String>>();
-    let mut service = MeRewriteLayer::new().with_access(no_deletion()).layer(mock);
+    let mut service = MeRewriteLayer::new()
+        .with_access(without_deletion())
+        .layer(mock);
     handle.allow(2);
     service.ready().await.unwrap();
     let answer = service.call(post("/profiles/me", JSON, chunks(&["{}"])));
     let respond = async {
-        let (asked, respond) = handle.next_request().await.unwrap();
-        assert_eq!(asked.uri().path(), "/profiles/ada-1");
+        let (forwarded, respond) = handle.next_request().await.unwrap();
+        assert_eq!(forwarded.uri().path(), "/profiles/ada-1");
         respond.send_response(Response::new("ok".to_owned()));
     };
     let (answer, ()) = tokio::join!(answer, respond);

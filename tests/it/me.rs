@@ -46,14 +46,14 @@ async fn ask(request: Request<()>) -> Response<String> {
 
 #[tokio::test]
 async fn me_is_rewritten_and_the_query_is_unchanged() {
-    let asked = "/profiles/me/lists/caf%C3%A9?filter%5Bx%5D=1&y=a+b&z";
-    let response = ask(request(Method::GET, asked, Some(ada()))).await;
+    let target = "/profiles/me/lists/caf%C3%A9?filter%5Bx%5D=1&y=a+b&z";
+    let response = ask(request(Method::GET, target, Some(ada()))).await;
     assert_eq!(
         *response.body(),
         format!("/profiles/{ADA}/lists/caf%C3%A9?filter%5Bx%5D=1&y=a+b&z")
     );
     let me = response.extensions().get::<MeRequest>().unwrap();
-    assert_eq!(me.original(), asked);
+    assert_eq!(me.original(), target);
     assert_eq!(me.profile(), &ADA.parse::<ProfileId>().unwrap());
 }
 
@@ -191,12 +191,12 @@ async fn paths_outside_profiles_are_unchanged() {
 
 #[tokio::test]
 async fn a_rejection_of_a_grpc_request_is_encoded_as_grpc() {
-    let mut asked = request(Method::POST, "/profiles/grace-2", Some(ada()));
-    asked.headers_mut().insert(
+    let mut rejected = request(Method::POST, "/profiles/grace-2", Some(ada()));
+    rejected.headers_mut().insert(
         header::CONTENT_TYPE,
         "application/grpc+proto".parse().unwrap(),
     );
-    let response = ask(asked).await;
+    let response = ask(rejected).await;
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(response.headers()["grpc-status"], "5");
     assert_eq!(response.headers()[header::CONTENT_TYPE], "application/grpc");
@@ -210,8 +210,8 @@ async fn the_ready_service_is_called() {
     handle.allow(1);
     service.ready().await.unwrap();
     let answer = service.call(request(Method::GET, "/profiles/me", Some(ada())));
-    let (asked, respond) = handle.next_request().await.unwrap();
-    assert_eq!(asked.uri().path(), format!("/profiles/{ADA}"));
+    let (forwarded, respond) = handle.next_request().await.unwrap();
+    assert_eq!(forwarded.uri().path(), format!("/profiles/{ADA}"));
     respond.send_response(Response::new("ok".to_owned()));
     assert_eq!(answer.await.unwrap().status(), StatusCode::OK);
 }

@@ -1,6 +1,6 @@
-//! A model of the most lenient tenant. It decodes a path until there is no escape, maps all look-alike
-//! characters, removes parameters and resolves dots after each step. It also parses queries and forms.
-//! It is independent of the crate's own parsers, with which it is compared.
+//! A model of the most lenient tenant. It decodes a path until no escape remains. After each step it
+//! maps all look-alike characters, removes parameters and resolves dots. It also parses queries and
+//! forms. It is independent of the crate's own parsers, with which it is compared.
 
 /// Whether every reading of a path is at or below this prefix.
 pub(crate) fn stays_below(path: &[u8], prefix: &[&str]) -> bool {
@@ -28,8 +28,8 @@ pub(crate) fn readings(path: &[u8]) -> Vec<Vec<String>> {
 }
 
 /// The names and values of a query or form, with the rules of all PHP servers. Pairs end at `&` or
-/// `;`. Question marks, ampersands, whitespace and control characters before a name are skipped. NUL
-/// and `[` end a name; `.`, space and a leading `[` become `_`.
+/// `;`. Question marks, ampersands, whitespace and control characters before a name are skipped.
+/// NUL and `[` end a name; `.`, space and a leading `[` become `_`.
 pub(crate) fn query_pairs(text: &[u8]) -> Vec<(String, String)> {
     let mut pairs = Vec::new();
     for separators in [&b"&"[..], b"&;"] {
@@ -102,7 +102,8 @@ fn percent(bytes: &[u8]) -> Vec<u8> {
     decoded
 }
 
-/// Decodes UTF-8 without its restrictions: overlong forms are accepted, and other bytes are Latin-1.
+/// Decodes UTF-8 without its restrictions: it accepts overlong forms, and reads other bytes as
+/// Latin-1.
 fn characters(bytes: &[u8]) -> String {
     let mut text = String::new();
     let mut at = 0;
@@ -149,8 +150,8 @@ fn fold(character: char, text: &mut String) {
     }
 }
 
-/// Splits at slashes and backslashes, and resolves dots. With `cut`, it first removes everything that
-/// some servers remove: from NUL, `?` or `#` to the end, from `;` to the end of a segment, and
+/// Splits at slashes and backslashes, and resolves dots. With `cut`, it first removes everything
+/// that some servers remove: from NUL, `?` or `#` to the end, from `;` to the end of a segment, and
 /// surrounding whitespace and control characters.
 fn resolve(text: &str, cut: bool) -> Vec<String> {
     let mut text = text.replace('\\', "/");

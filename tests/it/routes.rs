@@ -64,11 +64,14 @@ async fn an_optional_upgrade_is_ignored_on_every_route() {
                 .header("http2-settings", "AAMAAABkAAQAoAAAAAIAAAAA");
             let answer = shop.send(request, body).await;
             assert_eq!(answer.status, StatusCode::OK, "{path} {offer}");
-            let asked = shop.sandbox.take_requests();
-            assert!(!asked.is_empty(), "{path} {offer}");
-            for asked in asked {
+            let forwarded = shop.sandbox.take_requests();
+            assert!(!forwarded.is_empty(), "{path} {offer}");
+            for forwarded in forwarded {
                 for name in ["connection", "upgrade", "http2-settings"] {
-                    assert!(!asked.headers.contains_key(name), "{path} {offer} {name}");
+                    assert!(
+                        !forwarded.headers.contains_key(name),
+                        "{path} {offer} {name}"
+                    );
                 }
             }
         }
@@ -98,8 +101,8 @@ async fn a_trailing_slash_is_accepted_on_every_route_and_not_forwarded() {
             let request = to_route(&method, path, &token).uri(&uri);
             let answer = shop.send(request, body).await;
             let mut paths = Vec::new();
-            for asked in shop.sandbox.take_requests() {
-                paths.push(asked.uri.to_string());
+            for forwarded in shop.sandbox.take_requests() {
+                paths.push(forwarded.uri.to_string());
             }
             assert!(
                 paths.iter().all(|sent| !sent.ends_with('/')),

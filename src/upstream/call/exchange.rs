@@ -158,7 +158,7 @@ impl Exchange {
         let (mut parts, body) = response.into_parts();
         if let Err(kind) = response::check_status(parts.status, &self.credential, self.has_range) {
             let retry_after = retry_after(&parts.headers);
-            let error = UpstreamError::answer(parts.status);
+            let error = UpstreamError::status_error(parts.status);
             return self.reject(kind, error, Some(parts.status), retry_after);
         }
         let filtered = response::filter_headers(

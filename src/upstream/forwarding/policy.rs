@@ -67,7 +67,7 @@ impl Forwarding {
     /// gateways. nginx, HAProxy and Envoy omit it too: by default (`gzip_proxied off`) an nginx in
     /// front of the tenant does not compress responses to requests with a `Via`.
     ///
-    /// Default is no `Via`.
+    /// Default is to omit `Via`.
     #[must_use]
     pub fn with_via(mut self) -> Self {
         self.via = Some(Pseudonym::default());
@@ -76,7 +76,7 @@ impl Forwarding {
 
     /// Sends [`Via`](Self::with_via) with another pseudonym, such as `id.shop.test`.
     ///
-    /// Default is no `Via`.
+    /// Default is to omit `Via`.
     ///
     /// # Errors
     /// If `name` is not a token of RFC 9110.

@@ -96,7 +96,8 @@ fn set_length(headers: &mut HeaderMap, length: u64) -> u64 {
 
 /// Whether `Content-Length` has one value, in canonical form.
 fn has_canonical_length(headers: &HeaderMap) -> bool {
-    matches!(single_value(headers, CONTENT_LENGTH), Ok(Some(value)) if content_length::is_canonical(value))
+    let value = single_value(headers, CONTENT_LENGTH).ok().flatten();
+    value.is_some_and(content_length::is_canonical)
 }
 
 #[cfg(test)]

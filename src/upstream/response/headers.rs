@@ -284,10 +284,10 @@ mod tests {
 
     #[test]
     fn the_retry_after_of_a_429_is_bounded() {
-        let of = |value| filtered(&[("retry-after", value)], 429, None);
-        assert_eq!(of("120"), ["retry-after: 120"]);
+        let with_value = |value| filtered(&[("retry-after", value)], 429, None);
+        assert_eq!(with_value("120"), ["retry-after: 120"]);
         for other in ["", "<script>", "soon", "86401", "4fzKq0pLw8sN1vXyT2uR"] {
-            assert!(of(other).is_empty(), "{other}");
+            assert!(with_value(other).is_empty(), "{other}");
         }
         let date = "Fri, 31 Dec 1999 23:59:59 GMT";
         let minute_before = ("date", "Fri, 31 Dec 1999 23:58:59 GMT");

@@ -168,13 +168,13 @@ async fn a_body_that_differs_from_its_declared_length_is_aborted() {
 #[tokio::test]
 async fn the_last_frame_is_sent_after_the_end_of_the_body() {
     let (feeder, body) = fed();
-    let (seen, mut received) = tokio::sync::mpsc::unbounded_channel();
+    let (frames_sent, mut received) = tokio::sync::mpsc::unbounded_channel();
     let client = service_fn(move |request: Request<RequestBody>| {
-        let seen = seen.clone();
+        let frames_sent = frames_sent.clone();
         async move {
             let mut body = request.into_body();
             while let Some(frame) = body.frame().await {
-                seen.send(frame?.into_data().unwrap()).unwrap();
+                frames_sent.send(frame?.into_data().unwrap()).unwrap();
             }
             Ok::<_, BoxError>(Response::new(Body::empty()))
         }

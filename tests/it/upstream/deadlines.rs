@@ -147,7 +147,7 @@ async fn the_call_is_dropped_at_its_deadline() {
     assert_eq!(kind(&response), RejectionKind::TenantTimeout);
     assert!(
         ended.recv().await.is_none(),
-        "the call is gone, its future is not"
+        "the call is dropped, but not its future"
     );
     drop(future);
     text(response).await;
@@ -172,7 +172,7 @@ async fn calls_beyond_the_limit_are_rejected_with_retry_after() {
     let second = ask().await;
     assert_eq!(kind(&second), RejectionKind::TenantBusy);
     assert_eq!(second.headers()["retry-after"], "1");
-    // A call is no longer in flight when its response body has been read to the end.
+    // A call stops being in flight when its response body has been read to the end.
     drop(feeder);
     text(first).await;
     assert_eq!(ask().await.status(), StatusCode::OK);

@@ -16,14 +16,14 @@ use super::support::{ask, cause, data, frames, get, kind, permitted, tenant, tex
 use super::tenants::{BOTH, Protocol, connections, frame, raw, read_head, settle, upstream_to};
 
 /// An address without a listener.
-async fn deserted() -> String {
+async fn unused_address() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     format!("http://{}", listener.local_addr().unwrap())
 }
 
 #[tokio::test]
 async fn a_tenant_that_refuses_connections_is_unreachable() {
-    let origin = deserted().await;
+    let origin = unused_address().await;
     for protocol in BOTH {
         let response = upstream_to(&origin, protocol)
             .oneshot(get("/x"))
@@ -106,8 +106,8 @@ async fn a_malformed_response_is_a_bad_gateway() {
             .oneshot(get("/x"))
             .await
             .unwrap();
-        let said: String = answer.chars().take(60).collect();
-        assert_eq!(kind(&response), RejectionKind::TenantAnswer, "{said:?}");
+        let prefix: String = answer.chars().take(60).collect();
+        assert_eq!(kind(&response), RejectionKind::TenantAnswer, "{prefix:?}");
         assert_eq!(response.status(), StatusCode::BAD_GATEWAY);
     }
 }
@@ -392,7 +392,7 @@ async fn a_connection_closed_while_idle_does_not_fail_a_request() {
 
 #[tokio::test]
 async fn a_restarted_tenant_is_reachable_at_once() {
-    let origin = deserted().await;
+    let origin = unused_address().await;
     let upstream = upstream_to(&origin, Protocol::Http1);
     let response = upstream.clone().oneshot(get("/x")).await.unwrap();
     assert_eq!(kind(&response), RejectionKind::TenantUnreachable);

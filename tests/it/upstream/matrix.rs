@@ -25,7 +25,7 @@ fn accepts_trailers(protocol: Protocol) -> http::request::Builder {
 
 #[tokio::test]
 async fn request_trailers_are_dropped_and_response_trailers_are_forwarded() {
-    let (requests, mut seen) = mpsc::channel(1);
+    let (requests, mut received) = mpsc::channel(1);
     let origin = serve(move |request: Request<Incoming>| {
         let requests = requests.clone();
         async move {
@@ -54,13 +54,13 @@ async fn request_trailers_are_dropped_and_response_trailers_are_forwarded() {
         assert_eq!(last["x-checksum"], "abc", "{case}");
         assert_eq!(body.to_bytes(), "an answer", "{case}");
 
-        let (headers, body, trailers) = seen.recv().await.unwrap();
+        let (headers, body, trailers) = received.recv().await.unwrap();
         assert_eq!(body, "a body", "{case}");
         assert_eq!(trailers, None, "{case}");
         assert!(!headers.contains_key("trailer"), "{case}");
         // HTTP/2 does not need `TE: trailers`.
-        let asked = headers.get("te").is_some_and(|te| te == "trailers");
-        assert_eq!(asked, up == Protocol::Http1, "{case}");
+        let has_te = headers.get("te").is_some_and(|te| te == "trailers");
+        assert_eq!(has_te, up == Protocol::Http1, "{case}");
     }
 }
 
@@ -110,13 +110,13 @@ async fn an_ignored_upgrade_does_not_change_the_connection() {
     ] {
         for up in BOTH {
             let case = format!("{upgrade} to {up:?}");
-            let (asked, mut seen) = mpsc::unbounded_channel();
+            let (requests, mut received) = mpsc::unbounded_channel();
             let origin = serve(move |request: Request<Incoming>| {
-                let asked = asked.clone();
+                let requests = requests.clone();
                 async move {
                     let (parts, body) = request.into_parts();
                     let body = body.collect().await.unwrap().to_bytes();
-                    asked.send((parts.headers, body)).unwrap();
+                    requests.send((parts.headers, body)).unwrap();
                     Response::builder().status(204).body(Body::empty()).unwrap()
                 }
             })
@@ -129,7 +129,7 @@ async fn an_ignored_upgrade_does_not_change_the_connection() {
                 stream.write_all(request.as_bytes()).await.unwrap();
                 let answer = soon(&case, read_head(&mut stream)).await.unwrap();
                 assert!(answer.starts_with("HTTP/1.1 204 "), "{case}: {answer}");
-                let (headers, body) = seen.try_recv().unwrap();
+                let (headers, body) = received.try_recv().unwrap();
                 assert_eq!(body, "hello", "{case}");
                 for name in ["upgrade", "http2-settings"] {
                     assert!(!headers.contains_key(name), "{case} {name}");
@@ -143,9 +143,9 @@ async fn an_ignored_upgrade_does_not_change_the_connection() {
 async fn a_rejected_websocket_does_not_change_the_connection() {
     for up in BOTH {
         let case = format!("{up:?}");
-        let (asked, mut seen) = mpsc::unbounded_channel();
+        let (requests, mut received) = mpsc::unbounded_channel();
         let origin = serve(move |request: Request<Incoming>| {
-            asked.send(request.headers().clone()).unwrap();
+            requests.send(request.headers().clone()).unwrap();
             async { Response::builder().status(204).body(Body::empty()).unwrap() }
         })
         .await;
@@ -156,12 +156,12 @@ async fn a_rejected_websocket_does_not_change_the_connection() {
         stream.write_all(websocket.as_bytes()).await.unwrap();
         let answer = soon(&case, read_head(&mut stream)).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 501 "), "{case}: {answer}");
-        assert!(seen.try_recv().is_err(), "{case}");
+        assert!(received.try_recv().is_err(), "{case}");
 
         stream.write_all(ask("").as_bytes()).await.unwrap();
         let answer = soon(&case, read_head(&mut stream)).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 204 "), "{case}: {answer}");
-        assert!(seen.try_recv().is_ok(), "{case}");
+        assert!(received.try_recv().is_ok(), "{case}");
     }
 }
 
@@ -275,8 +275,12 @@ async fn a_response_without_a_body_keeps_its_content_headers() {
             let asking = client.ask(request, Body::empty());
             let response = soon(&case, asking).await.unwrap();
             assert_eq!(response.status(), status, "{case}");
-            let said = response.headers().get("content-length");
-            assert_eq!(said.map(|said| said.to_str().unwrap()), length, "{case}");
+            let declared = response.headers().get("content-length");
+            assert_eq!(
+                declared.map(|value| value.to_str().unwrap()),
+                length,
+                "{case}"
+            );
             assert!(!response.headers().contains_key("transfer-encoding"));
             assert_eq!(response.headers()["etag"], "\"a\"", "{case}");
             let body = soon(&case, response.into_body().collect()).await.unwrap();

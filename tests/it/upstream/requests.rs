@@ -166,10 +166,10 @@ async fn a_rejected_request_is_not_forwarded() {
     ];
     for (request, expected) in cases {
         let request = request.body(Body::empty()).unwrap();
-        let said = format!("{request:?}");
+        let text = format!("{request:?}");
         let (response, sent) = sent(request).await;
-        assert_eq!(kind(&response), expected, "{said}");
-        assert!(sent.is_empty(), "{said}");
+        assert_eq!(kind(&response), expected, "{text}");
+        assert!(sent.is_empty(), "{text}");
     }
 }
 
@@ -198,7 +198,7 @@ async fn behind_the_me_layer_a_profile_is_requested_as_me() {
             request.uri(),
             "https://api.acme.test/api/v3/profiles/ada/balances?x"
         );
-        assert!(request.extensions().is_empty(), "ours stay here");
+        assert!(request.extensions().is_empty(), "extensions are removed");
         Ok::<_, std::io::Error>(Response::new(Body::empty()))
     });
     let service = MeRewriteLayer::new().layer(Upstream::new(client, tenant()));
@@ -389,25 +389,25 @@ async fn a_trailing_slash_is_not_forwarded() {
 
 #[tokio::test]
 async fn te_trailers_is_sent_if_the_client_accepts_trailers() {
-    let asked = async |pairs: &[(&'static str, &'static str)]| {
+    let sent_headers = async |pairs: &[(&'static str, &'static str)]| {
         let mut request = permitted(Request::get("/locations"));
         for (name, value) in pairs {
             request = request.header(*name, *value);
         }
         let (_, sent) = sent(request.body(Body::empty()).unwrap()).await;
-        let said = |name| Some(sent[0].headers().get(name)?.to_str().unwrap().to_owned());
-        (said("connection"), said("te"))
+        let value = |name| Some(sent[0].headers().get(name)?.to_str().unwrap().to_owned());
+        (value("connection"), value("te"))
     };
     let both = (Some("te".to_owned()), Some("trailers".to_owned()));
     assert_eq!(
-        asked(&[("te", "trailers, gzip"), ("connection", "TE, close")]).await,
+        sent_headers(&[("te", "trailers, gzip"), ("connection", "TE, close")]).await,
         both
     );
     // For another hop, or absent.
-    assert_eq!(asked(&[("te", "trailers")]).await, (None, None));
+    assert_eq!(sent_headers(&[("te", "trailers")]).await, (None, None));
     assert_eq!(
-        asked(&[("te", "gzip"), ("connection", "te")]).await,
+        sent_headers(&[("te", "gzip"), ("connection", "te")]).await,
         (None, None)
     );
-    assert_eq!(asked(&[]).await, (None, None));
+    assert_eq!(sent_headers(&[]).await, (None, None));
 }

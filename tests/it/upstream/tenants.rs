@@ -73,8 +73,8 @@ where
     origin
 }
 
-/// A tenant that responds to every request with these bytes, and then closes the connection if
-/// requested.
+/// A tenant that responds to every request with these bytes. With `close`, it closes the connection
+/// after the first one.
 pub(crate) async fn raw(answer: impl Into<Bytes>, close: bool) -> String {
     let answer = answer.into();
     connections(move |mut stream| {

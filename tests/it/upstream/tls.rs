@@ -50,8 +50,8 @@ async fn serve(protocols: &'static [&'static str]) -> String {
             };
             let version = service_fn(|request: Request<Incoming>| async move {
                 let hosts = request.headers().get_all("host").iter().count();
-                let said = format!("{:?}, {hosts}", request.version());
-                Ok::<_, std::io::Error>(Response::new(Full::new(Bytes::from(said))))
+                let text = format!("{:?}, {hosts}", request.version());
+                Ok::<_, std::io::Error>(Response::new(Full::new(Bytes::from(text))))
             });
             let server = auto::Builder::new(TokioExecutor::new());
             let _ = server.serve_connection(TokioIo::new(stream), version).await;

@@ -15,7 +15,7 @@ use super::tenants::{BOTH, Protocol, connections, raw, read_head, serve, upstrea
 
 #[tokio::test]
 async fn a_request_over_http1_has_one_host_and_one_credential() {
-    let (heads, mut seen) = tokio::sync::mpsc::channel(1);
+    let (heads, mut received) = tokio::sync::mpsc::channel(1);
     let origin = connections(move |mut stream| {
         let heads = heads.clone();
         async move {
@@ -39,7 +39,7 @@ async fn a_request_over_http1_has_one_host_and_one_credential() {
     let upstream = upstream_to(&origin, Protocol::Http1);
     assert_eq!(upstream.oneshot(request).await.unwrap().status(), 204);
 
-    let head = seen.recv().await.unwrap();
+    let head = received.recv().await.unwrap();
     let mut lines: Vec<_> = head.trim_end().split("\r\n").collect();
     lines.sort_unstable();
     let host = format!("host: {}", origin.trim_start_matches("http://"));
@@ -55,7 +55,7 @@ async fn a_request_over_http1_has_one_host_and_one_credential() {
 
 #[tokio::test]
 async fn a_request_over_http2_has_one_authority() {
-    let (requests, mut seen) = tokio::sync::mpsc::channel(1);
+    let (requests, mut received) = tokio::sync::mpsc::channel(1);
     let origin = serve(move |request: Request<Incoming>| {
         let requests = requests.clone();
         async move {
@@ -66,7 +66,7 @@ async fn a_request_over_http2_has_one_authority() {
     .await;
     let upstream = upstream_to(&origin, Protocol::Http2);
     upstream.oneshot(get("/locations")).await.unwrap();
-    let request = seen.recv().await.unwrap();
+    let request = received.recv().await.unwrap();
     assert_eq!(request.version(), Version::HTTP_2);
     assert_eq!(
         request.uri().to_string(),
@@ -144,12 +144,15 @@ async fn every_body_arrives_with_each_method_and_protocol() {
 
 #[tokio::test]
 async fn request_trailers_are_not_forwarded() {
-    let (trailers_seen, mut seen) = tokio::sync::mpsc::channel(1);
+    let (trailers_of_requests, mut received) = tokio::sync::mpsc::channel(1);
     let origin = serve(move |request: Request<Incoming>| {
-        let trailers_seen = trailers_seen.clone();
+        let trailers_of_requests = trailers_of_requests.clone();
         async move {
             let body = request.into_body().collect().await.unwrap();
-            trailers_seen.send(body.trailers().cloned()).await.unwrap();
+            trailers_of_requests
+                .send(body.trailers().cloned())
+                .await
+                .unwrap();
             Response::new(Body::empty())
         }
     })
@@ -162,7 +165,7 @@ async fn request_trailers_are_not_forwarded() {
             .oneshot(request)
             .await
             .unwrap();
-        assert_eq!(seen.recv().await.unwrap(), None, "{protocol:?}");
+        assert_eq!(received.recv().await.unwrap(), None, "{protocol:?}");
     }
 }
 
@@ -209,8 +212,8 @@ async fn a_response_without_a_body_keeps_its_content_length() {
             let request = request.body(Body::empty()).unwrap();
             let response = upstream.clone().oneshot(request).await.unwrap();
             assert_eq!(response.status().as_u16(), status);
-            let said = response.headers().get("content-length");
-            assert_eq!(said.map(|v| v.to_str().unwrap()), length, "{method}");
+            let declared = response.headers().get("content-length");
+            assert_eq!(declared.map(|v| v.to_str().unwrap()), length, "{method}");
             assert_eq!(text(response).await, "");
         }
     }

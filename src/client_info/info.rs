@@ -10,7 +10,7 @@ use http::uri::{Authority, Scheme};
 /// client are removed, because any client can forge them; only these facts are sent. Behind your
 /// own proxies, [`TrustedProxies`](super::TrustedProxies) derives them from the proxies' headers.
 ///
-/// Default is no facts.
+/// Default is empty.
 ///
 /// ```
 /// use std::net::{IpAddr, Ipv4Addr};
@@ -41,7 +41,7 @@ impl ClientInfo {
     /// Adds an address (`X-Forwarded-For`, `for`): first the client's, then those of trusted
     /// proxies in the order of the request's path.
     ///
-    /// Default is no address.
+    /// Default is an empty list.
     #[must_use]
     pub fn add_addr(self, addr: IpAddr) -> Self {
         self.edit(|facts| {

@@ -25,14 +25,14 @@ use crate::support::{SECRET, bearer};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Omneo ID and its tenant, each on a socket, a token of Ada and an anonymous one.
-pub(super) struct Field {
+pub(super) struct Setup {
     pub(super) address: String,
     pub(super) sandbox: Sandbox,
     pub(super) token: String,
     pub(super) anonymous: String,
 }
 
-impl Field {
+impl Setup {
     pub(super) async fn lay() -> Self {
         Self::mounted("").await
     }
@@ -102,32 +102,36 @@ impl Field {
     pub(super) fn check(&self, attack: &[u8], answer: &[u8]) -> usize {
         let attack = attack.escape_ascii();
         for status in statuses(answer) {
-            let fine = (200..500).contains(&status) || matches!(status, 100 | 501 | 505);
-            assert!(fine, "{status} for {attack}\n{}", answer.escape_ascii());
+            let is_expected = (200..500).contains(&status) || matches!(status, 100 | 501 | 505);
+            assert!(
+                is_expected,
+                "{status} for {attack}\n{}",
+                answer.escape_ascii()
+            );
         }
-        let seen = |secret: &str| answer.windows(secret.len()).any(|w| w == secret.as_bytes());
+        let contains = |secret: &str| answer.windows(secret.len()).any(|w| w == secret.as_bytes());
         assert!(
-            !seen(Sandbox::API_TOKEN),
-            "the API token came back: {attack}"
+            !contains(Sandbox::API_TOKEN),
+            "the response contains the API token: {attack}"
         );
-        assert!(!seen("SMUGGLED"), "{attack}");
+        assert!(!contains("SMUGGLED"), "{attack}");
         let all = self.sandbox.take_requests();
-        for asked in &all {
-            let path = asked.path().as_bytes();
+        for forwarded in &all {
+            let path = forwarded.path().as_bytes();
             let own = stays_below(path, &["api", "v3", "profiles", Sandbox::ADA_ID]);
             let stores = stays_below(path, &["api", "v3", "locations"]);
-            assert!(own || stores, "{} was reached by {attack}", asked.uri);
-            self.check_headers(&asked.headers, &attack.to_string());
+            assert!(own || stores, "{} was reached by {attack}", forwarded.uri);
+            self.check_headers(&forwarded.headers, &attack.to_string());
             assert!(
-                !asked
+                !forwarded
                     .query()
                     .is_some_and(|query| query.contains("identity")),
                 "{attack}"
             );
         }
-        let people = self.sandbox.profile(Sandbox::ADA_ID).is_some()
+        let profiles_exist = self.sandbox.profile(Sandbox::ADA_ID).is_some()
             && self.sandbox.profile(Sandbox::GRACE_ID).is_some();
-        assert!(people, "somebody is gone: {attack}");
+        assert!(profiles_exist, "a profile was deleted: {attack}");
         all.len()
     }
 

@@ -22,7 +22,7 @@ impl Sources {
         headers: &'a HeaderMap,
         uri: &'a Uri,
     ) -> Result<Option<&'a [u8]>, CredentialsError> {
-        let mut found = Bearer::bytes_from_headers(headers)?;
+        let mut found = Bearer::unvalidated(headers)?;
         if self.cookie.is_none() && self.query.is_none() {
             return Ok(found);
         }

@@ -6,10 +6,11 @@ use std::net::IpAddr;
 use http::HeaderMap;
 use http::header::FORWARDED;
 
-/// The most that is read of all lines together, in bytes.
+/// The longest accepted header, all values together, in bytes. A chain of 16 hops with IPv6
+/// addresses, scheme and host is under 2 KB.
 const MAX_LENGTH: usize = 4096;
 
-/// What one proxy says of whom it was asked by.
+/// The entry of one proxy about its own client.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Element {
     pub(crate) node: Option<String>,
@@ -17,22 +18,22 @@ pub(crate) struct Element {
     pub(crate) host: Option<String>,
 }
 
-/// The elements of all lines, in order. `None`: there is none, or it is not well-formed throughout.
-pub(crate) fn read(headers: &HeaderMap) -> Option<Vec<Element>> {
+/// The elements of all values, in order. `None`: the header is absent, malformed or too long.
+pub(crate) fn parse(headers: &HeaderMap) -> Option<Vec<Element>> {
     let mut elements = Vec::new();
     let mut length = 0;
-    for line in headers.get_all(FORWARDED) {
-        length += line.len();
+    for value in headers.get_all(FORWARDED) {
+        length += value.len();
         if length > MAX_LENGTH {
             return None;
         }
-        list(line.to_str().ok()?, &mut elements)?;
+        parse_list(value.to_str().ok()?, &mut elements)?;
     }
     (!elements.is_empty()).then_some(elements)
 }
 
-/// The address of a node, with or without a port. `unknown` and obfuscated ones have none.
-pub(crate) fn addr(node: &str) -> Option<IpAddr> {
+/// The address of a node, which may have a port. `unknown` and obfuscated nodes have no address.
+pub(crate) fn parse_addr(node: &str) -> Option<IpAddr> {
     let (addr, port) = match node.strip_prefix('[') {
         Some(rest) => {
             let (addr, port) = rest.split_once(']')?;
@@ -44,19 +45,23 @@ pub(crate) fn addr(node: &str) -> Option<IpAddr> {
             (IpAddr::V4(addr.parse().ok()?), port)
         }
     };
-    let plain = match port.strip_prefix(':') {
-        None => port.is_empty(),
-        Some(port) => match port.strip_prefix('_') {
-            Some(name) => !name.is_empty() && name.chars().all(is_obfuscating),
-            None => matches!(port.len(), 1..=5) && port.bytes().all(|byte| byte.is_ascii_digit()),
-        },
-    };
-    plain.then_some(addr)
+    is_port(port).then_some(addr)
 }
 
-/// One element for each address, the client's first. How the client spoke, and to whom, is said
-/// where the client is.
-pub(crate) fn write(addrs: &[IpAddr], proto: Option<&str>, host: Option<&str>) -> String {
+/// `[ ":" node-port ]`: a number or an obfuscated name.
+fn is_port(port: &str) -> bool {
+    match port.strip_prefix(':') {
+        None => port.is_empty(),
+        Some(port) => match port.strip_prefix('_') {
+            Some(name) => !name.is_empty() && name.chars().all(is_obfuscated_char),
+            None => matches!(port.len(), 1..=5) && port.bytes().all(|byte| byte.is_ascii_digit()),
+        },
+    }
+}
+
+/// Formats one element per address, the client's first. `proto` and `host` belong to the client's
+/// element.
+pub(crate) fn format(addrs: &[IpAddr], proto: Option<&str>, host: Option<&str>) -> String {
     let mut text = String::new();
     let mut addrs = addrs.iter();
     if let Some(addr) = addrs.next() {
@@ -78,8 +83,8 @@ pub(crate) fn write(addrs: &[IpAddr], proto: Option<&str>, host: Option<&str>) -
 }
 
 fn push_node(text: &mut String, addr: IpAddr) {
-    // RFC 7239 §6: an IPv6 address stands in brackets, and as `[`, `]` and `:` are no token
-    // characters, in quotes.
+    // RFC 7239 §6: an IPv6 address is enclosed in brackets. It is quoted, because `[`, `]` and `:`
+    // are not token characters.
     let _ = match addr {
         IpAddr::V4(addr) => write!(text, "for={addr}"),
         IpAddr::V6(addr) => write!(text, "for=\"[{addr}]\""),
@@ -101,11 +106,11 @@ fn push_value(text: &mut String, value: &str) {
     text.push('"');
 }
 
-/// RFC 9110 §5.6.1.2: a recipient ignores empty elements of a list.
-fn list(line: &str, elements: &mut Vec<Element>) -> Option<()> {
-    let mut rest = line;
+/// Appends the elements of a list. RFC 9110 §5.6.1.2: a recipient ignores empty elements.
+fn parse_list(value: &str, elements: &mut Vec<Element>) -> Option<()> {
+    let mut rest = value;
     loop {
-        let (element, after) = element(rest.trim_start_matches([' ', '\t']))?;
+        let (element, after) = parse_element(rest.trim_start_matches([' ', '\t']))?;
         elements.extend(element);
         let after = after.trim_start_matches([' ', '\t']);
         if after.is_empty() {
@@ -115,23 +120,23 @@ fn list(line: &str, elements: &mut Vec<Element>) -> Option<()> {
     }
 }
 
-/// `[ forwarded-pair ] *( ";" [ forwarded-pair ] )`, and what follows it.
-fn element(mut rest: &str) -> Option<(Option<Element>, &str)> {
+/// `[ forwarded-pair ] *( ";" [ forwarded-pair ] )`, and the rest of the text.
+fn parse_element(mut rest: &str) -> Option<(Option<Element>, &str)> {
     let mut element = None;
     loop {
-        let (name, after) = token(rest)?;
+        let (name, after) = split_token(rest)?;
         if !name.is_empty() {
-            let (value, after) = value(after.strip_prefix('=')?)?;
+            let (value, after) = split_value(after.strip_prefix('=')?)?;
             let element: &mut Element = element.get_or_insert_default();
-            let place = match name.to_ascii_lowercase().as_str() {
+            let field = match name.to_ascii_lowercase().as_str() {
                 "for" => Some(&mut element.node),
                 "proto" => Some(&mut element.proto),
                 "host" => Some(&mut element.host),
-                // Who wrote it, and extensions.
+                // `by` and extensions are ignored.
                 _ => None,
             };
             // RFC 7239 §4: "Each parameter MUST NOT occur more than once per field-value".
-            if place.is_some_and(|place| place.replace(value).is_some()) {
+            if field.is_some_and(|field| field.replace(value).is_some()) {
                 return None;
             }
             rest = after;
@@ -143,15 +148,15 @@ fn element(mut rest: &str) -> Option<(Option<Element>, &str)> {
     }
 }
 
-/// As many token characters as there are, and what follows them.
-pub(crate) fn token(text: &str) -> Option<(&str, &str)> {
+/// Splits after the leading token characters.
+pub(super) fn split_token(text: &str) -> Option<(&str, &str)> {
     text.split_at_checked(text.find(|c| !is_tchar(c)).unwrap_or(text.len()))
 }
 
-/// `token / quoted-string`, and what follows it.
-fn value(text: &str) -> Option<(String, &str)> {
+/// `token / quoted-string`, and the rest of the text.
+fn split_value(text: &str) -> Option<(String, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
-        let (token, rest) = token(text)?;
+        let (token, rest) = split_token(text)?;
         return (!token.is_empty()).then(|| (token.to_owned(), rest));
     };
     let mut value = String::new();
@@ -174,7 +179,8 @@ fn is_tchar(c: char) -> bool {
     c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c)
 }
 
-fn is_obfuscating(c: char) -> bool {
+/// RFC 7239 §6.3.
+fn is_obfuscated_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
 }
 
@@ -190,7 +196,7 @@ mod tests {
         for line in lines {
             headers.append(FORWARDED, HeaderValue::from_str(line).unwrap());
         }
-        let elements = read(&headers)?.into_iter().map(|element| {
+        let elements = parse(&headers)?.into_iter().map(|element| {
             let parts = [element.node, element.proto, element.host];
             parts.map(|part| part.unwrap_or("-".to_owned())).join(" ")
         });
@@ -198,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn elements_are_read_as_the_rfc_writes_them() {
+    fn elements_are_parsed_by_the_grammar_of_the_rfc() {
         for (lines, expected) in [
             (&["for=\"_gazonk\""][..], &["_gazonk - -"][..]),
             (
@@ -228,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_is_not_well_formed_says_nothing() {
+    fn a_malformed_header_is_ignored() {
         let long = format!("for=\"{}\"", "x".repeat(MAX_LENGTH));
         for lines in [
             &[][..],
@@ -259,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_has_an_address_or_hides_it() {
+    fn the_address_of_a_node_is_parsed() {
         for (node, expected) in [
             ("192.0.2.43", Some("192.0.2.43")),
             ("192.0.2.43:47011", Some("192.0.2.43")),
@@ -281,33 +287,34 @@ mod tests {
             ("192.0.2.043", None),
         ] {
             let expected = expected.map(|addr| addr.parse().unwrap());
-            assert_eq!(addr(node), expected, "{node}");
+            assert_eq!(parse_addr(node), expected, "{node}");
         }
     }
 
     proptest! {
         #[test]
-        fn what_is_written_reads_the_same(
+        fn a_formatted_header_parses_to_the_same_values(
             addrs in proptest::collection::vec(any::<IpAddr>(), 0..4),
             proto in proptest::option::of("[a-z][a-z0-9+.-]{0,5}"),
             host in proptest::option::of("[ -~]{1,12}"),
         ) {
-            let text = write(&addrs, proto.as_deref(), host.as_deref());
+            let text = format(&addrs, proto.as_deref(), host.as_deref());
             let mut headers = HeaderMap::new();
             headers.insert(FORWARDED, text.parse().unwrap());
-            let Some(elements) = read(&headers) else {
+            let Some(elements) = parse(&headers) else {
                 prop_assert!(addrs.is_empty() && proto.is_none() && host.is_none(), "{}", text);
                 return Ok(());
             };
-            let read: Vec<_> = elements.iter().filter_map(|e| addr(e.node.as_deref()?)).collect();
-            prop_assert_eq!(read, addrs);
+            let nodes = elements.iter();
+            let parsed: Vec<_> = nodes.filter_map(|e| parse_addr(e.node.as_deref()?)).collect();
+            prop_assert_eq!(parsed, addrs);
             prop_assert_eq!(&elements[0].proto, &proto);
             prop_assert_eq!(&elements[0].host, &host);
             prop_assert!(elements[1..].iter().all(|e| e.proto.is_none() && e.host.is_none()));
         }
 
         #[test]
-        fn no_field_is_too_strange(line in "(for|=|\"|\\\\|;|,| |a|\\[::1\\]|proto|host|by){0,12}") {
+        fn parsing_never_panics(line in "(for|=|\"|\\\\|;|,| |a|\\[::1\\]|proto|host|by){0,12}") {
             parsed(&[&line]);
         }
     }

@@ -1,8 +1,8 @@
-//! The client of a request, as the application knows it: its address, scheme and host.
+//! The client of a request: its address, and the scheme and host of its request.
 //!
 //! [`TrustedProxies`] derives a [`ClientInfo`] from the headers of proxies that the application
-//! trusts; [`Upstream`](crate::Upstream) tells the tenant of it as
-//! [`Forwarding`](crate::upstream::Forwarding) says.
+//! trusts. [`Upstream`](crate::Upstream) sends it to the tenant, in the headers that
+//! [`Forwarding`](crate::upstream::Forwarding) selects.
 //!
 //! ```
 //! use http::HeaderMap;
@@ -17,11 +17,11 @@
 //! # Ok::<(), omneo_id::error::ConfigError>(())
 //! ```
 
-mod client_info;
 pub(crate) mod forwarded;
+mod info;
 mod trusted_proxies;
 mod via;
 
-pub use client_info::ClientInfo;
+pub use info::ClientInfo;
 pub use trusted_proxies::TrustedProxies;
 pub(crate) use via::Pseudonym;

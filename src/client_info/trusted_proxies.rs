@@ -6,12 +6,13 @@ use http::uri::{Authority, Scheme};
 
 use super::{ClientInfo, forwarded, via};
 use crate::error::{ConfigError, ConfigErrorKind};
+use crate::headers::single_value;
 
-/// Which peers are proxies of one's own, whose forwarding headers are believed.
+/// The networks of your own proxies, whose forwarding headers are trusted.
 ///
-/// A host application behind a load balancer sees the balancer's address on each connection. With
-/// this it finds out who stands behind it, and tells the tenant; a client that writes such headers
-/// itself is not believed, as its own address is not in the list.
+/// Behind a load balancer, every connection of an application has the balancer's address. This
+/// derives the client's address from the forwarding headers. Headers of other peers are ignored,
+/// so a client cannot forge them.
 ///
 /// ```
 /// use http::HeaderMap;
@@ -21,7 +22,7 @@ use crate::error::{ConfigError, ConfigErrorKind};
 /// let mut headers = HeaderMap::new();
 /// headers.insert("x-forwarded-for", "6.6.6.6, 203.0.113.7, 10.0.0.2".parse().unwrap());
 ///
-/// // The balancer at 10.0.0.1 is believed, and so is 10.0.0.2; what 203.0.113.7 says is not.
+/// // The peer 10.0.0.1 and the proxy 10.0.0.2 are trusted; 203.0.113.7 is the client.
 /// let client = trusted.client([10, 0, 0, 1].into(), &headers);
 /// let expected = ClientInfo::default()
 ///     .add_addr([203, 0, 113, 7].into())
@@ -33,98 +34,100 @@ use crate::error::{ConfigError, ConfigErrorKind};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies {
     networks: Vec<Network>,
-    written: Written,
+    source: SourceHeaders,
 }
 
-/// In which header the proxies write whom they saw. It is one of the two: where a proxy writes the
-/// one, the client writes the other.
+/// The headers that the proxies write. Only one of the two can be trusted: proxies forward the
+/// other one from the client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Written {
+enum SourceHeaders {
     #[default]
     XForwarded,
     Forwarded,
 }
 
-/// The longest chain that is followed.
+/// The longest chain of proxies that is followed. Real chains have fewer than five.
 const MAX_HOPS: usize = 16;
 
 impl TrustedProxies {
-    /// Addresses and networks: `192.0.2.1`, `10.0.0.0/8`, `fd00::/8`.
+    /// Trusts these addresses and networks: `192.0.2.1`, `10.0.0.0/8`, `fd00::/8`.
     ///
     /// # Errors
-    /// If one is neither.
+    /// If an item is neither an address nor a network.
     pub fn new<'a>(networks: impl IntoIterator<Item = &'a str>) -> Result<Self, ConfigError> {
         let networks: Result<_, _> = networks.into_iter().map(Network::from_str).collect();
         Ok(Self {
             networks: networks?,
-            written: Written::XForwarded,
+            source: SourceHeaders::XForwarded,
         })
     }
 
-    /// Reads `Forwarded` ([RFC 7239](https://www.rfc-editor.org/rfc/rfc7239)) in place of
-    /// `X-Forwarded-For`, `-Proto` and `-Host`: what the proxies do not write themselves, they pass
-    /// on from the client.
+    /// Reads `Forwarded` ([RFC 7239](https://www.rfc-editor.org/rfc/rfc7239)) instead of
+    /// `X-Forwarded-For`, `-Proto` and `-Host`. Select the headers that your proxies write: they
+    /// forward the others from the client.
     ///
     /// Default is `X-Forwarded-*`.
     #[must_use]
     pub fn with_forwarded(mut self) -> Self {
-        self.written = Written::Forwarded;
+        self.source = SourceHeaders::Forwarded;
         self
     }
 
-    /// What is known of the client of a connection from `peer`, with these headers.
+    /// The client of a request with these headers on a connection from `peer`.
     ///
-    /// `X-Forwarded-For` is read from its end, where each trusted proxy has written whom it saw, up
-    /// to the first address that is no proxy of ours: that is the client. What stands before it was
-    /// written by the client and is dropped. `X-Forwarded-Proto` and `-Host` count if `peer` is
-    /// trusted and says each of them once.
-    ///
-    /// `Forwarded` is read alike; `proto` and `host` count where they stand with the client. One
-    /// that is malformed anywhere says nothing.
-    ///
-    /// `Via` counts if `peer` is trusted. It is passed on without comments, up to 16 entries.
+    /// - `X-Forwarded-For` is read from its end, because each proxy appends the address of its own
+    ///   peer. The first address that is not trusted is the client's. The entries before it come
+    ///   from the client and are dropped.
+    /// - `X-Forwarded-Proto` and `-Host` are used if `peer` is trusted and each occurs once.
+    /// - `Forwarded` is read in the same way; `proto` and `host` are those of the client's element.
+    ///   A malformed header is ignored as a whole.
+    /// - `Via` is used if `peer` is trusted. It is copied without comments, up to 16 entries.
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> ClientInfo {
-        let mut client = match self.written {
-            Written::XForwarded => self.x_forwarded(peer, headers),
-            Written::Forwarded => self.forwarded(peer, headers),
+        let mut client = match self.source {
+            SourceHeaders::XForwarded => self.read_x_forwarded(peer, headers),
+            SourceHeaders::Forwarded => self.read_forwarded(peer, headers),
         };
         if self.contains(peer)
-            && let Some(via) = via::read(headers)
+            && let Some(via) = via::parse(headers)
         {
             client = client.with_via(via);
         }
         client
     }
 
-    fn x_forwarded(&self, peer: IpAddr, headers: &HeaderMap) -> ClientInfo {
-        let mut said = forwarded_for(headers).rev();
-        // An entry that is no address (`unknown`, a name) ends what can be followed.
-        let client = known(self.chain(peer, || said.next()?.parse().ok()));
+    fn read_x_forwarded(&self, peer: IpAddr, headers: &HeaderMap) -> ClientInfo {
+        let mut entries = forwarded_for(headers).rev();
+        // An entry that is not an address (`unknown`, a name) ends the chain.
+        let client = with_addrs(self.chain(peer, || entries.next()?.parse().ok()));
         if !self.contains(peer) {
             return client;
         }
-        let scheme = once(headers, "x-forwarded-proto");
-        let host = once(headers, "x-forwarded-host");
-        asked(client, scheme, host)
+        let scheme = single_text(headers, "x-forwarded-proto");
+        let host = single_text(headers, "x-forwarded-host");
+        with_scheme_and_host(client, scheme, host)
     }
 
-    fn forwarded(&self, peer: IpAddr, headers: &HeaderMap) -> ClientInfo {
-        let elements = forwarded::read(headers).unwrap_or_default();
-        let mut said = elements.iter().rev();
-        // The last one that is asked for was written by a trusted proxy, even if it hides whom it
-        // saw.
+    fn read_forwarded(&self, peer: IpAddr, headers: &HeaderMap) -> ClientInfo {
+        let elements = forwarded::parse(headers).unwrap_or_default();
+        let mut entries = elements.iter().rev();
+        // The last element that `chain` reads was written by a trusted proxy, even if it hides the
+        // client's address.
         let mut last = None;
-        let client = known(self.chain(peer, || {
-            last = said.next();
-            forwarded::addr(last?.node.as_deref()?)
+        let client = with_addrs(self.chain(peer, || {
+            last = entries.next();
+            forwarded::parse_addr(last?.node.as_deref()?)
         }));
         match last {
-            Some(element) => asked(client, element.proto.as_deref(), element.host.as_deref()),
+            Some(element) => {
+                let (scheme, host) = (element.proto.as_deref(), element.host.as_deref());
+                with_scheme_and_host(client, scheme, host)
+            }
             None => client,
         }
     }
 
-    /// Whom the peer speaks for, itself first, as far as the answers come from trusted proxies.
+    /// The chain of addresses from the peer to the client. `next` is called for each trusted
+    /// address: it returns the address that this proxy recorded.
     fn chain(&self, peer: IpAddr, mut next: impl FnMut() -> Option<IpAddr>) -> Vec<IpAddr> {
         let mut chain = vec![peer];
         while chain.last().is_some_and(|&addr| self.contains(addr)) && chain.len() < MAX_HOPS {
@@ -142,13 +145,17 @@ impl TrustedProxies {
     }
 }
 
-fn known(chain: Vec<IpAddr>) -> ClientInfo {
+fn with_addrs(chain: Vec<IpAddr>) -> ClientInfo {
     let addrs = chain.into_iter().rev();
     addrs.fold(ClientInfo::default(), ClientInfo::add_addr)
 }
 
-fn asked(mut client: ClientInfo, scheme: Option<&str>, host: Option<&str>) -> ClientInfo {
-    if let Some(scheme) = scheme.and_then(web_scheme) {
+fn with_scheme_and_host(
+    mut client: ClientInfo,
+    scheme: Option<&str>,
+    host: Option<&str>,
+) -> ClientInfo {
+    if let Some(scheme) = scheme.and_then(http_scheme) {
         client = client.with_scheme(scheme);
     }
     if let Some(host) = host.and_then(|host| Authority::from_str(host).ok()) {
@@ -166,15 +173,11 @@ fn forwarded_for(headers: &HeaderMap) -> impl DoubleEndedIterator<Item = &str> {
         .map(str::trim)
 }
 
-fn once<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let mut values = headers.get_all(name).iter();
-    match (values.next(), values.next()) {
-        (Some(value), None) => value.to_str().ok(),
-        _ => None,
-    }
+fn single_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    single_value(headers, name).ok()??.to_str().ok()
 }
 
-fn web_scheme(scheme: &str) -> Option<Scheme> {
+fn http_scheme(scheme: &str) -> Option<Scheme> {
     match scheme {
         "https" => Some(Scheme::HTTPS),
         "http" => Some(Scheme::HTTP),
@@ -182,7 +185,7 @@ fn web_scheme(scheme: &str) -> Option<Scheme> {
     }
 }
 
-/// An address and how many of its leading bits count.
+/// An address and the length of its network prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Network {
     addr: IpAddr,
@@ -210,7 +213,7 @@ impl FromStr for Network {
 
     fn from_str(text: &str) -> Result<Self, ConfigError> {
         let invalid = || {
-            let message = format!("{text:?} is no address and no network like 10.0.0.0/8");
+            let message = format!("{text:?} is neither an address nor a network like 10.0.0.0/8");
             ConfigError::new(ConfigErrorKind::InvalidValue, message)
         };
         let (addr, bits) = match text.split_once('/') {
@@ -218,12 +221,12 @@ impl FromStr for Network {
             None => (text, None),
         };
         let addr: IpAddr = addr.parse().map_err(|_| invalid())?;
-        let most = if addr.is_ipv4() { 32 } else { 128 };
+        let max = if addr.is_ipv4() { 32 } else { 128 };
         let bits = match bits {
             Some(bits) => bits.parse().map_err(|_| invalid())?,
-            None => most,
+            None => max,
         };
-        match bits <= most {
+        match bits <= max {
             true => Ok(Self { addr, bits }),
             false => Err(invalid()),
         }

@@ -3,27 +3,34 @@
 use http::header::{HeaderMap, HeaderValue, VIA};
 use http::{HeaderName, Version};
 
-use super::forwarded::token;
+use super::forwarded::split_token;
 
-/// The most of it that is passed on, in bytes and in entries.
+/// The longest header that is forwarded, in bytes.
 const MAX_LENGTH: usize = 1024;
+
+/// The most entries that are forwarded, as many as hops of a chain of trusted proxies.
 const MAX_ENTRIES: usize = 16;
 
-/// What we say of ourselves, by the version in which we were asked.
+/// Our entry, for each version of the received request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pseudonym([HeaderValue; 4]);
 
 impl Pseudonym {
-    /// `None`: it is no token, so it would not be read as one name.
+    /// `None`: `name` is not a token.
     pub(crate) fn new(name: &str) -> Option<Self> {
-        let plain = HeaderName::from_bytes(name.as_bytes()).is_ok();
-        let of = |version| HeaderValue::try_from(format!("{version} {name}")).ok();
-        plain.then_some(())?;
-        Some(Self([of("1.0")?, of("1.1")?, of("2.0")?, of("3.0")?]))
+        // Header names have the grammar of tokens.
+        HeaderName::from_bytes(name.as_bytes()).ok()?;
+        let entry = |version| HeaderValue::try_from(format!("{version} {name}")).ok();
+        Some(Self([
+            entry("1.0")?,
+            entry("1.1")?,
+            entry("2.0")?,
+            entry("3.0")?,
+        ]))
     }
 
-    /// Which of them is for a request of this version.
-    pub(crate) fn received(&self, version: Version) -> &HeaderValue {
+    /// The entry for a request that was received with this version.
+    pub(crate) fn for_version(&self, version: Version) -> &HeaderValue {
         let Self([one, one_one, two, three]) = self;
         match version {
             Version::HTTP_09 | Version::HTTP_10 => one,
@@ -45,17 +52,17 @@ impl Default for Pseudonym {
     }
 }
 
-/// The entries of all lines, without comments. `None`: there is none, it is not well-formed
-/// throughout, or more than anybody honest would send.
-pub(crate) fn read(headers: &HeaderMap) -> Option<String> {
+/// The entries of all values, without comments. `None`: the header is absent, malformed, too long,
+/// or has too many entries.
+pub(crate) fn parse(headers: &HeaderMap) -> Option<String> {
     let mut via = String::new();
     let mut entries = 0;
-    for line in headers.get_all(VIA) {
-        let mut rest = line.to_str().ok()?;
+    for value in headers.get_all(VIA) {
+        let mut rest = value.to_str().ok()?;
         loop {
             rest = rest.trim_start_matches([' ', '\t']);
             if !rest.is_empty() && !rest.starts_with(',') {
-                let (protocol, by, after) = entry(rest)?;
+                let (protocol, by, after) = parse_entry(rest)?;
                 entries += 1;
                 if !via.is_empty() {
                     via.push_str(", ");
@@ -77,13 +84,11 @@ pub(crate) fn read(headers: &HeaderMap) -> Option<String> {
     (!via.is_empty()).then_some(via)
 }
 
-/// `received-protocol RWS received-by [ RWS comment ]`, and what follows it.
-fn entry(text: &str) -> Option<(&str, &str, &str)> {
+/// `received-protocol RWS received-by [ RWS comment ]`: the first two, and the rest of the text.
+fn parse_entry(text: &str) -> Option<(&str, &str, &str)> {
     let end = text.find([' ', '\t'])?;
     let (protocol, rest) = text.split_at_checked(end)?;
     let (name, version) = protocol.split_once('/').unwrap_or(("HTTP", protocol));
-    let is_token =
-        |text: &str| token(text).is_some_and(|(token, rest)| !token.is_empty() && rest.is_empty());
     if !is_token(name) || !is_token(version) {
         return None;
     }
@@ -95,15 +100,19 @@ fn entry(text: &str) -> Option<(&str, &str, &str)> {
     }
     let after = rest.trim_start_matches([' ', '\t']);
     match after.strip_prefix('(') {
-        // A comment stands apart from what it is about.
-        Some(comment) if after.len() < rest.len() => Some((protocol, by, behind(comment)?)),
+        // Whitespace is required before a comment.
+        Some(comment) if after.len() < rest.len() => Some((protocol, by, skip_comment(comment)?)),
         Some(_) => None,
         None => Some((protocol, by, rest)),
     }
 }
 
-/// What follows a comment. RFC 9110 §5.6.5: comments can be nested, and hold quoted pairs.
-fn behind(comment: &str) -> Option<&str> {
+fn is_token(text: &str) -> bool {
+    split_token(text).is_some_and(|(token, rest)| !token.is_empty() && rest.is_empty())
+}
+
+/// The text after a comment. RFC 9110 §5.6.5: comments can be nested and contain quoted pairs.
+fn skip_comment(comment: &str) -> Option<&str> {
     let mut depth = 1_usize;
     let mut escaped = false;
     for (at, c) in comment.char_indices() {
@@ -130,11 +139,11 @@ mod tests {
         for line in lines {
             headers.append(VIA, line.parse().unwrap());
         }
-        read(&headers)
+        parse(&headers)
     }
 
     #[test]
-    fn entries_are_read_without_their_comments() {
+    fn entries_are_parsed_without_their_comments() {
         for (lines, expected) in [
             (
                 &["1.0 fred, 1.1 p.example.net"][..],
@@ -149,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_is_not_well_formed_says_nothing() {
+    fn a_malformed_header_is_ignored() {
         let many = "1.1 a, ".repeat(MAX_ENTRIES + 1);
         let long = format!("1.1 {}", "a".repeat(MAX_LENGTH));
         for lines in [
@@ -176,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pseudonym_is_one_name() {
+    fn a_pseudonym_is_a_token() {
         assert_eq!(Pseudonym::new("omneo-id"), Some(Pseudonym::default()));
         for name in ["", "a b", "a,b", "a (b)", "a\r\n", "ü"] {
             assert_eq!(Pseudonym::new(name), None, "{name:?}");
@@ -185,7 +194,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_passed_on_reads_the_same(line in "(1\\.1|HTTP/2| |,|a|:80|\\(|\\)|\\\\|b\\.c|\t){0,16}") {
+        fn parsed_entries_parse_to_themselves(line in "(1\\.1|HTTP/2| |,|a|:80|\\(|\\)|\\\\|b\\.c|\t){0,16}") {
             if let Some(via) = parsed(&[&line]) {
                 prop_assert_eq!(parsed(&[&via]), Some(via.clone()));
                 prop_assert!(!via.contains(['(', ')', '\\', '\t']));

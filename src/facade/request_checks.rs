@@ -8,7 +8,7 @@ use http::uri::{PathAndQuery, Uri};
 use http::{Method, Request, Response, Version};
 use http_body_util::Full;
 
-use crate::headers::{WireProtocol, asks_for_websocket};
+use crate::headers::{WireProtocol, asks_for_websocket, single_value};
 use crate::path::{AccessPolicy, CanonicalPath};
 use crate::rejection::{Rejection, RejectionKind, options};
 use crate::report::Route;
@@ -91,9 +91,8 @@ fn to_origin_form<B>(request: &mut Request<B>) -> Result<(), Rejection> {
     let (false, Some(authority)) = (is_multiplexed, uri.authority()) else {
         return Ok(());
     };
-    let mut hosts = request.headers().get_all(HOST).iter();
-    let is_own_host = match (hosts.next(), hosts.next()) {
-        (Some(host), None) => host
+    let is_own_host = match single_value(request.headers(), HOST) {
+        Ok(Some(host)) => host
             .as_bytes()
             .eq_ignore_ascii_case(authority.as_str().as_bytes()),
         _ => false,

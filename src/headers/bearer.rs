@@ -3,6 +3,8 @@ use std::fmt;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
+use super::single_value::{Repeated, single_value};
+
 /// The credential of an `Authorization: Bearer …` header, borrowed from the request.
 ///
 /// ```
@@ -19,26 +21,26 @@ use http::header::AUTHORIZATION;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Bearer<'a>(&'a str);
 
-/// Why an `Authorization` header is not one usable bearer credential.
+/// Why the `Authorization` header of a request is not a valid bearer credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CredentialsError {
-    /// More than one `Authorization` header: which one counts is anybody's guess, so none does.
+    /// More than one `Authorization` header: servers disagree on which one counts.
     Ambiguous,
     /// Another scheme than `Bearer`, or none.
     Scheme,
-    /// Not exactly one space and a `b64token`
-    /// ([RFC 6750 §2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)) behind the scheme.
+    /// The scheme is not followed by exactly one space and a `b64token`
+    /// ([RFC 6750 §2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)).
     Malformed,
 }
 
 impl<'a> Bearer<'a> {
-    /// Reads the one bearer credential of a request. `None`: it carries no `Authorization` at all.
+    /// The bearer credential of a request. `Ok(None)`: the request has no `Authorization` header.
     ///
     /// # Errors
-    /// If there are two headers, another scheme, or text that is no token.
+    /// If the header is repeated, has another scheme, or does not hold a `b64token`.
     pub fn from_headers(headers: &'a HeaderMap) -> Result<Option<Self>, CredentialsError> {
-        let Some(token) = Self::bytes_from_headers(headers)? else {
+        let Some(token) = Self::unvalidated(headers)? else {
             return Ok(None);
         };
         match std::str::from_utf8(token) {
@@ -47,18 +49,16 @@ impl<'a> Bearer<'a> {
         }
     }
 
-    /// As [`from_headers`](Self::from_headers), without validating the token's bytes: for callers
-    /// that compare or decode each byte.
-    pub(crate) fn bytes_from_headers(
+    /// As [`from_headers`](Self::from_headers), without validating the bytes of the token: for
+    /// callers that compare or decode every byte anyway.
+    pub(crate) fn unvalidated(
         headers: &'a HeaderMap,
     ) -> Result<Option<&'a [u8]>, CredentialsError> {
-        let mut values = headers.get_all(AUTHORIZATION).iter();
-        let Some(value) = values.next() else {
+        let Some(value) =
+            single_value(headers, AUTHORIZATION).map_err(|Repeated| CredentialsError::Ambiguous)?
+        else {
             return Ok(None);
         };
-        if values.next().is_some() {
-            return Err(CredentialsError::Ambiguous);
-        }
         // RFC 9110 §11.1: the scheme is case-insensitive.
         match value.as_bytes().split_at_checked("bearer".len()) {
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case(b"bearer") => match rest {
@@ -73,7 +73,7 @@ impl<'a> Bearer<'a> {
         }
     }
 
-    /// The token itself.
+    /// The token, without the scheme.
     pub fn as_str(&self) -> &'a str {
         self.0
     }

@@ -6,10 +6,11 @@ use http::{Version, header::TE};
 
 use super::retain::retain;
 
-/// At most this many names may be nominated by all `Connection` headers of a message together.
+/// The most names that all `Connection` headers of a message may nominate together. Real clients
+/// nominate one or two.
 const MAX_NOMINATED: usize = 16;
 
-/// A message's `Connection` headers are malformed, or nominate more than anybody honest would.
+/// The `Connection` headers of a message are malformed, or nominate more than 16 names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HopByHopError(());
 
@@ -21,22 +22,22 @@ impl fmt::Display for HopByHopError {
 
 impl std::error::Error for HopByHopError {}
 
-/// Removes what belongs to one connection only: the well-known names, and each name that any
-/// `Connection` header nominates.
+/// Removes the hop-by-hop headers: the well-known names, and each name that any `Connection`
+/// header nominates.
 ///
-/// Call it before adding headers of one's own, so that a message cannot nominate those.
+/// Call it before adding your own headers, so that a message cannot nominate those.
 ///
 /// # Errors
-/// If a nominated name is no header name, or there are more than 16 of them. Nothing has been
-/// removed then.
+/// If a nominated name is not a valid header name, or if more than 16 names are nominated. The
+/// headers are then unchanged.
 pub fn remove_hop_by_hop(headers: &mut HeaderMap) -> Result<(), HopByHopError> {
     remove_nominated(headers)?;
     retain(headers, |name| !is_hop_by_hop(name));
     Ok(())
 }
 
-/// The half of [`remove_hop_by_hop`] that depends on the message, for those who look at each name
-/// anyway.
+/// Removes the headers that the message itself nominates: the first step of
+/// [`remove_hop_by_hop`], for callers that then filter every name anyway.
 pub(crate) fn remove_nominated(headers: &mut HeaderMap) -> Result<(), HopByHopError> {
     for name in nominated(headers)? {
         headers.remove(name);
@@ -44,7 +45,7 @@ pub(crate) fn remove_nominated(headers: &mut HeaderMap) -> Result<(), HopByHopEr
     Ok(())
 }
 
-/// The other half: whether a name belongs to one connection, nominated or not
+/// Whether a header is hop-by-hop in every message, nominated or not
 /// ([RFC 9110 §7.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1)).
 pub(crate) fn is_hop_by_hop(name: &HeaderName) -> bool {
     matches!(
@@ -62,21 +63,22 @@ pub(crate) fn is_hop_by_hop(name: &HeaderName) -> bool {
     )
 }
 
-/// Whether the client asks for a WebSocket: an `Upgrade` header that lists `websocket`, nominated
-/// by a `Connection` header.
+/// Whether a request is a WebSocket handshake: an `Upgrade` header that lists `websocket`,
+/// nominated by a `Connection` header.
 ///
 /// [RFC 9110 §7.8](https://www.rfc-editor.org/rfc/rfc9110#section-7.8): "A server MAY ignore a received
 /// Upgrade header field if it wishes to continue using the current protocol on that connection."
 /// Offers of HTTP/2 or TLS can be ignored; the JDK's `HttpClient` sends `h2c` with each request
-/// over plain TCP. A WebSocket handshake cannot: an ordinary answer is of no use to its client.
+/// over plain TCP. A WebSocket handshake cannot be ignored: its client cannot use an ordinary
+/// response.
 ///
-/// Without the nomination an `Upgrade` was meant for another hop.
+/// An `Upgrade` header that is not nominated belongs to another hop.
 pub fn asks_for_websocket(headers: &HeaderMap) -> bool {
     let mut offers = headers.get_all(UPGRADE).iter();
     offers.any(offers_websocket) && is_nominated(headers, &UPGRADE)
 }
 
-/// `protocol = protocol-name ["/" protocol-version]`; the names are compared without their case.
+/// `protocol = protocol-name ["/" protocol-version]`; names are case-insensitive.
 fn offers_websocket(value: &HeaderValue) -> bool {
     let mut protocols = value.as_bytes().split(|&byte| byte == b',');
     protocols.any(|protocol| {
@@ -85,13 +87,13 @@ fn offers_websocket(value: &HeaderValue) -> bool {
     })
 }
 
-/// Whether the client takes trailers
-/// ([RFC 9110 §10.1.4](https://www.rfc-editor.org/rfc/rfc9110#section-10.1.4)): `TE: trailers`, said
-/// to this hop. HTTP/2 has no `Connection` header to say so with.
+/// Whether the client accepts trailers
+/// ([RFC 9110 §10.1.4](https://www.rfc-editor.org/rfc/rfc9110#section-10.1.4)): `TE: trailers`,
+/// which over HTTP/1.1 has to be nominated for this hop. HTTP/2 has no `Connection` header.
 #[cfg(feature = "client")]
-pub(crate) fn takes_trailers(headers: &HeaderMap, version: Version) -> bool {
-    let listed = |value: &HeaderValue| has_option(value, "trailers");
-    headers.get_all(TE).iter().any(listed)
+pub(crate) fn accepts_trailers(headers: &HeaderMap, version: Version) -> bool {
+    let mut values = headers.get_all(TE).iter();
+    values.any(|value| has_option(value, "trailers"))
         && (version >= Version::HTTP_2 || is_nominated(headers, &TE))
 }
 
@@ -109,11 +111,12 @@ fn nominated(headers: &HeaderMap) -> Result<Vec<HeaderName>, HopByHopError> {
     let mut names = Vec::new();
     // RFC 9110 §7.6.1: "Intermediaries MUST parse a received Connection header field before a
     // message is forwarded and, for each connection-option in this field, remove any header or
-    // trailer field(s) from the message with the same name". All values of it, not the first.
+    // trailer field(s) from the message with the same name". This reads all values, not only the
+    // first.
     for value in headers.get_all(CONNECTION) {
         for option in value.as_bytes().split(|&byte| byte == b',') {
             let option = option.trim_ascii();
-            if names_nothing(option) {
+            if is_ignored_option(option) {
                 continue;
             }
             if names.len() == MAX_NOMINATED {
@@ -125,12 +128,13 @@ fn nominated(headers: &HeaderMap) -> Result<Vec<HeaderName>, HopByHopError> {
     Ok(names)
 }
 
-/// RFC 9110 §5.6.1.2: a recipient ignores empty list elements. Of the two that nearly every
-/// connection speaks of, `close` is no header, and `keep-alive` [goes](is_hop_by_hop) without being
-/// nominated.
-fn names_nothing(option: &[u8]) -> bool {
-    let usual = [&b""[..], b"keep-alive", b"close"];
-    usual.iter().any(|usual| option.eq_ignore_ascii_case(usual))
+/// Whether a connection option nominates no header that needs removal.
+///
+/// RFC 9110 §5.6.1.2: a recipient ignores empty list elements. Of the two most common options,
+/// `close` does not name a header, and `keep-alive` is always [removed](is_hop_by_hop).
+fn is_ignored_option(option: &[u8]) -> bool {
+    let ignored = [&b""[..], b"keep-alive", b"close"];
+    ignored.iter().any(|name| option.eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]
@@ -146,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_websocket_is_asked_for_by_two_headers() {
+    fn a_websocket_handshake_needs_upgrade_and_its_nomination() {
         let (c, u) = ("connection", "upgrade");
         for (pairs, expected) in [
             (&[(c, "upgrade"), (u, "websocket")][..], true),
@@ -177,7 +181,7 @@ mod tests {
 
     #[cfg(feature = "client")]
     #[test]
-    fn trailers_are_taken_by_who_says_so_to_this_hop() {
+    fn trailers_are_accepted_with_te_for_this_hop() {
         let (c, te) = ("connection", "te");
         for (pairs, version, expected) in [
             (&[(te, "trailers"), (c, "TE")][..], Version::HTTP_11, true),
@@ -192,7 +196,7 @@ mod tests {
             (&[(c, "te")], Version::HTTP_11, false),
         ] {
             assert_eq!(
-                takes_trailers(&headers(pairs), version),
+                accepts_trailers(&headers(pairs), version),
                 expected,
                 "{pairs:?}"
             );

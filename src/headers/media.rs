@@ -3,53 +3,12 @@ use http::header::ACCEPT;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
 
-/// In which protocol a caller expects to be refused.
-///
-/// Decided for each request from its `content-type`, so one server can carry HTTP and gRPC side by
-/// side and each caller understands the answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum WireProtocol {
-    /// Plain HTTP: a status, and JSON.
-    Http,
-    /// gRPC over HTTP/2: 200, trailers-only, `grpc-status`.
-    Grpc,
-    /// gRPC-Web: the same, under its own media type.
-    GrpcWeb,
-    /// gRPC-Web with base64 text bodies.
-    GrpcWebText,
-}
-
-impl WireProtocol {
-    /// The protocol of a request with these headers.
-    pub fn from_headers(headers: &HeaderMap) -> Self {
-        let Some(media) = headers.get(CONTENT_TYPE).map(essence) else {
-            return Self::Http;
-        };
-        let is = |prefix: &[u8]| {
-            media
-                .split_at_checked(prefix.len())
-                .is_some_and(|(head, tail)| {
-                    head.eq_ignore_ascii_case(prefix) && (tail.is_empty() || tail.starts_with(b"+"))
-                })
-        };
-        if is(b"application/grpc") {
-            Self::Grpc
-        } else if is(b"application/grpc-web") {
-            Self::GrpcWeb
-        } else if is(b"application/grpc-web-text") {
-            Self::GrpcWebText
-        } else {
-            Self::Http
-        }
-    }
-}
+use super::single_value::single_value;
 
 /// Whether a request declares its body as JSON in UTF-8: `application/json`, with no `charset` or
 /// with `charset=utf-8`, and exactly one `content-type`.
 pub fn is_json(headers: &HeaderMap) -> bool {
-    let mut values = headers.get_all(CONTENT_TYPE).iter();
-    let (Some(value), None) = (values.next(), values.next()) else {
+    let Ok(Some(value)) = single_value(headers, CONTENT_TYPE) else {
         return false;
     };
     if !essence(value).eq_ignore_ascii_case(b"application/json") {
@@ -69,7 +28,7 @@ pub fn is_json(headers: &HeaderMap) -> bool {
                         .unwrap_or(value);
                     value.eq_ignore_ascii_case(b"utf-8")
                 }
-                // RFC 8259 §11 defines no parameter; others are ignored.
+                // RFC 8259 §11 defines no parameters; unknown ones are ignored.
                 _ => true,
             }
         })
@@ -78,10 +37,10 @@ pub fn is_json(headers: &HeaderMap) -> bool {
 /// Whether a request declares its body as a form in UTF-8: `application/x-www-form-urlencoded`,
 /// with no parameter but `charset=utf-8`, and exactly one `content-type`.
 ///
-/// Another parameter is refused: Laravel takes for JSON whatever has `/json` anywhere in its type.
+/// Other parameters do not count as a form: Laravel parses a body as JSON if `/json` occurs
+/// anywhere in its type, parameters included.
 pub fn is_form(headers: &HeaderMap) -> bool {
-    let mut values = headers.get_all(CONTENT_TYPE).iter();
-    let (Some(value), None) = (values.next(), values.next()) else {
+    let Ok(Some(value)) = single_value(headers, CONTENT_TYPE) else {
         return false;
     };
     let mut parts = value.as_bytes().split(|&byte| byte == b';');
@@ -103,7 +62,8 @@ pub(crate) fn is_html(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Whether a body is sent as it is, in no content coding.
+/// Whether a body is sent without a content coding: `Content-Encoding` is absent, empty or
+/// `identity`.
 pub fn is_unencoded(headers: &HeaderMap) -> bool {
     headers.get_all(CONTENT_ENCODING).iter().all(|value| {
         value.as_bytes().split(|&byte| byte == b',').all(|coding| {
@@ -113,13 +73,12 @@ pub fn is_unencoded(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Whether `Accept` says no more than `*/*`: that is its only media range, on however many lines,
-/// with any weight above zero. An empty list says the same, and so does `*`, as lenient servers
-/// read it.
+/// Whether `*/*` is the only media range of `Accept`, in any number of header values and with any
+/// weight above zero. An empty list is equivalent, and so is `*`, which lenient servers accept.
 #[cfg(feature = "client")]
 pub(crate) fn accepts_anything(headers: &HeaderMap) -> bool {
-    let lines = headers.get_all(ACCEPT).iter();
-    let mut ranges = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
+    let values = headers.get_all(ACCEPT).iter();
+    let mut ranges = values.flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
     ranges.all(|range| {
         let mut parts = range.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
         let media = parts.next().unwrap_or_default();
@@ -137,8 +96,8 @@ fn is_positive_weight(parameter: &[u8]) -> bool {
     value.iter().all(is_number) && value.iter().any(|byte| matches!(byte, b'1'..=b'9'))
 }
 
-/// The media type without its parameters.
-fn essence(value: &HeaderValue) -> &[u8] {
+/// The media type without its parameters, as the WHATWG MIME Sniffing standard names it.
+pub(super) fn essence(value: &HeaderValue) -> &[u8] {
     value
         .as_bytes()
         .split(|&byte| byte == b';')

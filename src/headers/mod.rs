@@ -1,7 +1,6 @@
-//! Pure rules on headers: who may pass, who is asking, what is a credential.
+//! Pure rules on headers: header policies, bearer credentials, hop-by-hop headers, media types.
 //!
-//! Nothing here knows a service or a body; each rule can be called and tested on a
-//! [`HeaderMap`](http::HeaderMap) alone.
+//! Each rule is a function of a [`HeaderMap`](http::HeaderMap), without a service or a body.
 //!
 //! ```
 //! use http::HeaderMap;
@@ -22,28 +21,27 @@
 //! ```
 
 mod bearer;
-#[cfg(feature = "client")]
-mod census;
 mod hop;
 mod media;
+mod name_list;
 mod request_headers;
 #[cfg(feature = "client")]
 mod response_headers;
 mod retain;
 mod retry_after;
+mod single_value;
 #[cfg(feature = "client")]
 mod trace_context;
+mod wire_protocol;
 
 pub use bearer::{Bearer, CredentialsError};
-#[cfg(feature = "client")]
-pub(crate) use census::{Census, Special};
 pub use hop::{HopByHopError, asks_for_websocket, remove_hop_by_hop};
 #[cfg(feature = "client")]
-pub(crate) use hop::{is_hop_by_hop, remove_nominated, takes_trailers};
+pub(crate) use hop::{accepts_trailers, is_hop_by_hop, remove_nominated};
 #[cfg(feature = "client")]
 pub(crate) use media::accepts_anything;
 pub(crate) use media::is_html;
-pub use media::{WireProtocol, is_form, is_json, is_unencoded};
+pub use media::{is_form, is_json, is_unencoded};
 pub use request_headers::RequestHeaders;
 #[cfg(feature = "client")]
 pub use response_headers::ResponseHeaders;
@@ -51,4 +49,8 @@ pub use response_headers::ResponseHeaders;
 pub(crate) use retain::retain;
 pub(crate) use retry_after::retry_after;
 #[cfg(feature = "client")]
-pub(crate) use trace_context::settle_trace_context;
+pub(crate) use single_value::Repeated;
+pub(crate) use single_value::single_value;
+#[cfg(feature = "client")]
+pub(crate) use trace_context::remove_invalid_trace_context;
+pub use wire_protocol::WireProtocol;

@@ -3,23 +3,23 @@ use std::sync::Arc;
 use http::HeaderMap;
 use http::header::HeaderName;
 
+use super::name_list::{append_name, contains_name};
 use super::retain::retain;
 use crate::error::{ConfigError, ConfigErrorKind};
 
-/// Makes of one list of names both the list and the question whether a name is in it, which is
-/// asked for every header.
-macro_rules! passing {
+/// Generates the list of names and a membership test, which runs for every header, from one list.
+macro_rules! default_allowed {
     ($($name:literal)*) => {
-        /// The request headers that pass by default.
+        /// The request headers that are forwarded by default.
         const DEFAULT: &[&str] = &[$($name),*];
 
-        fn passes(name: &str) -> bool {
+        fn is_default(name: &str) -> bool {
             matches!(name, $($name)|*)
         }
     };
 }
 
-passing! {
+default_allowed! {
     // content negotiation
     "accept" "accept-charset" "accept-encoding" "accept-language"
     // conditions
@@ -31,7 +31,7 @@ passing! {
 }
 
 /// Names that cannot be allowed: credentials, connection and framing, routing, method and URL
-/// overrides, and what a tenant would believe about the client.
+/// overrides, and headers that a tenant trusts as facts about the client.
 const NEVER: &[&str] = &[
     "authorization",
     "connection",
@@ -59,73 +59,70 @@ const NEVER: &[&str] = &[
     "x-rewrite-url",
 ];
 
-/// Families of names that cannot be allowed, by their beginning.
+/// Prefixes of names that cannot be allowed.
 const NEVER_PREFIXES: &[&str] = &["proxy-", "sec-", "x-forwarded-"];
 
-/// Which headers of a client's request go up to the tenant: an allow-list.
+/// Which request headers of a client are forwarded to the tenant: an allow-list. Its counterpart
+/// for responses is [`ResponseHeaders`](crate::headers::ResponseHeaders).
 ///
-/// It begins with content negotiation, conditions, content type and framing, user agent, request
-/// id, trace context and `Idempotency-Key`. Every other header is dropped, credentials and cookies
-/// first of all.
+/// | allowed by default | headers |
+/// | --- | --- |
+/// | content negotiation | `Accept`, `Accept-Charset`, `Accept-Encoding`, `Accept-Language` |
+/// | conditions | `Cache-Control`, `If-Match`, `If-None-Match`, `If-Modified-Since`, `If-Unmodified-Since` |
+/// | format of the body | `Content-Type`, `Content-Length`, `Content-Encoding`, `Content-Language` |
+/// | client and tracing | `User-Agent`, `X-Request-Id`, `traceparent`, `tracestate`, `Idempotency-Key` |
 ///
-/// `Range` and `If-Range` are not on the list, so each answer is a whole one. In a slice of an
-/// answer the search for an echoed API token finds nothing: slice by slice, the token would reach
-/// the client. A 206 that the tenant sends without a `Range` in the request is answered 502. If you
-/// [allow](Self::allow) `range`, slices pass without being searched in full.
+/// Every other header is removed, credentials and cookies included.
+///
+/// `Range` and `If-Range` are not on the list, so the tenant sends whole responses. The scan for
+/// an echoed API token cannot find a token that is split over several ranges. A 206 that the tenant
+/// sends without a `Range` in the request is replaced by a 502. If you [allow](Self::allow)
+/// `range`, partial responses pass without a complete scan.
 ///
 /// ```
 /// use omneo_id::headers::RequestHeaders;
 ///
 /// let policy = RequestHeaders::default().allow("x-storefront")?;
+/// assert!(policy.allows(&"x-storefront".parse().unwrap()));
 /// assert!(RequestHeaders::default().allow("Cookie").is_err());
 /// # Ok::<(), omneo_id::error::ConfigError>(())
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct RequestHeaders {
-    extra: Option<Arc<[HeaderName]>>,
+    /// In addition to the default list.
+    allowed: Option<Arc<[HeaderName]>>,
 }
 
 impl RequestHeaders {
-    /// Lets one more header pass.
+    /// Adds a header to the allow-list.
     ///
     /// # Errors
-    /// If it is no header name, holds `_` or `.` (a PHP tenant reads those as `-`, so such a name
-    /// could pose as another one), or names a credential, a cookie, framing, a method or URL
-    /// override, or a forwarding header.
-    pub fn allow(self, name: &str) -> Result<Self, ConfigError> {
-        let refuse = |why: &str| {
-            let message = format!("the header {name:?} cannot be passed to the tenant: {why}");
-            Err(ConfigError::new(ConfigErrorKind::InvalidHeader, message))
-        };
-        let Ok(parsed) = HeaderName::from_bytes(name.as_bytes()) else {
-            return refuse("it is no header name");
-        };
+    /// If `name` is not a valid header name or contains `_` or `.`: PHP maps those to the same
+    /// variable as `-`, so that the header could replace another one. Also if it names a
+    /// credential, a cookie, framing, a method or URL override, or a forwarding header.
+    pub fn allow(mut self, name: &str) -> Result<Self, ConfigError> {
+        let parsed = HeaderName::from_bytes(name.as_bytes())
+            .map_err(|_| invalid(name, "it is not a valid header name"))?;
         if is_alias(&parsed) {
-            return refuse("names with `_` or `.` can pose as others");
+            return Err(invalid(name, "a PHP tenant maps `_` and `.` to `-`"));
         }
-        let reserved = NEVER.contains(&parsed.as_str())
-            || NEVER_PREFIXES
-                .iter()
-                .any(|prefix| parsed.as_str().starts_with(prefix));
-        if reserved {
-            return refuse("it would be believed, or change what the request means");
+        if is_reserved(parsed.as_str()) {
+            return Err(invalid(
+                name,
+                "the tenant would trust it, or it changes the meaning of the request",
+            ));
         }
-        let extra = self.extra.iter().flat_map(|extra| extra.iter().cloned());
-        Ok(Self {
-            extra: Some(extra.chain([parsed]).collect()),
-        })
+        self.allowed = Some(append_name(self.allowed.as_ref(), parsed));
+        Ok(self)
     }
 
-    /// Whether a header of this name may pass.
+    /// Whether a header of this name is forwarded.
     pub fn allows(&self, name: &HeaderName) -> bool {
-        passes(name.as_str())
-            || self
-                .extra
-                .as_ref()
-                .is_some_and(|extra| extra.contains(name))
+        is_default(name.as_str()) || contains_name(self.allowed.as_ref(), name)
     }
 
-    /// The names of all headers that may pass: for the `Access-Control-Allow-Headers` of a host.
+    /// The names of all headers that are forwarded, for the `Access-Control-Allow-Headers` of the
+    /// application.
     ///
     /// ```
     /// use omneo_id::headers::RequestHeaders;
@@ -137,21 +134,30 @@ impl RequestHeaders {
     /// ```
     pub fn names(&self) -> impl Iterator<Item = HeaderName> {
         let default = DEFAULT.iter().copied().map(HeaderName::from_static);
-        let extra = self.extra.iter().flat_map(|extra| extra.iter().cloned());
-        default.chain(extra)
+        let allowed = self.allowed.iter().flat_map(|names| names.iter().cloned());
+        default.chain(allowed)
     }
 
-    /// Keeps what may pass and drops the rest.
+    /// Removes every header that is not allowed.
     pub fn retain(&self, headers: &mut HeaderMap) {
         retain(headers, |name| self.allows(name));
     }
 }
 
-/// Whether a PHP or CGI tenant could read this name as that of another header.
+fn is_reserved(name: &str) -> bool {
+    NEVER.contains(&name) || NEVER_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// Whether PHP or CGI maps this name to the variable of another header.
 fn is_alias(name: &HeaderName) -> bool {
     name.as_str()
         .bytes()
         .any(|byte| matches!(byte, b'_' | b'.'))
+}
+
+fn invalid(name: &str, reason: &str) -> ConfigError {
+    let message = format!("the request header {name:?} cannot be allowed: {reason}");
+    ConfigError::new(ConfigErrorKind::InvalidHeader, message)
 }
 
 #[cfg(test)]
@@ -159,9 +165,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_would_be_believed_cannot_be_allowed() {
+    fn reserved_names_cannot_be_allowed() {
         let listed = NEVER.iter().map(|name| (*name).to_owned());
-        let of_families = NEVER_PREFIXES.iter().map(|prefix| format!("{prefix}x"));
+        let with_prefixes = NEVER_PREFIXES.iter().map(|prefix| format!("{prefix}x"));
         let others = [
             "",
             "a b",
@@ -176,9 +182,9 @@ mod tests {
             "x_storefront",
         ];
         let others = others.iter().map(|name| (*name).to_owned());
-        for name in listed.chain(of_families).chain(others) {
-            let refused = RequestHeaders::default().allow(&name).unwrap_err();
-            assert_eq!(refused.kind(), ConfigErrorKind::InvalidHeader, "{name}");
+        for name in listed.chain(with_prefixes).chain(others) {
+            let error = RequestHeaders::default().allow(&name).unwrap_err();
+            assert_eq!(error.kind(), ConfigErrorKind::InvalidHeader, "{name}");
             if let Ok(parsed) = HeaderName::from_bytes(name.as_bytes()) {
                 assert!(!RequestHeaders::default().allows(&parsed), "{name}");
             }
@@ -195,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_allowed_is_added_to_what_was() {
+    fn allowed_names_are_added_to_the_default_list() {
         let policy = RequestHeaders::default();
         let policy = policy.allow("X-Storefront").unwrap();
         let policy = policy.allow("x-theme").unwrap();
@@ -204,13 +210,13 @@ mod tests {
             headers.append(name, "1".parse().unwrap());
         }
         policy.retain(&mut headers);
-        let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
-        left.sort_unstable();
-        assert_eq!(left, ["accept", "x-storefront", "x-theme"]);
+        let mut remaining: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        remaining.sort_unstable();
+        assert_eq!(remaining, ["accept", "x-storefront", "x-theme"]);
     }
 
     #[test]
-    fn every_name_of_the_list_may_pass() {
+    fn every_listed_name_is_allowed() {
         let policy = RequestHeaders::default().allow("X-Storefront").unwrap();
         let names: Vec<_> = policy.names().collect();
         assert_eq!(names.len(), DEFAULT.len() + 1);

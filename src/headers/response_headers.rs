@@ -2,10 +2,11 @@ use std::sync::Arc;
 
 use http::header::{HeaderMap, HeaderName};
 
+use super::name_list::{append_name, contains_name};
 use super::retain::retain;
 use crate::error::{ConfigError, ConfigErrorKind};
 
-/// Whether a tenant's response header is removed by default.
+/// Whether a response header is removed by default.
 fn is_removed(name: &str) -> bool {
     let listed = matches!(
         name,
@@ -14,7 +15,7 @@ fn is_removed(name: &str) -> bool {
         | "clear-site-data"
         | "set-cookie"
         | "set-cookie2"
-        // Statements about the tenant's host. A client would take them for statements about ours.
+        // Settings of the tenant's host, which a browser would apply to the application's host.
         | "alt-svc"
         | "expect-ct"
         | "nel"
@@ -25,12 +26,12 @@ fn is_removed(name: &str) -> bool {
         | "service-worker-allowed"
         | "strict-transport-security"
         | "timing-allow-origin"
-        // Orders to servers and caches in between.
+        // Instructions for intermediate servers and caches.
         | "cdn-cache-control"
         | "cloudflare-cdn-cache-control"
         | "surrogate-control"
         | "x-sendfile"
-        // The tenant's software and the time it took.
+        // The tenant's software and its response times.
         | "server"
         | "server-timing"
         | "via"
@@ -38,14 +39,14 @@ fn is_removed(name: &str) -> bool {
         | "x-response-time"
         | "x-runtime"
         | "x-envoy-upstream-service-time"
-        // Links to the tenant's own debugger and profiler.
+        // Links to the tenant's debugger and profiler.
         | "phpdebugbar-id"
         | "sourcemap"
         | "x-sourcemap"
         // The cost of a call.
         | "x-request-charge"
         | "x-request-cost"
-        // Headers of requests: in an answer they repeat how we called the tenant.
+        // Request headers: in a response they echo the request to the tenant.
         | "cookie"
         | "expect"
         | "forwarded"
@@ -64,29 +65,29 @@ fn is_removed(name: &str) -> bool {
         | "user-agent"
         | "x-real-ip"
     );
-    listed || is_of_removed_family(name) || counts_calls(name)
+    listed || has_removed_prefix(name) || is_rate_limit(name)
 }
 
-fn is_of_removed_family(name: &str) -> bool {
-    // CORS is for the host's own layer; an nginx in front would obey `X-Accel-*`.
-    const FAMILIES: [&str; 5] = [
+fn has_removed_prefix(name: &str) -> bool {
+    // CORS belongs to a layer of the application; an nginx in front would execute `X-Accel-*`.
+    const PREFIXES: [&str; 5] = [
         "access-control-",
         "x-accel-",
         "x-clockwork-",
         "x-debug-",
         "x-forwarded-",
     ];
-    FAMILIES.iter().any(|family| name.starts_with(family))
+    PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// Whether the header tells how many calls are left or were made: `X-RateLimit-Remaining`,
-/// `X-Rate-Limit-Limit`, `RateLimit-Policy`, `X-App-Rate-Limit-Count` and their kin, `X-Quota-*`,
-/// `X-Throttle-*`.
-fn counts_calls(name: &str) -> bool {
+/// Whether the header exposes a rate limit or its use: `X-RateLimit-Remaining`,
+/// `X-Rate-Limit-Limit`, `RateLimit-Policy`, `X-App-Rate-Limit-Count` and similar names,
+/// `X-Quota-*`, `X-Throttle-*`.
+fn is_rate_limit(name: &str) -> bool {
     let tail = match name.strip_prefix("x-") {
         Some(tail) => tail,
         None if name.starts_with('r') || name.starts_with('q') => name,
-        // No other standard name counts.
+        // A quick exit: rate-limit headers without `x-` begin with `r` or `q`.
         None => return false,
     };
     tail.contains("ratelimit")
@@ -95,97 +96,95 @@ fn counts_calls(name: &str) -> bool {
         || tail.starts_with("throttle")
 }
 
-/// Names that cannot be kept, whoever asks.
+/// Names that cannot be allowed.
 const NEVER: &[&str] = &["authorization"];
 
-/// Which headers of a tenant's response come down to the client: all but a list.
+/// Which response headers of the tenant are forwarded to the client: a deny-list. Its counterpart
+/// for requests is [`RequestHeaders`](crate::headers::RequestHeaders).
 ///
-/// | removed | because |
+/// | removed by default | reason |
 /// | --- | --- |
-/// | `Set-Cookie`, `Set-Cookie2` | they would be cookies of the host's domain, and open a session at the tenant |
-/// | `Authorization` | it is a credential, and the one that cannot be kept |
-/// | `Clear-Site-Data` | it would empty the host's storage in the browser |
-/// | `Access-Control-*`, `Timing-Allow-Origin` | which origins may read is the host's to say |
-/// | `Alt-Svc` | browsers would turn to the tenant's ports on the host |
-/// | `Strict-Transport-Security`, `Public-Key-Pins`, `Expect-CT` | promises on TLS are the host's |
-/// | `NEL`, `Report-To`, `Reporting-Endpoints` | browsers would report the host's users to the tenant |
-/// | `Refresh`, `Service-Worker-Allowed` | they steer pages of the host |
-/// | `X-Accel-*`, `X-Sendfile` | a server in front would obey: other files, other caching |
-/// | `Surrogate-Control`, `CDN-Cache-Control`, `Cloudflare-CDN-Cache-Control` | caches in front would keep what is private |
-/// | `X-RateLimit-*`, `RateLimit`, `RateLimit-*` and other names with `ratelimit` or `rate-limit`, `X-Quota-*`, `X-Throttle-*`, `X-Request-Cost`, `X-Request-Charge` | they count the calls of the API token, so a client could see how many a sign-up made, and thereby whether its address is known |
-/// | `Server-Timing`, `X-Runtime`, `X-Response-Time`, `X-Envoy-Upstream-Service-Time` | they tell how long the tenant worked |
-/// | `X-Debug-*`, `X-Clockwork-*`, `phpdebugbar-id`, `SourceMap` | they lead to the tenant's debugger |
-/// | `Server`, `X-Powered-By`, `Via` | they tell which software the tenant runs |
-/// | `Host`, `Forwarded`, `X-Forwarded-*`, `X-Real-IP`, `Cookie`, `Origin`, `Range`, `If-*` and other headers of requests | they have no meaning in an answer, and repeat how the tenant was called |
+/// | `Set-Cookie`, `Set-Cookie2` | they would set cookies for the application's domain, with a session at the tenant |
+/// | `Authorization` | it is a credential, and the only one of these headers that cannot be allowed |
+/// | `Clear-Site-Data` | it would delete the application's data in the browser |
+/// | `Access-Control-*`, `Timing-Allow-Origin` | the application decides which origins may read |
+/// | `Alt-Svc` | browsers would connect to the tenant's ports on the application's host |
+/// | `Strict-Transport-Security`, `Public-Key-Pins`, `Expect-CT` | the application decides on its TLS policy |
+/// | `NEL`, `Report-To`, `Reporting-Endpoints` | browsers would send reports about the application's users to the tenant |
+/// | `Refresh`, `Service-Worker-Allowed` | they control pages of the application |
+/// | `X-Accel-*`, `X-Sendfile` | a server in front would execute them: send other files, cache otherwise |
+/// | `Surrogate-Control`, `CDN-Cache-Control`, `Cloudflare-CDN-Cache-Control` | caches in front would store private responses |
+/// | `X-RateLimit-*`, `RateLimit`, `RateLimit-*` and other names with `ratelimit` or `rate-limit`, `X-Quota-*`, `X-Throttle-*`, `X-Request-Cost`, `X-Request-Charge` | they count the calls of the API token: a client could see how many calls a sign-up made, and so whether its address is known |
+/// | `Server-Timing`, `X-Runtime`, `X-Response-Time`, `X-Envoy-Upstream-Service-Time` | they expose the tenant's response times |
+/// | `X-Debug-*`, `X-Clockwork-*`, `phpdebugbar-id`, `SourceMap` | they link to the tenant's debugger |
+/// | `Server`, `X-Powered-By`, `Via` | they expose the tenant's software |
+/// | `Host`, `Forwarded`, `X-Forwarded-*`, `X-Real-IP`, `Cookie`, `Origin`, `Range`, `If-*` and other request headers | in a response they have no meaning, and echo the request to the tenant |
 ///
-/// Each of them but `Authorization` can be [kept](Self::keep), by its name. What belongs to a
-/// connection never passes.
+/// Each of them except `Authorization` can be [allowed](Self::allow) by its name. Hop-by-hop
+/// headers are always removed.
 ///
 /// ```
 /// use omneo_id::headers::ResponseHeaders;
 ///
 /// // One more header is removed, and clients may see the tenant's limits.
-/// let policy = ResponseHeaders::default().remove("x-node")?.keep("x-ratelimit-limit")?;
-/// assert!(policy.removes(&"set-cookie".parse().unwrap()));
-/// assert!(!policy.removes(&"x-ratelimit-limit".parse().unwrap()));
-/// assert!(policy.removes(&"x-ratelimit-remaining".parse().unwrap()));
+/// let policy = ResponseHeaders::default().remove("x-node")?.allow("x-ratelimit-limit")?;
+/// assert!(!policy.allows(&"set-cookie".parse().unwrap()));
+/// assert!(policy.allows(&"x-ratelimit-limit".parse().unwrap()));
+/// assert!(!policy.allows(&"x-ratelimit-remaining".parse().unwrap()));
 /// # Ok::<(), omneo_id::error::ConfigError>(())
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct ResponseHeaders {
-    kept: Option<Arc<[HeaderName]>>,
+    /// Exceptions from the default list.
+    allowed: Option<Arc<[HeaderName]>>,
+    /// In addition to the default list.
     removed: Option<Arc<[HeaderName]>>,
 }
 
 impl ResponseHeaders {
-    /// Lets a header pass that is removed by default: `set-cookie` for a tenant whose cookies are
-    /// meant for the host's domain, `access-control-allow-origin` where the tenant decides on CORS.
+    /// Forwards a header that is removed by default: `set-cookie` for a tenant whose cookies are
+    /// meant for the application's domain, `access-control-allow-origin` if the tenant decides on
+    /// CORS.
     ///
     /// # Errors
-    /// If it is no header name, or `authorization`.
-    pub fn keep(mut self, name: &str) -> Result<Self, ConfigError> {
+    /// If `name` is not a valid header name, or is `authorization`.
+    pub fn allow(mut self, name: &str) -> Result<Self, ConfigError> {
         let name = parse(name)?;
         if NEVER.contains(&name.as_str()) {
             return Err(invalid(name.as_str(), "it would carry a credential"));
         }
-        self.kept = Some(with(self.kept.as_ref(), name));
+        self.allowed = Some(append_name(self.allowed.as_ref(), name));
         Ok(self)
     }
 
-    /// Removes one more header.
+    /// Adds a header to the deny-list.
     ///
     /// # Errors
-    /// If it is no header name.
+    /// If `name` is not a valid header name.
     pub fn remove(mut self, name: &str) -> Result<Self, ConfigError> {
-        self.removed = Some(with(self.removed.as_ref(), parse(name)?));
+        self.removed = Some(append_name(self.removed.as_ref(), parse(name)?));
         Ok(self)
     }
 
-    /// Whether a header of this name stays here.
-    pub fn removes(&self, name: &HeaderName) -> bool {
-        let among = |names: &Option<Arc<[HeaderName]>>| {
-            names.as_ref().is_some_and(|names| names.contains(name))
-        };
-        among(&self.removed) || (is_removed(name.as_str()) && !among(&self.kept))
+    /// Whether a header of this name is forwarded.
+    pub fn allows(&self, name: &HeaderName) -> bool {
+        !contains_name(self.removed.as_ref(), name)
+            && (!is_removed(name.as_str()) || contains_name(self.allowed.as_ref(), name))
     }
 
-    /// Removes what stays here.
-    pub(crate) fn clean(&self, headers: &mut HeaderMap) {
-        retain(headers, |name| !self.removes(name));
+    /// Removes every header that is not allowed.
+    pub fn retain(&self, headers: &mut HeaderMap) {
+        retain(headers, |name| self.allows(name));
     }
-}
-
-fn with(names: Option<&Arc<[HeaderName]>>, name: HeaderName) -> Arc<[HeaderName]> {
-    let names = names.into_iter().flat_map(|names| names.iter().cloned());
-    names.chain([name]).collect()
 }
 
 fn parse(name: &str) -> Result<HeaderName, ConfigError> {
-    HeaderName::from_bytes(name.as_bytes()).map_err(|_| invalid(name, "it is no header name"))
+    HeaderName::from_bytes(name.as_bytes())
+        .map_err(|_| invalid(name, "it is not a valid header name"))
 }
 
-fn invalid(name: &str, why: &str) -> ConfigError {
-    let message = format!("the response header {name:?} cannot be configured: {why}");
+fn invalid(name: &str, reason: &str) -> ConfigError {
+    let message = format!("the response header {name:?} cannot be configured: {reason}");
     ConfigError::new(ConfigErrorKind::InvalidHeader, message)
 }
 
@@ -194,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_removal_can_be_switched_off_but_that_of_a_credential() {
+    fn every_removed_header_can_be_allowed_except_credentials() {
         let default = ResponseHeaders::default();
         for name in [
             "access-control-allow-origin",
@@ -268,12 +267,12 @@ mod tests {
             "x-throttle-wait",
         ] {
             let parsed: HeaderName = name.parse().unwrap();
-            assert!(default.removes(&parsed), "{name}");
-            let policy = default.clone().keep(name).unwrap();
-            assert!(!policy.removes(&parsed), "{name}");
+            assert!(!default.allows(&parsed), "{name}");
+            let policy = default.clone().allow(name).unwrap();
+            assert!(policy.allows(&parsed), "{name}");
         }
-        assert!(default.removes(&http::header::AUTHORIZATION));
-        assert!(default.clone().keep("authorization").is_err());
+        assert!(!default.allows(&http::header::AUTHORIZATION));
+        assert!(default.clone().allow("authorization").is_err());
         for name in [
             "accept",
             "accept-ranges",
@@ -290,10 +289,10 @@ mod tests {
             "x-total-count",
         ] {
             let parsed = HeaderName::from_static(name);
-            assert!(!default.removes(&parsed), "{name}");
+            assert!(default.allows(&parsed), "{name}");
         }
-        // The others of a family stay here.
-        let cors = default.keep("access-control-allow-origin").unwrap();
-        assert!(cors.removes(&HeaderName::from_static("access-control-allow-credentials")));
+        // Other headers with the same prefix are still removed.
+        let cors = default.allow("access-control-allow-origin").unwrap();
+        assert!(!cors.allows(&HeaderName::from_static("access-control-allow-credentials")));
     }
 }

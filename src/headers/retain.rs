@@ -1,9 +1,10 @@
 use http::{HeaderMap, HeaderName};
 
-/// Keeps the headers for which `keeps` returns true, with all their values.
+/// Keeps the headers for which `keeps` returns true, with all their values. `HeaderMap` has no
+/// `retain`.
 ///
-/// A `HeaderMap` has no such method. The removed names are copied into one buffer: to clone a
-/// `HeaderName` that is not a standard one costs an allocation each.
+/// The removed names are copied into one buffer: cloning a `HeaderName` that is not a standard one
+/// allocates.
 pub(crate) fn retain(headers: &mut HeaderMap, keeps: impl Fn(&HeaderName) -> bool) {
     let mut removed = String::new();
     for name in headers.keys().filter(|name| !keeps(name)) {
@@ -18,10 +19,11 @@ pub(crate) fn retain(headers: &mut HeaderMap, keeps: impl Fn(&HeaderName) -> boo
     }
 }
 
-/// In bytes: the names that browsers and PHP applications send fit in.
+/// In bytes: holds the removed names of a typical request of a browser, or response of a PHP
+/// application.
 const CAPACITY: usize = 256;
 
-/// Not part of any header name (RFC 9110 §5.6.2).
+/// Does not occur in header names (RFC 9110 §5.6.2).
 const SEPARATOR: char = ',';
 
 #[cfg(test)]
@@ -29,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_header_stays_or_goes_with_all_its_values() {
+    fn a_header_is_kept_or_removed_with_all_its_values() {
         let mut headers = HeaderMap::new();
         let pairs = [("b", "1"), ("a", "2"), ("c", "3"), ("b", "4"), ("a", "5")];
         let long = "x".repeat(300);

@@ -3,14 +3,15 @@ use std::time::Duration;
 use http::HeaderMap;
 use http::header::{DATE, RETRY_AFTER};
 
-/// A longer wait is not passed on: it is a mistake, such as a time stamp in place of seconds.
+/// A longer wait is ignored: it is a mistake, such as a time stamp in place of seconds.
 const MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The wait that a response asks for, in either form of
-/// [RFC 9110 §10.2.3](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3), of a day at most.
+/// The wait in `Retry-After`, in either form of
+/// [RFC 9110 §10.2.3](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3). `None`: the header is
+/// absent or malformed, or the wait exceeds a day.
 ///
-/// A date counts from the `Date` of the same response: the clocks of the sender and of this host
-/// need not agree. A date that has passed is no wait at all.
+/// A date is relative to the `Date` of the same response, because the clocks of the sender and of
+/// this host may differ. A date in the past is a wait of zero.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let after = match value.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -43,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn both_forms_are_read_within_a_day() {
+    fn both_forms_are_parsed_up_to_a_day() {
         assert_eq!(retry_after(&HeaderMap::new()), None);
         for (value, expected) in [
             ("0", Some(0)),

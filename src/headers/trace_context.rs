@@ -1,21 +1,21 @@
 use http::HeaderMap;
 use http::header::HeaderName;
 
+use super::single_value::single_value;
+
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
-/// Lets a [trace context](https://www.w3.org/TR/trace-context/) pass only if it is one: a malformed
-/// `traceparent` goes, and `tracestate` with it. None is made up.
+/// Removes a [trace context](https://www.w3.org/TR/trace-context/) whose `traceparent` is absent,
+/// malformed or repeated, `tracestate` included. It generates no trace context.
 ///
-/// What stands in `tracestate` is for those who wrote it.
-pub(crate) fn settle_trace_context(headers: &mut HeaderMap) {
-    let mut parents = headers.get_all(TRACEPARENT).iter();
-    let good = match (parents.next(), parents.next()) {
-        (Some(parent), None) => is_traceparent(parent.as_bytes()),
-        // "If more than one traceparent header is received", nobody can tell which one counts.
-        _ => false,
+/// The content of `tracestate` is vendor-specific and is not validated.
+pub(crate) fn remove_invalid_trace_context(headers: &mut HeaderMap) {
+    let is_valid = match single_value(headers, TRACEPARENT) {
+        Ok(Some(parent)) => is_traceparent(parent.as_bytes()),
+        Ok(None) | Err(_) => false,
     };
-    if !good {
+    if !is_valid {
         headers.remove(TRACEPARENT);
         headers.remove(TRACESTATE);
     }
@@ -23,60 +23,64 @@ pub(crate) fn settle_trace_context(headers: &mut HeaderMap) {
 
 /// §3.2: `version "-" trace-id "-" parent-id "-" trace-flags`, in lower-case hexadecimal digits.
 fn is_traceparent(value: &[u8]) -> bool {
-    let hex = |field: &[u8], len: usize| {
-        field.len() == len
-            && field
-                .iter()
-                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-    };
-    let some = |field: &[u8]| field.iter().any(|&byte| byte != b'0');
     let mut fields = value.split(|&byte| byte == b'-');
     let mut next = || fields.next().unwrap_or_default();
     let (version, trace, parent, flags) = (next(), next(), next(), next());
-    hex(version, 2)
+    is_hex(version, 2)
         && version != b"ff"
-        && (hex(trace, 32) && some(trace))
-        && (hex(parent, 16) && some(parent))
-        && hex(flags, 2)
-        // Later versions may say more behind these.
+        && (is_hex(trace, 32) && is_nonzero(trace))
+        && (is_hex(parent, 16) && is_nonzero(parent))
+        && is_hex(flags, 2)
+        // Later versions may append fields.
         && (version != b"00" || fields.next().is_none())
+}
+
+fn is_hex(field: &[u8], len: usize) -> bool {
+    let mut digits = field.iter();
+    field.len() == len && digits.all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+fn is_nonzero(field: &[u8]) -> bool {
+    field.iter().any(|&byte| byte != b'0')
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const GOOD: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    const VALID: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
-    fn settled(pairs: &[(&'static str, &str)]) -> Vec<String> {
+    fn filtered(pairs: &[(&'static str, &str)]) -> Vec<String> {
         let mut headers = HeaderMap::new();
         for (name, value) in pairs {
             headers.append(*name, value.parse().unwrap());
         }
-        settle_trace_context(&mut headers);
-        let line = |value: &http::HeaderValue| value.to_str().unwrap().to_owned();
-        headers.values().map(line).collect()
+        remove_invalid_trace_context(&mut headers);
+        let values = headers.values();
+        values
+            .map(|value| value.to_str().unwrap().to_owned())
+            .collect()
     }
 
     #[test]
-    fn a_trace_context_passes_as_it_is() {
-        assert_eq!(settled(&[("traceparent", GOOD)]), [GOOD]);
+    fn a_valid_trace_context_is_unchanged() {
+        assert_eq!(filtered(&[("traceparent", VALID)]), [VALID]);
         let state = ["a=1", "b=2"];
         assert_eq!(
-            settled(&[
-                ("traceparent", GOOD),
+            filtered(&[
+                ("traceparent", VALID),
                 ("tracestate", state[0]),
                 ("tracestate", state[1]),
             ]),
-            [GOOD, "a=1", "b=2"],
+            [VALID, "a=1", "b=2"],
         );
-        let later = GOOD.replacen("00", "cc", 1) + "-what-comes-later";
-        assert_eq!(settled(&[("traceparent", &later)]), [later]);
+        let later = VALID.replacen("00", "cc", 1) + "-appended-field";
+        assert_eq!(filtered(&[("traceparent", &later)]), [later]);
     }
 
     #[test]
-    fn a_malformed_one_goes_and_takes_its_state_along() {
-        for bad in [
+    fn a_malformed_traceparent_is_removed_with_tracestate() {
+        for malformed in [
             "",
             "00",
             "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
@@ -93,10 +97,10 @@ mod tests {
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01, x",
             "ada@example.com",
         ] {
-            let pairs = [("traceparent", bad), ("tracestate", "a=1")];
-            assert!(settled(&pairs).is_empty(), "{bad}");
+            let pairs = [("traceparent", malformed), ("tracestate", "a=1")];
+            assert!(filtered(&pairs).is_empty(), "{malformed}");
         }
-        assert!(settled(&[("traceparent", GOOD), ("traceparent", GOOD)]).is_empty());
-        assert!(settled(&[("tracestate", "a=1")]).is_empty());
+        assert!(filtered(&[("traceparent", VALID), ("traceparent", VALID)]).is_empty());
+        assert!(filtered(&[("tracestate", "a=1")]).is_empty());
     }
 }

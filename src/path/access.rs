@@ -8,21 +8,21 @@ use super::pattern::{Compare, Pattern};
 use super::percent::decode;
 use crate::error::{ConfigError, ConfigErrorKind};
 
-/// What of `/profiles/me` may be asked: pairs of methods and paths, allowed or denied.
+/// Which methods and paths below `/profiles/me` are permitted.
 ///
 /// Begin with [`allow_all`](Self::allow_all) and deny, or with [`deny_all`](Self::deny_all) and
-/// allow. **A denial wins over every allowance**, in whatever order they are given.
+/// allow. **A denial overrides every allowance**, independent of their order.
 ///
 /// ```
 /// use http::Method;
 /// use omneo_id::path::AccessPolicy;
 ///
-/// // Everything, but nobody deletes a profile.
+/// // Everything except the deletion of a profile.
 /// let policy = AccessPolicy::allow_all().deny("DELETE", "/")?.deny("*", "/purge")?;
 /// assert!(policy.permits(&Method::PUT, "/"));
 /// assert!(!policy.permits(&Method::POST, "/p%75rge/"));
 ///
-/// // Reading a profile and its lists, and nothing else.
+/// // Only to read a profile and its lists.
 /// let policy = AccessPolicy::deny_all().allow("GET", "/")?.allow("GET", "/lists/**")?;
 /// assert!(policy.permits(&Method::HEAD, "/lists/wishlist/items"));
 /// assert!(!policy.permits(&Method::GET, "/balances"));
@@ -30,26 +30,27 @@ use crate::error::{ConfigError, ConfigErrorKind};
 /// ```
 ///
 /// **Methods** are names in capitals, separated by commas, or `*` for all. `GET` includes `HEAD`;
-/// `HEAD` alone is `HEAD` only.
+/// `HEAD` does not include `GET`.
 ///
-/// **Paths** begin behind `/profiles/me`, so `/` is the profile itself, and are written without
-/// percent-encoding. `*` stands for one segment; `**`, at the end, for any number of them, none
-/// included: `/lists/**` is `/lists` and all below it. A slash at the end does not count.
+/// **Paths** are relative to `/profiles/me`, so `/` is the profile itself, and are written without
+/// percent-encoding. `*` matches one segment. `**`, as the last segment, matches any number of
+/// segments, also zero: `/lists/**` matches `/lists` and all paths below it. A trailing slash is
+/// ignored.
 ///
-/// A path is judged as the tenant would read it, that is decoded, and again for each further time
-/// that it can be decoded: it has to be permitted in every reading. Denials ignore the case of
-/// ASCII letters and blanks around a segment, allowances do not. Name routes in denials, not
-/// records: a database may know more spellings of one record's handle than a pattern can.
+/// A path is checked decoded, as the tenant reads it, and again for each further level of
+/// percent-encoding: it has to be permitted at every level. Denials ignore the case of ASCII
+/// letters and whitespace around a segment; allowances do not. Name routes in denials, not records:
+/// a database may accept more spellings of a record's handle than a pattern can match.
 #[derive(Clone, Debug)]
 pub struct AccessPolicy {
-    otherwise: Otherwise,
+    default: DefaultAccess,
     allowed: Vec<Rule>,
     denied: Vec<Rule>,
 }
 
-/// What holds for a request that no rule fits.
+/// Applies to a request that matches no rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Otherwise {
+enum DefaultAccess {
     Allow,
     Deny,
 }
@@ -66,21 +67,21 @@ enum Methods {
     Named(Vec<Method>),
 }
 
-/// Why a policy keeps a request here.
+/// Why a policy rejects a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AccessRefusal {
-    /// Nothing may be asked there.
+    /// The path is not permitted with any method.
     Path,
-    /// Something may be asked there, but not with this method.
+    /// The path is permitted, but not with this method.
     Method {
-        /// What may, as the `Allow` header lists it.
+        /// The permitted methods, as in the `Allow` header.
         allow: String,
     },
 }
 
-/// The methods that an `Allow` header can name.
-const USUAL: [Method; 6] = [
+/// The methods that an `Allow` header can list.
+const LISTED_METHODS: [Method; 6] = [
     Method::GET,
     Method::HEAD,
     Method::POST,
@@ -90,33 +91,33 @@ const USUAL: [Method; 6] = [
 ];
 
 impl AccessPolicy {
-    /// Everything, as the tenant documents it: narrow it with [`deny`](Self::deny).
+    /// Permits everything; restrict it with [`deny`](Self::deny).
     pub const fn allow_all() -> Self {
-        Self::new(Otherwise::Allow)
+        Self::new(DefaultAccess::Allow)
     }
 
-    /// Nothing: widen it with [`allow`](Self::allow).
+    /// Permits nothing; extend it with [`allow`](Self::allow).
     pub const fn deny_all() -> Self {
-        Self::new(Otherwise::Deny)
+        Self::new(DefaultAccess::Deny)
     }
 
-    const fn new(otherwise: Otherwise) -> Self {
+    const fn new(default: DefaultAccess) -> Self {
         Self {
-            otherwise,
+            default,
             allowed: Vec::new(),
             denied: Vec::new(),
         }
     }
 
-    /// Allows methods on a path, except where they are denied.
+    /// Allows methods on a path, unless a denial matches.
     ///
     /// # Errors
-    /// If the methods or the path are none, or the policy began with
-    /// [`allow_all`](Self::allow_all): the rule would do nothing.
+    /// If the methods or the path are invalid, or the policy began with
+    /// [`allow_all`](Self::allow_all): the rule would have no effect.
     pub fn allow(mut self, methods: &str, path: &str) -> Result<Self, ConfigError> {
-        if self.otherwise == Otherwise::Allow {
+        if self.default == DefaultAccess::Allow {
             return Err(invalid(
-                "everything is allowed but what is denied, and a denial stays one: begin with `deny_all`",
+                "`allow_all` already allows it, and a denial overrides it: begin with `deny_all`",
                 path,
             ));
         }
@@ -124,86 +125,88 @@ impl AccessPolicy {
         Ok(self)
     }
 
-    /// Denies methods on a path, whatever else allows them.
+    /// Denies methods on a path, even if another rule allows them.
     ///
     /// # Errors
-    /// If the methods or the path are none.
+    /// If the methods or the path are invalid.
     pub fn deny(mut self, methods: &str, path: &str) -> Result<Self, ConfigError> {
         self.denied.push(Rule::parse(methods, path)?);
         Ok(self)
     }
 
-    /// Whether this may be asked. `path` is what follows `/profiles/me` in a request target.
+    /// Whether a request is permitted. `path` is the part of the request target after
+    /// `/profiles/me`.
     pub fn permits(&self, method: &Method, path: &str) -> bool {
-        let rooted = if path.is_empty() { "/" } else { path };
-        CanonicalPath::parse(rooted).is_ok_and(|path| self.check(method, path.as_str()).is_ok())
+        let absolute = if path.is_empty() { "/" } else { path };
+        CanonicalPath::parse(absolute).is_ok_and(|path| self.check(method, path.as_str()).is_ok())
     }
 
-    /// Judges a request by what follows `me` in its canonical path.
+    /// Checks a request. `remainder` is the part of its canonical path after `/profiles/me`.
     ///
     /// # Errors
-    /// If it may not be asked.
+    /// If the request is not permitted.
     pub(crate) fn check(&self, method: &Method, remainder: &str) -> Result<(), AccessRefusal> {
         let readings = readings(remainder);
-        if self.permits_in(
-            &readings,
-            |rule| rule.names(method),
-            |rule| rule.names_loosely(method),
-        ) {
+        if self.permits_method(method, &readings) {
             return Ok(());
         }
-        let allow = self.usual(&readings);
+        let allow = self.listed_methods(&readings);
         Err(if allow.is_empty() {
             AccessRefusal::Path
         } else {
             AccessRefusal::Method {
-                allow: list(&allow),
+                allow: allow_list(&allow),
             }
         })
     }
 
-    /// The methods of a path, as the answer to `OPTIONS` lists them.
+    /// The permitted methods of a path, for the `Allow` header of a response to `OPTIONS`.
     pub(crate) fn allow_header(&self, remainder: &str) -> String {
-        list(&self.usual(&readings(remainder)))
+        allow_list(&self.listed_methods(&readings(remainder)))
     }
 
-    /// Whether there is no method at all that would be refused on this path. Where there is one, a
-    /// tenant must not be talked into it by a request with another method.
+    /// Whether all methods are permitted on this path, unknown ones included. If not, a request
+    /// must not override its method at the tenant.
     pub(crate) fn permits_every_method(&self, remainder: &str) -> bool {
-        let all = |rule: &Rule| matches!(rule.methods, Methods::All);
-        self.permits_in(&readings(remainder), all, |_| true)
+        let allows = |rule: &Rule| matches!(rule.methods, Methods::All);
+        self.permits_readings(&readings(remainder), allows, |_| true)
     }
 
-    fn usual(&self, readings: &[Vec<String>]) -> Vec<Method> {
-        let permitted = |method: &Method| {
-            self.permits_in(
-                readings,
-                |rule| rule.names(method),
-                |rule| rule.names_loosely(method),
-            )
-        };
-        USUAL.into_iter().filter(permitted).collect()
+    fn listed_methods(&self, readings: &[Vec<String>]) -> Vec<Method> {
+        let methods = LISTED_METHODS.into_iter();
+        methods
+            .filter(|method| self.permits_method(method, readings))
+            .collect()
     }
 
-    /// Whether every reading is permitted, to the methods that the two questions stand for.
-    fn permits_in(
+    fn permits_method(&self, method: &Method, readings: &[Vec<String>]) -> bool {
+        self.permits_readings(
+            readings,
+            |rule| rule.has_method(method),
+            |rule| rule.has_method_ignoring_case(method),
+        )
+    }
+
+    /// Whether every reading is permitted. `allows` and `denies` select the rules that apply to the
+    /// method.
+    fn permits_readings(
         &self,
         readings: &[Vec<String>],
         allows: impl Fn(&Rule) -> bool,
         denies: impl Fn(&Rule) -> bool,
     ) -> bool {
         readings.iter().all(|path| {
-            let fits = |rule: &Rule, compare| rule.pattern.fits(path, compare);
-            let denied = |rule: &Rule| denies(rule) && fits(rule, Compare::Loose);
-            let allowed = |rule: &Rule| allows(rule) && fits(rule, Compare::Exact);
-            !self.denied.iter().any(denied)
-                && (self.otherwise == Otherwise::Allow || self.allowed.iter().any(allowed))
+            let (mut denied, mut allowed) = (self.denied.iter(), self.allowed.iter());
+            !denied.any(|rule| denies(rule) && rule.pattern.matches(path, Compare::Loose))
+                && (self.default == DefaultAccess::Allow
+                    || allowed
+                        .any(|rule| allows(rule) && rule.pattern.matches(path, Compare::Exact)))
         })
     }
 }
 
 impl Default for AccessPolicy {
-    /// Everything.
+    /// [`allow_all`](Self::allow_all).
     fn default() -> Self {
         Self::allow_all()
     }
@@ -211,18 +214,18 @@ impl Default for AccessPolicy {
 
 impl Rule {
     fn parse(methods: &str, path: &str) -> Result<Self, ConfigError> {
-        let methods = Methods::parse(methods).map_err(|why| invalid(why, methods))?;
-        let pattern = Pattern::parse(path).map_err(|why| invalid(why, path))?;
+        let methods = Methods::parse(methods).map_err(|reason| invalid(reason, methods))?;
+        let pattern = Pattern::parse(path).map_err(|reason| invalid(reason, path))?;
         Ok(Self { methods, pattern })
     }
 
-    fn names(&self, method: &Method) -> bool {
+    fn has_method(&self, method: &Method) -> bool {
         self.methods
             .any(|named| named == method || includes_head(named, method.as_str()))
     }
 
-    /// A tenant may take a method for the one in capitals.
-    fn names_loosely(&self, method: &Method) -> bool {
+    /// For denials: a tenant may convert a method to capitals.
+    fn has_method_ignoring_case(&self, method: &Method) -> bool {
         let method = method.as_str();
         self.methods.any(|named| {
             named.as_str().eq_ignore_ascii_case(method) || includes_head(named, method)
@@ -235,65 +238,68 @@ impl Methods {
         if methods.trim() == "*" {
             return Ok(Self::All);
         }
-        let named: Result<Vec<Method>, _> = methods.split(',').map(str::trim).map(parse).collect();
+        let names = methods.split(',').map(str::trim);
+        let named: Result<Vec<Method>, _> = names.map(parse_method).collect();
         named.map(Self::Named)
     }
 
-    fn any(&self, is: impl Fn(&Method) -> bool) -> bool {
+    fn any(&self, predicate: impl Fn(&Method) -> bool) -> bool {
         match self {
             Self::All => true,
-            Self::Named(methods) => methods.iter().any(is),
+            Self::Named(methods) => methods.iter().any(predicate),
         }
     }
 }
 
-fn parse(method: &str) -> Result<Method, &'static str> {
-    let capital = |byte: u8| byte.is_ascii_uppercase() || byte == b'-';
+fn parse_method(method: &str) -> Result<Method, &'static str> {
+    let mut bytes = method.bytes();
+    let is_upper_case = bytes.all(|byte| byte.is_ascii_uppercase() || byte == b'-');
     match Method::from_bytes(method.as_bytes()) {
-        Ok(method) if method.as_str().bytes().all(capital) => Ok(method),
-        _ => Err("methods are written in capitals, with commas between, or as one *"),
+        Ok(method) if is_upper_case => Ok(method),
+        _ => Err("methods are written in capitals, separated by commas, or as one *"),
     }
 }
 
-/// RFC 9110 §9.3.2: `HEAD` is `GET` without the content. So a rule on `GET` is one on `HEAD`, but
-/// not the other way round.
+/// RFC 9110 §9.3.2: `HEAD` is `GET` without the content. So a rule on `GET` applies to `HEAD`, but
+/// not the reverse.
 fn includes_head(named: &Method, method: &str) -> bool {
     *named == Method::GET && method.eq_ignore_ascii_case("HEAD")
 }
 
-/// The path as each tenant would see it: decoded once, and again as long as that changes it.
+/// The segments of the path at each depth of decoding: decoded once, twice, and so on until no
+/// escape remains.
 fn readings(remainder: &str) -> Vec<Vec<String>> {
     let segments = remainder.split('/').filter(|segment| !segment.is_empty());
-    let once: Vec<String> = segments
-        .map(|segment| decoded(segment).into_owned())
+    let first: Vec<String> = segments
+        .map(|segment| decode_segment(segment).into_owned())
         .collect();
-    let mut readings = vec![once];
-    while let Some(next) = readings.last().and_then(|last| again(last)) {
+    let mut readings = vec![first];
+    while let Some(next) = readings.last().and_then(|last| decode_again(last)) {
         readings.push(next);
     }
     readings
 }
 
-fn again(path: &[String]) -> Option<Vec<String>> {
-    let changes = path
+fn decode_again(path: &[String]) -> Option<Vec<String>> {
+    let has_escape = path
         .iter()
-        .any(|segment| matches!(decoded(segment), Cow::Owned(_)));
-    changes.then(|| {
+        .any(|segment| matches!(decode_segment(segment), Cow::Owned(_)));
+    has_escape.then(|| {
         path.iter()
-            .map(|segment| decoded(segment).into_owned())
+            .map(|segment| decode_segment(segment).into_owned())
             .collect()
     })
 }
 
-/// Canonical paths are UTF-8 at every depth, so nothing is lost.
-fn decoded(segment: &str) -> Cow<'_, str> {
+/// Canonical paths are UTF-8 at every depth, so the lossy conversion loses nothing.
+fn decode_segment(segment: &str) -> Cow<'_, str> {
     match decode(segment.as_bytes()) {
         Cow::Borrowed(_) => Cow::Borrowed(segment),
         Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
     }
 }
 
-fn list(methods: &[Method]) -> String {
+fn allow_list(methods: &[Method]) -> String {
     let names: Vec<&str> = methods
         .iter()
         .map(Method::as_str)
@@ -302,16 +308,16 @@ fn list(methods: &[Method]) -> String {
     names.join(", ")
 }
 
-fn invalid(why: &str, given: &str) -> ConfigError {
-    let message = format!("the access rule on {given:?} cannot work: {why}");
+fn invalid(reason: &str, input: &str) -> ConfigError {
+    let message = format!("the access rule {input:?} is invalid: {reason}");
     ConfigError::new(ConfigErrorKind::InvalidAccessRule, message)
 }
 
 impl fmt::Display for AccessRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Path => "the access policy permits nothing there",
-            Self::Method { .. } => "the access policy does not permit the method there",
+            Self::Path => "the access policy does not permit the path",
+            Self::Method { .. } => "the access policy does not permit the method on this path",
         })
     }
 }

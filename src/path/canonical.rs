@@ -4,13 +4,14 @@ use super::PathRefusal;
 use super::confusable::is_confusable;
 use super::percent::{decode, is_well_formed};
 
-/// A path that every reader reads alike.
+/// A path that every server parses alike.
 ///
-/// Runs of slashes are merged, because published clients send them. A slash at the end is removed,
-/// because Laravel redirects such a path to the one without. Everything else stays byte for byte as
-/// it came. A path is refused when a segment, decoded again and again until it no longer
-/// changes, is `.` or `..` or holds a separator, a control character or a path parameter: what one
-/// reader takes for data another would take for structure.
+/// Runs of slashes are merged, because published clients send them. A trailing slash is removed,
+/// because Laravel redirects such a path to the one without. All other bytes are unchanged.
+///
+/// A path is rejected if a segment, at any depth of percent-decoding, is `.` or `..` or contains a
+/// separator, a control character or a path parameter. Servers disagree on whether these are data
+/// or structure.
 ///
 /// ```
 /// use omneo_id::path::{CanonicalPath, PathRefusal};
@@ -23,14 +24,14 @@ use super::percent::{decode, is_well_formed};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CanonicalPath<'a>(Cow<'a, str>);
 
-/// How often a segment may be percent-encoded. Twice is an over-careful client, nobody needs five.
+/// How often a segment may be percent-encoded. Some clients encode twice; four leaves a margin.
 const MAX_DEPTH: usize = 4;
 
 impl<'a> CanonicalPath<'a> {
-    /// Reads a path as it stands in a request target, without the query.
+    /// Parses the path of a request target, without the query.
     ///
     /// # Errors
-    /// If some reader could take it for another path.
+    /// If some servers parse it as another path.
     pub fn parse(path: &'a str) -> Result<Self, PathRefusal> {
         if !path.starts_with('/') {
             return Err(PathRefusal::NotAbsolute);
@@ -49,18 +50,18 @@ impl<'a> CanonicalPath<'a> {
         Ok(Self(merged))
     }
 
-    /// The path, with single slashes and none at its end. The root is `/`.
+    /// The path, with single slashes and without a trailing one. The root is `/`.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Its segments. The root has one, which is empty.
+    /// The segments. The root has one empty segment.
     pub fn segments(&self) -> impl Iterator<Item = &str> {
         self.0.split('/').skip(1)
     }
 
-    /// What follows `prefix`, which has to end at the end of a segment: empty, or beginning with a
-    /// slash.
+    /// The part after `prefix`: empty, or beginning with a slash. `None`: the prefix does not
+    /// match, or does not end at the end of a segment.
     pub fn below(&self, prefix: &str) -> Option<&str> {
         self.0
             .strip_prefix(prefix)
@@ -68,15 +69,14 @@ impl<'a> CanonicalPath<'a> {
     }
 }
 
-/// Whether nobody could read anything into a path: single slashes, and between them letters, digits
-/// and marks that mean nothing in any encoding. Nearly all paths are like that, and need no closer
-/// look.
+/// Whether a path needs no further check: single slashes, and between them letters, digits and
+/// marks without a meaning in any encoding. Nearly all paths are plain.
 fn is_plain(path: &[u8]) -> bool {
     let (mut found, mut before) = (PLAIN, PLAIN);
-    // To the end, whatever is found: nearly all paths are plain.
+    // Without an early exit: nearly all paths are plain.
     for &byte in path {
         let class = CLASSES.get(usize::from(byte)).copied().unwrap_or(OTHER);
-        // Worse than a slash, or a slash behind another one: two in a row have a bit in common.
+        // `OTHER`, or a slash after a slash: two in a row have a bit in common.
         found |= class & (OTHER | before);
         before = class;
     }
@@ -87,10 +87,10 @@ const PLAIN: u8 = 0;
 const SLASH: u8 = 1;
 const OTHER: u8 = 2;
 
-/// What each byte is in a path: it is asked of all bytes, up to three times a request.
+/// The class of each byte. A table, because every byte is classified up to three times a request.
 #[expect(
     clippy::indexing_slicing,
-    reason = "out of bounds, it would not compile"
+    reason = "evaluated at compile time, where an index out of bounds is an error"
 )]
 const CLASSES: [u8; 256] = {
     let mut classes = [OTHER; 256];
@@ -119,7 +119,7 @@ fn merge_slashes(path: &str) -> Cow<'_, str> {
     Cow::Owned(merged)
 }
 
-/// The root keeps its slash.
+/// Removes a trailing slash, except that of the root.
 fn without_last_slash(path: &str) -> &str {
     match path.strip_suffix('/') {
         None | Some("") => path,
@@ -129,7 +129,7 @@ fn without_last_slash(path: &str) -> &str {
 
 fn check_segment(segment: &str) -> Result<(), PathRefusal> {
     let raw = segment.as_bytes();
-    // RFC 3986 §2: what is no URI character has to be percent-encoded.
+    // RFC 3986 §2: bytes that are not URI characters have to be percent-encoded.
     if !raw.iter().all(u8::is_ascii_graphic) || !is_well_formed(raw) {
         return Err(PathRefusal::Encoding);
     }
@@ -146,7 +146,7 @@ fn check_segment(segment: &str) -> Result<(), PathRefusal> {
 
 /// Checks a segment at one depth of decoding.
 pub(super) fn check_text(text: &[u8]) -> Result<(), PathRefusal> {
-    // Overlong forms of `.` and `/` are no UTF-8, so they end here.
+    // Overlong forms of `.` and `/` are not UTF-8, so they are rejected here.
     let text = std::str::from_utf8(text).map_err(|_| PathRefusal::Encoding)?;
     for character in text.chars() {
         match character {
@@ -157,7 +157,7 @@ pub(super) fn check_text(text: &[u8]) -> Result<(), PathRefusal> {
             _ => {}
         }
     }
-    // Some readers trim before they compare.
+    // Some servers trim segments before they compare them.
     match text.trim() {
         "." | ".." => Err(PathRefusal::DotSegment),
         _ => Ok(()),
@@ -181,21 +181,21 @@ mod tests {
     }
 
     table! {
-        root_stays: "/" => Ok("/");
+        the_root_is_unchanged: "/" => Ok("/");
         slashes_are_merged: "//profiles///me//" => Ok("/profiles/me");
         a_run_of_slashes_is_the_root: "///" => Ok("/");
-        a_slash_at_the_end_is_removed: "/profiles/me/" => Ok("/profiles/me");
-        a_slash_behind_an_escape_is_removed: "/lists/caf%C3%A9/" => Ok("/lists/caf%C3%A9");
-        a_slash_behind_a_merged_run_is_removed: "/a//caf%C3%A9//" => Ok("/a/caf%C3%A9");
-        an_encoded_slash_at_the_end_is_refused: "/a/%2f" => Err(PathRefusal::Separator);
+        a_trailing_slash_is_removed: "/profiles/me/" => Ok("/profiles/me");
+        a_trailing_slash_after_an_escape_is_removed: "/lists/caf%C3%A9/" => Ok("/lists/caf%C3%A9");
+        a_trailing_run_of_slashes_is_removed: "/a//caf%C3%A9//" => Ok("/a/caf%C3%A9");
+        an_encoded_trailing_slash_is_rejected: "/a/%2f" => Err(PathRefusal::Separator);
         raw_colons_pass: "/attributes/custom/ns:handle" => Ok("/attributes/custom/ns:handle");
-        encoded_text_passes_as_sent: "/lists/caf%C3%A9%20%40%2B" => Ok("/lists/caf%C3%A9%20%40%2B");
+        encoded_text_is_unchanged: "/lists/caf%C3%A9%20%40%2B" => Ok("/lists/caf%C3%A9%20%40%2B");
         sub_delimiters_pass: "/a@b/~c/d+e/f=g/h,i/j!k/l(m)/n*o/p&q/$" => Ok("/a@b/~c/d+e/f=g/h,i/j!k/l(m)/n*o/p&q/$");
         dots_inside_segments_pass: "/v1.2/a..b/...x/.well-known" => Ok("/v1.2/a..b/...x/.well-known");
         an_encoded_percent_passes: "/lists/50%25" => Ok("/lists/50%25");
-        a_percent_that_decodes_to_no_escape_passes: "/lists/50%25off" => Ok("/lists/50%25off");
-        asterisk_form_is_refused: "*" => Err(PathRefusal::NotAbsolute);
-        nothing_is_refused: "" => Err(PathRefusal::NotAbsolute);
+        an_encoded_percent_before_letters_passes: "/lists/50%25off" => Ok("/lists/50%25off");
+        asterisk_form_is_rejected: "*" => Err(PathRefusal::NotAbsolute);
+        an_empty_path_is_rejected: "" => Err(PathRefusal::NotAbsolute);
         dot: "/a/./b" => Err(PathRefusal::DotSegment);
         dot_dot: "/a/../b" => Err(PathRefusal::DotSegment);
         dot_dot_at_the_end: "/a/.." => Err(PathRefusal::DotSegment);
@@ -228,7 +228,7 @@ mod tests {
         division_slash: "/..%e2%88%95b" => Err(PathRefusal::Confusable);
         set_minus: "/..%e2%88%96b" => Err(PathRefusal::Confusable);
         one_dot_leaders: "/%e2%80%a4%e2%80%a4/b" => Err(PathRefusal::Confusable);
-        nested_beyond_reason: "/a%25252525252e" => Err(PathRefusal::TooDeep);
+        nested_too_deep: "/a%25252525252e" => Err(PathRefusal::TooDeep);
     }
 
     #[test]

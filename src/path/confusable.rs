@@ -1,6 +1,8 @@
-/// Characters that a tenant could turn into one of `. / \ ; ? #` after they were checked, as
-/// ranges: by normalisation (NFKC, from the Unicode Character Database, where compatibility
-/// decompositions never change once assigned), or by the best fit of an older code page.
+/// Ranges of characters that a tenant may map to one of `. / \ ; ? #` after the check.
+///
+/// Two mappings are covered: NFKC normalisation (from the Unicode Character Database, where
+/// compatibility decompositions never change once assigned), and the best-fit mapping of legacy
+/// code pages.
 const RANGES: [(char, char); 29] = [
     ('\u{037e}', '\u{037e}'),   // Greek question mark
     ('\u{2024}', '\u{2026}'),   // dot leaders, ellipsis
@@ -33,7 +35,7 @@ const RANGES: [(char, char); 29] = [
     ('\u{1f100}', '\u{1f100}'), // digit zero full stop
 ];
 
-/// Whether some reader would make a separator of this character.
+/// Whether some servers map this character to a dot or a separator.
 pub(super) fn is_confusable(character: char) -> bool {
     !character.is_ascii()
         && RANGES

@@ -4,19 +4,20 @@ use super::percent::decode_fully;
 use super::{CanonicalPath, PathRefusal};
 use crate::identity::{ProfileId, Subject};
 
-/// Where profiles live, here and at the tenant.
+/// The path of the profiles, here and at the tenant.
 const PROFILES: &str = "/profiles";
-const WORD: &str = "profiles";
+const PROFILES_SEGMENT: &str = "profiles";
 
-/// `/profiles/me` and everything below it, as the path of the subject's profile.
+/// Rewrites `/profiles/me` and the paths below it to the path of the subject's profile.
 ///
-/// `Ok(None)` is a path on which this rule has no opinion: `/profiles` itself, and whatever is not
-/// below it in any reading. What follows `me` is kept byte for byte, save for a slash at its end.
-/// `me` is matched as it is written: `%6De` and `ME` are other profiles' ids, hence refused.
+/// `Ok(None)`: the rule does not apply. This holds for `/profiles` itself and for paths that every
+/// server resolves outside of it. The part after `me` is unchanged, except that a trailing slash is
+/// removed. `me` is compared byte for byte: `%6De` and `ME` are ids of other profiles and therefore
+/// rejected.
 ///
 /// # Errors
-/// If the path is below `/profiles` but not `me`, some reader could take it for another path, or
-/// the subject has no profile.
+/// If the path is below `/profiles` but not `me`, if it is ambiguous, or if the subject has no
+/// profile.
 pub fn rewrite_me(path: &str, subject: &Subject) -> Result<Option<String>, PathRefusal> {
     if !concerns_profiles(path) {
         return Ok(None);
@@ -36,13 +37,13 @@ pub fn rewrite_me(path: &str, subject: &Subject) -> Result<Option<String>, PathR
     Ok(Some(rewritten))
 }
 
-/// Whether the first segment is `profiles`, however many slashes stand before and behind it, or
-/// some reader could think so.
+/// Whether the first segment is `profiles`, or some servers resolve the path below `/profiles`.
+/// Runs of slashes are ignored.
 fn concerns_profiles(path: &str) -> bool {
     if !path.starts_with('/') {
         return false;
     }
-    // As nearly all write it.
+    // The common form.
     if path
         .strip_prefix(PROFILES)
         .is_some_and(|rest| rest.starts_with('/'))
@@ -50,31 +51,34 @@ fn concerns_profiles(path: &str) -> bool {
         return true;
     }
     let first = path.split('/').find(|segment| !segment.is_empty());
-    first == Some(WORD) || hides_profiles(path)
+    first == Some(PROFILES_SEGMENT) || may_resolve_to_profiles(path)
 }
 
-/// What is behind this layer may decode a path, and resolve it. So `%70rofiles` is no other word,
-/// and a path that can be read in two ways is nobody else's where one of them could be a profile's.
-fn hides_profiles(path: &str) -> bool {
-    let hidden = path.contains('%');
-    if !hidden && !path.contains(WORD) {
+/// Whether a server behind this layer may decode or resolve a path to one below `/profiles`.
+///
+/// `%70rofiles` is such a path, and so is every ambiguous path that contains `profiles`.
+fn may_resolve_to_profiles(path: &str) -> bool {
+    let is_encoded = path.contains('%');
+    if !is_encoded && !path.contains(PROFILES_SEGMENT) {
         return false;
     }
-    let decoded = decode_fully(path.as_bytes());
+    let name = PROFILES_SEGMENT.as_bytes();
     match CanonicalPath::parse(path) {
         Ok(path) => {
             let first = path.segments().next().unwrap_or_default();
-            hidden && decode_fully(first.as_bytes()).trim_ascii() == WORD.as_bytes()
+            is_encoded && decode_fully(first.as_bytes()).trim_ascii() == name
         }
-        Err(_) => decoded
-            .windows(WORD.len())
-            .any(|window| window == WORD.as_bytes()),
+        Err(_) => {
+            let decoded = decode_fully(path.as_bytes());
+            decoded.windows(name.len()).any(|window| window == name)
+        }
     }
 }
 
-/// In the extensions of a request whose path was rewritten: whose `me` it is, and what was asked.
+/// A request extension, set if the path was rewritten: the subject's profile and the original
+/// target.
 ///
-/// The forwarding service reads it to map the tenant's `Location` headers back.
+/// [`Upstream`](crate::Upstream) uses it to rewrite the tenant's `Location` headers.
 #[derive(Clone, Debug)]
 pub struct MeRequest {
     profile: ProfileId,
@@ -86,7 +90,7 @@ impl MeRequest {
         Self { profile, original }
     }
 
-    /// Whose `me` it is.
+    /// The subject's profile.
     pub fn profile(&self) -> &ProfileId {
         &self.profile
     }
@@ -96,13 +100,13 @@ impl MeRequest {
         &self.original
     }
 
-    /// A reference to something of this profile, as the caller may know it.
+    /// A reference to a resource of this profile, for the client.
     ///
-    /// `remainder` follows the profile's id in the tenant's path. The result is relative to the
-    /// request's own target
-    /// ([RFC 3986 §4.2](https://www.rfc-editor.org/rfc/rfc3986#section-4.2)), so it is right
-    /// wherever the service is mounted: for a request to `/profiles/me/addresses`, the tenant's
-    /// `…/profiles/{id}/addresses/7` is `../../profiles/me/addresses/7`.
+    /// `remainder` is the part of the tenant's path after the profile's id. The result is relative
+    /// to the original target
+    /// ([RFC 3986 §4.2](https://www.rfc-editor.org/rfc/rfc3986#section-4.2)), so it is independent
+    /// of the path at which the service is mounted: for a request to `/profiles/me/addresses`, the
+    /// tenant's `…/profiles/{id}/addresses/7` is `../../profiles/me/addresses/7`.
     pub fn public_reference(&self, remainder: &str) -> String {
         let path = self.original.path().bytes();
         let depth = path.filter(|&byte| byte == b'/').count();
@@ -143,32 +147,32 @@ mod tests {
         everything_below_follows: "/profiles/me/lists/wishlist" => Ok(Some("/profiles/ada-1/lists/wishlist"));
         doubled_slashes_are_merged: "//profiles//me//lists" => Ok(Some("/profiles/ada-1/lists"));
         bytes_are_kept: "/profiles/me/lists/caf%C3%a9/%7E~" => Ok(Some("/profiles/ada-1/lists/caf%C3%a9/%7E~"));
-        me_below_me_is_just_a_name: "/profiles/me/me" => Ok(Some("/profiles/ada-1/me"));
+        me_below_me_is_an_ordinary_segment: "/profiles/me/me" => Ok(Some("/profiles/ada-1/me"));
         the_collection_is_not_me: "/profiles" => Ok(None);
-        others_are_not_concerned: "/locations/7" => Ok(None);
-        others_may_be_odd: "/files/a;b/../c" => Ok(None);
-        a_longer_word_is_not_me: "/profiles/meprofile" => Err(PathRefusal::NotMe);
+        other_paths_are_unchanged: "/locations/7" => Ok(None);
+        other_paths_may_be_ambiguous: "/files/a;b/../c" => Ok(None);
+        a_longer_segment_is_not_me: "/profiles/meprofile" => Err(PathRefusal::NotMe);
         upper_case_is_not_me: "/profiles/ME" => Err(PathRefusal::NotMe);
         encoded_is_not_me: "/profiles/%6De" => Err(PathRefusal::NotMe);
         another_profile_is_not_me: "/profiles/grace-2" => Err(PathRefusal::NotMe);
         the_collection_may_end_in_a_slash: "/profiles/" => Ok(None);
         another_profile_with_a_slash_is_not_me: "/profiles/grace-2/" => Err(PathRefusal::NotMe);
-        others_keep_their_slash: "/locations/" => Ok(None);
+        other_paths_keep_their_trailing_slash: "/locations/" => Ok(None);
         connections_are_not_me: "/profiles/connection/7/balances" => Err(PathRefusal::NotMe);
-        hidden_profiles_are_not_me: "/%70rofiles/grace-2" => Err(PathRefusal::NotMe);
-        profiles_hidden_twice_are_not_me: "/%2570rofiles/me" => Err(PathRefusal::NotMe);
-        blanks_hide_nothing: "/%20profiles/grace-2" => Err(PathRefusal::NotMe);
-        climbing_to_profiles_is_refused: "/x/../profiles/grace-2" => Err(PathRefusal::DotSegment);
-        climbing_to_hidden_profiles_is_refused: "/x/..;/%70rofiles/grace-2" => Err(PathRefusal::Parameter);
-        a_dot_before_profiles_is_refused: "/%2e/profiles/grace-2" => Err(PathRefusal::DotSegment);
-        profiles_behind_a_hidden_slash_are_refused: "/x%2f..%2fprofiles%2fgrace-2" => Err(PathRefusal::Separator);
-        profiles_further_down_are_not_concerned: "/shops/profiles/7" => Ok(None);
-        climbing_out_is_refused: "/profiles/me/../grace-2" => Err(PathRefusal::DotSegment);
-        climbing_in_is_refused: "/profiles/x/../me" => Err(PathRefusal::DotSegment);
+        encoded_profiles_are_not_me: "/%70rofiles/grace-2" => Err(PathRefusal::NotMe);
+        twice_encoded_profiles_are_not_me: "/%2570rofiles/me" => Err(PathRefusal::NotMe);
+        profiles_with_whitespace_are_not_me: "/%20profiles/grace-2" => Err(PathRefusal::NotMe);
+        climbing_to_profiles_is_rejected: "/x/../profiles/grace-2" => Err(PathRefusal::DotSegment);
+        climbing_to_encoded_profiles_is_rejected: "/x/..;/%70rofiles/grace-2" => Err(PathRefusal::Parameter);
+        a_dot_before_profiles_is_rejected: "/%2e/profiles/grace-2" => Err(PathRefusal::DotSegment);
+        profiles_after_an_encoded_slash_are_rejected: "/x%2f..%2fprofiles%2fgrace-2" => Err(PathRefusal::Separator);
+        profiles_as_a_later_segment_are_unchanged: "/shops/profiles/7" => Ok(None);
+        climbing_out_is_rejected: "/profiles/me/../grace-2" => Err(PathRefusal::DotSegment);
+        climbing_in_is_rejected: "/profiles/x/../me" => Err(PathRefusal::DotSegment);
     }
 
     #[test]
-    fn nobody_has_no_me() {
+    fn an_anonymous_subject_has_no_me() {
         assert_eq!(
             rewrite_me("/profiles/me", &Subject::Anonymous),
             Err(PathRefusal::Anonymous)
@@ -176,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn references_are_relative_to_what_was_asked() {
+    fn references_are_relative_to_the_original_target() {
         let me = |path: &str| MeRequest::new("ada-1".parse().unwrap(), path.parse().unwrap());
         for (asked, expected) in [
             ("/profiles/me", "../profiles/me/x"),

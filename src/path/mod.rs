@@ -1,7 +1,7 @@
-//! Pure rules on request targets: one reading of the path, used to decide *and* to send.
+//! Pure rules on request targets: the path that is checked is the path that is forwarded.
 //!
-//! [`rewrite_me`] is the whole of the me rule as a function; [`CanonicalPath`] is the reading below
-//! it, [`check_query`] the rule on queries, and [`AccessPolicy`] what may be asked at all.
+//! [`rewrite_me`] is the me rule as a function, on top of [`CanonicalPath`]. [`check_query`] is the
+//! rule on queries. [`AccessPolicy`] restricts methods and paths below `/profiles/me`.
 //!
 //! ```
 //! use omneo_id::path::rewrite_me;

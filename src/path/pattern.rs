@@ -2,31 +2,34 @@ use std::fmt;
 
 use super::canonical::check_text;
 
-/// A path below `me`, with blanks to be filled in: `/lists/*/items/**`.
+/// A path pattern below `me`, with wildcards: `/lists/*/items/**`.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Pattern {
     segments: Box<[Segment]>,
-    /// Whether it ended in `**`.
-    open: bool,
+    /// Whether the pattern ends in `**`.
+    is_open: bool,
 }
 
 #[derive(Clone, PartialEq, Eq)]
 enum Segment {
-    Word(Box<str>),
+    Literal(Box<str>),
     /// `*`
     Any,
 }
 
-/// How a word of a pattern is compared with a segment.
+/// How a literal is compared with a segment.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Compare {
     Exact,
-    /// ASCII letters without their case, blanks around it ignored.
+    /// ASCII letters are case-insensitive, and surrounding whitespace is ignored.
     Loose,
 }
 
 impl Pattern {
-    /// Reads a pattern as it is configured; the error says what is wrong with it.
+    /// Parses a configured pattern.
+    ///
+    /// # Errors
+    /// The reason, if the pattern is invalid or cannot match.
     pub(super) fn parse(pattern: &str) -> Result<Self, &'static str> {
         let below = pattern
             .strip_prefix('/')
@@ -43,45 +46,47 @@ impl Pattern {
         while let Some(segment) = rest.next() {
             match segment {
                 "**" if rest.peek().is_none() => return Ok(Self::new(segments, true)),
-                "**" => return Err("** stands for all the rest: nothing can follow it"),
+                "**" => {
+                    return Err("** matches the rest of the path and has to be the last segment");
+                }
                 "*" => segments.push(Segment::Any),
-                "" => return Err("it holds an empty segment"),
-                _ if segment.contains('*') => return Err("* stands for a whole segment"),
+                "" => return Err("it has an empty segment"),
+                _ if segment.contains('*') => return Err("* matches a whole segment"),
                 _ if segment.contains('%') => return Err("it is written without percent-encoding"),
                 _ if check_text(segment.as_bytes()).is_err() || segment.trim() != segment => {
-                    return Err("no path that is sent on could match it");
+                    return Err("it cannot match a path that is forwarded");
                 }
-                _ => segments.push(Segment::Word(segment.into())),
+                _ => segments.push(Segment::Literal(segment.into())),
             }
         }
         Ok(Self::new(segments, false))
     }
 
-    fn new(segments: Vec<Segment>, open: bool) -> Self {
+    fn new(segments: Vec<Segment>, is_open: bool) -> Self {
         let segments = segments.into();
-        Self { segments, open }
+        Self { segments, is_open }
     }
 
-    /// Whether it fits these decoded segments.
-    pub(super) fn fits<T: AsRef<str>>(&self, path: &[T], compare: Compare) -> bool {
-        let long_enough = if self.open {
+    /// Whether the pattern matches these decoded segments.
+    pub(super) fn matches<T: AsRef<str>>(&self, path: &[T], compare: Compare) -> bool {
+        let length_matches = if self.is_open {
             path.len() >= self.segments.len()
         } else {
             path.len() == self.segments.len()
         };
-        let fits = |(own, other): (&Segment, &T)| match own {
-            Segment::Any => true,
-            Segment::Word(word) => compare.same(word, other.as_ref()),
-        };
-        long_enough && self.segments.iter().zip(path).all(fits)
+        let mut pairs = self.segments.iter().zip(path);
+        length_matches && pairs.all(|(own, segment)| own.matches(segment.as_ref(), compare))
     }
 }
 
-impl Compare {
-    fn same(self, word: &str, segment: &str) -> bool {
-        match self {
-            Self::Exact => word == segment,
-            Self::Loose => word.eq_ignore_ascii_case(segment.trim()),
+impl Segment {
+    fn matches(&self, segment: &str, compare: Compare) -> bool {
+        match (self, compare) {
+            (Self::Any, _) => true,
+            (Self::Literal(literal), Compare::Exact) => **literal == *segment,
+            (Self::Literal(literal), Compare::Loose) => {
+                literal.eq_ignore_ascii_case(segment.trim())
+            }
         }
     }
 }
@@ -90,12 +95,12 @@ impl fmt::Debug for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for segment in &self.segments {
             let text = match segment {
-                Segment::Word(word) => word,
+                Segment::Literal(literal) => literal,
                 Segment::Any => "*",
             };
             write!(f, "/{text}")?;
         }
-        match (self.open, self.segments.is_empty()) {
+        match (self.is_open, self.segments.is_empty()) {
             (true, _) => f.write_str("/**"),
             (false, true) => f.write_str("/"),
             (false, false) => Ok(()),
@@ -107,14 +112,14 @@ impl fmt::Debug for Pattern {
 mod tests {
     use super::*;
 
-    fn fits(pattern: &str, path: &[&str]) -> bool {
+    fn matches(pattern: &str, path: &[&str]) -> bool {
         Pattern::parse(pattern)
-            .unwrap_or_else(|why| panic!("{pattern}: {why}"))
-            .fits(path, Compare::Exact)
+            .unwrap_or_else(|reason| panic!("{pattern}: {reason}"))
+            .matches(path, Compare::Exact)
     }
 
     #[test]
-    fn a_star_is_one_segment_and_two_are_the_rest() {
+    fn one_star_matches_a_segment_and_two_match_the_rest() {
         for (pattern, path, expected) in [
             ("/", &[][..], true),
             ("/", &["lists"], false),
@@ -139,12 +144,12 @@ mod tests {
             ),
             ("/lists/caf\u{e9}", &["lists", "caf\u{e9}"], true),
         ] {
-            assert_eq!(fits(pattern, path), expected, "{pattern} {path:?}");
+            assert_eq!(matches(pattern, path), expected, "{pattern} {path:?}");
         }
     }
 
     #[test]
-    fn what_could_never_match_is_no_pattern() {
+    fn a_pattern_that_cannot_match_is_invalid() {
         for pattern in [
             "",
             "purge",
@@ -168,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_is_shown_as_it_was_written() {
+    fn the_debug_format_is_the_configured_pattern() {
         for pattern in ["/", "/**", "/a/*/b", "/a/**"] {
             assert_eq!(format!("{:?}", Pattern::parse(pattern).unwrap()), pattern);
         }

@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 
-/// One escape at the front of `bytes`, `%XX`, and the byte that it stands for.
-fn escape(bytes: &[u8]) -> Option<u8> {
+/// The byte that an escape `%XX` at the start of `bytes` encodes.
+fn leading_escape(bytes: &[u8]) -> Option<u8> {
     let [b'%', high, low, ..] = *bytes else {
         return None;
     };
@@ -13,7 +13,7 @@ fn escape(bytes: &[u8]) -> Option<u8> {
 pub(super) fn is_well_formed(mut bytes: &[u8]) -> bool {
     while let Some(at) = bytes.iter().position(|&byte| byte == b'%') {
         let rest = bytes.get(at..).unwrap_or_default();
-        if escape(rest).is_none() {
+        if leading_escape(rest).is_none() {
             return false;
         }
         bytes = rest.get(3..).unwrap_or_default();
@@ -21,7 +21,7 @@ pub(super) fn is_well_formed(mut bytes: &[u8]) -> bool {
     true
 }
 
-/// Decodes once; borrowed if there is no escape. A `%` that begins none stays as it is.
+/// Decodes once; borrowed if `bytes` contain no escape. A `%` that does not begin one is kept.
 pub(super) fn decode(bytes: &[u8]) -> Cow<'_, [u8]> {
     if !bytes.contains(&b'%') {
         return Cow::Borrowed(bytes);
@@ -33,12 +33,13 @@ pub(super) fn decode(bytes: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(decoded)
 }
 
-/// Decodes again and again, as often as any reader would, or until nothing is left to decode.
+/// Decodes until the text has no escape, at most eight times.
 pub(super) fn decode_fully(bytes: &[u8]) -> Cow<'_, [u8]> {
-    // A bound, as each time could take off as little as one escape.
-    const TIMES: usize = 8;
+    // Bounds the work, because one pass may remove only one escape. Twice the depth that
+    // `CanonicalPath` accepts.
+    const MAX_PASSES: usize = 8;
     let mut text = Cow::Borrowed(bytes);
-    for _ in 0..TIMES {
+    for _ in 0..MAX_PASSES {
         match decode(&text) {
             Cow::Borrowed(_) => break,
             Cow::Owned(decoded) => text = Cow::Owned(decoded),
@@ -47,14 +48,14 @@ pub(super) fn decode_fully(bytes: &[u8]) -> Cow<'_, [u8]> {
     text
 }
 
-/// The bytes of a percent-encoded text, one by one.
+/// Iterates over the decoded bytes of a percent-encoded text.
 pub(super) struct Decoder<'a>(pub(super) &'a [u8]);
 
 impl Iterator for Decoder<'_> {
     type Item = u8;
 
     fn next(&mut self) -> Option<u8> {
-        let (length, byte) = match escape(self.0) {
+        let (length, byte) = match leading_escape(self.0) {
             Some(byte) => (3, byte),
             None => (1, *self.0.first()?),
         };

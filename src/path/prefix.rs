@@ -1,14 +1,18 @@
-/// A path prefix as it is configured, without its trailing slash: empty, or `/segment[/segment]…`.
+/// A configured path prefix, without its trailing slash: empty, or `/segment[/segment]…`.
 ///
-/// Segments are letters, digits, `-`, `_`, `~` and inner dots, so that no reader can take the
-/// prefix for another one.
+/// Segments consist of letters, digits, `-`, `_`, `~` and `.`, and are not `.` or `..`, so that
+/// every server parses the prefix alike. `None`: other segments, or no leading slash.
 pub(crate) fn plain_prefix(path: &str) -> Option<&str> {
     let path = path.strip_suffix('/').unwrap_or(path);
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_~.".contains(&byte);
     let mut segments = path.split('/');
-    let rooted = segments.next() == Some("");
-    let canonical = segments.all(|s| !matches!(s, "" | "." | "..") && s.bytes().all(plain));
-    (rooted && canonical).then_some(path)
+    let is_absolute = segments.next() == Some("");
+    (is_absolute && segments.all(is_plain_segment)).then_some(path)
+}
+
+fn is_plain_segment(segment: &str) -> bool {
+    let mut bytes = segment.bytes();
+    !matches!(segment, "" | "." | "..")
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"-_~.".contains(&byte))
 }
 
 #[cfg(test)]
@@ -16,7 +20,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_prefix_is_empty_or_rooted_and_plain() {
+    fn a_prefix_is_empty_or_absolute_and_plain() {
         for (given, expected) in [
             ("", Some("")),
             ("/", Some("")),

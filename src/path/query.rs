@@ -4,15 +4,15 @@ use http::Method;
 
 use super::percent::Decoder;
 
-/// Why a query is not sent on.
+/// Why a query is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum QueryRefusal {
-    /// `identity[…]`: the tenant would read the id in the path as somebody's external identifier.
+    /// `identity[…]`: the tenant would interpret the id in the path as an external identifier.
     Identity,
-    /// `_method` in a writing request: the tenant would act on another method.
+    /// `_method` in a request that is not a GET or HEAD: the tenant would use another method.
     MethodOverride,
-    /// What PHP could take for the arguments of a command line.
+    /// Arguments of a command line, as PHP parses them.
     CommandLine,
     /// Bytes that should have been percent-encoded.
     Encoding,
@@ -21,9 +21,9 @@ pub enum QueryRefusal {
 impl fmt::Display for QueryRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Identity => "the query holds an `identity` parameter",
+            Self::Identity => "the query contains an `identity` parameter",
             Self::MethodOverride => "the query overrides the method",
-            Self::CommandLine => "the query holds arguments of a command line",
+            Self::CommandLine => "the query contains arguments of a command line",
             Self::Encoding => "the query is not percent-encoded",
         })
     }
@@ -31,17 +31,17 @@ impl fmt::Display for QueryRefusal {
 
 impl std::error::Error for QueryRefusal {}
 
-/// Checks that a query does not change what the path and the method say.
+/// Checks that a query does not override the path or the method.
 ///
-/// A query is read as the most lenient PHP server reads it. `php -S` and Swoole skip further `?` at
-/// its start, PHP drops spaces before a name. Here all of `?`, `&`, whitespace and control
-/// characters are skipped before each name, encoded or not. A name is decoded once, `.` and spaces
-/// inside count as `_`, `[` and NUL end it, and its case is kept.
+/// A query is parsed as the most lenient PHP server parses it. `php -S` and Swoole skip further `?`
+/// at its start, and PHP skips spaces before a name. This parser skips `?`, `&`, whitespace and
+/// control characters before each name, encoded or not. A name is decoded once. `.` and spaces
+/// inside it are equal to `_`; `[` and NUL end it; names are case-sensitive.
 ///
-/// A command line is a query that begins with `-` (RFC 3875 §4.4, `php-cgi`), or that holds a word
-/// such as `--env` between `+`: with `register_argc_argv`, PHP splits each query at `+` into
-/// `$_SERVER['argv']`, and Laravel has taken its environment from there. A bare `--` and words with
-/// one `-`, as search boxes send them, pass.
+/// A command line is a query that begins with `-` (RFC 3875 §4.4, `php-cgi`), or that has an
+/// argument such as `--env` between `+`: with `register_argc_argv`, PHP splits each query at `+`
+/// into `$_SERVER['argv']`, from which Laravel has read its environment. A bare `--` and arguments
+/// with one `-`, as search boxes send them, are accepted.
 ///
 /// ```
 /// use http::Method;
@@ -56,8 +56,8 @@ impl std::error::Error for QueryRefusal {}
 /// ```
 ///
 /// # Errors
-/// If it holds an `identity` parameter, a `_method` parameter in a request that writes, a command
-/// line, or raw bytes beyond printable ASCII.
+/// If the query contains an `identity` parameter, a `_method` parameter in a request that is not a
+/// GET or HEAD, a command line, or raw bytes outside printable ASCII.
 pub fn check_query(query: &str, method: &Method) -> Result<(), QueryRefusal> {
     if !query.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(QueryRefusal::Encoding);
@@ -65,42 +65,42 @@ pub fn check_query(query: &str, method: &Method) -> Result<(), QueryRefusal> {
     if is_command_line(query) {
         return Err(QueryRefusal::CommandLine);
     }
-    let reading = matches!(*method, Method::GET | Method::HEAD);
-    // PHP separates at `&` only, unless it is told to take `;` as well.
+    let is_read = matches!(*method, Method::GET | Method::HEAD);
+    // PHP splits at `&`, and also at `;` if `arg_separator.input` is configured so.
     for pair in query.as_bytes().split(|&byte| matches!(byte, b'&' | b';')) {
-        let name = Name::of(pair);
+        let name = ParameterName::parse(pair);
         if name.is_identity() {
             return Err(QueryRefusal::Identity);
         }
-        if !reading && name.is_method() {
+        if !is_read && name.is_method() {
             return Err(QueryRefusal::MethodOverride);
         }
     }
     Ok(())
 }
 
-/// Whether PHP passes the query, or words of it, to an application as arguments of a command line.
+/// Whether PHP passes the query, or parts of it, to an application as command-line arguments.
 fn is_command_line(query: &str) -> bool {
     let start = skip_ignored(query.as_bytes());
-    // php-cgi compares the decoded query. A soft hyphen becomes a hyphen by the best fit of some
-    // Windows code pages (CVE-2024-4577).
+    // php-cgi compares the decoded query. The best-fit mapping of some Windows code pages converts
+    // a soft hyphen to a hyphen (CVE-2024-4577).
     let first = Decoder(start).next();
-    // `php_build_argv` splits the raw query at `+`, whether it holds a `=` or not.
+    // `php_build_argv` splits the raw query at `+`, also if it contains a `=`.
     matches!(first, Some(b'-' | 0xad)) || start.split(|&byte| byte == b'+').any(is_long_option)
 }
 
-/// `--` and the beginning of a name: `--env`, `--env=local`, `--no-debug`.
-fn is_long_option(word: &[u8]) -> bool {
-    let name = word.strip_prefix(b"--").and_then(<[u8]>::first);
+/// `--` and the first character of a name: `--env`, `--env=local`, `--no-debug`.
+fn is_long_option(argument: &[u8]) -> bool {
+    let name = argument.strip_prefix(b"--").and_then(<[u8]>::first);
     name.is_some_and(u8::is_ascii_alphanumeric)
 }
 
-/// Whether some reader skips this decoded byte before the name of a parameter.
+/// Whether some servers skip this decoded byte before the name of a parameter.
 fn is_ignored(byte: u8) -> bool {
     byte <= b' ' || matches!(byte, b'?' | b'&')
 }
 
-/// The query from its first byte on that is not skipped.
+/// The query without its leading ignored bytes.
 fn skip_ignored(mut query: &[u8]) -> &[u8] {
     let mut form = Form(Decoder(query));
     while form.next().is_some_and(is_ignored) {
@@ -109,22 +109,23 @@ fn skip_ignored(mut query: &[u8]) -> &[u8] {
     query
 }
 
-/// Whether a form holds a `_method` field. Its names are read as those of a [query](check_query).
+/// Whether a form has a `_method` field. Its names are parsed like those of a
+/// [query](check_query).
 pub(crate) fn form_overrides_method(form: &[u8]) -> bool {
     form.split(|&byte| matches!(byte, b'&' | b';'))
-        .any(|pair| Name::of(pair).is_method())
+        .any(|pair| ParameterName::parse(pair).is_method())
 }
 
-/// The beginning of a parameter's name, decoded: enough of it to know the two names that matter.
-struct Name {
-    bytes: [u8; Self::KEPT],
+/// The decoded name of a parameter, truncated to the length of the longest name that is compared.
+struct ParameterName {
+    bytes: [u8; Self::MAX_LENGTH],
     length: usize,
 }
 
-impl Name {
-    const KEPT: usize = "identity[".len();
+impl ParameterName {
+    const MAX_LENGTH: usize = "identity[".len();
 
-    fn of(raw: &[u8]) -> Self {
+    fn parse(raw: &[u8]) -> Self {
         let end = raw
             .iter()
             .position(|&byte| byte == b'=')
@@ -133,7 +134,7 @@ impl Name {
             .skip_while(|&byte| is_ignored(byte))
             .take_while(|&byte| byte != 0);
         let mut name = Self {
-            bytes: [0; Self::KEPT],
+            bytes: [0; Self::MAX_LENGTH],
             length: 0,
         };
         for (slot, byte) in name.bytes.iter_mut().zip(decoded) {
@@ -143,7 +144,8 @@ impl Name {
         name
     }
 
-    /// `identity`, followed by nothing or by what PHP (`[`) or a lenient reader takes for a key.
+    /// Whether the name is `identity`, alone or with a key, which begins with `[` in PHP, and with
+    /// `.` or a space in lenient parsers.
     fn is_identity(&self) -> bool {
         match self.as_bytes().strip_prefix(b"identity") {
             Some([]) => true,
@@ -152,7 +154,7 @@ impl Name {
         }
     }
 
-    /// `_method`, or what PHP turns into it.
+    /// Whether the name is `_method`, or one that PHP converts to it.
     fn is_method(&self) -> bool {
         match self.as_bytes() {
             [b'_' | b'.' | b'[', rest @ ..] => match rest.strip_prefix(b"method") {
@@ -169,7 +171,7 @@ impl Name {
     }
 }
 
-/// The decoded bytes as a form has them: a raw `+` is a space, `%2B` is not.
+/// Iterates over the decoded bytes of a form: a raw `+` is a space, `%2B` is a plus.
 struct Form<'a>(Decoder<'a>);
 
 impl Iterator for Form<'_> {
@@ -192,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_clients_send_passes() {
+    fn ordinary_queries_are_accepted() {
         for query in [
             "",
             "filter%5Bis_published%5D=1",
@@ -215,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn identity_in_any_spelling_that_php_reads_is_refused() {
+    fn identity_in_every_spelling_of_php_is_rejected() {
         for query in [
             "identity[pos]=1",
             "a=b&identity%5Bpos%5D=1",
@@ -244,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_method_override_in_any_spelling_that_php_reads_is_refused_where_it_writes() {
+    fn a_method_override_in_every_spelling_of_php_is_rejected_for_writes() {
         for query in [
             "_method=PUT",
             "x=1&_method=PUT",
@@ -270,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn arguments_of_a_command_line_are_refused() {
+    fn command_line_arguments_are_rejected() {
         for query in [
             "--env=local",
             "a=1+--env=local",
@@ -294,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn hyphens_in_a_search_are_no_command_line() {
+    fn hyphens_in_a_search_are_accepted() {
         for query in [
             "sort=-created_at",
             "q=a+-b",
@@ -313,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_form_is_read_as_php_reads_it() {
+    fn a_form_is_parsed_like_php() {
         for form in [
             "_method=DELETE",
             "a=1&+%2emethod=PUT",
@@ -338,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn raw_bytes_beyond_ascii_are_refused() {
+    fn raw_bytes_outside_ascii_are_rejected() {
         check(&Method::GET, "q=caf\u{e9}", Err(QueryRefusal::Encoding));
     }
 }

@@ -1,29 +1,29 @@
 use std::fmt;
 
-/// Why a path is not sent on.
+/// Why a path is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PathRefusal {
-    /// It does not begin with `/`: asterisk-form, authority-form.
+    /// The path does not begin with `/`: asterisk-form, authority-form.
     NotAbsolute,
-    /// A segment that some reader would take for `.` or `..`.
+    /// A segment that some servers resolve as `.` or `..`.
     DotSegment,
-    /// A `/`, `\`, `?` or `#` that only shows once the path is decoded, or a raw `\`.
+    /// An encoded `/`, `\`, `?` or `#`, or a raw `\`.
     Separator,
-    /// A `;`: path parameters are read by some servers and not by others.
+    /// A `;`: some servers parse path parameters, others do not.
     Parameter,
-    /// A control character, or NUL.
+    /// A control character, NUL included.
     Control,
-    /// A `%` without two hexadecimal digits, bytes that are no UTF-8, or bytes that should have
+    /// A `%` without two hexadecimal digits, bytes that are not UTF-8, or bytes that should have
     /// been percent-encoded.
     Encoding,
-    /// A character that Unicode normalisation would turn into one of the above.
+    /// A character that Unicode normalisation maps to one of the above.
     Confusable,
-    /// Percent-encoded more often than anybody honest would.
+    /// Percent-encoded more than four times.
     TooDeep,
-    /// Below `/profiles`, but neither `/profiles` itself nor `me`.
+    /// Below `/profiles`, but not at or below `/profiles/me`.
     NotMe,
-    /// `me` of a subject that is no profile.
+    /// `/profiles/me` of a subject without a profile.
     Anonymous,
 }
 
@@ -31,15 +31,15 @@ impl fmt::Display for PathRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NotAbsolute => "the path does not begin with a slash",
-            Self::DotSegment => "the path holds a dot segment",
-            Self::Separator => "the path hides a separator",
-            Self::Parameter => "the path holds a path parameter",
-            Self::Control => "the path holds a control character",
+            Self::DotSegment => "the path contains a dot segment",
+            Self::Separator => "the path contains an encoded separator",
+            Self::Parameter => "the path contains a path parameter",
+            Self::Control => "the path contains a control character",
             Self::Encoding => "the path is not properly percent-encoded",
-            Self::Confusable => "the path holds a character that normalises to a separator",
+            Self::Confusable => "the path contains a character that normalises to a separator",
             Self::TooDeep => "the path is percent-encoded too often",
-            Self::NotMe => "no profile but `me` can be asked for",
-            Self::Anonymous => "the token speaks for no profile",
+            Self::NotMe => "only the profile `me` can be requested",
+            Self::Anonymous => "the token does not belong to a profile",
         })
     }
 }

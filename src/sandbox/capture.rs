@@ -7,6 +7,8 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Uri};
 use serde_json::Value;
 
+use crate::headers::single_value;
+
 /// How many requests are kept; the oldest are dropped first.
 const KEPT: usize = 4096;
 /// How many bytes of their bodies are kept.
@@ -41,11 +43,7 @@ impl CapturedRequest {
 
     /// A header's value, if there is exactly one and it is text.
     pub fn header(&self, name: &str) -> Option<&str> {
-        let mut values = self.headers.get_all(name).iter();
-        match (values.next(), values.next()) {
-            (Some(value), None) => value.to_str().ok(),
-            _ => None,
-        }
+        single_value(&self.headers, name).ok()??.to_str().ok()
     }
 
     /// The body as JSON; `null` if it is not JSON.

@@ -272,7 +272,7 @@ impl Config {
 /// The bytes of the bearer credential, not restricted to the alphabet of RFC 6750: API tokens of
 /// tenants (`7|4fzK…`) have other characters.
 fn credential(headers: &HeaderMap) -> Result<&[u8], Rejection> {
-    match Bearer::bytes_from_headers(headers) {
+    match Bearer::unvalidated(headers) {
         Ok(Some(credential)) => Ok(credential),
         Ok(None) => Err(RejectionKind::MissingCredentials.into()),
         Err(error @ CredentialsError::Ambiguous) => {

@@ -7,11 +7,11 @@ use crate::headers::{RequestHeaders, ResponseHeaders};
 use crate::request_body::InFlight;
 use crate::tenant::Tenant;
 
-/// What an [`Upstream`](super::Upstream) was told, shared by its clones and calls.
+/// The configuration of an [`Upstream`](super::Upstream), shared by its clones and calls.
 #[derive(Clone, Debug)]
 pub(super) struct Config {
     pub(super) tenant: Tenant,
-    /// The API token, to be looked for in what comes back.
+    /// The API token, which must not occur in a response.
     pub(super) secret: Option<Arc<Secret>>,
     pub(super) request_headers: RequestHeaders,
     pub(super) response_headers: ResponseHeaders,

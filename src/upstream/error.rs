@@ -6,8 +6,10 @@ use http::StatusCode;
 
 use crate::error::BoxError;
 
-/// Why a call of the tenant gave no answer that could be passed on: the source of the
-/// [`Rejection`](crate::Rejection) that was answered instead, for logs.
+/// The cause of a failed call: the call has no response, or one that cannot be forwarded.
+///
+/// It is the [`source`](Error::source) of the [`Rejection`](crate::Rejection) that the client
+/// receives, for logs.
 #[derive(Debug)]
 pub struct UpstreamError(Kind);
 
@@ -29,7 +31,7 @@ impl UpstreamError {
         Self(Kind::HeadTimeout(timeout))
     }
 
-    pub(super) fn answer(status: StatusCode) -> Self {
+    pub(super) fn status_error(status: StatusCode) -> Self {
         Self(Kind::Status(status))
     }
 
@@ -41,7 +43,7 @@ impl UpstreamError {
         Self(Kind::InFlight(max))
     }
 
-    /// The status with which the tenant answered, if it did.
+    /// The status of the tenant's response, if it was received.
     pub fn status(&self) -> Option<StatusCode> {
         match self.0 {
             Kind::Status(status) => Some(status),
@@ -56,7 +58,7 @@ impl fmt::Display for UpstreamError {
             Kind::Client(_) => f.write_str("the call of the tenant failed"),
             Kind::HeadTimeout(timeout) => write!(f, "the tenant did not answer within {timeout:?}"),
             Kind::Status(status) => write!(f, "the tenant answered {}", status.as_u16()),
-            Kind::Malformed(_) => f.write_str("the tenant's answer is malformed"),
+            Kind::Malformed(_) => f.write_str("the tenant's response is malformed"),
             Kind::InFlight(max) => write!(f, "{max} calls of the tenant are in flight"),
         }
     }

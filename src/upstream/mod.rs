@@ -1,11 +1,11 @@
-//! Forwards requests to the tenant: hygiene, credentials, transport.
+//! Forwards requests to the tenant: header policies, credentials, deadlines.
 //!
-//! [`Upstream`] is the innermost service of every stack. It takes requests whose path is relative
-//! to the tenant's API (`/profiles/{id}/balances`), lets through what is on a list, signs them with
-//! the tenant's API token, and cleans the answer on its way back. It never fails: what goes wrong
-//! is answered from the table of [`Rejection`](crate::Rejection)s, in the protocol of the request.
-//! Requests that nobody decided on are not sent: it takes those of the me layer, and those that
-//! carry a [`AllowForward`](crate::tenant::AllowForward) or a credential of their own.
+//! [`Upstream`] is the innermost service of every stack. Its requests have a path relative to the
+//! tenant's API (`/profiles/{id}/balances`). It filters their headers, adds the tenant's API token,
+//! and filters the response. It never returns an error: a failure becomes a
+//! [`Rejection`](crate::Rejection) in the protocol of the request. Only requests with a decision
+//! are sent: those of the me layer, and those with an
+//! [`AllowForward`](crate::tenant::AllowForward) or a credential of their own.
 //!
 //! ```
 //! use http::{Request, Response};
@@ -15,7 +15,7 @@
 //! use tower::{ServiceExt, service_fn};
 //!
 //! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
-//! // Any service that sends requests is a client; `HttpClient` is one over the network.
+//! // Any service that sends requests can be the client. `HttpClient` sends them over the network.
 //! let client = service_fn(|request: Request<RequestBody>| async move {
 //!     assert_eq!(request.uri(), "https://api.acme.getomneo.com/api/v3/locations?page=2");
 //!     assert_eq!(request.headers()["authorization"], "Bearer secret");
@@ -49,64 +49,74 @@
 //! # }
 //! ```
 //!
-//! # What it reads from a request's extensions
-//! [`MeRequest`](crate::path::MeRequest) (whose profile it is),
-//! [`AllowForward`](crate::tenant::AllowForward) (somebody decided that it may go up),
-//! [`CallAs`](crate::tenant::CallAs) (another credential for this one call) and [`ClientInfo`] (for
-//! the tenant's forwarding headers). All extensions stay here.
+//! # Request extensions
+//! - [`MeRequest`](crate::path::MeRequest): the subject's profile;
+//! - [`AllowForward`](crate::tenant::AllowForward): the decision that the request is forwarded;
+//! - [`CallAs`](crate::tenant::CallAs): another credential for this one call;
+//! - [`ClientInfo`](crate::client_info::ClientInfo): for the forwarding headers.
+//!
+//! Extensions are not passed to the client.
 //!
 //! # Forwarding headers
-//! What a client writes into one of these is dropped; ours are written anew. A host behind proxies
-//! of its own makes a [`ClientInfo`] of their headers with [`TrustedProxies`], and what they say is
-//! then extended. Which are sent is for [`Forwarding`] to say.
+//! Forwarding headers of a client are removed and replaced by our own. An application behind its
+//! own proxies derives a [`ClientInfo`](crate::client_info::ClientInfo) from their headers with
+//! [`TrustedProxies`](crate::client_info::TrustedProxies); these values are then extended.
+//! [`Forwarding`] selects the headers that are sent.
 //!
 //! | header | from a client | from a trusted proxy | by default |
 //! | --- | --- | --- | --- |
-//! | `X-Forwarded-For` | dropped | extended; what stands before the first address that is not trusted is dropped | sent, with a `ClientInfo` |
-//! | `X-Forwarded-Proto`, `-Host` | dropped | taken over, if said once | sent, with a `ClientInfo` |
-//! | `Forwarded` | dropped | the same; dropped if it is malformed | not sent |
-//! | `Via` | dropped | extended; dropped if it is malformed or long | not sent |
-//! | other `X-Forwarded-*`, `X-Real-IP` | dropped | dropped | never sent |
+//! | `X-Forwarded-For` | removed | extended; entries before the first untrusted address are removed | sent, with a `ClientInfo` |
+//! | `X-Forwarded-Proto`, `-Host` | removed | copied, if sent once | sent, with a `ClientInfo` |
+//! | `Forwarded` | removed | extended like `X-Forwarded-For`; removed if malformed | not sent |
+//! | `Via` | removed | extended; removed if malformed or long | not sent |
+//! | other `X-Forwarded-*`, `X-Real-IP` | removed | removed | never sent |
 //!
 //! Without a `ClientInfo` no address, scheme or host is sent.
 //!
-//! RFC 9110 §7.6.3 asks gateways to send `Via`. It is left out by default, as nginx, HAProxy and
-//! Envoy leave it out: an nginx in front of the tenant does not compress answers to requests that
-//! carry one (`gzip_proxied off` is its default). [`Forwarding::with_via`] sends it, with the
-//! version of the client's request: `1.1 omneo-id`. The `Via` of an answer is removed, unless
-//! [`ResponseHeaders`] keeps it, and none is added. Loops are not detected.
+//! RFC 9110 §7.6.3 requires gateways to send `Via`. It is omitted by default, as in nginx, HAProxy
+//! and Envoy: an nginx in front of the tenant does not compress responses to requests with a `Via`
+//! (`gzip_proxied off` is its default). [`Forwarding::with_via`] sends it, with the version of the
+//! client's request: `1.1 omneo-id`. The `Via` of a response is removed unless
+//! [`ResponseHeaders`](crate::headers::ResponseHeaders) allows it, and none is added. Loops are not
+//! detected.
 //!
 //! # Bodies
-//! They stream both ways, as fast as they are read and no faster. A request body goes up with
-//! `Content-Length` if its size hint is exact or its client declared a length, and chunked
-//! otherwise; one that is not as long as declared fails before its last frame (400). An answer
-//! whose body fails with its head, before the first frame, is replaced (502). Trailers of a request
-//! stay here; those of an answer come down, and a tenant over HTTP/1.1 is asked for them (`TE:
-//! trailers`) where the client says that it takes them. A host over HTTP/1.1 in turn passes on
-//! those that the tenant announces in `Trailer`. An answer may come before its upload has ended.
-//! Whoever goes away, and when, ends the call on the other side too, and nothing that is seen to be
-//! cut short looks complete.
+//! Bodies stream in both directions, with backpressure.
 //!
-//! # Changes of protocol
-//! A tunnel would carry requests that are not checked, so `CONNECT` is answered 405 and a WebSocket
-//! handshake 501, with nothing sent. Every other `Upgrade` is ignored, as
+//! - A request body has a `Content-Length` if its size hint is exact or the client declared a
+//!   length, and is chunked otherwise. If its length differs from the declared one, it fails before
+//!   its last frame (400).
+//! - A response whose body fails before its first frame is replaced (502), if the error is ready
+//!   together with the head.
+//! - Trailers of a request are dropped. Trailers of a response are forwarded. If the client sends
+//!   `TE: trailers`, the request to an HTTP/1.1 tenant does so too. A server over HTTP/1.1 writes
+//!   the trailers that the tenant announces in `Trailer`.
+//! - A response may arrive before its upload has ended.
+//! - If either side disconnects, the other call is cancelled. A body that is seen to be truncated
+//!   never looks complete.
+//!
+//! # Protocol upgrades
+//! A tunnel would carry unchecked requests, so `CONNECT` is rejected with 405 and a WebSocket
+//! handshake with 501. Every other `Upgrade` is ignored, as
 //! [RFC 9110 §7.8](https://www.rfc-editor.org/rfc/rfc9110#section-7.8) allows, and not forwarded:
-//! clients such as the JDK's `HttpClient` offer h2c with each request over plain TCP, and get an
-//! ordinary answer over HTTP/1.1.
+//! clients such as the JDK's `HttpClient` offer h2c with each request over plain TCP, and accept an
+//! ordinary HTTP/1.1 response.
 //!
 //! # Ranges
 //! `Range` and `If-Range` are not forwarded unless
-//! [`RequestHeaders`](crate::headers::RequestHeaders) allows them: the search for an echoed API
-//! token needs whole answers. A 206 that answers no `Range` is replaced by a 502.
+//! [`RequestHeaders`](crate::headers::RequestHeaders) allows them: the scan for an echoed API token
+//! needs whole responses. A 206 to a request without `Range` is replaced by a 502.
 //!
 //! # Caveats
-//! Deadlines need a tokio runtime with its timer enabled. A path that could be read in two ways is
-//! refused here once more, and so is a query that overrides the method.
+//! Deadlines need a tokio runtime with its timer enabled. Ambiguous paths and queries that override
+//! the method are rejected here too, independent of the layers above.
 
 mod call;
 mod config;
+mod content_length;
 mod error;
 mod forwarding;
+mod profile_path;
 mod request;
 mod response;
 mod service;

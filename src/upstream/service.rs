@@ -8,7 +8,7 @@ use bytes::Buf;
 use http::{Request, Response};
 use tower::Service;
 
-use super::call::{Exchange, failure};
+use super::call::{Exchange, rejection_kind};
 use super::config::Config;
 use super::error::UpstreamError;
 use super::{Forwarding, ResponseFuture};
@@ -16,23 +16,22 @@ use crate::body::Body;
 use crate::error::BoxError;
 use crate::headers::{RequestHeaders, ResponseHeaders, WireProtocol};
 use crate::rejection::Rejection;
-use crate::request_body::InFlight;
-use crate::request_body::RequestBody;
+use crate::request_body::{InFlight, RequestBody};
 use crate::tenant::Tenant;
 
 /// Forwards requests to a tenant over the client `C`.
 ///
-/// See the [module docs](super). Clones share the configuration and the count of calls in flight.
+/// See the [module docs](super). Clones share the configuration and the in-flight count.
 pub struct Upstream<C> {
     client: C,
     config: Arc<Config>,
-    // Why the client was not ready, until the call that is answered with it.
+    // An error of the client's `poll_ready`: the next call is rejected with it.
     unready: Option<BoxError>,
 }
 
 impl<C> Upstream<C> {
-    /// Calls `tenant` by way of `client`: an [`HttpClient`](super::HttpClient), or any service
-    /// that sends requests.
+    /// Forwards requests to `tenant` over `client`: an [`HttpClient`](crate::client::HttpClient),
+    /// or any service that sends requests.
     pub fn new(client: C, tenant: Tenant) -> Self {
         Self {
             client,
@@ -41,60 +40,62 @@ impl<C> Upstream<C> {
         }
     }
 
-    /// Replaces the list of headers that go up.
+    /// Replaces the policy for request headers.
     ///
     /// Default is [`RequestHeaders::default`].
     #[must_use]
     pub fn with_request_headers(self, headers: RequestHeaders) -> Self {
-        self.configure(|config| config.request_headers = headers)
+        self.edit(|config| config.request_headers = headers)
     }
 
-    /// Replaces the list of headers that do not come down.
+    /// Replaces the policy for response headers.
     ///
     /// Default is [`ResponseHeaders::default`].
     #[must_use]
     pub fn with_response_headers(self, headers: ResponseHeaders) -> Self {
-        self.configure(|config| config.response_headers = headers)
+        self.edit(|config| config.response_headers = headers)
     }
 
-    /// Replaces which headers tell the tenant whom a request comes from, and on which way.
+    /// Replaces the forwarding headers that are sent to the tenant.
     ///
     /// Default is [`Forwarding::default`].
     #[must_use]
     pub fn with_forwarding(self, forwarding: Forwarding) -> Self {
-        self.configure(|config| config.forwarding = forwarding)
+        self.edit(|config| config.forwarding = forwarding)
     }
 
-    /// Replaces how long the tenant may take to begin its answer once it has what the client sent
-    /// (504 after that). [`Duration::MAX`] is for ever.
+    /// Replaces the head timeout: the time from the moment when the tenant has received everything
+    /// that the client sent until its response head. When it elapses, the response is a 504.
+    /// [`Duration::MAX`] disables it.
     ///
     /// Default is 30 seconds.
     #[must_use]
     pub fn with_head_timeout(self, timeout: Duration) -> Self {
-        self.configure(|config| config.head_timeout = timeout)
+        self.edit(|config| config.head_timeout = timeout)
     }
 
-    /// Replaces how long a body may stand still, in either direction: a client's is then given up
-    /// (408), a tenant's breaks off. [`Duration::MAX`] is for ever.
+    /// Replaces the longest time that a body may be idle, in either direction. An idle request
+    /// body ends the call with 408; an idle response body is aborted. [`Duration::MAX`] disables
+    /// it.
     ///
     /// Default is 60 seconds.
     #[must_use]
     pub fn with_body_idle_timeout(self, timeout: Duration) -> Self {
-        self.configure(|config| config.body_idle_timeout = timeout)
+        self.edit(|config| config.body_idle_timeout = timeout)
     }
 
-    /// Replaces how many calls may be in flight at once, each from its request to the end of its
-    /// answer's body; over HTTP/1.1 to the end of its own, if that takes longer. One more is
-    /// answered with 503 and `Retry-After` at once.
+    /// Replaces the limit of calls in flight. A call is in flight from its request to the end of
+    /// its response body; over HTTP/1.1 to the end of its request body, if that is later. Calls
+    /// beyond the limit are rejected at once with 503 and `Retry-After`.
     ///
     /// Default is 1024.
     #[must_use]
     pub fn with_max_in_flight(self, max: usize) -> Self {
-        self.configure(|config| config.in_flight = InFlight::new(max))
+        self.edit(|config| config.in_flight = InFlight::new(max))
     }
 
-    /// The same service over another client: the configuration and the count of calls in flight
-    /// stay shared. So each thread can have connections of its own.
+    /// The same service over another client: both share the configuration and the in-flight
+    /// count. With this, each thread can have its own connections.
     #[must_use]
     pub fn with_client<D>(&self, client: D) -> Upstream<D> {
         Upstream {
@@ -104,37 +105,37 @@ impl<C> Upstream<C> {
         }
     }
 
-    /// How many calls are in flight, from the request to the end of the answer's body.
+    /// The number of calls in flight, from the request to the end of the response body.
     pub fn in_flight(&self) -> usize {
         self.config.in_flight.now().min(self.max_in_flight())
     }
 
-    /// How many calls may be in flight at once.
+    /// The limit of calls in flight.
     pub fn max_in_flight(&self) -> usize {
         self.config.in_flight.max()
     }
 
-    /// The tenant that is called.
+    /// The tenant.
     pub fn tenant(&self) -> &Tenant {
         &self.config.tenant
     }
 
-    /// The client.
+    /// Gets a reference to the client.
     pub fn get_ref(&self) -> &C {
         &self.client
     }
 
-    /// The client.
+    /// Gets a mutable reference to the client.
     pub fn get_mut(&mut self) -> &mut C {
         &mut self.client
     }
 
-    /// The client.
+    /// Consumes `self` and returns the client.
     pub fn into_inner(self) -> C {
         self.client
     }
 
-    fn configure(mut self, change: impl FnOnce(&mut Config)) -> Self {
+    fn edit(mut self, change: impl FnOnce(&mut Config)) -> Self {
         change(Arc::make_mut(&mut self.config));
         self
     }
@@ -151,7 +152,7 @@ where
     type Error = Infallible;
     type Future = ResponseFuture<C::Future>;
 
-    /// A client that fails to become ready is answered for by `call`.
+    /// Never fails: an error of the client's `poll_ready` becomes the rejection of the next call.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         if self.unready.is_none() {
             self.unready = ready!(self.client.poll_ready(cx)).err().map(Into::into);
@@ -162,11 +163,11 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let protocol = WireProtocol::from_headers(request.headers());
         if let Some(error) = self.unready.take() {
-            let rejection = Rejection::new(failure::kind(&*error));
+            let rejection = Rejection::new(rejection_kind(&*error));
             let rejection = rejection.because(UpstreamError::client(error));
             return ResponseFuture::rejected(rejection, protocol);
         }
-        match Exchange::begin(&self.config, request, protocol) {
+        match Exchange::prepare(&self.config, request, protocol) {
             Ok((request, exchange)) => ResponseFuture::call(self.client.call(request), exchange),
             Err(rejection) => ResponseFuture::rejected(rejection, protocol),
         }

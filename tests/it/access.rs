@@ -1,4 +1,4 @@
-//! What an access policy keeps here: by the layer alone, and by the whole of Omneo ID.
+//! Requests that an access policy rejects: in the layer alone, and in the whole of Omneo ID.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::support::{Answer, Shop, bearer};
 const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
 
-fn no_deletion() -> AccessPolicy {
+fn without_deletion() -> AccessPolicy {
     AccessPolicy::allow_all()
         .deny("DELETE", "/")
         .unwrap()
@@ -31,7 +31,7 @@ fn no_deletion() -> AccessPolicy {
 }
 
 fn shop() -> Shop {
-    Shop::with(|builder| builder.access_policy(no_deletion()))
+    Shop::with(|builder| builder.access_policy(without_deletion()))
 }
 
 async fn ask(
@@ -53,7 +53,7 @@ async fn ask(
 }
 
 #[tokio::test]
-async fn what_is_denied_is_not_sent_however_it_is_spelt() {
+async fn a_denied_request_is_not_forwarded_in_any_spelling() {
     let shop = shop();
     let token = shop.mint_for_ada().await;
     for path in [
@@ -76,7 +76,7 @@ async fn what_is_denied_is_not_sent_however_it_is_spelt() {
 }
 
 #[tokio::test]
-async fn where_only_the_method_is_wrong_the_right_ones_are_told() {
+async fn a_405_lists_the_permitted_methods() {
     let shop = shop();
     let token = shop.mint_for_ada().await;
     for (method, path, allow) in [
@@ -118,7 +118,7 @@ async fn where_only_the_method_is_wrong_the_right_ones_are_told() {
 }
 
 #[tokio::test]
-async fn head_alone_permits_no_get() {
+async fn permission_for_head_does_not_include_get() {
     let policy = AccessPolicy::deny_all().allow("HEAD", "/").unwrap();
     let policy = policy.allow("GET", "/lists").unwrap();
     let shop = Shop::with(|builder| builder.access_policy(policy));
@@ -140,7 +140,7 @@ async fn head_alone_permits_no_get() {
 }
 
 #[tokio::test]
-async fn what_is_not_denied_works_as_before() {
+async fn permitted_requests_are_forwarded_unchanged() {
     let shop = shop();
     let token = shop.mint_for_ada().await;
     for path in [
@@ -164,13 +164,13 @@ async fn what_is_not_denied_works_as_before() {
     assert_eq!(
         sent.last().unwrap().json(),
         list,
-        "what was read is sent on whole"
+        "the buffered body is forwarded completely"
     );
     assert_eq!(shop.get("/locations", &token).await.status, StatusCode::OK);
 }
 
 #[tokio::test]
-async fn who_asks_comes_before_what_may_be_asked() {
+async fn authentication_precedes_the_access_policy() {
     let shop = shop();
     let anonymous = shop.mint_anonymous().await;
     for (token, status) in [
@@ -184,7 +184,7 @@ async fn who_asks_comes_before_what_may_be_asked() {
 }
 
 #[tokio::test]
-async fn a_post_cannot_be_turned_into_a_method_that_is_denied() {
+async fn a_post_cannot_override_its_method_to_a_denied_one() {
     let shop = shop();
     let token = shop.mint_for_ada().await;
     let big = format!(r#"{{"a":"{}","_method":"DELETE"}}"#, "x".repeat(70_000));
@@ -200,7 +200,7 @@ async fn a_post_cannot_be_turned_into_a_method_that_is_denied() {
         (FORM, "_method=DELETE", 400),
         (FORM, "name=x&%5Fmethod=DELETE", 400),
         (FORM, "+.method=DELETE", 400),
-        // Laravel takes this for JSON.
+        // Laravel parses this as JSON.
         (
             "application/x-www-form-urlencoded; x=/json",
             r#"{"_method":"DELETE"}"#,
@@ -243,7 +243,7 @@ async fn a_post_cannot_be_turned_into_a_method_that_is_denied() {
 }
 
 #[tokio::test]
-async fn without_a_policy_bodies_are_nobodys_business() {
+async fn without_a_policy_bodies_are_not_read() {
     let shop = Shop::open();
     let token = shop.mint_for_ada().await;
     let body = r#"{"_method":"DELETE"}"#;
@@ -253,7 +253,7 @@ async fn without_a_policy_bodies_are_nobodys_business() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_stands_still_is_given_up() {
+async fn an_idle_body_is_aborted() {
     let shop = shop();
     let token = shop.mint_for_ada().await;
     let (feeder, frames) = tokio::sync::mpsc::channel::<Result<Frame<Bytes>, Infallible>>(1);
@@ -306,7 +306,7 @@ fn chunks(chunks: &[&'static str]) -> Body {
     Body::new(StreamBody::new(Items(frames.into_iter())))
 }
 
-/// A stream of what is there already.
+/// A stream of items that are ready.
 struct Items<I>(I);
 
 impl<I: Iterator + Unpin> futures_core::Stream for Items<I> {
@@ -320,7 +320,7 @@ impl<I: Iterator + Unpin> futures_core::Stream for Items<I> {
     }
 }
 
-/// Says whether the body had been read, and gives it back.
+/// Returns the body, and whether the layer had read it.
 async fn echo(request: Request<Read>) -> Result<Response<String>, Infallible> {
     let read = matches!(request.body(), Either::Right(_));
     let body = request.into_body().collect().await.unwrap().to_bytes();
@@ -328,9 +328,9 @@ async fn echo(request: Request<Read>) -> Result<Response<String>, Infallible> {
     Ok(Response::new(format!("{read} {body}")))
 }
 
-async fn by_layer(request: Request<Body>) -> Response<String> {
+async fn call_layer(request: Request<Body>) -> Response<String> {
     let response = MeRewriteLayer::new()
-        .with_access(no_deletion())
+        .with_access(without_deletion())
         .layer(service_fn(echo))
         .oneshot(request)
         .await
@@ -341,7 +341,7 @@ async fn by_layer(request: Request<Body>) -> Response<String> {
 }
 
 #[tokio::test]
-async fn only_a_body_that_could_matter_is_read() {
+async fn only_a_body_that_may_override_the_method_is_read() {
     for (path, body, expected) in [
         ("/profiles/me", chunks(&["{\"a\"", ":1}"]), "true {\"a\":1}"),
         ("/profiles/me", chunks(&[]), "true "),
@@ -354,29 +354,29 @@ async fn only_a_body_that_could_matter_is_read() {
         ("/elsewhere", chunks(&["x"]), "false x"),
     ] {
         assert_eq!(
-            by_layer(post(path, JSON, body)).await.body(),
+            call_layer(post(path, JSON, body)).await.body(),
             expected,
             "{path}"
         );
     }
     let mut put = post("/profiles/me", "image/png", chunks(&["x"]));
     *put.method_mut() = Method::PUT;
-    assert_eq!(by_layer(put).await.body(), "false x");
+    assert_eq!(call_layer(put).await.body(), "false x");
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_is_the_clients_fault() {
+async fn an_aborted_request_body_is_a_400() {
     let broken = StreamBody::new(Items(
         [Ok(Frame::data(Bytes::from_static(b"{"))), Err("gone")].into_iter(),
     ));
-    let response = by_layer(post("/profiles/me", JSON, Body::new(broken))).await;
+    let response = call_layer(post("/profiles/me", JSON, Body::new(broken))).await;
     assert_eq!(response.status(), StatusCode::BAD_REQUEST);
     let rejection = response.extensions().get::<Rejection>().unwrap();
     assert_eq!(rejection.kind(), RejectionKind::BodyAborted);
 }
 
 #[tokio::test]
-async fn a_body_of_unknown_length_is_read_no_further_than_the_limit() {
+async fn a_body_of_unknown_length_is_read_up_to_the_limit() {
     let polled = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&polled);
     let endless = std::iter::from_fn(move || {
@@ -386,16 +386,16 @@ async fn a_body_of_unknown_length_is_read_no_further_than_the_limit() {
         ))))
     });
     let body = Body::new(StreamBody::new(Items(endless)));
-    let response = by_layer(post("/profiles/me", JSON, body)).await;
+    let response = call_layer(post("/profiles/me", JSON, body)).await;
     assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
     assert_eq!(polled.load(Ordering::Relaxed), 17);
 }
 
 #[tokio::test]
-async fn the_reason_is_kept_for_the_operator() {
+async fn the_reason_is_the_source_of_the_rejection() {
     let mut request = post("/profiles/me", JSON, Body::empty());
     *request.method_mut() = Method::DELETE;
-    let response = by_layer(request).await;
+    let response = call_layer(request).await;
     let rejection = response.extensions().get::<Rejection>().unwrap();
     let cause = std::error::Error::source(rejection).unwrap();
     assert!(matches!(
@@ -405,15 +405,17 @@ async fn the_reason_is_kept_for_the_operator() {
 }
 
 #[tokio::test]
-async fn a_service_that_waits_for_a_body_asks_for_readiness_anew() {
+async fn readiness_is_polled_again_after_the_body_is_read() {
     let (mock, mut handle) = tower_test::mock::pair::<Request<Read>, Response<String>>();
-    let mut service = MeRewriteLayer::new().with_access(no_deletion()).layer(mock);
+    let mut service = MeRewriteLayer::new()
+        .with_access(without_deletion())
+        .layer(mock);
     handle.allow(2);
     service.ready().await.unwrap();
     let answer = service.call(post("/profiles/me", JSON, chunks(&["{}"])));
     let respond = async {
-        let (asked, respond) = handle.next_request().await.unwrap();
-        assert_eq!(asked.uri().path(), "/profiles/ada-1");
+        let (forwarded, respond) = handle.next_request().await.unwrap();
+        assert_eq!(forwarded.uri().path(), "/profiles/ada-1");
         respond.send_response(Response::new("ok".to_owned()));
     };
     let (answer, ()) = tokio::join!(answer, respond);

@@ -1,23 +1,23 @@
-//! Collections of attacks, replayed byte for byte over sockets: Omneo ID on loopback, in front of a
-//! tenant that is reached over another connection.
+//! Collections of attacks, replayed byte for byte over sockets: Omneo ID and its tenant listen on
+//! loopback.
 
 mod collections;
-mod field;
+mod setup;
 
-use field::{Field, get, lines, statuses, unescape};
+use setup::{Setup, get, lines, statuses, unescape};
 
 #[tokio::test]
-async fn an_honest_request_works_on_this_field() {
-    let field = Field::lay().await;
-    let answer = field.send(&get(b"/profiles/me", b"", &field.token)).await;
+async fn a_valid_request_succeeds_in_this_setup() {
+    let setup = Setup::lay().await;
+    let answer = setup.send(&get(b"/profiles/me", b"", &setup.token)).await;
     assert_eq!(statuses(&answer), [200], "{}", answer.escape_ascii());
-    assert_eq!(field.sandbox.take_requests().len(), 1);
+    assert_eq!(setup.sandbox.take_requests().len(), 1);
     assert_eq!(unescape(r"a\r\n\x00\u002e\\"), b"a\r\n\x00\\u002e\\\\");
 }
 
 #[tokio::test]
-async fn an_absolute_target_is_taken_for_the_own_host_only() {
-    let field = Field::lay().await;
+async fn an_absolute_target_is_accepted_for_the_own_host_only() {
+    let setup = Setup::lay().await;
     for (target, expected) in [
         ("http://shop.test/profiles/me", 200),
         ("http://SHOP.test//profiles/me", 200),
@@ -27,23 +27,23 @@ async fn an_absolute_target_is_taken_for_the_own_host_only() {
         ("http://evil.test//locations", 404),
         ("http://shop.test@evil.test/profiles/me", 404),
     ] {
-        let attack = get(target.as_bytes(), b"", &field.token);
-        let answer = field.send(&attack).await;
+        let attack = get(target.as_bytes(), b"", &setup.token);
+        let answer = setup.send(&attack).await;
         assert_eq!(statuses(&answer), [expected], "{target}");
-        field.check(&attack, &answer);
+        setup.check(&attack, &answer);
     }
 }
 
 #[tokio::test]
-async fn no_target_leads_out_of_the_profile() {
-    let field = Field::lay().await;
+async fn every_target_stays_within_the_profile() {
+    let setup = Setup::lay().await;
     let mut count = 0;
     for line in lines(include_str!("data/paths.txt")) {
         for tail in ["", "/lists", "?page[size]=1", "/..", "%2f.."] {
-            let mut target = field.fill(line);
+            let mut target = setup.fill(line);
             target.extend(tail.bytes());
-            let attack = get(&target, b"", &field.token);
-            field.check(&attack, &field.send(&attack).await);
+            let attack = get(&target, b"", &setup.token);
+            setup.check(&attack, &setup.send(&attack).await);
             count += 1;
         }
     }
@@ -51,43 +51,43 @@ async fn no_target_leads_out_of_the_profile() {
 }
 
 #[tokio::test]
-async fn no_header_renames_or_unlocks_anything() {
-    let field = Field::lay().await;
+async fn headers_cannot_override_the_path_or_the_method() {
+    let setup = Setup::lay().await;
     let mut count = 0;
     for line in lines(include_str!("data/headers.txt")) {
-        let mut more = field.fill(line);
+        let mut more = setup.fill(line);
         more.extend(b"\r\n");
         for target in ["/profiles/me/lists", "/locations"] {
-            let attack = get(target.as_bytes(), &more, &field.token);
-            field.check(&attack, &field.send(&attack).await);
+            let attack = get(target.as_bytes(), &more, &setup.token);
+            setup.check(&attack, &setup.send(&attack).await);
             count += 1;
         }
         let body = b"{\"name\":\"x\"}";
-        let mut more = field.fill(line);
+        let mut more = setup.fill(line);
         more.extend(format!("\r\nContent-Length: {}\r\n", body.len()).bytes());
-        let mut attack = get(b"/profiles/me/lists", &more, &field.token);
+        let mut attack = get(b"/profiles/me/lists", &more, &setup.token);
         attack.splice(..3, *b"POST");
         attack.extend(body);
-        field.check(&attack, &field.send(&attack).await);
+        setup.check(&attack, &setup.send(&attack).await);
     }
     assert!(count > 250, "{count}");
 }
 
 #[tokio::test]
-async fn no_request_smuggles_another_one() {
-    let field = Field::lay().await;
+async fn no_request_smuggles_a_second_request() {
+    let setup = Setup::lay().await;
     let mut count = 0;
     for line in lines(include_str!("data/requests.txt")) {
-        let attack = field.fill(line);
-        field.check(&attack, &field.send(&attack).await);
-        // Whatever is left on a connection to the tenant would hit the next one.
-        let honest = get(b"/profiles/me/balances", b"", &field.token);
-        let answer = field.send(&honest).await;
+        let attack = setup.fill(line);
+        setup.check(&attack, &setup.send(&attack).await);
+        // Bytes left on a connection to the tenant would be read with the next request.
+        let valid = get(b"/profiles/me/balances", b"", &setup.token);
+        let answer = setup.send(&valid).await;
         assert_eq!(statuses(&answer), [200], "after {}", attack.escape_ascii());
-        let asked = field.sandbox.take_requests();
-        assert_eq!(asked.len(), 1, "after {}", attack.escape_ascii());
+        let forwarded = setup.sandbox.take_requests();
+        assert_eq!(forwarded.len(), 1, "after {}", attack.escape_ascii());
         assert!(
-            asked[0].path().ends_with("/balances"),
+            forwarded[0].path().ends_with("/balances"),
             "after {}",
             attack.escape_ascii()
         );
@@ -97,8 +97,8 @@ async fn no_request_smuggles_another_one() {
 }
 
 #[tokio::test]
-async fn nobody_gets_anywhere_without_a_token() {
-    let field = Field::lay().await;
+async fn no_attack_without_a_token_reaches_the_tenant() {
+    let setup = Setup::lay().await;
     for table in [
         include_str!("data/paths.txt"),
         include_str!("data/requests.txt"),
@@ -106,17 +106,17 @@ async fn nobody_gets_anywhere_without_a_token() {
         for line in lines(table) {
             let line = line.replace("{auth}", "X-Nobody: 1");
             let attack = if table.contains("HTTP/1.1") && line.contains("HTTP/") {
-                field.fill(&line)
+                setup.fill(&line)
             } else {
                 let mut attack = b"GET ".to_vec();
-                attack.extend(field.fill(&line));
+                attack.extend(setup.fill(&line));
                 attack.extend(b" HTTP/1.1\r\nHost: shop.test\r\n\r\n");
                 attack
             };
-            let answer = field.send(&attack).await;
-            let asked = field.sandbox.requests();
-            assert!(asked.is_empty(), "{}", attack.escape_ascii());
-            field.check(&attack, &answer);
+            let answer = setup.send(&attack).await;
+            let forwarded = setup.sandbox.requests();
+            assert!(forwarded.is_empty(), "{}", attack.escape_ascii());
+            setup.check(&attack, &answer);
         }
     }
 }

@@ -743,7 +743,7 @@ async fn the_clients_credentials_stay_here_and_the_api_token_stays_there() {
 #[tokio::test]
 async fn what_goes_up_and_comes_down_can_be_chosen() {
     let shop = Shop::with(|builder| {
-        let down = ResponseHeaders::default().keep("set-cookie").unwrap();
+        let down = ResponseHeaders::default().allow("set-cookie").unwrap();
         let forwarding = Forwarding::both().with_pseudonym("shop").unwrap();
         builder.response_headers(down).forwarding(forwarding)
     });

@@ -1,4 +1,4 @@
-//! The me layer alone, over services that are not ours.
+//! The me layer alone, over services of `service_fn`.
 
 use std::convert::Infallible;
 
@@ -23,7 +23,7 @@ fn request(method: Method, uri: &str, subject: Option<Subject>) -> Request<()> {
     request
 }
 
-/// Answers with the target it was asked for, and whose `me` it was told.
+/// Returns the target of the request, and the profile of its `MeRequest`.
 async fn echo(request: Request<()>) -> Result<Response<String>, Infallible> {
     let me = request.extensions().get::<MeRequest>();
     let mut response = Response::new(request.uri().to_string());
@@ -45,20 +45,20 @@ async fn ask(request: Request<()>) -> Response<String> {
 }
 
 #[tokio::test]
-async fn me_is_rewritten_and_the_query_is_kept_byte_for_byte() {
-    let asked = "/profiles/me/lists/caf%C3%A9?filter%5Bx%5D=1&y=a+b&z";
-    let response = ask(request(Method::GET, asked, Some(ada()))).await;
+async fn me_is_rewritten_and_the_query_is_unchanged() {
+    let target = "/profiles/me/lists/caf%C3%A9?filter%5Bx%5D=1&y=a+b&z";
+    let response = ask(request(Method::GET, target, Some(ada()))).await;
     assert_eq!(
         *response.body(),
         format!("/profiles/{ADA}/lists/caf%C3%A9?filter%5Bx%5D=1&y=a+b&z")
     );
     let me = response.extensions().get::<MeRequest>().unwrap();
-    assert_eq!(me.original(), asked);
+    assert_eq!(me.original(), target);
     assert_eq!(me.profile(), &ADA.parse::<ProfileId>().unwrap());
 }
 
 #[tokio::test]
-async fn a_slash_at_the_end_is_removed() {
+async fn a_trailing_slash_is_removed() {
     for (path, expected) in [
         ("/profiles/me/", format!("/profiles/{ADA}")),
         ("/profiles/me//", format!("/profiles/{ADA}")),
@@ -74,7 +74,7 @@ async fn a_slash_at_the_end_is_removed() {
 }
 
 #[tokio::test]
-async fn scheme_and_authority_of_the_target_stay() {
+async fn scheme_and_authority_of_the_target_are_kept() {
     let response = ask(request(
         Method::GET,
         "https://shop.example/profiles/me",
@@ -88,7 +88,7 @@ async fn scheme_and_authority_of_the_target_stay() {
 }
 
 #[tokio::test]
-async fn any_method_passes_but_those_that_are_answered_here() {
+async fn methods_except_options_trace_and_connect_are_forwarded() {
     for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "SEARCH"] {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         let response = ask(request(method.clone(), "/profiles/me", Some(ada()))).await;
@@ -104,9 +104,9 @@ async fn any_method_passes_but_those_that_are_answered_here() {
     }
 }
 
-/// Symfony makes capitals of a method before it acts on it.
+/// Symfony converts a method to capitals before it dispatches the request.
 #[tokio::test]
-async fn a_method_that_is_another_one_in_capitals_is_refused() {
+async fn a_standard_method_not_in_capitals_is_rejected() {
     for method in ["delete", "Post", "pUT", "get", "trace", "x~y"] {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         let response = ask(request(method.clone(), "/profiles/me", Some(ada()))).await;
@@ -119,7 +119,7 @@ async fn a_method_that_is_another_one_in_capitals_is_refused() {
 }
 
 #[tokio::test]
-async fn refusals_say_no_more_than_not_found_and_keep_their_reason_for_the_operator() {
+async fn a_rejected_path_is_not_found_and_its_reason_is_only_the_source() {
     for (path, kind) in [
         ("/profiles/me/../grace-2", RejectionKind::PathRefused),
         ("/profiles/me/%2e%2e%2fgrace-2", RejectionKind::PathRefused),
@@ -142,7 +142,7 @@ async fn refusals_say_no_more_than_not_found_and_keep_their_reason_for_the_opera
 }
 
 #[tokio::test]
-async fn an_anonymous_me_is_not_found_and_a_request_of_nobody_is_unauthenticated() {
+async fn an_anonymous_subject_is_not_found_and_a_missing_subject_is_unauthenticated() {
     let response = ask(request(
         Method::GET,
         "/profiles/me",
@@ -173,7 +173,7 @@ async fn identity_parameters_and_method_overrides_are_bad_requests() {
 }
 
 #[tokio::test]
-async fn what_is_not_below_profiles_passes_untouched() {
+async fn paths_outside_profiles_are_unchanged() {
     for uri in [
         "/locations?x=1",
         "/profiles",
@@ -190,13 +190,13 @@ async fn what_is_not_below_profiles_passes_untouched() {
 }
 
 #[tokio::test]
-async fn a_grpc_caller_is_refused_in_its_own_dialect() {
-    let mut asked = request(Method::POST, "/profiles/grace-2", Some(ada()));
-    asked.headers_mut().insert(
+async fn a_rejection_of_a_grpc_request_is_encoded_as_grpc() {
+    let mut rejected = request(Method::POST, "/profiles/grace-2", Some(ada()));
+    rejected.headers_mut().insert(
         header::CONTENT_TYPE,
         "application/grpc+proto".parse().unwrap(),
     );
-    let response = ask(asked).await;
+    let response = ask(rejected).await;
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(response.headers()["grpc-status"], "5");
     assert_eq!(response.headers()[header::CONTENT_TYPE], "application/grpc");
@@ -204,14 +204,14 @@ async fn a_grpc_caller_is_refused_in_its_own_dialect() {
 }
 
 #[tokio::test]
-async fn the_service_that_was_made_ready_is_the_one_that_is_called() {
+async fn the_ready_service_is_called() {
     let (mock, mut handle) = tower_test::mock::pair::<Request<()>, Response<String>>();
     let mut service = MeRewriteLayer::new().layer(mock);
     handle.allow(1);
     service.ready().await.unwrap();
     let answer = service.call(request(Method::GET, "/profiles/me", Some(ada())));
-    let (asked, respond) = handle.next_request().await.unwrap();
-    assert_eq!(asked.uri().path(), format!("/profiles/{ADA}"));
+    let (forwarded, respond) = handle.next_request().await.unwrap();
+    assert_eq!(forwarded.uri().path(), format!("/profiles/{ADA}"));
     respond.send_response(Response::new("ok".to_owned()));
     assert_eq!(answer.await.unwrap().status(), StatusCode::OK);
 }

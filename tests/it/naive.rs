@@ -1,16 +1,15 @@
-//! What the most lenient tenant would make of a path: decoded until nothing is left to decode, in
-//! every alphabet, with parameters cut off and dots resolved at each step. And what it would make
-//! of a query or form. Written without a look at the crate's own reading, which it is compared
-//! with.
+//! A model of the most lenient tenant. It decodes a path until no escape remains. After each step it
+//! maps all look-alike characters, removes parameters and resolves dots. It also parses queries and
+//! forms. It is independent of the crate's own parsers, with which it is compared.
 
-/// Whether every lenient reading of a path lies at or under this prefix.
+/// Whether every reading of a path is at or below this prefix.
 pub(crate) fn stays_below(path: &[u8], prefix: &[&str]) -> bool {
     readings(path).iter().all(|segments| {
         segments.len() >= prefix.len() && segments.iter().zip(prefix).all(|(a, b)| a == b)
     })
 }
 
-/// The segments of a path after each step of decoding.
+/// The segments of a path at each depth of decoding.
 pub(crate) fn readings(path: &[u8]) -> Vec<Vec<String>> {
     let mut bytes = path.to_vec();
     let mut readings = Vec::new();
@@ -28,9 +27,9 @@ pub(crate) fn readings(path: &[u8]) -> Vec<Vec<String>> {
     readings
 }
 
-/// The names and values of a query or form, as any PHP server may read them: pairs end at `&`, or
-/// at `;` as well; question marks, ampersands, blanks and control characters before a name are
-/// dropped; NUL and `[` end it; `.`, space and a leading `[` become `_`.
+/// The names and values of a query or form, with the rules of all PHP servers. Pairs end at `&` or
+/// `;`. Question marks, ampersands, whitespace and control characters before a name are skipped.
+/// NUL and `[` end a name; `.`, space and a leading `[` become `_`.
 pub(crate) fn query_pairs(text: &[u8]) -> Vec<(String, String)> {
     let mut pairs = Vec::new();
     for separators in [&b"&"[..], b"&;"] {
@@ -70,7 +69,7 @@ fn form_decode(text: &[u8]) -> String {
     String::from_utf8_lossy(&decoded).into_owned()
 }
 
-/// `%XX`, `%uXXXX`, and what is neither as it stands.
+/// Decodes `%XX` and `%uXXXX`, and keeps all other bytes.
 fn percent(bytes: &[u8]) -> Vec<u8> {
     let hex = |from: usize, to: usize| {
         let digits = std::str::from_utf8(bytes.get(from..to)?).ok()?;
@@ -103,7 +102,8 @@ fn percent(bytes: &[u8]) -> Vec<u8> {
     decoded
 }
 
-/// UTF-8 without any of its rules: overlong forms count, and what is none is Latin-1.
+/// Decodes UTF-8 without its restrictions: it accepts overlong forms, and reads other bytes as
+/// Latin-1.
 fn characters(bytes: &[u8]) -> String {
     let mut text = String::new();
     let mut at = 0;
@@ -133,7 +133,7 @@ fn characters(bytes: &[u8]) -> String {
     text
 }
 
-/// Full-width forms and everything that looks or normalises like a dot or a slash.
+/// Maps full-width forms, and characters that look like or normalise to a dot or a slash.
 fn fold(character: char, text: &mut String) {
     let code = u32::from(character);
     match character {
@@ -150,9 +150,9 @@ fn fold(character: char, text: &mut String) {
     }
 }
 
-/// Splits at slashes of either kind, and resolves dots; if asked, after everything that some reader
-/// would cut: from NUL, `?` and `#` on, from `;` to the end of a segment, blanks and controls
-/// around.
+/// Splits at slashes and backslashes, and resolves dots. With `cut`, it first removes everything
+/// that some servers remove: from NUL, `?` or `#` to the end, from `;` to the end of a segment, and
+/// surrounding whitespace and control characters.
 fn resolve(text: &str, cut: bool) -> Vec<String> {
     let mut text = text.replace('\\', "/");
     if cut {
@@ -176,7 +176,7 @@ fn resolve(text: &str, cut: bool) -> Vec<String> {
 }
 
 #[test]
-fn the_naive_reader_is_lenient() {
+fn the_naive_parser_is_lenient() {
     let out = [
         "/a/b/../c",
         "/a/b/%2e%2e",

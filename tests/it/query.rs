@@ -1,4 +1,4 @@
-//! Queries, as PHP servers split them and as the service refuses them.
+//! Rejected queries, compared with the way in which PHP servers parse them.
 
 use http::{Method, Request, StatusCode, header};
 use omneo_id::RejectionKind;
@@ -13,10 +13,10 @@ use crate::support::{Shop, bearer};
 type Reading = (&'static str, &'static str, &'static [&'static str]);
 
 /// How PHP servers split a query. Sources: `php -S` and `php-cgi` 8.2 as measured; Apache's
-/// `r->args`, nginx's `$query_string` and Go's `URL.RawQuery`, which are all that follows the first
-/// `?`; the parser of `php -S` and Swoole, which skips further `?` at the start of a query
-/// (`s_req_query_string_start`). All of them hand the result to PHP's `php_default_treat_data`:
-/// pairs end at `&`, a name is decoded once, its leading spaces are dropped, NUL ends it, `.` and
+/// `r->args`, nginx's `$query_string` and Go's `URL.RawQuery`, which contain everything after the
+/// first `?`; the parser of `php -S` and Swoole, which skips further `?` at the start of a query
+/// (`s_req_query_string_start`). All of them pass the result to PHP's `php_default_treat_data`:
+/// pairs end at `&`, a name is decoded once, its leading spaces are skipped, NUL ends it, `.` and
 /// space become `_`.
 const READINGS: &[Reading] = &[
     ("mod_php", "identity[a]=1", &["identity"]),
@@ -62,7 +62,7 @@ const READINGS: &[Reading] = &[
     ("FrankenPHP", "+_method=DELETE", &["_method"]),
 ];
 
-/// What may precede a name without changing it for some reader.
+/// Prefixes that some parsers skip before a name.
 const PREFIXES: &[&str] = &[
     "",
     "?",
@@ -93,11 +93,11 @@ const PREFIXES: &[&str] = &[
 ];
 
 #[test]
-fn the_naive_reader_sees_each_name_that_a_server_sees() {
+fn the_naive_parser_finds_each_name_that_a_server_finds() {
     for (server, query, names) in READINGS {
         let pairs = query_pairs(query.as_bytes());
         for name in *names {
-            // The naive reader drops more from the front of a name than PHP does.
+            // The naive parser skips more before a name than PHP.
             let name = name.trim_start_matches(['?', '\t']);
             assert!(
                 pairs.iter().any(|(naive, _)| naive == name),
@@ -108,7 +108,7 @@ fn the_naive_reader_sees_each_name_that_a_server_sees() {
 }
 
 #[test]
-fn a_query_is_refused_if_any_server_sees_an_identity_or_another_method() {
+fn a_query_is_rejected_if_any_server_parses_an_identity_or_another_method() {
     for (server, query, names) in READINGS {
         if names.contains(&"identity") {
             let refused = check_query(query, &Method::GET);
@@ -126,7 +126,7 @@ fn a_query_is_refused_if_any_server_sees_an_identity_or_another_method() {
 }
 
 #[tokio::test]
-async fn no_prefix_hides_a_parameter() {
+async fn a_parameter_is_rejected_behind_every_prefix() {
     let shop = Shop::open();
     let token = shop.mint_for_ada().await;
     for prefix in PREFIXES {
@@ -149,7 +149,7 @@ async fn no_prefix_hides_a_parameter() {
 }
 
 #[tokio::test]
-async fn no_prefix_passes_a_denied_method() {
+async fn a_method_override_is_rejected_behind_every_prefix() {
     let policy = AccessPolicy::allow_all().deny("DELETE", "/").unwrap();
     let shop = Shop::with(|builder| builder.access_policy(policy));
     let token = shop.mint_for_ada().await;
@@ -185,7 +185,7 @@ async fn no_prefix_passes_a_denied_method() {
 }
 
 #[tokio::test]
-async fn command_lines_are_refused_and_searches_pass() {
+async fn command_lines_are_rejected_and_searches_are_forwarded() {
     let shop = Shop::open();
     let token = shop.mint_for_ada().await;
     for query in [
@@ -224,7 +224,7 @@ async fn command_lines_are_refused_and_searches_pass() {
     ] {
         let answer = shop.get(&format!("/profiles/me?{query}"), &token).await;
         assert_eq!(answer.status, StatusCode::OK, "?{query}");
-        let asked = shop.sandbox.take_requests().pop().unwrap();
-        assert_eq!(asked.query(), Some(query), "byte for byte");
+        let forwarded = shop.sandbox.take_requests().pop().unwrap();
+        assert_eq!(forwarded.query(), Some(query), "unchanged");
     }
 }

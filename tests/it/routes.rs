@@ -1,4 +1,4 @@
-//! What holds on every route of the facade: upgrades, and a slash at the end of the path.
+//! Rules for every route of the facade: protocol upgrades and trailing slashes.
 
 use http::{Method, Request, StatusCode};
 use omneo_id::RejectionKind;
@@ -28,7 +28,7 @@ fn to_route(method: &Method, path: &str, token: &str) -> http::request::Builder 
 }
 
 #[tokio::test]
-async fn no_route_opens_a_websocket() {
+async fn a_websocket_handshake_is_rejected_on_every_route() {
     let shop = Shop::open();
     let token = shop.mint_for_ada().await;
     for (method, path, body) in ROUTES {
@@ -46,7 +46,7 @@ async fn no_route_opens_a_websocket() {
 }
 
 #[tokio::test]
-async fn an_upgrade_that_may_be_ignored_is_ignored_on_every_route() {
+async fn an_optional_upgrade_is_ignored_on_every_route() {
     let shop = Shop::open();
     let token = shop.mint_for_ada().await;
     for (method, path, body) in ROUTES {
@@ -57,18 +57,21 @@ async fn an_upgrade_that_may_be_ignored_is_ignored_on_every_route() {
             "",
             "websocketx, xwebsocket",
         ] {
-            // As the HTTP client of the JDK sends it with each request over plain TCP.
+            // The JDK's `HttpClient` sends these headers with each request over plain TCP.
             let request = to_route(&method, path, &token)
                 .header("connection", "Upgrade, HTTP2-Settings")
                 .header("upgrade", offer)
                 .header("http2-settings", "AAMAAABkAAQAoAAAAAIAAAAA");
             let answer = shop.send(request, body).await;
             assert_eq!(answer.status, StatusCode::OK, "{path} {offer}");
-            let asked = shop.sandbox.take_requests();
-            assert!(!asked.is_empty(), "{path} {offer}");
-            for asked in asked {
+            let forwarded = shop.sandbox.take_requests();
+            assert!(!forwarded.is_empty(), "{path} {offer}");
+            for forwarded in forwarded {
                 for name in ["connection", "upgrade", "http2-settings"] {
-                    assert!(!asked.headers.contains_key(name), "{path} {offer} {name}");
+                    assert!(
+                        !forwarded.headers.contains_key(name),
+                        "{path} {offer} {name}"
+                    );
                 }
             }
         }
@@ -76,7 +79,7 @@ async fn an_upgrade_that_may_be_ignored_is_ignored_on_every_route() {
 }
 
 #[tokio::test]
-async fn one_slash_at_the_end_is_accepted_on_every_route_and_not_sent() {
+async fn a_trailing_slash_is_accepted_on_every_route_and_not_forwarded() {
     let shop = Shop::open();
     let token = shop.mint_for_ada().await;
     let mut routes = ROUTES.to_vec();
@@ -98,8 +101,8 @@ async fn one_slash_at_the_end_is_accepted_on_every_route_and_not_sent() {
             let request = to_route(&method, path, &token).uri(&uri);
             let answer = shop.send(request, body).await;
             let mut paths = Vec::new();
-            for asked in shop.sandbox.take_requests() {
-                paths.push(asked.uri.to_string());
+            for forwarded in shop.sandbox.take_requests() {
+                paths.push(forwarded.uri.to_string());
             }
             assert!(
                 paths.iter().all(|sent| !sent.ends_with('/')),
@@ -115,7 +118,7 @@ async fn one_slash_at_the_end_is_accepted_on_every_route_and_not_sent() {
                 paths,
             ));
         }
-        // A sign-up finds whom the first one has created.
+        // The second sign-up finds the profile of the first one.
         if path != "/profiles" {
             assert_eq!(answers[0], answers[1], "{path}");
             assert_eq!(answers[0], answers[2], "{path}");
@@ -128,7 +131,7 @@ async fn one_slash_at_the_end_is_accepted_on_every_route_and_not_sent() {
 }
 
 #[tokio::test]
-async fn a_mounted_service_accepts_the_slash_too() {
+async fn a_mounted_service_accepts_a_trailing_slash() {
     let shop = Shop::with(|builder| builder.mount("/id/api/v1"));
     for path in ["/id/api/v1/auth/token", "/id/api/v1/auth/token/"] {
         let answer = shop.post(path, Sandbox::API_TOKEN, &json!({})).await;

@@ -1,4 +1,4 @@
-//! The forwarding service: over scripted clients, and over sockets to tenants of every temper.
+//! The forwarding service: over scripted clients, and over sockets to real and scripted tenants.
 
 mod answers;
 mod bodies;

@@ -3,6 +3,7 @@ use std::error::Error;
 use http::{HeaderMap, HeaderName, Method, Request, Response};
 use tracing::{Span, field};
 
+use crate::headers::single_value;
 use crate::rejection::Rejection;
 use crate::report::{Report, Route, TokenCheck};
 use crate::tenant::Tenant;
@@ -91,10 +92,7 @@ fn method_name(method: &Method) -> &str {
 
 /// The request id, if there is exactly one and it consists of characters that are safe in a log.
 fn request_id(headers: &HeaderMap) -> Option<&str> {
-    let mut ids = headers.get_all(REQUEST_ID).iter();
-    let (Some(id), None) = (ids.next(), ids.next()) else {
-        return None;
-    };
+    let id = single_value(headers, REQUEST_ID).ok()??;
     let is_short = (1..=MAX_REQUEST_ID).contains(&id.len());
     let is_safe = id.as_bytes().iter().all(is_request_id_byte);
     id.to_str().ok().filter(|_| is_short && is_safe)

@@ -8,7 +8,7 @@ fn check(policy: &AccessPolicy, cases: &[(&str, &str, bool)]) {
     }
 }
 
-fn no_deletion() -> AccessPolicy {
+fn without_deletion() -> AccessPolicy {
     AccessPolicy::allow_all()
         .deny("DELETE", "/")
         .and_then(|policy| policy.deny("*", "/purge"))
@@ -24,9 +24,9 @@ fn only_lists() -> AccessPolicy {
 }
 
 #[test]
-fn what_is_not_denied_is_allowed() {
+fn allow_all_permits_requests_without_a_denial() {
     check(
-        &no_deletion(),
+        &without_deletion(),
         &[
             ("DELETE", "/", false),
             ("DELETE", "", false),
@@ -42,7 +42,7 @@ fn what_is_not_denied_is_allowed() {
 }
 
 #[test]
-fn what_is_not_allowed_is_denied() {
+fn deny_all_permits_only_allowed_requests() {
     check(
         &only_lists(),
         &[
@@ -76,16 +76,16 @@ fn every_spelling_of_a_denied_path_is_denied() {
         "/purge%20",
         "/%20purge",
     ] {
-        assert!(!no_deletion().permits(&Method::POST, path), "{path}");
+        assert!(!without_deletion().permits(&Method::POST, path), "{path}");
     }
     check(
-        &no_deletion(),
+        &without_deletion(),
         &[("delete", "/", false), ("Delete", "/", false)],
     );
 }
 
 #[test]
-fn an_allowed_path_is_allowed_as_the_tenant_reads_it_and_in_no_other_spelling() {
+fn an_allowance_applies_to_the_decoded_path_in_this_spelling_only() {
     check(
         &only_lists(),
         &[
@@ -100,7 +100,7 @@ fn an_allowed_path_is_allowed_as_the_tenant_reads_it_and_in_no_other_spelling() 
 }
 
 #[test]
-fn a_denial_wins_in_any_order() {
+fn a_denial_overrides_an_allowance_in_any_order() {
     let first = AccessPolicy::deny_all()
         .deny("GET", "/lists/x")
         .and_then(|policy| policy.allow("*", "/**"));
@@ -120,7 +120,7 @@ fn a_denial_wins_in_any_order() {
 }
 
 #[test]
-fn get_includes_head_and_head_includes_nothing() {
+fn get_includes_head_but_head_does_not_include_get() {
     let policy = AccessPolicy::deny_all()
         .allow("HEAD", "/")
         .and_then(|policy| policy.allow("GET", "/lists"))
@@ -160,7 +160,7 @@ fn get_includes_head_and_head_includes_nothing() {
 }
 
 #[test]
-fn a_slash_at_the_end_does_not_count() {
+fn a_trailing_slash_is_ignored() {
     for (path, pattern) in [
         ("/lists", "/lists/"),
         ("/lists/", "/lists"),
@@ -174,7 +174,7 @@ fn a_slash_at_the_end_does_not_count() {
 }
 
 #[test]
-fn a_path_that_is_never_sent_on_is_not_permitted() {
+fn an_ambiguous_path_is_not_permitted() {
     check(
         &AccessPolicy::allow_all(),
         &[
@@ -187,13 +187,13 @@ fn a_path_that_is_never_sent_on_is_not_permitted() {
 }
 
 #[test]
-fn a_refusal_says_what_would_be_right() {
+fn a_refusal_lists_the_permitted_methods() {
     let method = |allow: &str| {
         Err(AccessRefusal::Method {
             allow: allow.into(),
         })
     };
-    let policy = no_deletion();
+    let policy = without_deletion();
     assert_eq!(
         policy.check(&Method::DELETE, ""),
         method("GET, HEAD, POST, PUT, PATCH, OPTIONS")
@@ -210,26 +210,30 @@ fn a_refusal_says_what_would_be_right() {
 }
 
 #[test]
-fn it_is_known_where_every_method_is_permitted() {
+fn paths_that_permit_every_method_are_detected() {
     for (path, expected) in [
         ("/", false),
         ("/purge", false),
         ("/PURGE/", false),
         ("/lists", true),
     ] {
-        assert_eq!(no_deletion().permits_every_method(path), expected, "{path}");
+        assert_eq!(
+            without_deletion().permits_every_method(path),
+            expected,
+            "{path}"
+        );
     }
     let policy = AccessPolicy::deny_all().allow("*", "/lists").unwrap();
     let policy = policy.allow("GET, POST, PUT, PATCH, DELETE", "/x").unwrap();
     assert!(policy.permits_every_method("/lists"));
     assert!(
         !policy.permits_every_method("/x"),
-        "a tenant may know more methods than five"
+        "a tenant may support more methods than these five"
     );
 }
 
 #[test]
-fn rules_that_would_do_nothing_are_errors() {
+fn rules_without_effect_are_errors() {
     for (methods, path) in [
         ("", "/"),
         ("delete", "/"),

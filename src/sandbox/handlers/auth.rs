@@ -4,6 +4,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::json;
 
+use crate::headers::single_value;
 use crate::sandbox::answer::{Answer, Outcome};
 use crate::sandbox::call::Call;
 use crate::sandbox::seed::names;
@@ -27,12 +28,10 @@ enum Scope {
 /// # Errors
 /// 400 for several `Authorization` headers, 401 without a valid token, 403 outside its scope.
 pub(crate) fn authorize(headers: &HeaderMap, api_token: &str, call: &Call) -> Result<(), Answer> {
-    let mut credentials = headers.get_all(AUTHORIZATION).iter();
-    let (first, second) = (credentials.next(), credentials.next());
-    if second.is_some() {
+    let Ok(credential) = single_value(headers, AUTHORIZATION) else {
         return Err(Answer::front(StatusCode::BAD_REQUEST));
-    }
-    let value = first
+    };
+    let value = credential
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
     let token = match value.split_once(' ') {

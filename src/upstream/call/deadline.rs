@@ -8,12 +8,13 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::request_body::{UploadState, WaitingOn};
 
 pin_project! {
-    /// How long the tenant may take to begin its answer, counted from when it had the whole request,
-    /// or as much of it as the client has sent: a long upload is no slow tenant.
+    /// The head timeout: the time until the tenant's response head. It starts when the tenant has
+    /// received the request, or the part that the client has sent, so that a slow upload does not
+    /// count as a slow tenant.
     pub(in crate::upstream) struct HeadDeadline {
         timeout: Duration,
         since: Instant,
-        // Made when the answer is first waited for.
+        // Created at the first poll: a response that is ready at once needs no timer.
         #[pin]
         sleep: Option<Sleep>,
     }
@@ -28,7 +29,7 @@ impl HeadDeadline {
         }
     }
 
-    /// Ready once the time is up.
+    /// Ready when the timeout has elapsed.
     pub(in crate::upstream) fn poll_expired(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -48,8 +49,8 @@ impl HeadDeadline {
             ready!(sleep.as_mut().poll(cx));
             let since = match upload.map(UploadState::waiting_on) {
                 None => return Poll::Ready(()),
-                // The client's turn; the idle limit of its body deals with it. Nothing can be due
-                // before the whole time has passed again.
+                // The idle timeout of the request body covers a slow client. The head timeout
+                // starts again, and cannot elapse before its full duration.
                 Some(WaitingOn::Client) => Instant::now(),
                 Some(WaitingOn::Server(since)) => since,
             };

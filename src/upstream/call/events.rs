@@ -1,5 +1,5 @@
-//! What operators read: outcomes and causes, never a header, a path, a query or a body. The fields
-//! are in the table of the facade's documentation.
+//! Log events: outcomes and causes, never a header, a path, a query or a body. The facade's
+//! documentation has a table of the fields.
 
 use std::error::Error;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use crate::rejection::Rejection;
 use crate::request_body::ClientBodyError;
 use crate::tenant::Tenant;
 use crate::upstream::error::UpstreamError;
-use crate::upstream::response::AnswerError;
+use crate::upstream::response::ResponseHeadersError;
 
-/// The tenant answered, and its answer is passed on.
-pub(in crate::upstream) fn answered(tenant: &Tenant, status: StatusCode, latency: Duration) {
+/// The tenant's response is forwarded.
+pub(super) fn response_received(tenant: &Tenant, status: StatusCode, latency: Duration) {
     tracing::debug!(
         tenant.address = tenant.authority().as_str(),
         tenant.status_code = status.as_u16(),
@@ -23,18 +23,18 @@ pub(in crate::upstream) fn answered(tenant: &Tenant, status: StatusCode, latency
     );
 }
 
-/// The tenant's answer held its API token.
-pub(in crate::upstream) fn echoed(tenant: &Tenant) {
+/// The tenant's response contains its API token.
+pub(super) fn secret_found(tenant: &Tenant) {
     tracing::error!(
         tenant.address = tenant.authority().as_str(),
-        "the tenant's answer held its API token and was broken off",
+        "the tenant's response contained its API token and was aborted",
     );
 }
 
-/// Something else is answered in its place.
-pub(in crate::upstream) fn replaced(tenant: &Tenant, rejection: &Rejection, latency: Duration) {
+/// A rejection replaces the tenant's response.
+pub(super) fn call_failed(tenant: &Tenant, rejection: &Rejection, latency: Duration) {
     let kind = rejection.kind();
-    // The causes are put into words only for somebody who listens.
+    // `cause` is formatted only if the event is enabled.
     if kind.status().is_server_error() {
         tracing::warn!(
             tenant.address = tenant.authority().as_str(),
@@ -49,13 +49,13 @@ pub(in crate::upstream) fn replaced(tenant: &Tenant, rejection: &Rejection, late
             error.type = kind.code(),
             cause = cause(rejection),
             tenant.latency_ms = millis(latency),
-            "the client gave up",
+            "the client aborted its request",
         );
     }
 }
 
-/// Nothing was sent.
-pub(in crate::upstream) fn refused(rejection: &Rejection) {
+/// The request is rejected without a call of the tenant.
+pub(super) fn request_rejected(rejection: &Rejection) {
     let kind = rejection.kind();
     tracing::debug!(
         error.type = kind.code(),
@@ -69,26 +69,26 @@ fn millis(latency: Duration) -> f64 {
     latency.as_micros() as f64 / 1e3
 }
 
-/// The causes, outermost first, as far as it is known what their words may hold.
+/// The chain of sources, outermost first, up to the first foreign error.
 fn cause(rejection: &Rejection) -> String {
-    let mut words = String::new();
+    let mut text = String::new();
     let mut next = rejection.source();
     while let Some(error) = next {
-        if !words.is_empty() {
-            words.push_str(": ");
+        if !text.is_empty() {
+            text.push_str(": ");
         }
-        words.push_str(&error.to_string());
+        text.push_str(&error.to_string());
         next = error.source().filter(|source| !is_foreign(error, *source));
     }
-    words
+    text
 }
 
-/// Errors of the host's bodies and of clients that are not ours may name a whole URL, with what a
-/// query says about somebody.
+/// Whether the text of `source` may contain personal data. Errors of the application's bodies and
+/// of other clients may contain a whole URL, with the query.
 fn is_foreign(error: &(dyn Error + 'static), source: &(dyn Error + 'static)) -> bool {
     error.is::<ClientBodyError>()
         || (error.is::<UpstreamError>()
             && !source.is::<ClientError>()
             && !source.is::<ClientBodyError>()
-            && !source.is::<AnswerError>())
+            && !source.is::<ResponseHeadersError>())
 }

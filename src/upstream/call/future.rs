@@ -31,11 +31,11 @@ pin_project! {
             future: F,
             #[pin]
             deadline: HeadDeadline,
-            // `None` once it is over.
+            // `None` after completion.
             exchange: Option<Exchange>,
         },
-        // `None` once it has been given out.
-        Answer { response: Option<Response<Body>> },
+        // `None` after completion.
+        Response { response: Option<Response<Body>> },
     }
 }
 
@@ -44,7 +44,7 @@ impl<F> ResponseFuture<F> {
         Self {
             kind: Kind::Call {
                 future,
-                deadline: HeadDeadline::new(exchange.head_timeout(), exchange.began()),
+                deadline: HeadDeadline::new(exchange.head_timeout(), exchange.started()),
                 exchange: Some(exchange),
             },
         }
@@ -52,9 +52,9 @@ impl<F> ResponseFuture<F> {
 
     pub(in crate::upstream) fn rejected(rejection: Rejection, protocol: WireProtocol) -> Self {
         #[cfg(feature = "tracing")]
-        super::events::refused(&rejection);
+        super::events::request_rejected(&rejection);
         Self {
-            kind: Kind::Answer {
+            kind: Kind::Response {
                 response: Some(rejection.into_response(protocol).map(Body::from)),
             },
         }
@@ -77,25 +77,25 @@ where
                 deadline,
                 exchange,
             } => {
-                let Some(over) = poll_call(future, deadline, exchange, cx) else {
+                let Some(response) = poll_call(future, deadline, exchange, cx) else {
                     return Poll::Pending;
                 };
-                Some(over)
+                Some(response)
             }
-            KindProj::Answer { response } => response.take(),
+            KindProj::Response { response } => response.take(),
         };
-        // The call goes away now, not when its caller gets round to dropping this.
-        kind.set(Kind::Answer { response: None });
+        // Drop the call now: the caller may hold a completed future for long.
+        kind.set(Kind::Response { response: None });
         match response {
             Some(response) => Poll::Ready(Ok(response)),
-            // Polled after completion, which the contract of `Future` leaves open: never again.
+            // Polled after completion, for which `Future` defines no behaviour.
             None => Poll::Pending,
         }
     }
 }
 
-/// The answer, once there is one. The call is polled before the deadline: what has come is not
-/// late.
+/// The response to the client, once it is ready. The call is polled before the deadline, so a
+/// response that has arrived is never too late.
 fn poll_call<F, B, E>(
     future: Pin<&mut F>,
     deadline: Pin<&mut HeadDeadline>,
@@ -110,13 +110,13 @@ where
     if let Poll::Ready(result) = future.poll(cx) {
         let exchange = exchange.take()?;
         return Some(match result {
-            Ok(response) => exchange.answered(response, cx),
-            Err(error) => exchange.failed(error.into()),
+            Ok(response) => exchange.on_response(response, cx),
+            Err(error) => exchange.on_error(error.into()),
         });
     }
     let upload = exchange.as_ref().and_then(Exchange::upload);
     match deadline.poll_expired(cx, upload) {
-        Poll::Ready(()) => exchange.take().map(Exchange::expired),
+        Poll::Ready(()) => exchange.take().map(Exchange::on_timeout),
         Poll::Pending => None,
     }
 }

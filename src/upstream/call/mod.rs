@@ -1,11 +1,13 @@
-//! One call of the tenant: from the client's request to the answer that the client gets.
+//! One call of the tenant: from the client's request to the response that the client receives.
 
+mod classify;
 mod deadline;
 #[cfg(feature = "tracing")]
 mod events;
 mod exchange;
-pub(in crate::upstream) mod failure;
 mod future;
+mod observer;
 
-pub(in crate::upstream) use exchange::Exchange;
+pub(super) use classify::rejection_kind;
+pub(super) use exchange::Exchange;
 pub use future::ResponseFuture;

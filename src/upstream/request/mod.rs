@@ -1,5 +1,9 @@
-//! The request as the tenant gets it: target, headers, framing.
+//! The request to the tenant: target, headers, framing.
 
-pub(in crate::upstream) mod clean;
-pub(in crate::upstream) mod framing;
-pub(in crate::upstream) mod target;
+mod framing;
+mod headers;
+mod target;
+
+pub(super) use framing::Framing;
+pub(super) use headers::{accept_trailers, filter_headers, insert_tenant_headers};
+pub(super) use target::tenant_uri;

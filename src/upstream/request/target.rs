@@ -1,4 +1,4 @@
-//! Where a request goes: the tenant's address before the path, and nothing else changed.
+//! The URI of the request to the tenant: the tenant's origin and base path, and the unchanged path.
 
 use bytes::Bytes;
 use http::uri::{Authority, Parts, PathAndQuery, Uri};
@@ -7,48 +7,51 @@ use http::{Method, Request, Version};
 use crate::path::{CanonicalPath, MeRequest, QueryRefusal, check_query};
 use crate::rejection::{Rejection, RejectionKind};
 use crate::tenant::Tenant;
+use crate::upstream::profile_path::below_profile;
 
-/// `{scheme}://{authority}{base_path}{path}{query}`, path and query byte for byte but for runs of
-/// slashes, which are merged.
+/// `{scheme}://{authority}{base_path}{path}{query}`. Path and query are unchanged, except that runs
+/// of slashes are merged.
 ///
 /// # Errors
-/// If the request is not in origin-form, some reader could take its path for another one, its query
-/// overrides the method, or what came out is not what it had to be.
-pub(in crate::upstream) fn of<B>(
+/// If the request is not in origin-form, its path is ambiguous, its query overrides the method, or
+/// the result is outside the tenant's API.
+pub(in crate::upstream) fn tenant_uri<B>(
     request: &Request<B>,
     tenant: &Tenant,
     me: Option<&MeRequest>,
 ) -> Result<Uri, Rejection> {
-    let refused = || Rejection::new(RejectionKind::PathRefused);
     let uri = request.uri();
-    // RFC 9113 §8.3.1: over HTTP/2 every request names its authority; it says no more than `Host`
-    // does over HTTP/1.1, where an absolute-form is a request to a forward proxy.
-    let multiplexed = matches!(request.version(), Version::HTTP_2 | Version::HTTP_3);
-    if (uri.scheme().is_some() || uri.authority().is_some()) && !multiplexed {
-        return Err(refused());
+    // RFC 9113 §8.3.1: over HTTP/2 every request has an authority, which is equivalent to `Host`.
+    // Over HTTP/1.1 an absolute-form is a request to a forward proxy.
+    let is_multiplexed = matches!(request.version(), Version::HTTP_2 | Version::HTTP_3);
+    if (uri.scheme().is_some() || uri.authority().is_some()) && !is_multiplexed {
+        return Err(RejectionKind::PathRefused.into());
     }
-    let path = CanonicalPath::parse(uri.path()).map_err(|error| refused().because(error))?;
+    let path = CanonicalPath::parse(uri.path())
+        .map_err(|error| Rejection::new(RejectionKind::PathRefused).because(error))?;
     if let Some(query) = uri.query() {
-        check(query, request.method(), me)?;
+        recheck_query(query, request.method(), me)?;
     }
-    // Fails for what is too long: all its bytes come from targets that were valid.
-    let too_long = |error: http::Error| Rejection::new(RejectionKind::UriTooLong).because(error);
     let joined = join(tenant.base_path(), path.as_str(), uri.query());
     let mut parts = Parts::default();
     parts.scheme = Some(tenant.scheme().clone());
     parts.authority = Some(tenant.authority().clone());
-    parts.path_and_query =
-        Some(PathAndQuery::from_maybe_shared(joined).map_err(|error| too_long(error.into()))?);
-    let target = Uri::from_parts(parts).map_err(|error| too_long(error.into()))?;
-    if leads_home(&target, tenant, me) {
+    parts.path_and_query = Some(PathAndQuery::from_maybe_shared(joined).map_err(too_long)?);
+    let target = Uri::from_parts(parts).map_err(too_long)?;
+    if is_within_api(&target, tenant, me) {
         Ok(target)
     } else {
-        Err(refused())
+        Err(RejectionKind::PathRefused.into())
     }
 }
 
-/// The rule on queries once more. Only a call of our own may name somebody by an identity.
-fn check(query: &str, method: &Method, me: Option<&MeRequest>) -> Result<(), Rejection> {
+/// A URI can only be invalid for its length: its parts come from valid URIs.
+fn too_long(error: impl Into<http::Error>) -> Rejection {
+    Rejection::new(RejectionKind::UriTooLong).because(error.into())
+}
+
+/// Checks the query a second time. Only our own calls may look up a profile by an identity.
+fn recheck_query(query: &str, method: &Method, me: Option<&MeRequest>) -> Result<(), Rejection> {
     match check_query(query, method) {
         Ok(()) => Ok(()),
         Err(QueryRefusal::Identity) if me.is_none() => Ok(()),
@@ -68,25 +71,16 @@ fn join(base_path: &str, path: &str, query: Option<&str>) -> Bytes {
     joined.into()
 }
 
-/// The last look before the API token is attached: the tenant's authority, below its base path,
-/// and, where the request is somebody's `me`, at or below that profile.
-fn leads_home(target: &Uri, tenant: &Tenant, me: Option<&MeRequest>) -> bool {
+/// The last check before the API token is attached: the URI has the tenant's authority and base
+/// path, and a `me` request is at or below the subject's profile.
+fn is_within_api(target: &Uri, tenant: &Tenant, me: Option<&MeRequest>) -> bool {
     let Some(below) = target.path().strip_prefix(tenant.base_path()) else {
         return false;
     };
-    let own = me.is_none_or(|me| below_profile(below, me).is_some());
     target.scheme() == Some(tenant.scheme())
         && target.authority().map(Authority::as_str) == Some(tenant.authority().as_str())
         && below.starts_with('/')
-        && own
-}
-
-/// What lies behind `/profiles/{pid}`: nothing, or something that begins with a slash.
-pub(in crate::upstream) fn below_profile<'a>(path: &'a str, me: &MeRequest) -> Option<&'a str> {
-    let remainder = path
-        .strip_prefix("/profiles/")?
-        .strip_prefix(me.profile().as_str())?;
-    (remainder.is_empty() || remainder.starts_with('/')).then_some(remainder)
+        && me.is_none_or(|me| below_profile(below, me).is_some())
 }
 
 #[cfg(test)]
@@ -104,11 +98,12 @@ mod tests {
 
     fn target(uri: &str, me: Option<&MeRequest>) -> Option<String> {
         let request = Request::builder().uri(uri).body(()).unwrap();
-        of(&request, &tenant(), me).ok().map(|uri| uri.to_string())
+        let uri = tenant_uri(&request, &tenant(), me);
+        uri.ok().map(|uri| uri.to_string())
     }
 
     #[test]
-    fn path_and_query_pass_byte_for_byte() {
+    fn path_and_query_are_unchanged() {
         for uri in [
             "/profiles/ada",
             "/profiles/ada/attributes/custom/ns:handle?x=%5B1%5D&y=a+b%20c",
@@ -124,25 +119,25 @@ mod tests {
     fn an_empty_base_path_adds_nothing() {
         let tenant = tenant().with_base_path("").unwrap();
         let request = Request::builder().uri("/a?b").body(()).unwrap();
-        let target = of(&request, &tenant, None).unwrap();
+        let target = tenant_uri(&request, &tenant, None).unwrap();
         assert_eq!(target.to_string(), "https://api.acme.test/a?b");
     }
 
     #[test]
-    fn only_origin_form_is_taken() {
+    fn only_origin_form_is_accepted() {
         for uri in ["http://evil.test/profiles/ada", "evil.test:443", "*"] {
             assert_eq!(target(uri, None), None, "{uri}");
         }
     }
 
     #[test]
-    fn the_authority_of_an_http2_request_is_no_target() {
+    fn the_authority_of_an_http2_request_is_ignored() {
         let request = Request::builder()
             .uri("https://shop.test/locations?a=1")
             .version(Version::HTTP_2)
             .body(())
             .unwrap();
-        let target = of(&request, &tenant(), None).unwrap();
+        let target = tenant_uri(&request, &tenant(), None).unwrap();
         assert_eq!(
             target.to_string(),
             "https://api.acme.test/api/v3/locations?a=1"
@@ -150,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_can_be_read_in_two_ways_is_refused() {
+    fn an_ambiguous_path_is_rejected() {
         for path in [
             "/..",
             "/a/../b",

@@ -1,20 +1,15 @@
-//! Where the tenant says that something is, as the client would find it.
+//! Rewrites the tenant's `Location` headers to the paths of the client.
 
 use http::uri::Authority;
 
 use crate::path::{CanonicalPath, MeRequest};
 use crate::tenant::Tenant;
-use crate::upstream::request::target;
+use crate::upstream::profile_path::below_profile;
 
-/// A `Location` at or below the profile of `me`, as a reference under `/profiles/me`.
+/// A `Location` at or below the subject's profile, as a reference under `/profiles/me`.
 ///
-/// `None` for everything else: other hosts, other profiles, relative references, paths that could
-/// be read in two ways.
-pub(in crate::upstream) fn public(
-    location: &str,
-    tenant: &Tenant,
-    me: &MeRequest,
-) -> Option<String> {
+/// `None` for all others: other hosts, other profiles, relative references, ambiguous paths.
+pub(super) fn to_public(location: &str, tenant: &Tenant, me: &MeRequest) -> Option<String> {
     if !location.bytes().all(|byte| byte.is_ascii_graphic()) {
         return None;
     }
@@ -29,7 +24,7 @@ pub(in crate::upstream) fn public(
     };
     let path = CanonicalPath::parse(path).ok()?;
     let below = path.below(tenant.base_path())?;
-    let mut remainder = target::below_profile(below, me)?.to_owned();
+    let mut remainder = below_profile(below, me)?.to_owned();
     if let Some(query) = query {
         remainder.push('?');
         remainder.push_str(query);
@@ -39,11 +34,11 @@ pub(in crate::upstream) fn public(
 
 /// RFC 3986 §4.2: the authority, if the reference has one, and an absolute path.
 fn split_authority(location: &str) -> Option<(Option<&str>, &str)> {
-    let behind_scheme = match location.split_once("://") {
+    let after_scheme = match location.split_once("://") {
         Some((scheme, rest)) if is_http(scheme) => Some(rest),
         _ => location.strip_prefix("//"),
     };
-    match behind_scheme {
+    match after_scheme {
         Some(rest) => {
             let end = rest.find(['/', '?']).unwrap_or(rest.len());
             let (authority, path) = rest.split_at_checked(end)?;
@@ -57,17 +52,23 @@ fn is_http(scheme: &str) -> bool {
     scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http")
 }
 
-/// The same host and port. A tenant behind a load balancer may not know that it is reached by
-/// https, so neither scheme nor a default port tells its own locations from others.
+/// Whether host and port are the tenant's. The scheme and default ports are ignored: a tenant
+/// behind a load balancer may not know that clients connect over https.
 fn is_tenant(authority: &str, tenant: &Tenant) -> bool {
     let Ok(authority) = authority.parse::<Authority>() else {
         return false;
     };
-    let plain = |port: Option<u16>| port.filter(|port| !matches!(port, 80 | 443));
     let own = tenant.authority();
     !authority.as_str().contains('@')
         && authority.host().eq_ignore_ascii_case(own.host())
-        && plain(authority.port_u16()) == plain(own.port_u16())
+        && custom_port(&authority) == custom_port(own)
+}
+
+/// The port, unless it is a default one.
+fn custom_port(authority: &Authority) -> Option<u16> {
+    authority
+        .port_u16()
+        .filter(|port| !matches!(port, 80 | 443))
 }
 
 #[cfg(test)]
@@ -75,18 +76,18 @@ mod tests {
     use super::*;
     use crate::tenant::ApiToken;
 
-    fn mapped(location: &str) -> Option<String> {
+    fn rewritten(location: &str) -> Option<String> {
         let token = ApiToken::new("api-token").unwrap();
         let tenant = Tenant::new("https://api.acme.test", token).unwrap();
         let me = MeRequest::new(
             "ada".parse().unwrap(),
             "/profiles/me/addresses".parse().unwrap(),
         );
-        public(location, &tenant, &me)
+        to_public(location, &tenant, &me)
     }
 
     #[test]
-    fn a_location_below_the_profile_is_named_as_the_client_would() {
+    fn a_location_below_the_profile_is_rewritten_to_me() {
         for (location, expected) in [
             ("/api/v3/profiles/ada", "../../profiles/me"),
             (
@@ -110,12 +111,12 @@ mod tests {
                 "../../profiles/me?y",
             ),
         ] {
-            assert_eq!(mapped(location).as_deref(), Some(expected), "{location}");
+            assert_eq!(rewritten(location).as_deref(), Some(expected), "{location}");
         }
     }
 
     #[test]
-    fn every_other_location_is_nobodys_business() {
+    fn every_other_location_is_removed() {
         for location in [
             "",
             "addresses/7",
@@ -136,7 +137,7 @@ mod tests {
             "javascript://api.acme.test/api/v3/profiles/ada",
             "/api/v3/profiles/ada /x",
         ] {
-            assert_eq!(mapped(location), None, "{location}");
+            assert_eq!(rewritten(location), None, "{location}");
         }
     }
 }

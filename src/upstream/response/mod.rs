@@ -1,10 +1,13 @@
-//! The tenant's answer as the client gets it: status, headers, body.
+//! The response to the client: status, headers, body.
 
-mod clean;
+mod framing;
+mod headers;
 mod location;
 mod proxied_body;
 mod secret_scanner;
+mod status;
 
-pub(in crate::upstream) use clean::*;
-pub(in crate::upstream) use proxied_body::{BodyObserver, ProxiedBody};
-pub(in crate::upstream) use secret_scanner::Secret;
+pub(super) use headers::{ResponseHeadersError, filter_headers, remove_secret};
+pub(super) use proxied_body::{BodyObserver, ProxiedBody};
+pub(super) use secret_scanner::Secret;
+pub(super) use status::{Credential, check_status};

@@ -8,73 +8,73 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::secret_scanner::SecretFound;
-use super::secret_scanner::{Secret, SecretScanner};
+use super::secret_scanner::{Secret, SecretFound, SecretScanner};
 use crate::body::IdleTimeout;
 use crate::error::BoxError;
 
-/// Keeps watch over a body that comes from elsewhere, until it has ended or is dropped.
+/// Observes a [`ProxiedBody`]; it is dropped when the body has ended or is dropped.
 pub(crate) trait BodyObserver: Send + 'static {
-    /// Cleans the trailers, which nobody has seen yet.
-    fn clean_trailers(&self, trailers: &mut HeaderMap);
+    /// Filters the trailers before they are forwarded.
+    fn filter_trailers(&self, trailers: &mut HeaderMap);
 
-    /// What must not occur in the body, if it can be looked for.
+    /// The secret that must not occur in the body. `None`: the body is not scanned.
     fn secret(&self) -> Option<&Secret>;
 
-    /// The secret was found, and the body broken off.
-    fn found(&self);
+    /// Called when the secret was found and the body is aborted.
+    fn on_secret_found(&self);
 }
 
 pin_project! {
-    /// A tenant's body on its way to the client: with an idle timeout, its trailers cleaned, and
-    /// watched until it ends.
-    pub(crate) struct ProxiedBody<B, W> {
+    /// The body of a forwarded response: with an idle timeout, filtered trailers, a scan for a
+    /// secret, and an observer until it ends.
+    pub(crate) struct ProxiedBody<B, O> {
         #[pin]
         body: IdleTimeout<B>,
-        // `None` once the body has ended.
-        watch: Option<W>,
-        // Data that `poll_first` has read.
+        // `None` after the body has ended.
+        observer: Option<O>,
+        // The data frame that `poll_first` has read.
         first: Option<Bytes>,
-        screen: SecretScanner,
-        // Behind what the screen has held back.
+        scanner: SecretScanner,
+        // Returned after the data that the scanner has buffered.
         trailers: Option<HeaderMap>,
-        failure: Option<BoxError>,
+        // Returned by the next poll.
+        error: Option<BoxError>,
     }
 }
 
-impl<B, W> ProxiedBody<B, W> {
-    pub(crate) fn new(body: B, idle_timeout: Duration, watch: W) -> Self {
+impl<B, O> ProxiedBody<B, O> {
+    pub(crate) fn new(body: B, idle_timeout: Duration, observer: O) -> Self {
         Self {
             body: IdleTimeout::new(body, idle_timeout),
-            watch: Some(watch),
+            observer: Some(observer),
             first: None,
-            screen: SecretScanner::default(),
+            scanner: SecretScanner::default(),
             trailers: None,
-            failure: None,
+            error: None,
         }
     }
 }
 
-impl<B, W> ProxiedBody<B, W>
+impl<B, O> ProxiedBody<B, O>
 where
     B: Body<Data: Buf, Error: Into<BoxError>>,
-    W: BodyObserver,
+    O: BodyObserver,
 {
-    /// Reads the first frame if it has arrived, and keeps it for `poll_frame`.
+    /// Reads the first frame if it is ready, and stores it for `poll_frame`.
     ///
     /// # Errors
-    /// The error of the body and its watch, if the body fails before that frame: the head can still
-    /// be replaced.
+    /// The error of the body and its observer, if the body fails before that frame: the response
+    /// head can still be replaced.
     pub(crate) fn poll_first(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Result<(), (BoxError, W)> {
+    ) -> Result<(), (BoxError, O)> {
         let frame = self.as_mut().poll_frame(cx);
         let this = self.project();
-        if this.failure.is_some()
-            && let (Some(error), Some(watch)) = (this.failure.take(), this.watch.take())
+        if this.error.is_some()
+            && let (Some(error), Some(observer)) = (this.error.take(), this.observer.take())
         {
-            return Err((error, watch));
+            return Err((error, observer));
         }
         if let Poll::Ready(Some(Ok(frame))) = frame {
             match frame.into_data() {
@@ -86,12 +86,12 @@ where
     }
 }
 
-impl<B, W> Body for ProxiedBody<B, W>
+impl<B, O> Body for ProxiedBody<B, O>
 where
     B: Body,
     B::Data: Buf,
     B::Error: Into<BoxError>,
-    W: BodyObserver,
+    O: BodyObserver,
 {
     type Data = Bytes;
     type Error = BoxError;
@@ -104,38 +104,39 @@ where
         if let Some(first) = this.first.take() {
             return Poll::Ready(Some(Ok(Frame::data(first))));
         }
-        if let Some(error) = this.failure.take() {
-            *this.watch = None;
+        if let Some(error) = this.error.take() {
+            *this.observer = None;
             return Poll::Ready(Some(Err(error)));
         }
         loop {
             if let Some(trailers) = this.trailers.take() {
                 return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
             }
-            // The body has ended; the screen may still have held back data.
-            let Some(watch) = this.watch.as_ref() else {
+            // The body has ended, and the scanner has returned its buffer.
+            let Some(observer) = this.observer.as_ref() else {
                 return Poll::Ready(None);
             };
             let frame = match ready!(this.body.as_mut().poll_frame(cx)) {
                 Some(Ok(frame)) => frame,
-                Some(Err(error)) => return fail(this.failure, error, cx),
+                Some(Err(error)) => return fail_next_poll(this.error, error, cx),
                 None => {
-                    *this.watch = None;
-                    return Poll::Ready(this.screen.finish().map(|held| Ok(Frame::data(held))));
+                    *this.observer = None;
+                    let rest = this.scanner.finish();
+                    return Poll::Ready(rest.map(|data| Ok(Frame::data(data))));
                 }
             };
             match frame.into_data() {
                 Ok(mut data) => {
                     let data = data.copy_to_bytes(data.remaining());
-                    let Some(secret) = watch.secret() else {
+                    let Some(secret) = observer.secret() else {
                         return Poll::Ready(Some(Ok(Frame::data(data))));
                     };
-                    match this.screen.pass(data, secret) {
+                    match this.scanner.scan(data, secret) {
                         Ok(data) if data.is_empty() => {}
                         Ok(data) => return Poll::Ready(Some(Ok(Frame::data(data)))),
                         Err(SecretFound) => {
-                            watch.found();
-                            return fail(this.failure, SecretFound.into(), cx);
+                            observer.on_secret_found();
+                            return fail_next_poll(this.error, SecretFound.into(), cx);
                         }
                     }
                 }
@@ -143,10 +144,10 @@ where
                     let Ok(mut trailers) = frame.into_trailers() else {
                         continue;
                     };
-                    watch.clean_trailers(&mut trailers);
+                    observer.filter_trailers(&mut trailers);
                     *this.trailers = Some(trailers);
-                    if let Some(held) = this.screen.finish() {
-                        return Poll::Ready(Some(Ok(Frame::data(held))));
+                    if let Some(data) = this.scanner.finish() {
+                        return Poll::Ready(Some(Ok(Frame::data(data))));
                     }
                 }
             }
@@ -155,35 +156,35 @@ where
 
     fn is_end_stream(&self) -> bool {
         self.first.is_none()
-            && self.screen.held() == 0
+            && self.scanner.buffered() == 0
             && self.trailers.is_none()
-            && self.failure.is_none()
+            && self.error.is_none()
             && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
         let mut hint = self.body.size_hint();
         let first = self.first.as_ref().map_or(0, Bytes::len);
-        let held = self.screen.held() + first as u64;
-        if held > 0 {
+        let buffered = self.scanner.buffered() + first as u64;
+        if buffered > 0 {
             if let Some(upper) = hint.upper() {
-                hint.set_upper(upper + held);
+                hint.set_upper(upper + buffered);
             }
-            hint.set_lower(hint.lower() + held);
+            hint.set_lower(hint.lower() + buffered);
         }
         hint
     }
 }
 
-/// Fails the body at its next poll. hyper discards the part of an answer that it has buffered when
-/// the body fails, and writes it while the body is pending.
-fn fail<T>(failure: &mut Option<BoxError>, error: BoxError, cx: &Context<'_>) -> Poll<T> {
-    *failure = Some(error);
+/// Fails the body at its next poll. hyper discards the part of a response that it has buffered when
+/// the body fails; while the body is pending, it writes that part.
+fn fail_next_poll<T>(slot: &mut Option<BoxError>, error: BoxError, cx: &Context<'_>) -> Poll<T> {
+    *slot = Some(error);
     cx.waker().wake_by_ref();
     Poll::Pending
 }
 
-impl<B, W> fmt::Debug for ProxiedBody<B, W> {
+impl<B, O> fmt::Debug for ProxiedBody<B, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("ProxiedBody").field(&self.body).finish()
     }

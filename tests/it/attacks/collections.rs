@@ -1,23 +1,23 @@
 //! Public collections, whose origin and licence are in `data/public/README.md`. Every line is
-//! played in every place where it could bite: as it is, and turned on a profile.
+//! replayed at every suitable place of a request: unchanged, and redirected to a profile.
 
 use std::env;
 use std::fs;
 
 use omneo_id::sandbox::Sandbox;
 
-use super::field::{Field, get, lines, statuses, unescape};
+use super::setup::{Setup, get, lines, statuses, unescape};
 
 const MOUNT: &str = "/id/api/v1";
 
-/// What a path list is about. In the lists themselves, `PATH` stands for it.
-const AIMS: [&str; 3] = [
+/// The targets of a path list. In the lists, `PATH` is the placeholder.
+const TARGETS: [&str; 3] = [
     "id/api/v1/profiles/me",
     "id/api/v1/profiles/me/lists/wishlist",
     "id/api/v1/profiles/{grace}",
 ];
 
-/// Below which a line is appended.
+/// Paths to which a line is appended.
 const BASES: [&str; 2] = ["/id/api/v1/profiles/me", "/id/api/v1/profiles/me/lists"];
 
 const PATHS: [&str; 2] = [
@@ -40,60 +40,60 @@ fn all(tables: &[&'static str]) -> impl Iterator<Item = &'static str> {
     tables.iter().flat_map(|table| lines(table))
 }
 
-/// How much was played, and how much of it the tenant was asked: were that nothing, the lists would
-/// show nothing.
+/// The number of replayed requests, and of those that reached the tenant. The latter must not be
+/// zero: otherwise the lists would prove nothing.
 #[derive(Debug, Default)]
-struct Tally {
-    played: usize,
-    asked: usize,
+struct ReplayCount {
+    replayed: usize,
+    forwarded: usize,
 }
 
-impl Tally {
-    async fn play(&mut self, field: &Field, target: &[u8], more: &[u8]) {
-        let attack = get(target, more, &field.token);
-        self.count(field.check(&attack, &field.send(&attack).await));
+impl ReplayCount {
+    async fn replay(&mut self, setup: &Setup, target: &[u8], more: &[u8]) {
+        let attack = get(target, more, &setup.token);
+        self.add(setup.check(&attack, &setup.send(&attack).await));
     }
 
-    fn count(&mut self, asked: usize) {
-        self.played += 1;
-        self.asked += asked;
+    fn add(&mut self, forwarded: usize) {
+        self.replayed += 1;
+        self.forwarded += forwarded;
     }
 }
 
 #[tokio::test]
-async fn the_field_can_be_reached() {
-    let field = Field::mounted(MOUNT).await;
-    let honest = get(b"/id/api/v1/profiles/me/lists", b"", &field.token);
-    assert_eq!(statuses(&field.send(&honest).await), [200]);
-    assert_eq!(field.sandbox.take_requests().len(), 1);
+async fn the_setup_is_reachable() {
+    let setup = Setup::mounted(MOUNT).await;
+    let valid = get(b"/id/api/v1/profiles/me/lists", b"", &setup.token);
+    assert_eq!(statuses(&setup.send(&valid).await), [200]);
+    assert_eq!(setup.sandbox.take_requests().len(), 1);
 }
 
 #[tokio::test]
-async fn no_path_of_a_public_list_leads_out_of_the_profile() {
-    let field = Field::mounted(MOUNT).await;
-    let mut tally = Tally::default();
+async fn every_path_of_a_public_list_stays_within_the_profile() {
+    let setup = Setup::mounted(MOUNT).await;
+    let mut count = ReplayCount::default();
     for line in all(&PATHS) {
-        for aim in AIMS {
-            let target = field.fill(&line.replace("PATH", aim));
-            tally.play(&field, &target, b"").await;
+        for aim in TARGETS {
+            let target = setup.fill(&line.replace("PATH", aim));
+            count.replay(&setup, &target, b"").await;
         }
         for base in BASES {
-            let target = field.fill(&format!("{base}{}", line.replace("PATH", "{grace}")));
-            tally.play(&field, &target, b"").await;
+            let target = setup.fill(&format!("{base}{}", line.replace("PATH", "{grace}")));
+            count.replay(&setup, &target, b"").await;
         }
     }
-    println!("{tally:?}");
-    assert!(tally.played > 9_000 && tally.asked > 800, "{tally:?}");
+    println!("{count:?}");
+    assert!(count.replayed > 9_000 && count.forwarded > 800, "{count:?}");
 }
 
-/// Lists that cannot stand here for their licence, such as those of wfuzz and dirb: where
-/// `OMNEO_ID_PATH_LISTS` names files, with `:` between them, they are played too.
+/// Lists whose licence does not allow copies here, such as those of wfuzz and dirb. The files that
+/// `OMNEO_ID_PATH_LISTS` names, separated by `:`, are replayed too.
 #[tokio::test]
-async fn no_path_of_another_list_leads_out_of_the_profile() {
-    let field = Field::mounted(MOUNT).await;
+async fn every_path_of_other_lists_stays_within_the_profile() {
+    let setup = Setup::mounted(MOUNT).await;
     let named = env::var("OMNEO_ID_PATH_LISTS").unwrap_or_default();
     let own = ["../../{grace}".to_owned(), "..%2f..%2f{grace}".to_owned()];
-    let mut tally = Tally::default();
+    let mut count = ReplayCount::default();
     let files = named.split(':').filter(|file| !file.is_empty());
     let foreign = files.flat_map(|file| {
         let list = fs::read(file).unwrap_or_else(|error| panic!("{file}: {error}"));
@@ -104,47 +104,50 @@ async fn no_path_of_another_list_leads_out_of_the_profile() {
         let line = line.replace("{FILE}", &format!("profiles/{}", Sandbox::GRACE_ID));
         for base in BASES.into_iter().chain([""]) {
             for between in ["", "/"] {
-                tally
-                    .play(&field, &field.fill(&format!("{base}{between}{line}")), b"")
+                count
+                    .replay(&setup, &setup.fill(&format!("{base}{between}{line}")), b"")
                     .await;
             }
         }
     }
-    println!("{tally:?}");
-    assert!(tally.played >= 12, "{tally:?}");
+    println!("{count:?}");
+    assert!(count.replayed >= 12, "{count:?}");
 }
 
 #[tokio::test]
-async fn no_header_of_a_public_list_renames_or_unlocks_anything() {
-    let field = Field::mounted(MOUNT).await;
-    let mut tally = Tally::default();
+async fn headers_of_a_public_list_cannot_override_the_path_or_the_method() {
+    let setup = Setup::mounted(MOUNT).await;
+    let mut count = ReplayCount::default();
     for line in all(&HEADERS) {
-        let mut more = field.fill(&line.replace("PATH", "api/v3/profiles/{grace}"));
+        let mut more = setup.fill(&line.replace("PATH", "api/v3/profiles/{grace}"));
         more.extend(b"\r\n");
-        tally
-            .play(&field, b"/id/api/v1/profiles/me/lists", &more)
+        count
+            .replay(&setup, b"/id/api/v1/profiles/me/lists", &more)
             .await;
     }
-    println!("{tally:?}");
-    assert!(tally.played > 2_800 && tally.asked > 2_000, "{tally:?}");
+    println!("{count:?}");
+    assert!(
+        count.replayed > 2_800 && count.forwarded > 2_000,
+        "{count:?}"
+    );
 }
 
-/// A request as it stands in a collection, turned on Ada's lists in one of several ways.
+/// The way in which a request of a collection is redirected to Ada's lists.
 #[derive(Clone, Copy, Debug)]
-enum Turn {
-    AsItIs,
+enum Redirect {
+    Unchanged,
     WithToken,
-    OnLists,
+    ToLists,
 }
 
-impl Turn {
+impl Redirect {
     fn apply(self, request: &[u8], token: Option<&str>) -> Vec<u8> {
         let end = request.windows(2).position(|pair| pair == b"\r\n");
         let (line, rest) = request.split_at(end.unwrap_or(request.len()));
-        let mut turned = match self {
-            Self::AsItIs => return request.to_vec(),
+        let mut redirected = match self {
+            Self::Unchanged => return request.to_vec(),
             Self::WithToken => line.to_vec(),
-            Self::OnLists => match line.iter().position(|&byte| byte == b' ') {
+            Self::ToLists => match line.iter().position(|&byte| byte == b' ') {
                 Some(space) if line.get(space + 1) == Some(&b'/') => {
                     let (method, target) = line.split_at(space + 1);
                     [method, b"/id/api/v1/profiles/me/lists", target].concat()
@@ -153,57 +156,57 @@ impl Turn {
             },
         };
         if let Some(token) = token {
-            turned.extend(format!("\r\nAuthorization: Bearer {token}").bytes());
+            redirected.extend(format!("\r\nAuthorization: Bearer {token}").bytes());
         }
-        turned.extend(rest);
-        turned
+        redirected.extend(rest);
+        redirected
     }
 }
 
 #[tokio::test]
-async fn no_request_of_a_public_collection_smuggles_another_one() {
-    let field = Field::mounted(MOUNT).await;
-    let honest = get(b"/id/api/v1/profiles/me/balances", b"", &field.token);
-    let mut tally = Tally::default();
+async fn no_request_of_a_public_collection_smuggles_a_second_request() {
+    let setup = Setup::mounted(MOUNT).await;
+    let valid = get(b"/id/api/v1/profiles/me/balances", b"", &setup.token);
+    let mut count = ReplayCount::default();
     for line in all(&REQUESTS) {
-        for turn in [Turn::AsItIs, Turn::WithToken, Turn::OnLists] {
-            let attack = turn.apply(&unescape(line), Some(&field.token));
-            tally.count(field.check(&attack, &field.send(&attack).await));
+        for redirect in [Redirect::Unchanged, Redirect::WithToken, Redirect::ToLists] {
+            let attack = redirect.apply(&unescape(line), Some(&setup.token));
+            count.add(setup.check(&attack, &setup.send(&attack).await));
         }
-        // Whatever is left on a connection to the tenant would hit the next one.
-        let answer = field.send(&honest).await;
+        // Bytes left on a connection to the tenant would be read with the next request.
+        let answer = setup.send(&valid).await;
         assert_eq!(statuses(&answer), [200], "after {line}");
-        let asked = field.sandbox.take_requests();
-        assert_eq!(asked.len(), 1, "after {line}");
-        assert!(asked[0].path().ends_with("/balances"), "after {line}");
+        let forwarded = setup.sandbox.take_requests();
+        assert_eq!(forwarded.len(), 1, "after {line}");
+        assert!(forwarded[0].path().ends_with("/balances"), "after {line}");
     }
-    println!("{tally:?}");
-    assert!(tally.played > 1_500 && tally.asked > 200, "{tally:?}");
+    println!("{count:?}");
+    assert!(count.replayed > 1_500 && count.forwarded > 200, "{count:?}");
 }
 
 #[tokio::test]
-async fn no_path_of_a_public_list_gets_anywhere_without_a_profile() {
-    let field = Field::mounted(MOUNT).await;
+async fn no_path_of_a_public_list_without_a_profile_reaches_the_tenant() {
+    let setup = Setup::mounted(MOUNT).await;
     for line in all(&PATHS) {
-        let target = field.fill(&line.replace("PATH", AIMS[0]));
-        for token in ["", &field.anonymous] {
+        let target = setup.fill(&line.replace("PATH", TARGETS[0]));
+        for token in ["", &setup.anonymous] {
             let attack = get(&target, b"", token);
-            let answer = field.send(&attack).await;
-            assert!(field.sandbox.requests().is_empty(), "{line}");
-            field.check(&attack, &answer);
+            let answer = setup.send(&attack).await;
+            assert!(setup.sandbox.requests().is_empty(), "{line}");
+            setup.check(&attack, &answer);
         }
     }
 }
 
 #[tokio::test]
-async fn no_request_of_a_public_collection_gets_anywhere_without_a_token() {
-    let field = Field::mounted(MOUNT).await;
+async fn no_request_of_a_public_collection_without_a_token_reaches_the_tenant() {
+    let setup = Setup::mounted(MOUNT).await;
     for line in all(&REQUESTS) {
-        for turn in [Turn::AsItIs, Turn::OnLists] {
-            let attack = turn.apply(&unescape(line), None);
-            let answer = field.send(&attack).await;
-            assert!(field.sandbox.requests().is_empty(), "{line}");
-            field.check(&attack, &answer);
+        for redirect in [Redirect::Unchanged, Redirect::ToLists] {
+            let attack = redirect.apply(&unescape(line), None);
+            let answer = setup.send(&attack).await;
+            assert!(setup.sandbox.requests().is_empty(), "{line}");
+            setup.check(&attack, &answer);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What comes down.
+//! Responses of the tenant, as the client receives them.
 
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -14,7 +14,7 @@ use super::support::{
     TOKEN, ask, cause, data, frames, get, kind, permitted, tenant, text, trailers,
 };
 
-/// What becomes of an answer with this status and these headers.
+/// The response to the client, if the tenant's response has this status and these headers.
 async fn answered(status: u16, headers: &'static [(&'static str, &'static str)]) -> Response<Body> {
     let answer = move || {
         let mut response = Response::builder().status(status);
@@ -30,7 +30,7 @@ async fn answered(status: u16, headers: &'static [(&'static str, &'static str)])
 }
 
 #[tokio::test]
-async fn an_answer_passes_without_what_is_the_tenants_own() {
+async fn a_response_is_forwarded_without_headers_about_the_tenant() {
     let response = answered(
         200,
         &[
@@ -69,7 +69,7 @@ async fn an_answer_passes_without_what_is_the_tenants_own() {
 }
 
 #[tokio::test]
-async fn a_failing_tenant_is_answered_for() {
+async fn a_server_error_of_the_tenant_is_replaced() {
     use RejectionKind::*;
     for (status, expected, code) in [
         (101, TenantAnswer, 502),
@@ -94,7 +94,7 @@ async fn a_failing_tenant_is_answered_for() {
 }
 
 #[tokio::test]
-async fn a_busy_tenant_says_when_to_come_back() {
+async fn retry_after_of_a_busy_tenant_is_forwarded() {
     let told = answered(503, &[("retry-after", "120")]).await;
     assert_eq!(told.headers()["retry-after"], "120");
     let untold = answered(503, &[]).await;
@@ -102,7 +102,7 @@ async fn a_busy_tenant_says_when_to_come_back() {
 }
 
 #[tokio::test]
-async fn a_callers_own_401_is_passed_on() {
+async fn a_401_to_a_callers_token_is_forwarded() {
     let request = Request::get("/auth/verify")
         .extension(CallAs(ApiToken::new("of-the-caller").unwrap()))
         .body(Body::empty())
@@ -114,7 +114,7 @@ async fn a_callers_own_401_is_passed_on() {
 }
 
 #[tokio::test]
-async fn a_tenant_that_mirrors_every_header_does_not_give_the_token_away() {
+async fn response_headers_that_echo_the_token_are_removed() {
     let mirror = service_fn(|request: Request<RequestBody>| async move {
         let mut response = Response::new(Body::empty());
         for (name, value) in request.headers() {
@@ -157,7 +157,7 @@ async fn a_tenant_that_mirrors_every_header_does_not_give_the_token_away() {
 }
 
 #[tokio::test]
-async fn trailers_pass_and_are_cleaned_too() {
+async fn trailers_are_forwarded_and_filtered() {
     let answer = || {
         let last = trailers(&[
             ("x-checksum", "abc"),
@@ -180,7 +180,7 @@ async fn trailers_pass_and_are_cleaned_too() {
 }
 
 #[tokio::test]
-async fn under_me_locations_are_mapped_and_nothing_is_kept() {
+async fn under_me_locations_are_rewritten_and_caching_is_disabled() {
     let client = service_fn(|_: Request<RequestBody>| async {
         Response::builder()
             .status(201)
@@ -208,7 +208,7 @@ async fn under_me_locations_are_mapped_and_nothing_is_kept() {
 }
 
 #[tokio::test]
-async fn what_is_removed_can_be_chosen() {
+async fn the_removed_response_headers_can_be_configured() {
     let client = service_fn(|_: Request<RequestBody>| async {
         Response::builder()
             .header("via", "1.1 lb")
@@ -218,9 +218,9 @@ async fn what_is_removed_can_be_chosen() {
             .body(Body::empty())
     });
     let headers = ResponseHeaders::default()
-        .keep("via")
+        .allow("via")
         .unwrap()
-        .keep("RateLimit")
+        .allow("RateLimit")
         .unwrap()
         .remove("x-node")
         .unwrap();
@@ -233,20 +233,20 @@ async fn what_is_removed_can_be_chosen() {
 }
 
 #[tokio::test]
-async fn an_answer_that_contradicts_itself_is_not_passed_on() {
+async fn a_response_with_contradictory_framing_is_replaced() {
     let response = answered(200, &[("connection", "a b")]).await;
     assert_eq!(kind(&response), RejectionKind::TenantAnswer);
 }
 
 #[tokio::test]
-async fn a_slice_that_was_not_asked_for_is_not_passed_on() {
+async fn a_206_without_a_range_in_the_request_is_replaced() {
     for content_type in ["text/plain", "multipart/byteranges; boundary=x"] {
         let answer = move || {
             Response::builder()
                 .status(206)
                 .header("content-range", "bytes 0-11/22")
                 .header("content-type", content_type)
-                // The first half of the token: no search would find it.
+                // The first half of the token, which a scan cannot find.
                 .body(frames([data("7|4fzKq0pLw8")]))
                 .unwrap()
         };
@@ -261,14 +261,14 @@ async fn a_slice_that_was_not_asked_for_is_not_passed_on() {
             assert!(!text(response).await.contains("4fzK"));
         }
     }
-    // Says that a range cannot be had, and holds none.
+    // A 416 reports an invalid range, and contains none.
     let response = answered(416, &[("content-range", "bytes */22")]).await;
     assert_eq!(response.status(), StatusCode::RANGE_NOT_SATISFIABLE);
 }
 
 #[tokio::test]
-async fn an_echoed_token_does_not_come_back_in_slices() {
-    // A tenant that serves ranges of a page with the token in it, as RFC 9110 has it.
+async fn an_echoed_token_is_not_forwarded_in_ranges() {
+    // A tenant that serves ranges of a page that contains the token, as RFC 9110 defines them.
     let page = format!("a page with {TOKEN} in it");
     let client = service_fn(move |request: Request<RequestBody>| {
         let page = page.clone();
@@ -304,7 +304,7 @@ async fn an_echoed_token_does_not_come_back_in_slices() {
 }
 
 #[tokio::test]
-async fn the_api_token_in_a_later_frame_breaks_the_answer_off() {
+async fn the_api_token_in_a_later_frame_aborts_the_response() {
     let (response, _) = ask(get("/locations"), || {
         Response::new(frames([data("a "), data(TOKEN), data(" b")]))
     })

@@ -1,4 +1,4 @@
-//! Bodies on their way up, over scripted clients.
+//! Request bodies, over scripted clients.
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
@@ -19,7 +19,7 @@ fn with_body(method: Method, body: Body) -> Request<Body> {
 }
 
 #[tokio::test]
-async fn a_body_of_known_length_keeps_it() {
+async fn a_body_of_known_length_has_a_content_length() {
     let client = service_fn(|request: Request<RequestBody>| async move {
         assert_eq!(request.body().size_hint().exact(), Some(5));
         assert_eq!(request.headers()["content-length"], "5");
@@ -34,7 +34,7 @@ async fn a_body_of_known_length_keeps_it() {
 }
 
 #[tokio::test]
-async fn trailers_of_the_client_stay_here() {
+async fn request_trailers_are_dropped() {
     let body = frames([data("a"), trailers(&[("authorization", "Bearer x")])]);
     let client = service_fn(|request: Request<RequestBody>| async move {
         let body = request
@@ -55,7 +55,7 @@ async fn trailers_of_the_client_stay_here() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_is_the_clients_fault() {
+async fn an_aborted_request_body_is_a_400() {
     let (response, sent) = sent(with_body(
         Method::PUT,
         frames([data("a"), Err("reset".into())]),
@@ -75,8 +75,8 @@ async fn a_body_over_its_limit_is_too_large() {
 }
 
 #[tokio::test]
-async fn a_client_error_that_hides_its_cause_is_not_blamed_on_the_tenant() {
-    // What an HTTP/2 client sees is its own reset.
+async fn a_client_error_without_a_source_is_attributed_to_the_failed_upload() {
+    // An HTTP/2 client sees only its own reset.
     let client = service_fn(|request: Request<RequestBody>| async move {
         let _ = request.into_body().collect().await;
         Err::<Response<Body>, _>(std::io::Error::from(std::io::ErrorKind::ConnectionReset))
@@ -89,14 +89,14 @@ async fn a_client_error_that_hides_its_cause_is_not_blamed_on_the_tenant() {
     assert_eq!(kind(&response), RejectionKind::BodyAborted);
 }
 
-/// A request whose declared length only its header tells.
+/// A request whose length is declared only in its header.
 fn declared(length: &str, body: Body) -> Request<Body> {
     let request = permitted(Request::put("/profiles/ada")).header("content-length", length);
     request.body(body).unwrap()
 }
 
 #[tokio::test]
-async fn a_declared_length_goes_up_where_the_body_hides_it() {
+async fn a_declared_length_is_forwarded_if_the_body_has_no_size_hint() {
     let client = service_fn(|request: Request<RequestBody>| async move {
         assert_eq!(request.headers()["content-length"], "5");
         assert_eq!(request.body().size_hint().exact(), Some(5));
@@ -122,7 +122,7 @@ async fn a_declared_length_goes_up_where_the_body_hides_it() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_not_as_long_as_declared_is_broken_off() {
+async fn a_body_that_differs_from_its_declared_length_is_aborted() {
     use RejectionKind::{BodyAborted, HeadersRefused, MalformedBody, PayloadTooLarge};
     for (length, body, expected) in [
         ("5", frames([]), BodyAborted),
@@ -165,17 +165,17 @@ async fn a_body_that_is_not_as_long_as_declared_is_broken_off() {
     }
 }
 
-/// The last frame of a body waits until the body is known to end there.
+/// The last frame of a body is buffered until the body has ended.
 #[tokio::test]
-async fn the_last_byte_is_not_sent_before_the_end_is_certain() {
+async fn the_last_frame_is_sent_after_the_end_of_the_body() {
     let (feeder, body) = fed();
-    let (seen, mut received) = tokio::sync::mpsc::unbounded_channel();
+    let (frames_sent, mut received) = tokio::sync::mpsc::unbounded_channel();
     let client = service_fn(move |request: Request<RequestBody>| {
-        let seen = seen.clone();
+        let frames_sent = frames_sent.clone();
         async move {
             let mut body = request.into_body();
             while let Some(frame) = body.frame().await {
-                seen.send(frame?.into_data().unwrap()).unwrap();
+                frames_sent.send(frame?.into_data().unwrap()).unwrap();
             }
             Ok::<_, BoxError>(Response::new(Body::empty()))
         }
@@ -193,7 +193,7 @@ async fn the_last_byte_is_not_sent_before_the_end_is_certain() {
 
 #[tokio::test]
 async fn a_transfer_coding_overrides_a_declared_length() {
-    // RFC 9112 §6.3. hyper removes the length itself; another host may not.
+    // RFC 9112 §6.3. hyper's server removes the length itself; other servers may not.
     let request = permitted(Request::put("/profiles/ada"))
         .header("content-length", "5")
         .header("transfer-encoding", "chunked")
@@ -211,14 +211,14 @@ fn two_frames(length: u64) -> FrameBody {
 }
 
 #[tokio::test]
-async fn a_limit_below_the_length_is_never_taken_for_the_end() {
+async fn a_limit_below_the_declared_length_never_looks_complete() {
     for (limit, length) in [(5, 6), (0, 6)] {
         let limited = Limited::new(two_frames(length), limit);
         let (response, sent) = sent(with_body(Method::PUT, Body::new(limited))).await;
         assert_eq!(kind(&response), RejectionKind::PayloadTooLarge, "{limit}");
         assert!(sent.is_empty(), "{limit}");
     }
-    // And a hint that is not true.
+    // A wrong size hint.
     for (length, expected) in [
         (5, RejectionKind::MalformedBody),
         (7, RejectionKind::BodyAborted),

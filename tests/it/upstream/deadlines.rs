@@ -1,4 +1,4 @@
-//! Nothing waits for ever, and nobody is blamed for another's slowness.
+//! Deadlines: each wait is limited, and the slow side determines the status.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ fn put(body: Body) -> Request<Body> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tenant_that_does_not_answer_is_given_up_after_thirty_seconds() {
+async fn a_tenant_without_a_response_times_out_after_thirty_seconds() {
     let start = Instant::now();
     let upstream = Upstream::new(silent(), tenant());
     let response = upstream.oneshot(get("/locations")).await.unwrap();
@@ -30,7 +30,7 @@ async fn a_tenant_that_does_not_answer_is_given_up_after_thirty_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_deadline_can_be_another_or_none() {
+async fn the_head_timeout_can_be_changed_or_disabled() {
     let start = Instant::now();
     let upstream = Upstream::new(silent(), tenant()).with_head_timeout(SECOND);
     upstream.clone().oneshot(get("/locations")).await.unwrap();
@@ -46,7 +46,7 @@ async fn the_deadline_can_be_another_or_none() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_long_upload_is_no_slow_tenant() {
+async fn a_long_upload_does_not_count_as_a_slow_tenant() {
     let start = Instant::now();
     let (feeder, body) = fed();
     let feeding = tokio::spawn(async move {
@@ -59,12 +59,12 @@ async fn a_long_upload_is_no_slow_tenant() {
     let response = upstream.oneshot(put(body)).await.unwrap();
     feeding.await.unwrap();
     assert_eq!(kind(&response), RejectionKind::TenantTimeout);
-    // Thirty seconds after the last byte, not after the first.
+    // The timeout starts after the last byte, not after the first.
     assert_eq!(start.elapsed(), (5 * 25 + 30) * SECOND);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_stops_sending_is_not_blamed_on_the_tenant() {
+async fn a_client_that_stops_sending_gets_a_408() {
     let start = Instant::now();
     let (feeder, body) = fed();
     feeder.send(data("x")).await.unwrap();
@@ -76,7 +76,7 @@ async fn a_client_that_stops_sending_is_not_blamed_on_the_tenant() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tenant_that_does_not_read_is_given_up() {
+async fn a_tenant_that_does_not_read_times_out() {
     let (_feeder, body) = fed();
     let deaf = service_fn(|request: Request<RequestBody>| async move {
         let _kept = request;
@@ -92,7 +92,7 @@ async fn a_tenant_that_does_not_read_is_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_stands_still_breaks_off() {
+async fn an_idle_response_body_is_aborted() {
     let (feeder, body) = fed();
     let mut body = Some(body);
     let client = service_fn(move |_: Request<RequestBody>| {
@@ -113,7 +113,7 @@ async fn an_answer_that_stands_still_breaks_off() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_reader_is_no_slow_tenant() {
+async fn a_slow_client_does_not_count_as_a_slow_tenant() {
     let client = service_fn(move |_: Request<RequestBody>| async move {
         Ok::<_, BoxError>(Response::new(super::support::frames([
             data("a"),
@@ -132,7 +132,7 @@ async fn a_slow_reader_is_no_slow_tenant() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_call_ends_with_its_deadline_not_with_its_caller() {
+async fn the_call_is_dropped_at_its_deadline() {
     let (guard, mut ended) = tokio::sync::mpsc::channel::<()>(1);
     let client = service_fn(move |_: Request<RequestBody>| {
         let guard = guard.clone();
@@ -147,14 +147,14 @@ async fn the_call_ends_with_its_deadline_not_with_its_caller() {
     assert_eq!(kind(&response), RejectionKind::TenantTimeout);
     assert!(
         ended.recv().await.is_none(),
-        "the call is gone, its future is not"
+        "the call is dropped, but not its future"
     );
     drop(future);
     text(response).await;
 }
 
 #[tokio::test]
-async fn one_call_too_many_is_told_to_come_back() {
+async fn calls_beyond_the_limit_are_rejected_with_retry_after() {
     let (feeder, body) = fed();
     let mut bodies = vec![Body::empty(), body];
     let client = service_fn(move |_: Request<RequestBody>| {
@@ -172,14 +172,14 @@ async fn one_call_too_many_is_told_to_come_back() {
     let second = ask().await;
     assert_eq!(kind(&second), RejectionKind::TenantBusy);
     assert_eq!(second.headers()["retry-after"], "1");
-    // The place is free when the first answer has been read to its end.
+    // A call stops being in flight when its response body has been read to the end.
     drop(feeder);
     text(first).await;
     assert_eq!(ask().await.status(), StatusCode::OK);
 }
 
 #[tokio::test]
-async fn a_client_that_is_not_ready_is_answered_for() {
+async fn an_error_of_poll_ready_is_a_rejection() {
     let (mut mock, mut handle) = tower_test::mock::spawn_with(
         |mock: tower_test::mock::Mock<Request<RequestBody>, Response<Body>>| {
             Upstream::new(mock, tenant())

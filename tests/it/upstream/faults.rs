@@ -1,4 +1,4 @@
-//! Tenants that fail, each in its own way: the right answer, and no harm to the next request.
+//! Failures of the tenant: the status of each, and no effect on the next request.
 
 use std::time::Duration;
 
@@ -15,15 +15,15 @@ use tower::{ServiceExt, service_fn};
 use super::support::{ask, cause, data, frames, get, kind, permitted, tenant, text};
 use super::tenants::{BOTH, Protocol, connections, frame, raw, read_head, settle, upstream_to};
 
-/// An address that nobody listens on.
-async fn deserted() -> String {
+/// An address without a listener.
+async fn unused_address() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     format!("http://{}", listener.local_addr().unwrap())
 }
 
 #[tokio::test]
 async fn a_tenant_that_refuses_connections_is_unreachable() {
-    let origin = deserted().await;
+    let origin = unused_address().await;
     for protocol in BOTH {
         let response = upstream_to(&origin, protocol)
             .oneshot(get("/x"))
@@ -41,7 +41,7 @@ async fn a_tenant_that_refuses_connections_is_unreachable() {
 }
 
 #[tokio::test]
-async fn a_name_that_does_not_exist_is_unreachable() {
+async fn an_unknown_host_name_is_unreachable() {
     let connector = service_fn(|_: Uri| async {
         Err::<TokioIo<TcpStream>, _>(std::io::Error::other(
             "failed to lookup address information",
@@ -56,7 +56,7 @@ async fn a_name_that_does_not_exist_is_unreachable() {
 }
 
 #[tokio::test]
-async fn a_tenant_that_speaks_no_tls_is_unreachable() {
+async fn a_tenant_without_tls_is_unreachable() {
     let origin = connections(|mut stream| async move {
         let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
     })
@@ -68,7 +68,7 @@ async fn a_tenant_that_speaks_no_tls_is_unreachable() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_is_never_made_times_out() {
+async fn a_connect_attempt_times_out() {
     let connector = service_fn(|_: Uri| async {
         std::future::pending::<Result<TokioIo<TcpStream>, std::io::Error>>().await
     });
@@ -83,7 +83,7 @@ async fn a_connection_that_is_never_made_times_out() {
 }
 
 #[tokio::test]
-async fn a_broken_answer_is_none() {
+async fn a_malformed_response_is_a_bad_gateway() {
     let flood = format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "y".repeat(2 << 20));
     let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "x: y\r\n".repeat(1_000));
     for answer in [
@@ -106,14 +106,14 @@ async fn a_broken_answer_is_none() {
             .oneshot(get("/x"))
             .await
             .unwrap();
-        let said: String = answer.chars().take(60).collect();
-        assert_eq!(kind(&response), RejectionKind::TenantAnswer, "{said:?}");
+        let prefix: String = answer.chars().take(60).collect();
+        assert_eq!(kind(&response), RejectionKind::TenantAnswer, "{prefix:?}");
         assert_eq!(response.status(), StatusCode::BAD_GATEWAY);
     }
 }
 
 #[tokio::test]
-async fn an_http2_tenant_that_gives_up_has_no_answer() {
+async fn an_http2_connection_error_is_a_bad_gateway() {
     let (settings, rst, goaway, headers) = (4, 3, 7, 1);
     let end_of_headers = 4;
     for (name, answer) in [
@@ -151,7 +151,7 @@ async fn an_http2_tenant_that_gives_up_has_no_answer() {
 }
 
 #[tokio::test]
-async fn interim_answers_over_http2_are_not_the_answer() {
+async fn interim_responses_over_http2_are_ignored() {
     let (data, headers, settings) = (0, 1, 4);
     let (end_of_stream, end_of_headers) = (1, 4);
     let interim = |status: &[u8; 3]| [&[0x08, 3][..], status].concat();
@@ -182,7 +182,7 @@ async fn interim_answers_over_http2_are_not_the_answer() {
 }
 
 #[tokio::test]
-async fn an_http2_tenant_that_takes_no_byte_is_given_up() {
+async fn an_http2_tenant_with_a_closed_window_times_out() {
     let origin = connections(|mut stream| async move {
         // An initial window of zero, never opened.
         let window = frame(4, 0, 0, &[0, 4, 0, 0, 0, 0]);
@@ -201,7 +201,7 @@ async fn an_http2_tenant_that_takes_no_byte_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_change_of_protocol_that_nobody_asked_for_is_none() {
+async fn an_unsolicited_protocol_switch_is_a_bad_gateway() {
     let origin = raw(
         "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n",
         false,
@@ -215,7 +215,7 @@ async fn a_change_of_protocol_that_nobody_asked_for_is_none() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_cut_short_breaks_off() {
+async fn a_truncated_response_body_is_an_error() {
     for answer in [
         "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello",
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n",
@@ -236,7 +236,7 @@ async fn a_body_that_is_cut_short_breaks_off() {
     }
 }
 
-/// Nothing of the answer has been passed on, so it can still be replaced.
+/// No part of the response has been forwarded, so it can still be replaced.
 #[tokio::test]
 async fn a_body_that_fails_with_its_head_is_a_bad_gateway() {
     for chunk in [
@@ -294,9 +294,9 @@ async fn a_body_of_any_client_that_fails_with_its_head_is_a_bad_gateway() {
     assert_eq!(kind(&response), RejectionKind::TenantAnswer);
     assert_eq!(
         cause(&response).to_string(),
-        "the tenant's answer is malformed"
+        "the tenant's response is malformed"
     );
-    // The first frame is passed on: the failure behind it is the body's.
+    // The first frame is forwarded, so the error after it is an error of the body.
     let (response, _) = ask(get("/x"), || {
         Response::new(frames([data("a"), Err("reset".into())]))
     })
@@ -310,7 +310,7 @@ async fn a_body_of_any_client_that_fails_with_its_head_is_a_bad_gateway() {
 }
 
 #[tokio::test]
-async fn of_two_lengths_the_true_one_counts() {
+async fn chunked_framing_overrides_a_content_length() {
     let answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n\
                   5\r\nhello\r\n0\r\n\r\n";
     let origin = raw(answer, false).await;
@@ -322,11 +322,11 @@ async fn of_two_lengths_the_true_one_counts() {
     assert_eq!(text(response).await, "hello");
 }
 
-/// Real time, because sockets keep to it: short enough not to be felt.
+/// Real time, because sockets do not use tokio's paused clock. Short, to keep the test fast.
 const SOON: Duration = Duration::from_millis(50);
 
 #[tokio::test]
-async fn a_flood_of_interim_answers_is_no_answer() {
+async fn a_flood_of_interim_responses_is_rejected() {
     let origin = connections(|mut stream| async move {
         read_head(&mut stream).await.unwrap();
         while stream
@@ -344,7 +344,7 @@ async fn a_flood_of_interim_answers_is_no_answer() {
 }
 
 #[tokio::test]
-async fn a_call_that_was_given_up_leaves_no_connection() {
+async fn a_timed_out_call_closes_its_connection() {
     let (closed, mut over) = tokio::sync::mpsc::channel(1);
     let origin = connections(move |mut stream| {
         let closed = closed.clone();
@@ -361,7 +361,7 @@ async fn a_call_that_was_given_up_leaves_no_connection() {
 }
 
 #[tokio::test]
-async fn a_second_answer_to_one_request_answers_no_other() {
+async fn a_surplus_response_is_not_used_for_the_next_request() {
     let two = "HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n1\
                HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nother";
     let origin = raw(two, false).await;
@@ -374,7 +374,7 @@ async fn a_second_answer_to_one_request_answers_no_other() {
 }
 
 #[tokio::test]
-async fn a_connection_that_was_closed_while_idle_harms_no_request() {
+async fn a_connection_closed_while_idle_does_not_fail_a_request() {
     let origin = connections(|mut stream| async move {
         read_head(&mut stream).await.unwrap();
         let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
@@ -391,8 +391,8 @@ async fn a_connection_that_was_closed_while_idle_harms_no_request() {
 }
 
 #[tokio::test]
-async fn a_tenant_that_comes_back_is_reached_at_once() {
-    let origin = deserted().await;
+async fn a_restarted_tenant_is_reachable_at_once() {
+    let origin = unused_address().await;
     let upstream = upstream_to(&origin, Protocol::Http1);
     let response = upstream.clone().oneshot(get("/x")).await.unwrap();
     assert_eq!(kind(&response), RejectionKind::TenantUnreachable);

@@ -1,4 +1,4 @@
-//! Bodies flow as fast as they are read, and stop when nobody wants them.
+//! Backpressure and cancellation of bodies.
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -21,7 +21,7 @@ use super::tenants::{BOTH, serve, settle, upstream_to};
 
 const CHUNK: usize = 64 * 1024;
 const CHUNKS: usize = 512;
-/// Far above what two sockets and hyper hold, far below the whole.
+/// Far above the buffers of two sockets and hyper, far below the length of the body.
 const HELD: usize = 256;
 
 fn chunks() -> (Chunks, Arc<AtomicUsize>) {
@@ -44,7 +44,7 @@ async fn length(body: impl http_body::Body<Data = Bytes, Error: std::fmt::Debug>
 }
 
 #[tokio::test]
-async fn an_upload_is_not_read_faster_than_the_tenant_takes_it() {
+async fn an_upload_is_read_at_the_speed_of_the_tenant() {
     let gate = Arc::new(Notify::new());
     let open = Arc::clone(&gate);
     let origin = serve(move |request: Request<Incoming>| {
@@ -71,7 +71,7 @@ async fn an_upload_is_not_read_faster_than_the_tenant_takes_it() {
 }
 
 #[tokio::test]
-async fn a_download_is_not_made_faster_than_the_client_takes_it() {
+async fn a_download_is_read_at_the_speed_of_the_client() {
     for protocol in BOTH {
         let made = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&made);
@@ -92,7 +92,7 @@ async fn a_download_is_not_made_faster_than_the_client_takes_it() {
     }
 }
 
-/// Says so when it is dropped.
+/// Sends a message when it is dropped.
 struct Dropped(mpsc::Sender<()>);
 
 impl Drop for Dropped {
@@ -102,7 +102,7 @@ impl Drop for Dropped {
 }
 
 #[tokio::test]
-async fn a_caller_that_goes_away_takes_the_call_along() {
+async fn a_disconnected_client_cancels_the_call() {
     let (began, mut begun) = mpsc::channel(8);
     let (ended, mut over) = mpsc::channel(8);
     let origin = serve(move |_: Request<Incoming>| {
@@ -123,8 +123,8 @@ async fn a_caller_that_goes_away_takes_the_call_along() {
 }
 
 #[tokio::test]
-async fn a_caller_that_stops_reading_takes_the_answer_along() {
-    /// Never ends by itself.
+async fn a_dropped_response_cancels_the_call() {
+    /// A body without an end.
     struct Endless(Dropped);
 
     impl http_body::Body for Endless {
@@ -157,7 +157,7 @@ async fn a_caller_that_stops_reading_takes_the_answer_along() {
 }
 
 #[tokio::test]
-async fn a_caller_that_goes_away_in_mid_upload_takes_the_call_along() {
+async fn a_client_that_disconnects_during_the_upload_cancels_the_call() {
     let (began, mut begun) = mpsc::channel(8);
     let (ended, mut over) = mpsc::channel(8);
     let origin = serve(move |request: Request<Incoming>| {
@@ -166,7 +166,7 @@ async fn a_caller_that_goes_away_in_mid_upload_takes_the_call_along() {
             let mut body = request.into_body();
             assert!(body.frame().await.unwrap().is_ok());
             began.send(()).await.unwrap();
-            // Broken off, not ended: what was sent must not look complete.
+            // Aborted, not ended: the truncated body must not look complete.
             let rest = body.frame().await;
             ended
                 .send(rest.is_some_and(|frame| frame.is_err()))
@@ -190,7 +190,7 @@ async fn a_caller_that_goes_away_in_mid_upload_takes_the_call_along() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_is_the_clients_fault_and_never_looks_complete() {
+async fn an_aborted_request_body_is_a_400_and_never_looks_complete() {
     let (ended, mut over) = mpsc::channel(8);
     let origin = serve(move |request: Request<Incoming>| {
         let ended = ended.clone();
@@ -241,7 +241,7 @@ async fn a_body_over_its_limit_is_too_large_and_never_looks_complete() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_not_as_long_as_declared_never_looks_complete() {
+async fn a_body_that_differs_from_its_declared_length_never_looks_complete() {
     let (ended, mut over) = mpsc::channel(8);
     let origin = serve(move |request: Request<Incoming>| {
         let ended = ended.clone();
@@ -274,9 +274,9 @@ async fn a_body_that_is_not_as_long_as_declared_never_looks_complete() {
     }
 }
 
-/// `RequestBodyLimitLayer::new(0)` of a host: no body at all.
+/// An application with `RequestBodyLimitLayer::new(0)`, which accepts no body.
 #[tokio::test]
-async fn a_limit_of_nothing_is_a_limit() {
+async fn a_body_limit_of_zero_is_enforced() {
     let origin = serve(|_: Request<Incoming>| async { Response::new(Body::empty()) }).await;
     for protocol in BOTH {
         let limited = http_body_util::Limited::new(super::support::frames([data("x")]), 0);
@@ -292,7 +292,7 @@ async fn a_limit_of_nothing_is_a_limit() {
 }
 
 #[tokio::test]
-async fn an_early_answer_does_not_wait_for_the_upload() {
+async fn an_early_response_does_not_wait_for_the_upload() {
     let origin = serve(|_: Request<Incoming>| async {
         Response::builder().status(413).body(Body::empty()).unwrap()
     })

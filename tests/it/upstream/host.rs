@@ -1,4 +1,4 @@
-//! A host on loopback that forwards what it is asked, and clients that ask it.
+//! An application on loopback that forwards every request, and clients of it.
 
 use std::convert::Infallible;
 use std::net::Shutdown;
@@ -20,13 +20,13 @@ use tower::ServiceExt;
 
 use super::tenants::{BOTH, Protocol, connections, upstream_to};
 
-/// Each protocol of the client with each of the tenant.
+/// Each protocol of the client, combined with each of the tenant.
 pub(crate) fn ways() -> impl Iterator<Item = (Protocol, Protocol)> {
     BOTH.into_iter()
         .flat_map(|down| BOTH.into_iter().map(move |up| (down, up)))
 }
 
-/// Forwards everything to the tenant at `origin`, in its protocol, for clients of either.
+/// Forwards every request to the tenant at `origin`, over its protocol.
 pub(crate) async fn host(origin: &str, up: Protocol) -> String {
     serve_upstream(upstream_to(origin, up)).await
 }
@@ -87,7 +87,7 @@ impl Client {
         }
     }
 
-    /// Asks for `/x`. `request` is a method and headers.
+    /// Requests `/x`. `request` is a method and headers.
     pub(crate) fn ask(
         &self,
         request: http::request::Builder,
@@ -120,13 +120,13 @@ impl Client {
         }
     }
 
-    /// Closes the connection, whatever is going on.
+    /// Closes the connection, also with a request in flight.
     pub(crate) fn die(&self) {
         self.socket.shutdown(Shutdown::Both).unwrap();
     }
 }
 
-/// What hangs fails, instead of being waited for.
+/// Fails if the future hangs.
 pub(crate) async fn soon<F: Future>(case: &str, future: F) -> F::Output {
     let limit = Duration::from_secs(10);
     let result = tokio::time::timeout(limit, future).await;

@@ -1,4 +1,4 @@
-//! From socket to socket: clients and tenants that go away, at every stage of a call.
+//! From socket to socket: clients and tenants that disconnect, at every stage of a call.
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -21,34 +21,34 @@ use super::host::{Client, host, soon, ways};
 use super::support::{data, fed};
 use super::tenants::{Protocol, connections, serve, settle};
 
-// --- clients that go away
+// --- clients that disconnect
 // -------------------------------------------------------------------------
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Stage {
-    BeforeTheBody,
-    InTheUpload,
-    BeforeTheAnswer,
-    InTheAnswer,
+    BeforeBody,
+    DuringUpload,
+    BeforeResponse,
+    DuringResponse,
 }
 
 const STAGES: [Stage; 4] = [
-    Stage::BeforeTheBody,
-    Stage::InTheUpload,
-    Stage::BeforeTheAnswer,
-    Stage::InTheAnswer,
+    Stage::BeforeBody,
+    Stage::DuringUpload,
+    Stage::BeforeResponse,
+    Stage::DuringResponse,
 ];
 
-/// How a client goes away.
+/// How a client disconnects.
 #[derive(Clone, Copy, Debug)]
-enum Leave {
-    /// It drops this one request: a reset over HTTP/2.
-    Drop,
-    /// Its connection is gone.
-    Die,
+enum Disconnect {
+    /// It cancels this request: a reset over HTTP/2.
+    Cancel,
+    /// It closes the connection.
+    Close,
 }
 
-/// Says so when it is dropped.
+/// Sends a message when it is dropped.
 struct Dropped(mpsc::UnboundedSender<&'static str>);
 
 impl Drop for Dropped {
@@ -57,10 +57,10 @@ impl Drop for Dropped {
     }
 }
 
-/// A first frame, and then nothing for ever.
-struct Begun(Option<Bytes>, #[allow(dead_code)] Option<Dropped>);
+/// A body with a first frame, which is then pending without an end.
+struct FirstFrameOnly(Option<Bytes>, #[allow(dead_code)] Option<Dropped>);
 
-impl http_body::Body for Begun {
+impl http_body::Body for FirstFrameOnly {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -76,41 +76,51 @@ impl http_body::Body for Begun {
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_takes_the_call_along_at_every_stage() {
+async fn a_client_that_disconnects_at_any_stage_cancels_the_call() {
     for (down, up) in ways() {
         for stage in STAGES {
-            for leave in [Leave::Drop, Leave::Die] {
-                let case = format!("{down:?} to {up:?}, {stage:?}, {leave:?}");
-                soon(&case, client_goes_away(&case, down, up, stage, leave)).await;
+            for disconnect in [Disconnect::Cancel, Disconnect::Close] {
+                let case = format!("{down:?} to {up:?}, {stage:?}, {disconnect:?}");
+                soon(
+                    &case,
+                    client_disconnects(&case, down, up, stage, disconnect),
+                )
+                .await;
             }
         }
     }
 }
 
-async fn client_goes_away(case: &str, down: Protocol, up: Protocol, stage: Stage, leave: Leave) {
+async fn client_disconnects(
+    case: &str,
+    down: Protocol,
+    up: Protocol,
+    stage: Stage,
+    disconnect: Disconnect,
+) {
     let (events, mut happened) = mpsc::unbounded_channel();
     let origin = serve(move |request: Request<Incoming>| {
         let events = events.clone();
         async move {
             let dropped = Dropped(events.clone());
             let mut body = request.into_body();
-            if stage == Stage::InTheUpload {
+            if stage == Stage::DuringUpload {
                 assert!(body.frame().await.unwrap().is_ok());
             }
-            if matches!(stage, Stage::BeforeTheBody | Stage::InTheUpload) {
+            if matches!(stage, Stage::BeforeBody | Stage::DuringUpload) {
                 events.send("begun").unwrap();
-                // It must not look complete.
+                // The body must not look complete.
                 if body.collect().await.is_ok() {
                     events.send("complete").unwrap();
                 }
                 return Response::new(Body::empty());
             }
             assert!(body.collect().await.is_ok());
-            if stage == Stage::BeforeTheAnswer {
+            if stage == Stage::BeforeResponse {
                 events.send("begun").unwrap();
                 pending::<()>().await;
             }
-            let begun = Begun(Some(Bytes::from_static(b"begin")), Some(dropped));
+            let begun = FirstFrameOnly(Some(Bytes::from_static(b"begin")), Some(dropped));
             Response::new(Body::new(begun))
         }
     })
@@ -119,37 +129,37 @@ async fn client_goes_away(case: &str, down: Protocol, up: Protocol, stage: Stage
     let (feeder, body) = fed();
     let mut feeder = Some(feeder);
     match stage {
-        Stage::BeforeTheBody => {}
-        Stage::InTheUpload => feeder.as_ref().unwrap().send(data("begin")).await.unwrap(),
-        Stage::BeforeTheAnswer | Stage::InTheAnswer => feeder = None,
+        Stage::BeforeBody => {}
+        Stage::DuringUpload => feeder.as_ref().unwrap().send(data("begin")).await.unwrap(),
+        Stage::BeforeResponse | Stage::DuringResponse => feeder = None,
     }
     let asking = tokio::spawn(client.ask(Request::put("/"), body));
     let mut answer = None;
-    if stage == Stage::InTheAnswer {
+    if stage == Stage::DuringResponse {
         let response = asking.await.unwrap().unwrap();
         let mut body = response.into_body();
         assert!(body.frame().await.unwrap().is_ok(), "{case}");
         answer = Some(body);
     } else {
         assert_eq!(happened.recv().await, Some("begun"), "{case}");
-        match leave {
-            Leave::Drop => asking.abort(),
-            Leave::Die => {}
+        match disconnect {
+            Disconnect::Cancel => asking.abort(),
+            Disconnect::Close => {}
         }
     }
-    match leave {
-        Leave::Drop => drop(answer),
-        Leave::Die => client.die(),
+    match disconnect {
+        Disconnect::Cancel => drop(answer),
+        Disconnect::Close => client.die(),
     }
     assert_eq!(happened.recv().await, Some("dropped"), "{case}");
     drop(feeder);
 }
 
-// --- tenants that go away
+// --- tenants that disconnect
 // -------------------------------------------------------------------------
 
-/// A tenant that closes its connection once it has come so far with a request.
-async fn quitter(stage: Stage) -> String {
+/// A tenant that closes its connection at this stage of a request.
+async fn disconnecting_tenant(stage: Stage) -> String {
     connections(move |stream| async move {
         let quit = Arc::new(Notify::new());
         let quits = Arc::clone(&quit);
@@ -158,17 +168,17 @@ async fn quitter(stage: Stage) -> String {
             async move {
                 let mut body = request.into_body();
                 match stage {
-                    Stage::BeforeTheBody => quit.notify_one(),
-                    Stage::InTheUpload => {
+                    Stage::BeforeBody => quit.notify_one(),
+                    Stage::DuringUpload => {
                         assert!(body.frame().await.unwrap().is_ok());
                         quit.notify_one();
                     }
-                    Stage::BeforeTheAnswer => {
+                    Stage::BeforeResponse => {
                         assert!(body.collect().await.is_ok());
                         quit.notify_one();
                     }
-                    Stage::InTheAnswer => {
-                        let begun = Begun(Some(Bytes::from_static(b"begin")), None);
+                    Stage::DuringResponse => {
+                        let begun = FirstFrameOnly(Some(Bytes::from_static(b"begin")), None);
                         let quits_later = async move {
                             settle().await;
                             quit.notify_one();
@@ -177,7 +187,7 @@ async fn quitter(stage: Stage) -> String {
                         return Ok(Response::new(begun));
                     }
                 }
-                pending::<Result<Response<Begun>, Infallible>>().await
+                pending::<Result<Response<FirstFrameOnly>, Infallible>>().await
             }
         });
         let server = auto::Builder::new(TokioExecutor::new());
@@ -190,32 +200,32 @@ async fn quitter(stage: Stage) -> String {
 }
 
 #[tokio::test]
-async fn a_tenant_that_goes_away_is_answered_for_at_every_stage() {
+async fn a_tenant_that_disconnects_at_any_stage_is_a_bad_gateway() {
     for (down, up) in ways() {
         for stage in STAGES {
             let case = format!("{down:?} to {up:?}, {stage:?}");
-            soon(&case, tenant_goes_away(&case, down, up, stage)).await;
+            soon(&case, tenant_disconnects(&case, down, up, stage)).await;
         }
     }
 }
 
-async fn tenant_goes_away(case: &str, down: Protocol, up: Protocol, stage: Stage) {
-    let origin = quitter(stage).await;
+async fn tenant_disconnects(case: &str, down: Protocol, up: Protocol, stage: Stage) {
+    let origin = disconnecting_tenant(stage).await;
     let client = Client::connect(&host(&origin, up).await, down).await;
     let (feeder, body) = fed();
     let mut feeder = Some(feeder);
     match stage {
-        Stage::BeforeTheBody => {}
-        Stage::InTheUpload => feeder.as_ref().unwrap().send(data("begin")).await.unwrap(),
-        Stage::BeforeTheAnswer | Stage::InTheAnswer => feeder = None,
+        Stage::BeforeBody => {}
+        Stage::DuringUpload => feeder.as_ref().unwrap().send(data("begin")).await.unwrap(),
+        Stage::BeforeResponse | Stage::DuringResponse => feeder = None,
     }
     let response = client.ask(Request::put("/"), body).await.unwrap();
     let (status, mut body) = (response.status(), response.into_body());
-    if stage == Stage::InTheAnswer {
+    if stage == Stage::DuringResponse {
         assert_eq!(status, 200, "{case}");
         let first = body.frame().await.unwrap().unwrap();
         assert_eq!(first.into_data().unwrap(), "begin", "{case}");
-        // Broken off, not ended: a client must not take it for the whole.
+        // Aborted, not ended: the truncated body must not look complete.
         assert!(body.frame().await.unwrap().is_err(), "{case}");
         return;
     }
@@ -227,7 +237,7 @@ async fn tenant_goes_away(case: &str, down: Protocol, up: Protocol, stage: Stage
 }
 
 #[tokio::test]
-async fn a_tenant_that_hangs_up_on_every_connection_is_answered_for() {
+async fn a_tenant_that_closes_every_connection_is_a_bad_gateway() {
     let origin = connections(|stream| async move { drop(stream) }).await;
     for (down, up) in ways() {
         let case = format!("{down:?} to {up:?}");

@@ -1,5 +1,5 @@
-//! How the length of a body is declared: of a request to the tenant and of an answer to the client,
-//! in each kind of host and over each protocol of the client.
+//! The declared length of a request to the tenant and of a response to the client, in each kind of
+//! server and over each protocol of the client.
 
 use axum::Router;
 use axum::extract;
@@ -170,7 +170,7 @@ async fn a_streamed_body_keeps_its_framing() {
 }
 
 #[tokio::test]
-async fn a_collected_body_goes_up_with_its_length() {
+async fn a_collected_body_is_forwarded_with_its_length() {
     let (origin, mut received) = tenant().await;
     let user = format!("Bearer {}", token());
     let server = format!("Bearer {TOKEN}");
@@ -224,7 +224,7 @@ async fn a_collected_body_goes_up_with_its_length() {
 }
 
 #[tokio::test]
-async fn an_answer_keeps_its_framing() {
+async fn a_response_keeps_its_framing() {
     let known = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
     let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
     let head = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n";

@@ -1,4 +1,4 @@
-//! What is logged, and what never is.
+//! Log events, and data that they must not contain.
 
 use std::io;
 
@@ -11,7 +11,7 @@ use super::support::{data, frames, permitted, tenant};
 use super::tenants::{Protocol, raw, upstream_to};
 use crate::support::logs::Log;
 
-/// Holds something to hide wherever a client can put it.
+/// A request with sensitive data at every place that a client controls.
 fn request() -> Request<Body> {
     permitted(Request::put(
         "/profiles/ada?filter%5Bemail%5D=ada@example.com",
@@ -33,7 +33,7 @@ fn assert_clean(log: &Log) {
 }
 
 #[tokio::test]
-async fn outcomes_are_logged_and_nothing_of_the_request() {
+async fn outcomes_are_logged_without_request_data() {
     let (log, _guard) = Log::capture();
     for (answer, words) in [
         (
@@ -64,7 +64,7 @@ async fn outcomes_are_logged_and_nothing_of_the_request() {
 }
 
 #[tokio::test]
-async fn the_words_of_a_foreign_client_are_not_logged() {
+async fn errors_of_a_foreign_client_are_not_logged() {
     let (log, _guard) = Log::capture();
     let client = service_fn(|request: Request<RequestBody>| async move {
         let url = format!("error sending request for {}", request.uri());

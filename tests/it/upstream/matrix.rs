@@ -1,4 +1,4 @@
-//! From socket to socket: each protocol of the client with each of the tenant.
+//! From socket to socket: each protocol of the client, combined with each of the tenant.
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
@@ -14,8 +14,8 @@ use super::host::{Client, host, serve_upstream, soon, ways};
 use super::support::{data, fed, frames, trailers};
 use super::tenants::{BOTH, Protocol, raw, read_head, serve, upstream_to};
 
-/// A request that takes trailers, as each protocol says so.
-fn takes_trailers(protocol: Protocol) -> http::request::Builder {
+/// A request that accepts trailers, in the form of each protocol.
+fn accepts_trailers(protocol: Protocol) -> http::request::Builder {
     let request = Request::put("/").header("te", "trailers");
     match protocol {
         Protocol::Http1 => request.header("connection", "te"),
@@ -24,8 +24,8 @@ fn takes_trailers(protocol: Protocol) -> http::request::Builder {
 }
 
 #[tokio::test]
-async fn trailers_of_a_request_are_dropped_and_those_of_an_answer_kept() {
-    let (requests, mut seen) = mpsc::channel(1);
+async fn request_trailers_are_dropped_and_response_trailers_are_forwarded() {
+    let (requests, mut received) = mpsc::channel(1);
     let origin = serve(move |request: Request<Incoming>| {
         let requests = requests.clone();
         async move {
@@ -45,7 +45,7 @@ async fn trailers_of_a_request_are_dropped_and_those_of_an_answer_kept() {
     for (down, up) in ways() {
         let case = format!("{down:?} to {up:?}");
         let client = Client::connect(&host(&origin, up).await, down).await;
-        let request = takes_trailers(down).header("trailer", "x-admin");
+        let request = accepts_trailers(down).header("trailer", "x-admin");
         let body = frames([data("a "), data("body"), trailers(&[("x-admin", "1")])]);
         let response = soon(&case, client.ask(request, body)).await.unwrap();
         let body = soon(&case, response.into_body().collect()).await.unwrap();
@@ -54,18 +54,18 @@ async fn trailers_of_a_request_are_dropped_and_those_of_an_answer_kept() {
         assert_eq!(last["x-checksum"], "abc", "{case}");
         assert_eq!(body.to_bytes(), "an answer", "{case}");
 
-        let (headers, body, trailers) = seen.recv().await.unwrap();
+        let (headers, body, trailers) = received.recv().await.unwrap();
         assert_eq!(body, "a body", "{case}");
         assert_eq!(trailers, None, "{case}");
         assert!(!headers.contains_key("trailer"), "{case}");
-        // Over HTTP/2 nobody has to ask.
-        let asked = headers.get("te").is_some_and(|te| te == "trailers");
-        assert_eq!(asked, up == Protocol::Http1, "{case}");
+        // HTTP/2 does not need `TE: trailers`.
+        let has_te = headers.get("te").is_some_and(|te| te == "trailers");
+        assert_eq!(has_te, up == Protocol::Http1, "{case}");
     }
 }
 
 #[tokio::test]
-async fn a_client_that_waits_to_be_told_is_told_to_continue_and_the_tenant_is_not_asked_to() {
+async fn expect_continue_is_answered_here_and_not_forwarded() {
     let origin = serve(|request: Request<Incoming>| async move {
         let expected = request.headers().contains_key("expect");
         let body = request.into_body().collect().await.unwrap().to_bytes();
@@ -93,7 +93,7 @@ async fn a_client_that_waits_to_be_told_is_told_to_continue_and_the_tenant_is_no
         );
         assert!(answer.contains("x-expected: false\r\n"), "{case}: {answer}");
 
-        // What is refused is refused at once: its body is not asked for.
+        // A request is rejected before its body is requested by a 100.
         let mut stream = TcpStream::connect(&host["http://".len()..]).await.unwrap();
         stream.write_all(head("/x/..").as_bytes()).await.unwrap();
         let answer = soon(&case, read_head(&mut stream)).await.unwrap();
@@ -102,7 +102,7 @@ async fn a_client_that_waits_to_be_told_is_told_to_continue_and_the_tenant_is_no
 }
 
 #[tokio::test]
-async fn an_ignored_upgrade_leaves_the_connection_what_it_is() {
+async fn an_ignored_upgrade_does_not_change_the_connection() {
     for upgrade in [
         "connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n",
         "connection: Upgrade\r\nupgrade: TLS/1.3\r\n",
@@ -110,13 +110,13 @@ async fn an_ignored_upgrade_leaves_the_connection_what_it_is() {
     ] {
         for up in BOTH {
             let case = format!("{upgrade} to {up:?}");
-            let (asked, mut seen) = mpsc::unbounded_channel();
+            let (requests, mut received) = mpsc::unbounded_channel();
             let origin = serve(move |request: Request<Incoming>| {
-                let asked = asked.clone();
+                let requests = requests.clone();
                 async move {
                     let (parts, body) = request.into_parts();
                     let body = body.collect().await.unwrap().to_bytes();
-                    asked.send((parts.headers, body)).unwrap();
+                    requests.send((parts.headers, body)).unwrap();
                     Response::builder().status(204).body(Body::empty()).unwrap()
                 }
             })
@@ -129,7 +129,7 @@ async fn an_ignored_upgrade_leaves_the_connection_what_it_is() {
                 stream.write_all(request.as_bytes()).await.unwrap();
                 let answer = soon(&case, read_head(&mut stream)).await.unwrap();
                 assert!(answer.starts_with("HTTP/1.1 204 "), "{case}: {answer}");
-                let (headers, body) = seen.try_recv().unwrap();
+                let (headers, body) = received.try_recv().unwrap();
                 assert_eq!(body, "hello", "{case}");
                 for name in ["upgrade", "http2-settings"] {
                     assert!(!headers.contains_key(name), "{case} {name}");
@@ -140,12 +140,12 @@ async fn an_ignored_upgrade_leaves_the_connection_what_it_is() {
 }
 
 #[tokio::test]
-async fn a_refused_websocket_leaves_the_connection_what_it_is() {
+async fn a_rejected_websocket_does_not_change_the_connection() {
     for up in BOTH {
         let case = format!("{up:?}");
-        let (asked, mut seen) = mpsc::unbounded_channel();
+        let (requests, mut received) = mpsc::unbounded_channel();
         let origin = serve(move |request: Request<Incoming>| {
-            asked.send(request.headers().clone()).unwrap();
+            requests.send(request.headers().clone()).unwrap();
             async { Response::builder().status(204).body(Body::empty()).unwrap() }
         })
         .await;
@@ -156,19 +156,19 @@ async fn a_refused_websocket_leaves_the_connection_what_it_is() {
         stream.write_all(websocket.as_bytes()).await.unwrap();
         let answer = soon(&case, read_head(&mut stream)).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 501 "), "{case}: {answer}");
-        assert!(seen.try_recv().is_err(), "{case}");
+        assert!(received.try_recv().is_err(), "{case}");
 
         stream.write_all(ask("").as_bytes()).await.unwrap();
         let answer = soon(&case, read_head(&mut stream)).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 204 "), "{case}: {answer}");
-        assert!(seen.try_recv().is_ok(), "{case}");
+        assert!(received.try_recv().is_ok(), "{case}");
     }
 }
 
 #[tokio::test]
-async fn the_version_of_the_tenant_is_not_that_of_the_answer() {
-    // Over HTTP/1.0 the end of the connection is that of the body; on our side it would be taken
-    // for one even where the tenant broke off.
+async fn the_response_version_is_independent_of_the_tenants() {
+    // Over HTTP/1.0 the end of the connection is the end of the body. On our side a truncated body
+    // would look complete.
     let origin = raw("HTTP/1.0 200 OK\r\n\r\nhello", true).await;
     let host = host(&origin, Protocol::Http1).await;
     let mut stream = TcpStream::connect(&host["http://".len()..]).await.unwrap();
@@ -202,7 +202,7 @@ async fn a_malformed_first_chunk_is_a_bad_gateway() {
     }
 }
 
-/// hyper's server discards what it has buffered of an answer whose body fails.
+/// hyper's server discards the buffered part of a response whose body fails.
 #[tokio::test]
 async fn the_frames_before_a_malformed_chunk_arrive() {
     let answer = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n";
@@ -221,7 +221,7 @@ async fn the_frames_before_a_malformed_chunk_arrive() {
 }
 
 #[tokio::test]
-async fn an_early_answer_arrives_before_the_upload_has_ended() {
+async fn an_early_response_arrives_before_the_end_of_the_upload() {
     let origin = serve(|request: Request<Incoming>| async move {
         let mut body = request.into_body();
         assert!(body.frame().await.unwrap().is_ok());
@@ -246,7 +246,7 @@ async fn an_early_answer_arrives_before_the_upload_has_ended() {
 }
 
 #[tokio::test]
-async fn an_answer_without_a_body_keeps_what_it_says_of_one() {
+async fn a_response_without_a_body_keeps_its_content_headers() {
     let origin = serve(|request: Request<Incoming>| async move {
         let status = match *request.method() {
             Method::GET => 304,
@@ -263,7 +263,7 @@ async fn an_answer_without_a_body_keeps_what_it_says_of_one() {
     .await;
     for (down, up) in ways() {
         let client = Client::connect(&host(&origin, up).await, down).await;
-        // Over HTTP/1.1 hyper's server, the tenant's and the host's, leaves it out of a 304.
+        // Over HTTP/1.1 hyper's server, both the tenant's and ours, omits it in a 304.
         let unchanged = (down, up) == (Protocol::Http2, Protocol::Http2);
         for (method, status, length) in [
             (Method::HEAD, 200, Some("12")),
@@ -275,8 +275,12 @@ async fn an_answer_without_a_body_keeps_what_it_says_of_one() {
             let asking = client.ask(request, Body::empty());
             let response = soon(&case, asking).await.unwrap();
             assert_eq!(response.status(), status, "{case}");
-            let said = response.headers().get("content-length");
-            assert_eq!(said.map(|said| said.to_str().unwrap()), length, "{case}");
+            let declared = response.headers().get("content-length");
+            assert_eq!(
+                declared.map(|value| value.to_str().unwrap()),
+                length,
+                "{case}"
+            );
             assert!(!response.headers().contains_key("transfer-encoding"));
             assert_eq!(response.headers()["etag"], "\"a\"", "{case}");
             let body = soon(&case, response.into_body().collect()).await.unwrap();
@@ -286,7 +290,7 @@ async fn an_answer_without_a_body_keeps_what_it_says_of_one() {
 }
 
 #[tokio::test]
-async fn values_of_one_header_stay_apart_both_ways() {
+async fn repeated_headers_are_not_joined_in_either_direction() {
     let origin = serve(|request: Request<Incoming>| async move {
         let mut answer = Response::new(Body::empty());
         for value in request.headers().get_all("accept-language") {
@@ -309,7 +313,7 @@ async fn values_of_one_header_stay_apart_both_ways() {
 }
 
 #[tokio::test]
-async fn the_tenant_is_told_in_which_version_we_were_asked() {
+async fn via_has_the_version_of_the_client_request() {
     let origin = serve(|request: Request<Incoming>| async move {
         let mut answer = Response::new(Body::empty());
         for value in request.headers().get_all("via") {

@@ -1,4 +1,4 @@
-//! Whatever a client or a tenant says, what may never happen does not.
+//! Properties of requests and responses with generated headers and paths.
 
 use std::future::Future;
 
@@ -22,7 +22,7 @@ fn run<F: Future>(future: F) -> F::Output {
         .block_on(future)
 }
 
-/// Names that matter, their aliases, and others.
+/// Names with a rule, aliases of them, and other names.
 fn name() -> impl Strategy<Value = HeaderName> {
     let known = prop::sample::select(vec![
         "accept",
@@ -80,7 +80,7 @@ fn headers() -> impl Strategy<Value = HeaderMap> {
 
 proptest! {
     #[test]
-    fn one_host_one_credential_and_nothing_that_is_not_on_the_list(headers in headers()) {
+    fn a_request_has_one_host_one_credential_and_only_allowed_headers(headers in headers()) {
         let mut request = get("/locations");
         *request.headers_mut() = headers;
         let (response, sent) = run(sent(request));
@@ -107,7 +107,8 @@ proptest! {
         };
         let client = service_fn(|request: Request<RequestBody>| async move {
             let path = request.uri().path().to_owned();
-            Ok::<_, std::io::Error>(Response::builder().header("x-path", path).body(Body::empty()).unwrap())
+            let response = Response::builder().header("x-path", path);
+            Ok::<_, std::io::Error>(response.body(Body::empty()).unwrap())
         });
         let service = MeRewriteLayer::new().layer(Upstream::new(client, tenant()));
         let mut request = request;
@@ -123,7 +124,7 @@ proptest! {
     }
 
     #[test]
-    fn the_token_never_comes_back_in_a_header(
+    fn the_token_is_never_in_a_response_header(
         name in name(), before in "[ -~]{0,8}", after in "[ -~]{0,8}", trailer: bool,
     ) {
         let echo: HeaderValue = format!("{before}{TOKEN}{after}").parse().unwrap();
@@ -154,7 +155,7 @@ proptest! {
     }
 
     #[test]
-    fn a_location_names_the_profile_of_the_caller_or_nothing(
+    fn a_location_is_below_the_subjects_profile_or_removed(
         location in "(https?:)?(//)?(api\\.acme\\.test|evil\\.test)?(/api/v3)?(/profiles|/ada|/bob|/\\.\\.|/%2e%2e|\\?x|#y|;|\\\\|@|:80| ){0,8}",
     ) {
         let Ok(value) = HeaderValue::try_from(&location) else { return Ok(()) };
@@ -172,14 +173,16 @@ proptest! {
             let mapped = mapped.to_str().unwrap();
             let below = mapped.strip_prefix("../../profiles/me");
             let below = below.map(|rest| rest.split('?').next().unwrap());
-            prop_assert!(below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')), "{}", mapped);
-            prop_assert!(location.contains("/profiles/ada") && !location.contains("evil"), "{}", location);
+            let is_below = below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+            prop_assert!(is_below, "{}", mapped);
+            let is_own = location.contains("/profiles/ada") && !location.contains("evil");
+            prop_assert!(is_own, "{}", location);
         }
     }
 }
 
-/// A path as the most lenient reader would have it: decoded until nothing changes, backslashes for
-/// slashes, parameters cut off, dots resolved.
+/// A path as the most lenient server resolves it: decoded until no escape remains, with backslashes
+/// as slashes, without parameters, and with dots resolved.
 fn resolve(path: &str) -> String {
     let mut path = path.to_owned();
     loop {

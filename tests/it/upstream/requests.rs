@@ -1,4 +1,4 @@
-//! What goes up.
+//! Requests to the tenant.
 
 use std::net::IpAddr;
 
@@ -21,7 +21,7 @@ fn names(headers: &HeaderMap) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn a_request_goes_to_the_tenant_signed_and_with_nothing_it_does_not_need() {
+async fn a_request_is_forwarded_with_the_api_token_and_allowed_headers_only() {
     let request = permitted(Request::get("/locations?filter%5Bx%5D=1&y=a+b"))
         .version(Version::HTTP_2)
         .header("authorization", "Bearer id.token.of-the-client")
@@ -52,7 +52,7 @@ async fn a_request_goes_to_the_tenant_signed_and_with_nothing_it_does_not_need()
 }
 
 #[tokio::test]
-async fn a_client_cannot_nominate_our_headers_away() {
+async fn a_client_cannot_remove_our_headers_by_nomination() {
     let request = permitted(Request::get("/locations"))
         .header("connection", "close, authorization, host, accept")
         .header("connection", "x-forwarded-for, via")
@@ -68,7 +68,7 @@ async fn a_client_cannot_nominate_our_headers_away() {
 }
 
 #[tokio::test]
-async fn how_the_tenant_learns_of_the_client_can_be_chosen() {
+async fn the_forwarding_headers_can_be_configured() {
     let client = service_fn(|request: Request<RequestBody>| async move {
         let mut response = Response::new(Body::empty());
         for name in ["forwarded", "via", "x-forwarded-for"] {
@@ -96,7 +96,7 @@ async fn how_the_tenant_learns_of_the_client_can_be_chosen() {
 }
 
 #[tokio::test]
-async fn what_nobody_decided_on_is_not_sent() {
+async fn a_request_without_a_decision_is_not_forwarded() {
     let request = Request::get("/locations").body(Body::empty()).unwrap();
     let (response, sent) = sent(request).await;
     assert_eq!(kind(&response), RejectionKind::NotFound);
@@ -104,7 +104,7 @@ async fn what_nobody_decided_on_is_not_sent() {
 }
 
 #[tokio::test]
-async fn what_is_refused_is_not_sent() {
+async fn a_rejected_request_is_not_forwarded() {
     use RejectionKind::*;
     let request = |method: Method, uri: &str| permitted(Request::builder().method(method).uri(uri));
     let cases = [
@@ -166,23 +166,23 @@ async fn what_is_refused_is_not_sent() {
     ];
     for (request, expected) in cases {
         let request = request.body(Body::empty()).unwrap();
-        let said = format!("{request:?}");
+        let text = format!("{request:?}");
         let (response, sent) = sent(request).await;
-        assert_eq!(kind(&response), expected, "{said}");
-        assert!(sent.is_empty(), "{said}");
+        assert_eq!(kind(&response), expected, "{text}");
+        assert!(sent.is_empty(), "{text}");
     }
 }
 
 #[tokio::test]
-async fn a_target_beyond_all_measure_is_refused() {
-    // Each fits by itself; together with the base path they are too long to be a target.
+async fn a_target_that_is_too_long_is_rejected() {
+    // Valid by itself; together with the base path it is too long for a URI.
     let (response, sent) = sent(get(&format!("/{}", "a".repeat(65_530)))).await;
     assert_eq!(kind(&response), RejectionKind::UriTooLong);
     assert!(sent.is_empty());
 }
 
 #[tokio::test]
-async fn the_authority_of_an_http2_request_does_not_matter() {
+async fn the_authority_of_an_http2_request_is_ignored() {
     let request = permitted(Request::get("https://shop.test/locations"))
         .version(Version::HTTP_2)
         .body(Body::empty())
@@ -192,13 +192,13 @@ async fn the_authority_of_an_http2_request_does_not_matter() {
 }
 
 #[tokio::test]
-async fn behind_the_me_layer_a_profile_is_asked_for_as_me() {
+async fn behind_the_me_layer_a_profile_is_requested_as_me() {
     let client = service_fn(|request: Request<RequestBody>| async move {
         assert_eq!(
             request.uri(),
             "https://api.acme.test/api/v3/profiles/ada/balances?x"
         );
-        assert!(request.extensions().is_empty(), "ours stay here");
+        assert!(request.extensions().is_empty(), "extensions are removed");
         Ok::<_, std::io::Error>(Response::new(Body::empty()))
     });
     let service = MeRewriteLayer::new().layer(Upstream::new(client, tenant()));
@@ -212,7 +212,7 @@ async fn behind_the_me_layer_a_profile_is_asked_for_as_me() {
 }
 
 #[tokio::test]
-async fn a_call_may_bring_its_own_credential() {
+async fn a_call_can_have_its_own_credential() {
     let request = Request::post("/profiles/search-id")
         .extension(CallAs(ApiToken::new("of-the-caller").unwrap()))
         .header("authorization", "Bearer something-else")
@@ -225,7 +225,7 @@ async fn a_call_may_bring_its_own_credential() {
 }
 
 #[tokio::test]
-async fn one_more_header_can_be_let_through() {
+async fn an_additional_request_header_can_be_allowed() {
     let client = service_fn(|request: Request<RequestBody>| async move {
         assert_eq!(request.headers()["x-storefront"], "blue");
         Ok::<_, std::io::Error>(Response::new(Body::empty()))
@@ -240,7 +240,7 @@ async fn one_more_header_can_be_let_through() {
 }
 
 #[tokio::test]
-async fn a_grpc_caller_is_refused_in_its_own_dialect() {
+async fn a_rejection_of_a_grpc_request_is_encoded_as_grpc() {
     let request = Request::post("/locations")
         .extension(AllowForward::new())
         .version(Version::HTTP_2)
@@ -254,7 +254,7 @@ async fn a_grpc_caller_is_refused_in_its_own_dialect() {
 }
 
 #[test]
-fn neither_the_service_nor_its_configuration_shows_the_token() {
+fn debug_output_does_not_contain_the_token() {
     let client = service_fn(|_: Request<RequestBody>| async {
         Ok::<_, std::io::Error>(Response::new(Body::empty()))
     });
@@ -263,7 +263,7 @@ fn neither_the_service_nor_its_configuration_shows_the_token() {
 }
 
 #[tokio::test]
-async fn an_upgrade_that_is_ignored_is_not_passed_on() {
+async fn an_ignored_upgrade_is_not_forwarded() {
     for pairs in [
         &[("upgrade", "h2c")][..],
         &[("upgrade", "websocket")],
@@ -278,7 +278,7 @@ async fn an_upgrade_that_is_ignored_is_not_passed_on() {
             ("http2-settings", "AAMAAABkAAQAoAAAAAIAAAAA"),
         ],
         &[("connection", "upgrade"), ("upgrade", "TLS/1.3, foo")],
-        // Without the option in `Connection` that belongs to it.
+        // Not nominated by `Connection`.
         &[("upgrade", "h2c"), ("http2-settings", "AAMAAABk")],
     ] {
         let mut request = permitted(Request::get("/locations"));
@@ -294,7 +294,7 @@ async fn an_upgrade_that_is_ignored_is_not_passed_on() {
 }
 
 #[tokio::test]
-async fn a_client_that_accepts_anything_gets_json_first() {
+async fn json_is_preferred_for_a_client_that_accepts_anything() {
     let accept = async |values: &[&'static str]| {
         let mut request = permitted(Request::get("/locations"));
         for value in values {
@@ -341,7 +341,7 @@ async fn a_client_that_accepts_anything_gets_json_first() {
 }
 
 #[tokio::test]
-async fn a_range_is_not_asked_for_unless_allowed() {
+async fn a_range_is_forwarded_only_if_allowed() {
     let ranged = |request: http::request::Builder| {
         request
             .header("range", "bytes=0-9")
@@ -374,7 +374,7 @@ async fn a_range_is_not_asked_for_unless_allowed() {
 }
 
 #[tokio::test]
-async fn a_slash_at_the_end_is_not_sent() {
+async fn a_trailing_slash_is_not_forwarded() {
     for (uri, expected) in [
         ("/locations/", "/locations"),
         ("//locations//7//", "/locations/7"),
@@ -388,26 +388,26 @@ async fn a_slash_at_the_end_is_not_sent() {
 }
 
 #[tokio::test]
-async fn trailers_are_asked_for_if_the_client_takes_them() {
-    let asked = async |pairs: &[(&'static str, &'static str)]| {
+async fn te_trailers_is_sent_if_the_client_accepts_trailers() {
+    let sent_headers = async |pairs: &[(&'static str, &'static str)]| {
         let mut request = permitted(Request::get("/locations"));
         for (name, value) in pairs {
             request = request.header(*name, *value);
         }
         let (_, sent) = sent(request.body(Body::empty()).unwrap()).await;
-        let said = |name| Some(sent[0].headers().get(name)?.to_str().unwrap().to_owned());
-        (said("connection"), said("te"))
+        let value = |name| Some(sent[0].headers().get(name)?.to_str().unwrap().to_owned());
+        (value("connection"), value("te"))
     };
     let both = (Some("te".to_owned()), Some("trailers".to_owned()));
     assert_eq!(
-        asked(&[("te", "trailers, gzip"), ("connection", "TE, close")]).await,
+        sent_headers(&[("te", "trailers, gzip"), ("connection", "TE, close")]).await,
         both
     );
-    // Not said to us, or not said at all.
-    assert_eq!(asked(&[("te", "trailers")]).await, (None, None));
+    // For another hop, or absent.
+    assert_eq!(sent_headers(&[("te", "trailers")]).await, (None, None));
     assert_eq!(
-        asked(&[("te", "gzip"), ("connection", "te")]).await,
+        sent_headers(&[("te", "gzip"), ("connection", "te")]).await,
         (None, None)
     );
-    assert_eq!(asked(&[]).await, (None, None));
+    assert_eq!(sent_headers(&[]).await, (None, None));
 }

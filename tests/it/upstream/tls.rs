@@ -1,4 +1,4 @@
-//! Tenants over https: which protocol is spoken, and whom is believed.
+//! Tenants over https: protocol selection and certificate verification.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ fn certificate() -> CertificateDer<'static> {
     CertificateDer::from(include_bytes!("../../tls/tenant.cert.der").as_slice())
 }
 
-/// What a tenant on loopback serves with, offering these protocols.
+/// The TLS configuration of a tenant on loopback, with these ALPN protocols.
 pub(super) fn config(protocols: &[&str]) -> Arc<ServerConfig> {
     let key = include_bytes!("../../tls/tenant.key.der").as_slice();
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -39,7 +39,7 @@ pub(super) fn config(protocols: &[&str]) -> Arc<ServerConfig> {
     Arc::new(config)
 }
 
-/// A tenant that says which protocol it was asked in, and offers these.
+/// A tenant that offers these protocols, and returns the protocol of the request.
 async fn serve(protocols: &'static [&'static str]) -> String {
     let acceptor = TlsAcceptor::from(config(protocols));
     let origin = connections(move |stream| {
@@ -50,8 +50,8 @@ async fn serve(protocols: &'static [&'static str]) -> String {
             };
             let version = service_fn(|request: Request<Incoming>| async move {
                 let hosts = request.headers().get_all("host").iter().count();
-                let said = format!("{:?}, {hosts}", request.version());
-                Ok::<_, std::io::Error>(Response::new(Full::new(Bytes::from(said))))
+                let text = format!("{:?}, {hosts}", request.version());
+                Ok::<_, std::io::Error>(Response::new(Full::new(Bytes::from(text))))
             });
             let server = auto::Builder::new(TokioExecutor::new());
             let _ = server.serve_connection(TokioIo::new(stream), version).await;
@@ -60,7 +60,7 @@ async fn serve(protocols: &'static [&'static str]) -> String {
     origin.await.replace("http:", "https:")
 }
 
-/// Believes the tenant on loopback and nobody else, and expects to be shown this name.
+/// A client that trusts only the certificate of the tenant on loopback, and expects this name.
 pub(super) fn connector(name: &'static str) -> HttpsConnector<HttpConnector> {
     let mut roots = RootCertStore::empty();
     roots.add(certificate()).unwrap();
@@ -78,7 +78,7 @@ pub(super) fn connector(name: &'static str) -> HttpsConnector<HttpConnector> {
 }
 
 #[tokio::test]
-async fn the_tenant_picks_the_protocol() {
+async fn the_tenant_selects_the_protocol_by_alpn() {
     for (offered, expected, hosts) in [
         (&["h2", "http/1.1"][..], Version::HTTP_2, 0),
         (&["http/1.1"], Version::HTTP_11, 1),
@@ -99,7 +99,7 @@ async fn the_tenant_picks_the_protocol() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_nobody_vouches_for_is_not_believed() {
+async fn an_untrusted_certificate_is_rejected() {
     let origin = serve(&["h2", "http/1.1"]).await;
     let upstream = Upstream::new(HttpClient::new().unwrap(), tenant_at(&origin));
     let response = upstream.oneshot(get("/x")).await.unwrap();
@@ -107,7 +107,7 @@ async fn a_certificate_that_nobody_vouches_for_is_not_believed() {
 }
 
 #[tokio::test]
-async fn a_certificate_for_another_name_is_not_believed() {
+async fn a_certificate_for_another_name_is_rejected() {
     let origin = serve(&["http/1.1"]).await;
     let client = HttpClient::builder().build_with_connector(connector("api.acme.test"));
     let upstream = Upstream::new(client, tenant_at(&origin));

@@ -1,4 +1,4 @@
-//! What the tenant really sees, and what comes back of what it really sends.
+//! Requests and responses as bytes on the tenant's socket.
 
 use std::sync::{Arc, Mutex};
 
@@ -15,7 +15,7 @@ use super::tenants::{BOTH, Protocol, connections, raw, read_head, serve, upstrea
 
 #[tokio::test]
 async fn a_request_over_http1_has_one_host_and_one_credential() {
-    let (heads, mut seen) = tokio::sync::mpsc::channel(1);
+    let (heads, mut received) = tokio::sync::mpsc::channel(1);
     let origin = connections(move |mut stream| {
         let heads = heads.clone();
         async move {
@@ -39,7 +39,7 @@ async fn a_request_over_http1_has_one_host_and_one_credential() {
     let upstream = upstream_to(&origin, Protocol::Http1);
     assert_eq!(upstream.oneshot(request).await.unwrap().status(), 204);
 
-    let head = seen.recv().await.unwrap();
+    let head = received.recv().await.unwrap();
     let mut lines: Vec<_> = head.trim_end().split("\r\n").collect();
     lines.sort_unstable();
     let host = format!("host: {}", origin.trim_start_matches("http://"));
@@ -54,8 +54,8 @@ async fn a_request_over_http1_has_one_host_and_one_credential() {
 }
 
 #[tokio::test]
-async fn a_request_over_http2_names_its_authority_once() {
-    let (requests, mut seen) = tokio::sync::mpsc::channel(1);
+async fn a_request_over_http2_has_one_authority() {
+    let (requests, mut received) = tokio::sync::mpsc::channel(1);
     let origin = serve(move |request: Request<Incoming>| {
         let requests = requests.clone();
         async move {
@@ -66,7 +66,7 @@ async fn a_request_over_http2_names_its_authority_once() {
     .await;
     let upstream = upstream_to(&origin, Protocol::Http2);
     upstream.oneshot(get("/locations")).await.unwrap();
-    let request = seen.recv().await.unwrap();
+    let request = received.recv().await.unwrap();
     assert_eq!(request.version(), Version::HTTP_2);
     assert_eq!(
         request.uri().to_string(),
@@ -77,8 +77,8 @@ async fn a_request_over_http2_names_its_authority_once() {
 }
 
 #[tokio::test]
-async fn every_body_arrives_whatever_the_method_and_the_protocol() {
-    /// Gives the body back, and says how it was framed.
+async fn every_body_arrives_with_each_method_and_protocol() {
+    /// Returns the body, and its framing.
     async fn echo(request: Request<Incoming>) -> Response<Full<Bytes>> {
         let (parts, body) = request.into_parts();
         let framing = |name| {
@@ -143,13 +143,16 @@ async fn every_body_arrives_whatever_the_method_and_the_protocol() {
 }
 
 #[tokio::test]
-async fn trailers_of_a_request_never_arrive() {
-    let (trailers_seen, mut seen) = tokio::sync::mpsc::channel(1);
+async fn request_trailers_are_not_forwarded() {
+    let (trailers_of_requests, mut received) = tokio::sync::mpsc::channel(1);
     let origin = serve(move |request: Request<Incoming>| {
-        let trailers_seen = trailers_seen.clone();
+        let trailers_of_requests = trailers_of_requests.clone();
         async move {
             let body = request.into_body().collect().await.unwrap();
-            trailers_seen.send(body.trailers().cloned()).await.unwrap();
+            trailers_of_requests
+                .send(body.trailers().cloned())
+                .await
+                .unwrap();
             Response::new(Body::empty())
         }
     })
@@ -162,12 +165,12 @@ async fn trailers_of_a_request_never_arrive() {
             .oneshot(request)
             .await
             .unwrap();
-        assert_eq!(seen.recv().await.unwrap(), None, "{protocol:?}");
+        assert_eq!(received.recv().await.unwrap(), None, "{protocol:?}");
     }
 }
 
 #[tokio::test]
-async fn trailers_of_an_answer_do() {
+async fn response_trailers_are_forwarded() {
     let expect = async |origin: &str, protocol| {
         let response = upstream_to(origin, protocol)
             .oneshot(get("/x"))
@@ -192,7 +195,7 @@ async fn trailers_of_an_answer_do() {
 }
 
 #[tokio::test]
-async fn what_has_no_body_keeps_what_it_says_of_one() {
+async fn a_response_without_a_body_keeps_its_content_length() {
     let not_modified = "HTTP/1.1 304 Not Modified\r\ncontent-length: 12\r\netag: \"a\"\r\n\r\n";
     let head = "HTTP/1.1 200 OK\r\ncontent-length: 12\r\n\r\n";
     let no_content = "HTTP/1.1 204 No Content\r\n\r\n";
@@ -203,21 +206,21 @@ async fn what_has_no_body_keeps_what_it_says_of_one() {
     ] {
         let origin = raw(answer, false).await;
         let upstream = upstream_to(&origin, Protocol::Http1);
-        // Twice, over one connection: nothing is left on it.
+        // Twice over one connection, to detect bytes that are left on it.
         for _ in 0..2 {
             let request = permitted(Request::builder().method(&method).uri("/x"));
             let request = request.body(Body::empty()).unwrap();
             let response = upstream.clone().oneshot(request).await.unwrap();
             assert_eq!(response.status().as_u16(), status);
-            let said = response.headers().get("content-length");
-            assert_eq!(said.map(|v| v.to_str().unwrap()), length, "{method}");
+            let declared = response.headers().get("content-length");
+            assert_eq!(declared.map(|v| v.to_str().unwrap()), length, "{method}");
             assert_eq!(text(response).await, "");
         }
     }
 }
 
 #[tokio::test]
-async fn interim_answers_are_not_the_answer() {
+async fn interim_responses_are_ignored() {
     let answer = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: <a>\r\n\r\n\
                   HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
     let origin = raw(answer, false).await;
@@ -231,7 +234,7 @@ async fn interim_answers_are_not_the_answer() {
 }
 
 #[tokio::test]
-async fn a_compressed_body_is_passed_as_it_is() {
+async fn a_compressed_body_is_forwarded_unchanged() {
     let origin = raw(
         "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 4\r\n\r\n\x1f\x0b\x08\x00",
         false,
@@ -246,7 +249,7 @@ async fn a_compressed_body_is_passed_as_it_is() {
 }
 
 #[tokio::test]
-async fn one_connection_serves_many_requests() {
+async fn a_connection_is_reused() {
     let opened = Arc::new(Mutex::new(0));
     let count = Arc::clone(&opened);
     let origin = connections(move |mut stream| {

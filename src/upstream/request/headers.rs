@@ -1,76 +1,75 @@
-//! What becomes of a request's headers on their way up. The order is the point: what belongs to
-//! the connection goes first, ours come last, so a client cannot nominate, double or alias them.
+//! The headers of the request to the tenant.
+//!
+//! The order matters: hop-by-hop headers are removed first and our own headers are inserted last,
+//! so a client cannot nominate, repeat or alias them.
 
 use std::fmt;
 
 use http::Method;
 use http::header::{
     ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName,
-    HeaderValue, TE,
+    HeaderValue, TE, TRANSFER_ENCODING,
 };
 
-use super::framing::{Framing, FramingError};
+use super::framing::Framing;
 use crate::headers::{
-    Census, HopByHopError, RequestHeaders, Special, accepts_anything, remove_nominated, retain,
-    settle_trace_context,
+    HopByHopError, Repeated, RequestHeaders, accepts_anything, remove_invalid_trace_context,
+    remove_nominated, retain, single_value,
 };
 use crate::tenant::{ApiToken, Tenant};
+use crate::upstream::content_length::FramingError;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// Laravel answers an invalid form with a redirect and HTML unless JSON comes first in `Accept`.
+/// For an invalid form, Laravel responds with a redirect and HTML unless JSON is first in `Accept`.
 const JSON_FIRST: HeaderValue = HeaderValue::from_static("application/json, */*;q=0.8");
 
-/// What may stand in a request once only.
-const SINGLE: [(Special, HeaderName); 3] = [
-    (Special::ContentLength, CONTENT_LENGTH),
-    (Special::ContentType, CONTENT_TYPE),
-    (Special::Host, HOST),
-];
+/// Headers that a request may not repeat.
+const SINGLE: [HeaderName; 3] = [CONTENT_LENGTH, CONTENT_TYPE, HOST];
 
-/// Why a request's headers are refused.
+/// Why the headers of a request are rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::upstream) enum HeadersError {
+pub(in crate::upstream) enum RequestHeadersError {
     Connection(HopByHopError),
     Repeated(HeaderName),
     Framing(FramingError),
 }
 
-/// Leaves in `headers` what may pass, with a framing that fits the body, and a `Host`, which
-/// [`sign`] replaces. Returns the declared length of the body.
-pub(in crate::upstream) fn clean(
+/// Removes the headers that are not forwarded, and declares the framing of the body. Returns the
+/// declared length of the body.
+///
+/// `Host` is kept; [`insert_tenant_headers`] replaces it.
+///
+/// # Errors
+/// If the headers are malformed or contradict themselves or the body.
+pub(in crate::upstream) fn filter_headers(
     headers: &mut HeaderMap,
-    census: Census,
-    allowed: &RequestHeaders,
+    policy: &RequestHeaders,
     method: &Method,
     framing: Framing,
-) -> Result<Option<u64>, HeadersError> {
-    // What belongs to every connection is on no list, so it goes with the rest.
-    if census.has(Special::Connection) {
-        remove_nominated(headers).map_err(HeadersError::Connection)?;
-    }
-    for (special, name) in &SINGLE {
-        if census.repeats(*special) && headers.get_all(name).iter().nth(1).is_some() {
-            return Err(HeadersError::Repeated(name.clone()));
+) -> Result<Option<u64>, RequestHeadersError> {
+    let is_chunked = headers.contains_key(TRANSFER_ENCODING);
+    // The policy allows none of the well-known hop-by-hop headers, so `retain` removes those.
+    remove_nominated(headers).map_err(RequestHeadersError::Connection)?;
+    for name in &SINGLE {
+        if single_value(headers, name) == Err(Repeated) {
+            return Err(RequestHeadersError::Repeated(name.clone()));
         }
     }
-    retain(headers, |name| *name == HOST || allowed.allows(name));
-    if census.has(Special::TraceParent) || census.has(Special::TraceState) {
-        settle_trace_context(headers);
-    }
+    retain(headers, |name| *name == HOST || policy.allows(name));
+    remove_invalid_trace_context(headers);
     framing
-        .declare(headers, census, method)
-        .map_err(HeadersError::Framing)
+        .declare(headers, is_chunked, method)
+        .map_err(RequestHeadersError::Framing)
 }
 
-/// Adds what is ours: nothing of the same name has survived, or does now.
-pub(in crate::upstream) fn sign(
+/// Inserts our own headers: `Accept`, `Host`, `Authorization`. They replace values of the client.
+pub(in crate::upstream) fn insert_tenant_headers(
     headers: &mut HeaderMap,
-    census: Census,
     tenant: &Tenant,
     token: &ApiToken,
 ) {
-    if !census.has(Special::Accept) || !headers.contains_key(ACCEPT) {
+    if !headers.contains_key(ACCEPT) {
         headers.insert(ACCEPT, JSON);
     } else if accepts_anything(headers) {
         headers.insert(ACCEPT, JSON_FIRST);
@@ -79,24 +78,24 @@ pub(in crate::upstream) fn sign(
     headers.insert(AUTHORIZATION, token.to_header());
 }
 
-/// Says that trailers are taken, for a client that takes them: over HTTP/1.1 a tenant may leave
-/// them out otherwise (RFC 9110 §10.1.4). HTTP/2 has no need of it, and its client drops both.
-pub(in crate::upstream) fn ask_for_trailers(headers: &mut HeaderMap) {
+/// Inserts `TE: trailers`, for a client that accepts trailers: over HTTP/1.1 a tenant may otherwise
+/// omit them (RFC 9110 §10.1.4). HTTP/2 does not need these headers; its client removes both.
+pub(in crate::upstream) fn accept_trailers(headers: &mut HeaderMap) {
     headers.insert(CONNECTION, HeaderValue::from_static("te"));
     headers.insert(TE, HeaderValue::from_static("trailers"));
 }
 
-impl fmt::Display for HeadersError {
+impl fmt::Display for RequestHeadersError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Connection(_) => f.write_str("the connection options cannot be dealt with"),
+            Self::Connection(_) => f.write_str("the connection options are rejected"),
             Self::Repeated(name) => write!(f, "{name} was sent more than once"),
             Self::Framing(_) => f.write_str("the framing does not describe the body"),
         }
     }
 }
 
-impl std::error::Error for HeadersError {
+impl std::error::Error for RequestHeadersError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Connection(error) => Some(error),
@@ -122,17 +121,15 @@ mod tests {
         headers
     }
 
-    fn prepared(
+    fn filtered(
         pairs: &[(&'static str, &'static str)],
         method: &Method,
         framing: Framing,
-    ) -> Result<HeaderMap, HeadersError> {
+    ) -> Result<HeaderMap, RequestHeadersError> {
         let mut headers = headers(pairs);
-        let census = Census::of(&headers);
-        let allowed = RequestHeaders::default();
-        clean(&mut headers, census, &allowed, method, framing)?;
+        filter_headers(&mut headers, &RequestHeaders::default(), method, framing)?;
         let tenant = tenant();
-        sign(&mut headers, census, &tenant, tenant.api_token());
+        insert_tenant_headers(&mut headers, &tenant, tenant.api_token());
         Ok(headers)
     }
 
@@ -143,8 +140,8 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_allowed_goes_up() {
-        let headers = prepared(
+    fn only_allowed_headers_are_forwarded() {
+        let headers = filtered(
             &[
                 ("accept-language", "de"),
                 ("authorization", "Bearer of.the.client"),
@@ -180,8 +177,8 @@ mod tests {
     }
 
     #[test]
-    fn a_client_cannot_nominate_what_is_ours() {
-        let headers = prepared(
+    fn a_client_cannot_nominate_our_headers() {
+        let headers = filtered(
             &[
                 ("connection", "authorization, host, x-forwarded-for"),
                 ("connection", "accept, user-agent"),
@@ -197,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_contradicts_itself_is_refused() {
+    fn contradictory_headers_are_rejected() {
         for pairs in [
             [("host", "a"), ("host", "b")],
             [
@@ -206,13 +203,13 @@ mod tests {
             ],
             [("content-length", "1"), ("content-length", "1")],
         ] {
-            let refused = prepared(&pairs, &Method::POST, Framing::Exact(1));
+            let result = filtered(&pairs, &Method::POST, Framing::Exact(1));
             assert!(
-                matches!(refused, Err(HeadersError::Repeated(_))),
+                matches!(result, Err(RequestHeadersError::Repeated(_))),
                 "{pairs:?}"
             );
         }
-        let refused = prepared(&[("connection", "a b")], &Method::GET, Framing::Empty);
-        assert!(matches!(refused, Err(HeadersError::Connection(_))));
+        let result = filtered(&[("connection", "a b")], &Method::GET, Framing::Empty);
+        assert!(matches!(result, Err(RequestHeadersError::Connection(_))));
     }
 }

@@ -1,4 +1,4 @@
-//! Which row of the answer table a client's error belongs to.
+//! Maps an error of the client to the kind of its rejection.
 
 use std::error::Error;
 use std::io;
@@ -7,56 +7,57 @@ use crate::client::{ClientError, ConnectTimeout};
 use crate::rejection::RejectionKind;
 use crate::request_body::ClientBodyError;
 
-/// Walks from the error to its innermost cause; the most telling one decides.
-pub(in crate::upstream) fn kind(error: &(dyn Error + 'static)) -> RejectionKind {
-    let mut kind = None;
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        match judge(error) {
-            Some(Verdict::Final(kind)) => return kind,
-            Some(Verdict::Unless(found)) => kind = kind.or(Some(found)),
+/// The kind of the rejection for an error and its chain of sources.
+///
+/// The outermost definite kind wins, then the outermost tentative one.
+pub(in crate::upstream) fn rejection_kind(error: &(dyn Error + 'static)) -> RejectionKind {
+    let mut tentative = None;
+    let mut source = Some(error);
+    while let Some(error) = source {
+        match classify(error) {
+            Some(Class::Definite(kind)) => return kind,
+            Some(Class::Tentative(kind)) => tentative = tentative.or(Some(kind)),
             None => {}
         }
-        cause = error.source();
+        source = error.source();
     }
-    // An unknown client that says nothing more: it had no answer to give.
-    kind.unwrap_or(RejectionKind::TenantUnreachable)
+    // An error of an unknown client: it received no response.
+    tentative.unwrap_or(RejectionKind::TenantUnreachable)
 }
 
-enum Verdict {
-    /// Whatever lies beneath.
-    Final(RejectionKind),
-    /// Unless something beneath says better.
-    Unless(RejectionKind),
+enum Class {
+    /// Independent of the sources of the error.
+    Definite(RejectionKind),
+    /// Applies unless a source of the error is definite.
+    Tentative(RejectionKind),
 }
 
-fn judge(error: &(dyn Error + 'static)) -> Option<Verdict> {
+fn classify(error: &(dyn Error + 'static)) -> Option<Class> {
+    use Class::{Definite, Tentative};
     use RejectionKind::{BodyAborted, TenantAnswer, TenantTimeout, TenantUnreachable};
 
     if let Some(error) = error.downcast_ref::<ClientBodyError>() {
-        return Some(Verdict::Final(error.kind()));
+        return Some(Definite(error.kind()));
     }
     if error.is::<ConnectTimeout>() || error.is::<tokio::time::error::Elapsed>() {
-        return Some(Verdict::Final(TenantTimeout));
+        return Some(Definite(TenantTimeout));
     }
     if let Some(error) = error.downcast_ref::<ClientError>() {
-        return error
-            .is_connect()
-            .then_some(Verdict::Unless(TenantUnreachable));
+        return error.is_connect().then_some(Tentative(TenantUnreachable));
     }
     if let Some(error) = error.downcast_ref::<hyper::Error>() {
         return Some(if error.is_timeout() {
-            Verdict::Final(TenantTimeout)
+            Definite(TenantTimeout)
         } else if error.is_body_write_aborted() {
-            // The body ended before the length that its client declared.
-            Verdict::Final(BodyAborted)
+            // The body ended before its declared length.
+            Definite(BodyAborted)
         } else {
-            Verdict::Unless(TenantAnswer)
+            Tentative(TenantAnswer)
         });
     }
     match error.downcast_ref::<io::Error>()?.kind() {
-        io::ErrorKind::TimedOut => Some(Verdict::Final(TenantTimeout)),
-        io::ErrorKind::ConnectionRefused => Some(Verdict::Final(TenantUnreachable)),
+        io::ErrorKind::TimedOut => Some(Definite(TenantTimeout)),
+        io::ErrorKind::ConnectionRefused => Some(Definite(TenantUnreachable)),
         _ => None,
     }
 }
@@ -83,18 +84,18 @@ mod tests {
     }
 
     #[test]
-    fn the_cause_decides_however_deep_it_lies() {
+    fn a_source_at_any_depth_determines_the_kind() {
         use RejectionKind::*;
         let io = |kind: io::ErrorKind| -> BoxError { Box::new(io::Error::from(kind)) };
         let cases: [(BoxError, RejectionKind); 4] = [
             (io(io::ErrorKind::TimedOut), TenantTimeout),
             (io(io::ErrorKind::ConnectionRefused), TenantUnreachable),
             (io(io::ErrorKind::ConnectionReset), TenantUnreachable),
-            ("no words".into(), TenantUnreachable),
+            ("an error without a type".into(), TenantUnreachable),
         ];
         for (error, expected) in cases {
             let error = Outer(Outer(error).into());
-            assert_eq!(kind(&error), expected, "{error:?}");
+            assert_eq!(rejection_kind(&error), expected, "{error:?}");
         }
     }
 }

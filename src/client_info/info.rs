@@ -4,12 +4,13 @@ use std::sync::{Arc, OnceLock};
 use http::HeaderValue;
 use http::uri::{Authority, Scheme};
 
-/// In the extensions of a request: what the host application knows for certain about its client,
-/// for the headers that [`Forwarding`](super::Forwarding) sends to the tenant.
+/// A request extension: verified facts about the client of a request.
 ///
-/// Forwarding headers that a client sends are dropped, as anybody can write them; only what is
-/// said here goes up. Behind proxies of one's own,
-/// [`TrustedProxies`](super::TrustedProxies) makes it of what they say. Default is nothing.
+/// [`Forwarding`](crate::upstream::Forwarding) sends them to the tenant. Forwarding headers of a
+/// client are removed, because any client can forge them; only these facts are sent. Behind your
+/// own proxies, [`TrustedProxies`](super::TrustedProxies) derives them from the proxies' headers.
+///
+/// Default is empty.
 ///
 /// ```
 /// use std::net::{IpAddr, Ipv4Addr};
@@ -25,47 +26,52 @@ use http::uri::{Authority, Scheme};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClientInfo(Arc<Facts>);
 
-/// Shared by the requests of a connection, of which all of this holds alike.
+/// Shared by the requests of a connection.
 #[derive(Clone, Debug, Default)]
 struct Facts {
     addrs: Vec<IpAddr>,
     scheme: Option<Scheme>,
     host: Option<Authority>,
     via: Option<String>,
-    // Made of the addresses when it is first asked for.
+    // Formatted from `addrs` on first use.
     x_forwarded_for: OnceLock<Option<HeaderValue>>,
 }
 
 impl ClientInfo {
-    /// Adds an address (`X-Forwarded-For`, `for`): the client's first, then those of trusted
-    /// proxies in the order in which the request passed them.
+    /// Adds an address (`X-Forwarded-For`, `for`): first the client's, then those of trusted
+    /// proxies in the order of the request's path.
+    ///
+    /// Default is an empty list.
     #[must_use]
     pub fn add_addr(self, addr: IpAddr) -> Self {
-        self.with(|facts| {
+        self.edit(|facts| {
             facts.addrs.push(addr);
             facts.x_forwarded_for = OnceLock::new();
         })
     }
 
-    /// Replaces how the client spoke to the host application (`X-Forwarded-Proto`, `proto`).
-    /// Default is unsaid.
+    /// Replaces the scheme of the client's request (`X-Forwarded-Proto`, `proto`).
+    ///
+    /// Default is unknown.
     #[must_use]
     pub fn with_scheme(self, scheme: Scheme) -> Self {
-        self.with(|facts| facts.scheme = Some(scheme))
+        self.edit(|facts| facts.scheme = Some(scheme))
     }
 
-    /// Replaces the host that the client asked for (`X-Forwarded-Host`, `host`). Default is unsaid.
+    /// Replaces the host of the client's request (`X-Forwarded-Host`, `host`).
+    ///
+    /// Default is unknown.
     #[must_use]
     pub fn with_host(self, host: Authority) -> Self {
-        self.with(|facts| facts.host = Some(host))
+        self.edit(|facts| facts.host = Some(host))
     }
 
-    /// What trusted proxies say of themselves, in `Via`.
+    /// Replaces the `Via` entries of trusted proxies.
     pub(crate) fn with_via(self, via: String) -> Self {
-        self.with(|facts| facts.via = Some(via))
+        self.edit(|facts| facts.via = Some(via))
     }
 
-    fn with(mut self, change: impl FnOnce(&mut Facts)) -> Self {
+    fn edit(mut self, change: impl FnOnce(&mut Facts)) -> Self {
         change(Arc::make_mut(&mut self.0));
         self
     }
@@ -76,19 +82,19 @@ impl ClientInfo {
 
     /// The addresses as a list, if there are any.
     pub(crate) fn x_forwarded_for(&self) -> Option<&HeaderValue> {
-        let line = self.0.x_forwarded_for.get_or_init(|| {
+        let value = self.0.x_forwarded_for.get_or_init(|| {
             let addrs: Vec<_> = self.0.addrs.iter().map(IpAddr::to_string).collect();
-            let line = HeaderValue::try_from(addrs.join(", "));
-            line.ok().filter(|line| !line.is_empty())
+            let value = HeaderValue::try_from(addrs.join(", "));
+            value.ok().filter(|value| !value.is_empty())
         });
-        line.as_ref()
+        value.as_ref()
     }
 
     pub(crate) fn scheme(&self) -> Option<&Scheme> {
         self.0.scheme.as_ref()
     }
 
-    /// RFC 9110 §7.2: a host has no userinfo.
+    /// The host, unless it has a userinfo, which RFC 9110 §7.2 does not allow.
     pub(crate) fn host(&self) -> Option<&Authority> {
         let host = self.0.host.as_ref();
         host.filter(|host| !host.as_str().contains('@'))

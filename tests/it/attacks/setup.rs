@@ -1,4 +1,4 @@
-//! Where attacks are played: sockets, and what must hold behind them.
+//! The setup of an attack: sockets, and the checks after each request.
 
 use std::time::Duration;
 
@@ -21,23 +21,23 @@ use tower::ServiceExt;
 use crate::naive::stays_below;
 use crate::support::{SECRET, bearer};
 
-/// An attack that hangs is a failure; none comes near this.
+/// An attack that hangs is a failure. The slowest one takes a small fraction of this.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Omneo ID on a socket, its tenant on another one, a token of Ada and one of nobody.
-pub(super) struct Field {
+/// Omneo ID and its tenant, each on a socket, a token of Ada and an anonymous one.
+pub(super) struct Setup {
     pub(super) address: String,
     pub(super) sandbox: Sandbox,
     pub(super) token: String,
     pub(super) anonymous: String,
 }
 
-impl Field {
+impl Setup {
     pub(super) async fn lay() -> Self {
         Self::mounted("").await
     }
 
-    /// With a path before every route.
+    /// Mounts the service at a path.
     pub(super) async fn mounted(mount: &str) -> Self {
         let sandbox = Sandbox::new();
         let tenant = serve(TowerToHyperService::new(sandbox.clone())).await;
@@ -71,11 +71,11 @@ impl Field {
         }
     }
 
-    /// Sends these bytes on a connection of their own, and returns all that comes back.
+    /// Sends these bytes on a new connection, and returns all bytes of the response.
     pub(super) async fn send(&self, bytes: &[u8]) -> Vec<u8> {
         let exchange = async {
             let mut stream = TcpStream::connect(&self.address).await.unwrap();
-            // Whoever refuses early may have closed already.
+            // The server may have rejected the request and closed the connection already.
             let _ = stream.write_all(bytes).await;
             let _ = stream.shutdown().await;
             let mut answer = Vec::new();
@@ -87,7 +87,7 @@ impl Field {
             .unwrap_or_else(|_| panic!("no end of {}", bytes.escape_ascii()))
     }
 
-    /// A line of a table, with everything filled in.
+    /// A line of a table, with its placeholders replaced.
     pub(super) fn fill(&self, line: &str) -> Vec<u8> {
         let authorization = format!("Authorization: {}", bearer(&self.token));
         let line = line
@@ -98,36 +98,40 @@ impl Field {
         unescape(&line)
     }
 
-    /// What must hold whatever has been sent. Returns how often the tenant was asked.
+    /// Checks the invariants after an attack. Returns the number of calls of the tenant.
     pub(super) fn check(&self, attack: &[u8], answer: &[u8]) -> usize {
         let attack = attack.escape_ascii();
         for status in statuses(answer) {
-            let fine = (200..500).contains(&status) || matches!(status, 100 | 501 | 505);
-            assert!(fine, "{status} for {attack}\n{}", answer.escape_ascii());
+            let is_expected = (200..500).contains(&status) || matches!(status, 100 | 501 | 505);
+            assert!(
+                is_expected,
+                "{status} for {attack}\n{}",
+                answer.escape_ascii()
+            );
         }
-        let seen = |secret: &str| answer.windows(secret.len()).any(|w| w == secret.as_bytes());
+        let contains = |secret: &str| answer.windows(secret.len()).any(|w| w == secret.as_bytes());
         assert!(
-            !seen(Sandbox::API_TOKEN),
-            "the API token came back: {attack}"
+            !contains(Sandbox::API_TOKEN),
+            "the response contains the API token: {attack}"
         );
-        assert!(!seen("SMUGGLED"), "{attack}");
+        assert!(!contains("SMUGGLED"), "{attack}");
         let all = self.sandbox.take_requests();
-        for asked in &all {
-            let path = asked.path().as_bytes();
+        for forwarded in &all {
+            let path = forwarded.path().as_bytes();
             let own = stays_below(path, &["api", "v3", "profiles", Sandbox::ADA_ID]);
             let stores = stays_below(path, &["api", "v3", "locations"]);
-            assert!(own || stores, "{} was reached by {attack}", asked.uri);
-            self.check_headers(&asked.headers, &attack.to_string());
+            assert!(own || stores, "{} was reached by {attack}", forwarded.uri);
+            self.check_headers(&forwarded.headers, &attack.to_string());
             assert!(
-                !asked
+                !forwarded
                     .query()
                     .is_some_and(|query| query.contains("identity")),
                 "{attack}"
             );
         }
-        let people = self.sandbox.profile(Sandbox::ADA_ID).is_some()
+        let profiles_exist = self.sandbox.profile(Sandbox::ADA_ID).is_some()
             && self.sandbox.profile(Sandbox::GRACE_ID).is_some();
-        assert!(people, "somebody is gone: {attack}");
+        assert!(profiles_exist, "a profile was deleted: {attack}");
         all.len()
     }
 
@@ -192,7 +196,7 @@ where
     address
 }
 
-/// The statuses in what a connection gave back.
+/// The statuses of all responses on a connection.
 pub(super) fn statuses(answer: &[u8]) -> Vec<u16> {
     let text = String::from_utf8_lossy(answer);
     let lines = text.split("HTTP/1.").skip(1);
@@ -201,7 +205,7 @@ pub(super) fn statuses(answer: &[u8]) -> Vec<u16> {
         .collect()
 }
 
-/// `\r`, `\n`, `\t` and `\xNN` as the bytes that they stand for.
+/// Replaces `\r`, `\n`, `\t` and `\xNN` by the bytes that they encode.
 pub(super) fn unescape(line: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut rest = line;

@@ -1,20 +1,23 @@
-use super::*;
+use http::{HeaderMap, Version};
+
+use super::Forwarding;
+use super::policy::insert_x_forwarded;
 use crate::client_info::TrustedProxies;
 
-fn chain(trusted: &[&str], peer: &str, said: &[&'static str]) -> String {
+fn chain(trusted: &[&str], peer: &str, values: &[&'static str]) -> String {
     let trusted = TrustedProxies::new(trusted.iter().copied()).unwrap();
     let mut headers = HeaderMap::new();
-    for value in said {
+    for value in values {
         headers.append("x-forwarded-for", value.parse().unwrap());
     }
     let client = trusted.client(peer.parse().unwrap(), &headers);
     let mut sent = HeaderMap::new();
-    write_x_forwarded(&client, &mut sent);
+    insert_x_forwarded(&client, &mut sent);
     sent["x-forwarded-for"].to_str().unwrap().to_owned()
 }
 
 #[test]
-fn a_client_that_connects_itself_is_not_believed() {
+fn headers_of_an_untrusted_peer_are_ignored() {
     assert_eq!(
         chain(&["10.0.0.0/8"], "203.0.113.7", &["1.2.3.4"]),
         "203.0.113.7"
@@ -23,9 +26,9 @@ fn a_client_that_connects_itself_is_not_believed() {
 }
 
 #[test]
-fn a_trusted_proxy_is_believed_as_far_as_the_chain_is_trusted() {
+fn x_forwarded_for_is_read_up_to_the_first_untrusted_address() {
     let trusted = ["10.0.0.0/8", "192.0.2.1", "fd00::/8"];
-    for (peer, said, expected) in [
+    for (peer, values, expected) in [
         ("10.0.0.1", &["203.0.113.7"][..], "203.0.113.7, 10.0.0.1"),
         (
             "10.0.0.1",
@@ -48,47 +51,47 @@ fn a_trusted_proxy_is_believed_as_far_as_the_chain_is_trusted() {
         ("10.0.0.1", &[""], "10.0.0.1"),
         ("11.0.0.1", &["203.0.113.7"], "11.0.0.1"),
     ] {
-        assert_eq!(chain(&trusted, peer, said), expected, "{peer} {said:?}");
+        assert_eq!(chain(&trusted, peer, values), expected, "{peer} {values:?}");
     }
 }
 
 #[test]
-fn a_chain_has_an_end() {
-    let said = ["10.0.0.2, ".repeat(100) + "10.0.0.2"];
+fn the_length_of_a_chain_is_limited() {
+    let value = "10.0.0.2, ".repeat(100) + "10.0.0.2";
     let trusted = TrustedProxies::new(["0.0.0.0/0"]).unwrap();
     let mut headers = HeaderMap::new();
-    headers.insert("x-forwarded-for", said[0].parse().unwrap());
+    headers.insert("x-forwarded-for", value.parse().unwrap());
     let mut sent = HeaderMap::new();
     let client = trusted.client([10, 0, 0, 1].into(), &headers);
-    write_x_forwarded(&client, &mut sent);
+    insert_x_forwarded(&client, &mut sent);
     let hops = sent["x-forwarded-for"].to_str().unwrap().split(',').count();
     assert_eq!(hops, 16, "`MAX_HOPS` of `TrustedProxies`");
 }
 
 #[test]
-fn protocol_and_host_count_from_a_trusted_proxy_that_says_them_once() {
+fn single_proto_and_host_values_of_a_trusted_proxy_are_copied() {
     let trusted = TrustedProxies::new(["10.0.0.1"]).unwrap();
     let mut headers = HeaderMap::new();
     headers.insert("x-forwarded-proto", "https".parse().unwrap());
     headers.insert("x-forwarded-host", "shop.example".parse().unwrap());
-    let of = |peer: [u8; 4], headers: &HeaderMap| {
+    let are_sent = |peer: [u8; 4], headers: &HeaderMap| {
         let mut sent = HeaderMap::new();
-        write_x_forwarded(&trusted.client(peer.into(), headers), &mut sent);
+        insert_x_forwarded(&trusted.client(peer.into(), headers), &mut sent);
         sent.contains_key("x-forwarded-proto") && sent.contains_key("x-forwarded-host")
     };
-    assert!(of([10, 0, 0, 1], &headers));
-    assert!(!of([10, 0, 0, 2], &headers));
+    assert!(are_sent([10, 0, 0, 1], &headers));
+    assert!(!are_sent([10, 0, 0, 2], &headers));
     headers.append("x-forwarded-proto", "http".parse().unwrap());
     headers.append("x-forwarded-host", "evil.example".parse().unwrap());
-    assert!(!of([10, 0, 0, 1], &headers));
+    assert!(!are_sent([10, 0, 0, 1], &headers));
 }
 
 #[test]
-fn forwarded_is_read_as_far_as_the_chain_is_trusted() {
+fn forwarded_is_read_up_to_the_first_untrusted_address() {
     let trusted = TrustedProxies::new(["10.0.0.0/8", "fd00::/8"]).unwrap();
     let trusted = trusted.with_forwarded();
     let balancer = "10.0.0.1";
-    for (peer, said, expected) in [
+    for (peer, values, expected) in [
         (
             balancer,
             &["for=203.0.113.7"][..],
@@ -107,7 +110,7 @@ fn forwarded_is_read_as_far_as_the_chain_is_trusted() {
             ],
             "for=\"[2001:db8::7]\";host=\"a.test:80\", for=\"[fd00::2]\", for=10.0.0.1",
         ),
-        // Hidden by a proxy of ours, and yet it knows how it was asked.
+        // A trusted proxy hides the address but knows the scheme.
         (
             balancer,
             &["for=6.6.6.6, for=_hidden;proto=https"],
@@ -115,7 +118,7 @@ fn forwarded_is_read_as_far_as_the_chain_is_trusted() {
         ),
         (balancer, &["for=unknown"], "for=10.0.0.1"),
         (balancer, &["proto=ftp;host=\"a b\""], "for=10.0.0.1"),
-        // What is malformed anywhere is not extended.
+        // A malformed header is not extended.
         (
             balancer,
             &["for=6.6.6.6 x, for=203.0.113.7"],
@@ -131,19 +134,19 @@ fn forwarded_is_read_as_far_as_the_chain_is_trusted() {
         let mut headers = HeaderMap::new();
         headers.insert("x-forwarded-for", "6.6.6.6".parse().unwrap());
         headers.insert("x-forwarded-host", "evil.test".parse().unwrap());
-        for line in said {
+        for line in values {
             headers.append("forwarded", line.parse().unwrap());
         }
         let client = trusted.client(peer.parse().unwrap(), &headers);
         let mut sent = HeaderMap::new();
         let forwarding = Forwarding::forwarded();
         forwarding.apply(&mut sent, Some(&client), Version::HTTP_11);
-        assert_eq!(sent["forwarded"], expected, "{said:?}");
+        assert_eq!(sent["forwarded"], expected, "{values:?}");
     }
 }
 
 #[test]
-fn via_is_believed_from_a_trusted_proxy() {
+fn via_of_a_trusted_proxy_is_extended() {
     let trusted = TrustedProxies::new(["10.0.0.1"]).unwrap();
     let mut headers = HeaderMap::new();
     let via = |peer: [u8; 4], headers: &HeaderMap| {
@@ -172,12 +175,12 @@ fn a_host_has_no_userinfo() {
     headers.insert("x-forwarded-host", "shop.test@evil.test".parse().unwrap());
     let client = trusted.client([10, 0, 0, 1].into(), &headers);
     let mut sent = HeaderMap::new();
-    write_x_forwarded(&client, &mut sent);
+    insert_x_forwarded(&client, &mut sent);
     assert!(!sent.contains_key("x-forwarded-host"));
 }
 
 #[test]
-fn what_is_no_network_is_refused() {
+fn an_invalid_network_is_rejected() {
     for text in [
         "",
         "10.0.0.0/33",

@@ -39,7 +39,6 @@ pub mod path;
 mod read;
 pub mod rejection;
 pub mod report;
-#[cfg(feature = "client")]
 mod request_body;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;

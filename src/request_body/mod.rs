@@ -12,16 +12,28 @@
 //! | `in_flight` | the limit of requests in flight, and its `InFlightGuard` |
 //! | `stream_guard` | keeps an HTTP/2 stream reserved until the body is dropped |
 //! | `replayable` | the marker of requests that may be sent twice although they are `POST`s |
+//!
+//! Without the feature `client` only the marker exists: `TokenEndpoint` and the sign-up service set
+//! it for the service that calls the tenant.
 
+#[cfg(feature = "client")]
 mod body;
+#[cfg(feature = "client")]
 mod in_flight;
+#[cfg(feature = "client")]
 mod length;
 mod replayable;
+#[cfg(feature = "client")]
 mod stream_guard;
+#[cfg(feature = "client")]
 mod upload_state;
 
+#[cfg(feature = "client")]
 pub use body::{ClientBodyError, RequestBody};
+#[cfg(feature = "client")]
 pub(crate) use in_flight::{InFlight, InFlightGuard};
 pub(crate) use replayable::Replayable;
+#[cfg(feature = "client")]
 pub(crate) use stream_guard::StreamGuard;
+#[cfg(feature = "client")]
 pub(crate) use upload_state::{InFlightRef, UploadState, WaitingOn};

@@ -170,7 +170,7 @@ mod tests {
     }
 
     fn me() -> MeRequest {
-        MeRequest::new("ada".parse().unwrap(), "/profiles/me".parse().unwrap(), 0)
+        MeRequest::new("ada".parse().unwrap(), "/profiles/me".parse().unwrap())
     }
 
     #[test]

@@ -15,14 +15,14 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::ser::{Formatter, Serializer};
 
-use super::answer::{Answer, Content};
 use super::body::{End, SandboxBody};
 use super::fault::Canned;
+use super::response::{Content, SandboxResponse};
 
 /// Shorter bodies are not compressed.
 const WORTH_COMPRESSING: usize = 256;
 
-pub(crate) fn answer(parts: &Parts, answer: Answer, end: End) -> Response<SandboxBody> {
+pub(crate) fn answer(parts: &Parts, answer: SandboxResponse, end: End) -> Response<SandboxBody> {
     let (kind, plain) = match answer.content {
         Content::Nothing => (None, Bytes::new()),
         Content::Json(value) => (Some("application/json"), json(&value)),

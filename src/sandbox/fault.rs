@@ -33,7 +33,7 @@ pub struct Fault {
 #[derive(Clone, Debug)]
 pub(crate) enum Effect {
     Status(StatusCode),
-    Answer(Box<Canned>),
+    SandboxResponse(Box<Canned>),
     Latency(Duration),
     Reset,
     ResetBody,
@@ -69,7 +69,7 @@ impl Fault {
     /// The tenant answers exactly this: status, headers and body, without its usual headers.
     pub fn answer(response: Response<impl Into<Bytes>>) -> Self {
         let (parts, body) = response.into_parts();
-        Self::new(Effect::Answer(Box::new(Canned {
+        Self::new(Effect::SandboxResponse(Box::new(Canned {
             status: parts.status,
             headers: parts.headers,
             body: body.into(),
@@ -80,7 +80,7 @@ impl Fault {
     /// As [`Fault::answer`], with trailers after the body.
     pub fn answer_with_trailers(response: Response<impl Into<Bytes>>, trailers: HeaderMap) -> Self {
         let mut fault = Self::answer(response);
-        if let Effect::Answer(canned) = &mut fault.effect {
+        if let Effect::SandboxResponse(canned) = &mut fault.effect {
             canned.trailers = Some(trailers);
         }
         fault

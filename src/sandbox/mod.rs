@@ -64,7 +64,6 @@
 //! The tokens are public: never put real data into a sandbox, and never serve one on a public
 //! address.
 
-mod answer;
 mod body;
 mod builder;
 mod call;
@@ -85,6 +84,7 @@ mod php;
 mod profile;
 mod records;
 mod resources;
+mod response;
 mod route;
 mod seed;
 mod service;

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::answer::Answer;
 use super::call::Call;
+use super::response::SandboxResponse;
 
 /// The default number of items per page.
 const DEFAULT_SIZE: usize = 15;
@@ -59,7 +59,7 @@ impl<'c> Page<'c> {
     }
 
     /// `{data, links, meta}`, the form of most lists.
-    pub(crate) fn resource(self) -> Answer {
+    pub(crate) fn resource(self) -> SandboxResponse {
         let last = self.last();
         let mut links = vec![json!({
             "url": self.previous(), "label": "&laquo; Previous", "active": false,
@@ -69,7 +69,7 @@ impl<'c> Page<'c> {
                 "active": number == self.number })
         }));
         links.push(json!({ "url": self.next(), "label": "Next &raquo;", "active": false }));
-        Answer::bare(json!({
+        SandboxResponse::bare(json!({
             "links": {
                 "first": self.url(1),
                 "last": self.url(last),
@@ -91,9 +91,9 @@ impl<'c> Page<'c> {
     }
 
     /// The bare paginator, without `links` and `meta`.
-    pub(crate) fn bare(self) -> Answer {
+    pub(crate) fn bare(self) -> SandboxResponse {
         let last = self.last();
-        Answer::bare(json!({
+        SandboxResponse::bare(json!({
             "current_page": self.number,
             "first_page_url": self.url(1),
             "from": self.from(),

@@ -2,12 +2,12 @@
 
 use http::Method;
 
-use super::answer::{Answer, Outcome};
 use super::call::Call;
 use super::handlers::{
     attributes, auth, connections, identities, items, locations, loyalty, profiles,
 };
 use super::resources::{self, Access, Place};
+use super::response::{Outcome, SandboxResponse};
 use super::store::Store;
 
 pub(crate) type Handler = fn(&mut Store, &Call) -> Outcome;
@@ -21,7 +21,7 @@ const DELETE: Method = Method::DELETE;
 /// Finds the route and calls the handler of the method.
 pub(crate) fn dispatch(store: &mut Store, call: &mut Call) -> Outcome {
     let Some(route) = find(&call.segments) else {
-        return Err(Answer::no_route(call.path.trim_start_matches('/')));
+        return Err(SandboxResponse::no_route(call.path.trim_start_matches('/')));
     };
     call.params = route.params;
     call.place = route.place;
@@ -42,10 +42,10 @@ pub(crate) fn dispatch(store: &mut Store, call: &mut Call) -> Outcome {
     }
     let allow = allow.join(", ");
     if wanted == Method::OPTIONS {
-        let answer = Answer::status(http::StatusCode::NO_CONTENT);
+        let answer = SandboxResponse::status(http::StatusCode::NO_CONTENT);
         return Ok(answer.with(http::header::ALLOW, &allow));
     }
-    Err(Answer::wrong_method(
+    Err(SandboxResponse::wrong_method(
         call.verb.as_str(),
         call.path.trim_start_matches('/'),
         &allow,

@@ -12,13 +12,13 @@ use http::{Request, Response, StatusCode};
 use http_body::Body;
 use tower::{BoxError, Service};
 
-use super::answer::Answer;
 use super::body::{End, SandboxBody};
 use super::call::{Call, below_base};
 use super::capture::{CapturedRequest, Ring};
 use super::fault::{ConnectionReset, Effect, Plan, Queue, Stage};
 use super::flight::Flights;
 use super::handlers::auth;
+use super::response::SandboxResponse;
 use super::store::Store;
 use super::{encode, route, seed};
 
@@ -121,7 +121,7 @@ impl Shared {
             return self.strike(&parts, &Bytes::new(), effect).await;
         }
         let Some(body) = read(body).await? else {
-            let answer = Answer::front(StatusCode::PAYLOAD_TOO_LARGE);
+            let answer = SandboxResponse::front(StatusCode::PAYLOAD_TOO_LARGE);
             return Ok(encode::answer(&parts, answer, End::Complete));
         };
         self.capture(&parts, body.clone());
@@ -143,9 +143,9 @@ impl Shared {
     }
 
     /// The tenant's answer without faults.
-    fn answer(&self, parts: &Parts, body: &Bytes) -> Answer {
+    fn answer(&self, parts: &Parts, body: &Bytes) -> SandboxResponse {
         let Some(mut call) = Call::read(parts, body, &self.base_path) else {
-            return Answer::no_route(parts.uri.path().trim_start_matches('/'));
+            return SandboxResponse::no_route(parts.uri.path().trim_start_matches('/'));
         };
         let authorized = if call.verb == http::Method::OPTIONS {
             Ok(())
@@ -164,10 +164,12 @@ impl Shared {
         effect: Effect,
     ) -> Result<Response<SandboxBody>, BoxError> {
         match effect {
-            Effect::Status(status) => {
-                Ok(encode::answer(parts, Answer::status(status), End::Complete))
-            }
-            Effect::Answer(canned) => Ok(encode::canned(parts, *canned)),
+            Effect::Status(status) => Ok(encode::answer(
+                parts,
+                SandboxResponse::status(status),
+                End::Complete,
+            )),
+            Effect::SandboxResponse(canned) => Ok(encode::canned(parts, *canned)),
             Effect::Reset => Err(ConnectionReset::new().into()),
             Effect::Stall => pending().await,
             Effect::ResetBody => Ok(encode::answer(parts, self.answer(parts, body), End::Reset)),

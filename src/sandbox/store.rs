@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value};
 
-use super::answer::Answer;
 use super::call::Call;
 use super::clock::Clock;
 use super::matching::Matching;
 use super::profile::Profile;
+use super::response::SandboxResponse;
 
 /// The state behind all handlers.
 #[derive(Debug)]
@@ -95,7 +95,7 @@ impl Store {
 
     /// The id of the profile that the call's path names: by `identity[handle]` of the query if that
     /// is there.
-    pub(crate) fn named_id(&self, call: &Call) -> Result<String, Answer> {
+    pub(crate) fn named_id(&self, call: &Call) -> Result<String, SandboxResponse> {
         let name = call.param(0);
         let handle = call
             .query
@@ -107,21 +107,21 @@ impl Store {
         };
         found
             .map(|profile| profile.id.clone())
-            .ok_or_else(|| Answer::no_record("Profile"))
+            .ok_or_else(|| SandboxResponse::no_record("Profile"))
     }
 
     /// The profile that the call's path names.
-    pub(crate) fn named(&self, call: &Call) -> Result<&Profile, Answer> {
+    pub(crate) fn named(&self, call: &Call) -> Result<&Profile, SandboxResponse> {
         let id = self.named_id(call)?;
         self.profile(&id)
-            .ok_or_else(|| Answer::no_record("Profile"))
+            .ok_or_else(|| SandboxResponse::no_record("Profile"))
     }
 
     /// The profile that the call's path names, to change it.
-    pub(crate) fn named_mut(&mut self, call: &Call) -> Result<&mut Profile, Answer> {
+    pub(crate) fn named_mut(&mut self, call: &Call) -> Result<&mut Profile, SandboxResponse> {
         let id = self.named_id(call)?;
         let found = self.profiles.iter_mut().find(|profile| profile.id == id);
-        found.ok_or_else(|| Answer::no_record("Profile"))
+        found.ok_or_else(|| SandboxResponse::no_record("Profile"))
     }
 
     /// Whether another profile than this one has that value, ignoring case.

@@ -3,11 +3,11 @@
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::answer::Answer;
 use super::call::text;
 use super::comms;
 use super::phone;
 use super::profile::Profile;
+use super::response::SandboxResponse;
 use super::store::{Store, object};
 
 const GENDERS: [&str; 4] = ["male", "female", "withheld", "other"];
@@ -54,7 +54,7 @@ impl Errors {
 
     /// # Errors
     /// The 422, if anything is wrong.
-    pub(crate) fn check(self) -> Result<(), Answer> {
+    pub(crate) fn check(self) -> Result<(), SandboxResponse> {
         let count: usize = self.0.iter().map(|(_, messages)| messages.len()).sum();
         let Some(first) = self.0.iter().find_map(|(_, messages)| messages.first()) else {
             return Ok(());
@@ -70,18 +70,21 @@ impl Errors {
             .map(|(field, messages)| (field, json!(messages)))
             .collect();
         let body = json!({ "message": message, "errors": errors });
-        Err(Answer::json(StatusCode::UNPROCESSABLE_ENTITY, body))
+        Err(SandboxResponse::json(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            body,
+        ))
     }
 }
 
 /// One broken rule.
-pub(crate) fn invalid(field: &str, message: impl Into<String>) -> Answer {
+pub(crate) fn invalid(field: &str, message: impl Into<String>) -> SandboxResponse {
     let mut errors = Errors::default();
     errors.add(field, message);
     errors
         .check()
         .err()
-        .unwrap_or_else(|| Answer::status(StatusCode::UNPROCESSABLE_ENTITY))
+        .unwrap_or_else(|| SandboxResponse::status(StatusCode::UNPROCESSABLE_ENTITY))
 }
 
 /// The rules for creating a profile, or for changing this one.
@@ -89,7 +92,7 @@ pub(crate) fn profile(
     store: &Store,
     input: &Map<String, Value>,
     existing: Option<&Profile>,
-) -> Result<(), Answer> {
+) -> Result<(), SandboxResponse> {
     let own = existing.map(|profile| profile.id.as_str());
     let mut errors = Errors::default();
     if existing.is_none() || input.contains_key("email") {

@@ -103,8 +103,8 @@ impl InFlightGuard {
     /// Waits until the creation in progress has ended, or one has ended since `seen` was read.
     ///
     /// # Errors
-    /// 503 after [`MAX_WAIT`]. Without the feature `client` there is no timer, and the wait lasts
-    /// as long as the creation.
+    /// 503 after [`MAX_WAIT`]. Without the feature `client` the layer has no timer, and the wait
+    /// lasts as long as the creation.
     pub(super) async fn wait_for_creation(
         &self,
         seen: u64,

@@ -66,13 +66,13 @@
 //!    has exactly this address.
 //!
 //! The services of one layer create the profile of an address one at a time, so that a double click
-//! creates one profile. Across processes, step 6 ensures this. There is no queue:
+//! creates one profile. Across processes, step 6 ensures this. Sign-ups do not queue:
 //!
 //! - Only creations wait. Updates of existing profiles run concurrently.
 //! - A creation waits once, until the creation in progress ends, and for 5 seconds at most (503
 //!   after that). Then its look-up is repeated. With the feature `client`, the wait needs the time
-//!   driver of a tokio runtime. Without the feature there is no timer, and the wait lasts as long
-//!   as the creation.
+//!   driver of a tokio runtime. Without the feature the layer has no timer, and the wait lasts as
+//!   long as the creation.
 //! - At most 32 sign-ups of one address are in flight. Further ones are rejected with 503 and
 //!   `Retry-After`.
 //!

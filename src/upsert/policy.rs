@@ -62,7 +62,7 @@ impl CommsPolicy {
     /// 408. [`Duration::MAX`] disables the timeout. It needs the time driver of a tokio
     /// runtime.
     ///
-    /// Default is no timeout; [`OmneoId`](crate::OmneoId) sets 30 seconds.
+    /// Default is an unlimited time; [`OmneoId`](crate::OmneoId) sets 30 seconds.
     #[cfg(feature = "client")]
     #[cfg_attr(docsrs, doc(cfg(feature = "client")))]
     #[must_use]

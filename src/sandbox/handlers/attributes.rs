@@ -3,33 +3,33 @@
 use serde_json::{Map, Value, json};
 
 use super::items;
-use crate::sandbox::answer::{Answer, Outcome};
 use crate::sandbox::call::{Call, text};
 use crate::sandbox::comms;
+use crate::sandbox::response::{Outcome, SandboxResponse};
 use crate::sandbox::store::{Store, object};
 use crate::sandbox::validate::{self, Errors};
 
 pub(crate) fn all(store: &mut Store, call: &Call) -> Outcome {
-    Ok(Answer::data(store.named(call)?.attributes()))
+    Ok(SandboxResponse::data(store.named(call)?.attributes()))
 }
 
 pub(crate) fn comms(store: &mut Store, call: &Call) -> Outcome {
-    Ok(Answer::data(store.named(call)?.comms.clone()))
+    Ok(SandboxResponse::data(store.named(call)?.comms.clone()))
 }
 
 pub(crate) fn put_comms(store: &mut Store, call: &Call) -> Outcome {
-    Ok(Answer::data(change_comms(store, call)?))
+    Ok(SandboxResponse::data(change_comms(store, call)?))
 }
 
 pub(crate) fn comms_list(store: &mut Store, call: &Call) -> Outcome {
-    Ok(Answer::data(json!([store.named(call)?.comms])))
+    Ok(SandboxResponse::data(json!([store.named(call)?.comms])))
 }
 
 pub(crate) fn put_comms_list(store: &mut Store, call: &Call) -> Outcome {
-    Ok(Answer::data(json!([change_comms(store, call)?])))
+    Ok(SandboxResponse::data(json!([change_comms(store, call)?])))
 }
 
-fn change_comms(store: &mut Store, call: &Call) -> Result<Map<String, Value>, Answer> {
+fn change_comms(store: &mut Store, call: &Call) -> Result<Map<String, Value>, SandboxResponse> {
     let mut errors = Errors::default();
     validate::check_comms(&mut errors, "", &call.input);
     let now = store.clock.timestamp();
@@ -40,7 +40,7 @@ fn change_comms(store: &mut Store, call: &Call) -> Result<Map<String, Value>, An
 }
 
 pub(crate) fn appearance(store: &mut Store, call: &Call) -> Outcome {
-    Ok(Answer::data(store.named(call)?.appearance.clone()))
+    Ok(SandboxResponse::data(store.named(call)?.appearance.clone()))
 }
 
 pub(crate) fn put_appearance(store: &mut Store, call: &Call) -> Outcome {
@@ -49,7 +49,7 @@ pub(crate) fn put_appearance(store: &mut Store, call: &Call) -> Outcome {
     profile
         .appearance
         .extend(body.into_iter().filter(|(name, _)| name != "_method"));
-    Ok(Answer::data(profile.appearance.clone()))
+    Ok(SandboxResponse::data(profile.appearance.clone()))
 }
 
 /// `PUT …/attributes/dates`: one date, a list of them, or a list under `dates`; known names are
@@ -64,7 +64,7 @@ pub(crate) fn put_dates(store: &mut Store, call: &Call) -> Outcome {
     let place = call
         .place
         .as_ref()
-        .ok_or_else(|| Answer::no_route(&call.path))?;
+        .ok_or_else(|| SandboxResponse::no_route(&call.path))?;
     for date in dates {
         let date = object(Some(&date));
         let mut errors = Errors::default();

@@ -5,14 +5,16 @@ use http::{HeaderMap, Method, StatusCode};
 use serde_json::json;
 
 use crate::headers::single_value;
-use crate::sandbox::answer::{Answer, Outcome};
 use crate::sandbox::call::Call;
+use crate::sandbox::response::{Outcome, SandboxResponse};
 use crate::sandbox::seed::names;
 use crate::sandbox::store::Store;
 
 /// `GET /auth/verify`: the token has been checked before.
 pub(crate) fn verify(_: &mut Store, _: &Call) -> Outcome {
-    Ok(Answer::bare(json!({ "status": 200, "message": "OK" })))
+    Ok(SandboxResponse::bare(
+        json!({ "status": 200, "message": "OK" }),
+    ))
 }
 
 /// The scope of a token.
@@ -27,28 +29,32 @@ enum Scope {
 ///
 /// # Errors
 /// 400 for several `Authorization` headers, 401 without a valid token, 403 outside its scope.
-pub(crate) fn authorize(headers: &HeaderMap, api_token: &str, call: &Call) -> Result<(), Answer> {
+pub(crate) fn authorize(
+    headers: &HeaderMap,
+    api_token: &str,
+    call: &Call,
+) -> Result<(), SandboxResponse> {
     let Ok(credential) = single_value(headers, AUTHORIZATION) else {
-        return Err(Answer::front(StatusCode::BAD_REQUEST));
+        return Err(SandboxResponse::front(StatusCode::BAD_REQUEST));
     };
     let value = credential
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
     let token = match value.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
-        _ => return Err(Answer::unauthenticated()),
+        _ => return Err(SandboxResponse::unauthenticated()),
     };
     let scope = match token {
         token if token == api_token => Scope::Everything,
         names::SECOND_API_TOKEN => Scope::Everything,
         names::READ_ONLY_API_TOKEN => Scope::Reading,
         names::LOCATIONS_API_TOKEN => Scope::Locations,
-        _ => return Err(Answer::unauthenticated()),
+        _ => return Err(SandboxResponse::unauthenticated()),
     };
     if reaches(scope, call) {
         Ok(())
     } else {
-        Err(Answer::forbidden())
+        Err(SandboxResponse::forbidden())
     }
 }
 

@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::items;
-use crate::sandbox::answer::{Answer, Outcome};
 use crate::sandbox::call::Call;
 use crate::sandbox::find;
 use crate::sandbox::page::Page;
 use crate::sandbox::records::connection;
+use crate::sandbox::response::{Outcome, SandboxResponse};
 use crate::sandbox::store::Store;
 use crate::sandbox::validate::{Errors, invalid};
 
@@ -31,7 +31,7 @@ pub(crate) fn show(store: &mut Store, call: &Call) -> Outcome {
         .iter()
         .find(|connection| items::is_named(connection, call.param(0)));
     found
-        .map(|connection| Answer::data(connection.clone()))
+        .map(|connection| SandboxResponse::data(connection.clone()))
         .ok_or_else(missing)
 }
 
@@ -49,7 +49,7 @@ pub(crate) fn of_profile(store: &mut Store, call: &Call) -> Outcome {
 }
 
 pub(crate) fn show_own(store: &mut Store, call: &Call) -> Outcome {
-    Ok(Answer::data(own(store, call)?.clone()))
+    Ok(SandboxResponse::data(own(store, call)?.clone()))
 }
 
 pub(crate) fn create(store: &mut Store, call: &Call) -> Outcome {
@@ -67,7 +67,7 @@ pub(crate) fn create(store: &mut Store, call: &Call) -> Outcome {
     let context = store.context(&owner);
     let new = connection(context.number, &owner, &other, "pending", &context.now);
     store.connections.push(new.clone());
-    Ok(Answer::created(
+    Ok(SandboxResponse::created(
         new,
         &format!("{}/{}", call.url.trim_end_matches('/'), context.number),
     ))
@@ -89,13 +89,13 @@ pub(crate) fn update(store: &mut Store, call: &Call) -> Outcome {
     let mut input = call.input.clone();
     input.retain(|name, _| name != "connector_id" && name != "connected_id");
     items::change(connection, &input, &now);
-    Ok(Answer::data(connection.clone()))
+    Ok(SandboxResponse::data(connection.clone()))
 }
 
 pub(crate) fn remove(store: &mut Store, call: &Call) -> Outcome {
     let gone = own(store, call)?.clone();
     store.connections.retain(|connection| *connection != gone);
-    Ok(Answer::no_content())
+    Ok(SandboxResponse::no_content())
 }
 
 /// The other profile of a connection, as a bare object.
@@ -103,7 +103,7 @@ pub(crate) fn profile_info(store: &mut Store, call: &Call) -> Outcome {
     let id = store.named_id(call)?;
     let other = other_party(own(store, call)?, &id).and_then(|other| store.profile(other));
     let other = other.ok_or_else(missing)?;
-    Ok(Answer::bare(json!({
+    Ok(SandboxResponse::bare(json!({
         "id": other.id,
         "first_name": other.field("first_name"),
         "last_name": other.field("last_name"),
@@ -111,7 +111,7 @@ pub(crate) fn profile_info(store: &mut Store, call: &Call) -> Outcome {
     })))
 }
 
-fn own<'s>(store: &'s Store, call: &Call) -> Result<&'s Value, Answer> {
+fn own<'s>(store: &'s Store, call: &Call) -> Result<&'s Value, SandboxResponse> {
     let id = store.named_id(call)?;
     let found = store.connections.iter().find(|connection| {
         items::is_named(connection, call.param(1)) && other_party(connection, &id).is_some()
@@ -129,6 +129,6 @@ fn other_party<'c>(connection: &'c Value, id: &str) -> Option<&'c str> {
     }
 }
 
-fn missing() -> Answer {
-    Answer::no_record("Connection")
+fn missing() -> SandboxResponse {
+    SandboxResponse::no_record("Connection")
 }

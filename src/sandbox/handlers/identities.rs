@@ -4,10 +4,10 @@
 use serde_json::Value;
 
 use super::items;
-use crate::sandbox::answer::{Answer, Outcome};
 use crate::sandbox::call::{Call, text};
 use crate::sandbox::find;
 use crate::sandbox::page::Page;
+use crate::sandbox::response::{Outcome, SandboxResponse};
 use crate::sandbox::store::Store;
 use crate::sandbox::validate::invalid;
 
@@ -39,8 +39,8 @@ pub(crate) fn show(store: &mut Store, call: &Call) -> Outcome {
         .iter()
         .find(|identity| items::is_named(identity, call.param(1)));
     found
-        .map(|identity| Answer::data(identity.clone()))
-        .ok_or_else(|| Answer::no_record("Identity"))
+        .map(|identity| SandboxResponse::data(identity.clone()))
+        .ok_or_else(|| SandboxResponse::no_record("Identity"))
 }
 
 pub(crate) fn create(store: &mut Store, call: &Call) -> Outcome {
@@ -55,7 +55,7 @@ pub(crate) fn update(store: &mut Store, call: &Call) -> Outcome {
     let current = held
         .find(|identity| items::is_named(identity, call.param(1)))
         .cloned();
-    let current = current.ok_or_else(|| Answer::no_record("Identity"))?;
+    let current = current.ok_or_else(|| SandboxResponse::no_record("Identity"))?;
     let member = |name: &str| call.text(name).or_else(|| current.get(name).and_then(text));
     let (handle, identifier) = (member("handle"), member("identifier"));
     let changed = handle != current.get("handle").and_then(text)
@@ -72,9 +72,9 @@ pub(crate) fn update(store: &mut Store, call: &Call) -> Outcome {
     let found = held
         .iter_mut()
         .find(|identity| items::is_named(identity, call.param(1)));
-    let identity = found.ok_or_else(|| Answer::no_record("Identity"))?;
+    let identity = found.ok_or_else(|| SandboxResponse::no_record("Identity"))?;
     items::change(identity, &call.input, &now);
-    Ok(Answer::data(identity.clone()))
+    Ok(SandboxResponse::data(identity.clone()))
 }
 
 pub(crate) fn remove(store: &mut Store, call: &Call) -> Outcome {
@@ -86,11 +86,11 @@ pub(crate) fn remove(store: &mut Store, call: &Call) -> Outcome {
     let position = held
         .iter()
         .position(|identity| items::is_named(identity, call.param(1)));
-    held.remove(position.ok_or_else(|| Answer::no_record("Identity"))?);
-    Ok(Answer::no_content())
+    held.remove(position.ok_or_else(|| SandboxResponse::no_record("Identity"))?);
+    Ok(SandboxResponse::no_content())
 }
 
-fn free(store: &Store, handle: &str, identifier: &str) -> Result<(), Answer> {
+fn free(store: &Store, handle: &str, identifier: &str) -> Result<(), SandboxResponse> {
     match store.by_identity(handle, identifier) {
         Some(_) => Err(invalid(
             "identifier",

@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::sandbox::answer::{Answer, Outcome};
 use crate::sandbox::call::{Call, text};
 use crate::sandbox::find;
 use crate::sandbox::page::Page;
 use crate::sandbox::resources::{Access, Collection, Listing, Removal};
+use crate::sandbox::response::{Outcome, SandboxResponse};
 use crate::sandbox::store::{Context, Store};
 use crate::sandbox::validate::Errors;
 
@@ -27,7 +27,7 @@ pub(crate) fn index(store: &mut Store, call: &Call) -> Outcome {
     let items = find::select(call, context.matching, items.clone());
     Ok(match collection.listing {
         Listing::Paged => Page::cut(call, items).resource(),
-        Listing::Plain => Answer::data(items),
+        Listing::Plain => SandboxResponse::data(items),
         Listing::Bare => Page::cut(call, items).bare(),
     })
 }
@@ -36,7 +36,7 @@ pub(crate) fn show(store: &mut Store, call: &Call) -> Outcome {
     let (collection, key, items) = open(store, call)?;
     let found = items.iter().find(|item| is_named(item, key));
     found
-        .map(|item| Answer::data(item.clone()))
+        .map(|item| SandboxResponse::data(item.clone()))
         .ok_or_else(|| missing(collection))
 }
 
@@ -49,7 +49,7 @@ pub(crate) fn create(store: &mut Store, call: &Call) -> Outcome {
     errors.check()?;
     let item = new_item(collection, &call.input, &context);
     items.push(item.clone());
-    Ok(Answer::created(
+    Ok(SandboxResponse::created(
         item,
         &format!("{}/{}", call.url.trim_end_matches('/'), context.number),
     ))
@@ -61,7 +61,7 @@ pub(crate) fn update(store: &mut Store, call: &Call) -> Outcome {
     let (collection, key, items) = open(store, call)?;
     if let Some(item) = items.iter_mut().find(|item| is_named(item, key)) {
         change(item, &call.input, &context.now);
-        return Ok(Answer::data(item.clone()));
+        return Ok(SandboxResponse::data(item.clone()));
     }
     let named = key
         .split_once(':')
@@ -75,7 +75,7 @@ pub(crate) fn update(store: &mut Store, call: &Call) -> Outcome {
     errors.check()?;
     let item = new_item(collection, &input, &context);
     items.push(item.clone());
-    Ok(Answer::data(item))
+    Ok(SandboxResponse::data(item))
 }
 
 pub(crate) fn remove(store: &mut Store, call: &Call) -> Outcome {
@@ -83,8 +83,8 @@ pub(crate) fn remove(store: &mut Store, call: &Call) -> Outcome {
     let position = items.iter().position(|item| is_named(item, key));
     items.remove(position.ok_or_else(|| missing(collection))?);
     Ok(match collection.removal {
-        Removal::NoContent => Answer::no_content(),
-        Removal::Remaining => Answer::data(items.clone()),
+        Removal::NoContent => SandboxResponse::no_content(),
+        Removal::Remaining => SandboxResponse::data(items.clone()),
     })
 }
 
@@ -92,11 +92,11 @@ pub(crate) fn remove(store: &mut Store, call: &Call) -> Outcome {
 fn open<'s>(
     store: &'s mut Store,
     call: &'s Call,
-) -> Result<(&'static Collection, &'s str, &'s mut Vec<Value>), Answer> {
+) -> Result<(&'static Collection, &'s str, &'s mut Vec<Value>), SandboxResponse> {
     let place = call
         .place
         .as_ref()
-        .ok_or_else(|| Answer::no_route(&call.path))?;
+        .ok_or_else(|| SandboxResponse::no_route(&call.path))?;
     let profile = store.named_mut(call)?;
     let items = profile
         .collections
@@ -176,12 +176,12 @@ fn settable(input: &Map<String, Value>) -> Map<String, Value> {
         .collect()
 }
 
-fn missing(collection: &Collection) -> Answer {
+fn missing(collection: &Collection) -> SandboxResponse {
     let mut model = String::new();
     for word in collection.path.split(['/', '_', '-']) {
         let mut letters = word.chars();
         model.extend(letters.next().map(|first| first.to_ascii_uppercase()));
         model.push_str(letters.as_str());
     }
-    Answer::no_record(&model)
+    SandboxResponse::no_record(&model)
 }

@@ -3,13 +3,13 @@
 use serde_json::{Value, json};
 
 use super::items::{self, is_named};
-use crate::sandbox::answer::{Answer, Outcome};
 use crate::sandbox::call::{Call, text};
+use crate::sandbox::response::{Outcome, SandboxResponse};
 use crate::sandbox::store::{Store, object};
 use crate::sandbox::validate::{Errors, invalid};
 
 pub(crate) fn balances(store: &mut Store, call: &Call) -> Outcome {
-    Ok(Answer::data(store.named(call)?.balances()))
+    Ok(SandboxResponse::data(store.named(call)?.balances()))
 }
 
 /// `POST …/redeem {amount}`: dollars off the rewards, oldest first.
@@ -67,7 +67,7 @@ pub(crate) fn redeem(store: &mut Store, call: &Call) -> Outcome {
         .push(redemption.clone());
     let mut shown = object(Some(&redemption));
     shown.insert("balances".to_owned(), profile.balances());
-    Ok(Answer::data(shown))
+    Ok(SandboxResponse::data(shown))
 }
 
 /// `POST …/benefits/{id}/redeem`: once.
@@ -81,18 +81,18 @@ pub(crate) fn redeem_benefit(store: &mut Store, call: &Call) -> Outcome {
     let found = held
         .iter_mut()
         .find(|benefit| is_named(benefit, call.param(1)));
-    let benefit = found.ok_or_else(|| Answer::no_record("Benefit"))?;
+    let benefit = found.ok_or_else(|| SandboxResponse::no_record("Benefit"))?;
     if benefit.get("status").and_then(Value::as_str) == Some("redeemed") {
         return Err(invalid("benefit", "The benefit has already been redeemed."));
     }
     let spent = json!({ "status": "redeemed", "redeemed_at": now, "value_remaining": 0 });
     items::change(benefit, &object(Some(&spent)), &now);
-    Ok(Answer::data(benefit.clone()))
+    Ok(SandboxResponse::data(benefit.clone()))
 }
 
 pub(crate) fn current_tier(store: &mut Store, call: &Call) -> Outcome {
     let tier = store.named(call)?.list("tiers").last().cloned();
-    Ok(Answer::data(tier.unwrap_or_default()))
+    Ok(SandboxResponse::data(tier.unwrap_or_default()))
 }
 
 /// `POST …/tiers/assign`: by handle or by number; a handle that is new to the profile becomes its
@@ -120,7 +120,7 @@ pub(crate) fn assign_tier(store: &mut Store, call: &Call) -> Outcome {
         })
     });
     held.push(tier.clone());
-    Ok(Answer::data(tier))
+    Ok(SandboxResponse::data(tier))
 }
 
 pub(crate) fn aggregations(store: &mut Store, call: &Call) -> Outcome {
@@ -129,7 +129,7 @@ pub(crate) fn aggregations(store: &mut Store, call: &Call) -> Outcome {
     let totals = transactions
         .iter()
         .filter_map(|transaction| transaction.get("total")?.as_f64());
-    Ok(Answer::data(json!({
+    Ok(SandboxResponse::data(json!({
         "profile_id": profile.id,
         "transaction_count": transactions.len(),
         "total_spend": totals.fold(0.0, |sum, total| sum + total),
@@ -145,5 +145,5 @@ pub(crate) fn find_transactions(store: &mut Store, call: &Call) -> Outcome {
     let found = all.filter(|transaction| {
         wanted.is_none() || transaction.get("external_id").and_then(text) == wanted
     });
-    Ok(Answer::data(found.cloned().collect::<Vec<_>>()))
+    Ok(SandboxResponse::data(found.cloned().collect::<Vec<_>>()))
 }

@@ -3,13 +3,13 @@
 use serde_json::{Map, Value, json};
 
 use super::items;
-use crate::sandbox::answer::{Answer, Outcome};
 use crate::sandbox::call::{Call, text};
 use crate::sandbox::comms;
 use crate::sandbox::find;
 use crate::sandbox::page::Page;
 use crate::sandbox::profile::Profile;
 use crate::sandbox::resources;
+use crate::sandbox::response::{Outcome, SandboxResponse};
 use crate::sandbox::store::{Store, object};
 use crate::sandbox::validate::{self, Errors};
 
@@ -19,7 +19,7 @@ pub(crate) fn index(store: &mut Store, call: &Call) -> Outcome {
 }
 
 pub(crate) fn show(store: &mut Store, call: &Call) -> Outcome {
-    Ok(Answer::data(store.named(call)?.show()))
+    Ok(SandboxResponse::data(store.named(call)?.show()))
 }
 
 /// `POST /profiles/search-id`: by the profile's own id, or by an identity.
@@ -37,8 +37,8 @@ pub(crate) fn search_id(store: &mut Store, call: &Call) -> Outcome {
         store.by_identity(&kind, &id)
     };
     found
-        .map(|profile| Answer::data(profile.show()))
-        .ok_or_else(|| Answer::no_record("Profile"))
+        .map(|profile| SandboxResponse::data(profile.show()))
+        .ok_or_else(|| SandboxResponse::no_record("Profile"))
 }
 
 /// `POST /profiles/availability`: the profile that has an address or number, if any.
@@ -60,7 +60,7 @@ pub(crate) fn availability(store: &mut Store, call: &Call) -> Outcome {
             "The email field is required when mobile phone is not present.",
         ));
     }
-    Ok(Answer::data(data))
+    Ok(SandboxResponse::data(data))
 }
 
 pub(crate) fn create(store: &mut Store, call: &Call) -> Outcome {
@@ -73,7 +73,7 @@ pub(crate) fn create(store: &mut Store, call: &Call) -> Outcome {
     let shown = profile.show();
     let location = format!("{}/profiles/{}", call.root, profile.id);
     store.profiles.push(profile);
-    Ok(Answer::created(shown, &location))
+    Ok(SandboxResponse::created(shown, &location))
 }
 
 pub(crate) fn update(store: &mut Store, call: &Call) -> Outcome {
@@ -85,7 +85,7 @@ pub(crate) fn update(store: &mut Store, call: &Call) -> Outcome {
     apply_related(store, &mut profile, &call.input, &now);
     let shown = profile.show();
     *store.named_mut(call)? = profile;
-    Ok(Answer::data(shown))
+    Ok(SandboxResponse::data(shown))
 }
 
 pub(crate) fn update_type(store: &mut Store, call: &Call) -> Outcome {
@@ -108,7 +108,7 @@ pub(crate) fn update_type(store: &mut Store, call: &Call) -> Outcome {
             .collect(),
         &now,
     );
-    Ok(Answer::data(profile.show()))
+    Ok(SandboxResponse::data(profile.show()))
 }
 
 /// `DELETE` and purge both remove every record of the profile.
@@ -120,7 +120,7 @@ pub(crate) fn remove(store: &mut Store, call: &Call) -> Outcome {
     store.connections.retain(|connection| {
         !party(connection, "connector_id") && !party(connection, "connected_id")
     });
-    Ok(Answer::no_content())
+    Ok(SandboxResponse::no_content())
 }
 
 /// Sets the records that belong to a profile and are not fields of it.

@@ -185,7 +185,11 @@ fn lists_of(place: usize, person: &Person) -> Vec<(&'static str, Vec<Value>)> {
 }
 
 fn list(name: &str, handle: &str, place: usize) -> Value {
-    let item = |id: usize, sku: String| json!({ "id": id, "sku": sku, "name": "T-shirt", "quantity": 1, "price": 49.95 });
+    let item = |id: usize, sku: String| {
+        json!({
+            "id": id, "sku": sku, "name": "T-shirt", "quantity": 1, "price": 49.95,
+        })
+    };
     json!({
         "name": name, "handle": handle, "is_public": false, "shares": [], "custom-fields": [],
         "items": [item(1, format!("TEE-{place:03}")), item(2, format!("CAP-{place:03}"))],

@@ -74,7 +74,7 @@ fuzz_target!(|data: &[u8]| {
         SHOP.with_borrow_mut(|slot| {
             let shop = slot.get_or_insert_with(Shop::open);
             ask(runtime, shop, body, is_ada);
-            // A new shop from time to time, because the profiles of earlier inputs are no longer new.
+            // Renews the shop, because the people of earlier inputs are known by now.
             if shop.signed_up > 200 {
                 *slot = None;
             }

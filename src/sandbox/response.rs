@@ -1,15 +1,15 @@
-//! An answer of the tenant, before it is encoded.
+//! A response of the tenant, before it is encoded.
 
 use http::header::{ALLOW, LOCATION, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
-/// The result of a handler; refusals are returned with `?`.
-pub(crate) type Outcome = Result<Answer, Answer>;
+/// The result of a handler. Errors are responses too, and are returned with `?`.
+pub(crate) type Outcome = Result<SandboxResponse, SandboxResponse>;
 
-/// An answer: status, headers, content.
+/// A response: status, headers, content.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct SandboxResponse {
     pub(crate) status: StatusCode,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) content: Content,
@@ -22,7 +22,7 @@ pub(crate) enum Content {
     Html(String),
 }
 
-impl Answer {
+impl SandboxResponse {
     pub(crate) fn json(status: StatusCode, value: Value) -> Self {
         Self {
             status,

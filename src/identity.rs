@@ -152,7 +152,7 @@ impl Subject {
 pub struct Claims {
     /// `pid`: the token's subject.
     pub subject: Subject,
-    /// `exp`: the first second in which the token is no longer valid.
+    /// `exp`: the first second in which the token has expired.
     pub expires_at: u64,
     /// `iat`: when the token was issued, if present.
     pub issued_at: Option<u64>,

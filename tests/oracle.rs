@@ -298,7 +298,11 @@ fn mutation() -> impl Strategy<Value = Mutation> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 1500,
+        failure_persistence: None,
+        ..Default::default()
+    })]
 
     #[test]
     fn what_is_signed_but_odd_is_accepted_only_if_both_do(

@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher, RandomState};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use quick_cache::sync::{Cache as Store, DefaultLifecycle};
+use quick_cache::sync::DefaultLifecycle;
 use quick_cache::{Equivalent, UnitWeighter};
 
 use crate::identity::VerifiedToken;
@@ -16,12 +16,14 @@ const MAX_TOKEN_LEN: usize = 2048;
 /// With fewer tokens, `quick_cache` uses a single shard.
 const ONE_SHARD: usize = 64;
 
+type Store = quick_cache::sync::Cache<Token<Box<[u8]>>, Entry, UnitWeighter, RandomState>;
+
 /// A bounded map from valid tokens to their content.
 ///
 /// It does not check times: the verifier checks those at each use.
 pub(super) struct Cache {
     /// Allocated when the first token is inserted.
-    store: OnceLock<Store<Token<Box<[u8]>>, Entry, UnitWeighter, RandomState>>,
+    store: OnceLock<Store>,
     capacity: usize,
     /// The newest generation of keys that a token was inserted for.
     generation: AtomicU64,

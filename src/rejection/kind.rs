@@ -2,7 +2,10 @@ use http::StatusCode;
 
 /// Declares the kinds and, beside each, its row of the table.
 macro_rules! table {
-    ($($(#[$doc:meta])* $kind:ident => $status:ident, $grpc:literal, $code:literal, $message:literal;)*) => {
+    ($(
+        $(#[$doc:meta])*
+        $kind:ident => $status:ident, $grpc:literal, $code:literal, $message:literal;
+    )*) => {
         /// The kind of a rejection: a row of the rejection table.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
@@ -48,7 +51,8 @@ table! {
     /// A token was presented and is invalid, for any reason.
     InvalidToken => UNAUTHORIZED, 16, "invalid_token", "Unauthenticated.";
     /// Credentials contradict each other: two `Authorization` headers.
-    AmbiguousCredentials => BAD_REQUEST, 3, "ambiguous_credentials", "More than one credential was sent.";
+    AmbiguousCredentials => BAD_REQUEST, 3, "ambiguous_credentials",
+        "More than one credential was sent.";
     /// The credential is valid and lacks the permission.
     Forbidden => FORBIDDEN, 7, "forbidden", "This action is unauthorized.";
     /// An unknown route or resource.
@@ -58,11 +62,14 @@ table! {
     /// An ambiguous path: servers could interpret it differently.
     PathRefused => NOT_FOUND, 5, "path_refused", "Not found.";
     /// A known path with an unsupported method.
-    MethodNotAllowed => METHOD_NOT_ALLOWED, 12, "method_not_allowed", "The method is not allowed here.";
+    MethodNotAllowed => METHOD_NOT_ALLOWED, 12, "method_not_allowed",
+        "The method is not allowed here.";
     /// A WebSocket handshake.
-    UpgradeRefused => NOT_IMPLEMENTED, 12, "upgrade_refused", "A change of protocol is not possible here.";
+    UpgradeRefused => NOT_IMPLEMENTED, 12, "upgrade_refused",
+        "A change of protocol is not possible here.";
     /// A query parameter that would change the profile that the tenant selects.
-    QueryRefused => BAD_REQUEST, 3, "query_refused", "The query holds a parameter that is not allowed here.";
+    QueryRefused => BAD_REQUEST, 3, "query_refused",
+        "The query holds a parameter that is not allowed here.";
     /// Contradictory or malformed headers.
     HeadersRefused => BAD_REQUEST, 3, "headers_refused", "The request headers are malformed.";
     /// A request target over the length limit.
@@ -72,21 +79,26 @@ table! {
     /// A request body that ended early or was aborted.
     BodyAborted => BAD_REQUEST, 1, "body_aborted", "The request body ended early.";
     /// A request body that was idle for too long, or took too long in total.
-    RequestTimeout => REQUEST_TIMEOUT, 4, "request_timeout", "The request body did not arrive in time.";
+    RequestTimeout => REQUEST_TIMEOUT, 4, "request_timeout",
+        "The request body did not arrive in time.";
     /// A body over the limit.
     PayloadTooLarge => PAYLOAD_TOO_LARGE, 8, "payload_too_large", "The request body is too large.";
     /// A body in another media type or content coding.
-    UnsupportedMediaType => UNSUPPORTED_MEDIA_TYPE, 3, "unsupported_media_type", "The request body must be application/json in UTF-8, not compressed.";
+    UnsupportedMediaType => UNSUPPORTED_MEDIA_TYPE, 3, "unsupported_media_type",
+        "The request body must be application/json in UTF-8, not compressed.";
     /// A body with invalid fields.
     InvalidFields => UNPROCESSABLE_ENTITY, 3, "invalid_fields", "The given data was invalid.";
     /// The tenant limits the rate of requests.
     TooManyRequests => TOO_MANY_REQUESTS, 8, "too_many_requests", "Too many requests.";
     /// No connection to the tenant.
-    TenantUnreachable => BAD_GATEWAY, 14, "tenant_unreachable", "The upstream service cannot be reached.";
+    TenantUnreachable => BAD_GATEWAY, 14, "tenant_unreachable",
+        "The upstream service cannot be reached.";
     /// The tenant rejects the configured API token.
-    TenantCredentials => BAD_GATEWAY, 14, "tenant_credentials", "The upstream service refused the request.";
+    TenantCredentials => BAD_GATEWAY, 14, "tenant_credentials",
+        "The upstream service refused the request.";
     /// The tenant's answer cannot be used.
-    TenantAnswer => BAD_GATEWAY, 14, "tenant_answer", "The upstream service gave an unusable answer.";
+    TenantAnswer => BAD_GATEWAY, 14, "tenant_answer",
+        "The upstream service gave an unusable answer.";
     /// The tenant answered with a 5xx.
     TenantFailed => BAD_GATEWAY, 14, "tenant_failed", "The upstream service failed.";
     /// No token can be minted: the ring has no signing key.
@@ -94,5 +106,6 @@ table! {
     /// The tenant, or the connection pool to it, is at capacity.
     TenantBusy => SERVICE_UNAVAILABLE, 14, "tenant_busy", "The upstream service is busy.";
     /// The tenant did not answer in time.
-    TenantTimeout => GATEWAY_TIMEOUT, 4, "tenant_timeout", "The upstream service did not answer in time.";
+    TenantTimeout => GATEWAY_TIMEOUT, 4, "tenant_timeout",
+        "The upstream service did not answer in time.";
 }

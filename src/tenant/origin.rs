@@ -18,7 +18,7 @@ impl Origin {
         let origin = Self::parse_insecure(origin)?;
         if origin.scheme == Scheme::HTTP && !is_loopback(origin.authority.host()) {
             return Err(invalid(
-                "the tenant's origin must be https: over plain http its API token is readable on the way",
+                "the tenant's origin must be https: plain http sends its API token unencrypted",
             ));
         }
         Ok(origin)

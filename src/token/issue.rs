@@ -223,7 +223,7 @@ impl IssuedToken {
         self.token
     }
 
-    /// Its `exp`: the first second in which it is no longer valid, since 1970-01-01T00:00:00Z.
+    /// Its `exp`: the first second in which it has expired, since 1970-01-01T00:00:00Z.
     pub fn expires_at(&self) -> u64 {
         self.expires_at
     }

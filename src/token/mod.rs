@@ -59,6 +59,7 @@ mod lookup;
 mod request;
 mod response;
 mod service;
+mod tenant_call;
 
 pub use issue::{IssueError, IssuedToken, TokenIssuer};
 pub use service::TokenEndpoint;

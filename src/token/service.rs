@@ -1,6 +1,6 @@
 use std::error::Error;
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::ops::RangeInclusive;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,25 +8,23 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Extensions, HeaderMap, Method, Request, Response};
+use http::{HeaderMap, Method, Request, Response};
 use http_body_util::Full;
 use tower::Service;
 
 use super::api_token_cache::ApiTokenCache;
-use super::lookup::{self, Credential};
 use super::request::MintRequest;
 use super::response::token_response;
+use super::tenant_call::{MintError, ParsedRequest, look_up};
 use super::{IssuedToken, TokenIssuer};
 use crate::body::Body;
 use crate::error::{BoxError, ConfigError, ConfigErrorKind};
 use crate::headers::{Bearer, CredentialsError, WireProtocol, is_unencoded};
-use crate::identity::{Subject, VerifiedToken};
-use crate::path::MeRequest;
-use crate::read::{CollectError, ReadTimeout, collect};
+use crate::identity::Subject;
+use crate::read::{CollectError, ReadTimeout};
 use crate::rejection::{Rejection, RejectionKind, options};
 use crate::report::Report;
-use crate::request_body::Replayable;
-use crate::tenant::{AllowForward, ApiToken, CallAs};
+use crate::tenant::ApiToken;
 
 /// The service of `POST /auth/token`: exchanges an API token and an id for an ID token.
 ///
@@ -57,8 +55,6 @@ const ALLOWED: &str = "POST";
 const VERIFY_CACHE_TTL: RangeInclusive<u64> = 1..=60;
 /// An id and a handle have at most 255 bytes each; the rest allows for escapes and unknown members.
 const MAX_REQUEST_LEN: usize = 16 * 1024;
-/// The tenant answers with a whole profile: a few KiB, or more with many custom fields.
-const MAX_ANSWER_LEN: usize = 1024 * 1024;
 
 impl<S> TokenEndpoint<S> {
     /// Issues tokens to callers with an API token that the tenant accepts.
@@ -176,30 +172,6 @@ where
     }
 }
 
-/// Why no token was minted: a response to the caller, or an error of the inner service.
-enum MintError<E> {
-    Rejected(Rejection),
-    Inner(E),
-}
-
-impl<E, R> From<R> for MintError<E>
-where
-    R: Into<Rejection>,
-{
-    fn from(rejection: R) -> Self {
-        Self::Rejected(rejection.into())
-    }
-}
-
-/// A request whose body has been read and parsed.
-struct ParsedRequest {
-    mint: MintRequest,
-    /// The caller's API token, unless it was checked here.
-    call_as: Option<ApiToken>,
-    headers: HeaderMap,
-    extensions: Extensions,
-}
-
 impl Config {
     /// Reads the request, looks up its subject, and issues the token.
     async fn mint<S, ReqBody, ResBody>(
@@ -299,69 +271,6 @@ fn check_pinned(pinned: &[ApiToken], credential: &[u8]) -> Result<(), Rejection>
     match is_pinned {
         true => Ok(()),
         false => Err(RejectionKind::InvalidToken.into()),
-    }
-}
-
-/// Calls the tenant, after it is ready, for the subject of the token.
-async fn look_up<S, ResBody>(
-    mut tenant: S,
-    request: ParsedRequest,
-    report: &mut Report,
-) -> Result<Subject, MintError<S::Error>>
-where
-    S: Service<Request<Body>, Response = Response<ResBody>>,
-    ResBody: http_body::Body<Error: Into<BoxError>>,
-{
-    let ParsedRequest {
-        mint,
-        call_as,
-        headers,
-        extensions,
-    } = request;
-    let mut request = lookup::request(&mint, &headers);
-    let credential = set_extensions(request.extensions_mut(), extensions, call_as);
-    poll_fn(|cx| tenant.poll_ready(cx))
-        .await
-        .map_err(MintError::Inner)?;
-    let response = tenant.call(request).await.map_err(MintError::Inner)?;
-    let (parts, body) = response.into_parts();
-    report.add_call(&parts.extensions);
-    // A layer in front of the tenant has rejected the call.
-    if let Some(rejection) = parts.extensions.get::<Rejection>() {
-        return Err(rejection.clone().into());
-    }
-    lookup::check_status(&mint, credential, parts.status, &parts.headers)?;
-    let body = collect(body, MAX_ANSWER_LEN)
-        .await
-        .map_err(CollectError::into_tenant_rejection)?;
-    Ok(lookup::subject(&mint, &parts.headers, &body)?)
-}
-
-/// Copies the extensions of the caller's request to the look-up, except for its subject and
-/// markers.
-fn set_extensions(
-    extensions: &mut Extensions,
-    caller: Extensions,
-    call_as: Option<ApiToken>,
-) -> Credential {
-    *extensions = caller;
-    extensions.remove::<VerifiedToken>();
-    extensions.remove::<Subject>();
-    extensions.remove::<CallAs>();
-    extensions.remove::<MeRequest>();
-    extensions.remove::<AllowForward>();
-    // Both look-ups are safe, `POST /profiles/search-id` included.
-    extensions.insert(Replayable);
-    match call_as {
-        Some(token) => {
-            extensions.insert(CallAs(token));
-            Credential::Caller
-        }
-        None => {
-            // This crate has built the request, not the caller: it may be forwarded.
-            extensions.insert(AllowForward::new());
-            Credential::Configured
-        }
     }
 }
 

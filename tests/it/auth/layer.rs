@@ -491,6 +491,6 @@ fn the_cause_is_logged_without_the_token() {
         log.contains("invalid_token") && log.contains("expired"),
         "{log}"
     );
-    assert!(log.contains("no profile id"), "{log}");
+    assert!(log.contains("not a profile id"), "{log}");
     assert!(!log.contains("secret") && !log.contains("eyJ"), "{log}");
 }

@@ -595,7 +595,7 @@ fn a_token_signed_before_a_rotation_verifies_while_its_key_is_in_the_ring() {
     assert!(verifier.verify(second.token()).is_ok());
 
     ring.replace(KeySet::new(new));
-    // It was in the cache, and is no longer valid.
+    // The cached token is invalid now.
     assert_eq!(
         kind(verifier.verify(first.token())),
         VerifyErrorKind::UnknownKey

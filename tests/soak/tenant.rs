@@ -423,8 +423,8 @@ pub(crate) async fn http2(tenant: &Arc<Tenant>) -> String {
                 continue;
             };
             let tenant = Arc::clone(&tenant);
-            // A duplicate delays the close of the socket. A frame that arrives after the close would
-            // cause a TCP reset, which discards answers in flight.
+            // A duplicate delays the close of the socket. A frame that arrives after the close
+            // would cause a TCP reset, which discards answers in flight.
             let Ok(stream) = stream.into_std() else {
                 continue;
             };

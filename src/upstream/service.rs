@@ -31,7 +31,7 @@ pub struct Upstream<C> {
 }
 
 impl<C> Upstream<C> {
-    /// Calls `tenant` by way of `client`: an [`HttpClient`](super::HttpClient), or any service
+    /// Calls `tenant` by way of `client`: an [`HttpClient`](crate::client::HttpClient), or any service
     /// that sends requests.
     pub fn new(client: C, tenant: Tenant) -> Self {
         Self {

@@ -59,7 +59,8 @@ use crate::upstream::Upstream;
 /// # Ok(app) }
 /// ```
 ///
-/// Under raw hyper no router strips the mount: set it with [`OmneoIdBuilder::mount`](super::OmneoIdBuilder::mount).
+/// Under raw hyper no router strips the mount: set it with
+/// [`OmneoIdBuilder::mount`](crate::OmneoIdBuilder::mount).
 ///
 /// To authenticate further routes of the application, wrap them in [`auth_layer`](Self::auth_layer).
 ///

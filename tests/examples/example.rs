@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 
 use crate::header::{self, Call};
 
-/// Between the outputs of two calls. No answer holds it.
+/// Separates the outputs of two calls. It occurs in no response.
 const MARK: &str = "\u{1}";
 
 /// A running example. Killed when dropped.
@@ -16,7 +16,7 @@ pub(crate) struct Example {
     child: Child,
     name: &'static str,
     pub(crate) address: SocketAddr,
-    /// `NAME=value`, as it printed them to be pasted.
+    /// The lines `NAME=value` of its output.
     variables: Vec<(String, String)>,
     stdout: Option<JoinHandle<()>>,
 }
@@ -42,7 +42,7 @@ impl Example {
             .split_once("http://")
             .and_then(|(_, url)| url.trim().split('/').next()?.parse().ok());
         let address = address.unwrap_or_else(|| panic!("{name} does not serve: {greeting:?}"));
-        // One that prints a token does so at once.
+        // An example with a token prints it at its start.
         let variables = match header::text(name).contains("println!(\"TOKEN=") {
             true => vec![line()],
             false => Vec::new(),
@@ -52,7 +52,7 @@ impl Example {
             Some((name.to_owned(), value.to_owned()))
         });
         let variables = variables.collect();
-        // Whatever else it says is read, so that it never waits for a reader.
+        // Reads the remaining output, so that the pipe never fills.
         let stdout = std::thread::spawn(move || {
             let _ = stdout.read_to_end(&mut Vec::new());
         });
@@ -65,13 +65,13 @@ impl Example {
         }
     }
 
-    /// What each call printed. They are lines of one shell: variables last.
+    /// The output of each call. All calls run in one shell, so variables persist.
     pub(crate) fn run(&self, calls: &[Call]) -> Vec<String> {
         let mut script = String::new();
         for call in calls {
             script += &format!("{}printf '{MARK}'\n", call.script);
         }
-        // The header's address is the default one.
+        // The header names the default address.
         let address = self.address.to_string();
         for default in ["127.0.0.1:8080", "127.0.0.1:8090"] {
             script = script.replace(default, &address);
@@ -95,7 +95,7 @@ impl Example {
         answers
     }
 
-    /// SIGTERM, and the code it ends with.
+    /// Sends SIGTERM, and returns the exit code.
     pub(crate) fn terminate(mut self) -> Option<i32> {
         let pid = self.child.id().to_string();
         let status = Command::new("kill").args(["-s", "TERM", &pid]).status();

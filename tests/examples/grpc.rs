@@ -1,4 +1,4 @@
-//! The gRPC example, called by tonic's own client.
+//! The gRPC example, called by the client of tonic.
 
 use omneo_id::keys::{Keyring, SigningKey};
 use omneo_id::sandbox::{Sandbox, TestTokens};
@@ -11,14 +11,14 @@ use tonic_health::pb::health_client::HealthClient;
 
 use crate::example::Example;
 
-/// The example's key, which everybody can read.
+/// The key of the example, which is public.
 fn tokens() -> TestTokens {
     let key = SigningKey::hs256("not a secret: everybody can read this").unwrap();
     TestTokens::new(&Keyring::new(key)).unwrap()
 }
 
 #[tokio::test]
-async fn a_good_token_is_served_and_none_bad_and_expired_ones_are_unauthenticated() {
+async fn a_valid_token_passes_and_missing_invalid_and_expired_ones_are_unauthenticated() {
     let good = tokens().valid(Sandbox::ADA_ID);
     let bad = [
         None,
@@ -46,17 +46,17 @@ async fn a_good_token_is_served_and_none_bad_and_expired_ones_are_unauthenticate
             assert_eq!(status.code(), Code::Unauthenticated, "{guarded}: {token:?}");
             assert_eq!(status.message(), "Unauthenticated.");
         }
-        // The connection has not suffered.
+        // The connection is still usable.
         assert!(ask(Some(&good)).await.is_ok());
-        // The client has to see the server go, so this thread stays free for it.
+        // The client must notice the end of the server, so this thread must not block.
         let code = tokio::task::spawn_blocking(|| example.terminate()).await;
         assert_eq!(code.unwrap(), Some(0), "{guarded}");
     }
 }
 
-/// Which of the two says no to a call that nothing answers.
+/// A call of an unknown service is rejected by the router or by the layer in front of it.
 #[tokio::test]
-async fn a_service_that_is_not_guarded_is_unknown_to_strangers_or_closed_to_them() {
+async fn a_call_without_a_token_to_an_unknown_service_is_unimplemented_or_unauthenticated() {
     for (guarded, code) in [("one", Code::Unimplemented), ("all", Code::Unauthenticated)] {
         let example = Example::start("tonic", &["127.0.0.1:0", guarded]);
         let endpoint = Endpoint::from_shared(format!("http://{}", example.address)).unwrap();

@@ -1,12 +1,12 @@
-//! What an example's header promises: `# what it is about: 200 "of the answer"`, and the lines
-//! below.
+//! Parses the calls in the header of an example: `# description: 200 "part of the response"`, and
+//! the shell lines below it.
 
 use std::fs;
 use std::path::Path;
 
 pub(crate) const EXAMPLES: &[&str] = &["axum", "client", "hyper", "layers", "sandbox", "tonic"];
 
-/// Some lines of shell, and what has to be in their output.
+/// Lines of shell, and the expected parts of their output.
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) script: String,
@@ -38,7 +38,7 @@ pub(crate) fn calls(name: &str) -> Vec<Call> {
         }
     }
     for call in &calls {
-        // What asks for something says what the answer is; the rest sets a variable.
+        // A line with an expected response is a call; other lines set a variable.
         let sets = call.script.lines().all(|line| line.contains("=$(curl "));
         let what = &call.script;
         assert!(sets || !call.promised.is_empty(), "{name}: {what}");
@@ -47,7 +47,7 @@ pub(crate) fn calls(name: &str) -> Vec<Call> {
     calls
 }
 
-/// The status after the last colon, and what stands in quotes behind it.
+/// The status after the last colon, and the quoted text behind it.
 fn promises(comment: &str) -> Vec<String> {
     let status_at = comment.match_indices(": ").find_map(|(at, _)| {
         let status = comment.get(at + 2..at + 5)?;
@@ -69,7 +69,7 @@ fn promises(comment: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_promise_is_a_status_and_some_words() {
+fn an_expectation_is_a_status_and_quoted_text() {
     assert_eq!(promises("Ada's token"), [""; 0]);
     assert_eq!(promises("Nobody: 401"), ["-> 401"]);
     assert_eq!(promises(r#"A: b: 200 "x \"y\"""#), ["-> 200", r#"x "y""#]);

@@ -1,5 +1,5 @@
-//! Every example as a process: started as its header says, called with the lines that stand there,
-//! and answering what they promise.
+//! Every example as a process: started with the command in its header, called with the lines of the
+//! header, and checked for the responses that the header names.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -13,8 +13,8 @@ mod header;
 
 use example::Example;
 
-/// Starts an example, makes its header's calls, and ends it.
-fn keeps_its_word(name: &str, flags: &[&str]) {
+/// Starts an example, makes the calls of its header, and terminates it.
+fn matches_its_header(name: &str, flags: &[&str]) {
     let calls = header::calls(name);
     assert!(calls.len() >= 3, "{name}: {calls:#?}");
     let example = Example::start(name, flags);
@@ -34,36 +34,36 @@ fn keeps_its_word(name: &str, flags: &[&str]) {
 
 #[test]
 fn axum() {
-    keeps_its_word("axum", &["127.0.0.1:0"]);
+    matches_its_header("axum", &["127.0.0.1:0"]);
 }
 
 #[test]
 fn client() {
-    keeps_its_word("client", &["127.0.0.1:0"]);
+    matches_its_header("client", &["127.0.0.1:0"]);
 }
 
 #[test]
 fn hyper() {
-    keeps_its_word("hyper", &["127.0.0.1:0"]);
+    matches_its_header("hyper", &["127.0.0.1:0"]);
 }
 
 #[test]
 fn layers() {
-    keeps_its_word("layers", &["127.0.0.1:0"]);
+    matches_its_header("layers", &["127.0.0.1:0"]);
 }
 
 #[test]
 fn sandbox() {
-    keeps_its_word("sandbox", &["--listen", "127.0.0.1:0"]);
+    matches_its_header("sandbox", &["--listen", "127.0.0.1:0"]);
 }
 
 #[test]
 fn tonic() {
-    keeps_its_word("tonic", &["127.0.0.1:0"]);
-    keeps_its_word("tonic", &["127.0.0.1:0", "all"]);
+    matches_its_header("tonic", &["127.0.0.1:0"]);
+    matches_its_header("tonic", &["127.0.0.1:0", "all"]);
 }
 
-/// Each is small enough to be read at once, and says how it is started.
+/// Each example is short, and has its command in the header.
 #[test]
 fn an_app_is_under_sixty_lines_and_its_command_is_in_the_header() {
     for name in header::EXAMPLES {
@@ -79,9 +79,9 @@ fn an_app_is_under_sixty_lines_and_its_command_is_in_the_header() {
     }
 }
 
-/// Who copies one with a tenant behind it copies that, too: the sandbox would not miss it.
+/// Applications copy the examples. The sandbox does not need `ClientInfo`, a real tenant does.
 #[test]
-fn whoever_serves_omneo_id_tells_the_tenant_of_its_clients() {
+fn every_example_with_a_server_inserts_client_info() {
     let mut served = 0;
     for name in header::EXAMPLES {
         let text = header::text(name);

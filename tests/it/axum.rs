@@ -1,5 +1,5 @@
-//! Mounted in axum: nested, as a fallback, with the layers outside and inside of a router, and who
-//! is asking as an argument of handlers.
+//! Mounted in axum: nested, as a fallback, with the layers outside and inside of a router, and with
+//! the extractors of handlers.
 
 use axum::Router;
 use axum::extract::OriginalUri;
@@ -41,7 +41,7 @@ fn get_request(uri: &str, token: &str) -> Request<Full<Bytes>> {
 }
 
 #[tokio::test]
-async fn nested_beside_the_applications_own_routes() {
+async fn omneo_id_is_nested_beside_routes_of_the_application() {
     let shop = Shop::open();
     let token = shop.mint_for_ada().await;
     let app = Router::new()
@@ -70,7 +70,7 @@ async fn nested_beside_the_applications_own_routes() {
 }
 
 #[tokio::test]
-async fn a_location_leads_back_below_the_mount_that_only_axum_knows() {
+async fn a_relative_location_resolves_below_the_mount_of_axum() {
     let shop = Shop::open();
     let token = shop.mint_for_ada().await;
     let app = Router::new().nest_service("/id/api/v1", shop.id.clone());
@@ -85,7 +85,7 @@ async fn a_location_leads_back_below_the_mount_that_only_axum_knows() {
     let (status, answer) = ask(app.clone(), request).await;
     assert_eq!(status, StatusCode::CREATED, "{:?}", answer.body());
 
-    // Resolved as RFC 3986 §5.2 has it: `..` by `..`, from the folder of what was asked.
+    // Resolved as in RFC 3986 §5.2: relative to the folder of the request's path.
     let location = answer.headers()[LOCATION].to_str().unwrap();
     let mut folders: Vec<&str> = asked.split('/').collect();
     folders.pop();
@@ -105,7 +105,7 @@ async fn a_location_leads_back_below_the_mount_that_only_axum_knows() {
 }
 
 #[tokio::test]
-async fn as_the_fallback_of_an_application() {
+async fn omneo_id_is_the_fallback_of_an_application() {
     let shop = Shop::with(|builder| builder.mount("/id/api/v1"));
     let app = Router::new()
         .route("/", get(|| async { "a shop" }))
@@ -121,7 +121,7 @@ async fn as_the_fallback_of_an_application() {
     );
 }
 
-/// Which handler answered, for which path, and what was asked at first.
+/// Responds with the path, the original path and the target in `MeRequest`.
 async fn told(
     OriginalUri(original): OriginalUri,
     uri: Uri,
@@ -148,7 +148,7 @@ fn ada(uri: &str) -> Request<Full<Bytes>> {
 }
 
 #[tokio::test]
-async fn the_me_layer_around_a_router_decides_which_route_is_taken() {
+async fn a_router_inside_the_me_layer_routes_by_the_rewritten_path() {
     let router = Router::new()
         .route("/profiles/{id}/lists", get(told))
         .route("/profiles/me/lists", get(|| async { "not rewritten" }));
@@ -164,7 +164,7 @@ async fn the_me_layer_around_a_router_decides_which_route_is_taken() {
 }
 
 #[tokio::test]
-async fn the_me_layer_inside_a_router_rewrites_what_the_handler_sees() {
+async fn a_handler_inside_the_me_layer_sees_the_rewritten_path() {
     let profiles = Router::new()
         .route("/profiles/{*rest}", any(told))
         .layer(MeRewriteLayer::new());
@@ -240,7 +240,7 @@ fn without_token(uri: &str) -> Request<Full<Bytes>> {
 const EXTRACTORS: [&str; 3] = ["/token", "/subject", "/profile"];
 
 #[tokio::test]
-async fn handlers_take_whom_the_token_speaks_for() {
+async fn extractors_return_the_subject_of_the_token() {
     let app = handlers().layer(auth());
     let tokens = TestTokens::new(&ring()).unwrap();
     let ada = tokens.valid(Sandbox::ADA_ID);
@@ -268,7 +268,7 @@ async fn handlers_take_whom_the_token_speaks_for() {
 }
 
 #[tokio::test]
-async fn the_facade_and_the_applications_own_routes_verify_alike_and_remember_together() {
+async fn auth_layer_shares_keys_requirements_and_cache_with_the_facade() {
     let shop = Shop::with(|builder| builder.audience("storefront").issuer("acme"));
     let token = shop.mint_for_ada().await;
     let app = Router::new()
@@ -285,7 +285,7 @@ async fn the_facade_and_the_applications_own_routes_verify_alike_and_remember_to
     assert_eq!((status, cache()), (StatusCode::OK, (1, 1)));
     assert_eq!(answer.body(), Sandbox::ADA_ID);
 
-    // Signed with the same key, for somebody else; and too old, by the clock that was given.
+    // Signed with the same key, but for another audience; and expired by the configured clock.
     let issuer = TokenIssuer::new(ring());
     let other = issuer.with_audience("elsewhere").unwrap();
     let other = other.issue(&Subject::Anonymous).unwrap();
@@ -303,7 +303,7 @@ async fn an_anonymous_token_has_no_profile_as_it_has_no_me() {
     let shop = Shop::open();
     let anonymous = shop.mint_anonymous().await;
     let me = ask(shop.id.clone(), get_request("/profiles/me", &anonymous)).await;
-    // The facade's clock stands still; the layer's goes on.
+    // The clock of the facade is fixed, the clock of the layer is not.
     let anonymous = TestTokens::new(&ring()).unwrap().anonymous();
     let app = handlers().layer(auth());
     let profile = ask(app, get_request("/profile", &anonymous)).await;
@@ -315,7 +315,7 @@ async fn an_anonymous_token_has_no_profile_as_it_has_no_me() {
 }
 
 #[tokio::test]
-async fn handlers_take_a_subject_that_the_application_inserted() {
+async fn extractors_return_a_subject_that_the_application_inserted() {
     for path in ["/subject", "/profile", "/maybe/subject", "/maybe/profile"] {
         let (status, answer) = ask(handlers(), ada(path)).await;
         assert_eq!(
@@ -324,12 +324,12 @@ async fn handlers_take_a_subject_that_the_application_inserted() {
             "{path}"
         );
     }
-    // A layer that is a mere gate says nothing of whom it let in.
+    // With `gate_only`, the layer inserts no subject.
     let ada_token = TestTokens::new(&ring()).unwrap().valid(Sandbox::ADA_ID);
     let gated = handlers().layer(auth().gate_only());
     let (_, answer) = ask(gated, get_request("/maybe/subject", &ada_token)).await;
     assert_eq!(answer.body(), "nobody");
-    // A subject is no token: only the auth layer can say that there was one.
+    // A subject does not prove a token: only the auth layer inserts a verified token.
     assert_eq!(
         ask(handlers(), ada("/token")).await.0,
         StatusCode::UNAUTHORIZED
@@ -338,10 +338,10 @@ async fn handlers_take_a_subject_that_the_application_inserted() {
     assert_eq!(answer.body(), "nobody");
 }
 
-/// Nobody can tell a host that inserts no subject for strangers from one that forgot the layer:
-/// both shut out, neither fails.
+/// A host that inserts no subject for anonymous requests cannot be distinguished from one without
+/// the layer. Both reject the request, and neither fails with a 5xx.
 #[tokio::test]
-async fn without_anybody_to_say_who_is_asking_it_is_401_with_the_cause_for_the_host() {
+async fn a_missing_subject_is_401_with_the_cause_for_the_host() {
     for path in EXTRACTORS {
         let (status, answer) = ask(handlers(), without_token(path)).await;
         assert_eq!(status, StatusCode::UNAUTHORIZED, "{path}");
@@ -358,7 +358,7 @@ async fn without_anybody_to_say_who_is_asking_it_is_401_with_the_cause_for_the_h
 }
 
 #[tokio::test]
-async fn behind_a_layer_that_lets_strangers_in_the_handler_refuses_in_the_layers_words() {
+async fn behind_an_optional_layer_extractors_reject_with_its_realm() {
     let expired = TestTokens::new(&ring()).unwrap().expired(Sandbox::ADA_ID);
     for path in EXTRACTORS {
         for request in [without_token(path), get_request(path, &expired)] {
@@ -383,7 +383,7 @@ async fn behind_a_layer_that_lets_strangers_in_the_handler_refuses_in_the_layers
 }
 
 #[tokio::test]
-async fn a_preflight_that_was_let_through_is_no_failure_of_the_host() {
+async fn a_preflight_that_passed_is_not_an_error_of_the_host() {
     let app = Router::new()
         .route("/", any(|_: VerifiedToken| async {}))
         .layer(auth().pass_preflights());
@@ -396,7 +396,7 @@ async fn a_preflight_that_was_let_through_is_no_failure_of_the_host() {
 }
 
 #[tokio::test]
-async fn handlers_answer_with_a_rejection() {
+async fn handlers_return_a_rejection() {
     let app = Router::new()
         .route(
             "/",

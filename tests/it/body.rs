@@ -1,4 +1,4 @@
-//! Every wrapper of a body describes the body inside: its size and its end, before each frame.
+//! Body wrappers: size hint and end of stream are those of the inner body before each frame.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -14,14 +14,14 @@ use omneo_id::Body;
 
 use crate::support::script::Script;
 
-/// The first byte of the API token: a body of it is held back in part until more is known.
+/// The first byte of the API token: the secret scanner buffers it until the next byte decides.
 const BYTE: u8 = b'7';
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_body_is_described_truthfully(script in Script::any(BYTE)) {
+    fn body_has_the_size_hint_and_end_of_its_inner_body(script in Script::any(BYTE)) {
         script.check("the script itself", script.clone());
         script.check("Body", Body::new(script.clone()));
         script.check("Body of a Body", Body::new(Body::new(script.clone())));
@@ -30,7 +30,7 @@ proptest! {
     }
 
     #[test]
-    fn a_response_body_is_described_truthfully(script in Script::any(BYTE)) {
+    fn response_body_has_the_size_hint_and_end_of_its_inner_body(script in Script::any(BYTE)) {
         let inner = script.clone();
         let service = MeRewriteLayer::new().layer(service_fn(move |_: Request<()>| {
             std::future::ready(Ok::<_, Infallible>(Response::new(inner.clone())))
@@ -65,7 +65,7 @@ mod forwarded {
         })]
 
         #[test]
-        fn a_watched_body_is_described_truthfully(script in Script::any(BYTE)) {
+        fn idle_timeout_has_the_size_hint_and_end_of_its_inner_body(script in Script::any(BYTE)) {
             let runtime = runtime();
             let _timer = runtime.enter();
             script.check("IdleTimeout", IdleTimeout::new(script.clone(), LIMIT));
@@ -73,7 +73,7 @@ mod forwarded {
         }
 
         #[test]
-        fn a_forwarded_body_is_described_truthfully(script in Script::any(BYTE)) {
+        fn forwarded_body_has_the_size_hint_and_end_of_its_inner_body(script in Script::any(BYTE)) {
             let runtime = runtime();
             let _timer = runtime.enter();
             let asked = script.clone();

@@ -1,5 +1,5 @@
-//! Everywhere the layers and the facade have to fit in: there is little here to run, it has to
-//! compile.
+//! The trait bounds of the layers and the facade under axum, hyper, tower and tonic. Most of these
+//! tests only have to compile.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -53,7 +53,7 @@ fn id() -> OmneoId<Sandbox> {
     Shop::open().id
 }
 
-/// The innermost service: any request body, a body of its own.
+/// The innermost service: accepts any request body, and has a response body of another type.
 fn echo<B>()
 -> impl Service<Request<B>, Response = Response<Full<Bytes>>, Error = Infallible, Future: Send + 'static>
 + Clone
@@ -90,7 +90,7 @@ fn mint<S>(tenant: S) -> TokenEndpoint<S> {
     TokenEndpoint::new(tenant, TokenIssuer::new(ring))
 }
 
-/// Every service that answers the requests of clients, to be looked at by the same function.
+/// Calls a function with every service that handles requests of clients.
 macro_rules! every_service {
     ($look:ident) => {
         $look(auth().layer(echo()));
@@ -103,7 +103,7 @@ macro_rules! every_service {
         $look(upstream(HttpClient::new().unwrap()));
         $look(id());
         $look(over_the_network());
-        // And all layers at once, over the tenant.
+        // All layers together, over the tenant.
         $look(
             ServiceBuilder::new()
                 .layer(auth())
@@ -115,7 +115,7 @@ macro_rules! every_service {
 }
 
 #[tokio::test]
-async fn axum_takes_every_service_as_a_route_a_nest_and_a_fallback() {
+async fn axum_accepts_every_service_as_a_route_a_nest_and_a_fallback() {
     fn look<S>(service: S)
     where
         S: Service<Request<AxumBody>, Error = Infallible> + Clone + Send + Sync + 'static,
@@ -131,7 +131,7 @@ async fn axum_takes_every_service_as_a_route_a_nest_and_a_fallback() {
     every_service!(look);
 }
 
-/// The layers that may send on a body which they have read want it to be axum's again.
+/// The layers that may forward a collected body need a conversion back to axum's body.
 #[test]
 fn axum_takes_every_layer_outside_and_inside_of_a_router_and_of_a_handler() {
     let restricted = ServiceBuilder::new()
@@ -155,14 +155,14 @@ fn axum_takes_every_layer_outside_and_inside_of_a_router_and_of_a_handler() {
         .layer::<_, Infallible>(MeRewriteLayer::new())
         .layer::<_, Infallible>(restricted)
         .layer::<_, Infallible>(upsert);
-    // Around a router, where the path that they write decides which route is taken.
+    // Around a router, which then routes by the rewritten path.
     let _: Router = Router::new()
         .nest_service("/auth", auth().layer(app()))
         .fallback_service(MeRewriteLayer::new().layer(app()));
 }
 
 #[tokio::test]
-async fn hyper_takes_every_service_over_either_version() {
+async fn hyper_accepts_every_service_over_both_versions() {
     fn look<S, ResBody>(service: S)
     where
         S: Service<Request<Incoming>, Response = Response<ResBody>, Error = Infallible>,
@@ -179,7 +179,7 @@ async fn hyper_takes_every_service_over_either_version() {
 }
 
 #[tokio::test]
-async fn tower_takes_every_service_buffered_boxed_and_shared() {
+async fn tower_accepts_every_service_buffered_boxed_and_shared() {
     fn look<S>(service: S)
     where
         S: Service<Request<Body>> + Clone + Send + Sync + 'static,
@@ -225,7 +225,7 @@ async fn a_buffered_client_is_a_client() {
 fn is_shared<T: Clone + Send + Sync + std::fmt::Debug + 'static>() {}
 
 #[test]
-fn whatever_is_configured_once_is_shared_by_clones() {
+fn configured_types_are_shared_by_clones() {
     is_shared::<JwtAuthLayer>();
     is_shared::<MeRewriteLayer>();
     is_shared::<RestrictedMeLayer>();
@@ -273,7 +273,7 @@ async fn tonic_takes_every_layer_around_its_whole_server_and_before_one_service(
         .map_request(|request: Request<_>| request.map(TonicBody::new));
     around!(upsert.into_inner());
 
-    // Before one service of several, which keeps its name.
+    // In front of one service of several, which keeps its name.
     let services = Routes::new(auth().named_layer(HealthServer::new(Nobody)));
     // HTTP and gRPC on one port: the facade is a route beside the services.
     let router = services.into_axum_router().nest_service("/id", id());
@@ -282,7 +282,7 @@ async fn tonic_takes_every_layer_around_its_whole_server_and_before_one_service(
     drop(server.serve(([127, 0, 0, 1], 0).into()));
 }
 
-/// A gRPC service that is there to be wrapped.
+/// A gRPC service for the layers to wrap.
 #[derive(Clone)]
 struct Nobody;
 

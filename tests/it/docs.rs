@@ -1,4 +1,5 @@
-//! What the pages promise is there: tests by their names, limits by their numbers.
+//! The pages of the docs are correct: the tests that they name exist, and their limits are those of
+//! the code.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ fn spans(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }
 
-/// Where `a::b::test` may be: in `a/b.rs` of one of these folders.
+/// The files that may contain `a::b::test`: `a/b.rs` in one of these folders.
 fn places(modules: &str) -> impl Iterator<Item = PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let file = format!("{}.rs", modules.replace("::", "/"));
@@ -25,7 +26,7 @@ fn places(modules: &str) -> impl Iterator<Item = PathBuf> {
         .into_iter()
 }
 
-/// Whether a text has a test of this name: a function right below a `#[test]` of some kind.
+/// Whether a text has a test of this name: a function directly below a `#[test]` attribute.
 fn has_test(text: &str, name: &str) -> bool {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     let declares = |line: &str| {
@@ -72,7 +73,7 @@ fn every_guarantee_names_tests_that_exist() {
 }
 
 #[test]
-fn a_name_that_is_no_test_would_be_seen() {
+fn a_name_without_a_test_is_found() {
     let text =
         "#[test]\nfn one() {}\n\nfn two() {}\n\n#[tokio::test]\n#[other]\nasync fn three() {}";
     assert!(has_test(text, "one"));
@@ -83,7 +84,7 @@ fn a_name_that_is_no_test_would_be_seen() {
 }
 
 #[test]
-fn every_code_of_the_answer_table_is_in_the_operators_hands() {
+fn every_rejection_code_is_in_the_docs_for_operators() {
     let table = OPERATIONS.split("# What an answer means").nth(1).unwrap();
     for kind in RejectionKind::ALL {
         let status = kind.status().as_u16().to_string();
@@ -96,9 +97,9 @@ fn every_code_of_the_answer_table_is_in_the_operators_hands() {
     }
 }
 
-/// The promise at the end of that page.
+/// The guarantee at the end of that page.
 #[test]
-fn no_kind_of_answer_is_a_500() {
+fn no_rejection_has_the_status_500() {
     for kind in RejectionKind::ALL {
         assert_ne!(kind.status().as_u16(), 500, "{kind:?}");
     }
@@ -127,7 +128,7 @@ fn the_readme_names_every_feature_and_no_other() {
 }
 
 #[test]
-fn the_limits_that_the_pages_name_are_the_ones_that_hold() {
+fn the_limits_in_the_pages_are_those_of_the_code() {
     assert!(OPERATIONS.contains("| ID token | 8 KiB, 401 |"));
     assert_eq!(TokenVerifier::MAX_TOKEN_LEN, 8 * 1024);
     let ring = Keyring::new(SigningKey::hs256([7; 32]).unwrap());
@@ -180,7 +181,7 @@ fn the_limits_that_the_pages_name_are_the_ones_that_hold() {
     }
 }
 
-/// What a module is for is shown before it is told: each page begins with something that runs.
+/// The docs of each module have an example that runs.
 #[test]
 fn every_module_has_an_example_on_its_page() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
@@ -188,7 +189,7 @@ fn every_module_has_an_example_on_its_page() {
     let modules = lib
         .lines()
         .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'))
-        // Pages of their own, and a type that is only there to be named.
+        // Pages without code, and a module with a type that users only name.
         .filter(|name| !["docs", "future"].contains(name));
     let mut pages = 0;
     for name in modules {

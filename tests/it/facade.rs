@@ -1,4 +1,4 @@
-//! Omneo ID as a whole, over a tenant that is awkward on purpose.
+//! The whole service, over a scripted tenant with unusual responses.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -35,7 +35,7 @@ fn claims(token: &str) -> Value {
 // ---------------------------------------------------------------------------------------
 
 #[tokio::test]
-async fn a_token_by_profile_id_speaks_for_that_profile() {
+async fn a_mint_by_profile_id_returns_a_token_of_that_profile() {
     let shop = Shop::open();
     let answer = shop
         .post(
@@ -64,18 +64,18 @@ async fn a_token_by_profile_id_speaks_for_that_profile() {
 }
 
 #[tokio::test]
-async fn a_token_by_identity_speaks_for_the_profile_that_has_it() {
+async fn a_mint_by_identity_returns_a_token_of_its_profile() {
     let shop = Shop::open();
     let body = json!({"id": Sandbox::ADA_IDENTITY, "id_handle": Sandbox::ADA_IDENTITY_HANDLE});
     assert_eq!(claims(&shop.mint(&body).await)["pid"], Sandbox::ADA_ID);
-    // shop platforms' customer ids are numbers
+    // The customer ids of shop platforms are numbers.
     let number: u64 = Sandbox::ADA_IDENTITY.parse().unwrap();
     let body = json!({"id": number, "id_handle": Sandbox::ADA_IDENTITY_HANDLE});
     assert_eq!(claims(&shop.mint(&body).await)["pid"], Sandbox::ADA_ID);
 }
 
 #[tokio::test]
-async fn without_an_id_the_token_is_anonymous() {
+async fn a_mint_without_an_id_returns_an_anonymous_token() {
     let shop = Shop::open();
     for body in [
         json!({}),
@@ -94,7 +94,7 @@ async fn without_an_id_the_token_is_anonymous() {
 }
 
 #[tokio::test]
-async fn minting_needs_the_api_token_and_an_id_token_is_none() {
+async fn a_mint_requires_the_api_token_and_rejects_an_id_token() {
     let shop = Shop::open();
     let ada = shop.mint_for_ada().await;
     for body in [json!({}), json!({"id": Sandbox::ADA_ID})] {
@@ -118,7 +118,7 @@ async fn minting_needs_the_api_token_and_an_id_token_is_none() {
 }
 
 #[tokio::test]
-async fn nobody_gets_a_token_for_somebody_unknown() {
+async fn a_mint_for_an_unknown_profile_is_not_found() {
     let shop = Shop::open();
     for body in [
         json!({"id": "7f1c9d3e-0000-4000-8000-000000000000"}),
@@ -131,7 +131,7 @@ async fn nobody_gets_a_token_for_somebody_unknown() {
 }
 
 #[tokio::test]
-async fn pinned_api_tokens_are_judged_here() {
+async fn pinned_api_tokens_are_checked_without_the_tenant() {
     let shop = Shop::with(|builder| {
         builder.pinned_api_tokens([ApiToken::new("pinned-by-the-operator").unwrap()])
     });
@@ -163,7 +163,7 @@ async fn pinned_api_tokens_are_judged_here() {
 }
 
 #[tokio::test]
-async fn an_empty_list_of_pinned_tokens_is_nobody() {
+async fn an_empty_list_of_pinned_tokens_rejects_every_mint() {
     let shop = Shop::with(|builder| builder.pinned_api_tokens([]));
     let nobody = json!({});
     let answer = shop.post("/auth/token", Sandbox::API_TOKEN, &nobody).await;
@@ -175,7 +175,7 @@ async fn an_empty_list_of_pinned_tokens_is_nobody() {
 }
 
 #[tokio::test]
-async fn without_a_key_to_sign_with_nothing_is_built_and_nothing_minted() {
+async fn without_a_signing_key_build_and_mint_fail() {
     let key = SigningKey::hs256([7; 32]).unwrap();
     let verifying = || KeySet::verifying_only([key.verifying_key()]).unwrap();
     let refused = OmneoId::builder()
@@ -186,7 +186,7 @@ async fn without_a_key_to_sign_with_nothing_is_built_and_nothing_minted() {
         .build();
     assert_eq!(refused.unwrap_err().kind(), ConfigErrorKind::Missing);
 
-    // Taken away later, it is nothing that the tenant is to blame for.
+    // A signing key that is removed at run time is not an error of the tenant.
     let ring = Keyring::new(key.clone());
     let shop = Shop::with(|builder| builder.keyring(ring.clone()));
     ring.replace(verifying());
@@ -200,7 +200,7 @@ async fn without_a_key_to_sign_with_nothing_is_built_and_nothing_minted() {
 }
 
 #[tokio::test]
-async fn a_tunnel_is_refused_wherever_it_leads() {
+async fn connect_is_rejected_for_every_target() {
     let shop = Shop::open();
     let request = Request::builder()
         .method(Method::CONNECT)
@@ -212,7 +212,7 @@ async fn a_tunnel_is_refused_wherever_it_leads() {
 }
 
 #[tokio::test]
-async fn an_api_token_may_be_taken_at_the_tenants_word_for_a_while() {
+async fn a_successful_api_token_check_is_cached_if_configured() {
     let shop = Shop::with(|builder| builder.verify_cache(Duration::from_secs(30)));
     for (after, asked) in [(0, 1), (29, 1), (1, 2)] {
         shop.clock.advance(after);
@@ -235,7 +235,7 @@ async fn an_api_token_may_be_taken_at_the_tenants_word_for_a_while() {
 }
 
 #[tokio::test]
-async fn a_token_is_good_until_it_expires() {
+async fn a_token_is_valid_until_it_expires() {
     let shop = Shop::open();
     let token = shop.mint_for_ada().await;
     assert_eq!(
@@ -278,7 +278,7 @@ async fn keys_rotate_while_requests_run() {
 // --- me -------------------------------------------------------------------------------------------
 
 #[tokio::test]
-async fn me_and_everything_below_is_the_profile_of_the_token() {
+async fn paths_of_me_are_forwarded_to_the_profile_of_the_token() {
     let shop = Shop::open();
     let token = shop.mint_for_ada().await;
     let answer = shop.get("/profiles/me", &token).await;
@@ -307,7 +307,7 @@ async fn me_and_everything_below_is_the_profile_of_the_token() {
 }
 
 #[tokio::test]
-async fn writes_reach_the_tenant_and_its_answers_come_back() {
+async fn writes_are_forwarded_and_their_responses_returned() {
     let shop = Shop::open();
     let token = shop.mint_for_ada().await;
     let answer = shop
@@ -340,7 +340,7 @@ async fn writes_reach_the_tenant_and_its_answers_come_back() {
 }
 
 #[tokio::test]
-async fn the_tenants_validation_is_passed_on() {
+async fn validation_errors_of_the_tenant_are_returned() {
     let shop = Shop::open();
     let token = shop.mint_for_ada().await;
     let answer = shop
@@ -351,7 +351,7 @@ async fn the_tenants_validation_is_passed_on() {
 }
 
 #[tokio::test]
-async fn an_anonymous_me_is_not_found_and_nothing_is_asked() {
+async fn me_with_an_anonymous_token_is_not_found_without_a_tenant_call() {
     let shop = Shop::open();
     let token = shop.mint_anonymous().await;
     for path in ["/profiles/me", "/profiles/me/balances"] {
@@ -361,7 +361,7 @@ async fn an_anonymous_me_is_not_found_and_nothing_is_asked() {
 }
 
 #[tokio::test]
-async fn what_is_below_me_is_private_to_every_cache() {
+async fn responses_of_me_are_private_for_every_cache() {
     let shop = Shop::open();
     let token = shop.mint_for_ada().await;
     let answer = shop.get("/profiles/me", &token).await;
@@ -373,11 +373,11 @@ async fn what_is_below_me_is_private_to_every_cache() {
     );
 }
 
-// --- the table
+// --- routes
 // ------------------------------------------------------------------------------------
 
 #[tokio::test]
-async fn whatever_is_not_in_the_table_is_not_found_and_nothing_is_asked() {
+async fn an_unknown_path_is_not_found_without_a_tenant_call() {
     let shop = Shop::open();
     let token = shop.mint_for_ada().await;
     let grace = format!("/profiles/{}", Sandbox::GRACE_ID);
@@ -416,7 +416,7 @@ async fn whatever_is_not_in_the_table_is_not_found_and_nothing_is_asked() {
 }
 
 #[tokio::test]
-async fn a_known_path_says_which_methods_it_has() {
+async fn a_route_lists_its_methods_in_allow() {
     let shop = Shop::open();
     let token = shop.mint_for_ada().await;
     for (method, path, allow) in [
@@ -459,7 +459,7 @@ async fn a_known_path_says_which_methods_it_has() {
 }
 
 #[tokio::test]
-async fn every_route_but_minting_needs_an_id_token() {
+async fn every_route_except_the_mint_requires_an_id_token() {
     let shop = Shop::open();
     for (method, path) in [
         (Method::GET, "/profiles/me"),
@@ -504,7 +504,7 @@ async fn every_route_but_minting_needs_an_id_token() {
 }
 
 #[tokio::test]
-async fn a_target_beyond_8_kib_is_too_long() {
+async fn a_target_over_8_kib_is_too_long() {
     let shop = Shop::open();
     let token = shop.mint_for_ada().await;
     let answer = shop
@@ -514,7 +514,7 @@ async fn a_target_beyond_8_kib_is_too_long() {
 }
 
 #[tokio::test]
-async fn a_mount_that_nobody_strips_is_stripped_here() {
+async fn a_configured_mount_is_stripped() {
     let shop = Shop::with(|builder| builder.mount("/id/api/v1"));
     let answer = shop
         .post(
@@ -553,7 +553,7 @@ async fn a_mount_that_nobody_strips_is_stripped_here() {
 // --------------------------------------------------------------------------------------
 
 #[tokio::test]
-async fn a_sign_up_looks_alike_for_known_and_unknown_people() {
+async fn a_sign_up_has_the_same_response_for_known_and_unknown_addresses() {
     let shop = Shop::open();
     let token = shop.mint_anonymous().await;
     let body =
@@ -577,7 +577,7 @@ async fn a_sign_up_looks_alike_for_known_and_unknown_people() {
 }
 
 #[tokio::test]
-async fn a_sign_up_changes_nothing_but_consent_of_somebody_known() {
+async fn a_sign_up_of_a_known_address_changes_only_the_consent() {
     let shop = Shop::open();
     let token = shop.mint_anonymous().await;
     let before = shop.sandbox.profile(Sandbox::ADA_ID).unwrap();
@@ -601,7 +601,7 @@ async fn a_sign_up_changes_nothing_but_consent_of_somebody_known() {
 }
 
 #[tokio::test]
-async fn a_newcomer_is_created_with_the_defaults() {
+async fn a_sign_up_of_an_unknown_address_creates_a_profile_with_defaults() {
     let shop = Shop::open();
     let token = shop.mint_anonymous().await;
     shop.post(
@@ -623,7 +623,7 @@ async fn a_newcomer_is_created_with_the_defaults() {
 }
 
 #[tokio::test]
-async fn a_server_may_sign_people_up_with_the_api_token_and_no_other() {
+async fn a_sign_up_without_an_id_token_requires_the_api_token() {
     let shop = Shop::open();
     let body = json!({"email": "newcomer@example.com"});
     assert_eq!(
@@ -643,7 +643,7 @@ async fn a_server_may_sign_people_up_with_the_api_token_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_sign_up_that_cannot_be_one_is_told_so_before_anybody_is_looked_up() {
+async fn an_invalid_sign_up_is_rejected_before_the_look_up() {
     let shop = Shop::open();
     let token = shop.mint_anonymous().await;
     let answer = shop
@@ -663,7 +663,7 @@ async fn a_sign_up_that_cannot_be_one_is_told_so_before_anybody_is_looked_up() {
 // ------------------------------------------------------------------------------------
 
 #[tokio::test]
-async fn stores_are_there_for_everybody_with_all_query_parameters() {
+async fn locations_accept_anonymous_tokens_and_keep_the_query() {
     let shop = Shop::open();
     let token = shop.mint_anonymous().await;
     let query = "filter%5Bis_published%5D=1&filter[is_permanently_closed]=0&page[size]=3";
@@ -687,11 +687,11 @@ async fn stores_are_there_for_everybody_with_all_query_parameters() {
     );
 }
 
-// --- what must never happen
+// --- guarantees
 // -----------------------------------------------------------------------
 
 #[tokio::test]
-async fn the_clients_credentials_stay_here_and_the_api_token_stays_there() {
+async fn credentials_are_neither_forwarded_nor_returned() {
     let shop = Shop::open();
     let token = shop.mint_for_ada().await;
     let echo = Response::builder()
@@ -741,7 +741,7 @@ async fn the_clients_credentials_stay_here_and_the_api_token_stays_there() {
 }
 
 #[tokio::test]
-async fn what_goes_up_and_comes_down_can_be_chosen() {
+async fn request_and_response_header_policies_are_configurable() {
     let shop = Shop::with(|builder| {
         let down = ResponseHeaders::default().allow("set-cookie").unwrap();
         let forwarding = Forwarding::both().with_pseudonym("shop").unwrap();
@@ -770,7 +770,7 @@ async fn what_goes_up_and_comes_down_can_be_chosen() {
 }
 
 #[tokio::test]
-async fn one_call_too_many_is_told_to_come_back() {
+async fn a_call_over_the_limit_in_flight_is_rejected_with_retry_after() {
     let shop = Shop::with(|builder| {
         let pinned = ApiToken::new("pinned-by-the-operator").unwrap();
         builder.pinned_api_tokens([pinned]).max_in_flight(0)
@@ -786,7 +786,7 @@ async fn one_call_too_many_is_told_to_come_back() {
 }
 
 #[tokio::test]
-async fn an_answer_whose_first_frame_holds_the_api_token_is_a_bad_gateway() {
+async fn a_response_whose_first_frame_contains_the_api_token_is_a_bad_gateway() {
     let shop = Shop::open();
     let token = shop.mint_for_ada().await;
     let in_json = format!(r#"{{"debug":"{}"}}"#, bearer(Sandbox::API_TOKEN));
@@ -794,10 +794,10 @@ async fn an_answer_whose_first_frame_holds_the_api_token_is_a_bad_gateway() {
         (None, in_json, true),
         (None, Sandbox::API_TOKEN.to_owned(), true),
         (None, "sandbox-api-toke, sandbox-api-toke".to_owned(), false),
-        // No compression by another name.
+        // No other content coding, either.
         (Some("identity"), Sandbox::API_TOKEN.to_owned(), true),
         (Some(" ,Identity"), Sandbox::API_TOKEN.to_owned(), true),
-        // What is compressed cannot be searched.
+        // Compressed content cannot be scanned.
         (Some("br"), "not really compressed".to_owned(), false),
     ] {
         let mut answer = Response::builder();
@@ -823,7 +823,7 @@ async fn an_answer_whose_first_frame_holds_the_api_token_is_a_bad_gateway() {
 }
 
 #[tokio::test]
-async fn the_tenants_troubles_are_told_in_our_words() {
+async fn tenant_errors_have_messages_of_this_crate() {
     let shop = Shop::open();
     let token = shop.mint_for_ada().await;
     let page = Response::builder()
@@ -859,7 +859,7 @@ async fn the_tenants_troubles_are_told_in_our_words() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tenant_that_never_answers_is_a_gateway_timeout() {
+async fn a_tenant_without_a_response_is_a_gateway_timeout() {
     let shop = Shop::with(|builder| builder.head_timeout(Duration::from_secs(7)));
     let token = shop.mint_for_ada().await;
     shop.sandbox.inject(Fault::stall().forever());
@@ -880,7 +880,7 @@ async fn a_tenant_that_never_answers_is_a_gateway_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_stops_in_the_middle_of_its_body_is_not_awaited_for_ever() {
+async fn an_idle_request_body_times_out() {
     let shop = Shop::open();
     let token = shop.mint_anonymous().await;
     for (uri, token) in [("/profiles", &*token), ("/auth/token", Sandbox::API_TOKEN)] {
@@ -898,7 +898,7 @@ async fn a_client_that_stops_in_the_middle_of_its_body_is_not_awaited_for_ever()
     assert!(shop.sandbox.requests().is_empty());
 }
 
-/// A body that says what it is given, and is silent in between.
+/// A body that yields the given frames, and then stays pending.
 struct Silent(tokio::sync::mpsc::Receiver<Bytes>);
 
 impl http_body::Body for Silent {
@@ -916,7 +916,7 @@ impl http_body::Body for Silent {
 }
 
 #[tokio::test]
-async fn a_grpc_caller_is_refused_in_its_own_dialect() {
+async fn a_rejected_grpc_request_has_a_grpc_response() {
     let shop = Shop::open();
     let request = Request::post("/profiles/me").header("content-type", "application/grpc");
     let answer = shop
@@ -927,7 +927,7 @@ async fn a_grpc_caller_is_refused_in_its_own_dialect() {
 }
 
 #[tokio::test]
-async fn answers_do_not_count_the_calls_of_the_api_token() {
+async fn rate_limit_headers_of_the_api_token_are_removed() {
     let shop = Shop::open();
     let anonymous = shop.mint_anonymous().await;
     let ada = shop.mint_for_ada().await;
@@ -977,7 +977,7 @@ async fn keys_can_be_replaced_under_load() {
             let (shop, stop, served) = (Arc::clone(&shop), Arc::clone(&stop), Arc::clone(&served));
             tokio::spawn(async move {
                 while !stop.load(Ordering::SeqCst) {
-                    // Minted by one ring, and used while it may have become another.
+                    // Minted with one keyring, and verified while the keyring may be replaced.
                     let token = shop.mint_for_ada().await;
                     tokio::task::yield_now().await;
                     let answer = shop.get("/profiles/me", &token).await;
@@ -988,7 +988,7 @@ async fn keys_can_be_replaced_under_load() {
         })
         .collect();
     for number in 1..=30 {
-        // The one before still verifies: that is how keys are rotated. And nobody is two behind.
+        // The previous key still verifies, and no client is two rotations behind.
         let keys = KeySet::new(key(number));
         let before = key(number - 1).verifying_key();
         ring.replace(keys.with_verifying_key(before).unwrap());
@@ -1004,7 +1004,7 @@ async fn keys_can_be_replaced_under_load() {
     for visitor in visitors {
         visitor.await.unwrap();
     }
-    // And whoever is left with a key of long ago is refused.
+    // A token of an older key is rejected.
     let old = omneo_id::sandbox::TestTokens::new(&Keyring::new(key(1))).unwrap();
     let clock = shop.clock.clone();
     let token = old.with_clock(move || clock.now()).valid(Sandbox::ADA_ID);

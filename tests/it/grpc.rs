@@ -1,4 +1,4 @@
-//! The auth layer before gRPC services: tonic's own client and server, over a socket.
+//! The auth layer in front of gRPC services: client and server of tonic, over a socket.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -24,11 +24,11 @@ use tonic_prost::ProstCodec;
 
 use crate::support::SECRET;
 
-/// Says `Serving` to whoever asks for themselves: the only thing it knows is who is asking.
+/// Responds with `Serving` if the requested service name is the id of the request's subject.
 struct WhoAmI;
 
 fn judge(request: &Request<HealthCheckRequest>) -> HealthCheckResponse {
-    // The credential stays at the door.
+    // The layer removes the credential.
     assert!(!request.metadata().contains_key("authorization"));
     let subject = Subject::from_extensions(request.extensions()).map(Subject::as_pid);
     let status = match subject == Some(&request.get_ref().service) {
@@ -77,12 +77,12 @@ async fn listen() -> (TcpIncoming, Channel) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
-    // Whatever hangs is a failure.
+    // A call that hangs fails the test.
     let endpoint = endpoint.timeout(Duration::from_secs(20));
     (TcpIncoming::from(listener), endpoint.connect_lazy())
 }
 
-/// A server all of whose services are behind the layer.
+/// A server with the layer in front of all services.
 async fn guarded_server(layer: JwtAuthLayer) -> Channel {
     let (incoming, channel) = listen().await;
     let server = Server::builder().layer(layer);
@@ -91,7 +91,7 @@ async fn guarded_server(layer: JwtAuthLayer) -> Channel {
     channel
 }
 
-/// A server one of whose services is behind the layer.
+/// A server with the layer in front of one service.
 async fn guarded_service(layer: JwtAuthLayer) -> Channel {
     let (incoming, channel) = listen().await;
     let service = layer.named_layer(HealthServer::new(WhoAmI));
@@ -100,7 +100,7 @@ async fn guarded_service(layer: JwtAuthLayer) -> Channel {
     channel
 }
 
-/// A question for oneself, with this credential.
+/// A request of a profile for itself, with this credential.
 fn ask(token: Option<&str>, service: &str) -> Request<HealthCheckRequest> {
     let service = service.to_owned();
     with_token(HealthCheckRequest { service }.into_request(), token)
@@ -114,8 +114,8 @@ fn with_token<T>(mut request: Request<T>, token: Option<&str>) -> Request<T> {
     request
 }
 
-/// No token, and every kind of bad one.
-fn bad_tokens() -> Vec<Option<String>> {
+/// No token, and every kind of invalid token.
+fn invalid_tokens() -> Vec<Option<String>> {
     let tokens = tokens();
     let bad = [
         tokens.expired(Sandbox::ADA_ID),
@@ -129,7 +129,7 @@ fn bad_tokens() -> Vec<Option<String>> {
         .collect()
 }
 
-/// What a refused caller sees: a status with words, not a broken connection. A failure of the
+/// A rejected call has a status with a message, and the connection stays open. An error of the
 /// transport would have a source.
 fn assert_refused(status: &Status) {
     assert_eq!(status.code(), Code::Unauthenticated, "{status:?}");
@@ -139,7 +139,7 @@ fn assert_refused(status: &Status) {
 }
 
 #[tokio::test]
-async fn a_good_token_is_let_in_and_the_handler_knows_whose_it_is() {
+async fn a_valid_token_passes_and_the_handler_sees_its_subject() {
     for channel in [
         guarded_server(layer()).await,
         guarded_service(layer()).await,
@@ -163,17 +163,17 @@ fn serving() -> tonic_health::pb::health_check_response::ServingStatus {
 }
 
 #[tokio::test]
-async fn whoever_has_no_good_token_is_unauthenticated() {
+async fn a_missing_or_invalid_token_is_unauthenticated() {
     for channel in [
         guarded_server(layer()).await,
         guarded_service(layer()).await,
     ] {
         let mut client = HealthClient::new(channel);
-        for token in bad_tokens() {
+        for token in invalid_tokens() {
             let refused = client.check(ask(token.as_deref(), Sandbox::ADA_ID)).await;
             assert_refused(&refused.unwrap_err());
         }
-        // The connection has not suffered.
+        // The connection is still usable.
         let good = tokens().valid(Sandbox::ADA_ID);
         let answer = client.check(ask(Some(&good), Sandbox::ADA_ID)).await;
         assert_eq!(answer.unwrap().get_ref().status(), serving());
@@ -181,7 +181,7 @@ async fn whoever_has_no_good_token_is_unauthenticated() {
 }
 
 #[tokio::test]
-async fn two_credentials_are_refused_in_grpc_too() {
+async fn two_credentials_are_rejected_over_grpc_too() {
     let mut client = HealthClient::new(guarded_server(layer()).await);
     let good = tokens().valid(Sandbox::ADA_ID);
     let mut request = ask(Some(&good), Sandbox::ADA_ID);
@@ -192,9 +192,9 @@ async fn two_credentials_are_refused_in_grpc_too() {
 }
 
 #[tokio::test]
-async fn a_stream_from_the_server_is_refused_before_it_begins_and_passes_whole() {
+async fn a_server_stream_is_rejected_before_it_starts_or_forwarded_completely() {
     let mut client = HealthClient::new(guarded_server(layer()).await);
-    for token in bad_tokens() {
+    for token in invalid_tokens() {
         let refused = client.watch(ask(token.as_deref(), Sandbox::ADA_ID)).await;
         assert_refused(&refused.unwrap_err());
     }
@@ -205,7 +205,7 @@ async fn a_stream_from_the_server_is_refused_before_it_begins_and_passes_whole()
         let message = stream.next().await.unwrap().unwrap();
         assert_eq!(message.status(), serving());
     }
-    // The service's own status, in its trailers.
+    // The status of the service, in its trailers.
     let end = stream.next().await.unwrap().unwrap_err();
     assert_eq!((end.code(), end.message()), (Code::Aborted, "enough"));
     assert!(stream.next().await.is_none());
@@ -223,15 +223,15 @@ fn stream(token: Option<&str>) -> Request<impl Stream<Item = HealthCheckRequest>
     with_token(messages.into_streaming_request(), token)
 }
 
-/// One message, and then no end.
+/// One message, and then a stream that stays pending.
 fn endless(token: Option<&str>) -> Request<impl Stream<Item = HealthCheckRequest> + Send + use<>> {
     stream(token).map(|messages| messages.chain(tokio_stream::pending()))
 }
 
 #[tokio::test]
-async fn a_stream_from_the_client_is_refused_without_waiting_for_its_end() {
+async fn a_client_stream_is_rejected_before_its_end() {
     let mut client = Grpc::new(guarded_server(layer()).await);
-    for token in bad_tokens() {
+    for token in invalid_tokens() {
         client.ready().await.unwrap();
         let request = endless(token.as_deref());
         let refused = client.client_streaming(request, CHECK, Codec::default());
@@ -244,9 +244,9 @@ async fn a_stream_from_the_client_is_refused_without_waiting_for_its_end() {
 }
 
 #[tokio::test]
-async fn streams_both_ways_are_refused_without_waiting_for_their_end() {
+async fn bidirectional_streams_are_rejected_before_their_end() {
     let mut client = Grpc::new(guarded_service(layer()).await);
-    for token in bad_tokens() {
+    for token in invalid_tokens() {
         client.ready().await.unwrap();
         let request = endless(token.as_deref());
         let refused = client.streaming(request, WATCH, Codec::default());
@@ -260,7 +260,7 @@ async fn streams_both_ways_are_refused_without_waiting_for_their_end() {
 }
 
 #[tokio::test]
-async fn an_optional_token_lets_strangers_in_and_bad_ones_not() {
+async fn an_optional_token_may_be_missing_but_not_invalid() {
     let layer = layer().with_mode(AuthMode::Optional);
     let mut client = HealthClient::new(guarded_server(layer).await);
     let answer = client.check(ask(None, Sandbox::ADA_ID)).await.unwrap();

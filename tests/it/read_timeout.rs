@@ -1,4 +1,4 @@
-//! A body that is collected here is read for a limited time, however steadily it arrives.
+//! The total time to collect a request body is limited, even if the body is never idle.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -70,7 +70,7 @@ fn no_delete() -> AccessPolicy {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_collected_body_has_thirty_seconds() {
+async fn every_collected_body_times_out_after_thirty_seconds() {
     let shop = Shop::with(|builder| builder.access_policy(no_delete()));
     let ada = shop.mint_for_ada().await;
     for (uri, token) in [
@@ -91,11 +91,11 @@ async fn every_collected_body_has_thirty_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_limit_can_be_another_or_none() {
+async fn the_timeout_is_configurable_and_can_be_disabled() {
     for (timeout, expected) in [
         (5 * SECOND, 5 * SECOND),
         (45 * SECOND, 45 * SECOND),
-        // The idle limit still holds.
+        // The idle timeout still applies.
         (Duration::MAX, 70 * SECOND),
     ] {
         let shop = Shop::with(|builder| builder.body_read_timeout(timeout));
@@ -111,7 +111,7 @@ async fn the_limit_can_be_another_or_none() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_policys_own_limit_wins() {
+async fn the_timeout_of_the_comms_policy_takes_precedence() {
     let policy = CommsPolicy::new().with_read_timeout(3 * SECOND);
     let shop = Shop::with(|builder| builder.comms_policy(policy));
     let token = shop.mint_anonymous().await;
@@ -123,7 +123,7 @@ async fn the_policys_own_limit_wins() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_streamed_body_has_no_total_limit() {
+async fn a_streamed_body_has_no_total_timeout() {
     for policy in [AccessPolicy::allow_all(), no_delete()] {
         let shop = Shop::with(|builder| builder.access_policy(policy));
         let ada = shop.mint_for_ada().await;
@@ -135,7 +135,7 @@ async fn a_streamed_body_has_no_total_limit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_layer_alone_can_have_a_limit() {
+async fn each_layer_alone_can_have_a_timeout() {
     async fn expect<S, B>(name: &str, service: S, request: Request<Trickle>)
     where
         S: tower::Service<Request<Trickle>, Response = Response<B>, Error = Infallible>,
@@ -184,9 +184,9 @@ async fn each_layer_alone_can_have_a_limit() {
     expect("RestrictedMeLayer", me, with_subject("/profiles/me")).await;
 }
 
-/// A runtime without a timer serves a body that is there already.
+/// A runtime without a time driver can collect a body that has already arrived.
 #[test]
-fn a_body_that_is_complete_needs_no_timer() {
+fn a_complete_body_needs_no_timer() {
     let policy = CommsPolicy::new().with_read_timeout(SECOND);
     let tenant = service_fn(async |_: Request<_>| {
         Ok::<_, Infallible>(Response::new(Body::from(Bytes::from_static(

@@ -1,4 +1,4 @@
-//! What hosts and operators learn of each request.
+//! Reports, statistics and spans: the data about requests for hosts and operators.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::support::logs::Log;
 use crate::support::{SECRET, Shop, bearer};
 use crate::upstream::tenants::raw;
 
-/// Asks; `None` for a token is none.
+/// Sends a request, with this token or without one.
 async fn answer(
     shop: &Shop,
     method: &str,
@@ -40,7 +40,7 @@ fn report<B>(response: &Response<B>) -> Report {
     *response.extensions().get().expect("a report")
 }
 
-/// Calls of the tenant, and the status of the last one.
+/// The number of tenant calls, and the status of the last one.
 fn calls(report: Report) -> Option<(u32, Option<u16>)> {
     let tenant = report.tenant()?;
     let status = tenant.status();
@@ -48,7 +48,7 @@ fn calls(report: Report) -> Option<(u32, Option<u16>)> {
 }
 
 #[tokio::test]
-async fn every_answer_says_what_became_of_its_request() {
+async fn every_response_has_a_report_of_its_request() {
     use Route::{Location, Locations, Me, MeResource, Profiles, Token};
     use TokenCheck::{Remembered, Verified};
 
@@ -209,7 +209,7 @@ async fn every_answer_says_what_became_of_its_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tenant_that_fails_is_in_the_report_as_it_failed() {
+async fn the_report_has_the_failure_of_the_tenant() {
     let shop = Shop::with(|builder| builder.head_timeout(Duration::from_secs(7)));
     let ada = shop.mint_for_ada().await;
     for (fault, status, seconds) in [
@@ -234,7 +234,7 @@ async fn a_tenant_that_fails_is_in_the_report_as_it_failed() {
 }
 
 #[tokio::test]
-async fn stats_tell_of_tokens_and_of_calls_in_flight() {
+async fn stats_count_cached_tokens_and_calls_in_flight() {
     let shop = Shop::with(|builder| builder.max_in_flight(9));
     let ada = shop.mint_for_ada().await;
     let before = shop.id.stats();
@@ -256,7 +256,7 @@ async fn stats_tell_of_tokens_and_of_calls_in_flight() {
 }
 
 #[tokio::test]
-async fn as_many_tokens_are_remembered_as_the_builder_was_told() {
+async fn the_token_cache_has_the_configured_capacity() {
     for (capacity, hits) in [(0, 0), (2, 2), (3, 3), (100, 3)] {
         let shop = Shop::with(|builder| builder.token_cache_capacity(capacity));
         let mut tokens = Vec::new();
@@ -269,7 +269,7 @@ async fn as_many_tokens_are_remembered_as_the_builder_was_told() {
         }
         let cache = shop.id.stats().token_cache;
         assert_eq!((cache.capacity, cache.len), (capacity, capacity.min(3)));
-        // Which ones give way is the cache's to choose.
+        // The cache chooses which entries it evicts.
         assert!(cache.hits <= hits, "{capacity}: {}", cache.hits);
         assert!(
             cache.hits == hits || capacity == 2,
@@ -280,7 +280,7 @@ async fn as_many_tokens_are_remembered_as_the_builder_was_told() {
     }
 }
 
-/// Omneo ID in front of a tenant that answers each request with a body of so many bytes.
+/// Omneo ID in front of a tenant that responds with a body of `length` bytes.
 async fn in_front_of(length: usize) -> OmneoId<HttpClient> {
     let body = " ".repeat(length);
     let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}");
@@ -294,7 +294,7 @@ async fn in_front_of(length: usize) -> OmneoId<HttpClient> {
 }
 
 #[tokio::test]
-async fn a_client_tells_of_its_connections() {
+async fn client_stats_count_connections() {
     let ring = Keyring::new(SigningKey::hs256(SECRET).unwrap());
     let token = TokenIssuer::new(ring).issue(&Subject::Anonymous).unwrap();
     let ask = |id: &OmneoId<HttpClient>| {
@@ -305,7 +305,7 @@ async fn a_client_tells_of_its_connections() {
         let stats = id.client().stats();
         (stats.opened, stats.open, stats.idle)
     };
-    // A body that arrives with its head frees its connection at once, read or not.
+    // A body that arrives with its head releases the connection at once, even if it is not read.
     let id = in_front_of(2).await;
     assert_eq!(counts(&id), (0, 0, 0));
     let first = ask(&id).await.unwrap();
@@ -330,7 +330,7 @@ async fn a_client_tells_of_its_connections() {
 }
 
 #[tokio::test]
-async fn one_span_for_each_request_tells_its_facts() {
+async fn each_request_has_one_span_with_its_fields() {
     let shop = Shop::open();
     let ada = shop.mint_for_ada().await;
     let (log, _guard) = Log::capture();
@@ -357,7 +357,7 @@ async fn one_span_for_each_request_tells_its_facts() {
 
 #[cfg(feature = "tracing")]
 #[tokio::test]
-async fn what_a_client_makes_up_is_not_in_the_span() {
+async fn invented_methods_and_request_ids_are_not_in_the_span() {
     let shop = Shop::open();
     let (log, _guard) = Log::capture();
     for id in ["ada@example.com", "+61412323123", &"a".repeat(65)] {
@@ -372,7 +372,7 @@ async fn what_a_client_makes_up_is_not_in_the_span() {
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 #[tokio::test]
-async fn a_trace_goes_on_at_the_tenant_if_it_is_one() {
+async fn a_valid_trace_context_is_forwarded_to_the_tenant() {
     let shop = Shop::open();
     let ada = shop.mint_for_ada().await;
     let mail = json!({"email": "someone.new@example.com"}).to_string();

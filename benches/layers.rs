@@ -12,10 +12,9 @@ use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use http::{HeaderValue, Request, Response};
-use omneo_id::keys::Keyring;
 use omneo_id::upsert::CommsUpsertLayer;
 use omneo_id::upstream::RequestBody;
-use omneo_id::{Body, MeRewriteLayer, OmneoId, SigningKey, Subject, TokenIssuer};
+use omneo_id::{Body, Keyring, MeRewriteLayer, OmneoId, SigningKey, Subject, TokenIssuer};
 use tower::{Layer, Service, service_fn};
 use turns::{by_turns, now};
 

@@ -27,10 +27,12 @@ use axum::{Json, Router};
 use http::header::{ACCEPT, COOKIE};
 use http_body_util::BodyExt;
 use omneo_id::error::ConfigError;
-use omneo_id::me::{MeRewrite, MeRewriteLayer};
+use omneo_id::me::MeRewrite;
 use omneo_id::sandbox::Sandbox;
 use omneo_id::tenant::AllowForward;
-use omneo_id::{ApiToken, Body, ProfileId, Rejection, RejectionKind, Subject, Tenant, Upstream};
+use omneo_id::{
+    ApiToken, Body, MeRewriteLayer, ProfileId, Rejection, RejectionKind, Subject, Tenant, Upstream,
+};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tower::{ServiceBuilder, ServiceExt};

@@ -33,13 +33,12 @@ use axum::routing::get;
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body_util::Full;
-use omneo_id::auth::{JwtAuthLayer, TokenVerifier};
 use omneo_id::error::ConfigError;
-use omneo_id::keys::{Keyring, SigningKey};
-use omneo_id::me::MeRewriteLayer;
-use omneo_id::token::TokenIssuer;
 use omneo_id::upsert::{CommsPolicy, CommsUpsertLayer};
-use omneo_id::{ProfileId, Subject};
+use omneo_id::{
+    JwtAuthLayer, Keyring, MeRewriteLayer, ProfileId, SigningKey, Subject, TokenIssuer,
+    TokenVerifier,
+};
 use tokio::net::TcpListener;
 use tower::{Layer, ServiceBuilder, service_fn};
 

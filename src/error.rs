@@ -10,7 +10,7 @@
 //! ```
 //!
 //! The service itself returns no error: a failed request has a response with a
-//! [`Rejection`](crate::rejection::Rejection).
+//! [`Rejection`](crate::Rejection).
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -25,7 +25,7 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 ///
 /// ```
 /// use omneo_id::error::ConfigErrorKind;
-/// use omneo_id::keys::SigningKey;
+/// use omneo_id::SigningKey;
 ///
 /// let error = SigningKey::hs256("hunter2").unwrap_err();
 /// # #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]

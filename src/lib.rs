@@ -48,16 +48,22 @@ pub mod upsert;
 #[cfg(feature = "client")]
 pub mod upstream;
 
-pub use auth::{JwtAuthLayer, TokenVerifier};
-pub use body::Body;
+pub use auth::layer::JwtAuthLayer;
+pub use auth::verify::TokenVerifier;
+pub use body::erased::Body;
 #[cfg(feature = "client")]
 pub use facade::{OmneoId, OmneoIdBuilder, OmneoIdFuture, OmneoIdStats};
-pub use identity::{ProfileId, Subject};
-pub use keys::{Keyring, SigningKey, VerifyingKey};
-pub use me::MeRewriteLayer;
-pub use path::AccessPolicy;
-pub use rejection::{Rejection, RejectionKind};
-pub use tenant::{ApiToken, Tenant};
-pub use token::{TokenEndpoint, TokenIssuer};
+pub use identity::subject::{ProfileId, Subject};
+pub use keys::keyring::Keyring;
+pub use keys::signing::SigningKey;
+pub use keys::verifying::VerifyingKey;
+pub use me::layer::MeRewriteLayer;
+pub use path::access::AccessPolicy;
+pub use rejection::kind::RejectionKind;
+pub use rejection::value::Rejection;
+pub use tenant::api_token::ApiToken;
+pub use tenant::settings::Tenant;
+pub use token::issue::TokenIssuer;
+pub use token::service::TokenEndpoint;
 #[cfg(feature = "client")]
-pub use upstream::Upstream;
+pub use upstream::service::Upstream;

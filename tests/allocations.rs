@@ -13,8 +13,7 @@ use allocation_counter::measure;
 use http::{HeaderValue, Request, Response};
 use omneo_id::auth::JwtAuth;
 use omneo_id::identity::VerifiedToken;
-use omneo_id::keys::{Keyring, SigningKey};
-use omneo_id::{JwtAuthLayer, Subject, TokenIssuer, TokenVerifier};
+use omneo_id::{JwtAuthLayer, Keyring, SigningKey, Subject, TokenIssuer, TokenVerifier};
 use tower::{Layer, Service};
 
 /// The claims, their profile and token id, and the copy of the token in the cache.

@@ -5,8 +5,8 @@
 #![allow(clippy::panic, clippy::unwrap_used)]
 
 use jsonwebtoken::crypto::{CryptoProvider, KeyUtils};
-use omneo_id::keys::{Algorithm, KeySet, Keyring, SigningKey, VerifyingKey};
-use omneo_id::{Subject, TokenIssuer, TokenVerifier};
+use omneo_id::keys::{Algorithm, KeySet};
+use omneo_id::{Keyring, SigningKey, Subject, TokenIssuer, TokenVerifier, VerifyingKey};
 
 static FOREIGN: CryptoProvider = CryptoProvider {
     signer_factory: |_, _| panic!("the process default was used to sign"),

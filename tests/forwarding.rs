@@ -239,8 +239,7 @@ const FACADE: u64 = EMPTY + 5;
 #[test]
 #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
 fn the_facade_makes_few_more_allocations() {
-    use omneo_id::keys::{Keyring, SigningKey};
-    use omneo_id::{OmneoId, Subject, TokenIssuer};
+    use omneo_id::{Keyring, OmneoId, SigningKey, Subject, TokenIssuer};
 
     let key = || SigningKey::hs256("at least 32 bytes of secret for HS256").unwrap();
     let issuer = TokenIssuer::new(Keyring::new(key()));

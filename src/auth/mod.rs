@@ -9,9 +9,7 @@
 //! use std::convert::Infallible;
 //!
 //! use http::{Request, Response};
-//! use omneo_id::auth::{JwtAuthLayer, TokenVerifier};
-//! use omneo_id::keys::{Keyring, SigningKey};
-//! use omneo_id::{Subject, TokenIssuer};
+//! use omneo_id::{JwtAuthLayer, Keyring, SigningKey, Subject, TokenIssuer, TokenVerifier};
 //! use tower::{Layer, ServiceExt, service_fn};
 //!
 //! # #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
@@ -40,8 +38,8 @@
 //! ```
 //! use std::time::Duration;
 //!
-//! use omneo_id::auth::{AuthMode, JwtAuthLayer, TokenVerifier};
-//! use omneo_id::keys::Keyring;
+//! use omneo_id::auth::AuthMode;
+//! use omneo_id::{JwtAuthLayer, Keyring, TokenVerifier};
 //!
 //! # fn example(ring: Keyring) -> Result<(), omneo_id::error::ConfigError> {
 //! let verifier = TokenVerifier::new(ring)
@@ -65,7 +63,7 @@
 //! - gRPC requests are rejected in gRPC; the request's `content-type` decides.
 //! - A cached token costs no signature check, and allocates only for the request's extensions;
 //!   [`JwtAuthLayer::gate_only`] avoids that allocation too.
-//! - To replace keys while requests run, see [`Keyring`](crate::keys::Keyring).
+//! - To replace keys while requests run, see [`Keyring`](crate::Keyring).
 
 mod authenticate;
 mod cache;
@@ -75,16 +73,16 @@ mod error;
 mod extract;
 mod failure;
 mod header;
-mod layer;
+pub(crate) mod layer;
 mod mode;
 mod service;
 mod source;
-mod verify;
+pub(crate) mod verify;
 
 pub use cache::CacheStats;
 pub use error::{VerifyError, VerifyErrorKind};
 pub use failure::AuthFailure;
-pub use layer::JwtAuthLayer;
+pub(crate) use layer::JwtAuthLayer;
 pub use mode::{AuthMode, AuthOutcome};
 pub use service::JwtAuth;
-pub use verify::TokenVerifier;
+pub(crate) use verify::TokenVerifier;

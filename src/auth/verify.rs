@@ -26,8 +26,8 @@ use crate::report::TokenCheck;
 /// Clones share keys and cache. See the [module docs](super).
 ///
 /// ```
-/// use omneo_id::auth::{TokenVerifier, VerifyErrorKind};
-/// use omneo_id::keys::{Keyring, SigningKey};
+/// use omneo_id::auth::VerifyErrorKind;
+/// use omneo_id::{Keyring, SigningKey, TokenVerifier};
 ///
 /// # #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))] {
 /// let key = SigningKey::hs256("a secret of at least 32 bytes, kept secret")?;

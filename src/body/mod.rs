@@ -27,12 +27,12 @@
 //! # }).unwrap();
 //! ```
 
-mod erased;
+pub(crate) mod erased;
 #[cfg(feature = "client")]
 mod idle;
 mod response;
 
-pub use erased::Body;
+pub(crate) use erased::Body;
 #[cfg(feature = "client")]
 pub use idle::{IdleError, IdleTimeout};
 pub use response::ResponseBody;

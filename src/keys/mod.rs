@@ -5,7 +5,8 @@
 //! several, so that keys can be rotated while issued tokens stay valid:
 //!
 //! ```
-//! use omneo_id::keys::{KeySet, Keyring, SigningKey};
+//! use omneo_id::keys::KeySet;
+//! use omneo_id::{Keyring, SigningKey};
 //!
 //! # #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))] {
 //! let old = SigningKey::hs256("the first secret, at least 32 bytes long")?.with_key_id("2025")?;
@@ -21,7 +22,8 @@
 //! Key files are PEM or DER, as `openssl` writes them:
 //!
 //! ```no_run
-//! use omneo_id::keys::{Algorithm, Keyring, SigningKey};
+//! use omneo_id::keys::Algorithm;
+//! use omneo_id::{Keyring, SigningKey};
 //!
 //! // openssl genpkey -algorithm ed25519 -out key.pem
 //! let pem = std::fs::read("key.pem").unwrap();
@@ -41,15 +43,15 @@ mod algorithm;
 mod backend;
 mod der;
 mod jwk;
-mod keyring;
+pub(crate) mod keyring;
 mod keyset;
 mod material;
 mod secret;
-mod signing;
-mod verifying;
+pub(crate) mod signing;
+pub(crate) mod verifying;
 
 pub use algorithm::Algorithm;
-pub use keyring::Keyring;
+pub(crate) use keyring::Keyring;
 pub use keyset::KeySet;
-pub use signing::SigningKey;
-pub use verifying::VerifyingKey;
+pub(crate) use signing::SigningKey;
+pub(crate) use verifying::VerifyingKey;

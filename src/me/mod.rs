@@ -6,8 +6,7 @@
 //!
 //! ```
 //! use http::{Request, Response};
-//! use omneo_id::Subject;
-//! use omneo_id::me::MeRewriteLayer;
+//! use omneo_id::{MeRewriteLayer, Subject};
 //! use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
@@ -28,11 +27,10 @@
 //! ```
 //!
 //! Every method is permitted on every path of `me`, unless an
-//! [`AccessPolicy`](crate::path::AccessPolicy) restricts them:
+//! [`AccessPolicy`](crate::AccessPolicy) restricts them:
 //!
 //! ```
-//! use omneo_id::me::MeRewriteLayer;
-//! use omneo_id::path::AccessPolicy;
+//! use omneo_id::{AccessPolicy, MeRewriteLayer};
 //!
 //! let policy = AccessPolicy::allow_all().deny("DELETE", "/")?.deny("*", "/purge")?;
 //! let layer = MeRewriteLayer::new().with_access(policy);
@@ -47,9 +45,8 @@
 //!
 //! ```
 //! use http::{Request, Response};
-//! use omneo_id::me::MeRewriteLayer;
+//! use omneo_id::{MeRewriteLayer, Subject};
 //! use omneo_id::path::MeRequest;
-//! use omneo_id::Subject;
 //! use tower::{Layer, ServiceExt, service_fn};
 //!
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -74,11 +71,13 @@
 //! external identifier. So do not import an identity whose identifier is another profile's id.
 
 mod content;
-mod layer;
+pub(crate) mod layer;
 mod restricted;
 mod rule;
 mod service;
 
-pub use layer::{MeRewriteLayer, RestrictedMeLayer};
+#[cfg(any(doc, feature = "client"))]
+pub(crate) use layer::MeRewriteLayer;
+pub use layer::RestrictedMeLayer;
 pub use restricted::RestrictedMe;
 pub use service::MeRewrite;

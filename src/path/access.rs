@@ -15,7 +15,7 @@ use crate::error::{ConfigError, ConfigErrorKind};
 ///
 /// ```
 /// use http::Method;
-/// use omneo_id::path::AccessPolicy;
+/// use omneo_id::AccessPolicy;
 ///
 /// // Everything except the deletion of a profile.
 /// let policy = AccessPolicy::allow_all().deny("DELETE", "/")?.deny("*", "/purge")?;

@@ -15,7 +15,7 @@
 //! # Ok::<(), omneo_id::identity::InvalidProfileId>(())
 //! ```
 
-mod access;
+pub(crate) mod access;
 mod canonical;
 mod confusable;
 mod me;
@@ -25,7 +25,8 @@ mod prefix;
 mod query;
 mod refusal;
 
-pub use access::{AccessPolicy, AccessRefusal};
+pub(crate) use access::AccessPolicy;
+pub use access::AccessRefusal;
 pub use canonical::CanonicalPath;
 pub use me::{MeRequest, rewrite_me};
 pub(crate) use prefix::plain_prefix;

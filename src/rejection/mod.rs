@@ -18,13 +18,13 @@
 //! ```
 
 mod fields;
-mod kind;
+pub(crate) mod kind;
 mod response;
 mod tenant_status;
-mod value;
+pub(crate) mod value;
 
 pub use fields::FieldErrors;
-pub use kind::RejectionKind;
+pub(crate) use kind::RejectionKind;
 pub use response::options;
 pub(crate) use tenant_status::TenantStatusRules;
-pub use value::Rejection;
+pub(crate) use value::Rejection;

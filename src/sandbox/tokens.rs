@@ -15,15 +15,14 @@ use crate::keys::{Keyring, SigningKey};
 /// ID tokens for tests of a host application: valid ones, and each kind of invalid one.
 ///
 /// They are signed with the ring's signing key at construction, so an application can be tested
-/// with its own [`JwtAuthLayer`](crate::auth::JwtAuthLayer), without a network:
+/// with its own [`JwtAuthLayer`](crate::JwtAuthLayer), without a network:
 ///
 /// ```
 /// use std::convert::Infallible;
 ///
 /// use http::{Request, Response};
-/// use omneo_id::keys::{Keyring, SigningKey};
+/// use omneo_id::{JwtAuthLayer, Keyring, SigningKey, Subject, TokenVerifier};
 /// use omneo_id::sandbox::TestTokens;
-/// use omneo_id::{JwtAuthLayer, Subject, TokenVerifier};
 /// use tower::{Layer, ServiceExt, service_fn};
 ///
 /// # #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
@@ -164,8 +163,9 @@ impl TestTokens {
     ///
     /// ```
     /// # #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))] {
-    /// use omneo_id::auth::{TokenVerifier, VerifyErrorKind};
-    /// # use omneo_id::keys::{Keyring, SigningKey};
+    /// use omneo_id::auth::VerifyErrorKind;
+    /// use omneo_id::TokenVerifier;
+    /// # use omneo_id::{Keyring, SigningKey};
     /// # use omneo_id::sandbox::TestTokens;
     /// use serde_json::json;
     ///

@@ -18,14 +18,15 @@
 //! # Ok::<(), omneo_id::error::ConfigError>(())
 //! ```
 
-mod api_token;
+pub(crate) mod api_token;
 mod json;
 mod markers;
 mod origin;
-mod settings;
+pub(crate) mod settings;
 
-pub use api_token::ApiToken;
+pub(crate) use api_token::ApiToken;
 pub(crate) use json::without_bom;
 pub use markers::{AllowForward, CallAs};
 pub(crate) use origin::Origin;
-pub use settings::Tenant;
+#[cfg(any(doc, feature = "client"))]
+pub(crate) use settings::Tenant;

@@ -3,8 +3,7 @@
 //! Use the issuer alone in an application that authenticates its users itself:
 //!
 //! ```
-//! use omneo_id::keys::{Keyring, SigningKey};
-//! use omneo_id::{Subject, TokenIssuer, TokenVerifier};
+//! use omneo_id::{Keyring, SigningKey, Subject, TokenIssuer, TokenVerifier};
 //!
 //! # #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))] {
 //! let ring = Keyring::new(SigningKey::hs256("a secret of at least 32 bytes, kept secret")?);
@@ -26,9 +25,8 @@
 //! use bytes::Bytes;
 //! use http::{Request, Response};
 //! use http_body_util::BodyExt;
-//! use omneo_id::keys::{Keyring, SigningKey};
+//! use omneo_id::{Body, Keyring, SigningKey, TokenEndpoint, TokenIssuer};
 //! use omneo_id::tenant::CallAs;
-//! use omneo_id::{Body, TokenEndpoint, TokenIssuer};
 //! use tower::{ServiceExt, service_fn};
 //!
 //! # #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
@@ -54,12 +52,14 @@
 //! ```
 
 mod api_token_cache;
-mod issue;
+pub(crate) mod issue;
 mod lookup;
 mod request;
 mod response;
-mod service;
+pub(crate) mod service;
 mod tenant_call;
 
-pub use issue::{IssueError, IssuedToken, TokenIssuer};
-pub use service::TokenEndpoint;
+pub(crate) use issue::TokenIssuer;
+pub use issue::{IssueError, IssuedToken};
+#[cfg(any(doc, feature = "client"))]
+pub(crate) use service::TokenEndpoint;

@@ -119,10 +119,10 @@ mod forwarding;
 mod profile_path;
 mod request;
 mod response;
-mod service;
+pub(crate) mod service;
 
 pub use crate::request_body::{ClientBodyError, RequestBody};
 pub use call::ResponseFuture;
 pub use error::UpstreamError;
 pub use forwarding::Forwarding;
-pub use service::Upstream;
+pub(crate) use service::Upstream;

@@ -1,7 +1,7 @@
 //! The gRPC example, called by the client of tonic.
 
-use omneo_id::keys::{Keyring, SigningKey};
 use omneo_id::sandbox::{Sandbox, TestTokens};
+use omneo_id::{Keyring, SigningKey};
 use tonic::metadata::MetadataValue;
 use tonic::transport::Endpoint;
 use tonic::{Code, IntoRequest};

@@ -8,10 +8,9 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body::Frame;
 use http_body_util::{BodyExt, Either, Full, StreamBody};
-use omneo_id::me::MeRewriteLayer;
-use omneo_id::path::{AccessPolicy, AccessRefusal};
+use omneo_id::path::AccessRefusal;
 use omneo_id::sandbox::Sandbox;
-use omneo_id::{Body, Rejection, RejectionKind, Subject};
+use omneo_id::{AccessPolicy, Body, MeRewriteLayer, Rejection, RejectionKind, Subject};
 use serde_json::json;
 use tower::{Layer, Service, ServiceExt, service_fn};
 

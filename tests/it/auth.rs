@@ -5,10 +5,9 @@ mod verifier;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use omneo_id::auth::{TokenVerifier, VerifyError, VerifyErrorKind};
+use omneo_id::auth::{VerifyError, VerifyErrorKind};
 use omneo_id::identity::VerifiedToken;
-use omneo_id::keys::{Keyring, SigningKey};
-use omneo_id::{Subject, TokenIssuer};
+use omneo_id::{Keyring, SigningKey, Subject, TokenIssuer, TokenVerifier};
 use serde_json::Value;
 
 const NOW: u64 = 1_700_000_000;

@@ -10,14 +10,13 @@ use http::{Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use omneo_id::auth::AuthMode;
 use omneo_id::identity::VerifiedToken;
-use omneo_id::keys::Keyring;
-use omneo_id::me::MeRewriteLayer;
 use omneo_id::path::MeRequest;
 use omneo_id::sandbox::{Sandbox, TestTokens};
 use omneo_id::{
     JwtAuthLayer, ProfileId, Rejection, RejectionKind, SigningKey, Subject, TokenIssuer,
     TokenVerifier,
 };
+use omneo_id::{Keyring, MeRewriteLayer};
 use serde_json::{Value, json};
 use tower::{Layer, Service, ServiceExt};
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{Either, Full};
-use omneo_id::me::MeRewriteLayer;
+use omneo_id::MeRewriteLayer;
 use proptest::prelude::*;
 use tower::{Layer, ServiceExt, service_fn};
 

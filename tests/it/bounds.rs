@@ -15,14 +15,12 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
-use omneo_id::body::Body;
 use omneo_id::client::HttpClient;
-use omneo_id::keys::Keyring;
-use omneo_id::me::{MeRewriteLayer, RestrictedMeLayer};
-use omneo_id::path::AccessPolicy;
+use omneo_id::me::RestrictedMeLayer;
 use omneo_id::sandbox::Sandbox;
 use omneo_id::upsert::{CommsPolicy, CommsUpsertLayer};
 use omneo_id::upstream::RequestBody;
+use omneo_id::{AccessPolicy, Body, Keyring, MeRewriteLayer};
 use omneo_id::{
     ApiToken, JwtAuthLayer, OmneoId, SigningKey, Tenant, TokenEndpoint, TokenIssuer, TokenVerifier,
     Upstream,

@@ -13,14 +13,13 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full};
-use omneo_id::RejectionKind;
 use omneo_id::client_info::ClientInfo;
 use omneo_id::error::ConfigErrorKind;
 use omneo_id::headers::ResponseHeaders;
-use omneo_id::keys::{KeySet, Keyring};
+use omneo_id::keys::KeySet;
 use omneo_id::sandbox::{Fault, Sandbox};
 use omneo_id::upstream::Forwarding;
-use omneo_id::{ApiToken, OmneoId, SigningKey};
+use omneo_id::{ApiToken, Keyring, OmneoId, RejectionKind, SigningKey};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 

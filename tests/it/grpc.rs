@@ -4,9 +4,8 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use omneo_id::auth::AuthMode;
-use omneo_id::keys::{Keyring, SigningKey};
 use omneo_id::sandbox::{Sandbox, TestTokens};
-use omneo_id::{JwtAuthLayer, Subject, TokenVerifier};
+use omneo_id::{JwtAuthLayer, Keyring, SigningKey, Subject, TokenVerifier};
 use tokio::net::TcpListener;
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;

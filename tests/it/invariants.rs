@@ -10,10 +10,9 @@ use http::{
 };
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody};
-use omneo_id::path::AccessPolicy;
 use omneo_id::sandbox::{CapturedRequest, Sandbox};
 use omneo_id::upstream::RequestBody;
-use omneo_id::{OmneoId, Rejection, RejectionKind, SigningKey};
+use omneo_id::{AccessPolicy, OmneoId, Rejection, RejectionKind, SigningKey};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};

@@ -4,8 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use omneo_id::auth::VerifyErrorKind;
 use omneo_id::error::{ConfigError, ConfigErrorKind};
-use omneo_id::keys::{Algorithm, KeySet, Keyring, SigningKey, VerifyingKey};
-use omneo_id::{Subject, TokenIssuer, TokenVerifier};
+use omneo_id::keys::{Algorithm, KeySet};
+use omneo_id::{Keyring, SigningKey, Subject, TokenIssuer, TokenVerifier, VerifyingKey};
 use serde_json::{Value, json};
 
 const SECRET: &str = "a secret of more than thirty-two bytes";

@@ -4,9 +4,8 @@ use std::convert::Infallible;
 
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
-use omneo_id::me::MeRewriteLayer;
 use omneo_id::path::MeRequest;
-use omneo_id::{ProfileId, Rejection, RejectionKind, Subject};
+use omneo_id::{MeRewriteLayer, ProfileId, Rejection, RejectionKind, Subject};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 const ADA: &str = "3f0c2f6e-6a57-4f0b-9d3a-0d9a3c1b7f10";

@@ -1,9 +1,9 @@
 //! Rejected queries, compared with the way in which PHP servers parse them.
 
 use http::{Method, Request, StatusCode, header};
-use omneo_id::RejectionKind;
-use omneo_id::path::{AccessPolicy, QueryRefusal, check_query};
+use omneo_id::path::{QueryRefusal, check_query};
 use omneo_id::sandbox::Sandbox;
+use omneo_id::{AccessPolicy, RejectionKind};
 
 use crate::naive::query_pairs;
 use crate::support::{Shop, bearer};

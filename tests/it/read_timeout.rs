@@ -8,14 +8,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body::Frame;
-use omneo_id::Subject;
-use omneo_id::keys::Keyring;
-use omneo_id::me::{MeRewriteLayer, RestrictedMe};
+use omneo_id::me::RestrictedMe;
 use omneo_id::sandbox::Sandbox;
 use omneo_id::upsert::{CommsPolicy, CommsUpsert};
 use omneo_id::{
     AccessPolicy, Body, Rejection, RejectionKind, SigningKey, TokenEndpoint, TokenIssuer,
 };
+use omneo_id::{Keyring, MeRewriteLayer, Subject};
 use tokio::time::{Instant, Sleep, sleep};
 use tower::{Layer, ServiceExt, service_fn};
 

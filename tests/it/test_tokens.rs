@@ -1,10 +1,10 @@
 //! Test tokens for host applications: the valid ones verify, each invalid one has the named fault.
 
-use omneo_id::Subject;
-use omneo_id::auth::{TokenVerifier, VerifyErrorKind};
+use omneo_id::auth::VerifyErrorKind;
 use omneo_id::error::ConfigErrorKind;
-use omneo_id::keys::{Algorithm, KeySet, Keyring, SigningKey};
+use omneo_id::keys::{Algorithm, KeySet};
 use omneo_id::sandbox::TestTokens;
+use omneo_id::{Keyring, SigningKey, Subject, TokenVerifier};
 use serde_json::json;
 
 const NOW: u64 = 1_700_000_000;

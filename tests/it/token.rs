@@ -21,11 +21,12 @@ use http_body::Frame;
 use http_body_util::{BodyExt, Full};
 use omneo_id::error::{BoxError, ConfigErrorKind};
 use omneo_id::identity::VerifiedToken;
-use omneo_id::keys::{KeySet, Keyring, SigningKey, VerifyingKey};
+use omneo_id::keys::KeySet;
 use omneo_id::tenant::{AllowForward, CallAs};
 use omneo_id::{
     ApiToken, Body, Rejection, RejectionKind, Subject, TokenEndpoint, TokenIssuer, TokenVerifier,
 };
+use omneo_id::{Keyring, SigningKey, VerifyingKey};
 use serde_json::{Value, json};
 use tower::{Service, ServiceExt, service_fn};
 

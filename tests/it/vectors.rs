@@ -2,9 +2,8 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use omneo_id::TokenVerifier;
 use omneo_id::auth::VerifyErrorKind;
-use omneo_id::keys::{Keyring, VerifyingKey};
+use omneo_id::{Keyring, TokenVerifier, VerifyingKey};
 use serde_json::{Value, json};
 
 use crate::auth::sign_with;

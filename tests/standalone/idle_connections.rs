@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use omneo_id::keys::{Keyring, SigningKey};
 use omneo_id::sandbox::TestTokens;
+use omneo_id::{Keyring, SigningKey};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};

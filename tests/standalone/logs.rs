@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashSet};
 use http::Request;
 use http_body_util::Full;
 use omneo_id::auth::AuthFailure;
-use omneo_id::keys::{Keyring, SigningKey};
 use omneo_id::sandbox::{Sandbox, TestTokens};
+use omneo_id::{Keyring, SigningKey};
 use serde_json::{Value, json};
 
 use crate::metrics::{METRICS_FLAGS, scrape};

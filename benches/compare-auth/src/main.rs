@@ -11,8 +11,7 @@ use std::time::{Duration, Instant};
 use axum::body::Body;
 use http::{Request, Response};
 use jwt_authorizer::{IntoLayer, JwtAuthorizer, RegisteredClaims, Validation};
-use omneo_id::keys::{Keyring, SigningKey};
-use omneo_id::{JwtAuthLayer, Subject, TokenIssuer, TokenVerifier};
+use omneo_id::{JwtAuthLayer, Keyring, SigningKey, Subject, TokenIssuer, TokenVerifier};
 use tower::{Layer, Service, service_fn};
 
 const SECRET: &str = "a secret of more than thirty-two bytes";

@@ -3,9 +3,8 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use omneo_id::Tenant;
-use omneo_id::keys::SigningKey;
 use omneo_id::sandbox::Sandbox;
+use omneo_id::{SigningKey, Tenant};
 use tracing_subscriber::EnvFilter;
 
 use crate::cors::Cors;

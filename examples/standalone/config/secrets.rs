@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use omneo_id::keys::SigningKey;
+use omneo_id::SigningKey;
 
 use super::arguments::Arguments;
 

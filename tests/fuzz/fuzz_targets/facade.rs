@@ -10,9 +10,8 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Uri, Version, header};
 use http_body_util::{BodyExt, Full};
 use libfuzzer_sys::fuzz_target;
-use omneo_id::path::AccessPolicy;
+use omneo_id::{AccessPolicy, OmneoId, Rejection, RejectionKind, SigningKey};
 use omneo_id::sandbox::Sandbox;
-use omneo_id::{OmneoId, Rejection, RejectionKind, SigningKey};
 use tokio::runtime::{Builder, Runtime};
 use tower::ServiceExt;
 

@@ -13,7 +13,8 @@ use omneo_id::Subject;
 use omneo_id::headers::{
     Bearer, RequestHeaders, WireProtocol, is_form, is_json, is_unencoded, remove_hop_by_hop,
 };
-use omneo_id::path::{AccessPolicy, CanonicalPath, check_query, rewrite_me};
+use omneo_id::path::{CanonicalPath, check_query, rewrite_me};
+use omneo_id::AccessPolicy;
 
 #[path = "../../it/naive.rs"]
 mod naive;

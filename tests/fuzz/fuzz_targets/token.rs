@@ -14,8 +14,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
 use libfuzzer_sys::fuzz_target;
-use omneo_id::keys::Keyring;
-use omneo_id::{SigningKey, TokenVerifier};
+use omneo_id::{Keyring, SigningKey, TokenVerifier};
 use serde::Deserialize;
 use sha2::Sha256;
 

@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
-use omneo_id::auth::{AuthMode, AuthOutcome, JwtAuth, JwtAuthLayer, TokenVerifier};
-use omneo_id::keys::Keyring;
-use omneo_id::{Rejection, RejectionKind, Subject, TokenIssuer};
+use omneo_id::auth::{AuthMode, AuthOutcome, JwtAuth};
+use omneo_id::{
+    JwtAuthLayer, Keyring, Rejection, RejectionKind, Subject, TokenIssuer, TokenVerifier,
+};
 use serde_json::json;
 use tower::{Layer, Service, ServiceExt, service_fn};
 

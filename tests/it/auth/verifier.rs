@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use omneo_id::auth::{JwtAuthLayer, TokenVerifier, VerifyErrorKind};
+use omneo_id::auth::VerifyErrorKind;
 use omneo_id::error::ConfigErrorKind;
-use omneo_id::keys::{Algorithm, KeySet, Keyring, SigningKey, VerifyingKey};
-use omneo_id::{Subject, TokenIssuer};
+use omneo_id::keys::{Algorithm, KeySet};
+use omneo_id::{
+    JwtAuthLayer, Keyring, SigningKey, Subject, TokenIssuer, TokenVerifier, VerifyingKey,
+};
 use serde_json::{Value, json};
 
 use super::{

@@ -3,11 +3,10 @@
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use omneo_id::headers::ResponseHeaders;
-use omneo_id::me::MeRewriteLayer;
 use omneo_id::report::Report;
 use omneo_id::tenant::CallAs;
 use omneo_id::upstream::RequestBody;
-use omneo_id::{ApiToken, Body, Rejection, RejectionKind, Subject, Upstream};
+use omneo_id::{ApiToken, Body, MeRewriteLayer, Rejection, RejectionKind, Subject, Upstream};
 use tower::{Layer, ServiceExt, service_fn};
 
 use super::support::{

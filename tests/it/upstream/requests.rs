@@ -6,10 +6,9 @@ use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use hyper::ext::Protocol;
 use omneo_id::client_info::ClientInfo;
 use omneo_id::headers::RequestHeaders;
-use omneo_id::me::MeRewriteLayer;
 use omneo_id::tenant::{AllowForward, CallAs};
 use omneo_id::upstream::{Forwarding, RequestBody};
-use omneo_id::{ApiToken, Body, RejectionKind, Subject, Upstream};
+use omneo_id::{ApiToken, Body, MeRewriteLayer, RejectionKind, Subject, Upstream};
 use tower::{Layer, ServiceExt, service_fn};
 
 use super::support::{TOKEN, get, kind, permitted, sent, tenant};

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::Request;
 use omneo_id::client::HttpClient;
-use omneo_id::keys::SigningKey;
-use omneo_id::{Body, OmneoId};
+use omneo_id::{Body, OmneoId, SigningKey};
 use tokio::io::{AsyncWriteExt, DuplexStream};
 use tower::ServiceExt;
 

@@ -16,8 +16,8 @@ use crate::body::ResponseBody;
 type BoxFuture<B, E> = Pin<Box<dyn Future<Output = Result<Response<ResponseBody<B>>, E>> + Send>>;
 
 pin_project! {
-    /// The response future of [`JwtAuth`](crate::auth::JwtAuth), [`MeRewrite`](crate::me::MeRewrite)
-    /// and the other layers of this crate.
+    /// The response future of [`JwtAuth`](crate::auth::JwtAuth),
+    /// [`MeRewrite`](crate::me::MeRewrite) and the other layers of this crate.
     ///
     /// `F` is the future of the inner service, `B` its response body and `E` its error. It is held
     /// without a box.

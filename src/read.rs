@@ -57,7 +57,7 @@ where
     Ok(bytes)
 }
 
-/// The time in which a client must send a body that is collected. Default is no limit.
+/// The time in which a client must send a body that is collected. Default is none.
 ///
 /// It is a total: under an idle timeout alone, a client can hold a connection with a few bytes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -117,7 +117,7 @@ impl ReadTimeout {
     }
 }
 
-/// Without the feature `client` there is no timer, so there is no limit.
+/// The limit needs the timer of the feature `client`; without it, bodies are unlimited.
 #[cfg(not(feature = "client"))]
 impl ReadTimeout {
     /// As [`collect`].

@@ -84,7 +84,7 @@ impl Default for OmneoIdBuilder {
 }
 
 impl OmneoIdBuilder {
-    /// Sets the tenant's origin, `https://api.{tenant}.getomneo.com`. There is no default.
+    /// Sets the tenant's origin, `https://api.{tenant}.getomneo.com`. Required.
     ///
     /// # Errors
     /// If `origin` is not an origin, or is plain `http` to another host than loopback.
@@ -94,7 +94,7 @@ impl OmneoIdBuilder {
     }
 
     /// As [`upstream`](Self::upstream), but accepts plain `http` to any host: for a network in
-    /// which the API token may travel unencrypted. There is no default.
+    /// which the API token may travel unencrypted. Required.
     ///
     /// # Errors
     /// If `origin` is not an `http` or `https` origin.
@@ -109,19 +109,19 @@ impl OmneoIdBuilder {
         self
     }
 
-    /// Sets the tenant's API token. There is no default.
+    /// Sets the tenant's API token. Required.
     pub fn api_token(mut self, token: impl AsRef<str>) -> Self {
         self.api_token = Some(ApiToken::new(token.as_ref()));
         self
     }
 
-    /// Sets the key that signs and verifies ID tokens. There is no default.
+    /// Sets the key that signs and verifies ID tokens. Required.
     pub fn signing_key(self, key: SigningKey) -> Self {
         self.keyring(Keyring::new(key))
     }
 
     /// As [`signing_key`](Self::signing_key), with one key that signs and several that verify. Keep
-    /// a clone of the keyring to replace its keys at run time. There is no default.
+    /// a clone of the keyring to replace its keys at run time. Required.
     pub fn keyring(mut self, keyring: Keyring) -> Self {
         self.keyring = Some(keyring);
         self
@@ -140,13 +140,13 @@ impl OmneoIdBuilder {
         self
     }
 
-    /// Adds `iss` to minted tokens, and requires it in verified ones. Default is no issuer.
+    /// Adds `iss` to minted tokens, and requires it in verified ones. Default is none.
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
         self.issuer = Some(issuer.into());
         self
     }
 
-    /// Adds `aud` to minted tokens, and requires it in verified ones. Default is no audience.
+    /// Adds `aud` to minted tokens, and requires it in verified ones. Default is none.
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         self.audience = Some(audience.into());
         self
@@ -167,7 +167,7 @@ impl OmneoIdBuilder {
     }
 
     /// Sets how long a successful API-token check is cached for further anonymous tokens, in whole
-    /// seconds from 1 to 60: see [`TokenEndpoint::with_verify_cache`]. Default is no cache.
+    /// seconds from 1 to 60: see [`TokenEndpoint::with_verify_cache`]. Default is none.
     pub fn verify_cache(mut self, life: Duration) -> Self {
         self.verify_cache = Some(life);
         self
@@ -256,7 +256,7 @@ impl OmneoIdBuilder {
 
     /// Sets a path prefix to strip from every request, such as `/id/api/v1` under raw hyper. The
     /// layers and the tenant's client then see the path below it. Axum's `nest_service` strips its
-    /// prefix itself. Default is no prefix.
+    /// prefix itself. Default is none.
     pub fn mount(mut self, path: impl Into<String>) -> Self {
         self.mount = path.into();
         self

@@ -1,7 +1,7 @@
 //! The facade: Omneo ID as one service, composed of the layers. See [`OmneoId`].
 //!
-//! It is the only folder that knows the whole stack. `request_checks` runs before any layer, `route`
-//! is the table of routes, and `service` calls the stack of the route.
+//! It is the only folder that knows the whole stack. `request_checks` runs before any layer,
+//! `route` is the table of routes, and `service` calls the stack of the route.
 
 mod builder;
 mod future;

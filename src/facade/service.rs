@@ -62,7 +62,8 @@ use crate::upstream::Upstream;
 /// Under raw hyper no router strips the mount: set it with
 /// [`OmneoIdBuilder::mount`](crate::OmneoIdBuilder::mount).
 ///
-/// To authenticate further routes of the application, wrap them in [`auth_layer`](Self::auth_layer).
+/// To authenticate further routes of the application, wrap them in
+/// [`auth_layer`](Self::auth_layer).
 ///
 /// The [page about observability](crate::docs::observability) describes the response extensions,
 /// [`stats`](Self::stats) and the log.

@@ -21,7 +21,8 @@ pub(super) fn invalid(why: &'static str) -> ConfigError {
     ConfigError::new(ConfigErrorKind::InvalidKey, why)
 }
 
-const NOT_PRIVATE: &str = "the private key is neither PKCS#8 nor PKCS#1 of a kind that can be used: \
+const NOT_PRIVATE: &str = "the private key is neither PKCS#8 nor PKCS#1 \
+                           of a kind that can be used: \
                            Ed25519, P-256, P-384 or RSA";
 const NOT_PUBLIC: &str =
     "the public key is not of a kind that can be used: Ed25519, P-256, P-384 or RSA";

@@ -53,7 +53,7 @@ impl RestrictedMeLayer {
 
     /// Sets the timeout of [`RestrictedMe::with_read_timeout`].
     ///
-    /// Default is no limit.
+    /// Default is none.
     #[cfg(feature = "client")]
     #[cfg_attr(docsrs, doc(cfg(feature = "client")))]
     #[must_use]

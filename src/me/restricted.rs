@@ -59,7 +59,7 @@ impl<S> RestrictedMe<S> {
     /// Sets the total time in which a client must send a body that is read here (408 after that).
     /// [`Duration::MAX`] disables the limit. The timeout needs the time driver of a tokio runtime.
     ///
-    /// Default is no limit; [`OmneoId`](crate::OmneoId) sets 30 seconds.
+    /// Default is none; [`OmneoId`](crate::OmneoId) sets 30 seconds.
     #[cfg(feature = "client")]
     #[cfg_attr(docsrs, doc(cfg(feature = "client")))]
     #[must_use]

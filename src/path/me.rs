@@ -143,10 +143,13 @@ mod tests {
     table! {
         me_is_the_profile: "/profiles/me" => Ok(Some("/profiles/ada-1"));
         a_trailing_slash_is_removed: "/profiles/me/" => Ok(Some("/profiles/ada-1"));
-        a_trailing_slash_below_me_is_removed: "/profiles/me/lists/" => Ok(Some("/profiles/ada-1/lists"));
-        everything_below_follows: "/profiles/me/lists/wishlist" => Ok(Some("/profiles/ada-1/lists/wishlist"));
+        a_trailing_slash_below_me_is_removed: "/profiles/me/lists/" =>
+            Ok(Some("/profiles/ada-1/lists"));
+        everything_below_follows: "/profiles/me/lists/wishlist" =>
+            Ok(Some("/profiles/ada-1/lists/wishlist"));
         doubled_slashes_are_merged: "//profiles//me//lists" => Ok(Some("/profiles/ada-1/lists"));
-        bytes_are_kept: "/profiles/me/lists/caf%C3%a9/%7E~" => Ok(Some("/profiles/ada-1/lists/caf%C3%a9/%7E~"));
+        bytes_are_kept: "/profiles/me/lists/caf%C3%a9/%7E~" =>
+            Ok(Some("/profiles/ada-1/lists/caf%C3%a9/%7E~"));
         me_below_me_is_an_ordinary_segment: "/profiles/me/me" => Ok(Some("/profiles/ada-1/me"));
         the_collection_is_not_me: "/profiles" => Ok(None);
         other_paths_are_unchanged: "/locations/7" => Ok(None);
@@ -163,9 +166,11 @@ mod tests {
         twice_encoded_profiles_are_not_me: "/%2570rofiles/me" => Err(PathRefusal::NotMe);
         profiles_with_whitespace_are_not_me: "/%20profiles/grace-2" => Err(PathRefusal::NotMe);
         climbing_to_profiles_is_rejected: "/x/../profiles/grace-2" => Err(PathRefusal::DotSegment);
-        climbing_to_encoded_profiles_is_rejected: "/x/..;/%70rofiles/grace-2" => Err(PathRefusal::Parameter);
+        climbing_to_encoded_profiles_is_rejected: "/x/..;/%70rofiles/grace-2" =>
+            Err(PathRefusal::Parameter);
         a_dot_before_profiles_is_rejected: "/%2e/profiles/grace-2" => Err(PathRefusal::DotSegment);
-        profiles_after_an_encoded_slash_are_rejected: "/x%2f..%2fprofiles%2fgrace-2" => Err(PathRefusal::Separator);
+        profiles_after_an_encoded_slash_are_rejected: "/x%2f..%2fprofiles%2fgrace-2" =>
+            Err(PathRefusal::Separator);
         profiles_as_a_later_segment_are_unchanged: "/shops/profiles/7" => Ok(None);
         climbing_out_is_rejected: "/profiles/me/../grace-2" => Err(PathRefusal::DotSegment);
         climbing_in_is_rejected: "/profiles/x/../me" => Err(PathRefusal::DotSegment);

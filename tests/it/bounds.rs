@@ -51,9 +51,11 @@ fn id() -> OmneoId<Sandbox> {
     Shop::open().id
 }
 
+type EchoResponse = Response<Full<Bytes>>;
+
 /// The innermost service: accepts any request body, and has a response body of another type.
 fn echo<B>()
--> impl Service<Request<B>, Response = Response<Full<Bytes>>, Error = Infallible, Future: Send + 'static>
+-> impl Service<Request<B>, Response = EchoResponse, Error = Infallible, Future: Send + 'static>
 + Clone
 + Send
 + Sync

@@ -274,7 +274,7 @@ async fn keys_rotate_while_requests_run() {
     assert_eq!(shop.get("/profiles/me", &new).await.status, StatusCode::OK);
 }
 
-// --- me -------------------------------------------------------------------------------------------
+// --- me
 
 #[tokio::test]
 async fn paths_of_me_are_forwarded_to_the_profile_of_the_token() {
@@ -581,13 +581,19 @@ async fn a_sign_up_of_a_known_address_changes_only_the_consent() {
     let token = shop.mint_anonymous().await;
     let before = shop.sandbox.profile(Sandbox::ADA_ID).unwrap();
     let answer = shop
-        .post("/profiles?first_name=Mallory&_method=DELETE", &token, &json!({
-            "email": Sandbox::ADA_EMAIL.to_uppercase(),
-            "id": Sandbox::GRACE_ID,
-            "first_name": "Mallory",
-            "mobile_phone": "+61400000001",
-            "attributes": {"comms": {"sms_promo": true, "profile_id": Sandbox::GRACE_ID, "email_bounced": true}},
-        }))
+        .post(
+            "/profiles?first_name=Mallory&_method=DELETE",
+            &token,
+            &json!({
+                "email": Sandbox::ADA_EMAIL.to_uppercase(),
+                "id": Sandbox::GRACE_ID,
+                "first_name": "Mallory",
+                "mobile_phone": "+61400000001",
+                "attributes": {"comms": {
+                    "sms_promo": true, "profile_id": Sandbox::GRACE_ID, "email_bounced": true,
+                }},
+            }),
+        )
         .await;
     assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.body);
     let mut after = shop.sandbox.profile(Sandbox::ADA_ID).unwrap();

@@ -268,7 +268,8 @@ fn header() -> impl Strategy<Value = (HeaderName, HeaderValue)> {
             "application/x-www-form-urlencoded", "multipart/form-data; boundary=x",
             "application/grpc", "authorization", "host, authorization", "close",
             "upgrade, http2-settings", "h2c", "websocket", "chunked", "gzip", "identity",
-            "evil.test", "127.0.0.1", "trailers", "100-continue", "bytes=0-1", "a, b, c d", "\"authorization\"",
+            "evil.test", "127.0.0.1", "trailers", "100-continue", "bytes=0-1", "a, b, c d",
+            "\"authorization\"",
         ][..]).prop_map(HeaderValue::from_static),
         1 => prop::collection::vec(prop_oneof![Just(9_u8), 32_u8..127, 128_u8..], 0..40)
             .prop_filter_map("a value", |bytes| HeaderValue::from_bytes(&bytes).ok()),

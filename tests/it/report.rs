@@ -56,7 +56,10 @@ async fn every_response_has_a_report_of_its_request() {
     let ada = shop.mint_for_ada().await;
     let anonymous = shop.mint_anonymous().await;
     let (ada, anonymous, api) = (Some(&*ada), Some(&*anonymous), Some(Sandbox::API_TOKEN));
-    let mail = json!({"email": "ada.lovelace@example.com", "attributes": {"comms": {"email_promo": true}}});
+    let mail = json!({
+        "email": "ada.lovelace@example.com",
+        "attributes": {"comms": {"email_promo": true}},
+    });
     let none = json!({});
     let one = Some((1, Some(200)));
     for (method, uri, token, body, route, check, tenant) in [

@@ -25,7 +25,8 @@ const fromBase64 = (text) => {
   const bytes = atob(text.replace(/-/g, '+').replace(/_/g, '/'))
   return JSON.parse(new TextDecoder().decode(Uint8Array.from(bytes, (c) => c.charCodeAt(0))))
 }
-const toBase64 = (value) => btoa(JSON.stringify(value)).replace(/\+/g, '-').replace(/\//g, '_').replace(/=+$/, '')
+const toBase64 = (value) =>
+  btoa(JSON.stringify(value)).replace(/\+/g, '-').replace(/\//g, '_').replace(/=+$/, '')
 const claimsOf = (jwt) => fromBase64(jwt.split('.')[1])
 const isAlive = (jwt) => jwt && claimsOf(jwt).exp * 1000 > Date.now() + 5000
 

@@ -11,6 +11,8 @@ const WORDS: [&str; 5] = ["nobody", "somebody", "anybody", "everybody", "whoever
 const NEGATION: &str = "is no ";
 
 const MAX_COLUMNS: usize = 100;
+/// A string literal of this length may exceed the columns.
+const MIN_LITERAL: usize = 60;
 
 /// The trees and files that are checked.
 const TREES: [&str; 5] = ["src", "examples", "tests", "benches", ".ci"];
@@ -74,6 +76,11 @@ fn comment<'a>(line: &'a str, mark: &str) -> &'a str {
         .map_or("", |(at, _)| &line[at..])
 }
 
+/// Whether a line of code contains a long string literal: data that cannot be wrapped.
+fn has_long_literal(line: &str) -> bool {
+    line.split('"').any(|part| part.len() >= MIN_LITERAL)
+}
+
 /// Whether a line of Python code opens or closes a docstring.
 fn toggles_docstring(line: &str) -> bool {
     line.matches("\"\"\"").count() % 2 == 1
@@ -111,7 +118,8 @@ fn check(text: &str, language: Language) -> Vec<(usize, Rule)> {
             found.push((number, Rule::Word));
         }
         let is_checked = language == Language::Rust || !prose.is_empty();
-        let may_be_long = is_code || content.starts_with('|') || line.contains("://");
+        let is_data = prose.is_empty() && has_long_literal(line);
+        let may_be_long = is_code || is_data || content.starts_with('|') || line.contains("://");
         if is_checked && !may_be_long && line.chars().count() > MAX_COLUMNS {
             found.push((number, Rule::Length));
         }

@@ -2,6 +2,8 @@
 
 use super::*;
 
+type TenantResponse = Response<Body>;
+
 const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
 
 /// Values of `Retry-After`, the `Date` of the same answer, and the value that a caller receives.
@@ -106,7 +108,7 @@ mod routes {
         answer: impl Fn() -> Response<Body> + Clone + Send + Sync + 'static,
         is_busy: fn(&Method, &str) -> bool,
     ) -> OmneoId<
-        impl Service<Request<RequestBody>, Response = Response<Body>, Error = Infallible, Future: Send>
+        impl Service<Request<RequestBody>, Response = TenantResponse, Error = Infallible, Future: Send>
         + Clone
         + Send
         + Sync

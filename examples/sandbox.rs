@@ -109,8 +109,8 @@ fn greeting(sandbox: &Sandbox, address: SocketAddr) -> String {
          token    {token}\n\
          \n\
          curl {authorization} {base}/profiles/{id}\n\
-         curl {authorization} -H 'content-type: application/json' -d '{{\"type\":\"{handle}\",\"id\":\"{identifier}\"}}' \
-         {base}/profiles/search-id\n\
+         curl {authorization} -H 'content-type: application/json' \
+         -d '{{\"type\":\"{handle}\",\"id\":\"{identifier}\"}}' {base}/profiles/search-id\n\
          curl -g {authorization} '{base}/locations?filter[is_published]=1&per_page=5'\n"
     )
 }

@@ -1,3 +1,5 @@
+//! Keys that verify tokens.
+
 use std::fmt;
 use std::sync::{Arc, Once};
 

@@ -1,3 +1,5 @@
+//! Access policies for paths below `me`.
+
 use std::borrow::Cow;
 use std::fmt;
 

@@ -169,10 +169,10 @@ fn the_limits_in_the_pages_are_those_of_the_code() {
             "connect_timeout: 5s,",
             &client,
         ),
-        ("kept, per client | 64, ", "pool_max_idle: 64,", &client),
+        ("kept, per client | 64, ", "max_idle: 64,", &client),
         (
             "kept, per client | 64, for 20 s |",
-            "pool_idle_timeout: 20s,",
+            "idle_timeout: 20s,",
             &client,
         ),
     ] {

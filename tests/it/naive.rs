@@ -1,6 +1,6 @@
 //! A model of the most lenient tenant. It decodes a path until no escape remains. After each step
-//! it maps all look-alike characters, removes parameters and resolves dots. It also parses queries and
-//! forms. It is independent of the crate's own parsers, with which it is compared.
+//! it maps all look-alike characters, removes parameters and resolves dots. It also parses queries
+//! and forms. It is independent of the crate's own parsers, with which it is compared.
 
 /// Whether every reading of a path is at or below this prefix.
 pub(crate) fn stays_below(path: &[u8], prefix: &[&str]) -> bool {

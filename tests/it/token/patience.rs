@@ -101,6 +101,8 @@ mod routes {
 
     use super::*;
 
+    type TenantRequest = Request<RequestBody>;
+
     const KNOWN: &str = r#"{"data":[{"id":"3f0c2f6e","email":"ada@example.com"}]}"#;
 
     /// A tenant with one profile, which returns `answer` to requests that match `is_busy`.
@@ -108,7 +110,7 @@ mod routes {
         answer: impl Fn() -> Response<Body> + Clone + Send + Sync + 'static,
         is_busy: fn(&Method, &str) -> bool,
     ) -> OmneoId<
-        impl Service<Request<RequestBody>, Response = TenantResponse, Error = Infallible, Future: Send>
+        impl Service<TenantRequest, Response = TenantResponse, Error = Infallible, Future: Send>
         + Clone
         + Send
         + Sync

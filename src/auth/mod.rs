@@ -82,6 +82,7 @@ pub(crate) mod verify;
 pub use cache::CacheStats;
 pub use error::{VerifyError, VerifyErrorKind};
 pub use failure::AuthFailure;
+#[cfg(any(doc, feature = "client"))]
 pub(crate) use layer::JwtAuthLayer;
 pub use mode::{AuthMode, AuthOutcome};
 pub use service::JwtAuth;

@@ -7,7 +7,9 @@ mod proxied_body;
 mod secret_scanner;
 mod status;
 
-pub(super) use headers::{ResponseHeadersError, filter_headers, remove_secret};
+#[cfg(feature = "tracing")]
+pub(super) use headers::ResponseHeadersError;
+pub(super) use headers::{filter_headers, remove_secret};
 pub(super) use proxied_body::{BodyObserver, ProxiedBody};
 pub(super) use secret_scanner::Secret;
 pub(super) use status::{Credential, check_status};

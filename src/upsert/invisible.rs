@@ -6,9 +6,9 @@ pub(super) fn is_blank(text: &str) -> bool {
     text.chars().all(is_invisible)
 }
 
-/// Whether a character is a control, white space or a format character.
+/// Whether a character is an ASCII control, white space or a format character.
 pub(super) fn is_invisible(character: char) -> bool {
-    character.is_control() || character.is_whitespace() || is_format(character)
+    character.is_ascii_control() || character.is_whitespace() || is_format(character)
 }
 
 /// Soft hyphen, joiners, directional marks, embeddings and isolates, the byte order mark and other

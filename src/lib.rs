@@ -40,6 +40,7 @@ mod read;
 pub mod rejection;
 pub mod report;
 mod request_body;
+pub mod revocation;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod tenant;
@@ -61,6 +62,7 @@ pub use me::layer::MeRewriteLayer;
 pub use path::access::AccessPolicy;
 pub use rejection::kind::RejectionKind;
 pub use rejection::value::Rejection;
+pub use revocation::revocations::Revocations;
 pub use tenant::api_token::ApiToken;
 pub use tenant::settings::Tenant;
 pub use token::issue::TokenIssuer;

@@ -125,7 +125,9 @@ impl<'a> Payload<'a> {
     fn to_claims(&self) -> Result<Claims, VerifyErrorKind> {
         let expires_at = self.exp.ok_or(VerifyErrorKind::NoExpiry)?.floor();
         let mut claims = Claims::new(self.pid.to_subject(), expires_at);
-        claims.issued_at = self.iat.map(NumericDate::ceil);
+        // Without its fraction: a token that was issued within the second in which its sessions
+        // were ended is ended, too.
+        claims.issued_at = self.iat.map(NumericDate::floor);
         claims.not_before = self.nbf.map(NumericDate::ceil);
         claims.token_id = self.jti.as_ref().map(|Text(jti)| (&**jti).into());
         Ok(claims)

@@ -25,6 +25,7 @@ use crate::path::AccessPolicy;
 use crate::rejection::{Rejection, RejectionKind};
 use crate::report::{Report, Route, TokenCheck};
 use crate::request_body::RequestBody;
+use crate::revocation::Revocations;
 use crate::tenant::{AllowForward, ApiToken};
 use crate::token::TokenEndpoint;
 use crate::upsert::{CommsUpsertLayer, TrustedCaller};
@@ -79,6 +80,7 @@ pub(super) struct Config {
     pub(super) mount: Box<str>,
     pub(super) auth: JwtAuthLayer,
     pub(super) verifier: TokenVerifier,
+    pub(super) revocations: Revocations,
     /// `None` if every method is permitted on every path of `me`.
     pub(super) me: Option<RestrictedMeLayer>,
     pub(super) upsert: CommsUpsertLayer,
@@ -157,6 +159,20 @@ impl<C> OmneoId<C> {
     #[must_use]
     pub fn auth_layer(&self) -> JwtAuthLayer {
         self.config.auth.clone()
+    }
+
+    /// The ended sessions of this service, to end further ones from the application.
+    ///
+    /// ```
+    /// use omneo_id::{OmneoId, ProfileId};
+    /// use omneo_id::revocation::RevokeError;
+    ///
+    /// async fn suspend(id: &OmneoId, customer: &ProfileId) -> Result<(), RevokeError> {
+    ///     id.revocations().revoke_profile(customer).await
+    /// }
+    /// ```
+    pub fn revocations(&self) -> &Revocations {
+        &self.config.revocations
     }
 
     /// A snapshot for gauges. It takes no lock.

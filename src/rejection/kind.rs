@@ -103,6 +103,10 @@ table! {
     TenantFailed => BAD_GATEWAY, 14, "tenant_failed", "The upstream service failed.";
     /// No token can be minted: the ring has no signing key.
     NoSigningKey => SERVICE_UNAVAILABLE, 14, "no_signing_key", "No token can be issued at present.";
+    /// A session cannot be ended, or a token cannot be checked: the set of revocations is full, or
+    /// its store does not respond.
+    RevocationUnavailable => SERVICE_UNAVAILABLE, 14, "revocation_unavailable",
+        "Sessions cannot be checked or ended at present.";
     /// The tenant, or the connection pool to it, is at capacity.
     TenantBusy => SERVICE_UNAVAILABLE, 14, "tenant_busy", "The upstream service is busy.";
     /// The tenant did not answer in time.

@@ -13,6 +13,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::{ConfigError, ConfigErrorKind};
 use crate::identity::Subject;
 use crate::keys::Keyring;
+use crate::rejection::{Rejection, RejectionKind};
 use crate::revocation::Revocations;
 
 /// Signs ID tokens with the signing key of a [`Keyring`].
@@ -119,8 +120,8 @@ impl TokenIssuer {
         &self.0.keyring
     }
 
-    pub(super) fn now(&self) -> u64 {
-        self.0.clock.now()
+    pub(super) fn clock(&self) -> Arc<dyn Clock> {
+        self.0.clock.clone()
     }
 
     /// Signs a token.
@@ -264,3 +265,10 @@ impl fmt::Display for IssueError {
 }
 
 impl Error for IssueError {}
+
+/// A ring without a signing key is a configuration error.
+impl From<IssueError> for Rejection {
+    fn from(error: IssueError) -> Self {
+        Self::new(RejectionKind::NoSigningKey).because(error)
+    }
+}

@@ -51,15 +51,15 @@
 //! # }).unwrap();
 //! ```
 
-mod api_token_cache;
+mod api_token;
+mod field;
 pub(crate) mod issue;
 mod lookup;
-mod request;
+pub(crate) mod mint;
 mod response;
-pub(crate) mod service;
-mod tenant_call;
+mod server_request;
 
 pub(crate) use issue::TokenIssuer;
 pub use issue::{IssueError, IssuedToken};
 #[cfg(any(doc, feature = "client"))]
-pub(crate) use service::TokenEndpoint;
+pub(crate) use mint::TokenEndpoint;

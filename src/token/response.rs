@@ -19,7 +19,7 @@ struct Data<'a> {
 }
 
 /// The 200 with the issued token.
-pub(super) fn token_response(token: &IssuedToken) -> Response<Full<Bytes>> {
+pub(in crate::token) fn token_response(token: &IssuedToken) -> Response<Full<Bytes>> {
     let body = TokenBody {
         data: Data {
             token: token.token(),

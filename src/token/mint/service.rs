@@ -1,30 +1,29 @@
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
-use std::ops::RangeInclusive;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response};
+use http::{Method, Request, Response};
 use http_body_util::Full;
 use tower::Service;
 
-use super::api_token_cache::ApiTokenCache;
-use super::request::MintRequest;
-use super::response::token_response;
-use super::tenant_call::{MintError, ParsedRequest, look_up};
-use super::{IssuedToken, TokenIssuer};
+use super::request;
 use crate::body::Body;
-use crate::error::{BoxError, ConfigError, ConfigErrorKind};
-use crate::headers::{Bearer, CredentialsError, WireProtocol, is_unencoded};
-use crate::identity::Subject;
-use crate::read::{CollectError, ReadTimeout};
-use crate::rejection::{Rejection, RejectionKind, options};
+use crate::error::{BoxError, ConfigError};
+use crate::headers::WireProtocol;
+use crate::read::ReadTimeout;
+use crate::rejection::{Rejection, options};
 use crate::report::Report;
 use crate::tenant::ApiToken;
+use crate::token::api_token::ApiTokenCheck;
+use crate::token::lookup::CallError;
+use crate::token::response::token_response;
+use crate::token::server_request::{ALLOWED, ServerRequest};
+use crate::token::{IssuedToken, TokenIssuer};
 
 /// The service of `POST /auth/token`: exchanges an API token and an id for an ID token.
 ///
@@ -33,7 +32,7 @@ use crate::tenant::ApiToken;
 /// [`with_pinned_tokens`](Self::with_pinned_tokens) checks it here instead. Errors of `S` are
 /// returned; each response of `S` is replaced by one of this crate.
 ///
-/// See the [module docs](super).
+/// See the [module docs](crate::token).
 #[derive(Clone)]
 pub struct TokenEndpoint<S> {
     inner: S,
@@ -43,18 +42,9 @@ pub struct TokenEndpoint<S> {
 #[derive(Clone)]
 struct Config {
     issuer: TokenIssuer,
-    /// `None`: the tenant checks API tokens.
-    pinned: Option<Box<[ApiToken]>>,
-    /// `None`: the tenant checks an API token for each request.
-    api_token_cache: Option<Arc<ApiTokenCache>>,
+    api_tokens: ApiTokenCheck,
     read_timeout: ReadTimeout,
 }
-
-const ALLOWED: &str = "POST";
-/// How long an API token may be cached, in seconds: a revoked token stays usable for so long.
-const VERIFY_CACHE_TTL: RangeInclusive<u64> = 1..=60;
-/// An id and a handle have at most 255 bytes each; the rest allows for escapes and unknown members.
-const MAX_REQUEST_LEN: usize = 16 * 1024;
 
 impl<S> TokenEndpoint<S> {
     /// Issues tokens to callers with an API token that the tenant accepts.
@@ -62,9 +52,8 @@ impl<S> TokenEndpoint<S> {
         Self {
             inner,
             config: Arc::new(Config {
+                api_tokens: ApiTokenCheck::new(issuer.clock()),
                 issuer,
-                pinned: None,
-                api_token_cache: None,
                 read_timeout: ReadTimeout::default(),
             }),
         }
@@ -76,7 +65,8 @@ impl<S> TokenEndpoint<S> {
     /// Default is to let the tenant check.
     #[must_use]
     pub fn with_pinned_tokens(mut self, tokens: impl IntoIterator<Item = ApiToken>) -> Self {
-        Arc::make_mut(&mut self.config).pinned = Some(tokens.into_iter().collect());
+        let config = Arc::make_mut(&mut self.config);
+        config.api_tokens.set_pinned(tokens);
         self
     }
 
@@ -92,15 +82,8 @@ impl<S> TokenEndpoint<S> {
     /// # Errors
     /// If the time has a fraction of a second, or is not from 1 to 60 seconds.
     pub fn with_verify_cache(mut self, ttl: Duration) -> Result<Self, ConfigError> {
-        let seconds = ttl.as_secs();
-        if ttl.subsec_nanos() != 0 || !VERIFY_CACHE_TTL.contains(&seconds) {
-            return Err(ConfigError::new(
-                ConfigErrorKind::InvalidDuration,
-                "a check of an API token is cached for 1 to 60 seconds, in whole seconds",
-            ));
-        }
-        let cache = Arc::new(ApiTokenCache::new(seconds));
-        Arc::make_mut(&mut self.config).api_token_cache = Some(cache);
+        let config = Arc::make_mut(&mut self.config);
+        config.api_tokens.set_cache(ttl)?;
         Ok(self)
     }
 
@@ -123,6 +106,15 @@ impl<S> TokenEndpoint<S> {
             inner,
             config: Arc::clone(&self.config),
         }
+    }
+
+    /// The issuer.
+    pub fn issuer(&self) -> &TokenIssuer {
+        &self.config.issuer
+    }
+
+    pub(in crate::token) fn api_tokens(&self) -> &ApiTokenCheck {
+        &self.config.api_tokens
     }
 
     define_inner_service_accessors!();
@@ -160,11 +152,11 @@ where
             let mut report = Report::default();
             let mut response = match config.mint(not_ready_inner, request, &mut report).await {
                 Ok(token) => token_response(&token),
-                Err(MintError::Rejected(rejection)) => {
+                Err(CallError::Rejected(rejection)) => {
                     log_rejected(&rejection);
                     rejection.into_response(protocol)
                 }
-                Err(MintError::Inner(error)) => return Err(error),
+                Err(CallError::Inner(error)) => return Err(error),
             };
             response.extensions_mut().insert(report);
             Ok(response)
@@ -179,98 +171,22 @@ impl Config {
         tenant: S,
         request: Request<ReqBody>,
         report: &mut Report,
-    ) -> Result<IssuedToken, MintError<S::Error>>
+    ) -> Result<IssuedToken, CallError<S::Error>>
     where
         S: Service<Request<Body>, Response = Response<ResBody>>,
         ReqBody: http_body::Body<Error: Into<BoxError>>,
         ResBody: http_body::Body<Error: Into<BoxError>>,
     {
-        let request = self.read(request).await?;
-        let subject = match (&request.mint, &request.call_as) {
-            // The caller was checked here, and an anonymous token needs no look-up.
-            (MintRequest::Anonymous, None) => Subject::Anonymous,
-            (MintRequest::Anonymous, Some(token)) => {
-                let (cache, token) = (self.api_token_cache.as_deref(), token.clone());
-                let now = self.issuer.now();
-                if !cache.is_some_and(|cache| cache.contains(&token, now)) {
-                    look_up(tenant, request, report).await?;
-                    if let Some(cache) = cache {
-                        cache.insert(token, now);
-                    }
-                }
-                Subject::Anonymous
-            }
-            _ => look_up(tenant, request, report).await?,
-        };
-        // A ring without a signing key is a configuration error.
-        let token = self
-            .issuer
-            .issue(&subject)
-            .map_err(|error| Rejection::new(RejectionKind::NoSigningKey).because(error))?;
-        Ok(token)
-    }
-
-    /// Reads and validates the request as far as possible without the tenant, credential first.
-    async fn read<B>(&self, request: Request<B>) -> Result<ParsedRequest, Rejection>
-    where
-        B: http_body::Body<Error: Into<BoxError>>,
-    {
-        if request.method() != Method::POST {
-            return Err(Rejection::method_not_allowed(ALLOWED));
-        }
-        let credential = credential(request.headers())?;
-        let call_as = match &self.pinned {
-            Some(pinned) => {
-                check_pinned(pinned, credential)?;
-                None
-            }
-            None => Some(api_token(credential)?),
-        };
-        if !is_unencoded(request.headers()) {
-            return Err(RejectionKind::UnsupportedMediaType.into());
-        }
-        let (parts, body) = request.into_parts();
-        let body = self.read_timeout.collect(body, MAX_REQUEST_LEN).await;
-        let body = body.map_err(CollectError::into_request_rejection)?;
-        Ok(ParsedRequest {
-            mint: MintRequest::parse(&body)?,
-            call_as,
-            headers: parts.headers,
-            extensions: parts.extensions,
-        })
-    }
-}
-
-/// The bytes of the bearer credential, not restricted to the alphabet of RFC 6750: API tokens of
-/// tenants (`7|4fzK…`) have other characters.
-fn credential(headers: &HeaderMap) -> Result<&[u8], Rejection> {
-    match Bearer::unvalidated(headers) {
-        Ok(Some(credential)) => Ok(credential),
-        Ok(None) => Err(RejectionKind::MissingCredentials.into()),
-        Err(error @ CredentialsError::Ambiguous) => {
-            Err(Rejection::new(RejectionKind::AmbiguousCredentials).because(error))
-        }
-        Err(error) => Err(Rejection::new(RejectionKind::InvalidToken).because(error)),
-    }
-}
-
-fn api_token(credential: &[u8]) -> Result<ApiToken, Rejection> {
-    let text = std::str::from_utf8(credential).map_err(invalid_token)?;
-    ApiToken::new(text).map_err(invalid_token)
-}
-
-fn invalid_token(cause: impl Error + Send + Sync + 'static) -> Rejection {
-    Rejection::new(RejectionKind::InvalidToken).because(cause)
-}
-
-/// Compares with all pinned tokens, so that the duration does not depend on the match.
-fn check_pinned(pinned: &[ApiToken], credential: &[u8]) -> Result<(), Rejection> {
-    let is_pinned = pinned
-        .iter()
-        .fold(false, |found, pinned| found | pinned.equals(credential));
-    match is_pinned {
-        true => Ok(()),
-        false => Err(RejectionKind::InvalidToken.into()),
+        let request = ServerRequest::read(request, &self.api_tokens, self.read_timeout).await?;
+        let lookup = request::parse(&request.body)?;
+        let ServerRequest {
+            call_as, caller, ..
+        } = request;
+        let subject = self
+            .api_tokens
+            .look_up(tenant, &lookup, call_as, caller, report)
+            .await?;
+        Ok(self.issuer.issue(&subject)?)
     }
 }
 
@@ -294,18 +210,7 @@ where
         f.debug_struct("TokenEndpoint")
             .field("inner", &self.inner)
             .field("issuer", &self.config.issuer)
-            .field(
-                "pinned",
-                &self.config.pinned.as_ref().map(|tokens| tokens.len()),
-            )
-            .field(
-                "verify_cache",
-                &self
-                    .config
-                    .api_token_cache
-                    .as_ref()
-                    .map(|cache| cache.ttl()),
-            )
+            .field("api_tokens", &self.config.api_tokens)
             .finish()
     }
 }

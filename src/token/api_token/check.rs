@@ -37,6 +37,10 @@ impl ApiTokenCheck {
         }
     }
 
+    pub(in crate::token) fn set_clock(&mut self, clock: Arc<dyn Clock>) {
+        self.clock = clock;
+    }
+
     /// Accepts these tokens only, without a call of the tenant.
     pub(in crate::token) fn set_pinned(&mut self, tokens: impl IntoIterator<Item = ApiToken>) {
         self.pinned = Some(tokens.into_iter().collect());

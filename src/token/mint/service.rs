@@ -1,4 +1,3 @@
-use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -16,14 +15,16 @@ use crate::body::Body;
 use crate::error::{BoxError, ConfigError};
 use crate::headers::WireProtocol;
 use crate::read::ReadTimeout;
-use crate::rejection::{Rejection, options};
+use crate::rejection::options;
 use crate::report::Report;
+use crate::revocation::Revocations;
 use crate::tenant::ApiToken;
 use crate::token::api_token::ApiTokenCheck;
+use crate::token::events::log_rejected;
 use crate::token::lookup::CallError;
 use crate::token::response::token_response;
 use crate::token::server_request::{ALLOWED, ServerRequest};
-use crate::token::{IssuedToken, TokenIssuer};
+use crate::token::{IssuedToken, RevokeEndpoint, TokenIssuer};
 
 /// The service of `POST /auth/token`: exchanges an API token and an id for an ID token.
 ///
@@ -113,8 +114,19 @@ impl<S> TokenEndpoint<S> {
         &self.config.issuer
     }
 
-    pub(in crate::token) fn api_tokens(&self) -> &ApiTokenCheck {
-        &self.config.api_tokens
+    /// The endpoint that ends tokens for the same callers: it has the pinned tokens, the cache of
+    /// checked API tokens and the read timeout of this one.
+    pub fn revoke_endpoint(&self, revocations: Revocations) -> RevokeEndpoint<S>
+    where
+        S: Clone,
+    {
+        let Config {
+            api_tokens,
+            read_timeout,
+            ..
+        } = &*self.config;
+        let inner = self.inner.clone();
+        RevokeEndpoint::with_check(inner, revocations, api_tokens.clone(), *read_timeout)
     }
 
     define_inner_service_accessors!();
@@ -153,7 +165,7 @@ where
             let mut response = match config.mint(not_ready_inner, request, &mut report).await {
                 Ok(token) => token_response(&token),
                 Err(CallError::Rejected(rejection)) => {
-                    log_rejected(&rejection);
+                    log_rejected(&rejection, "no token was minted");
                     rejection.into_response(protocol)
                 }
                 Err(CallError::Inner(error)) => return Err(error),
@@ -188,18 +200,6 @@ impl Config {
             .await?;
         Ok(self.issuer.issue(&subject)?)
     }
-}
-
-/// Logs the code and the cause; neither contains data of the request.
-fn log_rejected(rejection: &Rejection) {
-    #[cfg(feature = "tracing")]
-    tracing::debug!(
-        error.type = rejection.kind().code(),
-        cause = rejection.source().map(tracing::field::display),
-        "no token was minted",
-    );
-    #[cfg(not(feature = "tracing"))]
-    let _ = rejection;
 }
 
 impl<S> fmt::Debug for TokenEndpoint<S>

@@ -42,9 +42,7 @@ pub(super) fn check_status(
 fn not_found(lookup: &Lookup) -> Rejection {
     match lookup {
         Lookup::ApiToken => RejectionKind::TenantAnswer.into(),
-        Lookup::Profile { .. } | Lookup::Identity { .. } => {
-            RejectionKind::NotFound.into()
-        }
+        Lookup::Profile { .. } | Lookup::Identity { .. } => RejectionKind::NotFound.into(),
     }
 }
 

@@ -155,7 +155,10 @@ mod tests {
         };
         for (body, expected) in [
             (r#"{"jti":"a b "}"#, RevokeRequest::Token("a b ".to_owned())),
-            (r#"{"\u006ati":"\u00e9"}"#, RevokeRequest::Token("é".to_owned())),
+            (
+                r#"{"\u006ati":"\u00e9"}"#,
+                RevokeRequest::Token("é".to_owned()),
+            ),
             (r#"{"id":"ada-1"}"#, ada("ada-1")),
             (r#" {"id":" ada-1\n"} "#, ada("ada-1")),
             (r#"{"id":1042}"#, ada("1042")),
@@ -165,8 +168,14 @@ mod tests {
                     id: "ada-1".to_owned(),
                 }),
             ),
-            (r#"{"id_handle":"shopify","id":7}"#, identity("shopify", "7")),
-            (r#"{"id":"../x","id_handle":" shop "}"#, identity("shop", "../x")),
+            (
+                r#"{"id_handle":"shopify","id":7}"#,
+                identity("shopify", "7"),
+            ),
+            (
+                r#"{"id":"../x","id_handle":" shop "}"#,
+                identity("shop", "../x"),
+            ),
             (r#"{"all":true}"#, RevokeRequest::All),
         ] {
             assert_eq!(parsed(body), expected, "{body}");

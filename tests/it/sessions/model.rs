@@ -94,6 +94,9 @@ struct Token {
 struct Ended {
     at: Which,
     time: u64,
+    /// The latest `iat` that is ended for certain: the time, or that of a token which the process
+    /// has minted ahead of it.
+    until: u64,
     what: What,
     /// The number of tokens that existed.
     tokens: usize,
@@ -135,13 +138,11 @@ impl Ended {
 
     /// Whether a process that knows of the revocation may refuse the token: it existed, or its
     /// process did not know of the revocation and its clock was not later.
-    fn may_refuse(&self, index: usize, token: &Token, ahead: u64) -> bool {
+    fn may_refuse(&self, index: usize, token: &Token) -> bool {
         self.names(token)
             && match self.what {
                 What::Token(_) => true,
-                What::Owner(_) | What::All => {
-                    index < self.tokens || token.iat <= self.time.saturating_add(ahead)
-                }
+                What::Owner(_) | What::All => index < self.tokens || token.iat <= self.until,
             }
     }
 }
@@ -222,9 +223,13 @@ impl World {
     fn end(&mut self, at: Which, what: What) {
         let mut known = [false; 2];
         known[at] = true;
+        let time = self.now(at);
+        let own = self.tokens.iter().filter(|token| token.minted.0 == at);
+        let ahead = own.filter(|token| token.iat > token.minted.1);
         self.ended.push(Ended {
             at,
-            time: self.now(at),
+            time,
+            until: ahead.map(|token| token.iat).fold(time, u64::max),
             what,
             tokens: self.tokens.len(),
             known,
@@ -247,9 +252,7 @@ impl World {
         let timely = self.is_timely(at, token);
         let known = || self.ended.iter().filter(|ended| ended.known[at]);
         let must = known().any(|ended| ended.must_refuse(index, token));
-        // Several revocations and logins in one second are each a second ahead of the last.
-        let ahead = self.ended.len() as u64;
-        let may = known().any(|ended| ended.may_refuse(index, token, ahead));
+        let may = known().any(|ended| ended.may_refuse(index, token));
         (!timely || must, !timely || may)
     }
 

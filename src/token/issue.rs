@@ -19,7 +19,8 @@ use crate::revocation::Revocations;
 /// Signs ID tokens with the signing key of a [`Keyring`].
 ///
 /// A token has the claims `pid`, `iat`, `exp`, `jti`, and, if configured, `iss` and `aud`; a
-/// refreshed one has `auth_time`, too. A caller cannot add or change claims. `jti` is unique, not secret. Clones are cheap.
+/// refreshed one has `auth_time`, too. A caller cannot add or change claims. `jti` is unique, not
+/// secret. Clones are cheap.
 ///
 /// See the [module docs](super).
 #[derive(Clone)]

@@ -100,6 +100,7 @@ async fn a_scrape_counts_requests_by_outcome() {
         ["cause", "kind", "le", "outcome", "route", "status"]
     );
     let routes = [
+        "jwks",
         "location",
         "locations",
         "me",
@@ -107,6 +108,8 @@ async fn a_scrape_counts_requests_by_outcome() {
         "none",
         "other",
         "profiles",
+        "refresh",
+        "revoke",
         "token",
     ];
     assert!(values["route"].iter().eq(&routes));

@@ -1,16 +1,13 @@
 //! The tenant calls that find the profile with an address.
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
-use http_body_util::{Either, Full};
-use tower::Service;
+use http::StatusCode;
 
 use super::availability;
 use super::lookup::{LookupKey, LookupResult, Page, unusable_response};
 use super::sign_up::SignUp;
-use super::tenant_client::{TenantClient, UpsertError};
+use super::tenant_client::{Forward, TenantClient, UpsertError};
 use super::tenant_response::TenantResponse;
-use crate::error::BoxError;
 use crate::identity::ProfileId;
 use crate::rejection::{Rejection, RejectionKind};
 
@@ -19,16 +16,11 @@ use crate::rejection::{Rejection, RejectionKind};
 ///
 /// Every spelling of the e-mail is queried even after a match. The number of calls therefore does
 /// not depend on the stored spelling, or on a stored e-mail.
-pub(super) async fn find_profile<S, B, RB>(
+pub(super) async fn find_profile<S: Forward<B>, B>(
     tenant: &mut TenantClient<S, B>,
     sign_up: &SignUp,
     pages: u32,
-) -> Result<LookupResult, UpsertError<S::Error>>
-where
-    S: Service<Request<Either<B, Full<Bytes>>>, Response = Response<RB>>,
-    RB: http_body::Body,
-    RB::Error: Into<BoxError>,
-{
+) -> Result<LookupResult, UpsertError<S::Error>> {
     let mut result = LookupResult::None;
     for key in LookupKey::emails(sign_up) {
         result = result.and(find_by_key(tenant, key, pages).await?);
@@ -42,16 +34,11 @@ where
 /// Reads the first page in the tenant's default size, and a larger one if the profile is not on it.
 /// A profile beyond that is found later: the tenant rejects the creation of a second profile with
 /// its address.
-async fn find_by_key<S, B, RB>(
+async fn find_by_key<S: Forward<B>, B>(
     tenant: &mut TenantClient<S, B>,
     key: LookupKey<'_>,
     pages: u32,
-) -> Result<LookupResult, UpsertError<S::Error>>
-where
-    S: Service<Request<Either<B, Full<Bytes>>>, Response = Response<RB>>,
-    RB: http_body::Body,
-    RB::Error: Into<BoxError>,
-{
+) -> Result<LookupResult, UpsertError<S::Error>> {
     let mut page = read_page(tenant, key, key.first_page()).await?;
     if page.result == LookupResult::None && page.has_more && pages > 1 {
         page = read_page(tenant, key, key.larger_page()).await?;
@@ -59,16 +46,11 @@ where
     Ok(page.result)
 }
 
-async fn read_page<S, B, RB>(
+async fn read_page<S: Forward<B>, B>(
     tenant: &mut TenantClient<S, B>,
     key: LookupKey<'_>,
     path: String,
-) -> Result<Page, UpsertError<S::Error>>
-where
-    S: Service<Request<Either<B, Full<Bytes>>>, Response = Response<RB>>,
-    RB: http_body::Body,
-    RB::Error: Into<BoxError>,
-{
+) -> Result<Page, UpsertError<S::Error>> {
     let body = success_body(tenant.get(path).await?)?;
     Ok(Page::parse(key, &body)?)
 }
@@ -90,15 +72,10 @@ pub(super) enum AddressOwner {
 /// This query is sent only after the tenant has rejected the address as taken. An unusable response
 /// is therefore [`AddressOwner::Ambiguous`]: a separate error would reveal that the address is
 /// taken.
-pub(super) async fn find_address_owner<S, B, RB>(
+pub(super) async fn find_address_owner<S: Forward<B>, B>(
     tenant: &mut TenantClient<S, B>,
     sign_up: &SignUp,
-) -> Result<AddressOwner, UpsertError<S::Error>>
-where
-    S: Service<Request<Either<B, Full<Bytes>>>, Response = Response<RB>>,
-    RB: http_body::Body,
-    RB::Error: Into<BoxError>,
-{
+) -> Result<AddressOwner, UpsertError<S::Error>> {
     match query_address_owner(tenant, sign_up).await {
         Err(UpsertError::Rejected(rejection))
             if rejection.kind() == RejectionKind::TenantAnswer =>
@@ -109,15 +86,10 @@ where
     }
 }
 
-async fn query_address_owner<S, B, RB>(
+async fn query_address_owner<S: Forward<B>, B>(
     tenant: &mut TenantClient<S, B>,
     sign_up: &SignUp,
-) -> Result<AddressOwner, UpsertError<S::Error>>
-where
-    S: Service<Request<Either<B, Full<Bytes>>>, Response = Response<RB>>,
-    RB: http_body::Body,
-    RB::Error: Into<BoxError>,
-{
+) -> Result<AddressOwner, UpsertError<S::Error>> {
     let mut owner = AddressOwner::None;
     // One query per address: a phone number that the tenant cannot parse must not hide the owner of
     // the e-mail.

@@ -1,7 +1,4 @@
-use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
-use http_body_util::{Either, Full};
-use tower::Service;
+use http::{Method, StatusCode};
 
 use super::decide::Decision;
 use super::find_profile::{AddressOwner, find_address_owner, find_profile};
@@ -10,9 +7,8 @@ use super::lookup::{LookupResult, MAX_PAGES, unusable_response};
 use super::outcome::UpsertOutcome;
 use super::policy::CommsPolicy;
 use super::sign_up::SignUp;
-use super::tenant_client::{TenantClient, UpsertError};
+use super::tenant_client::{Forward, TenantClient, UpsertError};
 use super::tenant_errors::ValidationErrors;
-use crate::error::BoxError;
 use crate::rejection::Rejection;
 
 /// Looks up the person, then updates the profile or creates one.
@@ -23,17 +19,12 @@ use crate::rejection::Rejection;
 ///
 /// Only creations wait for each other, and each waits at most once. The sign-up of a known person
 /// never waits, so its duration does not depend on the number of sign-ups of its address.
-pub(super) async fn upsert<S, B, RB>(
+pub(super) async fn upsert<S: Forward<B>, B>(
     tenant: &mut TenantClient<S, B>,
     policy: &CommsPolicy,
     sign_up: &SignUp,
     in_flight: &InFlightGuard,
-) -> Result<UpsertOutcome, UpsertError<S::Error>>
-where
-    S: Service<Request<Either<B, Full<Bytes>>>, Response = Response<RB>>,
-    RB: http_body::Body,
-    RB::Error: Into<BoxError>,
-{
+) -> Result<UpsertOutcome, UpsertError<S::Error>> {
     let mut address_taken: Option<ValidationErrors> = None;
     let mut was_deleted = false;
     let mut has_waited = false;
@@ -60,7 +51,7 @@ where
             Decision::Nothing => return Ok(UpsertOutcome::Unchanged),
             Decision::Update { profile, body } => {
                 let path = ["/profiles/", profile.as_str(), "/attributes/comms"].concat();
-                let response = tenant.send(Method::PUT, path, Some(body)).await?;
+                let response = tenant.write(Method::PUT, path, body).await?;
                 match response.status {
                     _ if response.is_stored() => return Ok(UpsertOutcome::Updated),
                     StatusCode::NOT_FOUND if !was_deleted => was_deleted = true,
@@ -82,7 +73,7 @@ where
                     continue;
                 }
                 let path = "/profiles".to_owned();
-                let response = tenant.send(Method::POST, path, Some(body)).await?;
+                let response = tenant.write(Method::POST, path, body).await?;
                 drop(creation);
                 match response.status {
                     _ if response.is_stored() => return Ok(UpsertOutcome::Created),

@@ -14,7 +14,7 @@ use super::outcome::UpsertOutcome;
 use super::policy::CommsPolicy;
 use super::read_body::{check_headers, read_body};
 use super::sign_up::SignUp;
-use super::tenant_client::{TenantClient, UpsertError};
+use super::tenant_client::{Forward, TenantClient, UpsertError};
 use super::uniform_latency::UniformLatency;
 use crate::body::ResponseBody;
 use crate::error::BoxError;
@@ -147,17 +147,10 @@ impl<E> FinishedSignUp<E> {
 }
 
 /// Processes a request up to its result.
-async fn sign_up<S, B, RB>(
-    service: S,
-    shared: &Shared,
-    request: Request<B>,
-) -> FinishedSignUp<S::Error>
+async fn sign_up<S, B>(service: S, shared: &Shared, request: Request<B>) -> FinishedSignUp<S::Error>
 where
-    S: Service<Request<Either<B, Full<Bytes>>>, Response = Response<RB>>,
-    B: http_body::Body,
-    B::Error: Into<BoxError>,
-    RB: http_body::Body,
-    RB::Error: Into<BoxError>,
+    S: Forward<B>,
+    B: http_body::Body<Error: Into<BoxError>>,
 {
     let policy = &shared.policy;
     let since_headers = UniformLatency::from_now(policy);

@@ -47,6 +47,9 @@ where
 pub(super) enum UpsertError<E> {
     /// A rejection, which becomes a response.
     Rejected(Rejection),
+    /// A rejection that only a new person, or only a known one, can cause. The policy may conceal
+    /// it.
+    Revealing(Rejection),
     /// The error of the inner service, which is returned unchanged.
     Inner(E),
 }

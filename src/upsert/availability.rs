@@ -53,12 +53,11 @@ pub(super) fn has_address(
     body: &[u8],
 ) -> Result<bool, Rejection> {
     #[derive(Deserialize)]
-    struct Wrapped<'a> {
-        #[serde(borrow)]
-        data: Candidate<'a>,
+    struct Wrapped {
+        data: Candidate,
     }
 
-    let wrapped: Wrapped<'_> = serde_json::from_slice(body)
+    let wrapped: Wrapped = serde_json::from_slice(body)
         .map_err(|_| unusable_response("the profile cannot be parsed"))?;
     Ok(wrapped.data.id().as_ref() == Some(id) && key.matches(&wrapped.data))
 }

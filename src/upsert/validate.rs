@@ -212,7 +212,7 @@ impl Validator<'_> {
 /// An integer literal, such as `12`; `12.0` and `"12"` are not integers.
 fn integer(value: &Json) -> Option<i64> {
     match value {
-        Json::Number(text) => text.parse().ok(),
+        Json::Number(number) => number.get().parse().ok(),
         _ => None,
     }
 }

@@ -1,4 +1,3 @@
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -208,14 +207,6 @@ impl DriveConnection for Http1Connection {
             self.idle_since = Instant::now();
             pool.put(self);
         }
-    }
-}
-
-impl fmt::Debug for Http1Connection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Http1Connection")
-            .field("open", &self.driver.is_some())
-            .finish_non_exhaustive()
     }
 }
 

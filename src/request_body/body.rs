@@ -1,6 +1,7 @@
 use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -8,7 +9,6 @@ use bytes::{Buf, Bytes};
 use http_body::{Frame, SizeHint};
 
 use super::length::{DeclaredLength, LengthError};
-use super::stream_guard::StreamGuard;
 use super::upload_state::UploadState;
 use crate::body::{Body, IdleTimeout};
 use crate::error::BoxError;
@@ -28,6 +28,9 @@ pub struct RequestBody {
     // The HTTP/2 stream on which the body is sent.
     stream: Option<StreamGuard>,
 }
+
+/// Keeps a stream of an HTTP/2 connection reserved until all clones are dropped.
+pub(crate) type StreamGuard = Arc<dyn fmt::Debug + Send + Sync>;
 
 /// Marks the upload as finished when the body is dropped, at its end or before.
 #[derive(Debug)]

@@ -23,14 +23,6 @@ pub(super) fn response_received(tenant: &Tenant, status: StatusCode, latency: Du
     );
 }
 
-/// The tenant's response contains its API token.
-pub(super) fn secret_found(tenant: &Tenant) {
-    tracing::error!(
-        tenant.address = tenant.authority().as_str(),
-        "the tenant's response contained its API token and was aborted",
-    );
-}
-
 /// A rejection replaces the tenant's response.
 pub(super) fn call_failed(tenant: &Tenant, rejection: &Rejection, latency: Duration) {
     let kind = rejection.kind();

@@ -12,11 +12,12 @@ use tokio::time::Instant;
 use super::classify::rejection_kind;
 #[cfg(feature = "tracing")]
 use super::events;
-use super::observer::{ContentCoding, InFlightHandle, ResponseObserver};
 use crate::body::Body;
 use crate::client_info::ClientInfo;
 use crate::error::BoxError;
-use crate::headers::{WireProtocol, accepts_trailers, asks_for_websocket, retry_after};
+use crate::headers::{
+    WireProtocol, accepts_trailers, asks_for_websocket, is_unencoded, retry_after,
+};
 use crate::path::MeRequest;
 use crate::rejection::{Rejection, RejectionKind};
 use crate::report::Report;
@@ -25,7 +26,7 @@ use crate::tenant::{AllowForward, CallAs};
 use crate::upstream::config::Config;
 use crate::upstream::error::UpstreamError;
 use crate::upstream::request::{self, Framing};
-use crate::upstream::response::{self, Credential, ProxiedBody};
+use crate::upstream::response::{self, Credential, InFlightHandle, ProxiedBody, ResponseObserver};
 
 /// `Retry-After` of a rejection, if the tenant is busy and sends none.
 const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -185,7 +186,7 @@ impl Exchange {
         let observer = ResponseObserver {
             config: self.config,
             credential: self.credential,
-            coding: ContentCoding::from_headers(&parts.headers),
+            is_unencoded: is_unencoded(&parts.headers),
             in_flight: self.in_flight,
         };
         observer.remove_secrets(&mut parts.headers);

@@ -22,6 +22,7 @@
 
 mod bearer;
 mod hop;
+mod list;
 mod media;
 mod name_list;
 mod request_headers;
@@ -38,6 +39,8 @@ pub use bearer::{Bearer, CredentialsError};
 pub use hop::{HopByHopError, asks_for_websocket, remove_hop_by_hop};
 #[cfg(feature = "client")]
 pub(crate) use hop::{accepts_trailers, is_hop_by_hop, remove_nominated};
+#[cfg(feature = "client")]
+pub(crate) use list::{elements, has_element};
 #[cfg(feature = "client")]
 pub(crate) use media::accepts_anything;
 pub(crate) use media::is_html;

@@ -12,7 +12,8 @@ use super::framing::normalize_framing;
 use super::location;
 use super::secret_scanner::Secret;
 use crate::headers::{
-    HopByHopError, ResponseHeaders, is_hop_by_hop, remove_nominated, retain, retry_after,
+    HopByHopError, ResponseHeaders, elements, has_element, is_hop_by_hop, remove_nominated, retain,
+    retry_after,
 };
 use crate::path::MeRequest;
 use crate::tenant::Tenant;
@@ -102,22 +103,14 @@ fn rewrite_location(
 
 /// Prevents caches and browsers from storing a profile: another token must not receive it.
 fn set_private(headers: &mut HeaderMap) {
-    if !has_element(headers, &CACHE_CONTROL, &["no-store"]) {
+    if !has_element(headers, CACHE_CONTROL, "no-store") {
         headers.insert(CACHE_CONTROL, PRIVATE);
     }
-    if !has_element(headers, &VARY, &["authorization", "*"]) {
+    if !elements(headers, VARY)
+        .any(|element| element == b"*" || element.eq_ignore_ascii_case(b"authorization"))
+    {
         headers.append(VARY, AUTHORIZATION);
     }
-}
-
-/// Whether a list header, in any number of values, has one of these elements.
-fn has_element(headers: &HeaderMap, name: &HeaderName, elements: &[&str]) -> bool {
-    headers
-        .get_all(name)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
-        .map(<[u8]>::trim_ascii)
-        .any(|item| (elements.iter()).any(|name| item.eq_ignore_ascii_case(name.as_bytes())))
 }
 
 impl fmt::Display for ResponseHeadersError {

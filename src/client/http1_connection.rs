@@ -18,7 +18,7 @@ use super::ClientError;
 use super::body::{ConnectionBody, DriveConnection};
 use super::http1_driver::{Http1Driver, finish_upload};
 use super::replay::{RecordedBody, Replay};
-use super::send_error::SendError;
+use super::send_error::{Resend, SendError};
 use super::stats::ConnectionGuard;
 use super::write_progress::{ProgressIo, WriteProgress};
 use crate::request_body::{RequestBody, UploadState};
@@ -287,15 +287,14 @@ fn send_error(
 ) -> Box<SendError> {
     let unsent = error.take_message();
     let error = ClientError::connection(error.into_error());
-    let unanswered = match unsent {
-        None if error.is_closed() => replay.and_then(Replay::into_request),
-        _ => None,
+    let resend = match unsent {
+        Some(unsent) => Some(Resend::Unsent(unsent.map(RecordedBody::into_inner))),
+        None if error.is_closed() => replay
+            .and_then(Replay::into_request)
+            .map(Resend::Unanswered),
+        None => None,
     };
-    Box::new(SendError {
-        unsent: unsent.map(|request| request.map(RecordedBody::into_inner)),
-        unanswered,
-        ..SendError::new(error)
-    })
+    Box::new(SendError { error, resend })
 }
 
 /// The `timeout` of a `Keep-Alive: timeout=5, max=100` header.

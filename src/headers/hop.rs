@@ -126,17 +126,8 @@ fn is_ignored_option(option: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
-
-    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for (name, value) in pairs {
-            headers.append(*name, HeaderValue::from_static(value));
-        }
-        headers
-    }
+    use crate::headers::tests::from_pairs;
 
     #[test]
     fn a_websocket_handshake_needs_upgrade_and_its_nomination() {
@@ -164,7 +155,11 @@ mod tests {
             ),
             (&[(c, "upgrade-insecure-requests"), (u, "websocket")], false),
         ] {
-            assert_eq!(asks_for_websocket(&headers(pairs)), expected, "{pairs:?}");
+            assert_eq!(
+                asks_for_websocket(&from_pairs(pairs)),
+                expected,
+                "{pairs:?}"
+            );
         }
     }
 
@@ -185,7 +180,7 @@ mod tests {
             (&[(c, "te")], Version::HTTP_11, false),
         ] {
             assert_eq!(
-                accepts_trailers(&headers(pairs), version),
+                accepts_trailers(&from_pairs(pairs), version),
                 expected,
                 "{pairs:?}"
             );

@@ -58,3 +58,6 @@ pub(crate) use single_value::single_value;
 #[cfg(feature = "client")]
 pub(crate) use trace_context::remove_invalid_trace_context;
 pub use wire_protocol::WireProtocol;
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -17,7 +17,8 @@ fn a_creation_keeps_the_order_and_the_numbers_of_the_payload() {
     let sign_up = sign_up(
         r#"{"id":"eve-1","last_name":"L","email":"A@B.example","mobile_phone":"+61 412 345 678",
             "number":1.10000000000000000000001,"x":"",
-            "attributes":{"appearance":{"__proto__":1,"k":[{"x.y":1}]},"comms":{"sms_promo":true}}}"#,
+            "attributes":{"appearance":{"__proto__":1,"k":[{"x.y":1}]},
+            "comms":{"sms_promo":true}}}"#,
     );
     assert_eq!(
         CommsPolicy::new().create_body(&sign_up),

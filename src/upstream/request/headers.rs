@@ -108,17 +108,10 @@ impl std::error::Error for RequestHeadersError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::headers::tests::from_pairs;
 
     fn tenant() -> Tenant {
         Tenant::new("https://api.acme.test", ApiToken::new("api-token").unwrap()).unwrap()
-    }
-
-    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for (name, value) in pairs {
-            headers.append(*name, HeaderValue::from_static(value));
-        }
-        headers
     }
 
     fn filtered(
@@ -126,7 +119,7 @@ mod tests {
         method: &Method,
         framing: Framing,
     ) -> Result<HeaderMap, RequestHeadersError> {
-        let mut headers = headers(pairs);
+        let mut headers = from_pairs(pairs);
         filter_headers(&mut headers, &RequestHeaders::default(), method, framing)?;
         let tenant = tenant();
         insert_tenant_headers(&mut headers, &tenant, tenant.api_token());

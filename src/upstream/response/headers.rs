@@ -10,7 +10,6 @@ use http::header::{
 
 use super::framing::normalize_framing;
 use super::location;
-use super::secret_scanner::Secret;
 use crate::headers::{
     HopByHopError, ResponseHeaders, elements, has_element, is_hop_by_hop, remove_nominated, retain,
     retry_after,
@@ -18,6 +17,7 @@ use crate::headers::{
 use crate::path::MeRequest;
 use crate::tenant::Tenant;
 use crate::upstream::content_length::FramingError;
+use crate::upstream::secret::Secret;
 
 const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-store");
 const AUTHORIZATION: HeaderValue = HeaderValue::from_static("authorization");
@@ -127,6 +127,7 @@ impl std::error::Error for ResponseHeadersError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::headers::tests::{from_pairs, to_lines};
     use crate::tenant::ApiToken;
 
     fn tenant() -> Tenant {
@@ -138,10 +139,7 @@ mod tests {
         status: u16,
         me: Option<&MeRequest>,
     ) -> Vec<String> {
-        let mut headers = HeaderMap::new();
-        for (name, value) in pairs {
-            headers.append(*name, HeaderValue::from_static(value));
-        }
+        let mut headers = from_pairs(pairs);
         let tenant = tenant();
         let status = StatusCode::from_u16(status).unwrap();
         filter_headers(
@@ -154,12 +152,7 @@ mod tests {
         .unwrap();
         let secret = tenant.api_token().telltale().map(Secret::new);
         remove_secret(&mut headers, &secret.unwrap());
-        let mut lines: Vec<_> = headers
-            .iter()
-            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
-            .collect();
-        lines.sort();
-        lines
+        to_lines(&headers)
     }
 
     fn me() -> MeRequest {

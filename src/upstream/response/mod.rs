@@ -13,5 +13,4 @@ pub(super) use headers::ResponseHeadersError;
 pub(super) use headers::filter_headers;
 pub(super) use observer::{InFlightHandle, ResponseObserver};
 pub(super) use proxied_body::ProxiedBody;
-pub(super) use secret_scanner::Secret;
 pub(super) use status::{Credential, check_status};

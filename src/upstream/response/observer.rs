@@ -3,11 +3,11 @@ use std::sync::Arc;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, HeaderMap, VARY};
 
 use super::headers::remove_secret;
-use super::secret_scanner::Secret;
 use super::status::Credential;
 use crate::headers::remove_hop_by_hop;
 use crate::request_body::{InFlightGuard, InFlightRef};
 use crate::upstream::config::Config;
+use crate::upstream::secret::Secret;
 
 /// Filters a response, and counts the call as in flight until it is dropped, at the end of the
 /// body.

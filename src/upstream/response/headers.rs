@@ -160,41 +160,6 @@ mod tests {
     }
 
     #[test]
-    fn headers_about_the_tenant_are_removed() {
-        let lines = filtered(
-            &[
-                ("access-control-allow-origin", "*"),
-                ("access-control-expose-headers", "x"),
-                ("alt-svc", "h3=\":443\""),
-                ("connection", "x-internal"),
-                ("content-type", "application/json"),
-                ("keep-alive", "timeout=5"),
-                ("server", "nginx"),
-                ("set-cookie", "laravel_session=1"),
-                ("set-cookie", "xsrf=2"),
-                ("strict-transport-security", "max-age=1"),
-                ("trailer", "x-checksum"),
-                ("transfer-encoding", "chunked"),
-                ("x-accel-redirect", "/internal"),
-                ("x-internal", "1"),
-                ("x-powered-by", "PHP"),
-                ("x-ratelimit-remaining", "59"),
-                ("x-request-id", "7"),
-            ],
-            200,
-            None,
-        );
-        assert_eq!(
-            lines,
-            [
-                "content-type: application/json",
-                "trailer: x-checksum",
-                "x-request-id: 7",
-            ],
-        );
-    }
-
-    #[test]
     fn a_header_that_contains_the_token_is_removed_with_all_its_values() {
         let lines = filtered(
             &[
@@ -206,12 +171,6 @@ mod tests {
             None,
         );
         assert_eq!(lines, ["x-other: api token"]);
-    }
-
-    #[test]
-    fn several_values_are_not_joined() {
-        let lines = filtered(&[("link", "<a>"), ("link", "<b>, <c>")], 200, None);
-        assert_eq!(lines, ["link: <a>", "link: <b>, <c>"]);
     }
 
     #[test]
@@ -249,23 +208,6 @@ mod tests {
             filtered(&[("cache-control", "public")], 200, None),
             ["cache-control: public"]
         );
-    }
-
-    #[test]
-    fn a_location_is_rewritten_or_removed() {
-        let pairs = [
-            ("content-location", "/api/v3/profiles/bob"),
-            (
-                "location",
-                "https://api.acme.test/api/v3/profiles/ada/addresses/7",
-            ),
-        ];
-        assert!(
-            filtered(&pairs, 201, Some(&me()))
-                .contains(&"location: ../profiles/me/addresses/7".to_owned())
-        );
-        assert_eq!(filtered(&pairs, 201, Some(&me())).len(), 3);
-        assert!(filtered(&pairs, 201, None).is_empty());
     }
 
     #[test]

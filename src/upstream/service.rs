@@ -10,7 +10,7 @@ use tower::Service;
 
 use super::call::{Exchange, rejection_kind};
 use super::config::Config;
-use super::error::UpstreamError;
+use super::error::{Cause, UpstreamError};
 use super::{Forwarding, ResponseFuture};
 use crate::body::Body;
 use crate::error::BoxError;
@@ -164,7 +164,7 @@ where
         let protocol = WireProtocol::from_headers(request.headers());
         if let Some(error) = self.unready.take() {
             let rejection = Rejection::new(rejection_kind(&*error));
-            let rejection = rejection.because(UpstreamError::client(error));
+            let rejection = rejection.because(UpstreamError(Cause::Client(error)));
             return ResponseFuture::rejected(rejection, protocol);
         }
         match Exchange::prepare(&self.config, request, protocol) {

@@ -7,11 +7,12 @@ use std::time::Duration;
 use http::StatusCode;
 
 use crate::client::ClientError;
+use crate::headers::HopByHopError;
 use crate::rejection::Rejection;
 use crate::request_body::ClientBodyError;
 use crate::tenant::Tenant;
+use crate::upstream::content_length::FramingError;
 use crate::upstream::error::UpstreamError;
-use crate::upstream::response::ResponseHeadersError;
 
 /// The tenant's response is forwarded.
 pub(super) fn response_received(tenant: &Tenant, status: StatusCode, latency: Duration) {
@@ -82,5 +83,6 @@ fn is_foreign(error: &(dyn Error + 'static), source: &(dyn Error + 'static)) -> 
         || (error.is::<UpstreamError>()
             && !source.is::<ClientError>()
             && !source.is::<ClientBodyError>()
-            && !source.is::<ResponseHeadersError>())
+            && !source.is::<FramingError>()
+            && !source.is::<HopByHopError>())
 }

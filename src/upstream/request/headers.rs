@@ -3,8 +3,6 @@
 //! The order matters: hop-by-hop headers are removed first and our own headers are inserted last,
 //! so a client cannot nominate, repeat or alias them.
 
-use std::fmt;
-
 use http::Method;
 use http::header::{
     ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName,
@@ -13,11 +11,11 @@ use http::header::{
 
 use super::framing::Framing;
 use crate::headers::{
-    HopByHopError, Repeated, RequestHeaders, accepts_anything, remove_invalid_trace_context,
-    remove_nominated, retain, single_value,
+    Repeated, RequestHeaders, accepts_anything, remove_invalid_trace_context, remove_nominated,
+    retain, single_value,
 };
+use crate::rejection::{Rejection, RejectionKind};
 use crate::tenant::{ApiToken, Tenant};
-use crate::upstream::content_length::FramingError;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -27,13 +25,7 @@ const JSON_FIRST: HeaderValue = HeaderValue::from_static("application/json, */*;
 /// Headers that a request may not repeat.
 const SINGLE: [HeaderName; 3] = [CONTENT_LENGTH, CONTENT_TYPE, HOST];
 
-/// Why the headers of a request are rejected.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::upstream) enum RequestHeadersError {
-    Connection(HopByHopError),
-    Repeated(HeaderName),
-    Framing(FramingError),
-}
+const REFUSED: Rejection = Rejection::new(RejectionKind::HeadersRefused);
 
 /// Removes the headers that are not forwarded, and declares the framing of the body. Returns the
 /// declared length of the body.
@@ -47,20 +39,20 @@ pub(in crate::upstream) fn filter_headers(
     policy: &RequestHeaders,
     method: &Method,
     framing: Framing,
-) -> Result<Option<u64>, RequestHeadersError> {
+) -> Result<Option<u64>, Rejection> {
     let is_chunked = headers.contains_key(TRANSFER_ENCODING);
     // The policy allows none of the well-known hop-by-hop headers, so `retain` removes those.
-    remove_nominated(headers).map_err(RequestHeadersError::Connection)?;
+    remove_nominated(headers).map_err(|error| REFUSED.because(error))?;
     for name in &SINGLE {
         if single_value(headers, name) == Err(Repeated) {
-            return Err(RequestHeadersError::Repeated(name.clone()));
+            return Err(REFUSED.because_text(format!("{name} was sent more than once")));
         }
     }
     retain(headers, |name| *name == HOST || policy.allows(name));
     remove_invalid_trace_context(headers);
     framing
         .declare(headers, is_chunked, method)
-        .map_err(RequestHeadersError::Framing)
+        .map_err(|error| REFUSED.because(error))
 }
 
 /// Inserts our own headers: `Accept`, `Host`, `Authorization`. They replace values of the client.
@@ -83,24 +75,4 @@ pub(in crate::upstream) fn insert_tenant_headers(
 pub(in crate::upstream) fn accept_trailers(headers: &mut HeaderMap) {
     headers.insert(CONNECTION, HeaderValue::from_static("te"));
     headers.insert(TE, HeaderValue::from_static("trailers"));
-}
-
-impl fmt::Display for RequestHeadersError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Connection(_) => f.write_str("the connection options are rejected"),
-            Self::Repeated(name) => write!(f, "{name} was sent more than once"),
-            Self::Framing(_) => f.write_str("the framing does not describe the body"),
-        }
-    }
-}
-
-impl std::error::Error for RequestHeadersError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Connection(error) => Some(error),
-            Self::Framing(error) => Some(error),
-            Self::Repeated(_) => None,
-        }
-    }
 }

@@ -1,7 +1,5 @@
 //! The headers of a forwarded response.
 
-use std::fmt;
-
 use http::StatusCode;
 use http::header::{
     CACHE_CONTROL, CONTENT_LOCATION, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
@@ -10,24 +8,16 @@ use http::header::{
 
 use super::framing::normalize_framing;
 use super::location;
+use crate::error::BoxError;
 use crate::headers::{
-    HopByHopError, ResponseHeaders, elements, has_element, is_hop_by_hop, remove_nominated, retain,
-    retry_after,
+    ResponseHeaders, elements, has_element, is_hop_by_hop, remove_nominated, retain, retry_after,
 };
 use crate::path::MeRequest;
 use crate::tenant::Tenant;
-use crate::upstream::content_length::FramingError;
 use crate::upstream::secret::Secret;
 
 const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-store");
 const AUTHORIZATION: HeaderValue = HeaderValue::from_static("authorization");
-
-/// Why the headers of a response cannot be forwarded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::upstream) enum ResponseHeadersError {
-    Connection(HopByHopError),
-    Framing(FramingError),
-}
 
 /// Filters the headers of a forwarded response.
 ///
@@ -39,9 +29,9 @@ pub(in crate::upstream) fn filter_headers(
     policy: &ResponseHeaders,
     tenant: &Tenant,
     me: Option<&MeRequest>,
-) -> Result<(), ResponseHeadersError> {
-    normalize_framing(headers, status).map_err(ResponseHeadersError::Framing)?;
-    remove_nominated(headers).map_err(ResponseHeadersError::Connection)?;
+) -> Result<(), BoxError> {
+    normalize_framing(headers, status)?;
+    remove_nominated(headers)?;
     retain(headers, |name| {
         // RFC 9110 §7.6.1 does not list `Trailer` as hop-by-hop, and over HTTP/1.1 it announces the
         // trailers that are forwarded.
@@ -112,17 +102,6 @@ fn set_private(headers: &mut HeaderMap) {
         headers.append(VARY, AUTHORIZATION);
     }
 }
-
-impl fmt::Display for ResponseHeadersError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Connection(error) => error.fmt(f),
-            Self::Framing(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for ResponseHeadersError {}
 
 #[cfg(test)]
 mod tests {

@@ -8,8 +8,6 @@ mod proxied_body;
 mod secret_scanner;
 mod status;
 
-#[cfg(feature = "tracing")]
-pub(super) use headers::ResponseHeadersError;
 pub(super) use headers::filter_headers;
 pub(super) use observer::{InFlightHandle, ResponseObserver};
 pub(super) use proxied_body::ProxiedBody;

@@ -179,7 +179,8 @@ impl Http1Connection {
                 in_flight,
             ));
         }
-        ConnectionBody::http1(body, Box::new(ResponseReader(reader)))
+        // Its drop notifies the task that the response body was read or dropped.
+        ConnectionBody::driven_by_task(body, Arc::new(reader))
     }
 
     /// Polls hyper's connection, and drops it once it is closed.
@@ -208,19 +209,6 @@ impl DriveConnection for Http1Connection {
             pool.put(self);
         }
     }
-}
-
-/// Notifies `finish_upload`, when it is dropped, that the response body was read or dropped.
-struct ResponseReader(
-    #[expect(dead_code, reason = "its drop closes the channel")] oneshot::Sender<()>,
-);
-
-impl DriveConnection for ResponseReader {
-    fn poll_drive(&mut self, _: &mut Context<'_>) -> Poll<()> {
-        Poll::Pending
-    }
-
-    fn body_ended(self: Box<Self>) {}
 }
 
 pin_project! {

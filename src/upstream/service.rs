@@ -120,20 +120,7 @@ impl<C> Upstream<C> {
         &self.config.tenant
     }
 
-    /// Gets a reference to the client.
-    pub fn get_ref(&self) -> &C {
-        &self.client
-    }
-
-    /// Gets a mutable reference to the client.
-    pub fn get_mut(&mut self) -> &mut C {
-        &mut self.client
-    }
-
-    /// Consumes `self` and returns the client.
-    pub fn into_inner(self) -> C {
-        self.client
-    }
+    define_inner_service_accessors!(client: C, "the client");
 
     fn edit(mut self, change: impl FnOnce(&mut Config)) -> Self {
         change(Arc::make_mut(&mut self.config));

@@ -182,9 +182,10 @@ impl Http1Connection {
         // Its drop notifies the task that the response body was read or dropped.
         ConnectionBody::driven_by_task(body, Arc::new(reader))
     }
+}
 
-    /// Polls hyper's connection, and drops it once it is closed.
-    fn poll_driver(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+impl DriveConnection for Http1Connection {
+    fn poll_drive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(driver) = &mut self.driver else {
             return Poll::Ready(());
         };
@@ -193,12 +194,6 @@ impl Http1Connection {
             self.driver = None;
         }
         closed
-    }
-}
-
-impl DriveConnection for Http1Connection {
-    fn poll_drive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.poll_driver(cx)
     }
 
     fn body_ended(mut self: Box<Self>) {
@@ -236,7 +231,7 @@ where
             return Poll::Pending;
         };
         // A closed connection is dropped by this: hyper then returns the request, or fails it.
-        let _ = connection.poll_driver(cx);
+        let _ = connection.poll_drive(cx);
         let result = ready!(this.response.poll(cx));
         let Some((mut connection, pool)) = this.connection.take() else {
             return Poll::Pending;

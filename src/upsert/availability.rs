@@ -24,15 +24,10 @@ pub(super) fn parse_profile_id(
     key: LookupKey<'_>,
     body: &[u8],
 ) -> Result<Option<ProfileId>, Rejection> {
-    #[derive(Deserialize)]
-    struct Wrapped {
-        data: Map<String, Value>,
-    }
-
-    let wrapped: Wrapped = serde_json::from_slice(body)
+    let owners: Wrapped<Map<String, Value>> = serde_json::from_slice(body)
         .map_err(|_| unusable_response("the response to an availability query cannot be parsed"))?;
     let (field, _) = key.field();
-    match wrapped
+    match owners
         .data
         .get(field)
         .and_then(|availability| availability.get("profile"))
@@ -52,12 +47,12 @@ pub(super) fn has_address(
     id: &ProfileId,
     body: &[u8],
 ) -> Result<bool, Rejection> {
-    #[derive(Deserialize)]
-    struct Wrapped {
-        data: Candidate,
-    }
-
-    let wrapped: Wrapped = serde_json::from_slice(body)
+    let profile: Wrapped<Candidate> = serde_json::from_slice(body)
         .map_err(|_| unusable_response("the profile cannot be parsed"))?;
-    Ok(wrapped.data.id().as_ref() == Some(id) && key.matches(&wrapped.data))
+    Ok(profile.data.id().as_ref() == Some(id) && key.matches(&profile.data))
+}
+
+#[derive(Deserialize)]
+struct Wrapped<T> {
+    data: T,
 }

@@ -35,6 +35,7 @@ pub struct TrustedCaller;
 /// Middleware that turns `POST /profiles` into a sign-up: existing profiles change only in consent.
 ///
 /// See the [module docs](super).
+#[derive(Clone, Debug)]
 pub struct CommsUpsert<S> {
     inner: S,
     shared: Arc<Shared>,
@@ -255,24 +256,6 @@ fn log_error<E>(policy: &CommsPolicy, result: &Result<UpsertOutcome, UpsertError
 /// every sign-up is rejected.
 fn may_sign_up(extensions: &http::Extensions) -> bool {
     Subject::from_extensions(extensions).is_some() || extensions.get::<TrustedCaller>().is_some()
-}
-
-impl<S: Clone> Clone for CommsUpsert<S> {
-    fn clone(&self) -> Self {
-        Self {
-            inner: self.inner.clone(),
-            shared: Arc::clone(&self.shared),
-        }
-    }
-}
-
-impl<S: fmt::Debug> fmt::Debug for CommsUpsert<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CommsUpsert")
-            .field("inner", &self.inner)
-            .field("shared", &self.shared)
-            .finish()
-    }
 }
 
 impl fmt::Debug for Shared {

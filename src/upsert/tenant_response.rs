@@ -45,8 +45,10 @@ impl TenantResponse {
 
     /// The rejection for a status that is unexpected for the request.
     pub(super) fn unexpected_status(&self) -> Rejection {
-        Rejection::new(RejectionKind::TenantAnswer)
-            .because_text(format!("the tenant answered {} to a sign-up", self.status))
+        Rejection::new(RejectionKind::TenantAnswer).because_text(format!(
+            "the tenant responded to a sign-up with {}",
+            self.status
+        ))
     }
 
     /// Whether the tenant has stored a write: any 2xx, with JSON or without content. HTML with a

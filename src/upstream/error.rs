@@ -41,9 +41,9 @@ impl fmt::Display for UpstreamError {
         match &self.0 {
             Cause::Client(_) => f.write_str("the call of the tenant failed"),
             Cause::HeadTimeout(timeout) => {
-                write!(f, "the tenant did not answer within {timeout:?}")
+                write!(f, "the tenant did not respond within {timeout:?}")
             }
-            Cause::Status(status) => write!(f, "the tenant answered {}", status.as_u16()),
+            Cause::Status(status) => write!(f, "the tenant responded with {}", status.as_u16()),
             Cause::Malformed(_) => f.write_str("the tenant's response is malformed"),
             Cause::InFlight(max) => write!(f, "{max} calls of the tenant are in flight"),
         }

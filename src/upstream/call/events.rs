@@ -20,7 +20,7 @@ pub(super) fn response_received(tenant: &Tenant, status: StatusCode, latency: Du
         tenant.address = tenant.authority().as_str(),
         tenant.status_code = status.as_u16(),
         tenant.latency_ms = millis(latency),
-        "the tenant answered",
+        "tenant response received",
     );
 }
 

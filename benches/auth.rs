@@ -191,11 +191,11 @@ fn layer(criterion: &mut Criterion) {
     let value = HeaderValue::try_from(format!("Bearer {}", token.token())).unwrap();
     let layer = JwtAuthLayer::new(TokenVerifier::new(ring));
     let (auth, gate) = (
-        layer.layer(service_fn(answer)),
-        layer.gate_only().layer(service_fn(answer)),
+        layer.layer(service_fn(respond)),
+        layer.gate_only().layer(service_fn(respond)),
     );
     let (auth, gate) = (RefCell::new(auth), RefCell::new(gate));
-    let bare = || now(service_fn(answer).oneshot(request(&value)));
+    let bare = || now(service_fn(respond).oneshot(request(&value)));
     let auth = || now((&mut *auth.borrow_mut()).oneshot(request(&value)));
     let gate = || now((&mut *gate.borrow_mut()).oneshot(request(&value)));
 
@@ -217,7 +217,7 @@ fn layer(criterion: &mut Criterion) {
     );
 }
 
-fn answer(_: Request<()>) -> Ready<Result<Response<()>, Infallible>> {
+fn respond(_: Request<()>) -> Ready<Result<Response<()>, Infallible>> {
     ready(Ok(Response::new(())))
 }
 

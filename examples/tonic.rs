@@ -60,8 +60,8 @@ impl Health for Greeter {
         &self,
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        let answer = self.check(request).await?.into_inner();
-        Ok(Response::new(tokio_stream::once(Ok(answer))))
+        let response = self.check(request).await?.into_inner();
+        Ok(Response::new(tokio_stream::once(Ok(response))))
     }
 }
 

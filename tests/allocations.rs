@@ -153,8 +153,8 @@ impl Through {
             let mut context = Context::from_waker(Waker::noop());
             assert!(service.poll_ready(&mut context).is_ready());
             let future = pin!(service.call(request.take().unwrap()));
-            if let Poll::Ready(Ok(answer)) = future.poll(&mut context) {
-                response = Some(answer);
+            if let Poll::Ready(Ok(ready)) = future.poll(&mut context) {
+                response = Some(ready);
             }
         });
         assert_eq!(response.unwrap().status(), status);

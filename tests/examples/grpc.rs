@@ -39,8 +39,8 @@ async fn a_valid_token_passes_and_missing_invalid_and_expired_ones_are_unauthent
             }
             client.check(request).await
         };
-        let answer = ask(Some(&good)).await.unwrap();
-        assert_eq!(answer.get_ref().status(), ServingStatus::Serving);
+        let response = ask(Some(&good)).await.unwrap();
+        assert_eq!(response.get_ref().status(), ServingStatus::Serving);
         for token in &bad {
             let status = ask(token.as_deref()).await.unwrap_err();
             assert_eq!(status.code(), Code::Unauthenticated, "{guarded}: {token:?}");

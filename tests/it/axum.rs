@@ -47,15 +47,18 @@ async fn omneo_id_is_nested_beside_routes_of_the_application() {
         .route("/", get(|| async { "a shop" }))
         .nest_service("/id/api/v1", shop.id.clone());
 
-    let (status, answer) = ask(app.clone(), get_request("/", &token)).await;
-    assert_eq!((status, &**answer.body()), (StatusCode::OK, &b"a shop"[..]));
+    let (status, response) = ask(app.clone(), get_request("/", &token)).await;
+    assert_eq!(
+        (status, &**response.body()),
+        (StatusCode::OK, &b"a shop"[..])
+    );
     for path in [
         "/id/api/v1/profiles/me",
         "/id/api/v1//profiles/me?include=tiers",
     ] {
-        let (status, answer) = ask(app.clone(), get_request(path, &token)).await;
+        let (status, response) = ask(app.clone(), get_request(path, &token)).await;
         assert_eq!(status, StatusCode::OK, "{path}");
-        let profile: Value = serde_json::from_slice(answer.body()).unwrap();
+        let profile: Value = serde_json::from_slice(response.body()).unwrap();
         assert_eq!(profile["data"]["id"], Sandbox::ADA_ID, "{path}");
     }
     for path in [
@@ -81,11 +84,11 @@ async fn a_relative_location_resolves_below_the_mount_of_axum() {
             json!({"address_line_1": "1 A", "city": "B", "country": "AU"}).to_string(),
         ))
         .unwrap();
-    let (status, answer) = ask(app.clone(), request).await;
-    assert_eq!(status, StatusCode::CREATED, "{:?}", answer.body());
+    let (status, response) = ask(app.clone(), request).await;
+    assert_eq!(status, StatusCode::CREATED, "{:?}", response.body());
 
     // Resolved as in RFC 3986 §5.2: relative to the folder of the request's path.
-    let location = answer.headers()[LOCATION].to_str().unwrap();
+    let location = response.headers()[LOCATION].to_str().unwrap();
     let mut folders: Vec<&str> = asked.split('/').collect();
     folders.pop();
     for segment in location.split('/') {
@@ -152,10 +155,10 @@ async fn a_router_inside_the_me_layer_routes_by_the_rewritten_path() {
         .route("/profiles/{id}/lists", get(told))
         .route("/profiles/me/lists", get(|| async { "not rewritten" }));
     let app = MeRewriteLayer::new().layer(router);
-    let (status, answer) = ask(app.clone(), ada("/profiles/me/lists")).await;
+    let (status, response) = ask(app.clone(), ada("/profiles/me/lists")).await;
     assert_eq!(status, StatusCode::OK);
     let expected = "/profiles/ada-1/lists /profiles/ada-1/lists /profiles/me/lists";
-    assert_eq!(answer.body(), expected);
+    assert_eq!(response.body(), expected);
     assert_eq!(
         ask(app, ada("/profiles/grace-2/lists")).await.0,
         StatusCode::NOT_FOUND
@@ -167,18 +170,18 @@ async fn a_handler_inside_the_me_layer_sees_the_rewritten_path() {
     let profiles = Router::new()
         .route("/profiles/{*rest}", any(told))
         .layer(MeRewriteLayer::new());
-    let (status, answer) = ask(profiles.clone(), ada("/profiles/me/lists")).await;
+    let (status, response) = ask(profiles.clone(), ada("/profiles/me/lists")).await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(
-        answer.body(),
+        response.body(),
         "/profiles/ada-1/lists /profiles/me/lists /profiles/me/lists"
     );
 
     let nested = Router::new().nest("/id", profiles);
-    let (status, answer) = ask(nested.clone(), ada("/id/profiles/me/lists")).await;
+    let (status, response) = ask(nested.clone(), ada("/id/profiles/me/lists")).await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(
-        answer.body(),
+        response.body(),
         "/profiles/ada-1/lists /id/profiles/me/lists /profiles/me/lists"
     );
     assert_eq!(
@@ -245,9 +248,9 @@ async fn extractors_return_the_subject_of_the_token() {
     let ada = tokens.valid(Sandbox::ADA_ID);
     for path in EXTRACTORS {
         for path in [path.to_owned(), format!("/maybe{path}")] {
-            let (status, answer) = ask(app.clone(), get_request(&path, &ada)).await;
+            let (status, response) = ask(app.clone(), get_request(&path, &ada)).await;
             assert_eq!(status, StatusCode::OK, "{path}");
-            assert_eq!(answer.body(), Sandbox::ADA_ID, "{path}");
+            assert_eq!(response.body(), Sandbox::ADA_ID, "{path}");
         }
     }
     let anonymous = tokens.anonymous();
@@ -257,9 +260,9 @@ async fn extractors_return_the_subject_of_the_token() {
         ("/maybe/subject", "null"),
         ("/maybe/profile", "nobody"),
     ] {
-        let (status, answer) = ask(app.clone(), get_request(path, &anonymous)).await;
+        let (status, response) = ask(app.clone(), get_request(path, &anonymous)).await;
         assert_eq!(
-            (status, &**answer.body()),
+            (status, &**response.body()),
             (StatusCode::OK, expected.as_bytes()),
             "{path}"
         );
@@ -280,9 +283,9 @@ async fn auth_layer_shares_keys_requirements_and_cache_with_the_facade() {
     };
     let (status, _) = ask(app.clone(), get_request("/id/api/v1/profiles/me", &token)).await;
     assert_eq!((status, cache()), (StatusCode::OK, (1, 0)));
-    let (status, answer) = ask(app.clone(), get_request("/account", &token)).await;
+    let (status, response) = ask(app.clone(), get_request("/account", &token)).await;
     assert_eq!((status, cache()), (StatusCode::OK, (1, 1)));
-    assert_eq!(answer.body(), Sandbox::ADA_ID);
+    assert_eq!(response.body(), Sandbox::ADA_ID);
 
     // Signed with the same key, but for another audience; and expired by the configured clock.
     let issuer = TokenIssuer::new(ring());
@@ -316,9 +319,9 @@ async fn an_anonymous_token_has_no_profile_as_it_has_no_me() {
 #[tokio::test]
 async fn extractors_return_a_subject_that_the_application_inserted() {
     for path in ["/subject", "/profile", "/maybe/subject", "/maybe/profile"] {
-        let (status, answer) = ask(handlers(), ada(path)).await;
+        let (status, response) = ask(handlers(), ada(path)).await;
         assert_eq!(
-            (status, &**answer.body()),
+            (status, &**response.body()),
             (StatusCode::OK, &b"ada-1"[..]),
             "{path}"
         );
@@ -326,15 +329,15 @@ async fn extractors_return_a_subject_that_the_application_inserted() {
     // With `gate_only`, the layer inserts no subject.
     let ada_token = TestTokens::new(&ring()).unwrap().valid(Sandbox::ADA_ID);
     let gated = handlers().layer(auth().gate_only());
-    let (_, answer) = ask(gated, get_request("/maybe/subject", &ada_token)).await;
-    assert_eq!(answer.body(), "nobody");
+    let (_, response) = ask(gated, get_request("/maybe/subject", &ada_token)).await;
+    assert_eq!(response.body(), "nobody");
     // A subject does not prove a token: only the auth layer inserts a verified token.
     assert_eq!(
         ask(handlers(), ada("/token")).await.0,
         StatusCode::UNAUTHORIZED
     );
-    let (_, answer) = ask(handlers(), ada("/maybe/token")).await;
-    assert_eq!(answer.body(), "nobody");
+    let (_, response) = ask(handlers(), ada("/maybe/token")).await;
+    assert_eq!(response.body(), "nobody");
 }
 
 /// A host that inserts no subject for anonymous requests cannot be distinguished from one without
@@ -342,17 +345,23 @@ async fn extractors_return_a_subject_that_the_application_inserted() {
 #[tokio::test]
 async fn a_missing_subject_is_401_with_the_cause_for_the_host() {
     for path in EXTRACTORS {
-        let (status, answer) = ask(handlers(), without_token(path)).await;
+        let (status, response) = ask(handlers(), without_token(path)).await;
         assert_eq!(status, StatusCode::UNAUTHORIZED, "{path}");
-        assert!(answer.headers().contains_key("www-authenticate"), "{path}");
-        assert_eq!(answer.body(), r#"{"message":"Unauthenticated."}"#);
-        let rejection = answer.extensions().get::<Rejection>().unwrap();
+        assert!(
+            response.headers().contains_key("www-authenticate"),
+            "{path}"
+        );
+        assert_eq!(response.body(), r#"{"message":"Unauthenticated."}"#);
+        let rejection = response.extensions().get::<Rejection>().unwrap();
         assert_eq!(rejection.kind(), RejectionKind::MissingCredentials);
         let cause = std::error::Error::source(rejection).unwrap().to_string();
         assert!(cause.contains("no layer"), "{cause}");
 
-        let (status, answer) = ask(handlers(), without_token(&format!("/maybe{path}"))).await;
-        assert_eq!((status, &**answer.body()), (StatusCode::OK, &b"nobody"[..]));
+        let (status, response) = ask(handlers(), without_token(&format!("/maybe{path}"))).await;
+        assert_eq!(
+            (status, &**response.body()),
+            (StatusCode::OK, &b"nobody"[..])
+        );
     }
 }
 
@@ -375,8 +384,8 @@ async fn behind_an_optional_layer_extractors_reject_with_its_realm() {
             assert_eq!(by_layer.1.body(), by_handler.1.body(), "{path}");
 
             let maybe = get_request(&format!("/maybe{path}"), &expired);
-            let (_, answer) = ask(handlers().layer(lax), maybe).await;
-            assert_eq!(answer.body(), "nobody", "a bad token is nobody's");
+            let (_, response) = ask(handlers().layer(lax), maybe).await;
+            assert_eq!(response.body(), "nobody", "a bad token is nobody's");
         }
     }
 }
@@ -408,11 +417,11 @@ async fn handlers_return_a_rejection() {
                 rejection.with_retry_after(std::time::Duration::from_secs(3))
             }),
         );
-    let (status, answer) = ask(app.clone(), without_token("/")).await;
+    let (status, response) = ask(app.clone(), without_token("/")).await;
     assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
-    assert_eq!(answer.headers()["allow"], "PUT");
-    let (status, answer) = ask(app, without_token("/full")).await;
+    assert_eq!(response.headers()["allow"], "PUT");
+    let (status, response) = ask(app, without_token("/full")).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(answer.headers()["retry-after"], "3");
-    assert_eq!(answer.headers()["content-type"], "application/json");
+    assert_eq!(response.headers()["retry-after"], "3");
+    assert_eq!(response.headers()["content-type"], "application/json");
 }

@@ -36,16 +36,16 @@ fn claims(token: &str) -> Value {
 #[tokio::test]
 async fn a_mint_by_profile_id_returns_a_token_of_that_profile() {
     let shop = Shop::open();
-    let answer = shop
+    let response = shop
         .post(
             "/auth/token",
             Sandbox::API_TOKEN,
             &json!({"id": Sandbox::ADA_ID}),
         )
         .await;
-    assert_eq!(answer.status, StatusCode::OK);
-    assert_eq!(answer.headers[header::CACHE_CONTROL], "no-store");
-    let data = &answer.json()["data"];
+    assert_eq!(response.status, StatusCode::OK);
+    assert_eq!(response.headers[header::CACHE_CONTROL], "no-store");
+    let data = &response.json()["data"];
     let claims = claims(data["token"].as_str().unwrap());
     assert_eq!(claims["pid"], Sandbox::ADA_ID);
     assert_eq!(claims["exp"], data["exp"]);
@@ -98,9 +98,9 @@ async fn a_mint_requires_the_api_token_and_rejects_an_id_token() {
     let ada = shop.mint_for_ada().await;
     for body in [json!({}), json!({"id": Sandbox::ADA_ID})] {
         for (token, asked) in [(&*ada, 0), ("wrong", 1)] {
-            let answer = shop.post("/auth/token", token, &body).await;
-            assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
-            assert_eq!(answer.body, r#"{"message":"Unauthenticated."}"#);
+            let response = shop.post("/auth/token", token, &body).await;
+            assert_eq!(response.status, StatusCode::UNAUTHORIZED);
+            assert_eq!(response.body, r#"{"message":"Unauthenticated."}"#);
             assert_eq!(
                 shop.sandbox.take_requests().len(),
                 asked,
@@ -108,8 +108,8 @@ async fn a_mint_requires_the_api_token_and_rejects_an_id_token() {
             );
         }
     }
-    let answer = shop.send(Request::post("/auth/token"), "{}").await;
-    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    let response = shop.send(Request::post("/auth/token"), "{}").await;
+    assert_eq!(response.status, StatusCode::UNAUTHORIZED);
     assert!(
         shop.sandbox.requests().is_empty(),
         "without a credential the tenant is not asked"
@@ -123,9 +123,9 @@ async fn a_mint_for_an_unknown_profile_is_not_found() {
         json!({"id": "7f1c9d3e-0000-4000-8000-000000000000"}),
         json!({"id": "nobody", "id_handle": "shopify"}),
     ] {
-        let answer = shop.post("/auth/token", Sandbox::API_TOKEN, &body).await;
-        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{body}");
-        assert_eq!(answer.json()["data"], Value::Null);
+        let response = shop.post("/auth/token", Sandbox::API_TOKEN, &body).await;
+        assert_eq!(response.status, StatusCode::NOT_FOUND, "{body}");
+        assert_eq!(response.json()["data"], Value::Null);
     }
 }
 
@@ -134,26 +134,26 @@ async fn pinned_api_tokens_are_checked_without_the_tenant() {
     let shop = Shop::with(|builder| {
         builder.pinned_api_tokens([ApiToken::new("pinned-by-the-operator").unwrap()])
     });
-    let answer = shop
+    let response = shop
         .post("/auth/token", Sandbox::API_TOKEN, &json!({}))
         .await;
-    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
-    let answer = shop
+    assert_eq!(response.status, StatusCode::UNAUTHORIZED);
+    let response = shop
         .post("/auth/token", "pinned-by-the-operator", &json!({}))
         .await;
-    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(response.status, StatusCode::OK);
     assert!(
         shop.sandbox.requests().is_empty(),
         "anonymous tokens need no look-up"
     );
-    let answer = shop
+    let response = shop
         .post(
             "/auth/token",
             "pinned-by-the-operator",
             &json!({"id": Sandbox::ADA_ID}),
         )
         .await;
-    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(response.status, StatusCode::OK);
     let asked = shop.sandbox.requests();
     assert_eq!(
         asked[0].header("authorization"),
@@ -165,11 +165,11 @@ async fn pinned_api_tokens_are_checked_without_the_tenant() {
 async fn an_empty_list_of_pinned_tokens_rejects_every_mint() {
     let shop = Shop::with(|builder| builder.pinned_api_tokens([]));
     let nobody = json!({});
-    let answer = shop.post("/auth/token", Sandbox::API_TOKEN, &nobody).await;
-    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    let response = shop.post("/auth/token", Sandbox::API_TOKEN, &nobody).await;
+    assert_eq!(response.status, StatusCode::UNAUTHORIZED);
     let newcomer = json!({"email": "new@shop.test"});
-    let answer = shop.post("/profiles", Sandbox::API_TOKEN, &newcomer).await;
-    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    let response = shop.post("/profiles", Sandbox::API_TOKEN, &newcomer).await;
+    assert_eq!(response.status, StatusCode::UNAUTHORIZED);
     assert!(shop.sandbox.requests().is_empty());
 }
 
@@ -190,10 +190,10 @@ async fn without_a_signing_key_build_and_mint_fail() {
     let shop = Shop::with(|builder| builder.keyring(ring.clone()));
     ring.replace(verifying());
     let nobody = json!({});
-    let answer = shop.post("/auth/token", Sandbox::API_TOKEN, &nobody).await;
-    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    let response = shop.post("/auth/token", Sandbox::API_TOKEN, &nobody).await;
+    assert_eq!(response.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(
-        answer.json()["message"],
+        response.json()["message"],
         "No token can be issued at present."
     );
 }
@@ -204,9 +204,9 @@ async fn connect_is_rejected_for_every_target() {
     let request = Request::builder()
         .method(Method::CONNECT)
         .uri("evil.test:443");
-    let answer = shop.call(request.body(Full::default()).unwrap()).await;
-    assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
-    assert!(answer.headers.contains_key(header::ALLOW));
+    let response = shop.call(request.body(Full::default()).unwrap()).await;
+    assert_eq!(response.status, StatusCode::METHOD_NOT_ALLOWED);
+    assert!(response.headers.contains_key(header::ALLOW));
     assert!(shop.sandbox.requests().is_empty());
 }
 
@@ -216,8 +216,8 @@ async fn a_successful_api_token_check_is_cached_if_configured() {
     for (after, asked) in [(0, 1), (29, 1), (1, 2)] {
         shop.clock.advance(after);
         let nobody = json!({});
-        let answer = shop.post("/auth/token", Sandbox::API_TOKEN, &nobody).await;
-        assert_eq!(answer.status, StatusCode::OK);
+        let response = shop.post("/auth/token", Sandbox::API_TOKEN, &nobody).await;
+        assert_eq!(response.status, StatusCode::OK);
         assert_eq!(shop.sandbox.requests().len(), asked);
     }
     let refused = OmneoId::builder()
@@ -242,9 +242,9 @@ async fn a_token_is_valid_until_it_expires() {
         StatusCode::OK
     );
     shop.clock.advance(3600 + 60);
-    let answer = shop.get("/profiles/me", &token).await;
-    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
-    assert_eq!(answer.rejection, Some(RejectionKind::InvalidToken));
+    let response = shop.get("/profiles/me", &token).await;
+    assert_eq!(response.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(response.rejection, Some(RejectionKind::InvalidToken));
 }
 
 #[tokio::test]
@@ -280,8 +280,8 @@ async fn keys_rotate_while_requests_run() {
 async fn paths_of_me_are_forwarded_to_the_profile_of_the_token() {
     let shop = Shop::open();
     let token = shop.mint_for_ada().await;
-    let answer = shop.get("/profiles/me", &token).await;
-    assert_eq!(answer.json()["data"]["email"], Sandbox::ADA_EMAIL);
+    let response = shop.get("/profiles/me", &token).await;
+    assert_eq!(response.json()["data"]["email"], Sandbox::ADA_EMAIL);
     for path in [
         "/profiles/me/balances",
         "/profiles/me/lists/wishlist",
@@ -292,8 +292,13 @@ async fn paths_of_me_are_forwarded_to_the_profile_of_the_token() {
         "/profiles/me/rewards",
         "/profiles/me/group_transactions",
     ] {
-        let answer = shop.get(path, &token).await;
-        assert_eq!(answer.status, StatusCode::OK, "{path}: {:?}", answer.body);
+        let response = shop.get(path, &token).await;
+        assert_eq!(
+            response.status,
+            StatusCode::OK,
+            "{path}: {:?}",
+            response.body
+        );
     }
     let asked = shop.sandbox.requests();
     let prefix = format!("/api/v3/profiles/{}", Sandbox::ADA_ID);
@@ -309,30 +314,30 @@ async fn paths_of_me_are_forwarded_to_the_profile_of_the_token() {
 async fn writes_are_forwarded_and_their_responses_returned() {
     let shop = Shop::open();
     let token = shop.mint_for_ada().await;
-    let answer = shop
+    let response = shop
         .put(
             "/profiles/me/attributes/comms",
             &token,
             &json!({"email_promo": false}),
         )
         .await;
-    assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.body);
-    let answer = shop.get("/profiles/me/attributes/comms", &token).await;
-    assert_eq!(answer.json()["data"]["email_promo"], false);
+    assert_eq!(response.status, StatusCode::OK, "{:?}", response.body);
+    let response = shop.get("/profiles/me/attributes/comms", &token).await;
+    assert_eq!(response.json()["data"]["email_promo"], false);
 
     let address = json!({"address_line_1": "1 Analytical Way", "city": "London", "country": "GB"});
-    let answer = shop.post("/profiles/me/addresses", &token, &address).await;
-    assert_eq!(answer.status, StatusCode::CREATED, "{:?}", answer.body);
-    let location = answer.headers[header::LOCATION].to_str().unwrap();
+    let response = shop.post("/profiles/me/addresses", &token, &address).await;
+    assert_eq!(response.status, StatusCode::CREATED, "{:?}", response.body);
+    let location = response.headers[header::LOCATION].to_str().unwrap();
     assert!(
         location.starts_with("../../profiles/me/addresses/"),
         "{location}"
     );
 
     let request = Request::delete("/profiles/me").header("authorization", bearer(&token));
-    let answer = shop.send(request, "").await;
+    let response = shop.send(request, "").await;
     assert_eq!(
-        (answer.status, answer.body.len()),
+        (response.status, response.body.len()),
         (StatusCode::NO_CONTENT, 0)
     );
     assert!(shop.sandbox.profile(Sandbox::ADA_ID).is_none());
@@ -342,11 +347,11 @@ async fn writes_are_forwarded_and_their_responses_returned() {
 async fn validation_errors_of_the_tenant_are_returned() {
     let shop = Shop::open();
     let token = shop.mint_for_ada().await;
-    let answer = shop
+    let response = shop
         .put("/profiles/me", &token, &json!({"email": "no address"}))
         .await;
-    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(answer.json()["errors"]["email"].is_array());
+    assert_eq!(response.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(response.json()["errors"]["email"].is_array());
 }
 
 #[tokio::test]
@@ -363,9 +368,9 @@ async fn me_with_an_anonymous_token_is_not_found_without_a_tenant_call() {
 async fn responses_of_me_are_private_for_every_cache() {
     let shop = Shop::open();
     let token = shop.mint_for_ada().await;
-    let answer = shop.get("/profiles/me", &token).await;
-    assert_eq!(answer.headers[header::CACHE_CONTROL], "private, no-store");
-    let vary: Vec<_> = answer.headers.get_all(header::VARY).iter().collect();
+    let response = shop.get("/profiles/me", &token).await;
+    assert_eq!(response.headers[header::CACHE_CONTROL], "private, no-store");
+    let vary: Vec<_> = response.headers.get_all(header::VARY).iter().collect();
     assert!(
         vary.iter()
             .any(|value| value.as_bytes().eq_ignore_ascii_case(b"authorization"))
@@ -407,9 +412,9 @@ async fn an_unknown_path_is_not_found_without_a_tenant_call() {
         "/auth/verify",
         "/api/v3/profiles",
     ] {
-        let answer = shop.get(path, &token).await;
-        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
-        assert_eq!(answer.body, r#"{"message":"Not found."}"#, "{path}");
+        let response = shop.get(path, &token).await;
+        assert_eq!(response.status, StatusCode::NOT_FOUND, "{path}");
+        assert_eq!(response.body, r#"{"message":"Not found."}"#, "{path}");
     }
     assert!(shop.sandbox.requests().is_empty());
 }
@@ -436,23 +441,23 @@ async fn a_route_lists_its_methods_in_allow() {
         ),
     ] {
         let request = Request::builder().method(&method).uri(path);
-        let answer = shop
+        let response = shop
             .send(request.header("authorization", bearer(&token)), "")
             .await;
         assert_eq!(
-            answer.status,
+            response.status,
             StatusCode::METHOD_NOT_ALLOWED,
             "{method} {path}"
         );
-        assert_eq!(answer.headers[header::ALLOW], allow);
+        assert_eq!(response.headers[header::ALLOW], allow);
 
-        let answer = shop.send(Request::options(path), "").await;
+        let response = shop.send(Request::options(path), "").await;
         assert_eq!(
-            answer.status,
+            response.status,
             StatusCode::NO_CONTENT,
             "OPTIONS {path} needs no token"
         );
-        assert_eq!(answer.headers[header::ALLOW], allow);
+        assert_eq!(response.headers[header::ALLOW], allow);
     }
     assert!(shop.sandbox.requests().is_empty());
 }
@@ -467,10 +472,10 @@ async fn every_route_except_the_mint_requires_an_id_token() {
         (Method::GET, "/locations/1"),
     ] {
         let request = || Request::builder().method(&method).uri(path);
-        let answer = shop.send(request(), "{}").await;
-        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{path}");
+        let response = shop.send(request(), "{}").await;
+        assert_eq!(response.status, StatusCode::UNAUTHORIZED, "{path}");
         assert_eq!(
-            answer.headers[header::WWW_AUTHENTICATE],
+            response.headers[header::WWW_AUTHENTICATE],
             r#"Bearer realm="omneo-id""#
         );
         for credential in [
@@ -480,15 +485,15 @@ async fn every_route_except_the_mint_requires_an_id_token() {
             "Bearer  a",
             "Bearer\ta",
         ] {
-            let answer = shop
+            let response = shop
                 .send(request().header("authorization", credential), "{}")
                 .await;
             assert_eq!(
-                answer.status,
+                response.status,
                 StatusCode::UNAUTHORIZED,
                 "{path} {credential:?}"
             );
-            assert_eq!(answer.body, r#"{"message":"Unauthenticated."}"#);
+            assert_eq!(response.body, r#"{"message":"Unauthenticated."}"#);
         }
         let twice = request()
             .header("authorization", "Bearer a")
@@ -506,23 +511,26 @@ async fn every_route_except_the_mint_requires_an_id_token() {
 async fn a_target_over_8_kib_is_too_long() {
     let shop = Shop::open();
     let token = shop.mint_for_ada().await;
-    let answer = shop
+    let response = shop
         .get(&format!("/profiles/me?{}", "x".repeat(8200)), &token)
         .await;
-    assert_eq!(answer.status, StatusCode::URI_TOO_LONG);
+    assert_eq!(response.status, StatusCode::URI_TOO_LONG);
 }
 
 #[tokio::test]
 async fn a_configured_mount_is_stripped() {
     let shop = Shop::with(|builder| builder.mount("/id/api/v1"));
-    let answer = shop
+    let response = shop
         .post(
             "/id/api/v1/auth/token",
             Sandbox::API_TOKEN,
             &json!({"id": Sandbox::ADA_ID}),
         )
         .await;
-    let token = answer.json()["data"]["token"].as_str().unwrap().to_owned();
+    let token = response.json()["data"]["token"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     for path in [
         "/id/api/v1/profiles/me",
         "/id/api/v1//profiles/me?include=tiers",
@@ -566,10 +574,10 @@ async fn a_sign_up_has_the_same_response_for_known_and_unknown_addresses() {
     let nothing_to_do = shop
         .post("/profiles", &token, &json!({"email": Sandbox::GRACE_EMAIL}))
         .await;
-    for answer in [&known, &unknown, &nothing_to_do] {
-        assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.body);
-        assert_eq!(answer.body, r#"{"data":{"success":true}}"#);
-        assert!(answer.headers.iter().eq(known.headers.iter()));
+    for response in [&known, &unknown, &nothing_to_do] {
+        assert_eq!(response.status, StatusCode::OK, "{:?}", response.body);
+        assert_eq!(response.body, r#"{"data":{"success":true}}"#);
+        assert!(response.headers.iter().eq(known.headers.iter()));
     }
     let ada = shop.sandbox.profile(Sandbox::ADA_ID).unwrap();
     assert_eq!(ada["attributes"]["comms"]["email_promo"], false);
@@ -580,7 +588,7 @@ async fn a_sign_up_of_a_known_address_changes_only_the_consent() {
     let shop = Shop::open();
     let token = shop.mint_anonymous().await;
     let before = shop.sandbox.profile(Sandbox::ADA_ID).unwrap();
-    let answer = shop
+    let response = shop
         .post(
             "/profiles?first_name=Mallory&_method=DELETE",
             &token,
@@ -595,7 +603,7 @@ async fn a_sign_up_of_a_known_address_changes_only_the_consent() {
             }),
         )
         .await;
-    assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.body);
+    assert_eq!(response.status, StatusCode::OK, "{:?}", response.body);
     let mut after = shop.sandbox.profile(Sandbox::ADA_ID).unwrap();
     assert_eq!(after["attributes"]["comms"]["sms_promo"], true);
     for volatile in ["sms_promo", "updated_at"] {
@@ -639,10 +647,10 @@ async fn a_sign_up_without_an_id_token_requires_the_api_token() {
     );
     let people = shop.sandbox.profiles().len();
     shop.sandbox.take_requests();
-    let answer = shop
+    let response = shop
         .post("/profiles", "wrong", &json!({"email": "other@example.com"}))
         .await;
-    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(response.status, StatusCode::UNAUTHORIZED);
     assert!(shop.sandbox.requests().is_empty());
     assert_eq!(shop.sandbox.profiles().len(), people);
 }
@@ -651,16 +659,16 @@ async fn a_sign_up_without_an_id_token_requires_the_api_token() {
 async fn an_invalid_sign_up_is_rejected_before_the_look_up() {
     let shop = Shop::open();
     let token = shop.mint_anonymous().await;
-    let answer = shop
+    let response = shop
         .post(
             "/profiles",
             &token,
             &json!({"email": 7, "mobile_phone": "0412"}),
         )
         .await;
-    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(answer.json()["errors"]["email"].is_array());
-    assert!(answer.json()["errors"]["mobile_phone"].is_array());
+    assert_eq!(response.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(response.json()["errors"]["email"].is_array());
+    assert!(response.json()["errors"]["mobile_phone"].is_array());
     assert!(shop.sandbox.requests().is_empty());
 }
 
@@ -672,9 +680,9 @@ async fn locations_accept_anonymous_tokens_and_keep_the_query() {
     let shop = Shop::open();
     let token = shop.mint_anonymous().await;
     let query = "filter%5Bis_published%5D=1&filter[is_permanently_closed]=0&page[size]=3";
-    let answer = shop.get(&format!("/locations?{query}"), &token).await;
-    assert_eq!(answer.status, StatusCode::OK);
-    let stores = answer.json()["data"].as_array().unwrap().clone();
+    let response = shop.get(&format!("/locations?{query}"), &token).await;
+    assert_eq!(response.status, StatusCode::OK);
+    let stores = response.json()["data"].as_array().unwrap().clone();
     assert_eq!(stores.len(), 3);
     assert_eq!(shop.sandbox.requests()[0].query(), Some(query));
     let one = format!("/locations/{}", stores[0]["id"]);
@@ -706,7 +714,7 @@ async fn credentials_are_neither_forwarded_nor_returned() {
         .header("access-control-allow-origin", "*")
         .body(r#"{"data":[]}"#)
         .unwrap();
-    shop.sandbox.inject(Fault::answer(echo));
+    shop.sandbox.inject(Fault::response(echo));
     let request = Request::get("/profiles/me")
         .header("authorization", bearer(&token))
         .header("cookie", "session=1")
@@ -715,16 +723,16 @@ async fn credentials_are_neither_forwarded_nor_returned() {
         .header("x-http-method-override", "DELETE")
         .header("x_request_id", "alias")
         .header("x-original-url", "/api/v3/profiles");
-    let answer = shop.send(request, "").await;
-    assert_eq!(answer.status, StatusCode::OK);
-    for (name, value) in &answer.headers {
+    let response = shop.send(request, "").await;
+    assert_eq!(response.status, StatusCode::OK);
+    for (name, value) in &response.headers {
         assert!(
             !value.to_str().unwrap().contains(Sandbox::API_TOKEN),
             "{name}"
         );
     }
     for name in ["set-cookie", "server", "access-control-allow-origin"] {
-        assert!(!answer.headers.contains_key(name), "{name}");
+        assert!(!response.headers.contains_key(name), "{name}");
     }
 
     let asked = shop.sandbox.requests().pop().unwrap();
@@ -759,15 +767,15 @@ async fn request_and_response_header_policies_are_configurable() {
         .header("server", "nginx")
         .body(r#"{"data":[]}"#)
         .unwrap();
-    shop.sandbox.inject(Fault::answer(cookies));
+    shop.sandbox.inject(Fault::response(cookies));
     let client = ClientInfo::default().add_addr([203, 0, 113, 7].into());
     let request = Request::get("/profiles/me")
         .header("authorization", bearer(&token))
         .extension(client);
-    let answer = shop.send(request, "").await;
-    let cookies: Vec<_> = answer.headers.get_all("set-cookie").iter().collect();
+    let response = shop.send(request, "").await;
+    let cookies: Vec<_> = response.headers.get_all("set-cookie").iter().collect();
     assert_eq!(cookies, ["a=b", "c=d"]);
-    assert!(!answer.headers.contains_key("server"));
+    assert!(!response.headers.contains_key("server"));
     let asked = shop.sandbox.requests().pop().unwrap();
     assert_eq!(asked.header("via"), Some("1.1 shop"));
     assert_eq!(asked.header("forwarded"), Some("for=203.0.113.7"));
@@ -784,9 +792,9 @@ async fn a_call_over_the_limit_in_flight_is_rejected_with_retry_after() {
     let minted = shop.post("/auth/token", "pinned-by-the-operator", &anonymous);
     let minted = minted.await.json();
     let token = minted["data"]["token"].as_str().unwrap();
-    let answer = shop.get("/locations", token).await;
-    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
-    assert!(answer.headers.contains_key("retry-after"));
+    let response = shop.get("/locations", token).await;
+    assert_eq!(response.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(response.headers.contains_key("retry-after"));
     assert!(shop.sandbox.requests().is_empty());
 }
 
@@ -805,12 +813,12 @@ async fn a_response_whose_first_frame_contains_the_api_token_is_a_bad_gateway() 
         // Compressed content cannot be scanned.
         (Some("br"), "not really compressed".to_owned(), false),
     ] {
-        let mut answer = Response::builder();
+        let mut tenant_response = Response::builder();
         if let Some(coding) = coding {
-            answer = answer.header("content-encoding", coding);
+            tenant_response = tenant_response.header("content-encoding", coding);
         }
-        let answer = answer.body(page.clone()).unwrap();
-        shop.sandbox.inject(Fault::answer(answer));
+        let tenant_response = tenant_response.body(page.clone()).unwrap();
+        shop.sandbox.inject(Fault::response(tenant_response));
         let request = Request::get("/profiles/me").header("authorization", bearer(&token));
         let request = request.body(Full::<Bytes>::default()).unwrap();
         let response = shop.id.clone().oneshot(request).await.unwrap();
@@ -836,7 +844,7 @@ async fn tenant_errors_have_messages_of_this_crate() {
         .body("SQLSTATE: a debug page")
         .unwrap();
     for (fault, status) in [
-        (Fault::answer(page), StatusCode::BAD_GATEWAY),
+        (Fault::response(page), StatusCode::BAD_GATEWAY),
         (
             Fault::status(StatusCode::BAD_GATEWAY),
             StatusCode::BAD_GATEWAY,
@@ -856,10 +864,10 @@ async fn tenant_errors_have_messages_of_this_crate() {
         (Fault::reset(), StatusCode::BAD_GATEWAY),
     ] {
         shop.sandbox.inject(fault);
-        let answer = shop.get("/profiles/me", &token).await;
-        assert_eq!(answer.status, status);
-        assert!(answer.json()["message"].is_string());
-        assert!(!answer.body.windows(8).any(|bytes| bytes == b"SQLSTATE"));
+        let response = shop.get("/profiles/me", &token).await;
+        assert_eq!(response.status, status);
+        assert!(response.json()["message"].is_string());
+        assert!(!response.body.windows(8).any(|bytes| bytes == b"SQLSTATE"));
     }
 }
 
@@ -867,21 +875,21 @@ async fn tenant_errors_have_messages_of_this_crate() {
 async fn a_tenant_without_a_response_is_a_gateway_timeout() {
     let shop = Shop::with(|builder| builder.head_timeout(Duration::from_secs(7)));
     let token = shop.mint_for_ada().await;
-    shop.sandbox.inject(Fault::stall().forever());
+    shop.sandbox.inject(Fault::stall().until_cleared());
     let before = tokio::time::Instant::now();
     assert_eq!(
         shop.get("/profiles/me", &token).await.status,
         StatusCode::GATEWAY_TIMEOUT
     );
     assert_eq!(before.elapsed().as_secs(), 7);
-    let answer = shop
+    let response = shop
         .post("/profiles", &token, &json!({"email": "a@example.com"}))
         .await;
-    assert_eq!(answer.status, StatusCode::GATEWAY_TIMEOUT);
-    let answer = shop
+    assert_eq!(response.status, StatusCode::GATEWAY_TIMEOUT);
+    let response = shop
         .post("/auth/token", Sandbox::API_TOKEN, &json!({"id": "x"}))
         .await;
-    assert_eq!(answer.status, StatusCode::GATEWAY_TIMEOUT);
+    assert_eq!(response.status, StatusCode::GATEWAY_TIMEOUT);
 }
 
 #[tokio::test(start_paused = true)]
@@ -924,11 +932,11 @@ impl http_body::Body for Silent {
 async fn a_rejected_grpc_request_has_a_grpc_response() {
     let shop = Shop::open();
     let request = Request::post("/profiles/me").header("content-type", "application/grpc");
-    let answer = shop
+    let response = shop
         .call(request.body(Full::new(Bytes::new())).unwrap())
         .await;
-    assert_eq!(answer.status, StatusCode::OK);
-    assert_eq!(answer.headers["grpc-status"], "16");
+    assert_eq!(response.status, StatusCode::OK);
+    assert_eq!(response.headers["grpc-status"], "16");
 }
 
 #[tokio::test]
@@ -948,17 +956,20 @@ async fn rate_limit_headers_of_the_api_token_are_removed() {
                 .header("retry-after", "7")
                 .body("{}")
                 .unwrap();
-            shop.sandbox.inject(Fault::answer(counted));
-            let answer = shop.get(path, token).await;
-            assert_eq!(answer.status, status, "{path}");
-            assert_eq!(answer.headers["retry-after"], "7");
+            shop.sandbox.inject(Fault::response(counted));
+            let response = shop.get(path, token).await;
+            assert_eq!(response.status, status, "{path}");
+            assert_eq!(response.headers["retry-after"], "7");
             for name in [
                 "x-ratelimit-limit",
                 "x-ratelimit-remaining",
                 "ratelimit",
                 "server-timing",
             ] {
-                assert!(!answer.headers.contains_key(name), "{path} {status} {name}");
+                assert!(
+                    !response.headers.contains_key(name),
+                    "{path} {status} {name}"
+                );
             }
         }
     }
@@ -985,8 +996,8 @@ async fn keys_can_be_replaced_under_load() {
                     // Minted with one keyring, and verified while the keyring may be replaced.
                     let token = shop.mint_for_ada().await;
                     tokio::task::yield_now().await;
-                    let answer = shop.get("/profiles/me", &token).await;
-                    assert_eq!(answer.status, 200);
+                    let response = shop.get("/profiles/me", &token).await;
+                    assert_eq!(response.status, 200);
                     served[visitor].fetch_add(1, Ordering::SeqCst);
                 }
             })

@@ -430,9 +430,9 @@ fn every_call_stays_at_or_below_the_profile_without_credentials_of_the_client() 
         let Some(request) = generated.request(&tokens) else {
             return Err(TestCaseError::reject("no request"));
         };
-        let answer: Answer = runtime.block_on(shop.call(request));
+        let response: Answer = runtime.block_on(shop.call(request));
         let forwarded = shop.sandbox.take_requests();
-        let status = answer.status.as_u16();
+        let status = response.status.as_u16();
         prop_assert!(is_expected(status), "{status}");
         // The token service checks the caller's credential and profile with the tenant.
         if generated.target.windows(4).any(|bytes| bytes == b"auth") {
@@ -444,7 +444,7 @@ fn every_call_stays_at_or_below_the_profile_without_credentials_of_the_client() 
             );
             return Ok(());
         }
-        if answer.rejection.is_some_and(is_refusal) {
+        if response.rejection.is_some_and(is_refusal) {
             prop_assert!(
                 forwarded.is_empty(),
                 "rejected, but the tenant was called: {forwarded:?}"
@@ -722,8 +722,8 @@ fn a_denied_request_is_never_executed() {
         let Some(request) = generated.request(&tokens) else {
             return Err(TestCaseError::reject("no request"));
         };
-        let answer: Answer = runtime.block_on(shop.call(request));
-        prop_assert!(is_expected(answer.status.as_u16()), "{}", answer.status);
+        let response: Answer = runtime.block_on(shop.call(request));
+        prop_assert!(is_expected(response.status.as_u16()), "{}", response.status);
         for forwarded in shop.sandbox.take_requests() {
             if !forwarded
                 .path()
@@ -744,7 +744,7 @@ fn a_denied_request_is_never_executed() {
         prop_assert!(shop.sandbox.profile(Sandbox::ADA_ID).is_some());
         Ok(())
     });
-    let answer = runtime.block_on(shop.get("/profiles/me", &tokens.ada));
-    assert_eq!(answer.status, StatusCode::OK);
-    assert!(json!(answer.json()["data"]["id"]) == json!(Sandbox::ADA_ID));
+    let response = runtime.block_on(shop.get("/profiles/me", &tokens.ada));
+    assert_eq!(response.status, StatusCode::OK);
+    assert!(json!(response.json()["data"]["id"]) == json!(Sandbox::ADA_ID));
 }

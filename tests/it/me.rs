@@ -208,9 +208,9 @@ async fn the_ready_service_is_called() {
     let mut service = MeRewriteLayer::new().layer(mock);
     handle.allow(1);
     service.ready().await.unwrap();
-    let answer = service.call(request(Method::GET, "/profiles/me", Some(ada())));
+    let response = service.call(request(Method::GET, "/profiles/me", Some(ada())));
     let (forwarded, respond) = handle.next_request().await.unwrap();
     assert_eq!(forwarded.uri().path(), format!("/profiles/{ADA}"));
     respond.send_response(Response::new("ok".to_owned()));
-    assert_eq!(answer.await.unwrap().status(), StatusCode::OK);
+    assert_eq!(response.await.unwrap().status(), StatusCode::OK);
 }

@@ -1,9 +1,9 @@
 //! Issuer and token endpoint, through the public API.
 
-mod answers;
 mod patience;
 mod readiness;
 mod request;
+mod tenant_responses;
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -127,7 +127,7 @@ fn a_ring_without_a_signing_key_mints_no_token() {
 /// A tenant with one answer, which records the requests.
 #[derive(Clone)]
 struct Tenant {
-    answer: Arc<dyn Fn() -> Response<Body> + Send + Sync>,
+    response: Arc<dyn Fn() -> Response<Body> + Send + Sync>,
     asked: Arc<Mutex<Vec<Asked>>>,
 }
 
@@ -150,9 +150,9 @@ impl Tenant {
         })
     }
 
-    fn new(answer: impl Fn() -> Response<Body> + Send + Sync + 'static) -> Self {
+    fn new(response: impl Fn() -> Response<Body> + Send + Sync + 'static) -> Self {
         Self {
-            answer: Arc::new(answer),
+            response: Arc::new(response),
             asked: Arc::default(),
         }
     }
@@ -183,7 +183,7 @@ impl Service<Request<Body>> for Tenant {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let Self { answer, asked } = self.clone();
+        let Self { response, asked } = self.clone();
         Box::pin(async move {
             let (parts, body) = request.into_parts();
             // The forwarding service accepts either marker.
@@ -204,7 +204,7 @@ impl Service<Request<Body>> for Tenant {
                 request_id: header("x-request-id"),
                 authorization: header("authorization").is_some(),
             });
-            Ok(answer())
+            Ok(response())
         })
     }
 }
@@ -275,26 +275,26 @@ async fn an_identity_resolves_to_its_profile() {
 
 #[tokio::test]
 async fn a_valid_api_token_gets_an_anonymous_token() {
-    for answer in ["", r#"{"status":200}"#, r#"{"data":{}}"#, "OK"] {
+    for response in ["", r#"{"status":200}"#, r#"{"data":{}}"#, "OK"] {
         for body in [
             "",
             "{}",
             r#"{"id":""}"#,
             r#"{"id":null,"id_handle":"shopify"}"#,
         ] {
-            let tenant = Tenant::answering(200, answer);
+            let tenant = Tenant::answering(200, response);
             assert_eq!(minted(tenant.endpoint(), body).await, Subject::Anonymous);
             let asked = &tenant.asked()[0];
             assert_eq!((&asked.method, &*asked.uri), (&Method::GET, "/auth/verify"));
             assert!(asked.call_as.as_ref().unwrap().matches(API_TOKEN));
         }
     }
-    for (answer, status) in [
+    for (response, status) in [
         (r#"{"status":401}"#, 401),
         (r#"{"status":null}"#, 401),
         ("<html>sign in</html>", 502),
     ] {
-        let tenant = Tenant::answering(200, answer);
+        let tenant = Tenant::answering(200, response);
         assert_eq!(send(tenant.endpoint(), post("{}")).await.0, status);
     }
 }
@@ -375,7 +375,7 @@ async fn a_rejection_of_an_inner_layer_is_returned_unchanged() {
 #[tokio::test]
 async fn an_answer_about_another_profile_is_rejected() {
     let asked = r#"{"id":"3f0c2f6e"}"#;
-    for (answer, expected) in [
+    for (response, expected) in [
         (r#"{"data":{"id":"3F0C2F6E"}}"#, 200),
         (r#"{"data":null}"#, 404),
         (r#"{"data":[]}"#, 404),
@@ -391,11 +391,11 @@ async fn an_answer_about_another_profile_is_rejected() {
         ("", 502),
         ("<html>", 502),
     ] {
-        let tenant = Tenant::answering(200, answer);
+        let tenant = Tenant::answering(200, response);
         assert_eq!(
             send(tenant.endpoint(), post(asked)).await.0,
             expected,
-            "{answer}"
+            "{response}"
         );
     }
     // An identity may belong to any profile, but the answer must have a valid profile id.
@@ -621,8 +621,8 @@ async fn a_wrong_api_token_does_not_match_a_cached_one() {
     let judging = service_fn(async |request: Request<Body>| {
         let CallAs(token) = request.extensions().get::<CallAs>().unwrap();
         let status = if token.matches(API_TOKEN) { 200 } else { 401 };
-        let answer = Response::builder().status(status).body(Body::empty());
-        Ok::<_, Infallible>(answer.unwrap())
+        let response = Response::builder().status(status).body(Body::empty());
+        Ok::<_, Infallible>(response.unwrap())
     });
     let endpoint = TokenEndpoint::new(judging, issuer());
     let endpoint = endpoint.with_verify_cache(Duration::from_secs(60)).unwrap();
@@ -642,9 +642,9 @@ async fn a_wrong_api_token_does_not_match_a_cached_one() {
 #[tokio::test]
 async fn a_rejected_api_token_is_not_cached() {
     let status = Arc::new(AtomicU16::new(401));
-    let answer = Arc::clone(&status);
+    let tenant_status = Arc::clone(&status);
     let tenant = Tenant::new(move || {
-        let response = Response::builder().status(answer.load(Ordering::Relaxed));
+        let response = Response::builder().status(tenant_status.load(Ordering::Relaxed));
         response.body(Body::empty()).unwrap()
     });
     let endpoint = tenant.endpoint();

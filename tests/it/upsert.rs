@@ -58,13 +58,13 @@ type Expected = (String, Response<Full<Bytes>>);
 /// A scripted tenant: expects a sequence of requests, and sends a prepared response to each.
 #[derive(Clone)]
 struct Script {
-    answers: Arc<Mutex<Vec<Expected>>>,
+    responses: Arc<Mutex<Vec<Expected>>>,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
 type Sent = Request<Either<Body, Full<Bytes>>>;
 
-fn answer(status: u16, body: &'static str) -> Response<Full<Bytes>> {
+fn respond(status: u16, body: &'static str) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::from(body));
     *response.status_mut() = StatusCode::from_u16(status).unwrap();
     response
@@ -74,9 +74,9 @@ impl Script {
     /// `expected` lists the request lines with their responses.
     fn new<const N: usize>(expected: [(&str, Response<Full<Bytes>>); N]) -> Self {
         crate::support::logs::watch();
-        let answers = expected.map(|(line, answer)| (line.to_owned(), answer));
+        let responses = expected.map(|(line, response)| (line.to_owned(), response));
         Self {
-            answers: Arc::new(Mutex::new(answers.into_iter().rev().collect())),
+            responses: Arc::new(Mutex::new(responses.into_iter().rev().collect())),
             seen: Arc::default(),
         }
     }
@@ -91,11 +91,11 @@ impl Script {
             body: String::from_utf8(body.to_vec()).unwrap(),
             permitted: parts.extensions.get::<AllowForward>().is_some(),
         });
-        let Some((expected, answer)) = self.answers.lock().unwrap().pop() else {
+        let Some((expected, response)) = self.responses.lock().unwrap().pop() else {
             panic!("unexpected request: {line}");
         };
         assert_eq!(line, expected);
-        Ok(answer)
+        Ok(response)
     }
 
     async fn send(&self, policy: CommsPolicy, request: Request<Body>) -> Response<Bytes> {
@@ -110,7 +110,7 @@ impl Script {
     async fn sign_up(&self, policy: CommsPolicy, payload: &str) -> Response<Bytes> {
         let response = self.send(policy, post(payload)).await;
         assert!(
-            self.answers.lock().unwrap().is_empty(),
+            self.responses.lock().unwrap().is_empty(),
             "every expected request was received"
         );
         response
@@ -170,8 +170,8 @@ const TAKEN: &str = r#"{"message":"x","errors":{"email":["The email has already 
 #[tokio::test]
 async fn an_existing_profile_changes_only_in_consent() {
     let script = Script::new([
-        (BY_EMAIL, answer(200, ADA)),
-        (UPDATE, answer(200, r#"{"data":{}}"#)),
+        (BY_EMAIL, respond(200, ADA)),
+        (UPDATE, respond(200, r#"{"data":{}}"#)),
     ]);
     let response = script.sign_up(CommsPolicy::new(), OPT_OUT).await;
     assert_eq!(response.status(), 200);
@@ -182,8 +182,8 @@ async fn an_existing_profile_changes_only_in_consent() {
 #[tokio::test]
 async fn a_new_profile_is_created_with_defaults() {
     let script = Script::new([
-        (BY_EMAIL, answer(200, NO_PROFILES)),
-        (CREATE, answer(201, r#"{"data":{"id":"ada-1"}}"#)),
+        (BY_EMAIL, respond(200, NO_PROFILES)),
+        (CREATE, respond(201, r#"{"data":{"id":"ada-1"}}"#)),
     ]);
     let response = script
         .sign_up(
@@ -205,14 +205,14 @@ async fn a_new_profile_is_created_with_defaults() {
 
 #[tokio::test]
 async fn an_existing_profile_without_new_consent_is_unchanged() {
-    let script = Script::new([(BY_EMAIL, answer(200, ADA))]);
+    let script = Script::new([(BY_EMAIL, respond(200, ADA))]);
     let payload = concat!(
         r#"{"email":"ada@example.com","attributes":{"comms":{"profile_id":"eve","#,
         r#""email_bounced":false}}}"#
     );
     let response = script.sign_up(CommsPolicy::new(), payload).await;
     assert_eq!(response.extensions().get(), Some(&UpsertOutcome::Unchanged));
-    let script = Script::new([(BY_EMAIL, answer(200, ADA)), (UPDATE, answer(204, ""))]);
+    let script = Script::new([(BY_EMAIL, respond(200, ADA)), (UPDATE, respond(204, ""))]);
     let policy = CommsPolicy::new().with_defaults_on_update();
     let response = script.sign_up(policy, payload).await;
     assert_eq!(response.extensions().get(), Some(&UpsertOutcome::Updated));
@@ -224,14 +224,14 @@ async fn the_phone_is_looked_up_only_if_no_email_matches() {
         r#"{"email":"ada@example.com","mobile_phone":"+61 412-345-678","#,
         r#""attributes":{"comms":{"sms_promo":true}}}"#
     );
-    let script = Script::new([(BY_EMAIL, answer(200, ADA)), (UPDATE, answer(200, "{}"))]);
+    let script = Script::new([(BY_EMAIL, respond(200, ADA)), (UPDATE, respond(200, "{}"))]);
     script.sign_up(CommsPolicy::new(), payload).await;
     let other =
         r#"{"data":[{"id":"ada-1","email":"other@example.com","mobile_phone":"+61412345678"}]}"#;
     let script = Script::new([
-        (BY_EMAIL, answer(200, NO_PROFILES)),
-        (BY_PHONE, answer(200, other)),
-        (UPDATE, answer(200, "{}")),
+        (BY_EMAIL, respond(200, NO_PROFILES)),
+        (BY_PHONE, respond(200, other)),
+        (UPDATE, respond(200, "{}")),
     ]);
     let response = script.sign_up(CommsPolicy::new(), payload).await;
     assert_eq!(response.extensions().get(), Some(&UpsertOutcome::Updated));
@@ -243,7 +243,10 @@ async fn similar_addresses_belong_to_new_people() {
         r#"{"data":[{"id":"eve-1","email":"xada@example.com"},{"id":"../x","#,
         r#""email":"ada@example.com.au"}]}"#
     );
-    let script = Script::new([(BY_EMAIL, answer(200, others)), (CREATE, answer(200, "{}"))]);
+    let script = Script::new([
+        (BY_EMAIL, respond(200, others)),
+        (CREATE, respond(200, "{}")),
+    ]);
     let response = script.sign_up(CommsPolicy::new(), OPT_OUT).await;
     assert_eq!(response.extensions().get(), Some(&UpsertOutcome::Created));
 }
@@ -253,15 +256,15 @@ async fn a_profile_on_a_larger_page_is_found_and_pages_are_bounded() {
     let more = r#"{"data":[],"links":{"next":"https://elsewhere.example/profiles?page=2"}}"#;
     let longer = format!("{BY_EMAIL}&page%5Bsize%5D=50&page%5Bnumber%5D=1");
     let script = Script::new([
-        (BY_EMAIL, answer(200, more)),
-        (&longer, answer(200, ADA)),
-        (UPDATE, answer(200, "{}")),
+        (BY_EMAIL, respond(200, more)),
+        (&longer, respond(200, ADA)),
+        (UPDATE, respond(200, "{}")),
     ]);
     script.sign_up(CommsPolicy::new(), OPT_OUT).await;
     let script = Script::new([
-        (BY_EMAIL, answer(200, more)),
-        (&longer, answer(200, more)),
-        (CREATE, answer(200, "{}")),
+        (BY_EMAIL, respond(200, more)),
+        (&longer, respond(200, more)),
+        (CREATE, respond(200, "{}")),
     ]);
     script.sign_up(CommsPolicy::new(), OPT_OUT).await;
 }
@@ -272,7 +275,7 @@ async fn no_further_page_is_read_after_a_match() {
         r#"{"data":[{"id":"ada-1","email":"ada@example.com"}],"#,
         r#""meta":{"current_page":1,"last_page":9}}"#
     );
-    let script = Script::new([(BY_EMAIL, answer(200, more)), (UPDATE, answer(200, "{}"))]);
+    let script = Script::new([(BY_EMAIL, respond(200, more)), (UPDATE, respond(200, "{}"))]);
     let response = script.sign_up(CommsPolicy::new(), OPT_OUT).await;
     assert_eq!(response.status(), 200);
 }
@@ -299,7 +302,7 @@ async fn mass_assignment_does_not_change_an_existing_profile() {
             r#""email_verification":"verified"}}}"#
         ),
     ] {
-        let script = Script::new([(BY_EMAIL, answer(200, ADA))]);
+        let script = Script::new([(BY_EMAIL, respond(200, ADA))]);
         let response = script.sign_up(CommsPolicy::new(), payload).await;
         assert_eq!(response.status(), 200, "{payload}");
     }
@@ -313,10 +316,10 @@ async fn a_sign_up_that_loses_a_race_updates_the_profile() {
     let german = r#"{"message":"x","errors":{"email":["Die E-Mail ist bereits vergeben."]}}"#;
     for taken in [TAKEN, phone, german] {
         let script = Script::new([
-            (BY_EMAIL, answer(200, NO_PROFILES)),
-            (CREATE, answer(422, taken)),
-            (BY_EMAIL, answer(200, ADA)),
-            (UPDATE, answer(200, "{}")),
+            (BY_EMAIL, respond(200, NO_PROFILES)),
+            (CREATE, respond(422, taken)),
+            (BY_EMAIL, respond(200, ADA)),
+            (UPDATE, respond(200, "{}")),
         ]);
         let response = script.sign_up(CommsPolicy::new(), OPT_OUT).await;
         assert_eq!(response.extensions().get(), Some(&UpsertOutcome::Updated));
@@ -326,18 +329,18 @@ async fn a_sign_up_that_loses_a_race_updates_the_profile() {
 #[tokio::test]
 async fn a_profile_deleted_after_the_look_up_is_created_again_once() {
     let script = Script::new([
-        (BY_EMAIL, answer(200, ADA)),
-        (UPDATE, answer(404, "{}")),
-        (BY_EMAIL, answer(200, NO_PROFILES)),
-        (CREATE, answer(201, "{}")),
+        (BY_EMAIL, respond(200, ADA)),
+        (UPDATE, respond(404, "{}")),
+        (BY_EMAIL, respond(200, NO_PROFILES)),
+        (CREATE, respond(201, "{}")),
     ]);
     let response = script.sign_up(CommsPolicy::new(), OPT_OUT).await;
     assert_eq!(response.extensions().get(), Some(&UpsertOutcome::Created));
     let script = Script::new([
-        (BY_EMAIL, answer(200, ADA)),
-        (UPDATE, answer(404, "{}")),
-        (BY_EMAIL, answer(200, ADA)),
-        (UPDATE, answer(404, "{}")),
+        (BY_EMAIL, respond(200, ADA)),
+        (UPDATE, respond(404, "{}")),
+        (BY_EMAIL, respond(200, ADA)),
+        (UPDATE, respond(404, "{}")),
     ]);
     let response = script.sign_up(CommsPolicy::new(), OPT_OUT).await;
     assert_eq!(rejection_kind(&response), RejectionKind::TenantAnswer);
@@ -362,15 +365,15 @@ impl Register {
         let mut people = self.people.lock().unwrap();
         let known = people.iter().any(|email| email == "ada@example.com");
         Ok(match parts.method {
-            Method::GET if known => answer(200, ADA),
-            Method::GET => answer(200, NO_PROFILES),
-            Method::POST if known => answer(422, TAKEN),
+            Method::GET if known => respond(200, ADA),
+            Method::GET => respond(200, NO_PROFILES),
+            Method::POST if known => respond(422, TAKEN),
             Method::POST => {
                 let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
                 people.push(body["email"].as_str().unwrap().to_owned());
-                answer(201, "{}")
+                respond(201, "{}")
             }
-            _ => answer(200, "{}"),
+            _ => respond(200, "{}"),
         })
     }
 }
@@ -428,7 +431,7 @@ async fn a_cancelled_sign_up_does_not_block_the_next() {
     tokio::task::yield_now().await;
     gone.abort();
     assert!(gone.await.is_err());
-    let script = Script::new([(BY_EMAIL, answer(200, ADA)), (UPDATE, answer(200, "{}"))]);
+    let script = Script::new([(BY_EMAIL, respond(200, ADA)), (UPDATE, respond(200, "{}"))]);
     let tenant = script.clone();
     let service = layer.layer(service_fn(move |request: Sent| {
         tenant.clone().play(request)
@@ -442,36 +445,36 @@ async fn a_cancelled_sign_up_does_not_block_the_next() {
 async fn every_outcome_has_the_same_response() {
     let scripts = [
         Script::new([
-            (BY_EMAIL, answer(200, ADA)),
-            (UPDATE, answer(200, r#"{"data":{"email":"x"}}"#)),
+            (BY_EMAIL, respond(200, ADA)),
+            (UPDATE, respond(200, r#"{"data":{"email":"x"}}"#)),
         ]),
         Script::new([
-            (BY_EMAIL, answer(200, NO_PROFILES)),
-            (CREATE, answer(201, r#"{"data":{"id":"x"}}"#)),
+            (BY_EMAIL, respond(200, NO_PROFILES)),
+            (CREATE, respond(201, r#"{"data":{"id":"x"}}"#)),
         ]),
         Script::new([
-            (BY_EMAIL, answer(200, NO_PROFILES)),
-            (CREATE, answer(422, TAKEN)),
-            (BY_EMAIL, answer(200, ADA)),
-            (UPDATE, answer(204, "")),
+            (BY_EMAIL, respond(200, NO_PROFILES)),
+            (CREATE, respond(422, TAKEN)),
+            (BY_EMAIL, respond(200, ADA)),
+            (UPDATE, respond(204, "")),
         ]),
         Script::new([
-            (BY_EMAIL, answer(200, NO_PROFILES)),
-            (CREATE, answer(422, r#"{"message":"no"}"#)),
+            (BY_EMAIL, respond(200, NO_PROFILES)),
+            (CREATE, respond(422, r#"{"message":"no"}"#)),
         ]),
     ];
     let policy = CommsPolicy::new().conceal_tenant_validation();
-    let mut answers = Vec::new();
+    let mut responses = Vec::new();
     for script in scripts {
-        answers.push(script.sign_up(policy.clone(), OPT_OUT).await);
+        responses.push(script.sign_up(policy.clone(), OPT_OUT).await);
     }
-    let script = Script::new([(BY_EMAIL, answer(200, ADA))]);
-    answers.push(
+    let script = Script::new([(BY_EMAIL, respond(200, ADA))]);
+    responses.push(
         script
             .sign_up(policy, r#"{"email":"ada@example.com"}"#)
             .await,
     );
-    for response in answers {
+    for response in responses {
         assert_eq!(response.status(), 200);
         assert_eq!(response.version(), http::Version::HTTP_11);
         let headers: Vec<_> = response
@@ -497,8 +500,8 @@ async fn validation_errors_of_the_tenant_are_relayed_as_strings_only() {
         r#"{"x":1}],"y":"plain","z":null},"trace":"secret"}"#
     );
     let script = Script::new([
-        (BY_EMAIL, answer(200, NO_PROFILES)),
-        (CREATE, answer(422, body)),
+        (BY_EMAIL, respond(200, NO_PROFILES)),
+        (CREATE, respond(422, body)),
     ]);
     let response = script.sign_up(CommsPolicy::new(), OPT_OUT).await;
     assert_eq!(response.status(), 422);
@@ -511,7 +514,7 @@ async fn validation_errors_of_the_tenant_are_relayed_as_strings_only() {
 #[tokio::test]
 async fn a_field_has_the_same_name_on_update_and_on_creation() {
     let body = r#"{"message":"no","errors":{"email_optout":["no"]}}"#;
-    let script = Script::new([(BY_EMAIL, answer(200, ADA)), (UPDATE, answer(422, body))]);
+    let script = Script::new([(BY_EMAIL, respond(200, ADA)), (UPDATE, respond(422, body))]);
     let response = script.sign_up(CommsPolicy::new(), OPT_OUT).await;
     assert_eq!(
         response.body(),
@@ -657,7 +660,7 @@ async fn a_sign_up_without_a_subject_or_trusted_caller_is_rejected() {
         r#"Bearer realm="omneo-id""#
     );
 
-    let script = Script::new([(BY_EMAIL, answer(200, ADA))]);
+    let script = Script::new([(BY_EMAIL, respond(200, ADA))]);
     let mut request = post(r#"{"email":"ada@example.com"}"#);
     request.extensions_mut().clear();
     request.extensions_mut().insert(TrustedCaller);
@@ -686,12 +689,15 @@ async fn a_failing_tenant_is_an_error_and_no_write_follows() {
         ),
     ];
     for (status, body, kind, wanted) in FAULTS {
-        let look_up = Script::new([(BY_EMAIL, answer(status, body))]);
+        let look_up = Script::new([(BY_EMAIL, respond(status, body))]);
         let create = Script::new([
-            (BY_EMAIL, answer(200, NO_PROFILES)),
-            (CREATE, answer(status, body)),
+            (BY_EMAIL, respond(200, NO_PROFILES)),
+            (CREATE, respond(status, body)),
         ]);
-        let update = Script::new([(BY_EMAIL, answer(200, ADA)), (UPDATE, answer(status, body))]);
+        let update = Script::new([
+            (BY_EMAIL, respond(200, ADA)),
+            (UPDATE, respond(status, body)),
+        ]);
         for script in [look_up, create, update] {
             let policy = CommsPolicy::new().conceal_tenant_validation();
             let response = script.sign_up(policy, OPT_OUT).await;
@@ -708,7 +714,7 @@ async fn a_failing_tenant_is_an_error_and_no_write_follows() {
 #[tokio::test]
 async fn retry_after_is_relayed_in_seconds() {
     for (value, wanted) in [("7", Some("7")), ("soon", None), ("99999999999999", None)] {
-        let mut busy = answer(429, "{}");
+        let mut busy = respond(429, "{}");
         busy.headers_mut()
             .insert(header::RETRY_AFTER, value.parse().unwrap());
         let response = Script::new([(BY_EMAIL, busy)])
@@ -725,7 +731,7 @@ async fn two_profiles_with_one_address_are_an_error() {
         r#"{"data":[{"id":"a-1","email":"ada@example.com"},{"id":"a-2","#,
         r#""email":"ADA@example.com"}]}"#
     );
-    let response = Script::new([(BY_EMAIL, answer(200, two))])
+    let response = Script::new([(BY_EMAIL, respond(200, two))])
         .sign_up(CommsPolicy::new(), OPT_OUT)
         .await;
     assert_eq!(rejection_kind(&response), RejectionKind::TenantAnswer);
@@ -736,7 +742,7 @@ async fn an_id_that_is_not_a_segment_never_becomes_a_path() {
     for id in ["../../admin", "ada-1/purge", "search-id", ""] {
         let list =
             serde_json::json!({"data": [{"id": id, "email": "ada@example.com"}]}).to_string();
-        let list = answer(200, Box::leak(list.into_boxed_str()));
+        let list = respond(200, Box::leak(list.into_boxed_str()));
         let response = Script::new([(BY_EMAIL, list)])
             .sign_up(CommsPolicy::new(), OPT_OUT)
             .await;
@@ -770,8 +776,8 @@ async fn an_error_of_the_inner_service_is_returned_unchanged() {
 #[tokio::test]
 async fn requests_to_the_tenant_have_the_necessary_headers_only() {
     let script = Script::new([
-        (BY_EMAIL, answer(200, NO_PROFILES)),
-        (CREATE, answer(200, "{}")),
+        (BY_EMAIL, respond(200, NO_PROFILES)),
+        (CREATE, respond(200, "{}")),
     ]);
     let mut request = post(OPT_OUT);
     *request.uri_mut() = "https://shop.example///profiles?_method=DELETE&first_name=Eve"
@@ -894,7 +900,7 @@ async fn leading_and_trailing_slashes_are_ignored() {
         "/profiles/",
         "//profiles//?x=1",
     ] {
-        let script = Script::new([(BY_EMAIL, answer(200, ADA))]);
+        let script = Script::new([(BY_EMAIL, respond(200, ADA))]);
         let mut request = post(r#"{"email":"ada@example.com"}"#);
         *request.uri_mut() = uri.parse().unwrap();
         assert_eq!(
@@ -924,13 +930,13 @@ async fn each_tenant_call_polls_readiness() {
     idle(&mut response);
     let (request, send) = tenant.next_request().await.unwrap();
     assert_eq!(request.method(), Method::GET);
-    send.send_response(answer(200, ADA));
+    send.send_response(respond(200, ADA));
     idle(&mut response);
     tenant.allow(1);
     idle(&mut response);
     let (request, send) = tenant.next_request().await.unwrap();
     assert_eq!(request.method(), Method::PUT);
-    send.send_response(answer(200, "{}"));
+    send.send_response(respond(200, "{}"));
     assert_eq!(response.await.unwrap().status(), 200);
 }
 
@@ -947,7 +953,7 @@ mod latency {
     async fn taken(work: u64, payload: &str) -> Duration {
         let tenant = service_fn(move |_: Sent| async move {
             sleep(Duration::from_millis(work)).await;
-            Ok::<_, Infallible>(answer(200, ADA))
+            Ok::<_, Infallible>(respond(200, ADA))
         });
         let policy = CommsPolicy::new().with_uniform_latency(QUANTUM).unwrap();
         let start = Instant::now();
@@ -978,7 +984,7 @@ mod latency {
     async fn a_slow_body_does_not_shift_the_quantum() {
         let tenant = service_fn(async |_: Sent| {
             sleep(Duration::from_millis(100)).await;
-            Ok::<_, Infallible>(answer(200, ADA))
+            Ok::<_, Infallible>(respond(200, ADA))
         });
         let policy = CommsPolicy::new().with_uniform_latency(QUANTUM).unwrap();
         let (sender, body) = slow();

@@ -1,6 +1,5 @@
 //! The forwarding service: over scripted clients, and over sockets to real and scripted tenants.
 
-mod answers;
 mod bodies;
 mod buffers;
 mod deadlines;
@@ -20,6 +19,7 @@ mod matrix;
 mod pool;
 mod properties;
 mod requests;
+mod responses;
 mod retries;
 mod stale;
 mod stale_lookups;

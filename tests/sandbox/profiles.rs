@@ -149,10 +149,10 @@ async fn a_deleted_profile_is_not_found() {
         (Method::POST, Sandbox::ALAN_ID, "/purge"),
     ] {
         let path = format!("/profiles/{id}");
-        let answer = bare(&sandbox, request(method, &format!("{path}{below}")))
+        let response = bare(&sandbox, request(method, &format!("{path}{below}")))
             .await
             .expect(204);
-        assert!(answer.body.is_empty());
+        assert!(response.body.is_empty());
         get(&sandbox, &path).await.expect(404);
         delete(&sandbox, &path).await.expect(404);
     }

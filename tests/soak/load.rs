@@ -312,8 +312,8 @@ async fn send(shop: &Shop, client: &mut Client, call: Call, dice: &mut Dice) -> 
     let before = shop.tenant.state();
     if let Expected::Disconnected(after) = expected {
         let _ = timeout(after, async {
-            let answer = client.send(request).await;
-            let mut body = answer.ok()?.into_body();
+            let response = client.send(request).await;
+            let mut body = response.ok()?.into_body();
             while dice.one_in(2) {
                 body.frame().await?.ok()?;
             }
@@ -323,12 +323,12 @@ async fn send(shop: &Shop, client: &mut Client, call: Call, dice: &mut Dice) -> 
         shop.tenant.forget(id);
         return client.is_http2();
     }
-    let answer = timeout(MAX_LATENCY, async {
-        let answer = client
+    let response = timeout(MAX_LATENCY, async {
+        let response = client
             .send(request)
             .await
             .map_err(|error| format!("no response: {error:?}"))?;
-        let (parts, body) = answer.into_parts();
+        let (parts, body) = response.into_parts();
         let cause = parts.headers.get("x-cause");
         let cause = cause.and_then(|cause| cause.to_str().ok());
         let cause = cause.map(str::to_owned);
@@ -339,8 +339,8 @@ async fn send(shop: &Shop, client: &mut Client, call: Call, dice: &mut Dice) -> 
     let has_arrived = shop.tenant.has_arrived(id);
     shop.tenant.forget(id);
     let had_outage = is_http1 && (before.1 || shop.tenant.state() != before);
-    let is_ok = matches!(answer, Ok(Ok((200, Ok(_), _))));
-    let problem = match (answer, &expected) {
+    let is_ok = matches!(response, Ok(Ok((200, Ok(_), _))));
+    let problem = match (response, &expected) {
         (Err(_), _) => Some("no complete response in time".to_owned()),
         // The end of the connection may overtake the head of the response.
         (Ok(Err(_)), Expected::Aborted) => return false,

@@ -434,7 +434,8 @@ pub(crate) async fn http2(tenant: &Arc<Tenant>) -> String {
             let held = stream.try_clone().unwrap();
             let stream = TcpStream::from_std(stream).unwrap();
             tokio::spawn(async move {
-                let service = service_fn(move |request| answer(Arc::clone(&tenant), request));
+                let service =
+                    service_fn(move |request| serve_request(Arc::clone(&tenant), request));
                 let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
                 let mut connection =
                     Box::pin(server.serve_connection(TokioIo::new(stream), service));
@@ -471,7 +472,7 @@ impl http_body::Body for PartialBody {
 }
 
 /// Answers a request over HTTP/2 with the fault of its query.
-async fn answer(
+async fn serve_request(
     tenant: Arc<Tenant>,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, std::io::Error> {

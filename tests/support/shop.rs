@@ -94,10 +94,13 @@ impl Shop {
 
     /// Mints a token at the service's own endpoint, and clears the sandbox's record of requests.
     pub(crate) async fn mint(&self, body: &Value) -> String {
-        let answer = self.post("/auth/token", Sandbox::API_TOKEN, body).await;
-        assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.body);
+        let response = self.post("/auth/token", Sandbox::API_TOKEN, body).await;
+        assert_eq!(response.status, StatusCode::OK, "{:?}", response.body);
         self.sandbox.take_requests();
-        answer.json()["data"]["token"].as_str().unwrap().to_owned()
+        response.json()["data"]["token"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 
     pub(crate) async fn mint_for_ada(&self) -> String {

@@ -49,8 +49,8 @@ where
     connections(move |stream| {
         let handler = handler.clone();
         let service = service_fn(move |request| {
-            let answer = handler(request);
-            async move { Ok::<_, Infallible>(answer.await) }
+            let response = handler(request);
+            async move { Ok::<_, Infallible>(response.await) }
         });
         async move {
             let server = auto::Builder::new(TokioExecutor::new());
@@ -78,13 +78,13 @@ where
 
 /// A raw TCP tenant that answers every request head with these bytes, and closes the connection
 /// after the first one if `close` is set.
-pub(crate) async fn raw(answer: impl Into<Bytes>, close: bool) -> String {
-    let answer = answer.into();
+pub(crate) async fn raw(response: impl Into<Bytes>, close: bool) -> String {
+    let response = response.into();
     connections(move |mut stream| {
-        let answer = answer.clone();
+        let response = response.clone();
         async move {
             while read_head(&mut stream).await.is_some() {
-                if stream.write_all(&answer).await.is_err() || close {
+                if stream.write_all(&response).await.is_err() || close {
                     return;
                 }
             }

@@ -40,11 +40,11 @@ pub(crate) fn permitted(request: http::request::Builder) -> http::request::Build
     request.extension(AllowForward::new())
 }
 
-/// Forwards a request through a client that answers with `answer`. Returns the response, and the
+/// Forwards a request through a client that answers with `response`. Returns the response, and the
 /// requests that the client received.
 pub(crate) async fn ask<B>(
     request: Request<Body>,
-    answer: impl Fn() -> Response<B> + Clone + Send + 'static,
+    client_response: impl Fn() -> Response<B> + Clone + Send + 'static,
 ) -> (Response<Body>, Vec<Request<Bytes>>)
 where
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
@@ -53,7 +53,7 @@ where
     let received = Arc::clone(&sent);
     let client = service_fn(move |request: Request<RequestBody>| {
         let received = Arc::clone(&received);
-        let answer = answer.clone();
+        let client_response = client_response.clone();
         async move {
             let (parts, body) = request.into_parts();
             let body = body.collect().await.map_err(BoxError::from)?.to_bytes();
@@ -61,7 +61,7 @@ where
                 .lock()
                 .unwrap()
                 .push(Request::from_parts(parts, body));
-            Ok::<_, BoxError>(answer())
+            Ok::<_, BoxError>(client_response())
         }
     });
     let response = Upstream::new(client, tenant())

@@ -61,12 +61,12 @@ impl Shop {
                 .header(header::CONTENT_TYPE, "application/json")
                 .body(Full::<Bytes>::from(body))
                 .unwrap();
-            let answer = runtime.block_on(open.clone().oneshot(request)).unwrap();
-            let answer = runtime
-                .block_on(answer.into_body().collect())
+            let response = runtime.block_on(open.clone().oneshot(request)).unwrap();
+            let response = runtime
+                .block_on(response.into_body().collect())
                 .unwrap()
                 .to_bytes();
-            let text = String::from_utf8(answer.to_vec()).unwrap();
+            let text = String::from_utf8(response.to_vec()).unwrap();
             text.split('"')
                 .find(|part| part.starts_with("ey"))
                 .unwrap()
@@ -151,8 +151,8 @@ fn ask(runtime: &Runtime, shop: &Shop, mut request: Request<Full<Bytes>>, choice
     let id = if guarded { &shop.guarded } else { &shop.open };
     let target = request.uri().clone();
 
-    let answer = runtime.block_on(id.clone().oneshot(request)).unwrap();
-    let (parts, body) = answer.into_parts();
+    let response = runtime.block_on(id.clone().oneshot(request)).unwrap();
+    let (parts, body) = response.into_parts();
     let body = runtime
         .block_on(body.collect())
         .map(|body| body.to_bytes())

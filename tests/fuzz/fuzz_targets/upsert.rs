@@ -88,9 +88,9 @@ fn ask(runtime: &Runtime, shop: &mut Shop, body: Vec<u8>, is_ada: bool) {
         .header("content-type", "application/json")
         .body(Full::<Bytes>::from(body))
         .unwrap();
-    let answer = runtime.block_on(shop.id.clone().oneshot(request)).unwrap();
-    let status = answer.status().as_u16();
-    let text = runtime.block_on(answer.into_body().collect()).unwrap();
+    let response = runtime.block_on(shop.id.clone().oneshot(request)).unwrap();
+    let status = response.status().as_u16();
+    let text = runtime.block_on(response.into_body().collect()).unwrap();
     let text = text.to_bytes();
     assert!(matches!(status, 200 | 400 | 413 | 422), "{status}");
     if status == 200 {

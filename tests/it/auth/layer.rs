@@ -117,10 +117,10 @@ async fn the_challenge_has_the_configured_realm() {
 }
 
 #[tokio::test]
-async fn all_invalid_tokens_get_the_same_answer_and_the_cause_is_internal() {
+async fn all_invalid_tokens_get_the_same_response_and_the_cause_is_internal() {
     let expired = sign(HS256, json!({ "exp": 1 }).to_string().as_bytes());
     let forged = sign_with(&[0; 32], HS256, b"{}");
-    let mut answers = Vec::new();
+    let mut responses = Vec::new();
     for (request, cause) in [
         (bearer("a.b.c"), "malformed"),
         (bearer(&expired), "expired"),
@@ -136,18 +136,18 @@ async fn all_invalid_tokens_get_the_same_answer_and_the_cause_is_internal() {
         assert_eq!(rejection.kind(), RejectionKind::InvalidToken);
         let source = std::error::Error::source(rejection).unwrap().to_string();
         assert!(source.contains(cause), "{source}");
-        answers.push((
+        responses.push((
             response.status(),
             response.headers().clone(),
             response.into_body(),
         ));
     }
-    assert!(answers.windows(2).all(|pair| pair[0] == pair[1]));
+    assert!(responses.windows(2).all(|pair| pair[0] == pair[1]));
 }
 
 #[tokio::test]
 async fn requests_are_rejected_in_their_own_protocol() {
-    for (media, answer) in [
+    for (media, protocol_media) in [
         ("application/grpc", "application/grpc"),
         ("application/grpc+proto", "application/grpc"),
         ("application/grpc-web+proto", "application/grpc-web"),
@@ -157,7 +157,7 @@ async fn requests_are_rejected_in_their_own_protocol() {
         let response = through(layer(), request).await.unwrap_err();
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()["grpc-status"], "16");
-        assert_eq!(response.headers()["content-type"], answer);
+        assert_eq!(response.headers()["content-type"], protocol_media);
         assert_eq!(response.body(), "");
     }
 }

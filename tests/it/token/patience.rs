@@ -105,9 +105,9 @@ mod routes {
 
     const KNOWN: &str = r#"{"data":[{"id":"3f0c2f6e","email":"ada@example.com"}]}"#;
 
-    /// A tenant with one profile, which returns `answer` to requests that match `is_busy`.
+    /// A tenant with one profile, which returns `response` to requests that match `is_busy`.
     fn shop(
-        answer: impl Fn() -> Response<Body> + Clone + Send + Sync + 'static,
+        tenant_response: impl Fn() -> Response<Body> + Clone + Send + Sync + 'static,
         is_busy: fn(&Method, &str) -> bool,
     ) -> OmneoId<
         impl Service<TenantRequest, Response = TenantResponse, Error = Infallible, Future: Send>
@@ -119,7 +119,7 @@ mod routes {
         let client = service_fn(move |request: Request<RequestBody>| {
             let path = request.uri().path().trim_start_matches("/api/v3");
             let response = match (request.method().as_str(), path) {
-                _ if is_busy(request.method(), path) => answer(),
+                _ if is_busy(request.method(), path) => tenant_response(),
                 ("GET", "/profiles") if request.uri().query().unwrap().contains("ada") => {
                     Response::new(Body::from(Bytes::from(KNOWN)))
                 }

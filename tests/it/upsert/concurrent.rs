@@ -44,18 +44,18 @@ impl Tenant {
         sleep((self.duration)(number, request.method())).await;
         let mut known = self.known.lock().unwrap();
         Ok(match *request.method() {
-            Method::GET if *known => answer(200, ADA),
-            Method::GET => answer(200, NO_PROFILES),
-            Method::POST if *known => answer(422, TAKEN),
+            Method::GET if *known => respond(200, ADA),
+            Method::GET => respond(200, NO_PROFILES),
+            Method::POST if *known => respond(422, TAKEN),
             Method::POST => match self.rejection {
-                Some((status, body)) => answer(status, body),
+                Some((status, body)) => respond(status, body),
                 None => {
                     *known = true;
                     *self.creations.lock().unwrap() += 1;
-                    answer(201, "{}")
+                    respond(201, "{}")
                 }
             },
-            _ => answer(200, "{}"),
+            _ => respond(200, "{}"),
         })
     }
 

@@ -14,9 +14,9 @@ fn yielding(sandbox: &Sandbox) -> Shop {
     Shop::new(service_fn(move |request: Sent| {
         let inner = inner.clone();
         async move {
-            let answer: Result<Response<SandboxBody>, String> = inner.oneshot(request).await;
+            let response: Result<Response<SandboxBody>, String> = inner.oneshot(request).await;
             yield_now().await;
-            answer
+            response
         }
     }))
 }

@@ -32,8 +32,8 @@ pub(super) fn tenant(
         let sandbox = sandbox.clone();
         async move {
             pause.await;
-            let answer = sandbox.oneshot(Request::from_parts(parts, body)).await;
-            answer.map_err(|error| error.to_string())
+            let response = sandbox.oneshot(Request::from_parts(parts, body)).await;
+            response.map_err(|error| error.to_string())
         }
     }))
 }

@@ -172,8 +172,9 @@ async fn an_upload_that_is_not_accepted_is_buffered_within_the_bound() {
 async fn a_response_head_longer_than_the_bound_is_rejected() {
     for (size, expected) in [(60_000, None), (200_000, Some(RejectionKind::TenantAnswer))] {
         let long = "x".repeat(size);
-        let answer = format!("HTTP/1.1 200 OK\r\nx-long: {long}\r\ncontent-length: 2\r\n\r\nok");
-        let upstream = upstream_to(&raw(answer, false).await, Protocol::Http1);
+        let tenant_response =
+            format!("HTTP/1.1 200 OK\r\nx-long: {long}\r\ncontent-length: 2\r\n\r\nok");
+        let upstream = upstream_to(&raw(tenant_response, false).await, Protocol::Http1);
         let response = upstream.oneshot(super::support::get("/x")).await.unwrap();
         match expected {
             None => assert_eq!(response.headers()["x-long"], long),

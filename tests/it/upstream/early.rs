@@ -41,8 +41,8 @@ async fn an_unread_early_response_does_not_stop_the_upload() {
         let sent = sent.clone();
         async move {
             head(&mut stream).await.unwrap();
-            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\nbegin";
-            stream.write_all(answer).await.unwrap();
+            let tenant_response = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\nbegin";
+            stream.write_all(tenant_response).await.unwrap();
             let mut read = 0;
             let mut buffer = [0; 512];
             // More than the data: each chunk has a length.

@@ -80,7 +80,7 @@ fn skip_head(stream: &mut impl Stream) -> io::Result<()> {
 }
 
 /// A tenant on a thread of its own, so that it closes while the client writes. Returns its address.
-fn tenant<S, A>(answer: &'static [u8], close: Close, accept: A) -> String
+fn tenant<S, A>(response: &'static [u8], close: Close, accept: A) -> String
 where
     S: Stream,
     A: Fn(TcpStream) -> S + Send + 'static,
@@ -95,7 +95,7 @@ where
             stream.set_nodelay(true).unwrap();
             let mut stream = accept(stream);
             skip_head(&mut stream).unwrap();
-            stream.write_all(answer).unwrap();
+            stream.write_all(response).unwrap();
             if close != Close::WithUnreadData {
                 stream.send_close_notify();
                 let _ = stream.tcp().shutdown(Shutdown::Write);
@@ -204,8 +204,8 @@ async fn a_body_that_ends_with_its_connection_is_complete_only_after_a_fin() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_close_without_a_response_is_an_error() {
     for close in CLOSES {
-        for answer in [&b""[..], b"HTTP/1.1 413 Content T"] {
-            let address = tenant(answer, close, |stream| stream);
+        for tenant_response in [&b""[..], b"HTTP/1.1 413 Content T"] {
+            let address = tenant(tenant_response, close, |stream| stream);
             let tenant = tenant_at(&format!("http://{address}"));
             let upstream = Upstream::new(HttpClient::new().unwrap(), tenant);
             for _ in 0..20 {
@@ -225,13 +225,13 @@ async fn a_client_that_is_still_uploading_gets_the_response() {
         let host = host(&format!("http://{address}"), Protocol::Http1).await;
         for _ in 0..20 {
             let stream = tokio::net::TcpStream::connect(host.trim_start_matches("http://"));
-            let (mut answer, mut upload) = stream.await.unwrap().into_split();
+            let (mut response, mut upload) = stream.await.unwrap().into_split();
             let head = b"PUT /x HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n";
             upload.write_all(head).await.unwrap();
             upload.write_all(&[0; 50_000]).await.unwrap();
             let mut read = Vec::new();
             while !read.ends_with(b"too large") {
-                let more = soon("the answer", answer.read_buf(&mut read))
+                let more = soon("the answer", response.read_buf(&mut read))
                     .await
                     .unwrap();
                 assert_ne!(more, 0, "{close:?}: {}", String::from_utf8_lossy(&read));

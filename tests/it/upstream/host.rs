@@ -37,8 +37,8 @@ pub(crate) async fn serve_upstream(upstream: Upstream<HttpClient>) -> String {
         let upstream = upstream.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(AllowForward::new());
-            let answer = upstream.clone().oneshot(request);
-            async move { Ok::<_, Infallible>(answer.await.unwrap()) }
+            let response = upstream.clone().oneshot(request);
+            async move { Ok::<_, Infallible>(response.await.unwrap()) }
         });
         async move {
             let server = auto::Builder::new(TokioExecutor::new());
@@ -109,8 +109,8 @@ impl Client {
                 Sender::Http1(sender) => {
                     let host = host.trim_start_matches("http://");
                     let request = request.uri(path).header("host", host).body(body);
-                    let answer = sender.lock().await.send_request(request.unwrap());
-                    answer.await
+                    let response = sender.lock().await.send_request(request.unwrap());
+                    response.await
                 }
                 Sender::Http2(mut sender) => {
                     let request = request.uri(format!("{host}{path}")).body(body);

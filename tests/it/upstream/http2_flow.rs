@@ -54,8 +54,8 @@ async fn small_responses_arrive(client: Client, unread: usize, length: usize) {
     let soon = Duration::from_secs(60);
     let path = format!("/{length}");
     let asking = futures((0..unread).map(|_| client.clone().oneshot(get(&path))));
-    let answers = timeout(soon, asking).await.expect("every head arrives");
-    let held: Vec<Response<Body>> = answers.into_iter().map(Result::unwrap).collect();
+    let responses = timeout(soon, asking).await.expect("every head arrives");
+    let held: Vec<Response<Body>> = responses.into_iter().map(Result::unwrap).collect();
     settle().await;
     for round in 0..20 {
         let small = async {
@@ -67,7 +67,10 @@ async fn small_responses_arrive(client: Client, unread: usize, length: usize) {
         assert_eq!(body.len(), SMALL);
     }
     // The unread responses are complete, too.
-    let whole = futures(held.into_iter().map(|answer| answer.into_body().collect()));
+    let whole = futures(
+        held.into_iter()
+            .map(|tenant_response| tenant_response.into_body().collect()),
+    );
     for body in timeout(soon, whole).await.expect("every body arrives") {
         assert_eq!(body.unwrap().to_bytes().len(), length);
     }
@@ -175,12 +178,12 @@ async fn dropped_responses_of_one_client_do_not_close_the_connection_of_others()
             .take(90);
         let streams: Vec<_> = streams.collect();
         script.write(0, streams.iter().flat_map(|stream| head(*stream)));
-        let answers = calls.await.unwrap();
+        let responses = calls.await.unwrap();
         // These frames cross the resets of the client.
         for _ in 0..20 {
             script.write(0, streams.iter().flat_map(|stream| data(*stream, b"x")));
         }
-        drop(answers);
+        drop(responses);
         settle().await;
     }
     script.write(0, end(1, b"end"));

@@ -62,13 +62,13 @@ impl Scenes {
 
     async fn serve(self, stream: DuplexStream) {
         let streams = self.streams;
-        let service = hyper_service(move |request| self.clone().answer(request));
+        let service = hyper_service(move |request| self.clone().respond(request));
         let mut server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
         server.max_concurrent_streams(streams);
         let _ = server.serve_connection(TokioIo::new(stream), service).await;
     }
 
-    async fn answer(self, request: Request<Incoming>) -> io::Result<Response<Body>> {
+    async fn respond(self, request: Request<Incoming>) -> io::Result<Response<Body>> {
         self.arrived.fetch_add(1, Ordering::SeqCst);
         let (parts, body) = request.into_parts();
         let ok = || Body::from(Bytes::from_static(b"ok"));
@@ -120,9 +120,9 @@ async fn meet(client: &Client, count: usize) {
         let call = request("GET", "/meet", Body::empty());
         text(client.clone().oneshot(call).await.unwrap()).await
     };
-    let answers = timeout(SOON, futures((0..count).map(|_| call()))).await;
-    for answer in answers.expect("all are in flight at one time") {
-        assert_eq!(answer, "ok");
+    let responses = timeout(SOON, futures((0..count).map(|_| call()))).await;
+    for response in responses.expect("all are in flight at one time") {
+        assert_eq!(response, "ok");
     }
 }
 
@@ -316,8 +316,8 @@ async fn a_connection_with_a_goaway_gets_no_more_requests_and_finishes_its_own()
     script.write(0, (1..=9).step_by(2).flat_map(no_content));
     script.write(1, (1..=19).step_by(2).flat_map(no_content));
     for call in calls {
-        let answer = timeout(SOON, call).await.unwrap();
-        assert_eq!(answer.unwrap().unwrap().status(), 204);
+        let response = timeout(SOON, call).await.unwrap();
+        assert_eq!(response.unwrap().unwrap().status(), 204);
     }
     settle().await;
     assert_eq!((tenant.opened(), tenant.live.count()), (2, 1));
@@ -347,21 +347,21 @@ async fn a_refused_request_is_retried_where_a_stream_is_free() {
 /// One use of a stream, complete or not.
 async fn use_stream(client: &Client, scenes: &Scenes, case: &str) {
     let call = |method, path, body| client.clone().oneshot(request(method, path, body));
-    let answer = |path| call("GET", path, Body::empty());
+    let send = |path| call("GET", path, Body::empty());
     match case {
-        "answered" => assert_eq!(text(answer("/").await.unwrap()).await, "ok"),
-        "no body" => drop(answer("/empty").await.unwrap()),
-        "empty body" => assert_eq!(text(answer("/empty").await.unwrap()).await, ""),
-        "not read" => drop(answer("/large").await.unwrap()),
+        "answered" => assert_eq!(text(send("/").await.unwrap()).await, "ok"),
+        "no body" => drop(send("/empty").await.unwrap()),
+        "empty body" => assert_eq!(text(send("/empty").await.unwrap()).await, ""),
+        "not read" => drop(send("/large").await.unwrap()),
         "partly read" => {
-            let mut body = answer("/large").await.unwrap().into_body();
+            let mut body = send("/large").await.unwrap().into_body();
             body.frame().await.unwrap().unwrap();
         }
         "broken off" => {
-            let body = answer("/breaks-off").await.unwrap().into_body();
+            let body = send("/breaks-off").await.unwrap().into_body();
             body.collect().await.unwrap_err();
         }
-        "failed" => drop(answer("/fails").await.unwrap_err()),
+        "failed" => drop(send("/fails").await.unwrap_err()),
         "not polled" => {
             let mut client = client.clone();
             drop(
@@ -374,7 +374,7 @@ async fn use_stream(client: &Client, scenes: &Scenes, case: &str) {
         }
         "dropped before its response" => {
             let arrived = scenes.arrived.load(Ordering::SeqCst);
-            let call = tokio::spawn(answer("/never"));
+            let call = tokio::spawn(send("/never"));
             while scenes.arrived.load(Ordering::SeqCst) == arrived {
                 tokio::task::yield_now().await;
             }
@@ -610,8 +610,8 @@ async fn a_dropped_attempt_is_repeated_by_the_next_request() {
     let start = Instant::now();
     let (impatient, patient) = tokio::join!(impatient, patient);
     assert!(impatient.is_err());
-    for answer in patient {
-        assert_eq!(text(answer.unwrap()).await, "ok");
+    for response in patient {
+        assert_eq!(text(response.unwrap()).await, "ok");
     }
     assert_eq!(start.elapsed(), Duration::from_millis(1_500));
     assert_eq!(attempts.load(Ordering::SeqCst), 2);
@@ -625,8 +625,8 @@ async fn all_requests_that_wait_for_an_attempt_share_its_failure() {
             Err(io::ErrorKind::ConnectionRefused.into())
         });
         let start = Instant::now();
-        for answer in futures((0..50).map(|_| client.clone().oneshot(get()))).await {
-            let error = answer.unwrap_err();
+        for response in futures((0..50).map(|_| client.clone().oneshot(get()))).await {
+            let error = response.unwrap_err();
             assert!(error.is_connect(), "{error:?}");
         }
         assert_eq!(start.elapsed(), Duration::from_secs(expected));

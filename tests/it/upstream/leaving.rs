@@ -134,12 +134,12 @@ async fn client_disconnects(
         Stage::BeforeResponse | Stage::DuringResponse => feeder = None,
     }
     let asking = tokio::spawn(client.ask(Request::put("/"), body));
-    let mut answer = None;
+    let mut tenant_response = None;
     if stage == Stage::DuringResponse {
         let response = asking.await.unwrap().unwrap();
         let mut body = response.into_body();
         assert!(body.frame().await.unwrap().is_ok(), "{case}");
-        answer = Some(body);
+        tenant_response = Some(body);
     } else {
         assert_eq!(happened.recv().await, Some("begun"), "{case}");
         match disconnect {
@@ -148,7 +148,7 @@ async fn client_disconnects(
         }
     }
     match disconnect {
-        Disconnect::Cancel => drop(answer),
+        Disconnect::Cancel => drop(tenant_response),
         Disconnect::Close => client.die(),
     }
     assert_eq!(happened.recv().await, Some("dropped"), "{case}");

@@ -121,10 +121,10 @@ fn token() -> String {
 }
 
 async fn status(
-    answer: impl Future<Output = hyper::Result<Response<Incoming>>>,
+    tenant_response: impl Future<Output = hyper::Result<Response<Incoming>>>,
     case: &str,
 ) -> u16 {
-    let response = soon(case, answer).await.unwrap();
+    let response = soon(case, tenant_response).await.unwrap();
     let status = response.status().as_u16();
     soon(case, response.into_body().collect()).await.unwrap();
     status
@@ -157,8 +157,8 @@ async fn a_streamed_body_keeps_its_framing() {
                         .header("authorization", &bearer)
                         .header("content-type", "application/json");
                     let path = "/id/api/v1/profiles/me/attributes/comms";
-                    let answer = client.ask_at(path, request, body);
-                    assert_eq!(status(answer, &case).await, 200, "{case}");
+                    let response = client.ask_at(path, request, body);
+                    assert_eq!(status(response, &case).await, 200, "{case}");
                     let expected = (method.to_string(), framing, length);
                     assert_eq!(drained(&mut received), [expected], "{case}");
                 }
@@ -202,8 +202,8 @@ async fn a_collected_body_is_forwarded_with_its_length() {
                         .method(Method::POST)
                         .header("authorization", bearer)
                         .header("content-type", "application/json");
-                    let answer = client.ask_at(path, request, body);
-                    assert_eq!(status(answer, &case).await, 200, "{case}");
+                    let response = client.ask_at(path, request, body);
+                    assert_eq!(status(response, &case).await, 200, "{case}");
                     let received = drained(&mut received);
                     let seen: Vec<_> = received.iter().map(|(method, ..)| &**method).collect();
                     assert_eq!(seen, methods, "{case}");
@@ -229,7 +229,7 @@ async fn a_response_keeps_its_framing() {
     let not_modified = "HTTP/1.1 304 Not Modified\r\netag: \"a\"\r\n\r\n";
     let no_content = "HTTP/1.1 204 No Content\r\n\r\n";
     let empty = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
-    for (method, answer, framing) in [
+    for (method, response, framing) in [
         ("GET", known, Framing::Length(5)),
         ("GET", chunked, Framing::Chunked),
         ("GET", empty, Framing::Length(0)),
@@ -237,9 +237,9 @@ async fn a_response_keeps_its_framing() {
         ("GET", not_modified, Framing::Absent),
         ("DELETE", no_content, Framing::Absent),
     ] {
-        let origin = super::tenants::raw(answer, false).await;
+        let origin = super::tenants::raw(response, false).await;
         for host in HOSTS {
-            let case = format!("{host:?} {method} {answer:?}");
+            let case = format!("{host:?} {method} {response:?}");
             let address = host.serve(&origin, |builder| builder).await;
             let mut stream = TcpStream::connect(&address["http://".len()..])
                 .await

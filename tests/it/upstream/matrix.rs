@@ -35,8 +35,8 @@ async fn request_trailers_are_dropped_and_response_trailers_are_forwarded() {
             let sent = (parts.headers, body.to_bytes(), trailers_seen);
             requests.send(sent).await.unwrap();
             let last = [("x-checksum", "abc"), ("x-status", "0")];
-            let answer = Response::builder().header("trailer", "x-checksum, x-status");
-            answer
+            let tenant_response = Response::builder().header("trailer", "x-checksum, x-status");
+            tenant_response
                 .body(frames([data("an answer"), trailers(&last)]))
                 .unwrap()
         }
@@ -69,8 +69,8 @@ async fn expect_continue_is_answered_here_and_not_forwarded() {
     let origin = serve(|request: Request<Incoming>| async move {
         let expected = request.headers().contains_key("expect");
         let body = request.into_body().collect().await.unwrap().to_bytes();
-        let answer = Response::builder().header("x-expected", expected.to_string());
-        answer.body(Body::from(body)).unwrap()
+        let response = Response::builder().header("x-expected", expected.to_string());
+        response.body(Body::from(body)).unwrap()
     })
     .await;
     for up in BOTH {
@@ -86,18 +86,21 @@ async fn expect_continue_is_answered_here_and_not_forwarded() {
         let interim = soon(&case, read_head(&mut stream)).await.unwrap();
         assert_eq!(interim, "HTTP/1.1 100 Continue\r\n\r\n", "{case}");
         stream.write_all(b"hello").await.unwrap();
-        let answer = soon(&case, read_head(&mut stream)).await.unwrap();
+        let response = soon(&case, read_head(&mut stream)).await.unwrap();
         assert!(
-            answer.starts_with("HTTP/1.1 200 OK\r\n"),
-            "{case}: {answer}"
+            response.starts_with("HTTP/1.1 200 OK\r\n"),
+            "{case}: {response}"
         );
-        assert!(answer.contains("x-expected: false\r\n"), "{case}: {answer}");
+        assert!(
+            response.contains("x-expected: false\r\n"),
+            "{case}: {response}"
+        );
 
         // A request is rejected before its body is requested by a 100.
         let mut stream = TcpStream::connect(&host["http://".len()..]).await.unwrap();
         stream.write_all(head("/x/..").as_bytes()).await.unwrap();
-        let answer = soon(&case, read_head(&mut stream)).await.unwrap();
-        assert!(answer.starts_with("HTTP/1.1 404 "), "{case}: {answer}");
+        let response = soon(&case, read_head(&mut stream)).await.unwrap();
+        assert!(response.starts_with("HTTP/1.1 404 "), "{case}: {response}");
     }
 }
 
@@ -127,8 +130,8 @@ async fn an_ignored_upgrade_does_not_change_the_connection() {
                 format!("PUT /x HTTP/1.1\r\nhost: h\r\n{upgrade}content-length: 5\r\n\r\nhello");
             for _ in 0..2 {
                 stream.write_all(request.as_bytes()).await.unwrap();
-                let answer = soon(&case, read_head(&mut stream)).await.unwrap();
-                assert!(answer.starts_with("HTTP/1.1 204 "), "{case}: {answer}");
+                let response = soon(&case, read_head(&mut stream)).await.unwrap();
+                assert!(response.starts_with("HTTP/1.1 204 "), "{case}: {response}");
                 let (headers, body) = received.try_recv().unwrap();
                 assert_eq!(body, "hello", "{case}");
                 for name in ["upgrade", "http2-settings"] {
@@ -154,13 +157,13 @@ async fn a_rejected_websocket_does_not_change_the_connection() {
         let ask = |headers| format!("HEAD /x HTTP/1.1\r\nhost: h\r\n{headers}\r\n");
         let websocket = ask("connection: Upgrade\r\nupgrade: websocket\r\n");
         stream.write_all(websocket.as_bytes()).await.unwrap();
-        let answer = soon(&case, read_head(&mut stream)).await.unwrap();
-        assert!(answer.starts_with("HTTP/1.1 501 "), "{case}: {answer}");
+        let response = soon(&case, read_head(&mut stream)).await.unwrap();
+        assert!(response.starts_with("HTTP/1.1 501 "), "{case}: {response}");
         assert!(received.try_recv().is_err(), "{case}");
 
         stream.write_all(ask("").as_bytes()).await.unwrap();
-        let answer = soon(&case, read_head(&mut stream)).await.unwrap();
-        assert!(answer.starts_with("HTTP/1.1 204 "), "{case}: {answer}");
+        let response = soon(&case, read_head(&mut stream)).await.unwrap();
+        assert!(response.starts_with("HTTP/1.1 204 "), "{case}: {response}");
         assert!(received.try_recv().is_ok(), "{case}");
     }
 }
@@ -175,11 +178,11 @@ async fn the_response_version_is_independent_of_the_tenants() {
     for _ in 0..2 {
         let request = b"GET /x HTTP/1.1\r\nhost: h\r\n\r\n";
         stream.write_all(request).await.unwrap();
-        let answer = soon("head", read_head(&mut stream)).await.unwrap();
-        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        let response = soon("head", read_head(&mut stream)).await.unwrap();
+        assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "{response}");
         assert!(
-            answer.contains("transfer-encoding: chunked\r\n"),
-            "{answer}"
+            response.contains("transfer-encoding: chunked\r\n"),
+            "{response}"
         );
         let body = soon("body", read_head(&mut stream)).await.unwrap();
         assert_eq!(body, "5\r\nhello\r\n0\r\n\r\n");
@@ -188,8 +191,8 @@ async fn the_response_version_is_independent_of_the_tenants() {
 
 #[tokio::test]
 async fn a_malformed_first_chunk_is_a_bad_gateway() {
-    let answer = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n";
-    let host = host(&raw(answer, false).await, Protocol::Http1).await;
+    let tenant_response = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n";
+    let host = host(&raw(tenant_response, false).await, Protocol::Http1).await;
     for down in BOTH {
         let case = format!("{down:?}");
         let client = Client::connect(&host, down).await;
@@ -205,8 +208,9 @@ async fn a_malformed_first_chunk_is_a_bad_gateway() {
 /// hyper's server discards the buffered part of a response whose body fails.
 #[tokio::test]
 async fn the_frames_before_a_malformed_chunk_arrive() {
-    let answer = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n";
-    let host = host(&raw(answer, false).await, Protocol::Http1).await;
+    let tenant_response =
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n";
+    let host = host(&raw(tenant_response, false).await, Protocol::Http1).await;
     for down in BOTH {
         let case = format!("{down:?}");
         let client = Client::connect(&host, down).await;
@@ -225,8 +229,8 @@ async fn an_early_response_arrives_before_the_end_of_the_upload() {
     let origin = serve(|request: Request<Incoming>| async move {
         let mut body = request.into_body();
         assert!(body.frame().await.unwrap().is_ok());
-        let answer = Response::builder().status(413);
-        answer
+        let tenant_response = Response::builder().status(413);
+        tenant_response
             .body(Body::from(Bytes::from_static(b"enough")))
             .unwrap()
     })
@@ -253,12 +257,12 @@ async fn a_response_without_a_body_keeps_its_content_headers() {
             Method::DELETE => 204,
             _ => 200,
         };
-        let answer = Response::builder().status(status).header("etag", "\"a\"");
-        let answer = match status {
-            204 => answer,
-            _ => answer.header("content-length", "12"),
+        let tenant_response = Response::builder().status(status).header("etag", "\"a\"");
+        let tenant_response = match status {
+            204 => tenant_response,
+            _ => tenant_response.header("content-length", "12"),
         };
-        answer.body(Body::empty()).unwrap()
+        tenant_response.body(Body::empty()).unwrap()
     })
     .await;
     for (down, up) in ways() {
@@ -292,11 +296,11 @@ async fn a_response_without_a_body_keeps_its_content_headers() {
 #[tokio::test]
 async fn repeated_headers_are_not_joined_in_either_direction() {
     let origin = serve(|request: Request<Incoming>| async move {
-        let mut answer = Response::new(Body::empty());
+        let mut tenant_response = Response::new(Body::empty());
         for value in request.headers().get_all("accept-language") {
-            answer.headers_mut().append("link", value.clone());
+            tenant_response.headers_mut().append("link", value.clone());
         }
-        answer
+        tenant_response
     })
     .await;
     for (down, up) in ways() {
@@ -315,11 +319,11 @@ async fn repeated_headers_are_not_joined_in_either_direction() {
 #[tokio::test]
 async fn via_has_the_version_of_the_client_request() {
     let origin = serve(|request: Request<Incoming>| async move {
-        let mut answer = Response::new(Body::empty());
+        let mut tenant_response = Response::new(Body::empty());
         for value in request.headers().get_all("via") {
-            answer.headers_mut().append("seen", value.clone());
+            tenant_response.headers_mut().append("seen", value.clone());
         }
-        answer
+        tenant_response
     })
     .await;
     for (down, up) in ways() {

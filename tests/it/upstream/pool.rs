@@ -199,12 +199,12 @@ pub(super) async fn ask(client: &Client) -> String {
 
 /// Responds to every request with these bytes.
 pub(super) fn answering(
-    answer: &'static [u8],
+    response: &'static [u8],
 ) -> impl Fn(DuplexStream) -> Pin<Box<dyn Future<Output = ()> + Send>> + Clone + Send + Sync {
     move |mut stream| {
         Box::pin(async move {
             while head(&mut stream).await.is_some() {
-                if stream.write_all(answer).await.is_err() {
+                if stream.write_all(response).await.is_err() {
                     return;
                 }
             }
@@ -232,13 +232,13 @@ async fn a_connection_closed_between_check_and_write_neither_loses_nor_repeats_a
         settle().await;
         // So many reads do not see the end that has arrived.
         tenant.blind.store(blind, Ordering::SeqCst);
-        let answer = client
+        let tenant_response = client
             .clone()
             .oneshot(request("POST", RequestBody::default()))
             .await;
         tenant.blind.store(0, Ordering::SeqCst);
         let seen = seen.lock().unwrap().len();
-        match answer {
+        match tenant_response {
             Ok(response) => {
                 assert_eq!(text(response).await, "ok", "{blind}");
                 assert_eq!(seen, 2, "{blind}: it was sent once");
@@ -321,11 +321,11 @@ async fn idle_connections_are_limited_in_number_and_time() {
         .with_pool_idle_timeout(Duration::from_secs(20));
     let before = Handle::current().metrics().num_alive_tasks();
     let client = tenant.client(builder, PAGE, answering(OK));
-    let answers = (0..5).map(|_| client.clone().oneshot(get()));
-    let answers: Vec<_> = futures(answers).await;
+    let responses = (0..5).map(|_| client.clone().oneshot(get()));
+    let responses: Vec<_> = futures(responses).await;
     assert_eq!(tenant.live.count(), 5);
-    for answer in answers {
-        assert_eq!(text(answer.unwrap()).await, "ok");
+    for response in responses {
+        assert_eq!(text(response.unwrap()).await, "ok");
     }
     assert_eq!(tenant.live.count(), 2);
     tokio::time::sleep(Duration::from_secs(10)).await;
@@ -350,9 +350,9 @@ async fn an_idle_connection_that_the_tenant_closes_is_dropped_without_a_request(
             let _ = closed.changed().await;
         }
     });
-    let answers = (0..200).map(|_| client.clone().oneshot(get()));
-    for answer in futures(answers).await {
-        assert_eq!(text(answer.unwrap()).await, "ok");
+    let responses = (0..200).map(|_| client.clone().oneshot(get()));
+    for response in futures(responses).await {
+        assert_eq!(text(response.unwrap()).await, "ok");
     }
     assert_eq!(tenant.live.count(), 200);
     close.send(()).unwrap();
@@ -377,7 +377,7 @@ async fn a_dropped_client_leaves_no_connection_or_task() {
 
 #[tokio::test]
 async fn a_response_without_a_body_frees_its_connection_unless_it_closes() {
-    for (method, answer, connections) in [
+    for (method, tenant_response, connections) in [
         ("GET", &b"HTTP/1.1 204 No Content\r\n\r\n"[..], 1),
         (
             "GET",
@@ -412,9 +412,9 @@ async fn a_response_without_a_body_frees_its_connection_unless_it_closes() {
             4,
         ),
     ] {
-        let case = String::from_utf8_lossy(answer).into_owned();
+        let case = String::from_utf8_lossy(tenant_response).into_owned();
         let tenant = Tenant::default();
-        let client = tenant.client(HttpClient::builder(), PAGE, answering(answer));
+        let client = tenant.client(HttpClient::builder(), PAGE, answering(tenant_response));
         for _ in 0..4 {
             let response = client
                 .clone()
@@ -439,9 +439,9 @@ async fn a_closed_connection_takes_no_place_in_the_pool() {
             false => OK,
         })(stream)
     });
-    let answers = futures((0..2).map(|_| client.clone().oneshot(get()))).await;
-    for answer in answers {
-        assert_eq!(text(answer.unwrap()).await, "ok");
+    let responses = futures((0..2).map(|_| client.clone().oneshot(get()))).await;
+    for response in responses {
+        assert_eq!(text(response.unwrap()).await, "ok");
         settle().await;
     }
     assert_eq!(tenant.live.count(), 1);
@@ -454,8 +454,8 @@ async fn a_closed_connection_takes_no_place_in_the_pool() {
 #[tokio::test]
 async fn a_body_that_is_dropped_midway_closes_its_connection() {
     let tenant = Tenant::default();
-    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\nbegin";
-    let client = tenant.client(HttpClient::builder(), PAGE, answering(answer));
+    let response = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\nbegin";
+    let client = tenant.client(HttpClient::builder(), PAGE, answering(response));
     for read in [false, true] {
         let mut body = client.clone().oneshot(get()).await.unwrap().into_body();
         if read {
@@ -479,8 +479,8 @@ async fn a_dropped_response_that_has_arrived_frees_its_connection() {
         format!("content-length: 20000\r\n\r\n{}", "x".repeat(20_000)),
     ] {
         let tenant = Tenant::default();
-        let answer = format!("HTTP/1.1 503 Service Unavailable\r\n{body}").leak();
-        let client = tenant.client(HttpClient::builder(), PAGE, answering(answer.as_bytes()));
+        let response = format!("HTTP/1.1 503 Service Unavailable\r\n{body}").leak();
+        let client = tenant.client(HttpClient::builder(), PAGE, answering(response.as_bytes()));
         for _ in 0..10 {
             drop(client.clone().oneshot(get()).await.unwrap());
             assert_eq!((tenant.opened(), tenant.live.count()), (1, 1), "{body}");
@@ -492,8 +492,8 @@ async fn a_dropped_response_that_has_arrived_frees_its_connection() {
 async fn a_dropped_call_leaks_nothing_at_any_stage() {
     let tenant = Tenant::default();
     let before = Handle::current().metrics().num_alive_tasks();
-    let answers = Arc::new(AtomicUsize::new(0));
-    let answered = Arc::clone(&answers);
+    let responses = Arc::new(AtomicUsize::new(0));
+    let answered = Arc::clone(&responses);
     // One byte at a time, so that there are many stages.
     let client = tenant.client(HttpClient::builder(), 1, move |mut stream| {
         let answered = Arc::clone(&answered);
@@ -535,7 +535,7 @@ async fn a_dropped_call_leaks_nothing_at_any_stage() {
             break;
         }
         // A connection is kept only if its response has arrived completely.
-        let kept = answers.swap(0, Ordering::SeqCst);
+        let kept = responses.swap(0, Ordering::SeqCst);
         assert!(tenant.live.count() <= kept, "after {polls}");
     }
     assert!(finished);
@@ -688,14 +688,14 @@ async fn of_many_first_connections_one_is_kept_if_http2_is_negotiated() {
         }
     });
     let client = erase(HttpClient::builder().build_with_connector(connector));
-    for answer in futures((0..20).map(|_| client.clone().oneshot(get()))).await {
-        assert_eq!(text(answer.unwrap()).await, "ok");
+    for response in futures((0..20).map(|_| client.clone().oneshot(get()))).await {
+        assert_eq!(text(response.unwrap()).await, "ok");
     }
     settle().await;
     assert_eq!(tenant.live.count(), 1);
     let before = tenant.opened();
-    for answer in futures((0..20).map(|_| client.clone().oneshot(get()))).await {
-        assert_eq!(text(answer.unwrap()).await, "ok");
+    for response in futures((0..20).map(|_| client.clone().oneshot(get()))).await {
+        assert_eq!(text(response.unwrap()).await, "ok");
     }
     assert_eq!(tenant.opened(), before);
     // An idle HTTP/2 connection is closed, too.
@@ -759,8 +759,8 @@ async fn an_origin_that_returns_to_http1_is_connected_to_concurrently() {
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(tenant.live.count(), 0);
     let asking = futures((0..10).map(|_| client.clone().oneshot(get())));
-    for answer in soon("ten connections", asking).await {
-        assert_eq!(text(answer.unwrap()).await, "ok");
+    for response in soon("ten connections", asking).await {
+        assert_eq!(text(response.unwrap()).await, "ok");
     }
 }
 
@@ -817,8 +817,8 @@ async fn the_failure_to_connect_reaches_all_waiting_requests_at_once() {
     tokio::time::sleep(Duration::from_secs(25)).await;
     let start = Instant::now();
     let calls = (0..100).map(|_| client.clone().oneshot(get()));
-    for answer in futures(calls).await {
-        assert!(answer.unwrap_err().is_connect());
+    for response in futures(calls).await {
+        assert!(response.unwrap_err().is_connect());
     }
     assert!(start.elapsed() <= Duration::from_secs(10));
 }

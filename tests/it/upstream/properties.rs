@@ -141,7 +141,7 @@ proptest! {
                 })
             }
         });
-        let answer = async {
+        let tenant_response = async {
             let request = permitted(Request::builder().method(Method::GET).uri("/x"));
             let request = request.body(Body::empty()).unwrap();
             let response = Upstream::new(client, tenant()).oneshot(request).await.unwrap();
@@ -149,7 +149,7 @@ proptest! {
             let body = response.into_body().collect().await.unwrap();
             format!("{headers:?} {:?}", body.trailers())
         };
-        let seen = run(answer);
+        let seen = run(tenant_response);
         prop_assert!(!seen.contains("4fzK"), "{}", seen);
     }
 

@@ -85,24 +85,24 @@ async fn a_connection_closed_at_its_reuse_fails_no_request() {
         });
         let client = HttpClient::builder().build_with_connector(connector);
         let upstream = Upstream::new(client, tenant());
-        let mut answers = async || {
+        let mut responses = async || {
             let mut stream = opened.recv().await.unwrap();
             let mut head = vec![0; 4096];
             let read = stream.read(&mut head).await.unwrap();
-            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
-            stream.write_all(answer).await.unwrap();
+            let response = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+            stream.write_all(response).await.unwrap();
             head.truncate(read);
             (stream, String::from_utf8(head).unwrap())
         };
         let first = upstream.clone().oneshot(asking(&method, body));
-        let (first, (stream, _)) = tokio::join!(first, answers());
+        let (first, (stream, _)) = tokio::join!(first, responses());
         assert_eq!(text(first.unwrap()).await, "ok");
         settle().await;
 
         // No task runs in between: the pool still considers the connection open.
         drop(stream);
         let second = upstream.clone().oneshot(asking(&method, body));
-        let (second, (_stream, head)) = tokio::join!(second, answers());
+        let (second, (_stream, head)) = tokio::join!(second, responses());
         let second = second.unwrap();
         assert_eq!(second.status(), 200, "{method} {body}");
         assert_eq!(text(second).await, "ok");
@@ -118,13 +118,13 @@ async fn a_post_or_patch_that_was_sent_is_not_retried() {
         let heads = heads.clone();
         async move {
             // Reads the second request on a connection, and closes without a response.
-            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
-            for answer in [&answer[..], b""] {
+            let response = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+            for response in [&response[..], b""] {
                 let Some(head) = read_head(&mut stream).await else {
                     return;
                 };
                 heads.send(head).await.unwrap();
-                stream.write_all(answer).await.unwrap();
+                stream.write_all(response).await.unwrap();
             }
         }
     })
@@ -178,7 +178,7 @@ fn no_content(stream: u8) -> Vec<u8> {
 
 /// An HTTP/2 tenant that sends the next of these responses to each request, on any connection. A
 /// connection ends with a `GOAWAY`.
-async fn scripted(answers: &'static [Answer]) -> (String, Arc<AtomicUsize>) {
+async fn scripted(responses: &'static [Answer]) -> (String, Arc<AtomicUsize>) {
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
     let origin = connections(move |mut stream| {
@@ -188,10 +188,10 @@ async fn scripted(answers: &'static [Answer]) -> (String, Arc<AtomicUsize>) {
             let mut preface = [0; 24];
             let _ = stream.read_exact(&mut preface).await;
             while let Some(id) = next_request(&mut stream).await {
-                let answer = answers.get(count.fetch_add(1, Ordering::Relaxed));
-                let answer = answer.map_or_else(Vec::new, |answer| answer(id));
-                let _ = stream.write_all(&answer).await;
-                if answer.get(3) == Some(&7) {
+                let response = responses.get(count.fetch_add(1, Ordering::Relaxed));
+                let response = response.map_or_else(Vec::new, |response| response(id));
+                let _ = stream.write_all(&response).await;
+                if response.get(3) == Some(&7) {
                     settle().await;
                     return;
                 }
@@ -218,7 +218,7 @@ async fn next_request(stream: &mut TcpStream) -> Option<u8> {
 
 #[tokio::test]
 async fn a_request_that_an_http2_tenant_refuses_is_retried_once_if_it_is_safe() {
-    for (name, answers, method, body, expected, sent) in [
+    for (name, responses, method, body, expected, sent) in [
         (
             "refused",
             &[refused as Answer, no_content][..],
@@ -286,7 +286,7 @@ async fn a_request_that_an_http2_tenant_refuses_is_retried_once_if_it_is_safe() 
             1,
         ),
     ] {
-        let (origin, asked) = scripted(answers).await;
+        let (origin, asked) = scripted(responses).await;
         let upstream = upstream_to(&origin, Protocol::Http2);
         let response = upstream.oneshot(asking(&method, body)).await.unwrap();
         assert_eq!(response.status(), expected, "{name}, {method}");

@@ -61,7 +61,7 @@ async fn serve(
         let body = body(&mut stream, &head).await;
         seen.lock().unwrap().push(format!("{head}{body}"));
         match steps[next.fetch_add(1, Ordering::SeqCst)] {
-            Step::Answer(answer) => stream.write_all(answer).await.unwrap(),
+            Step::Answer(response) => stream.write_all(response).await.unwrap(),
             Step::Close(bytes) => {
                 stream.write_all(bytes).await.unwrap();
                 return;
@@ -288,8 +288,8 @@ async fn a_body_that_is_not_recorded_completely_is_sent_once() {
         assert_eq!(ask(&client).await, "ok");
         settle().await;
         let put = request("PUT", upload_of(chunks, &[b'x'; 1_024]));
-        let answer = status(&client, put).await;
-        assert_eq!(answer.is_ok(), is_replayed, "{chunks}: {answer:?}");
+        let response = status(&client, put).await;
+        assert_eq!(response.is_ok(), is_replayed, "{chunks}: {response:?}");
         assert_eq!(tenant.opened(), 1 + usize::from(is_replayed));
         if is_replayed {
             let last = seen.lock().unwrap().pop().unwrap();
@@ -331,13 +331,13 @@ async fn a_finished_upload_frees_its_connection() {
 
 /// Waits, then sends a request. Returns how many connections were opened.
 async fn opened_after(
-    answer: &'static [u8],
+    response: &'static [u8],
     idle: Duration,
     second: Request<RequestBody>,
 ) -> usize {
     let tenant = Tenant::default();
     let builder = HttpClient::builder().with_pool_idle_timeout(Duration::from_secs(60));
-    let client = tenant.client(builder, PAGE, super::pool::answering(answer));
+    let client = tenant.client(builder, PAGE, super::pool::answering(response));
     assert_eq!(ask(&client).await, "ok");
     sleep(idle).await;
     assert_eq!(status(&client, second).await, Ok(200));
@@ -353,7 +353,7 @@ async fn a_post_reuses_only_a_connection_that_the_tenant_keeps_open() {
         b"HTTP/1.1 200 OK\r\nKeep-Alive: max=5,Timeout = 1\r\ncontent-length: 2\r\n\r\nok";
     const MALFORMED: &[u8] =
         b"HTTP/1.1 200 OK\r\nkeep-alive: timeout=soon\r\ncontent-length: 2\r\n\r\nok";
-    for (answer, idle, opened) in [
+    for (response, idle, opened) in [
         (SAYS_NOTHING, 0, 1),
         (SAYS_NOTHING, 3_900, 1),
         (SAYS_NOTHING, 4_000, 2),
@@ -363,25 +363,25 @@ async fn a_post_reuses_only_a_connection_that_the_tenant_keeps_open() {
         (MALFORMED, 3_900, 1),
         (MALFORMED, 4_000, 2),
     ] {
-        let case = format!("{} after {idle} ms", String::from_utf8_lossy(answer));
+        let case = format!("{} after {idle} ms", String::from_utf8_lossy(response));
         let idle = Duration::from_millis(idle);
         for method in [Method::POST, Method::PATCH] {
             let second = request(method.as_str(), sized("text"));
-            assert_eq!(opened_after(answer, idle, second).await, opened, "{case}");
+            assert_eq!(opened_after(response, idle, second).await, opened, "{case}");
         }
         // A body that is too long to be recorded.
         let long = request(
             "PUT",
             RequestBody::new(Full::new(Bytes::from(vec![0; 70_000]))),
         );
-        assert_eq!(opened_after(answer, idle, long).await, opened, "{case}");
+        assert_eq!(opened_after(response, idle, long).await, opened, "{case}");
         // A replayable request is sent on any connection.
         let get = request("GET", RequestBody::default());
-        assert_eq!(opened_after(answer, idle, get).await, 1, "{case}");
+        assert_eq!(opened_after(response, idle, get).await, 1, "{case}");
         let put = request(
             "PUT",
             RequestBody::from(Body::from(Bytes::from_static(b"short"))),
         );
-        assert_eq!(opened_after(answer, idle, put).await, 1, "{case}");
+        assert_eq!(opened_after(response, idle, put).await, 1, "{case}");
     }
 }

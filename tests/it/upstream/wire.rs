@@ -199,12 +199,12 @@ async fn a_response_without_a_body_keeps_its_content_length() {
     let not_modified = "HTTP/1.1 304 Not Modified\r\ncontent-length: 12\r\netag: \"a\"\r\n\r\n";
     let head = "HTTP/1.1 200 OK\r\ncontent-length: 12\r\n\r\n";
     let no_content = "HTTP/1.1 204 No Content\r\n\r\n";
-    for (method, answer, status, length) in [
+    for (method, tenant_response, status, length) in [
         (Method::GET, not_modified, 304, Some("12")),
         (Method::HEAD, head, 200, Some("12")),
         (Method::DELETE, no_content, 204, None),
     ] {
-        let origin = raw(answer, false).await;
+        let origin = raw(tenant_response, false).await;
         let upstream = upstream_to(&origin, Protocol::Http1);
         // Twice over one connection, to detect bytes that are left on it.
         for _ in 0..2 {
@@ -221,9 +221,9 @@ async fn a_response_without_a_body_keeps_its_content_length() {
 
 #[tokio::test]
 async fn interim_responses_are_ignored() {
-    let answer = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: <a>\r\n\r\n\
+    let tenant_response = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: <a>\r\n\r\n\
                   HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
-    let origin = raw(answer, false).await;
+    let origin = raw(tenant_response, false).await;
     let response = upstream_to(&origin, Protocol::Http1)
         .oneshot(get("/x"))
         .await
@@ -256,8 +256,8 @@ async fn a_connection_is_reused() {
         *count.lock().unwrap() += 1;
         async move {
             while read_head(&mut stream).await.is_some() {
-                let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
-                stream.write_all(answer).await.unwrap();
+                let tenant_response = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+                stream.write_all(tenant_response).await.unwrap();
             }
         }
     })

@@ -26,7 +26,7 @@ const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 /// Counts the writes that arrived completely, by their target.
 type Writes = Arc<Mutex<HashMap<String, usize>>>;
 
-async fn answer(mut stream: DuplexStream, writes: Writes) {
+async fn serve(mut stream: DuplexStream, writes: Writes) {
     let faults = faults();
     while let Some(head) = head(&mut stream).await {
         let target = head.split(' ').nth(1).unwrap().to_owned();
@@ -71,7 +71,7 @@ async fn every_fault_has_its_response_and_affects_no_other_request() {
     let writes = Writes::default();
     let taken = Arc::clone(&writes);
     let client = connections.client(HttpClient::builder(), 64 * 1024, move |stream| {
-        answer(stream, Arc::clone(&taken))
+        serve(stream, Arc::clone(&taken))
     });
     let upstream = Upstream::new(client, tenant())
         .with_head_timeout(HEAD)
@@ -140,10 +140,12 @@ async fn a_tenant_that_is_slow_for_a_minute_recovers_with_the_next_request() {
         let start = Instant::now();
         // More than the limit in flight: the others are rejected at once.
         let calls = (0..60).map(|_| upstream.clone().oneshot(get("/x")));
-        let answers = futures(calls).await;
+        let responses = futures(calls).await;
         assert_eq!(start.elapsed(), HEAD);
         let of = |wanted| {
-            let kinds = answers.iter().map(|answer| kind(answer.as_ref().unwrap()));
+            let kinds = responses
+                .iter()
+                .map(|response| kind(response.as_ref().unwrap()));
             kinds.filter(|kind| *kind == wanted).count()
         };
         assert_eq!(of(RejectionKind::TenantTimeout), 50);
@@ -158,8 +160,8 @@ async fn a_tenant_that_is_slow_for_a_minute_recovers_with_the_next_request() {
     assert_eq!(connections.opened(), late);
     // Afterwards no call is in flight, and requests are served normally.
     let start = Instant::now();
-    for answer in futures((0..50).map(|_| upstream.clone().oneshot(get("/x")))).await {
-        assert_eq!(answer.unwrap().status(), 200);
+    for response in futures((0..50).map(|_| upstream.clone().oneshot(get("/x")))).await {
+        assert_eq!(response.unwrap().status(), 200);
     }
     assert_eq!(start.elapsed(), Duration::ZERO);
 }

@@ -189,7 +189,7 @@ async fn allow_streams_then_none(
     stream.write_all(&frame(settings, 0, 0, &[])).await?;
     loop {
         let (head, payload) = next_frame(&mut stream).await?;
-        let answer = match (head[3], head[4] & 1) {
+        let response = match (head[3], head[4] & 1) {
             (kind, 0) if kind == settings => frame(settings, 1, 0, &[]),
             (kind, 0) if kind == ping => frame(ping, 1, 0, &payload),
             (kind, _) if kind == headers => {
@@ -199,7 +199,7 @@ async fn allow_streams_then_none(
             }
             _ => continue,
         };
-        stream.write_all(&answer).await?;
+        stream.write_all(&response).await?;
     }
 }
 
@@ -235,8 +235,8 @@ async fn requests_use_another_connection_at_once_when_one_allows_no_streams() {
     assert_eq!(first.status(), 204);
     settle().await;
     let start = Instant::now();
-    for answer in futures((0..10).map(|_| upstream.clone().oneshot(put(4)))).await {
-        assert_eq!(answer.unwrap().status(), 200);
+    for response in futures((0..10).map(|_| upstream.clone().oneshot(put(4)))).await {
+        assert_eq!(response.unwrap().status(), 200);
     }
     assert_eq!(start.elapsed(), Duration::ZERO);
     assert_eq!((heads.load(Ordering::SeqCst), connections.opened()), (1, 2));
@@ -268,8 +268,8 @@ async fn requests_wait_for_a_further_connection_when_the_only_one_allows_no_stre
     // A dropped request drops its body, which may hold the connection of a client.
     assert_eq!(Arc::strong_count(&held), 1);
     let calls = (0..10).map(|_| upstream.clone().oneshot(put(4)));
-    for answer in futures(calls).await {
-        assert_eq!(answer.unwrap().status(), 200);
+    for response in futures(calls).await {
+        assert_eq!(response.unwrap().status(), 200);
     }
     assert_eq!(start.elapsed(), Duration::from_secs(5));
     assert_eq!(heads.load(Ordering::SeqCst), 1, "no request is sent late");
@@ -289,7 +289,7 @@ async fn allow_one_stream_then_none(mut stream: DuplexStream) -> io::Result<()> 
     stream.write_all(&streams(1)).await?;
     loop {
         let (head, _) = next_frame(&mut stream).await?;
-        let answer = match (head[3], head[4] & 1) {
+        let response = match (head[3], head[4] & 1) {
             (kind, 0) if kind == settings => frame(settings, 1, 0, &[]),
             (kind, _) if kind == headers => {
                 sleep(Duration::from_secs(1)).await;
@@ -297,7 +297,7 @@ async fn allow_one_stream_then_none(mut stream: DuplexStream) -> io::Result<()> 
             }
             _ => continue,
         };
-        stream.write_all(&answer).await?;
+        stream.write_all(&response).await?;
     }
 }
 
@@ -318,8 +318,10 @@ async fn a_tenant_that_stops_allowing_streams_delays_requests_briefly() {
     let upstream = Upstream::new(client, tenant()).with_head_timeout(HEAD);
     let start = Instant::now();
     let calls = (0..3).map(|_| upstream.clone().oneshot(put(4)));
-    let answers = futures(calls).await.into_iter();
-    let mut statuses: Vec<_> = answers.map(|answer| answer.unwrap().status()).collect();
+    let responses = futures(calls).await.into_iter();
+    let mut statuses: Vec<_> = responses
+        .map(|response| response.unwrap().status())
+        .collect();
     statuses.sort();
     // One got a response, one failed with its connection, one was retried on another connection.
     assert_eq!(statuses, [200, 204, 502]);

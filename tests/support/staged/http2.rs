@@ -347,8 +347,8 @@ async fn serve_frames(
                 stream.write_all(&frame(PING, ACK, &payload)).await?;
             }
             HEADERS if flags & END_STREAM != 0 => {
-                let answer = [self::head(OK), frame(DATA, END_STREAM, b"ok")].concat();
-                stream.write_all(&addressed(&answer, number)).await?;
+                let response = [self::head(OK), frame(DATA, END_STREAM, b"ok")].concat();
+                stream.write_all(&addressed(&response, number)).await?;
             }
             HEADERS => {
                 writes.fetch_add(1, Ordering::SeqCst);

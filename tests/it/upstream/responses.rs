@@ -15,7 +15,7 @@ use super::support::{
 
 /// The response to the client, if the tenant's response has this status and these headers.
 async fn answered(status: u16, headers: &'static [(&'static str, &'static str)]) -> Response<Body> {
-    let answer = move || {
+    let tenant_response = move || {
         let mut response = Response::builder().status(status);
         for (name, value) in headers {
             response = response.header(*name, *value);
@@ -25,7 +25,7 @@ async fn answered(status: u16, headers: &'static [(&'static str, &'static str)])
             .body(frames([data("a page of the tenant's")]))
             .unwrap()
     };
-    ask(get("/locations"), answer).await.0
+    ask(get("/locations"), tenant_response).await.0
 }
 
 #[tokio::test]
@@ -106,8 +106,8 @@ async fn a_401_to_a_callers_token_is_forwarded() {
         .extension(CallAs(ApiToken::new("of-the-caller").unwrap()))
         .body(Body::empty())
         .unwrap();
-    let answer = || Response::builder().status(401).body(Body::empty()).unwrap();
-    let (response, _) = ask(request, answer).await;
+    let tenant_response = || Response::builder().status(401).body(Body::empty()).unwrap();
+    let (response, _) = ask(request, tenant_response).await;
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
     assert!(response.extensions().get::<Rejection>().is_none());
 }
@@ -157,7 +157,7 @@ async fn response_headers_that_echo_the_token_are_removed() {
 
 #[tokio::test]
 async fn trailers_are_forwarded_and_filtered() {
-    let answer = || {
+    let tenant_response = || {
         let last = trailers(&[
             ("x-checksum", "abc"),
             ("x-echo", concat!("Bearer ", "7|4fzKq0pLw8sN1vXyT2uR")),
@@ -170,7 +170,7 @@ async fn trailers_are_forwarded_and_filtered() {
         let response = Response::builder().header("trailer", "x-checksum");
         response.body(frames([data("a"), last])).unwrap()
     };
-    let (response, _) = ask(get("/locations"), answer).await;
+    let (response, _) = ask(get("/locations"), tenant_response).await;
     assert_eq!(response.headers()["trailer"], "x-checksum");
     let body = response.into_body().collect().await.unwrap();
     let trailers = body.trailers().unwrap();
@@ -240,7 +240,7 @@ async fn a_response_with_contradictory_framing_is_replaced() {
 #[tokio::test]
 async fn a_206_without_a_range_in_the_request_is_replaced() {
     for content_type in ["text/plain", "multipart/byteranges; boundary=x"] {
-        let answer = move || {
+        let tenant_response = move || {
             Response::builder()
                 .status(206)
                 .header("content-range", "bytes 0-11/22")
@@ -254,7 +254,7 @@ async fn a_206_without_a_range_in_the_request_is_replaced() {
             .body(Body::empty())
             .unwrap();
         for request in [get("/locations"), request] {
-            let (response, _) = ask(request, answer).await;
+            let (response, _) = ask(request, tenant_response).await;
             assert_eq!(kind(&response), RejectionKind::TenantAnswer);
             assert_eq!(cause(&response).status(), Some(StatusCode::PARTIAL_CONTENT));
             assert!(!text(response).await.contains("4fzK"));

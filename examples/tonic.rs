@@ -38,7 +38,7 @@ use tower::Layer;
 /// A stand-in for the application's service: tonic's health service.
 struct Greeter;
 
-type Answer = Result<HealthCheckResponse, Status>;
+type CallResult = Result<HealthCheckResponse, Status>;
 
 #[tonic::async_trait]
 impl Health for Greeter {
@@ -54,7 +54,7 @@ impl Health for Greeter {
         Ok(Response::new(HealthCheckResponse { status }))
     }
 
-    type WatchStream = tokio_stream::Once<Answer>;
+    type WatchStream = tokio_stream::Once<CallResult>;
 
     async fn watch(
         &self,

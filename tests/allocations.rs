@@ -208,13 +208,13 @@ fn a_cached_token_costs_gate_only_no_allocation() {
 
 #[test]
 fn an_uncached_token_costs_the_layer_the_verification_and_the_extension() {
-    for (through, told) in [
+    for (through, additional) in [
         (Through::new(|layer| layer), extension(|_| {})),
         (Through::new(JwtAuthLayer::gate_only), 0),
     ] {
         let ring = Keyring::new(SigningKey::hs256([7; 32]).unwrap());
         let cost = least(|| through.cost(through.request(&token(ring.clone())), 200));
-        assert_eq!(cost, MISS + told);
+        assert_eq!(cost, MISS + additional);
     }
 }
 

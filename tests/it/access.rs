@@ -14,7 +14,7 @@ use omneo_id::{AccessPolicy, Body, MeRewriteLayer, Rejection, RejectionKind, Sub
 use serde_json::json;
 use tower::{Layer, Service, ServiceExt, service_fn};
 
-use crate::support::{Answer, Shop, bearer};
+use crate::support::{CollectedResponse, Shop, bearer};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
@@ -33,14 +33,14 @@ fn shop() -> Shop {
     Shop::with(|builder| builder.access_policy(without_deletion()))
 }
 
-async fn ask(
+async fn send(
     shop: &Shop,
     token: &str,
     method: &str,
     path: &str,
     media: &str,
     body: impl Into<Bytes>,
-) -> Answer {
+) -> CollectedResponse {
     let mut request = Request::builder()
         .method(method)
         .uri(path)
@@ -66,7 +66,7 @@ async fn a_denied_request_is_not_forwarded_in_any_spelling() {
         "/profiles/me/purge%20",
     ] {
         for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "PURGE"] {
-            let response = ask(&shop, &token, method, path, "", "").await;
+            let response = send(&shop, &token, method, path, "", "").await;
             assert_eq!(response.status, StatusCode::FORBIDDEN, "{method} {path}");
             assert_eq!(response.rejection, Some(RejectionKind::Forbidden));
         }
@@ -100,7 +100,7 @@ async fn a_405_lists_the_permitted_methods() {
             "GET, HEAD, POST, PATCH, OPTIONS",
         ),
     ] {
-        let response = ask(&shop, &token, method, path, "", "").await;
+        let response = send(&shop, &token, method, path, "", "").await;
         assert_eq!(
             response.status,
             StatusCode::METHOD_NOT_ALLOWED,
@@ -130,7 +130,7 @@ async fn permission_for_head_does_not_include_get() {
         ("HEAD", "/profiles/me/lists", 200),
         ("GET", "/profiles/me/lists/", 200),
     ] {
-        let response = ask(&shop, &token, method, path, "", "").await;
+        let response = send(&shop, &token, method, path, "", "").await;
         assert_eq!(response.status.as_u16(), expected, "{method} {path}");
         if expected == 405 {
             assert_eq!(response.headers[header::ALLOW], "HEAD, OPTIONS");
@@ -176,7 +176,7 @@ async fn authentication_precedes_the_access_policy() {
         (&*anonymous, StatusCode::NOT_FOUND),
         ("x.y.z", StatusCode::UNAUTHORIZED),
     ] {
-        let response = ask(&shop, token, "POST", "/profiles/me/purge", "", "").await;
+        let response = send(&shop, token, "POST", "/profiles/me/purge", "", "").await;
         assert_eq!(response.status, status);
     }
     assert!(shop.sandbox.requests().is_empty());
@@ -222,7 +222,7 @@ async fn a_post_cannot_override_its_method_to_a_denied_one() {
         (JSON, &big, 413),
     ] {
         for path in ["/profiles/me", "/profiles/me/lists"] {
-            let response = ask(&shop, &token, "POST", path, media, body.to_owned()).await;
+            let response = send(&shop, &token, "POST", path, media, body.to_owned()).await;
             assert_eq!(
                 response.status.as_u16(),
                 status,
@@ -246,7 +246,7 @@ async fn without_a_policy_bodies_are_not_read() {
     let shop = Shop::open();
     let token = shop.mint_for_ada().await;
     let body = r#"{"_method":"DELETE"}"#;
-    let response = ask(&shop, &token, "POST", "/profiles/me", JSON, body).await;
+    let response = send(&shop, &token, "POST", "/profiles/me", JSON, body).await;
     assert!(response.status.is_success(), "as if it had been a DELETE");
     assert_eq!(shop.sandbox.requests().len(), 1);
 }

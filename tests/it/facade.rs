@@ -53,13 +53,13 @@ async fn a_mint_by_profile_id_returns_a_token_of_that_profile() {
         claims["exp"], 1_700_003_600,
         "one hour by the clock that was given"
     );
-    let asked = shop.sandbox.requests();
+    let received = shop.sandbox.requests();
     assert_eq!(
-        asked.len(),
+        received.len(),
         1,
         "one request both authenticates and resolves"
     );
-    assert_eq!(asked[0].path(), "/api/v3/profiles/search-id");
+    assert_eq!(received[0].path(), "/api/v3/profiles/search-id");
 }
 
 #[tokio::test]
@@ -97,13 +97,13 @@ async fn a_mint_requires_the_api_token_and_rejects_an_id_token() {
     let shop = Shop::open();
     let ada = shop.mint_for_ada().await;
     for body in [json!({}), json!({"id": Sandbox::ADA_ID})] {
-        for (token, asked) in [(&*ada, 0), ("wrong", 1)] {
+        for (token, received) in [(&*ada, 0), ("wrong", 1)] {
             let response = shop.post("/auth/token", token, &body).await;
             assert_eq!(response.status, StatusCode::UNAUTHORIZED);
             assert_eq!(response.body, r#"{"message":"Unauthenticated."}"#);
             assert_eq!(
                 shop.sandbox.take_requests().len(),
-                asked,
+                received,
                 "an ID token is known here"
             );
         }
@@ -154,9 +154,9 @@ async fn pinned_api_tokens_are_checked_without_the_tenant() {
         )
         .await;
     assert_eq!(response.status, StatusCode::OK);
-    let asked = shop.sandbox.requests();
+    let received = shop.sandbox.requests();
     assert_eq!(
-        asked[0].header("authorization"),
+        received[0].header("authorization"),
         Some(&*bearer(Sandbox::API_TOKEN))
     );
 }
@@ -213,12 +213,12 @@ async fn connect_is_rejected_for_every_target() {
 #[tokio::test]
 async fn a_successful_api_token_check_is_cached_if_configured() {
     let shop = Shop::with(|builder| builder.verify_cache(Duration::from_secs(30)));
-    for (after, asked) in [(0, 1), (29, 1), (1, 2)] {
+    for (after, received) in [(0, 1), (29, 1), (1, 2)] {
         shop.clock.advance(after);
         let nobody = json!({});
         let response = shop.post("/auth/token", Sandbox::API_TOKEN, &nobody).await;
         assert_eq!(response.status, StatusCode::OK);
-        assert_eq!(shop.sandbox.requests().len(), asked);
+        assert_eq!(shop.sandbox.requests().len(), received);
     }
     let refused = OmneoId::builder()
         .upstream("https://api.acme.test")
@@ -300,14 +300,14 @@ async fn paths_of_me_are_forwarded_to_the_profile_of_the_token() {
             response.body
         );
     }
-    let asked = shop.sandbox.requests();
+    let received = shop.sandbox.requests();
     let prefix = format!("/api/v3/profiles/{}", Sandbox::ADA_ID);
     assert!(
-        asked
+        received
             .iter()
             .all(|request| request.path().starts_with(&prefix))
     );
-    assert_eq!(asked[3].query(), Some("page%5Bsize%5D=2"));
+    assert_eq!(received[3].query(), Some("page%5Bsize%5D=2"));
 }
 
 #[tokio::test]
@@ -735,10 +735,10 @@ async fn credentials_are_neither_forwarded_nor_returned() {
         assert!(!response.headers.contains_key(name), "{name}");
     }
 
-    let asked = shop.sandbox.requests().pop().unwrap();
-    let authorization: Vec<_> = asked.headers.get_all("authorization").iter().collect();
+    let received = shop.sandbox.requests().pop().unwrap();
+    let authorization: Vec<_> = received.headers.get_all("authorization").iter().collect();
     assert_eq!(authorization, [&*bearer(Sandbox::API_TOKEN)]);
-    for (name, value) in &asked.headers {
+    for (name, value) in &received.headers {
         assert!(!value.to_str().unwrap().contains(&*token), "{name}");
     }
     for name in [
@@ -748,9 +748,9 @@ async fn credentials_are_neither_forwarded_nor_returned() {
         "x-original-url",
         "connection",
     ] {
-        assert!(!asked.headers.contains_key(name), "{name}");
+        assert!(!received.headers.contains_key(name), "{name}");
     }
-    assert_ne!(asked.header("x-forwarded-for"), Some("203.0.113.9"));
+    assert_ne!(received.header("x-forwarded-for"), Some("203.0.113.9"));
 }
 
 #[tokio::test]
@@ -776,10 +776,10 @@ async fn request_and_response_header_policies_are_configurable() {
     let cookies: Vec<_> = response.headers.get_all("set-cookie").iter().collect();
     assert_eq!(cookies, ["a=b", "c=d"]);
     assert!(!response.headers.contains_key("server"));
-    let asked = shop.sandbox.requests().pop().unwrap();
-    assert_eq!(asked.header("via"), Some("1.1 shop"));
-    assert_eq!(asked.header("forwarded"), Some("for=203.0.113.7"));
-    assert_eq!(asked.header("x-forwarded-for"), Some("203.0.113.7"));
+    let received = shop.sandbox.requests().pop().unwrap();
+    assert_eq!(received.header("via"), Some("1.1 shop"));
+    assert_eq!(received.header("forwarded"), Some("for=203.0.113.7"));
+    assert_eq!(received.header("x-forwarded-for"), Some("203.0.113.7"));
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use tower::{ServiceExt, service_fn};
 
 use crate::naive::{query_pairs, stays_below};
-use crate::support::{Answer, SECRET, Shop, bearer};
+use crate::support::{CollectedResponse, SECRET, Shop, bearer};
 
 /// The number of requests per property, unless `PROPTEST_CASES` is set.
 const CASES: u32 = 3000;
@@ -430,7 +430,7 @@ fn every_call_stays_at_or_below_the_profile_without_credentials_of_the_client() 
         let Some(request) = generated.request(&tokens) else {
             return Err(TestCaseError::reject("no request"));
         };
-        let response: Answer = runtime.block_on(shop.call(request));
+        let response: CollectedResponse = runtime.block_on(shop.call(request));
         let forwarded = shop.sandbox.take_requests();
         let status = response.status.as_u16();
         prop_assert!(is_expected(status), "{status}");
@@ -722,7 +722,7 @@ fn a_denied_request_is_never_executed() {
         let Some(request) = generated.request(&tokens) else {
             return Err(TestCaseError::reject("no request"));
         };
-        let response: Answer = runtime.block_on(shop.call(request));
+        let response: CollectedResponse = runtime.block_on(shop.call(request));
         prop_assert!(is_expected(response.status.as_u16()), "{}", response.status);
         for forwarded in shop.sandbox.take_requests() {
             if !forwarded

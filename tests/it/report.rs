@@ -199,10 +199,10 @@ async fn every_response_has_a_report_of_its_request() {
         ("GET", "/nothing", ada, &none, None, None, None),
     ] {
         let response = send(&shop, method, uri, token, body).await;
-        let told = report(&response);
-        assert_eq!(told.route(), route, "{method} {uri}");
-        assert_eq!(told.token(), check, "{method} {uri}");
-        assert_eq!(calls(told), tenant, "{method} {uri}");
+        let report = report(&response);
+        assert_eq!(report.route(), route, "{method} {uri}");
+        assert_eq!(report.token(), check, "{method} {uri}");
+        assert_eq!(calls(report), tenant, "{method} {uri}");
         assert!(
             response.extensions().get::<&str>().is_none(),
             "it stays with the request"
@@ -228,9 +228,9 @@ async fn the_report_has_the_failure_of_the_tenant() {
     ] {
         shop.sandbox.inject(fault);
         let response = send(&shop, "GET", "/profiles/me", Some(&ada), &json!({})).await;
-        let told = report(&response);
-        assert_eq!(calls(told), Some((1, status)));
-        assert_eq!(told.tenant().unwrap().latency().as_secs(), seconds);
+        let report = report(&response);
+        assert_eq!(calls(report), Some((1, status)));
+        assert_eq!(report.tenant().unwrap().latency().as_secs(), seconds);
         let refused = response.extensions().get::<Rejection>().is_some();
         assert_eq!(refused, status != Some(200));
     }
@@ -300,7 +300,7 @@ async fn in_front_of(length: usize) -> OmneoId<HttpClient> {
 async fn client_stats_count_connections() {
     let ring = Keyring::new(SigningKey::hs256(SECRET).unwrap());
     let token = TokenIssuer::new(ring).issue(&Subject::Anonymous).unwrap();
-    let ask = |id: &OmneoId<HttpClient>| {
+    let send = |id: &OmneoId<HttpClient>| {
         let request = Request::get("/locations").header("authorization", bearer(token.token()));
         id.clone().oneshot(request.body(Body::empty()).unwrap())
     };
@@ -311,18 +311,18 @@ async fn client_stats_count_connections() {
     // A body that arrives with its head releases the connection at once, even if it is not read.
     let id = in_front_of(2).await;
     assert_eq!(counts(&id), (0, 0, 0));
-    let first = ask(&id).await.unwrap();
+    let first = send(&id).await.unwrap();
     assert_eq!(counts(&id), (1, 1, 1));
     first.into_body().collect().await.unwrap();
-    drop(ask(&id).await.unwrap());
+    drop(send(&id).await.unwrap());
     assert_eq!(counts(&id), (1, 1, 1));
 
     let id = in_front_of(1 << 20).await;
-    let first = ask(&id).await.unwrap();
+    let first = send(&id).await.unwrap();
     assert_eq!(counts(&id), (1, 1, 0));
     first.into_body().collect().await.unwrap();
     assert_eq!(counts(&id), (1, 1, 1));
-    let both = [ask(&id).await.unwrap(), ask(&id).await.unwrap()];
+    let both = [send(&id).await.unwrap(), send(&id).await.unwrap()];
     assert_eq!(counts(&id), (2, 2, 0));
     for response in both {
         response.into_body().collect().await.unwrap();

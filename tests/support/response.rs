@@ -12,7 +12,7 @@ use serde_json::Value;
 
 /// A response with its whole body.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct CollectedResponse {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
@@ -20,7 +20,7 @@ pub(crate) struct Answer {
     pub(crate) rejection: Option<RejectionKind>,
 }
 
-impl Answer {
+impl CollectedResponse {
     /// Collects the body of `response`, which must not fail.
     pub(crate) async fn collect<B>(response: Response<B>) -> Self
     where

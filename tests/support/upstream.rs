@@ -42,7 +42,7 @@ pub(crate) fn permitted(request: http::request::Builder) -> http::request::Build
 
 /// Forwards a request through a client that answers with `response`. Returns the response, and the
 /// requests that the client received.
-pub(crate) async fn ask<B>(
+pub(crate) async fn send<B>(
     request: Request<Body>,
     client_response: impl Fn() -> Response<B> + Clone + Send + 'static,
 ) -> (Response<Body>, Vec<Request<Bytes>>)
@@ -72,9 +72,9 @@ where
     (response, sent)
 }
 
-/// [`ask`] with a client that answers 200 and an empty body.
+/// [`send`] with a client that answers 200 and an empty body.
 pub(crate) async fn sent(request: Request<Body>) -> (Response<Body>, Vec<Request<Bytes>>) {
-    ask(request, || Response::new(Body::empty())).await
+    send(request, || Response::new(Body::empty())).await
 }
 
 /// A client that reads the request body, and never answers.

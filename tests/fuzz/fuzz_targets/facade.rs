@@ -128,7 +128,7 @@ fuzz_target!(|data: &[u8]| {
     RUNTIME.with(|runtime| {
         SHOP.with_borrow_mut(|slot| {
             let shop = slot.get_or_insert_with(|| Shop::open(runtime));
-            ask(runtime, shop, request, choices);
+            send(runtime, shop, request, choices);
             // A deleted profile cannot be used for further inputs.
             if !shop.whole() {
                 *slot = None;
@@ -137,7 +137,7 @@ fuzz_target!(|data: &[u8]| {
     });
 });
 
-fn ask(runtime: &Runtime, shop: &Shop, mut request: Request<Full<Bytes>>, choices: u8) {
+fn send(runtime: &Runtime, shop: &Shop, mut request: Request<Full<Bytes>>, choices: u8) {
     let token = match choices >> 2 & 3 {
         0 => None,
         1 => Some(&shop.anonymous),
@@ -163,28 +163,28 @@ fn ask(runtime: &Runtime, shop: &Shop, mut request: Request<Full<Bytes>>, choice
         "{status} for {target}"
     );
     assert!(!holds(&body, Sandbox::API_TOKEN));
-    let asked = shop.sandbox.take_requests();
+    let received = shop.sandbox.take_requests();
     if let Some(kind) = parts.extensions.get::<Rejection>().map(Rejection::kind) {
         let ours = matches!(kind, RejectionKind::TooManyRequests);
         assert!(
-            asked.is_empty() || ours || target.path().trim_end_matches('/').ends_with("profiles"),
-            "{kind:?} {asked:?}"
+            received.is_empty() || ours || target.path().trim_end_matches('/').ends_with("profiles"),
+            "{kind:?} {received:?}"
         );
     }
-    for asked in asked {
-        let path = asked.path();
+    for received in received {
+        let path = received.path();
         let own = naive::stays_below(path.as_bytes(), &["api", "v3", "profiles", Sandbox::ADA_ID]);
         let stores = naive::stays_below(path.as_bytes(), &["api", "v3", "locations"]);
         let sign_up = target.path().trim_matches('/') == "profiles";
         assert!(own || stores || sign_up, "{target}: {path}");
-        for (name, _) in naive::query_pairs(asked.query().unwrap_or_default().as_bytes()) {
+        for (name, _) in naive::query_pairs(received.query().unwrap_or_default().as_bytes()) {
             assert!(!own || name != "identity", "{target}");
         }
         assert_eq!(
-            asked.headers.get_all(header::AUTHORIZATION).iter().count(),
+            received.headers.get_all(header::AUTHORIZATION).iter().count(),
             1
         );
-        for (name, value) in &asked.headers {
+        for (name, value) in &received.headers {
             assert!(!holds(value.as_bytes(), &shop.ada), "{name}");
             assert!(!name.as_str().contains(['_', '.']), "{name}");
         }

@@ -61,12 +61,12 @@ fuzz_target!(|data: &[u8]| {
             None => (&b"{\"alg\":\"HS256\"}"[..], rest),
         };
         // Seed tokens must not expire.
-        let soon = SystemTime::now()
+        let with_timeout = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap()
             .as_secs()
             + 3_600;
-        let payload = String::from_utf8_lossy(payload).replace(SOON, &soon.to_string());
+        let payload = String::from_utf8_lossy(payload).replace(SOON, &with_timeout.to_string());
         signed(header, payload.as_bytes())
     };
     let first = VERIFIER.verify(&token);

@@ -86,7 +86,7 @@ async fn grpc_gets_retry_after_as_a_pushback_in_milliseconds() {
         assert_eq!(text(&response, "retry-after"), None);
         assert_eq!(text(&response, "grpc-retry-pushback-ms"), Some("60000"));
     }
-    let tenant = Tenant::answering(503, "");
+    let tenant = Tenant::respond_with(503, "");
     let mut request = post("{}");
     let media = "application/grpc".parse().unwrap();
     request.headers_mut().insert("content-type", media);

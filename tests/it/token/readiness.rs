@@ -33,7 +33,7 @@ fn unsent() -> Request<Body> {
 
 #[tokio::test]
 async fn a_mint_with_an_unfinished_body_holds_no_slot_of_a_concurrency_limit() {
-    let tenant = tower::limit::ConcurrencyLimit::new(Tenant::answering(200, ""), 1);
+    let tenant = tower::limit::ConcurrencyLimit::new(Tenant::respond_with(200, ""), 1);
     let mut endpoint = TokenEndpoint::new(tenant, issuer());
     let ready = ServiceExt::<Request<Body>>::ready(&mut endpoint);
     let mut stuck = pin!(ready.await.unwrap().call(unsent()));

@@ -159,13 +159,13 @@ async fn an_upload_that_is_not_accepted_is_buffered_within_the_bound() {
         made: Arc::clone(&made),
     };
     let put = request("PUT", RequestBody::new(chunks));
-    let asking = tokio::spawn(client.oneshot(put));
+    let call = tokio::spawn(client.oneshot(put));
     settle().await;
     assert_eq!(counts.accepted.load(Ordering::SeqCst), 1_000_000);
     let held = made.load(Ordering::SeqCst) * FRAME - 1_000_000;
     // The last frame that fits may exceed the bound, and another one is framed meanwhile.
     assert!(held <= BUFFER + 2 * FRAME, "{held} bytes");
-    asking.abort();
+    call.abort();
 }
 
 #[tokio::test]

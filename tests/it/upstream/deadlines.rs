@@ -162,20 +162,20 @@ async fn calls_beyond_the_limit_are_rejected_with_retry_after() {
         async move { Ok::<_, BoxError>(Response::new(body)) }
     });
     let mut upstream = Upstream::new(client, tenant()).with_max_in_flight(1);
-    let mut ask = async || {
+    let mut send = async || {
         let ready = ServiceExt::<Request<Body>>::ready(&mut upstream)
             .await
             .unwrap();
         ready.call(get("/locations")).await.unwrap()
     };
-    let first = ask().await;
-    let second = ask().await;
+    let first = send().await;
+    let second = send().await;
     assert_eq!(kind(&second), RejectionKind::TenantBusy);
     assert_eq!(second.headers()["retry-after"], "1");
     // A call stops being in flight when its response body has been read to the end.
     drop(feeder);
     text(first).await;
-    assert_eq!(ask().await.status(), StatusCode::OK);
+    assert_eq!(send().await.status(), StatusCode::OK);
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc};
 use tower::{ServiceExt, service_fn};
 
-use super::host::soon;
+use super::host::with_timeout;
 use super::pool::{OK, PAGE, Tenant, head, request, text};
 use super::support::{Chunks, fed, permitted, tenant};
 use super::tenants::settle;
@@ -52,9 +52,9 @@ async fn an_unread_early_response_does_not_stop_the_upload() {
             sent.send(read).unwrap();
         }
     });
-    let asking = client.clone().oneshot(request("PUT", upload(1_024)));
-    let response = soon("the answer", asking).await.unwrap();
-    assert!(soon("the upload", arrived.recv()).await.unwrap() >= 1_024 * 1_024);
+    let call = client.clone().oneshot(request("PUT", upload(1_024)));
+    let response = with_timeout("the answer", call).await.unwrap();
+    assert!(with_timeout("the upload", arrived.recv()).await.unwrap() >= 1_024 * 1_024);
     drop(response);
     settle().await;
     assert_eq!(tenant.live.count(), 0);
@@ -75,8 +75,8 @@ async fn an_upload_that_the_tenant_stops_accepting_after_its_response_is_aborted
                 held.notified().await;
             }
         });
-        let asking = client.clone().oneshot(request("PUT", upload(10_000)));
-        let response = asking.await.unwrap();
+        let call = client.clone().oneshot(request("PUT", upload(10_000)));
+        let response = call.await.unwrap();
         match read_it {
             true => assert_eq!(text(response).await, "ok"),
             false => drop(response),
@@ -100,8 +100,8 @@ async fn a_trickling_client_does_not_keep_an_upload_that_the_tenant_does_not_acc
     });
     let (feeder, body) = fed();
     let put = request("PUT", RequestBody::new(body));
-    let asking = client.clone().oneshot(put);
-    assert_eq!(text(asking.await.unwrap()).await, "ok");
+    let call = client.clone().oneshot(put);
+    assert_eq!(text(call.await.unwrap()).await, "ok");
     for _ in 0..60 {
         // hyper's buffer has room for it, the connection does not.
         let _ = feeder.send(super::support::data("some more of it")).await;
@@ -127,10 +127,10 @@ async fn an_upload_that_the_tenant_accepts_after_its_response_arrives() {
         }
     });
     let (feeder, body) = fed();
-    let asking = client
+    let call = client
         .clone()
         .oneshot(request("PUT", RequestBody::new(body)));
-    assert_eq!(text(asking.await.unwrap()).await, "ok");
+    assert_eq!(text(call.await.unwrap()).await, "ok");
     // Slowly, but never for 20 seconds without progress.
     for _ in 0..10 {
         tokio::time::sleep(Duration::from_secs(15)).await;
@@ -222,7 +222,7 @@ async fn data_that_hyper_has_buffered_of_an_upload_arrives() {
             false => Some(response),
         };
         assert!(
-            soon("the upload", arrived.recv()).await.unwrap() >= SIZE,
+            with_timeout("the upload", arrived.recv()).await.unwrap() >= SIZE,
             "read: {read_it}"
         );
         drop(unread);

@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 use tower::{ServiceExt, service_fn};
 
-use super::support::{ask, cause, data, frames, get, kind, permitted, tenant, text};
+use super::support::{send, cause, data, frames, get, kind, permitted, tenant, text};
 use super::tenants::{BOTH, Protocol, connections, frame, raw, read_head, settle, upstream_to};
 
 /// An address without a listener.
@@ -291,14 +291,14 @@ async fn a_body_that_fails_with_its_head_is_a_bad_gateway() {
 
 #[tokio::test]
 async fn a_body_of_any_client_that_fails_with_its_head_is_a_bad_gateway() {
-    let (response, _) = ask(get("/x"), || Response::new(frames([Err("reset".into())]))).await;
+    let (response, _) = send(get("/x"), || Response::new(frames([Err("reset".into())]))).await;
     assert_eq!(kind(&response), RejectionKind::TenantAnswer);
     assert_eq!(
         cause(&response).to_string(),
         "the tenant's response is malformed"
     );
     // The first frame is forwarded, so the error after it is an error of the body.
-    let (response, _) = ask(get("/x"), || {
+    let (response, _) = send(get("/x"), || {
         Response::new(frames([data("a"), Err("reset".into())]))
     })
     .await;

@@ -59,12 +59,12 @@ async fn an_upload_is_read_at_the_speed_of_the_tenant() {
     for protocol in BOTH {
         let (body, made) = chunks();
         let request = permitted(Request::put("/x")).body(Body::new(body)).unwrap();
-        let asking = tokio::spawn(upstream_to(&origin, protocol).oneshot(request));
+        let call = tokio::spawn(upstream_to(&origin, protocol).oneshot(request));
         settle().await;
         let held = made.load(Ordering::Relaxed);
         assert!((1..HELD).contains(&held), "{protocol:?}: {held}");
         open.notify_one();
-        let response = asking.await.unwrap().unwrap();
+        let response = call.await.unwrap().unwrap();
         let body = response.into_body().collect().await.unwrap().to_bytes();
         assert_eq!(body, (CHUNK * CHUNKS).to_string());
     }
@@ -115,9 +115,9 @@ async fn a_disconnected_client_cancels_the_call() {
     })
     .await;
     for protocol in BOTH {
-        let asking = tokio::spawn(upstream_to(&origin, protocol).oneshot(get("/x")));
+        let call = tokio::spawn(upstream_to(&origin, protocol).oneshot(get("/x")));
         begun.recv().await.unwrap();
-        asking.abort();
+        call.abort();
         over.recv().await.unwrap();
     }
 }
@@ -180,10 +180,10 @@ async fn a_client_that_disconnects_during_the_upload_cancels_the_call() {
         let (feeder, body) = fed();
         feeder.send(data("begin")).await.unwrap();
         let request = permitted(Request::put("/x")).body(body).unwrap();
-        let asking = tokio::spawn(upstream_to(&origin, protocol).oneshot(request));
+        let call = tokio::spawn(upstream_to(&origin, protocol).oneshot(request));
         begun.recv().await.unwrap();
-        asking.abort();
-        let _ = asking.await;
+        call.abort();
+        let _ = call.await;
         assert!(over.recv().await.unwrap(), "{protocol:?}");
         drop(feeder);
     }
@@ -204,11 +204,11 @@ async fn an_aborted_request_body_is_a_400_and_never_looks_complete() {
     for protocol in BOTH {
         let (feeder, body) = fed();
         let request = permitted(Request::put("/x")).body(body).unwrap();
-        let asking = tokio::spawn(upstream_to(&origin, protocol).oneshot(request));
+        let call = tokio::spawn(upstream_to(&origin, protocol).oneshot(request));
         feeder.send(data("begin")).await.unwrap();
         settle().await;
         feeder.send(Err("the client reset".into())).await.unwrap();
-        let response = asking.await.unwrap().unwrap();
+        let response = call.await.unwrap().unwrap();
         assert_eq!(kind(&response).code(), "body_aborted", "{protocol:?}");
         assert_eq!(over.recv().await, Some(false), "{protocol:?}");
     }
@@ -230,11 +230,11 @@ async fn a_body_over_its_limit_is_too_large_and_never_looks_complete() {
         let (feeder, body) = fed();
         let limited = Body::new(http_body_util::Limited::new(body, 8));
         let request = permitted(Request::put("/x")).body(limited).unwrap();
-        let asking = tokio::spawn(upstream_to(&origin, protocol).oneshot(request));
+        let call = tokio::spawn(upstream_to(&origin, protocol).oneshot(request));
         feeder.send(data("begin")).await.unwrap();
         settle().await;
         feeder.send(data("too much")).await.unwrap();
-        let response = asking.await.unwrap().unwrap();
+        let response = call.await.unwrap().unwrap();
         assert_eq!(response.status(), 413, "{protocol:?}");
         assert_eq!(over.recv().await, Some(false), "{protocol:?}");
     }
@@ -262,12 +262,12 @@ async fn a_body_that_differs_from_its_declared_length_never_looks_complete() {
             let (feeder, body) = fed();
             let request = permitted(Request::put("/x")).header("content-length", "9");
             let request = request.body(body).unwrap();
-            let asking = tokio::spawn(upstream_to(&origin, protocol).oneshot(request));
+            let call = tokio::spawn(upstream_to(&origin, protocol).oneshot(request));
             feeder.send(data("begin")).await.unwrap();
             settle().await;
             feeder.send(data(rest)).await.unwrap();
             drop(feeder);
-            let response = asking.await.unwrap().unwrap();
+            let response = call.await.unwrap().unwrap();
             assert_eq!(kind(&response).code(), expected, "{case}");
             assert_eq!(over.recv().await, Some(false), "{case}");
         }

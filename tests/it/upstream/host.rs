@@ -88,16 +88,16 @@ impl Client {
     }
 
     /// Requests `/x`. `request` is a method and headers.
-    pub(crate) fn ask(
+    pub(crate) fn send(
         &self,
         request: http::request::Builder,
         body: Body,
     ) -> impl Future<Output = hyper::Result<Response<Incoming>>> + Send + 'static {
-        self.ask_at("/x", request, body)
+        self.send_to("/x", request, body)
     }
 
     /// Sends a request for `path`. `request` is a method and headers.
-    pub(crate) fn ask_at(
+    pub(crate) fn send_to(
         &self,
         path: &'static str,
         request: http::request::Builder,
@@ -127,7 +127,7 @@ impl Client {
 }
 
 /// Fails if the future hangs.
-pub(crate) async fn soon<F: Future>(case: &str, future: F) -> F::Output {
+pub(crate) async fn with_timeout<F: Future>(case: &str, future: F) -> F::Output {
     let limit = Duration::from_secs(10);
     let result = tokio::time::timeout(limit, future).await;
     result.unwrap_or_else(|_| panic!("{case}: it hangs"))

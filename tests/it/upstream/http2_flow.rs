@@ -51,10 +51,10 @@ fn cleartext(tenant: &Tenant) -> Client {
 /// One client leaves `unread` responses of this length unread. Twenty small responses to other
 /// clients arrive.
 async fn small_responses_arrive(client: Client, unread: usize, length: usize) {
-    let soon = Duration::from_secs(60);
+    let with_timeout = Duration::from_secs(60);
     let path = format!("/{length}");
-    let asking = futures((0..unread).map(|_| client.clone().oneshot(get(&path))));
-    let responses = timeout(soon, asking).await.expect("every head arrives");
+    let call = futures((0..unread).map(|_| client.clone().oneshot(get(&path))));
+    let responses = timeout(with_timeout, call).await.expect("every head arrives");
     let held: Vec<Response<Body>> = responses.into_iter().map(Result::unwrap).collect();
     settle().await;
     for round in 0..20 {
@@ -62,7 +62,7 @@ async fn small_responses_arrive(client: Client, unread: usize, length: usize) {
             let response = client.clone().oneshot(get("/1000")).await.unwrap();
             response.into_body().collect().await.unwrap().to_bytes()
         };
-        let body = timeout(soon, small).await;
+        let body = timeout(with_timeout, small).await;
         let body = body.unwrap_or_else(|_| panic!("beside {unread} unread answers, {round}"));
         assert_eq!(body.len(), SMALL);
     }
@@ -71,7 +71,7 @@ async fn small_responses_arrive(client: Client, unread: usize, length: usize) {
         held.into_iter()
             .map(|tenant_response| tenant_response.into_body().collect()),
     );
-    for body in timeout(soon, whole).await.expect("every body arrives") {
+    for body in timeout(with_timeout, whole).await.expect("every body arrives") {
         assert_eq!(body.unwrap().to_bytes().len(), length);
     }
 }
@@ -137,14 +137,14 @@ mod tls {
             HttpClient::builder().build_with_connector(service_fn(move |_: Uri| {
                 let (acceptor, connector) = (acceptor.clone(), connector.clone());
                 async move {
-                    let (ours, theirs) = tokio::io::duplex(PAGE);
+                    let (client_io, tenant_io) = tokio::io::duplex(PAGE);
                     tokio::spawn(async move {
-                        if let Ok(stream) = acceptor.accept(theirs).await {
+                        if let Ok(stream) = acceptor.accept(tenant_io).await {
                             serve(stream).await;
                         }
                     });
                     let name = "127.0.0.1".try_into().unwrap();
-                    let stream = connector.connect(name, ours).await?;
+                    let stream = connector.connect(name, client_io).await?;
                     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP2);
                     Ok::<_, io::Error>(ClientIo::negotiated(stream, is_http2))
                 }

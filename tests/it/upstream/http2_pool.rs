@@ -108,7 +108,7 @@ impl Scenes {
     }
 }
 
-async fn ask(client: &Client, path: &str) -> String {
+async fn send(client: &Client, path: &str) -> String {
     let response = client.clone().oneshot(request("GET", path, Body::empty()));
     let response = timeout(SOON, response).await.expect("an answer").unwrap();
     text(response).await
@@ -141,7 +141,7 @@ async fn more_requests_than_a_connection_has_streams_are_in_flight_together() {
         let scenes = Scenes::new(streams, requests);
         let client = scenes.client(&tenant, http2_only());
         // The SETTINGS of the tenant are known from here on.
-        assert_eq!(ask(&client, "/").await, "ok");
+        assert_eq!(send(&client, "/").await, "ok");
         for _ in 0..2 {
             meet(&client, requests).await;
             // Of 1000 streams, 128 are used.
@@ -162,8 +162,8 @@ async fn waiting_requests_open_as_many_connections_as_they_need() {
         let (pipes, serving) = (pipes.clone(), serving.clone());
         async move {
             sleep(Duration::from_millis(100)).await;
-            let (pipe, theirs) = pipes.pipe(PAGE, false);
-            tokio::spawn(serving.serve(theirs));
+            let (pipe, tenant_io) = pipes.pipe(PAGE, false);
+            tokio::spawn(serving.serve(tenant_io));
             Ok::<_, io::Error>(pipe)
         }
     });
@@ -191,7 +191,7 @@ async fn waiting_requests_open_as_many_connections_as_they_need() {
     // one at last.
     for _ in 0..10 {
         sleep(Duration::from_secs(5)).await;
-        assert_eq!(ask(&erased, "/").await, "ok");
+        assert_eq!(send(&erased, "/").await, "ok");
     }
     assert_eq!((stats(), tenant.live.count()), ((10, 1, 1), 1));
     sleep(Duration::from_secs(25)).await;
@@ -432,7 +432,7 @@ async fn a_stream_is_freed_exactly_once_for_each_end_of_a_request() {
         let tenant = Tenant::default();
         let scenes = Scenes::new(1, 2);
         let client = scenes.client(&tenant, http2_only().with_http2_max_connections(2));
-        assert_eq!(ask(&client, "/").await, "ok");
+        assert_eq!(send(&client, "/").await, "ok");
         for _ in 0..3 {
             timeout(SOON, use_stream(&client, &scenes, way))
                 .await
@@ -440,7 +440,7 @@ async fn a_stream_is_freed_exactly_once_for_each_end_of_a_request() {
             settle().await;
         }
         // If the stream was still in use, another connection would be opened.
-        assert_eq!(ask(&client, "/").await, "ok");
+        assert_eq!(send(&client, "/").await, "ok");
         assert_eq!(tenant.opened(), 1, "{way}");
         // If it was freed twice, both requests would share the connection and never meet.
         meet(&client, 2).await;
@@ -453,13 +453,13 @@ async fn an_upload_that_outlasts_its_response_keeps_its_stream() {
     let tenant = Tenant::default();
     let scenes = Scenes::new(1, 2);
     let client = scenes.client(&tenant, http2_only());
-    assert_eq!(ask(&client, "/").await, "ok");
+    assert_eq!(send(&client, "/").await, "ok");
     let (feeder, upload) = fed();
     feeder.send(data("some")).await.unwrap();
     let call = client.clone().oneshot(request("PUT", "/early", upload));
     assert_eq!(text(call.await.unwrap()).await, "ok");
     settle().await;
-    assert_eq!(ask(&client, "/").await, "ok");
+    assert_eq!(send(&client, "/").await, "ok");
     assert_eq!(tenant.opened(), 2);
     drop(feeder);
     settle().await;
@@ -537,7 +537,7 @@ async fn requests_dropped_at_any_stage_leak_no_stream() {
         .await
         .expect("every stream is freed");
     assert!((1..=4).contains(&stats().open), "{:?}", stats());
-    assert_eq!(ask(&client, "/").await, "ok");
+    assert_eq!(send(&client, "/").await, "ok");
 }
 
 // --- connecting
@@ -566,8 +566,8 @@ async fn a_failed_further_connection_fails_no_request_while_another_one_is_open(
             if attempt > 0 {
                 return Err(io::ErrorKind::ConnectionRefused.into());
             }
-            let (pipe, theirs) = pipes.pipe(PAGE, false);
-            tokio::spawn(script.serve(theirs, |_| settings(1)));
+            let (pipe, tenant_io) = pipes.pipe(PAGE, false);
+            tokio::spawn(script.serve(tenant_io, |_| settings(1)));
             Ok(pipe)
         }
     });
@@ -600,8 +600,8 @@ async fn a_dropped_attempt_is_repeated_by_the_next_request() {
         let pipes = pipes.clone();
         async move {
             sleep(Duration::from_secs(1)).await;
-            let (pipe, theirs) = pipes.pipe(PAGE, false);
-            tokio::spawn(http2_tenant(theirs));
+            let (pipe, tenant_io) = pipes.pipe(PAGE, false);
+            tokio::spawn(http2_tenant(tenant_io));
             Ok(pipe)
         }
     });
@@ -644,12 +644,12 @@ async fn connections_opened_concurrently_are_kept_if_they_are_needed() {
         let (pipes, serving) = (pipes.clone(), serving.clone());
         async move {
             sleep(Duration::from_millis(100)).await;
-            let (pipe, theirs) = pipes.pipe(PAGE, true);
-            tokio::spawn(serving.serve(theirs));
+            let (pipe, tenant_io) = pipes.pipe(PAGE, true);
+            tokio::spawn(serving.serve(tenant_io));
             Ok(pipe)
         }
     });
-    assert_eq!(ask(&client, "/").await, "ok");
+    assert_eq!(send(&client, "/").await, "ok");
     meet(&client, 25).await;
     assert_eq!(attempts.load(Ordering::SeqCst), 3);
     assert_eq!(tenant.live.count(), 3);

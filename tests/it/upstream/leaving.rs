@@ -17,7 +17,7 @@ use hyper_util::server::conn::auto;
 use omneo_id::Body;
 use tokio::sync::{Notify, mpsc};
 
-use super::host::{Client, host, soon, ways};
+use super::host::{Client, host, with_timeout, ways};
 use super::support::{data, fed};
 use super::tenants::{Protocol, connections, serve, settle};
 
@@ -81,7 +81,7 @@ async fn a_client_that_disconnects_at_any_stage_cancels_the_call() {
         for stage in STAGES {
             for disconnect in [Disconnect::Cancel, Disconnect::Close] {
                 let case = format!("{down:?} to {up:?}, {stage:?}, {disconnect:?}");
-                soon(
+                with_timeout(
                     &case,
                     client_disconnects(&case, down, up, stage, disconnect),
                 )
@@ -133,17 +133,17 @@ async fn client_disconnects(
         Stage::DuringUpload => feeder.as_ref().unwrap().send(data("begin")).await.unwrap(),
         Stage::BeforeResponse | Stage::DuringResponse => feeder = None,
     }
-    let asking = tokio::spawn(client.ask(Request::put("/"), body));
+    let call = tokio::spawn(client.send(Request::put("/"), body));
     let mut tenant_response = None;
     if stage == Stage::DuringResponse {
-        let response = asking.await.unwrap().unwrap();
+        let response = call.await.unwrap().unwrap();
         let mut body = response.into_body();
         assert!(body.frame().await.unwrap().is_ok(), "{case}");
         tenant_response = Some(body);
     } else {
         assert_eq!(happened.recv().await, Some("begun"), "{case}");
         match disconnect {
-            Disconnect::Cancel => asking.abort(),
+            Disconnect::Cancel => call.abort(),
             Disconnect::Close => {}
         }
     }
@@ -204,7 +204,7 @@ async fn a_tenant_that_disconnects_at_any_stage_is_a_bad_gateway() {
     for (down, up) in ways() {
         for stage in STAGES {
             let case = format!("{down:?} to {up:?}, {stage:?}");
-            soon(&case, tenant_disconnects(&case, down, up, stage)).await;
+            with_timeout(&case, tenant_disconnects(&case, down, up, stage)).await;
         }
     }
 }
@@ -219,7 +219,7 @@ async fn tenant_disconnects(case: &str, down: Protocol, up: Protocol, stage: Sta
         Stage::DuringUpload => feeder.as_ref().unwrap().send(data("begin")).await.unwrap(),
         Stage::BeforeResponse | Stage::DuringResponse => feeder = None,
     }
-    let response = client.ask(Request::put("/"), body).await.unwrap();
+    let response = client.send(Request::put("/"), body).await.unwrap();
     let (status, mut body) = (response.status(), response.into_body());
     if stage == Stage::DuringResponse {
         assert_eq!(status, 200, "{case}");
@@ -242,8 +242,8 @@ async fn a_tenant_that_closes_every_connection_is_a_bad_gateway() {
     for (down, up) in ways() {
         let case = format!("{down:?} to {up:?}");
         let client = Client::connect(&host(&origin, up).await, down).await;
-        let asking = client.ask(Request::get("/"), Body::empty());
-        let response = soon(&case, asking).await.unwrap();
+        let call = client.send(Request::get("/"), Body::empty());
+        let response = with_timeout(&case, call).await.unwrap();
         assert_eq!(response.status(), 502, "{case}");
     }
 }

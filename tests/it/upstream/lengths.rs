@@ -20,7 +20,7 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::server::health_reporter;
 
-use super::host::{Client, soon};
+use super::host::{Client, with_timeout};
 use super::support::{TOKEN, data, frames};
 use super::tenants::{BOTH, connections};
 use crate::support::SECRET;
@@ -124,9 +124,9 @@ async fn status(
     tenant_response: impl Future<Output = hyper::Result<Response<Incoming>>>,
     case: &str,
 ) -> u16 {
-    let response = soon(case, tenant_response).await.unwrap();
+    let response = with_timeout(case, tenant_response).await.unwrap();
     let status = response.status().as_u16();
-    soon(case, response.into_body().collect()).await.unwrap();
+    with_timeout(case, response.into_body().collect()).await.unwrap();
     status
 }
 
@@ -157,7 +157,7 @@ async fn a_streamed_body_keeps_its_framing() {
                         .header("authorization", &bearer)
                         .header("content-type", "application/json");
                     let path = "/id/api/v1/profiles/me/attributes/comms";
-                    let response = client.ask_at(path, request, body);
+                    let response = client.send_to(path, request, body);
                     assert_eq!(status(response, &case).await, 200, "{case}");
                     let expected = (method.to_string(), framing, length);
                     assert_eq!(drained(&mut received), [expected], "{case}");
@@ -202,7 +202,7 @@ async fn a_collected_body_is_forwarded_with_its_length() {
                         .method(Method::POST)
                         .header("authorization", bearer)
                         .header("content-type", "application/json");
-                    let response = client.ask_at(path, request, body);
+                    let response = client.send_to(path, request, body);
                     assert_eq!(status(response, &case).await, 200, "{case}");
                     let received = drained(&mut received);
                     let seen: Vec<_> = received.iter().map(|(method, ..)| &**method).collect();
@@ -251,7 +251,7 @@ async fn a_response_keeps_its_framing() {
             );
             stream.write_all(request.as_bytes()).await.unwrap();
             let mut text = String::new();
-            soon(&case, stream.read_to_string(&mut text)).await.unwrap();
+            with_timeout(&case, stream.read_to_string(&mut text)).await.unwrap();
             let (head, body) = text.split_once("\r\n\r\n").expect(&case);
             let head = head.to_ascii_lowercase();
             let length = head.split_once("content-length: ").map(|(_, rest)| {

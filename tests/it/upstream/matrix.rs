@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
-use super::host::{Client, host, serve_upstream, soon, ways};
+use super::host::{Client, host, serve_upstream, with_timeout, ways};
 use super::support::{data, fed, frames, trailers};
 use super::tenants::{BOTH, Protocol, raw, read_head, serve, upstream_to};
 
@@ -47,8 +47,8 @@ async fn request_trailers_are_dropped_and_response_trailers_are_forwarded() {
         let client = Client::connect(&host(&origin, up).await, down).await;
         let request = accepts_trailers(down).header("trailer", "x-admin");
         let body = frames([data("a "), data("body"), trailers(&[("x-admin", "1")])]);
-        let response = soon(&case, client.ask(request, body)).await.unwrap();
-        let body = soon(&case, response.into_body().collect()).await.unwrap();
+        let response = with_timeout(&case, client.send(request, body)).await.unwrap();
+        let body = with_timeout(&case, response.into_body().collect()).await.unwrap();
         let last: &HeaderMap = body.trailers().expect(&case);
         assert_eq!(last.len(), 2, "{case}");
         assert_eq!(last["x-checksum"], "abc", "{case}");
@@ -83,10 +83,10 @@ async fn expect_continue_is_answered_here_and_not_forwarded() {
             )
         };
         stream.write_all(head("/x").as_bytes()).await.unwrap();
-        let interim = soon(&case, read_head(&mut stream)).await.unwrap();
+        let interim = with_timeout(&case, read_head(&mut stream)).await.unwrap();
         assert_eq!(interim, "HTTP/1.1 100 Continue\r\n\r\n", "{case}");
         stream.write_all(b"hello").await.unwrap();
-        let response = soon(&case, read_head(&mut stream)).await.unwrap();
+        let response = with_timeout(&case, read_head(&mut stream)).await.unwrap();
         assert!(
             response.starts_with("HTTP/1.1 200 OK\r\n"),
             "{case}: {response}"
@@ -99,7 +99,7 @@ async fn expect_continue_is_answered_here_and_not_forwarded() {
         // A request is rejected before its body is requested by a 100.
         let mut stream = TcpStream::connect(&host["http://".len()..]).await.unwrap();
         stream.write_all(head("/x/..").as_bytes()).await.unwrap();
-        let response = soon(&case, read_head(&mut stream)).await.unwrap();
+        let response = with_timeout(&case, read_head(&mut stream)).await.unwrap();
         assert!(response.starts_with("HTTP/1.1 404 "), "{case}: {response}");
     }
 }
@@ -130,7 +130,7 @@ async fn an_ignored_upgrade_does_not_change_the_connection() {
                 format!("PUT /x HTTP/1.1\r\nhost: h\r\n{upgrade}content-length: 5\r\n\r\nhello");
             for _ in 0..2 {
                 stream.write_all(request.as_bytes()).await.unwrap();
-                let response = soon(&case, read_head(&mut stream)).await.unwrap();
+                let response = with_timeout(&case, read_head(&mut stream)).await.unwrap();
                 assert!(response.starts_with("HTTP/1.1 204 "), "{case}: {response}");
                 let (headers, body) = received.try_recv().unwrap();
                 assert_eq!(body, "hello", "{case}");
@@ -154,15 +154,15 @@ async fn a_rejected_websocket_does_not_change_the_connection() {
         .await;
         let host = host(&origin, up).await;
         let mut stream = TcpStream::connect(&host["http://".len()..]).await.unwrap();
-        let ask = |headers| format!("HEAD /x HTTP/1.1\r\nhost: h\r\n{headers}\r\n");
-        let websocket = ask("connection: Upgrade\r\nupgrade: websocket\r\n");
+        let send = |headers| format!("HEAD /x HTTP/1.1\r\nhost: h\r\n{headers}\r\n");
+        let websocket = send("connection: Upgrade\r\nupgrade: websocket\r\n");
         stream.write_all(websocket.as_bytes()).await.unwrap();
-        let response = soon(&case, read_head(&mut stream)).await.unwrap();
+        let response = with_timeout(&case, read_head(&mut stream)).await.unwrap();
         assert!(response.starts_with("HTTP/1.1 501 "), "{case}: {response}");
         assert!(received.try_recv().is_err(), "{case}");
 
-        stream.write_all(ask("").as_bytes()).await.unwrap();
-        let response = soon(&case, read_head(&mut stream)).await.unwrap();
+        stream.write_all(send("").as_bytes()).await.unwrap();
+        let response = with_timeout(&case, read_head(&mut stream)).await.unwrap();
         assert!(response.starts_with("HTTP/1.1 204 "), "{case}: {response}");
         assert!(received.try_recv().is_ok(), "{case}");
     }
@@ -178,13 +178,13 @@ async fn the_response_version_is_independent_of_the_tenants() {
     for _ in 0..2 {
         let request = b"GET /x HTTP/1.1\r\nhost: h\r\n\r\n";
         stream.write_all(request).await.unwrap();
-        let response = soon("head", read_head(&mut stream)).await.unwrap();
+        let response = with_timeout("head", read_head(&mut stream)).await.unwrap();
         assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "{response}");
         assert!(
             response.contains("transfer-encoding: chunked\r\n"),
             "{response}"
         );
-        let body = soon("body", read_head(&mut stream)).await.unwrap();
+        let body = with_timeout("body", read_head(&mut stream)).await.unwrap();
         assert_eq!(body, "5\r\nhello\r\n0\r\n\r\n");
     }
 }
@@ -196,10 +196,10 @@ async fn a_malformed_first_chunk_is_a_bad_gateway() {
     for down in BOTH {
         let case = format!("{down:?}");
         let client = Client::connect(&host, down).await;
-        let asking = client.ask(Request::get("/"), Body::empty());
-        let response = soon(&case, asking).await.unwrap();
+        let call = client.send(Request::get("/"), Body::empty());
+        let response = with_timeout(&case, call).await.unwrap();
         assert_eq!(response.status(), 502, "{case}");
-        let body = soon(&case, response.into_body().collect()).await.unwrap();
+        let body = with_timeout(&case, response.into_body().collect()).await.unwrap();
         let message = r#"{"message":"The upstream service gave an unusable answer."}"#;
         assert_eq!(body.to_bytes(), message, "{case}");
     }
@@ -214,13 +214,13 @@ async fn the_frames_before_a_malformed_chunk_arrive() {
     for down in BOTH {
         let case = format!("{down:?}");
         let client = Client::connect(&host, down).await;
-        let asking = client.ask(Request::get("/"), Body::empty());
-        let response = soon(&case, asking).await.unwrap();
+        let call = client.send(Request::get("/"), Body::empty());
+        let response = with_timeout(&case, call).await.unwrap();
         assert_eq!(response.status(), 200, "{case}");
         let mut body = response.into_body();
-        let frame = soon(&case, body.frame()).await.unwrap().unwrap();
+        let frame = with_timeout(&case, body.frame()).await.unwrap().unwrap();
         assert_eq!(frame.into_data().unwrap(), "hello", "{case}");
-        assert!(soon(&case, body.frame()).await.unwrap().is_err(), "{case}");
+        assert!(with_timeout(&case, body.frame()).await.unwrap().is_err(), "{case}");
     }
 }
 
@@ -240,10 +240,10 @@ async fn an_early_response_arrives_before_the_end_of_the_upload() {
         let client = Client::connect(&host(&origin, up).await, down).await;
         let (feeder, body) = fed();
         feeder.send(data("begin")).await.unwrap();
-        let asking = client.ask(Request::put("/"), body);
-        let response = soon(&case, asking).await.unwrap();
+        let call = client.send(Request::put("/"), body);
+        let response = with_timeout(&case, call).await.unwrap();
         assert_eq!(response.status(), 413, "{case}");
-        let body = soon(&case, response.into_body().collect()).await.unwrap();
+        let body = with_timeout(&case, response.into_body().collect()).await.unwrap();
         assert_eq!(body.to_bytes(), "enough", "{case}");
         drop(feeder);
     }
@@ -276,8 +276,8 @@ async fn a_response_without_a_body_keeps_its_content_headers() {
         ] {
             let case = format!("{method}, {down:?} to {up:?}");
             let request = Request::builder().method(method);
-            let asking = client.ask(request, Body::empty());
-            let response = soon(&case, asking).await.unwrap();
+            let call = client.send(request, Body::empty());
+            let response = with_timeout(&case, call).await.unwrap();
             assert_eq!(response.status(), status, "{case}");
             let declared = response.headers().get("content-length");
             assert_eq!(
@@ -287,7 +287,7 @@ async fn a_response_without_a_body_keeps_its_content_headers() {
             );
             assert!(!response.headers().contains_key("transfer-encoding"));
             assert_eq!(response.headers()["etag"], "\"a\"", "{case}");
-            let body = soon(&case, response.into_body().collect()).await.unwrap();
+            let body = with_timeout(&case, response.into_body().collect()).await.unwrap();
             assert_eq!(body.to_bytes(), "", "{case}");
         }
     }
@@ -309,8 +309,8 @@ async fn repeated_headers_are_not_joined_in_either_direction() {
         let request = Request::get("/")
             .header("accept-language", "de, en;q=0.5")
             .header("accept-language", "fr");
-        let asking = client.ask(request, Body::empty());
-        let response = soon(&case, asking).await.unwrap();
+        let call = client.send(request, Body::empty());
+        let response = with_timeout(&case, call).await.unwrap();
         let links: Vec<_> = response.headers().get_all("link").iter().collect();
         assert_eq!(links, ["de, en;q=0.5", "fr"], "{case}");
     }
@@ -331,8 +331,8 @@ async fn via_has_the_version_of_the_client_request() {
         let upstream = upstream_to(&origin, up).with_forwarding(Forwarding::default().with_via());
         let client = Client::connect(&serve_upstream(upstream).await, down).await;
         let request = Request::get("/").header("via", "1.1 evil.test");
-        let asking = client.ask(request, Body::empty());
-        let response = soon(&case, asking).await.unwrap();
+        let call = client.send(request, Body::empty());
+        let response = with_timeout(&case, call).await.unwrap();
         let expected = match down {
             Protocol::Http1 => "1.1 omneo-id",
             Protocol::Http2 => "2.0 omneo-id",

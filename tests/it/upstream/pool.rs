@@ -30,7 +30,7 @@ pub(super) use super::support::text;
 pub(super) use super::tenants::read_head as head;
 
 use super::early::upload_of;
-use super::host::soon;
+use super::host::with_timeout;
 use super::tenants::settle;
 
 /// Counts the connections that are open on the client's side.
@@ -115,15 +115,15 @@ pub(super) struct Tenant {
 
 impl Tenant {
     pub(super) fn pipe(&self, size: usize, is_http2: bool) -> (Pipe, DuplexStream) {
-        let (ours, theirs) = tokio::io::duplex(size);
+        let (client_io, tenant_io) = tokio::io::duplex(size);
         self.opened.fetch_add(1, Ordering::SeqCst);
         let pipe = Pipe {
-            io: TokioIo::new(ours),
+            io: TokioIo::new(client_io),
             is_http2,
             blind: Arc::clone(&self.blind),
             live: self.live.add(),
         };
-        (pipe, theirs)
+        (pipe, tenant_io)
     }
 
     pub(super) fn opened(&self) -> usize {
@@ -151,8 +151,8 @@ impl Tenant {
     {
         let tenant = self.clone();
         let connector = service_fn(move |_: Uri| {
-            let (pipe, theirs) = tenant.pipe(size, false);
-            tokio::spawn(handler(theirs));
+            let (pipe, tenant_io) = tenant.pipe(size, false);
+            tokio::spawn(handler(tenant_io));
             async { Ok::<_, io::Error>(pipe) }
         });
         let client = builder.build_with_connector(connector);
@@ -193,12 +193,12 @@ pub(super) fn request(method: &str, body: RequestBody) -> Request<RequestBody> {
     request.body(body).unwrap()
 }
 
-pub(super) async fn ask(client: &Client) -> String {
+pub(super) async fn send(client: &Client) -> String {
     text(client.clone().oneshot(get()).await.unwrap()).await
 }
 
 /// Responds to every request with these bytes.
-pub(super) fn answering(
+pub(super) fn respond_with(
     response: &'static [u8],
 ) -> impl Fn(DuplexStream) -> Pin<Box<dyn Future<Output = ()> + Send>> + Clone + Send + Sync {
     move |mut stream| {
@@ -228,7 +228,7 @@ async fn a_connection_closed_between_check_and_write_neither_loses_nor_repeats_a
                 stream.write_all(OK).await.unwrap();
             }
         });
-        assert_eq!(ask(&client).await, "ok");
+        assert_eq!(send(&client).await, "ok");
         settle().await;
         // So many reads do not see the end that has arrived.
         tenant.blind.store(blind, Ordering::SeqCst);
@@ -261,7 +261,7 @@ async fn a_task_without_coop_budget_loses_no_request_on_a_closed_connection() {
         stream.write_all(OK).await.unwrap();
     });
     for _ in 0..3 {
-        assert_eq!(ask(&client).await, "ok");
+        assert_eq!(send(&client).await, "ok");
         settle().await;
         while poll_fn(|cx| Poll::Ready(tokio::task::coop::poll_proceed(cx)))
             .await
@@ -288,7 +288,7 @@ async fn bytes_without_a_request_are_not_a_response() {
             }
         });
         for wait in [false, true, false] {
-            assert_eq!(ask(&client).await, "ok");
+            assert_eq!(send(&client).await, "ok");
             if wait {
                 settle().await;
             }
@@ -320,7 +320,7 @@ async fn idle_connections_are_limited_in_number_and_time() {
         .with_pool_max_idle(2)
         .with_pool_idle_timeout(Duration::from_secs(20));
     let before = Handle::current().metrics().num_alive_tasks();
-    let client = tenant.client(builder, PAGE, answering(OK));
+    let client = tenant.client(builder, PAGE, respond_with(OK));
     let responses = (0..5).map(|_| client.clone().oneshot(get()));
     let responses: Vec<_> = futures(responses).await;
     assert_eq!(tenant.live.count(), 5);
@@ -365,8 +365,8 @@ async fn an_idle_connection_that_the_tenant_closes_is_dropped_without_a_request(
 async fn a_dropped_client_leaves_no_connection_or_task() {
     let tenant = Tenant::default();
     let before = Handle::current().metrics().num_alive_tasks();
-    let client = tenant.client(HttpClient::builder(), PAGE, answering(OK));
-    assert_eq!(ask(&client).await, "ok");
+    let client = tenant.client(HttpClient::builder(), PAGE, respond_with(OK));
+    assert_eq!(send(&client).await, "ok");
     let late = client.clone().oneshot(get()).await.unwrap();
     drop(client);
     assert_eq!(text(late).await, "ok");
@@ -414,12 +414,12 @@ async fn a_response_without_a_body_frees_its_connection_unless_it_closes() {
     ] {
         let case = String::from_utf8_lossy(tenant_response).into_owned();
         let tenant = Tenant::default();
-        let client = tenant.client(HttpClient::builder(), PAGE, answering(tenant_response));
+        let client = tenant.client(HttpClient::builder(), PAGE, respond_with(tenant_response));
         for _ in 0..4 {
             let response = client
                 .clone()
                 .oneshot(request(method, RequestBody::default()));
-            text(soon(&case, response).await.unwrap()).await;
+            text(with_timeout(&case, response).await.unwrap()).await;
             settle().await;
             assert_eq!(tenant.live.count(), usize::from(connections == 1), "{case}");
         }
@@ -434,7 +434,7 @@ async fn a_closed_connection_takes_no_place_in_the_pool() {
     let closing = Arc::new(AtomicUsize::new(1));
     let client = tenant.client(builder, PAGE, move |stream| {
         let closes = closing.swap(0, Ordering::SeqCst) == 1;
-        answering(match closes {
+        respond_with(match closes {
             true => b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok",
             false => OK,
         })(stream)
@@ -445,7 +445,7 @@ async fn a_closed_connection_takes_no_place_in_the_pool() {
         settle().await;
     }
     assert_eq!(tenant.live.count(), 1);
-    assert_eq!(ask(&client).await, "ok");
+    assert_eq!(send(&client).await, "ok");
     assert_eq!(tenant.opened(), 2);
 }
 
@@ -455,7 +455,7 @@ async fn a_closed_connection_takes_no_place_in_the_pool() {
 async fn a_body_that_is_dropped_midway_closes_its_connection() {
     let tenant = Tenant::default();
     let response = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\nbegin";
-    let client = tenant.client(HttpClient::builder(), PAGE, answering(response));
+    let client = tenant.client(HttpClient::builder(), PAGE, respond_with(response));
     for read in [false, true] {
         let mut body = client.clone().oneshot(get()).await.unwrap().into_body();
         if read {
@@ -480,7 +480,7 @@ async fn a_dropped_response_that_has_arrived_frees_its_connection() {
     ] {
         let tenant = Tenant::default();
         let response = format!("HTTP/1.1 503 Service Unavailable\r\n{body}").leak();
-        let client = tenant.client(HttpClient::builder(), PAGE, answering(response.as_bytes()));
+        let client = tenant.client(HttpClient::builder(), PAGE, respond_with(response.as_bytes()));
         for _ in 0..10 {
             drop(client.clone().oneshot(get()).await.unwrap());
             assert_eq!((tenant.opened(), tenant.live.count()), (1, 1), "{body}");
@@ -558,24 +558,24 @@ fn a_runtime_that_ends_closes_the_idle_connections_that_it_reaps() {
     let handle = peers.handle().clone();
     let connections = tenant.clone();
     let connector = service_fn(move |_: Uri| {
-        let (pipe, theirs) = connections.pipe(PAGE, false);
-        handle.spawn(answering(OK)(theirs));
+        let (pipe, tenant_io) = connections.pipe(PAGE, false);
+        handle.spawn(respond_with(OK)(tenant_io));
         async { Ok::<_, io::Error>(pipe) }
     });
     let client = erase(HttpClient::builder().build_with_connector(connector));
     let runtime = || Builder::new_current_thread().enable_all().build().unwrap();
     let (first, second) = (runtime(), runtime());
-    assert_eq!(first.block_on(ask(&client)), "ok");
-    assert_eq!(second.block_on(ask(&client)), "ok");
+    assert_eq!(first.block_on(send(&client)), "ok");
+    assert_eq!(second.block_on(send(&client)), "ok");
     drop(first);
     // No task would have reaped it.
     assert_eq!(tenant.live.count(), 0);
-    assert_eq!(second.block_on(ask(&client)), "ok");
+    assert_eq!(second.block_on(send(&client)), "ok");
     second.block_on(async {
         assert_eq!(tenant.live.count(), 1);
         // Reaped by a task of the second runtime.
         let client = client.clone();
-        assert_eq!(ask(&client).await, "ok");
+        assert_eq!(send(&client).await, "ok");
     });
     drop(second);
     assert_eq!(tenant.live.count(), 0);
@@ -592,7 +592,7 @@ fn a_body_can_be_read_after_its_runtime_has_ended() {
         let gone = ended.handle().clone();
         drop(ended);
         here.block_on(async {
-            let client = tenant.client(HttpClient::builder(), PAGE, answering(OK));
+            let client = tenant.client(HttpClient::builder(), PAGE, respond_with(OK));
             let mut body = client.clone().oneshot(get()).await.unwrap().into_body();
             // A task that is spawned now is dropped at once.
             let _entered = gone.enter();
@@ -626,7 +626,7 @@ fn a_head_and_its_body_can_be_read_on_two_runtimes() {
     let (first, second) = (runtime(), runtime());
     let chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
     let client =
-        first.block_on(async { tenant.client(HttpClient::builder(), 1, answering(chunked)) });
+        first.block_on(async { tenant.client(HttpClient::builder(), 1, respond_with(chunked)) });
     for _ in 0..10 {
         let (asker, client) = (client.clone(), client.clone());
         let response = first
@@ -680,8 +680,8 @@ async fn of_many_first_connections_one_is_kept_if_http2_is_negotiated() {
     let tenant = Tenant::default();
     let connections = tenant.clone();
     let connector = service_fn(move |_: Uri| {
-        let (pipe, theirs) = connections.pipe(PAGE, true);
-        tokio::spawn(http2_tenant(theirs));
+        let (pipe, tenant_io) = connections.pipe(PAGE, true);
+        tokio::spawn(http2_tenant(tenant_io));
         async {
             tokio::time::sleep(Duration::from_millis(100)).await;
             Ok::<_, io::Error>(pipe)
@@ -733,14 +733,14 @@ fn scripted(tenant: &Tenant, steps: impl IntoIterator<Item = Step>, last: Step) 
                     false
                 }
             };
-            let (pipe, theirs) = tenant.pipe(PAGE, is_http2);
+            let (pipe, tenant_io) = tenant.pipe(PAGE, is_http2);
             match is_http2 {
                 true => tokio::spawn(async move {
                     // The tenant closes after one second.
-                    let server = http2_tenant(theirs);
+                    let server = http2_tenant(tenant_io);
                     let _ = tokio::time::timeout(Duration::from_secs(1), server).await;
                 }),
-                false => tokio::spawn(answering(OK)(theirs)),
+                false => tokio::spawn(respond_with(OK)(tenant_io)),
             };
             Ok::<_, io::Error>(pipe)
         }
@@ -755,11 +755,11 @@ async fn an_origin_that_returns_to_http1_is_connected_to_concurrently() {
     // that they have to connect concurrently.
     let first = [Step::Http2, Step::Http1Together(1)];
     let client = scripted(&tenant, first, Step::Http1Together(10));
-    assert_eq!(ask(&client).await, "ok");
+    assert_eq!(send(&client).await, "ok");
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(tenant.live.count(), 0);
-    let asking = futures((0..10).map(|_| client.clone().oneshot(get())));
-    for response in soon("ten connections", asking).await {
+    let call = futures((0..10).map(|_| client.clone().oneshot(get())));
+    for response in with_timeout("ten connections", call).await {
         assert_eq!(text(response.unwrap()).await, "ok");
     }
 }
@@ -776,7 +776,7 @@ async fn an_origin_that_changes_its_protocol_stays_reachable() {
     ];
     let client = scripted(&tenant, steps, Step::Http2);
     for _ in 0..5 {
-        assert_eq!(ask(&client).await, "ok");
+        assert_eq!(send(&client).await, "ok");
         tokio::time::sleep(Duration::from_secs(25)).await;
         assert_eq!(tenant.live.count(), 0);
     }
@@ -787,7 +787,7 @@ async fn an_origin_that_changes_its_protocol_stays_reachable() {
 async fn no_request_waits_longer_than_two_connect_timeouts_for_an_unreachable_origin() {
     let tenant = Tenant::default();
     let client = scripted(&tenant, [Step::Http2], Step::Never);
-    assert_eq!(ask(&client).await, "ok");
+    assert_eq!(send(&client).await, "ok");
     tokio::time::sleep(Duration::from_secs(25)).await;
     assert_eq!(tenant.live.count(), 0);
     // The impatient calls are dropped just before the connect timeout.
@@ -813,7 +813,7 @@ async fn no_request_waits_longer_than_two_connect_timeouts_for_an_unreachable_or
 async fn the_failure_to_connect_reaches_all_waiting_requests_at_once() {
     let tenant = Tenant::default();
     let client = scripted(&tenant, [Step::Http2], Step::Never);
-    assert_eq!(ask(&client).await, "ok");
+    assert_eq!(send(&client).await, "ok");
     tokio::time::sleep(Duration::from_secs(25)).await;
     let start = Instant::now();
     let calls = (0..100).map(|_| client.clone().oneshot(get()));
@@ -829,11 +829,11 @@ fn a_call_wakes_the_task_that_polled_it_last() {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let tenant = Tenant::default();
     runtime.block_on(async {
-        let client = tenant.client(HttpClient::builder(), 8, answering(OK));
-        let mut call = pin!(ask(&client));
+        let client = tenant.client(HttpClient::builder(), 8, respond_with(OK));
+        let mut call = pin!(send(&client));
         // First with a waker that does nothing.
         let cx = &mut Context::from_waker(Waker::noop());
         assert!(call.as_mut().poll(cx).is_pending());
-        assert_eq!(soon("the answer", call).await, "ok");
+        assert_eq!(with_timeout("the answer", call).await, "ok");
     });
 }

@@ -89,10 +89,10 @@ proptest! {
             return Ok(());
         }
         let allowed = RequestHeaders::default();
-        let ours = ["authorization", "host"];
+        let client_io = ["authorization", "host"];
         let headers = sent[0].headers();
         for name in headers.keys() {
-            prop_assert!(ours.contains(&name.as_str()) || allowed.allows(name), "{}", name);
+            prop_assert!(client_io.contains(&name.as_str()) || allowed.allows(name), "{}", name);
         }
         let all = |name: &str| headers.get_all(name).iter().cloned().collect::<Vec<_>>();
         prop_assert_eq!(all("authorization"), [format!("Bearer {TOKEN}")]);

@@ -9,7 +9,7 @@ use omneo_id::{Body, OmneoId, SigningKey};
 use tokio::io::{AsyncWriteExt, DuplexStream};
 use tower::ServiceExt;
 
-use super::host::soon;
+use super::host::with_timeout;
 use super::pool::{Client, PAGE, Tenant, head, text};
 use super::stale::{Seen, body};
 use super::tenants::settle;
@@ -82,7 +82,7 @@ async fn post(id: &OmneoId<Client>, path: &str, json: &'static str) -> u16 {
         .header("content-type", "application/json")
         .body(Body::from(Bytes::from_static(json.as_bytes())))
         .unwrap();
-    let response = soon(path, id.clone().oneshot(request)).await.unwrap();
+    let response = with_timeout(path, id.clone().oneshot(request)).await.unwrap();
     let status = response.status().as_u16();
     text(response).await;
     settle().await;

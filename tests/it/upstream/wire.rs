@@ -100,7 +100,7 @@ async fn every_body_arrives_with_each_method_and_protocol() {
     for protocol in BOTH {
         let upstream = upstream_to(&origin, protocol);
         for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
-            let ask = async |body: Body| {
+            let send = async |body: Body| {
                 let request = permitted(Request::builder().method(method).uri("/x"));
                 let response = upstream
                     .clone()
@@ -116,19 +116,19 @@ async fn every_body_arrives_with_each_method_and_protocol() {
                 _ => "None None",
             };
             assert_eq!(
-                ask(Body::empty()).await,
+                send(Body::empty()).await,
                 (String::new(), expected.to_owned()),
                 "{case}"
             );
 
-            let sized = ask(Body::from(Bytes::from_static(b"sized"))).await;
+            let sized = send(Body::from(Bytes::from_static(b"sized"))).await;
             assert_eq!(
                 sized,
                 ("sized".to_owned(), r#"Some("5") None"#.to_owned()),
                 "{case}"
             );
 
-            let streamed = ask(frames([data("un"), data("known")])).await;
+            let streamed = send(frames([data("un"), data("known")])).await;
             let expected = match protocol {
                 Protocol::Http1 => r#"None Some("chunked")"#,
                 Protocol::Http2 => "None None",

@@ -84,7 +84,7 @@ async fn every_fault_has_its_response_and_affects_no_other_request() {
             let (upstream, other) = (upstream.clone(), upstream.clone());
             async move {
                 let case = format!("{bytes:?}, {then:?}");
-                let asking = upstream.oneshot(put(&format!("/x/{number}")));
+                let call = upstream.oneshot(put(&format!("/x/{number}")));
                 // Other requests before, during and after the fault.
                 let beside = async {
                     for _ in 0..20 {
@@ -95,7 +95,7 @@ async fn every_fault_has_its_response_and_affects_no_other_request() {
                         sleep(Duration::from_secs(2)).await;
                     }
                 };
-                let failing = async { outcome(asking.await.unwrap()).await };
+                let failing = async { outcome(call.await.unwrap()).await };
                 let (outcome, ()) = tokio::join!(failing, beside);
                 assert_eq!(outcome, expected, "{case}");
             }

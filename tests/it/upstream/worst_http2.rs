@@ -100,7 +100,7 @@ async fn check_fault(fault: &Fault, is_kept: bool) {
     let upstream = Upstream::new(client, tenant())
         .with_head_timeout(HEAD)
         .with_body_idle_timeout(BODY);
-    let ask = || async {
+    let send = || async {
         let response = upstream.clone().oneshot(get("/x")).await.unwrap();
         if response.status() == 200 {
             let whole = response.into_body().collect().await.unwrap();
@@ -110,14 +110,14 @@ async fn check_fault(fault: &Fault, is_kept: bool) {
         Some(kind(&response))
     };
     if is_kept {
-        assert_eq!(ask().await, None);
+        assert_eq!(send().await, None);
     }
     let start = Instant::now();
     let beside = async {
         for round in 0..20 {
             sleep(Duration::from_secs(if round == 0 { 1 } else { 2 })).await;
             let asked = start.elapsed();
-            match ask().await {
+            match send().await {
                 None => {}
                 Some(kind) => {
                     assert!(

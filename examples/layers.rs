@@ -53,9 +53,9 @@ async fn whoami<B>(request: Request<B>) -> CallResult {
 /// The application's customer data: finds a profile by address, updates or creates one.
 async fn customers<B>(request: Request<B>) -> CallResult {
     println!("{} {}", request.method(), request.uri().path());
-    let known = r#"{"data":[{"id":"ada-1","email":"ada@example.com"}]}"#;
+    let existing = r#"{"data":[{"id":"ada-1","email":"ada@example.com"}]}"#;
     Ok(Response::new(match *request.method() {
-        Method::GET => known.into(),
+        Method::GET => existing.into(),
         _ => r#"{"data":{}}"#.into(),
     }))
 }

@@ -214,17 +214,17 @@ fn handlers() -> Router {
             get(|profile: ProfileId| async move { profile.to_string() }),
         )
         .route(
-            "/maybe/token",
+            "/optional/token",
             get(|token: Option<VerifiedToken>| async move {
                 subject_text(token.as_ref().map(VerifiedToken::subject))
             }),
         )
         .route(
-            "/maybe/subject",
+            "/optional/subject",
             get(|subject: Option<Subject>| async move { subject_text(subject.as_ref()) }),
         )
         .route(
-            "/maybe/profile",
+            "/optional/profile",
             get(|profile: Option<ProfileId>| async move {
                 subject_text(profile.map(Subject::Profile).as_ref())
             }),
@@ -232,7 +232,7 @@ fn handlers() -> Router {
 }
 
 fn subject_text(subject: Option<&Subject>) -> String {
-    subject.map_or("nobody", Subject::as_pid).to_owned()
+    subject.map_or("none", Subject::as_pid).to_owned()
 }
 
 fn without_token(uri: &str) -> Request<Full<Bytes>> {
@@ -247,7 +247,7 @@ async fn extractors_return_the_subject_of_the_token() {
     let tokens = TestTokens::new(&ring()).unwrap();
     let ada = tokens.valid(Sandbox::ADA_ID);
     for path in EXTRACTORS {
-        for path in [path.to_owned(), format!("/maybe{path}")] {
+        for path in [path.to_owned(), format!("/optional{path}")] {
             let (status, response) = send(app.clone(), get_request(&path, &ada)).await;
             assert_eq!(status, StatusCode::OK, "{path}");
             assert_eq!(response.body(), Sandbox::ADA_ID, "{path}");
@@ -257,8 +257,8 @@ async fn extractors_return_the_subject_of_the_token() {
     for (path, expected) in [
         ("/token", "null"),
         ("/subject", "null"),
-        ("/maybe/subject", "null"),
-        ("/maybe/profile", "nobody"),
+        ("/optional/subject", "null"),
+        ("/optional/profile", "none"),
     ] {
         let (status, response) = send(app.clone(), get_request(path, &anonymous)).await;
         assert_eq!(
@@ -318,7 +318,12 @@ async fn an_anonymous_token_has_no_profile_as_it_has_no_me() {
 
 #[tokio::test]
 async fn extractors_return_a_subject_that_the_application_inserted() {
-    for path in ["/subject", "/profile", "/maybe/subject", "/maybe/profile"] {
+    for path in [
+        "/subject",
+        "/profile",
+        "/optional/subject",
+        "/optional/profile",
+    ] {
         let (status, response) = send(handlers(), ada(path)).await;
         assert_eq!(
             (status, &**response.body()),
@@ -329,15 +334,15 @@ async fn extractors_return_a_subject_that_the_application_inserted() {
     // With `gate_only`, the layer inserts no subject.
     let ada_token = TestTokens::new(&ring()).unwrap().valid(Sandbox::ADA_ID);
     let gated = handlers().layer(auth().gate_only());
-    let (_, response) = send(gated, get_request("/maybe/subject", &ada_token)).await;
-    assert_eq!(response.body(), "nobody");
+    let (_, response) = send(gated, get_request("/optional/subject", &ada_token)).await;
+    assert_eq!(response.body(), "none");
     // A subject does not prove a token: only the auth layer inserts a verified token.
     assert_eq!(
         send(handlers(), ada("/token")).await.0,
         StatusCode::UNAUTHORIZED
     );
-    let (_, response) = send(handlers(), ada("/maybe/token")).await;
-    assert_eq!(response.body(), "nobody");
+    let (_, response) = send(handlers(), ada("/optional/token")).await;
+    assert_eq!(response.body(), "none");
 }
 
 /// A host that inserts no subject for anonymous requests cannot be distinguished from one without
@@ -357,11 +362,8 @@ async fn a_missing_subject_is_401_with_the_cause_for_the_host() {
         let cause = std::error::Error::source(rejection).unwrap().to_string();
         assert!(cause.contains("no layer"), "{cause}");
 
-        let (status, response) = send(handlers(), without_token(&format!("/maybe{path}"))).await;
-        assert_eq!(
-            (status, &**response.body()),
-            (StatusCode::OK, &b"nobody"[..])
-        );
+        let (status, response) = send(handlers(), without_token(&format!("/optional{path}"))).await;
+        assert_eq!((status, &**response.body()), (StatusCode::OK, &b"none"[..]));
     }
 }
 
@@ -371,9 +373,9 @@ async fn behind_an_optional_layer_extractors_reject_with_its_realm() {
     for path in EXTRACTORS {
         for request in [without_token(path), get_request(path, &expired)] {
             let strict = auth().with_realm("shop").unwrap();
-            let lax = strict.clone().with_mode(AuthMode::Observe);
+            let observing = strict.clone().with_mode(AuthMode::Observe);
             let by_layer = send(handlers().layer(strict), request.clone()).await;
-            let by_handler = send(handlers().layer(lax.clone()), request).await;
+            let by_handler = send(handlers().layer(observing.clone()), request).await;
             assert_eq!(by_handler.0, StatusCode::UNAUTHORIZED, "{path}");
             let challenge = &by_handler.1.headers()["www-authenticate"];
             assert!(
@@ -383,9 +385,9 @@ async fn behind_an_optional_layer_extractors_reject_with_its_realm() {
             assert_eq!(by_layer.1.headers(), by_handler.1.headers(), "{path}");
             assert_eq!(by_layer.1.body(), by_handler.1.body(), "{path}");
 
-            let maybe = get_request(&format!("/maybe{path}"), &expired);
-            let (_, response) = send(handlers().layer(lax), maybe).await;
-            assert_eq!(response.body(), "nobody", "a bad token is nobody's");
+            let optional = get_request(&format!("/optional{path}"), &expired);
+            let (_, response) = send(handlers().layer(observing), optional).await;
+            assert_eq!(response.body(), "none", "an invalid token has no subject");
         }
     }
 }

@@ -164,11 +164,15 @@ async fn pinned_api_tokens_are_checked_without_the_tenant() {
 #[tokio::test]
 async fn an_empty_list_of_pinned_tokens_rejects_every_mint() {
     let shop = Shop::with(|builder| builder.pinned_api_tokens([]));
-    let nobody = json!({});
-    let response = shop.post("/auth/token", Sandbox::API_TOKEN, &nobody).await;
+    let without_id = json!({});
+    let response = shop
+        .post("/auth/token", Sandbox::API_TOKEN, &without_id)
+        .await;
     assert_eq!(response.status, StatusCode::UNAUTHORIZED);
-    let newcomer = json!({"email": "new@shop.test"});
-    let response = shop.post("/profiles", Sandbox::API_TOKEN, &newcomer).await;
+    let new_profile = json!({"email": "new@shop.test"});
+    let response = shop
+        .post("/profiles", Sandbox::API_TOKEN, &new_profile)
+        .await;
     assert_eq!(response.status, StatusCode::UNAUTHORIZED);
     assert!(shop.sandbox.requests().is_empty());
 }
@@ -189,8 +193,10 @@ async fn without_a_signing_key_build_and_mint_fail() {
     let ring = Keyring::new(key.clone());
     let shop = Shop::with(|builder| builder.keyring(ring.clone()));
     ring.replace(verifying());
-    let nobody = json!({});
-    let response = shop.post("/auth/token", Sandbox::API_TOKEN, &nobody).await;
+    let without_id = json!({});
+    let response = shop
+        .post("/auth/token", Sandbox::API_TOKEN, &without_id)
+        .await;
     assert_eq!(response.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(
         response.json()["message"],
@@ -215,8 +221,10 @@ async fn a_successful_api_token_check_is_cached_if_configured() {
     let shop = Shop::with(|builder| builder.verify_cache(Duration::from_secs(30)));
     for (after, received) in [(0, 1), (29, 1), (1, 2)] {
         shop.clock.advance(after);
-        let nobody = json!({});
-        let response = shop.post("/auth/token", Sandbox::API_TOKEN, &nobody).await;
+        let without_id = json!({});
+        let response = shop
+            .post("/auth/token", Sandbox::API_TOKEN, &without_id)
+            .await;
         assert_eq!(response.status, StatusCode::OK);
         assert_eq!(shop.sandbox.requests().len(), received);
     }
@@ -569,12 +577,12 @@ async fn a_sign_up_has_the_same_response_for_known_and_unknown_addresses() {
         .post("/profiles", &token, &body(Sandbox::ADA_EMAIL))
         .await;
     let unknown = shop
-        .post("/profiles", &token, &body("newcomer@example.com"))
+        .post("/profiles", &token, &body("new.profile@example.com"))
         .await;
-    let nothing_to_do = shop
+    let without_consent = shop
         .post("/profiles", &token, &json!({"email": Sandbox::GRACE_EMAIL}))
         .await;
-    for response in [&known, &unknown, &nothing_to_do] {
+    for response in [&known, &unknown, &without_consent] {
         assert_eq!(response.status, StatusCode::OK, "{:?}", response.body);
         assert_eq!(response.body, r#"{"data":{"success":true}}"#);
         assert!(response.headers.iter().eq(known.headers.iter()));
@@ -620,14 +628,14 @@ async fn a_sign_up_of_an_unknown_address_creates_a_profile_with_defaults() {
     shop.post(
         "/profiles",
         &token,
-        &json!({"email": "newcomer@example.com"}),
+        &json!({"email": "new.profile@example.com"}),
     )
     .await;
     let created = shop
         .sandbox
         .profiles()
         .into_iter()
-        .find(|profile| profile["email"] == "newcomer@example.com")
+        .find(|profile| profile["email"] == "new.profile@example.com")
         .unwrap();
     assert_eq!(created["first_name"], "unknown");
     assert_eq!(created["last_name"], "unknown");
@@ -638,7 +646,7 @@ async fn a_sign_up_of_an_unknown_address_creates_a_profile_with_defaults() {
 #[tokio::test]
 async fn a_sign_up_without_an_id_token_requires_the_api_token() {
     let shop = Shop::open();
-    let body = json!({"email": "newcomer@example.com"});
+    let body = json!({"email": "new.profile@example.com"});
     assert_eq!(
         shop.post("/profiles", Sandbox::API_TOKEN, &body)
             .await

@@ -150,9 +150,15 @@ async fn a_valid_token_passes_and_the_handler_sees_its_subject() {
             (tokens().valid(Sandbox::GRACE_ID), Sandbox::GRACE_ID),
             (tokens().anonymous(), "null"),
         ] {
-            let response = client.check(health_request(Some(&token), pid)).await.unwrap();
+            let response = client
+                .check(health_request(Some(&token), pid))
+                .await
+                .unwrap();
             assert_eq!(response.get_ref().status(), serving());
-            let response = client.check(health_request(Some(&token), "other")).await.unwrap();
+            let response = client
+                .check(health_request(Some(&token), "other"))
+                .await
+                .unwrap();
             assert_ne!(response.get_ref().status(), serving());
         }
     }
@@ -170,12 +176,16 @@ async fn a_missing_or_invalid_token_is_unauthenticated() {
     ] {
         let mut client = HealthClient::new(channel);
         for token in invalid_tokens() {
-            let refused = client.check(health_request(token.as_deref(), Sandbox::ADA_ID)).await;
+            let refused = client
+                .check(health_request(token.as_deref(), Sandbox::ADA_ID))
+                .await;
             assert_refused(&refused.unwrap_err());
         }
         // The connection is still usable.
         let good = tokens().valid(Sandbox::ADA_ID);
-        let response = client.check(health_request(Some(&good), Sandbox::ADA_ID)).await;
+        let response = client
+            .check(health_request(Some(&good), Sandbox::ADA_ID))
+            .await;
         assert_eq!(response.unwrap().get_ref().status(), serving());
     }
 }
@@ -195,11 +205,15 @@ async fn two_credentials_are_rejected_over_grpc_too() {
 async fn a_server_stream_is_rejected_before_it_starts_or_forwarded_completely() {
     let mut client = HealthClient::new(guarded_server(layer()).await);
     for token in invalid_tokens() {
-        let refused = client.watch(health_request(token.as_deref(), Sandbox::ADA_ID)).await;
+        let refused = client
+            .watch(health_request(token.as_deref(), Sandbox::ADA_ID))
+            .await;
         assert_refused(&refused.unwrap_err());
     }
     let good = tokens().valid(Sandbox::ADA_ID);
-    let response = client.watch(health_request(Some(&good), Sandbox::ADA_ID)).await;
+    let response = client
+        .watch(health_request(Some(&good), Sandbox::ADA_ID))
+        .await;
     let mut stream = response.unwrap().into_inner();
     for _ in 0..2 {
         let message = stream.next().await.unwrap().unwrap();
@@ -263,9 +277,14 @@ async fn bidirectional_streams_are_rejected_before_their_end() {
 async fn an_optional_token_may_be_missing_but_not_invalid() {
     let layer = layer().with_mode(AuthMode::Optional);
     let mut client = HealthClient::new(guarded_server(layer).await);
-    let response = client.check(health_request(None, Sandbox::ADA_ID)).await.unwrap();
+    let response = client
+        .check(health_request(None, Sandbox::ADA_ID))
+        .await
+        .unwrap();
     assert_ne!(response.get_ref().status(), serving());
     let bad = tokens().expired(Sandbox::ADA_ID);
-    let refused = client.check(health_request(Some(&bad), Sandbox::ADA_ID)).await;
+    let refused = client
+        .check(health_request(Some(&bad), Sandbox::ADA_ID))
+        .await;
     assert_refused(&refused.unwrap_err());
 }

@@ -163,10 +163,10 @@ fn path() -> impl Strategy<Value = Vec<u8>> {
         segments,
         tail,
     )
-        .prop_map(|(start, joint, segments, tail)| {
+        .prop_map(|(start, separator, segments, tail)| {
             let rest = segments.join("/");
-            let joint = if rest.is_empty() { "" } else { joint };
-            [start, joint, &rest, tail].concat().into_bytes()
+            let separator = if rest.is_empty() { "" } else { separator };
+            [start, separator, &rest, tail].concat().into_bytes()
         })
 }
 
@@ -455,10 +455,10 @@ fn every_call_stays_at_or_below_the_profile_without_credentials_of_the_client() 
             .split(|&byte| byte == b'?')
             .next()
             .unwrap_or_default();
-        let concerns_me = path.windows(3).any(|bytes| bytes == b"/me");
+        let is_me_path = path.windows(3).any(|bytes| bytes == b"/me");
         let mut segments = path.split(|&byte| byte == b'/').filter(|s| !s.is_empty());
         let is_collection = segments.next() == Some(b"profiles") && segments.next().is_none();
-        if generated.caller != Caller::Ada && concerns_me {
+        if generated.caller != Caller::Ada && is_me_path {
             let profiles =
                 |forwarded: &CapturedRequest| forwarded.path().starts_with("/api/v3/profiles");
             prop_assert!(!forwarded.iter().any(profiles), "{forwarded:?}");

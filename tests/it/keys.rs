@@ -443,9 +443,9 @@ fn a_jwk_set_round_trips_without_secrets() {
             .iter()
             .all(|key| key.get("k").is_none())
     );
-    let back = Keyring::from_jwks(jwks.to_string()).unwrap();
-    assert_eq!(back.to_jwks(), jwks);
-    assert!(back.keys().signing_key().is_none());
+    let restored = Keyring::from_jwks(jwks.to_string()).unwrap();
+    assert_eq!(restored.to_jwks(), jwks);
+    assert!(restored.keys().signing_key().is_none());
 }
 
 #[test]

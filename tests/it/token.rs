@@ -257,7 +257,10 @@ async fn a_profile_is_looked_up_with_the_callers_own_token() {
     assert_eq!(received.len(), 1);
     assert_eq!(received[0].method, Method::POST);
     assert_eq!(received[0].uri, "/profiles/search-id");
-    assert_eq!(received[0].body, json!({ "type": "profile_id", "id": upper }));
+    assert_eq!(
+        received[0].body,
+        json!({ "type": "profile_id", "id": upper })
+    );
     assert!(received[0].call_as.as_ref().unwrap().matches(API_TOKEN));
     assert!(!received[0].authorization);
 }
@@ -285,7 +288,10 @@ async fn a_valid_api_token_gets_an_anonymous_token() {
             let tenant = Tenant::respond_with(200, response);
             assert_eq!(minted(tenant.endpoint(), body).await, Subject::Anonymous);
             let received = &tenant.received()[0];
-            assert_eq!((&received.method, &*received.uri), (&Method::GET, "/auth/verify"));
+            assert_eq!(
+                (&received.method, &*received.uri),
+                (&Method::GET, "/auth/verify")
+            );
             assert!(received.call_as.as_ref().unwrap().matches(API_TOKEN));
         }
     }
@@ -592,39 +598,39 @@ async fn a_checked_api_token_is_cached_only_by_opt_in_and_until_it_expires() {
     let clock = Arc::clone(&now);
     let issuer = TokenIssuer::new(ring()).with_clock(move || clock.load(Ordering::Relaxed));
     let tenant = Tenant::respond_with(200, "");
-    let asking = TokenEndpoint::new(tenant.clone(), issuer);
+    let uncached = TokenEndpoint::new(tenant.clone(), issuer);
     let mint = async |endpoint: &TokenEndpoint<Tenant>, at: u64| {
         now.store(NOW + at, Ordering::Relaxed);
         let status = send(endpoint.clone(), post("{}")).await.0;
         assert_eq!(status, 200);
         tenant.received().len()
     };
-    assert_eq!(mint(&asking, 0).await, 1);
-    assert_eq!(mint(&asking, 0).await, 2, "by default, each time");
+    assert_eq!(mint(&uncached, 0).await, 1);
+    assert_eq!(mint(&uncached, 0).await, 2, "by default, each time");
 
-    let remembering = asking.with_verify_cache(Duration::from_secs(30)).unwrap();
-    assert_eq!(mint(&remembering, 0).await, 3);
-    assert_eq!(mint(&remembering, 29).await, 3);
+    let cached = uncached.with_verify_cache(Duration::from_secs(30)).unwrap();
+    assert_eq!(mint(&cached, 0).await, 3);
+    assert_eq!(mint(&cached, 29).await, 3);
     // Clones of the endpoint share the cache.
-    let other = remembering.with_inner(tenant.clone());
+    let other = cached.with_inner(tenant.clone());
     assert_eq!(mint(&other, 29).await, 3);
-    assert_eq!(mint(&remembering, 30).await, 4);
+    assert_eq!(mint(&cached, 30).await, 4);
     // A look-up of a profile calls the tenant each time.
     let profile = r#"{"id":"1","id_handle":"h"}"#;
-    send(remembering.clone(), post(profile)).await;
+    send(cached.clone(), post(profile)).await;
     assert_eq!(tenant.received().len(), 5);
     assert_eq!(tenant.received()[4].uri, "/profiles/search-id");
 }
 
 #[tokio::test]
 async fn a_wrong_api_token_does_not_match_a_cached_one() {
-    let judging = service_fn(async |request: Request<Body>| {
+    let rejecting = service_fn(async |request: Request<Body>| {
         let CallAs(token) = request.extensions().get::<CallAs>().unwrap();
         let status = if token.matches(API_TOKEN) { 200 } else { 401 };
         let response = Response::builder().status(status).body(Body::empty());
         Ok::<_, Infallible>(response.unwrap())
     });
-    let endpoint = TokenEndpoint::new(judging, issuer());
+    let endpoint = TokenEndpoint::new(rejecting, issuer());
     let endpoint = endpoint.with_verify_cache(Duration::from_secs(60)).unwrap();
     assert_eq!(send(endpoint.clone(), post("{}")).await.0, 200);
     for close in [

@@ -320,7 +320,7 @@ async fn send(shop: &Shop, client: &mut Client, call: Call, dice: &mut Dice) -> 
             Some(())
         })
         .await;
-        shop.tenant.forget(id);
+        shop.tenant.remove_write(id);
         return client.is_http2();
     }
     let response = timeout(MAX_LATENCY, async {
@@ -337,7 +337,7 @@ async fn send(shop: &Shop, client: &mut Client, call: Call, dice: &mut Dice) -> 
     })
     .await;
     let has_arrived = shop.tenant.has_arrived(id);
-    shop.tenant.forget(id);
+    shop.tenant.remove_write(id);
     let had_outage = is_http1 && (before.1 || shop.tenant.state() != before);
     let is_ok = matches!(response, Ok(Ok((200, Ok(_), _))));
     let problem = match (response, &expected) {

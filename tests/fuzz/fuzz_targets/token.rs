@@ -72,8 +72,8 @@ fuzz_target!(|data: &[u8]| {
     let first = VERIFIER.verify(&token);
     if let Ok(verified) = &first {
         let (key, validation) = &*THEIRS;
-        let theirs = decode::<Anything>(&token, key, validation);
-        assert!(theirs.is_ok(), "{token}: {theirs:?}", theirs = theirs.err());
+        let reference = decode::<Anything>(&token, key, validation);
+        assert!(reference.is_ok(), "{token}: {reference:?}", reference = reference.err());
         // The cached result is the same.
         assert_eq!(VERIFIER.verify(&token).as_ref().ok(), Some(verified));
         // A token that differs in one character is invalid.

@@ -103,7 +103,7 @@ fn send(runtime: &Runtime, shop: &mut Shop, body: Vec<u8>, is_ada: bool) {
         }
         let sent = received.json();
         if received.path() == "/api/v3/profiles" {
-            assert!(!is_ada, "nobody who is known is made anew: {sent}");
+            assert!(!is_ada, "an existing profile is created again: {sent}");
             shop.signed_up += 1;
             for never in ["id", "profile_id", "created_at", "updated_at", "_method"] {
                 assert!(sent.get(never).is_none(), "{sent}");

@@ -198,8 +198,8 @@ fn the_lifetime_of_a_token_is_bounded() {
     let old = json!({ "iat": NOW - day, "exp": NOW + 60 });
     assert_eq!(kind(claims(&old)), VerifyErrorKind::LifetimeTooLong);
     assert!(claims(&json!({ "exp": NOW + day })).is_ok());
-    let unsaid = json!({ "exp": NOW + day + 6 });
-    assert_eq!(kind(claims(&unsaid)), VerifyErrorKind::LifetimeTooLong);
+    let without_iat = json!({ "exp": NOW + day + 6 });
+    assert_eq!(kind(claims(&without_iat)), VerifyErrorKind::LifetimeTooLong);
 }
 
 #[test]

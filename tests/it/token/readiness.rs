@@ -7,9 +7,9 @@ use std::task::Waker;
 use super::*;
 
 /// A body that stays pending.
-struct Unsent;
+struct PendingBody;
 
-impl http_body::Body for Unsent {
+impl http_body::Body for PendingBody {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -27,8 +27,8 @@ fn poll<F: Future>(future: &mut Pin<&mut F>) -> Poll<F::Output> {
         .poll(&mut Context::from_waker(Waker::noop()))
 }
 
-fn unsent() -> Request<Body> {
-    post("").map(|_| Body::new(Unsent))
+fn unsent_request() -> Request<Body> {
+    post("").map(|_| Body::new(PendingBody))
 }
 
 #[tokio::test]
@@ -36,8 +36,8 @@ async fn a_mint_with_an_unfinished_body_holds_no_slot_of_a_concurrency_limit() {
     let tenant = tower::limit::ConcurrencyLimit::new(Tenant::respond_with(200, ""), 1);
     let mut endpoint = TokenEndpoint::new(tenant, issuer());
     let ready = ServiceExt::<Request<Body>>::ready(&mut endpoint);
-    let mut stuck = pin!(ready.await.unwrap().call(unsent()));
-    assert!(poll(&mut stuck).is_pending());
+    let mut pending = pin!(ready.await.unwrap().call(unsent_request()));
+    assert!(poll(&mut pending).is_pending());
     let mut ready = pin!(ServiceExt::<Request<Body>>::ready(&mut endpoint));
     let Poll::Ready(ready) = poll(&mut ready) else {
         panic!("the only slot is kept by a mint that calls nothing");

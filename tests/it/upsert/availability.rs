@@ -118,14 +118,14 @@ async fn a_free_address_that_the_tenant_rejects_can_be_corrected() {
 async fn a_phone_number_that_the_tenant_rejects_can_be_corrected() {
     const BAD: &str = r#"{"message":"no","errors":{"mobile_phone":["no such number"]}}"#;
     let payload = r#"{"email":"ada@example.com","mobile_phone":"+61412345678"}"#;
-    let script = |who, more: Option<_>| {
+    let script = |owner, more: Option<_>| {
         let script = Script::new([
             (BY_EMAIL, respond(200, NO_PROFILES)),
             (BY_PHONE, respond(200, NO_PROFILES)),
             (CREATE, respond(422, BAD)),
             (BY_EMAIL, respond(200, NO_PROFILES)),
             (BY_PHONE, respond(200, NO_PROFILES)),
-            (AVAILABILITY, respond(200, who)),
+            (AVAILABILITY, respond(200, owner)),
         ]);
         let rest = more.into_iter().chain([(AVAILABILITY, respond(422, "{}"))]);
         for (line, response) in rest {

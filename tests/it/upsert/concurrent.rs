@@ -247,13 +247,13 @@ async fn concurrent_sign_ups_of_one_address_do_not_delay_other_addresses() {
 /// A creation that hangs delays the others for a bounded time.
 #[tokio::test(start_paused = true)]
 async fn waiting_for_a_creation_times_out() {
-    fn stuck(_: usize, method: &Method) -> Duration {
+    fn endless_creation(_: usize, method: &Method) -> Duration {
         match *method {
             Method::POST => Duration::from_secs(3600),
             _ => CALL,
         }
     }
-    let tenant = Tenant::new(false, stuck);
+    let tenant = Tenant::new(false, endless_creation);
     let layer = CommsUpsertLayer::new(CommsPolicy::new());
     let service = || {
         let tenant = tenant.clone();

@@ -65,13 +65,13 @@ async fn a_taken_address_without_a_matching_profile_is_logged_as_an_error() {
         ),
     ] {
         let (log, _guard) = Log::capture();
-        let holder = r#"{"data":{"email":{"profile":{"id":"ada-1","full_name":"Ada"}}}}"#;
+        let owner = r#"{"data":{"email":{"profile":{"id":"ada-1","full_name":"Ada"}}}}"#;
         let other = r#"{"data":{"id":"ada-1","email":"\u00e1da@example.com"}}"#;
         let script = Script::new([
             (BY_EMAIL, respond(200, NO_PROFILES)),
             (CREATE, respond(422, TAKEN)),
             (BY_EMAIL, respond(200, NO_PROFILES)),
-            ("POST /profiles/availability", respond(200, holder)),
+            ("POST /profiles/availability", respond(200, owner)),
             ("GET /profiles/ada-1", respond(200, other)),
         ]);
         script.sign_up(policy, OPT_OUT).await;

@@ -91,7 +91,7 @@ async fn samples(policy: CommsPolicy) -> Vec<(bool, Observed)> {
 /// half. A rule classifies a person as known if the response equals (or differs from) a given one,
 /// or if its time is at most (or above) a given one.
 fn best_guess(samples: &[(bool, Observed)]) -> f64 {
-    let (seen, unseen) = samples.split_at(samples.len() / 2);
+    let (training, validation) = samples.split_at(samples.len() / 2);
     let rate = |rule: &dyn Fn(&Observed) -> bool, samples: &[(bool, Observed)]| {
         let right = samples
             .iter()
@@ -100,16 +100,16 @@ fn best_guess(samples: &[(bool, Observed)]) -> f64 {
         right as f64 / samples.len() as f64
     };
     let mut best = (0.0, 0.0);
-    for (_, model) in seen {
+    for (_, model) in training {
         let earlier = |observed: &Observed| observed.time <= model.time;
         let later = |observed: &Observed| observed.time > model.time;
         let same = |observed: &Observed| observed.response == model.response;
         let other = |observed: &Observed| observed.response != model.response;
         let rules: [&dyn Fn(&Observed) -> bool; 4] = [&earlier, &later, &same, &other];
         for rule in rules {
-            let learned = rate(rule, seen);
+            let learned = rate(rule, training);
             if learned > best.0 {
-                best = (learned, rate(rule, unseen));
+                best = (learned, rate(rule, validation));
             }
         }
     }

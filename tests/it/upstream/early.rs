@@ -57,7 +57,7 @@ async fn an_unread_early_response_does_not_stop_the_upload() {
     assert!(with_timeout("the upload", arrived.recv()).await.unwrap() >= 1_024 * 1_024);
     drop(response);
     settle().await;
-    assert_eq!(tenant.live.count(), 0);
+    assert_eq!(tenant.open_connections.count(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -65,14 +65,14 @@ async fn an_upload_that_the_tenant_stops_accepting_after_its_response_is_aborted
     for read_it in [true, false] {
         let before = Handle::current().metrics().num_alive_tasks();
         let tenant = Tenant::default();
-        let hold = Arc::new(Notify::new());
-        let held = Arc::clone(&hold);
+        let release = Arc::new(Notify::new());
+        let released = Arc::clone(&release);
         let client = tenant.client(HttpClient::builder(), 64, move |mut stream| {
-            let held = Arc::clone(&held);
+            let released = Arc::clone(&released);
             async move {
                 head(&mut stream).await.unwrap();
                 stream.write_all(OK).await.unwrap();
-                held.notified().await;
+                released.notified().await;
             }
         });
         let call = client.clone().oneshot(request("PUT", upload(10_000)));
@@ -82,8 +82,8 @@ async fn an_upload_that_the_tenant_stops_accepting_after_its_response_is_aborted
             false => drop(response),
         }
         tokio::time::sleep(Duration::from_secs(60)).await;
-        assert_eq!(tenant.live.count(), 0, "read: {read_it}");
-        hold.notify_one();
+        assert_eq!(tenant.open_connections.count(), 0, "read: {read_it}");
+        release.notify_one();
         drop(client);
         tokio::time::sleep(Duration::from_secs(2)).await;
         assert_eq!(Handle::current().metrics().num_alive_tasks(), before);
@@ -107,7 +107,7 @@ async fn a_trickling_client_does_not_keep_an_upload_that_the_tenant_does_not_acc
         let _ = feeder.send(super::support::data("some more of it")).await;
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
-    assert_eq!(tenant.live.count(), 0);
+    assert_eq!(tenant.open_connections.count(), 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 use tower::{ServiceExt, service_fn};
 
-use super::support::{send, cause, data, frames, get, kind, permitted, tenant, text};
+use super::support::{cause, data, frames, get, kind, permitted, send, tenant, text};
 use super::tenants::{BOTH, Protocol, connections, frame, raw, read_head, settle, upstream_to};
 
 /// An address without a listener.

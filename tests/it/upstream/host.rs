@@ -121,7 +121,7 @@ impl Client {
     }
 
     /// Closes the connection, also with a request in flight.
-    pub(crate) fn die(&self) {
+    pub(crate) fn close_all(&self) {
         self.socket.shutdown(Shutdown::Both).unwrap();
     }
 }

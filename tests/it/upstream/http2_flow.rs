@@ -54,7 +54,9 @@ async fn small_responses_arrive(client: Client, unread: usize, length: usize) {
     let with_timeout = Duration::from_secs(60);
     let path = format!("/{length}");
     let call = futures((0..unread).map(|_| client.clone().oneshot(get(&path))));
-    let responses = timeout(with_timeout, call).await.expect("every head arrives");
+    let responses = timeout(with_timeout, call)
+        .await
+        .expect("every head arrives");
     let held: Vec<Response<Body>> = responses.into_iter().map(Result::unwrap).collect();
     settle().await;
     for round in 0..20 {
@@ -71,7 +73,10 @@ async fn small_responses_arrive(client: Client, unread: usize, length: usize) {
         held.into_iter()
             .map(|tenant_response| tenant_response.into_body().collect()),
     );
-    for body in timeout(with_timeout, whole).await.expect("every body arrives") {
+    for body in timeout(with_timeout, whole)
+        .await
+        .expect("every body arrives")
+    {
         assert_eq!(body.unwrap().to_bytes().len(), length);
     }
 }

@@ -42,7 +42,7 @@ fn request(method: &str, path: &str, body: impl Into<Body>) -> Request<RequestBo
 
 /// A tenant whose response depends on the path of the request.
 #[derive(Clone)]
-struct Scenes {
+struct ScriptedTenant {
     /// How many streams the tenant allows on a connection.
     streams: u32,
     barrier: Arc<Barrier>,
@@ -50,7 +50,7 @@ struct Scenes {
     arrived: Arc<AtomicUsize>,
 }
 
-impl Scenes {
+impl ScriptedTenant {
     /// The responses to `/meet` begin when `meeting` requests have arrived.
     fn new(streams: u32, meeting: usize) -> Self {
         Self {
@@ -103,8 +103,8 @@ impl Scenes {
     }
 
     fn client(&self, tenant: &Tenant, builder: HttpClientBuilder) -> Client {
-        let scenes = self.clone();
-        tenant.client(builder, PAGE, move |stream| scenes.clone().serve(stream))
+        let scripted = self.clone();
+        tenant.client(builder, PAGE, move |stream| scripted.clone().serve(stream))
     }
 }
 
@@ -115,7 +115,7 @@ async fn send(client: &Client, path: &str) -> String {
 }
 
 /// Sends `count` requests, whose responses begin when all have arrived.
-async fn meet(client: &Client, count: usize) {
+async fn send_together(client: &Client, count: usize) {
     let call = || async {
         let call = request("GET", "/meet", Body::empty());
         text(client.clone().oneshot(call).await.unwrap()).await
@@ -138,12 +138,12 @@ async fn more_requests_than_a_connection_has_streams_are_in_flight_together() {
         (1, 16, 16),
     ] {
         let tenant = Tenant::default();
-        let scenes = Scenes::new(streams, requests);
-        let client = scenes.client(&tenant, http2_only());
+        let scripted = ScriptedTenant::new(streams, requests);
+        let client = scripted.client(&tenant, http2_only());
         // The SETTINGS of the tenant are known from here on.
         assert_eq!(send(&client, "/").await, "ok");
         for _ in 0..2 {
-            meet(&client, requests).await;
+            send_together(&client, requests).await;
             // Of 1000 streams, 128 are used.
             let case = format!("{streams} streams, {requests} requests");
             assert_eq!(tenant.opened(), connections, "{case}");
@@ -154,16 +154,17 @@ async fn more_requests_than_a_connection_has_streams_are_in_flight_together() {
 #[tokio::test(start_paused = true)]
 async fn waiting_requests_open_as_many_connections_as_they_need() {
     let tenant = Tenant::default();
-    let scenes = Scenes::new(100, 1_000);
+    let scripted = ScriptedTenant::new(100, 1_000);
     let attempts = Arc::new(AtomicUsize::new(0));
-    let (pipes, counted, serving) = (tenant.clone(), Arc::clone(&attempts), scenes.clone());
+    let (connections, counted, serving_tenant) =
+        (tenant.clone(), Arc::clone(&attempts), scripted.clone());
     let connector = service_fn(move |_| {
         counted.fetch_add(1, Ordering::SeqCst);
-        let (pipes, serving) = (pipes.clone(), serving.clone());
+        let (connections, serving_tenant) = (connections.clone(), serving_tenant.clone());
         async move {
             sleep(Duration::from_millis(100)).await;
-            let (pipe, tenant_io) = pipes.pipe(PAGE, false);
-            tokio::spawn(serving.serve(tenant_io));
+            let (pipe, tenant_io) = connections.pipe(PAGE, false);
+            tokio::spawn(serving_tenant.serve(tenant_io));
             Ok::<_, io::Error>(pipe)
         }
     });
@@ -175,10 +176,10 @@ async fn waiting_requests_open_as_many_connections_as_they_need() {
     let erased = erase(client.clone());
     let call = request("GET", "/meet", Body::empty());
     let caller = erased.clone();
-    let meeting = tokio::spawn(async move { meet(&caller, 999).await });
+    let meeting = tokio::spawn(async move { send_together(&caller, 999).await });
     sleep(Duration::from_secs(1)).await;
     settle().await;
-    assert_eq!(scenes.arrived.load(Ordering::SeqCst), 999);
+    assert_eq!(scripted.arrived.load(Ordering::SeqCst), 999);
     assert_eq!(stats(), (10, 10, 0));
     let last = erased.clone().oneshot(call);
     let (met, last) = tokio::join!(meeting, last);
@@ -193,10 +194,10 @@ async fn waiting_requests_open_as_many_connections_as_they_need() {
         sleep(Duration::from_secs(5)).await;
         assert_eq!(send(&erased, "/").await, "ok");
     }
-    assert_eq!((stats(), tenant.live.count()), ((10, 1, 1), 1));
+    assert_eq!((stats(), tenant.open_connections.count()), ((10, 1, 1), 1));
     sleep(Duration::from_secs(25)).await;
     settle().await;
-    assert_eq!((stats(), tenant.live.count()), ((10, 0, 0), 0));
+    assert_eq!((stats(), tenant.open_connections.count()), ((10, 0, 0), 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -320,7 +321,7 @@ async fn a_connection_with_a_goaway_gets_no_more_requests_and_finishes_its_own()
         assert_eq!(response.unwrap().unwrap().status(), 204);
     }
     settle().await;
-    assert_eq!((tenant.opened(), tenant.live.count()), (2, 1));
+    assert_eq!((tenant.opened(), tenant.open_connections.count()), (2, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -345,7 +346,7 @@ async fn a_refused_request_is_retried_where_a_stream_is_free() {
 // --- streams are counted once
 
 /// One use of a stream, complete or not.
-async fn use_stream(client: &Client, scenes: &Scenes, case: &str) {
+async fn use_stream(client: &Client, scripted: &ScriptedTenant, case: &str) {
     let call = |method, path, body| client.clone().oneshot(request(method, path, body));
     let send = |path| call("GET", path, Body::empty());
     match case {
@@ -373,9 +374,9 @@ async fn use_stream(client: &Client, scenes: &Scenes, case: &str) {
             );
         }
         "dropped before its response" => {
-            let arrived = scenes.arrived.load(Ordering::SeqCst);
+            let arrived = scripted.arrived.load(Ordering::SeqCst);
             let call = tokio::spawn(send("/never"));
-            while scenes.arrived.load(Ordering::SeqCst) == arrived {
+            while scripted.arrived.load(Ordering::SeqCst) == arrived {
                 tokio::task::yield_now().await;
             }
             call.abort();
@@ -430,11 +431,11 @@ const CASES: [&str; 13] = [
 async fn a_stream_is_freed_exactly_once_for_each_end_of_a_request() {
     for way in CASES {
         let tenant = Tenant::default();
-        let scenes = Scenes::new(1, 2);
-        let client = scenes.client(&tenant, http2_only().with_http2_max_connections(2));
+        let scripted = ScriptedTenant::new(1, 2);
+        let client = scripted.client(&tenant, http2_only().with_http2_max_connections(2));
         assert_eq!(send(&client, "/").await, "ok");
         for _ in 0..3 {
-            timeout(SOON, use_stream(&client, &scenes, way))
+            timeout(SOON, use_stream(&client, &scripted, way))
                 .await
                 .expect(way);
             settle().await;
@@ -443,7 +444,7 @@ async fn a_stream_is_freed_exactly_once_for_each_end_of_a_request() {
         assert_eq!(send(&client, "/").await, "ok");
         assert_eq!(tenant.opened(), 1, "{way}");
         // If it was freed twice, both requests would share the connection and never meet.
-        meet(&client, 2).await;
+        send_together(&client, 2).await;
         assert_eq!(tenant.opened(), 2, "{way}");
     }
 }
@@ -451,8 +452,8 @@ async fn a_stream_is_freed_exactly_once_for_each_end_of_a_request() {
 #[tokio::test(start_paused = true)]
 async fn an_upload_that_outlasts_its_response_keeps_its_stream() {
     let tenant = Tenant::default();
-    let scenes = Scenes::new(1, 2);
-    let client = scenes.client(&tenant, http2_only());
+    let scripted = ScriptedTenant::new(1, 2);
+    let client = scripted.client(&tenant, http2_only());
     assert_eq!(send(&client, "/").await, "ok");
     let (feeder, upload) = fed();
     feeder.send(data("some")).await.unwrap();
@@ -463,7 +464,7 @@ async fn an_upload_that_outlasts_its_response_keeps_its_stream() {
     assert_eq!(tenant.opened(), 2);
     drop(feeder);
     settle().await;
-    meet(&client, 2).await;
+    send_together(&client, 2).await;
     assert_eq!(tenant.opened(), 2);
 }
 
@@ -496,11 +497,12 @@ async fn a_stream_granted_to_a_dropped_request_is_granted_to_the_next() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn requests_dropped_at_any_stage_leak_no_stream() {
     let tenant = Tenant::default();
-    let scenes = Scenes::new(3, 1);
+    let scripted = ScriptedTenant::new(3, 1);
     let builder = http2_only().with_http2_max_connections(4);
-    let serving = scenes.clone();
-    let (client, stats) =
-        tenant.client_and_stats(builder, PAGE, move |stream| serving.clone().serve(stream));
+    let serving_tenant = scripted.clone();
+    let (client, stats) = tenant.client_and_stats(builder, PAGE, move |stream| {
+        serving_tenant.clone().serve(stream)
+    });
     let calls = (0..1_000_usize).map(|number| {
         let client = client.clone();
         tokio::spawn(async move {
@@ -559,14 +561,14 @@ where
 #[tokio::test(start_paused = true)]
 async fn a_failed_further_connection_fails_no_request_while_another_one_is_open() {
     let (tenant, script) = (Tenant::default(), Script::default());
-    let (pipes, scripted) = (tenant.clone(), script.clone());
+    let (connections, scripted) = (tenant.clone(), script.clone());
     let (client, attempts) = connecting(http2_only(), move |attempt| {
-        let (pipes, script) = (pipes.clone(), scripted.clone());
+        let (connections, script) = (connections.clone(), scripted.clone());
         async move {
             if attempt > 0 {
                 return Err(io::ErrorKind::ConnectionRefused.into());
             }
-            let (pipe, tenant_io) = pipes.pipe(PAGE, false);
+            let (pipe, tenant_io) = connections.pipe(PAGE, false);
             tokio::spawn(script.serve(tenant_io, |_| settings(1)));
             Ok(pipe)
         }
@@ -595,12 +597,12 @@ async fn a_failed_further_connection_fails_no_request_while_another_one_is_open(
 #[tokio::test(start_paused = true)]
 async fn a_dropped_attempt_is_repeated_by_the_next_request() {
     let tenant = Tenant::default();
-    let pipes = tenant.clone();
+    let connections = tenant.clone();
     let (client, attempts) = connecting(http2_only(), move |_| {
-        let pipes = pipes.clone();
+        let connections = connections.clone();
         async move {
             sleep(Duration::from_secs(1)).await;
-            let (pipe, tenant_io) = pipes.pipe(PAGE, false);
+            let (pipe, tenant_io) = connections.pipe(PAGE, false);
             tokio::spawn(http2_tenant(tenant_io));
             Ok(pipe)
         }
@@ -637,20 +639,20 @@ async fn all_requests_that_wait_for_an_attempt_share_its_failure() {
 #[tokio::test(start_paused = true)]
 async fn connections_opened_concurrently_are_kept_if_they_are_needed() {
     let tenant = Tenant::default();
-    let scenes = Scenes::new(10, 25);
-    let (pipes, serving) = (tenant.clone(), scenes.clone());
+    let scripted = ScriptedTenant::new(10, 25);
+    let (connections, serving_tenant) = (tenant.clone(), scripted.clone());
     // The protocol of the origin is not known yet, so each request connects.
     let (client, attempts) = connecting(HttpClient::builder(), move |_| {
-        let (pipes, serving) = (pipes.clone(), serving.clone());
+        let (connections, serving_tenant) = (connections.clone(), serving_tenant.clone());
         async move {
             sleep(Duration::from_millis(100)).await;
-            let (pipe, tenant_io) = pipes.pipe(PAGE, true);
-            tokio::spawn(serving.serve(tenant_io));
+            let (pipe, tenant_io) = connections.pipe(PAGE, true);
+            tokio::spawn(serving_tenant.serve(tenant_io));
             Ok(pipe)
         }
     });
     assert_eq!(send(&client, "/").await, "ok");
-    meet(&client, 25).await;
+    send_together(&client, 25).await;
     assert_eq!(attempts.load(Ordering::SeqCst), 3);
-    assert_eq!(tenant.live.count(), 3);
+    assert_eq!(tenant.open_connections.count(), 3);
 }

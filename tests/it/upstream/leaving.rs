@@ -17,7 +17,7 @@ use hyper_util::server::conn::auto;
 use omneo_id::Body;
 use tokio::sync::{Notify, mpsc};
 
-use super::host::{Client, host, with_timeout, ways};
+use super::host::{Client, host, ways, with_timeout};
 use super::support::{data, fed};
 use super::tenants::{Protocol, connections, serve, settle};
 
@@ -98,7 +98,7 @@ async fn client_disconnects(
     stage: Stage,
     disconnect: Disconnect,
 ) {
-    let (events, mut happened) = mpsc::unbounded_channel();
+    let (events, mut received) = mpsc::unbounded_channel();
     let origin = serve(move |request: Request<Incoming>| {
         let events = events.clone();
         async move {
@@ -141,7 +141,7 @@ async fn client_disconnects(
         assert!(body.frame().await.unwrap().is_ok(), "{case}");
         tenant_response = Some(body);
     } else {
-        assert_eq!(happened.recv().await, Some("begun"), "{case}");
+        assert_eq!(received.recv().await, Some("begun"), "{case}");
         match disconnect {
             Disconnect::Cancel => call.abort(),
             Disconnect::Close => {}
@@ -149,9 +149,9 @@ async fn client_disconnects(
     }
     match disconnect {
         Disconnect::Cancel => drop(tenant_response),
-        Disconnect::Close => client.die(),
+        Disconnect::Close => client.close_all(),
     }
-    assert_eq!(happened.recv().await, Some("dropped"), "{case}");
+    assert_eq!(received.recv().await, Some("dropped"), "{case}");
     drop(feeder);
 }
 
@@ -161,29 +161,29 @@ async fn client_disconnects(
 /// A tenant that closes its connection at this stage of a request.
 async fn disconnecting_tenant(stage: Stage) -> String {
     connections(move |stream| async move {
-        let quit = Arc::new(Notify::new());
-        let quits = Arc::clone(&quit);
+        let close = Arc::new(Notify::new());
+        let closing = Arc::clone(&close);
         let service = service_fn(move |request: Request<Incoming>| {
-            let quit = Arc::clone(&quit);
+            let close = Arc::clone(&close);
             async move {
                 let mut body = request.into_body();
                 match stage {
-                    Stage::BeforeBody => quit.notify_one(),
+                    Stage::BeforeBody => close.notify_one(),
                     Stage::DuringUpload => {
                         assert!(body.frame().await.unwrap().is_ok());
-                        quit.notify_one();
+                        close.notify_one();
                     }
                     Stage::BeforeResponse => {
                         assert!(body.collect().await.is_ok());
-                        quit.notify_one();
+                        close.notify_one();
                     }
                     Stage::DuringResponse => {
                         let begun = FirstFrameOnly(Some(Bytes::from_static(b"begin")), None);
-                        let quits_later = async move {
+                        let close_later = async move {
                             settle().await;
-                            quit.notify_one();
+                            close.notify_one();
                         };
-                        tokio::spawn(quits_later);
+                        tokio::spawn(close_later);
                         return Ok(Response::new(begun));
                     }
                 }
@@ -193,7 +193,7 @@ async fn disconnecting_tenant(stage: Stage) -> String {
         let server = auto::Builder::new(TokioExecutor::new());
         tokio::select! {
             _ = server.serve_connection(TokioIo::new(stream), service) => {}
-            () = quits.notified() => {}
+            () = closing.notified() => {}
         }
     })
     .await

@@ -126,7 +126,9 @@ async fn status(
 ) -> u16 {
     let response = with_timeout(case, tenant_response).await.unwrap();
     let status = response.status().as_u16();
-    with_timeout(case, response.into_body().collect()).await.unwrap();
+    with_timeout(case, response.into_body().collect())
+        .await
+        .unwrap();
     status
 }
 
@@ -251,7 +253,9 @@ async fn a_response_keeps_its_framing() {
             );
             stream.write_all(request.as_bytes()).await.unwrap();
             let mut text = String::new();
-            with_timeout(&case, stream.read_to_string(&mut text)).await.unwrap();
+            with_timeout(&case, stream.read_to_string(&mut text))
+                .await
+                .unwrap();
             let (head, body) = text.split_once("\r\n\r\n").expect(&case);
             let head = head.to_ascii_lowercase();
             let length = head.split_once("content-length: ").map(|(_, rest)| {

@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
-use super::host::{Client, host, serve_upstream, with_timeout, ways};
+use super::host::{Client, host, serve_upstream, ways, with_timeout};
 use super::support::{data, fed, frames, trailers};
 use super::tenants::{BOTH, Protocol, raw, read_head, serve, upstream_to};
 
@@ -47,8 +47,12 @@ async fn request_trailers_are_dropped_and_response_trailers_are_forwarded() {
         let client = Client::connect(&host(&origin, up).await, down).await;
         let request = accepts_trailers(down).header("trailer", "x-admin");
         let body = frames([data("a "), data("body"), trailers(&[("x-admin", "1")])]);
-        let response = with_timeout(&case, client.send(request, body)).await.unwrap();
-        let body = with_timeout(&case, response.into_body().collect()).await.unwrap();
+        let response = with_timeout(&case, client.send(request, body))
+            .await
+            .unwrap();
+        let body = with_timeout(&case, response.into_body().collect())
+            .await
+            .unwrap();
         let last: &HeaderMap = body.trailers().expect(&case);
         assert_eq!(last.len(), 2, "{case}");
         assert_eq!(last["x-checksum"], "abc", "{case}");
@@ -199,7 +203,9 @@ async fn a_malformed_first_chunk_is_a_bad_gateway() {
         let call = client.send(Request::get("/"), Body::empty());
         let response = with_timeout(&case, call).await.unwrap();
         assert_eq!(response.status(), 502, "{case}");
-        let body = with_timeout(&case, response.into_body().collect()).await.unwrap();
+        let body = with_timeout(&case, response.into_body().collect())
+            .await
+            .unwrap();
         let message = r#"{"message":"The upstream service gave an unusable answer."}"#;
         assert_eq!(body.to_bytes(), message, "{case}");
     }
@@ -220,7 +226,10 @@ async fn the_frames_before_a_malformed_chunk_arrive() {
         let mut body = response.into_body();
         let frame = with_timeout(&case, body.frame()).await.unwrap().unwrap();
         assert_eq!(frame.into_data().unwrap(), "hello", "{case}");
-        assert!(with_timeout(&case, body.frame()).await.unwrap().is_err(), "{case}");
+        assert!(
+            with_timeout(&case, body.frame()).await.unwrap().is_err(),
+            "{case}"
+        );
     }
 }
 
@@ -243,7 +252,9 @@ async fn an_early_response_arrives_before_the_end_of_the_upload() {
         let call = client.send(Request::put("/"), body);
         let response = with_timeout(&case, call).await.unwrap();
         assert_eq!(response.status(), 413, "{case}");
-        let body = with_timeout(&case, response.into_body().collect()).await.unwrap();
+        let body = with_timeout(&case, response.into_body().collect())
+            .await
+            .unwrap();
         assert_eq!(body.to_bytes(), "enough", "{case}");
         drop(feeder);
     }
@@ -287,7 +298,9 @@ async fn a_response_without_a_body_keeps_its_content_headers() {
             );
             assert!(!response.headers().contains_key("transfer-encoding"));
             assert_eq!(response.headers()["etag"], "\"a\"", "{case}");
-            let body = with_timeout(&case, response.into_body().collect()).await.unwrap();
+            let body = with_timeout(&case, response.into_body().collect())
+                .await
+                .unwrap();
             assert_eq!(body.to_bytes(), "", "{case}");
         }
     }

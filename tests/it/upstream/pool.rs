@@ -35,9 +35,9 @@ use super::tenants::settle;
 
 /// Counts the connections that are open on the client's side.
 #[derive(Clone, Default)]
-pub(super) struct Live(Arc<AtomicUsize>);
+pub(super) struct OpenConnections(Arc<AtomicUsize>);
 
-impl Live {
+impl OpenConnections {
     pub(super) fn count(&self) -> usize {
         self.0.load(Ordering::SeqCst)
     }
@@ -53,13 +53,13 @@ pub(super) struct Pipe {
     io: TokioIo<DuplexStream>,
     is_http2: bool,
     /// How many reads return `Pending` although data or an end has arrived.
-    blind: Arc<AtomicUsize>,
-    live: Live,
+    unnoticed_reads: Arc<AtomicUsize>,
+    open_connections: OpenConnections,
 }
 
 impl Drop for Pipe {
     fn drop(&mut self) {
-        self.live.0.fetch_sub(1, Ordering::SeqCst);
+        self.open_connections.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -78,8 +78,8 @@ impl Read for Pipe {
         cx: &mut Context<'_>,
         buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.blind.load(Ordering::SeqCst) > 0 {
-            self.blind.fetch_sub(1, Ordering::SeqCst);
+        if self.unnoticed_reads.load(Ordering::SeqCst) > 0 {
+            self.unnoticed_reads.fetch_sub(1, Ordering::SeqCst);
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -108,9 +108,9 @@ impl Write for Pipe {
 /// A tenant, with the counters of the connections to it.
 #[derive(Clone, Default)]
 pub(super) struct Tenant {
-    pub(super) live: Live,
+    pub(super) open_connections: OpenConnections,
     opened: Arc<AtomicUsize>,
-    blind: Arc<AtomicUsize>,
+    unnoticed_reads: Arc<AtomicUsize>,
 }
 
 impl Tenant {
@@ -120,8 +120,8 @@ impl Tenant {
         let pipe = Pipe {
             io: TokioIo::new(client_io),
             is_http2,
-            blind: Arc::clone(&self.blind),
-            live: self.live.add(),
+            unnoticed_reads: Arc::clone(&self.unnoticed_reads),
+            open_connections: self.open_connections.add(),
         };
         (pipe, tenant_io)
     }
@@ -216,7 +216,7 @@ pub(super) fn respond_with(
 
 #[tokio::test]
 async fn a_connection_closed_between_check_and_write_neither_loses_nor_repeats_a_request() {
-    for blind in 0..8 {
+    for unnoticed_reads in 0..8 {
         let tenant = Tenant::default();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let heads = Arc::clone(&seen);
@@ -231,23 +231,25 @@ async fn a_connection_closed_between_check_and_write_neither_loses_nor_repeats_a
         assert_eq!(send(&client).await, "ok");
         settle().await;
         // So many reads do not see the end that has arrived.
-        tenant.blind.store(blind, Ordering::SeqCst);
+        tenant
+            .unnoticed_reads
+            .store(unnoticed_reads, Ordering::SeqCst);
         let tenant_response = client
             .clone()
             .oneshot(request("POST", RequestBody::default()))
             .await;
-        tenant.blind.store(0, Ordering::SeqCst);
+        tenant.unnoticed_reads.store(0, Ordering::SeqCst);
         let seen = seen.lock().unwrap().len();
         match tenant_response {
             Ok(response) => {
-                assert_eq!(text(response).await, "ok", "{blind}");
-                assert_eq!(seen, 2, "{blind}: it was sent once");
+                assert_eq!(text(response).await, "ok", "{unnoticed_reads}");
+                assert_eq!(seen, 2, "{unnoticed_reads}: it was sent once");
             }
             // Written to a connection that the tenant no longer reads. The client cannot know
             // that, so it does not retry.
             Err(error) => {
-                assert!(blind > 1, "{error:?}");
-                assert_eq!(seen, 1, "{blind}");
+                assert!(unnoticed_reads > 1, "{error:?}");
+                assert_eq!(seen, 1, "{unnoticed_reads}");
             }
         }
     }
@@ -294,7 +296,7 @@ async fn bytes_without_a_request_are_not_a_response() {
             }
         }
         assert_eq!(tenant.opened(), 3);
-        assert!(tenant.live.count() <= 1);
+        assert!(tenant.open_connections.count() <= 1);
     }
 }
 
@@ -310,7 +312,10 @@ async fn a_tenant_that_writes_first_does_not_respond() {
     // are the response. No second connection is opened.
     let kept = usize::from(client.clone().oneshot(get()).await.is_ok());
     settle().await;
-    assert_eq!((tenant.opened(), tenant.live.count()), (1, kept));
+    assert_eq!(
+        (tenant.opened(), tenant.open_connections.count()),
+        (1, kept)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -323,17 +328,17 @@ async fn idle_connections_are_limited_in_number_and_time() {
     let client = tenant.client(builder, PAGE, respond_with(OK));
     let responses = (0..5).map(|_| client.clone().oneshot(get()));
     let responses: Vec<_> = futures(responses).await;
-    assert_eq!(tenant.live.count(), 5);
+    assert_eq!(tenant.open_connections.count(), 5);
     for response in responses {
         assert_eq!(text(response.unwrap()).await, "ok");
     }
-    assert_eq!(tenant.live.count(), 2);
+    assert_eq!(tenant.open_connections.count(), 2);
     tokio::time::sleep(Duration::from_secs(10)).await;
-    assert_eq!(tenant.live.count(), 2);
+    assert_eq!(tenant.open_connections.count(), 2);
     // Without further requests, the idle connections are closed and the reaping task ends.
     tokio::time::sleep(Duration::from_secs(12)).await;
     settle().await;
-    assert_eq!(tenant.live.count(), 0);
+    assert_eq!(tenant.open_connections.count(), 0);
     assert_eq!(Handle::current().metrics().num_alive_tasks(), before);
 }
 
@@ -354,11 +359,11 @@ async fn an_idle_connection_that_the_tenant_closes_is_dropped_without_a_request(
     for response in futures(responses).await {
         assert_eq!(text(response.unwrap()).await, "ok");
     }
-    assert_eq!(tenant.live.count(), 200);
+    assert_eq!(tenant.open_connections.count(), 200);
     close.send(()).unwrap();
     // Less than the idle timeout.
     tokio::time::sleep(Duration::from_millis(1_500)).await;
-    assert_eq!(tenant.live.count(), 0);
+    assert_eq!(tenant.open_connections.count(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -370,7 +375,7 @@ async fn a_dropped_client_leaves_no_connection_or_task() {
     let late = client.clone().oneshot(get()).await.unwrap();
     drop(client);
     assert_eq!(text(late).await, "ok");
-    assert_eq!(tenant.live.count(), 0);
+    assert_eq!(tenant.open_connections.count(), 0);
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(Handle::current().metrics().num_alive_tasks(), before);
 }
@@ -421,7 +426,11 @@ async fn a_response_without_a_body_frees_its_connection_unless_it_closes() {
                 .oneshot(request(method, RequestBody::default()));
             text(with_timeout(&case, response).await.unwrap()).await;
             settle().await;
-            assert_eq!(tenant.live.count(), usize::from(connections == 1), "{case}");
+            assert_eq!(
+                tenant.open_connections.count(),
+                usize::from(connections == 1),
+                "{case}"
+            );
         }
         assert_eq!(tenant.opened(), connections, "{case}");
     }
@@ -444,7 +453,7 @@ async fn a_closed_connection_takes_no_place_in_the_pool() {
         assert_eq!(text(response.unwrap()).await, "ok");
         settle().await;
     }
-    assert_eq!(tenant.live.count(), 1);
+    assert_eq!(tenant.open_connections.count(), 1);
     assert_eq!(send(&client).await, "ok");
     assert_eq!(tenant.opened(), 2);
 }
@@ -464,9 +473,9 @@ async fn a_body_that_is_dropped_midway_closes_its_connection() {
                 "begin"
             );
         }
-        assert_eq!(tenant.live.count(), 1);
+        assert_eq!(tenant.open_connections.count(), 1);
         drop(body);
-        assert_eq!(tenant.live.count(), 0);
+        assert_eq!(tenant.open_connections.count(), 0);
     }
     assert_eq!(tenant.opened(), 2);
 }
@@ -480,10 +489,18 @@ async fn a_dropped_response_that_has_arrived_frees_its_connection() {
     ] {
         let tenant = Tenant::default();
         let response = format!("HTTP/1.1 503 Service Unavailable\r\n{body}").leak();
-        let client = tenant.client(HttpClient::builder(), PAGE, respond_with(response.as_bytes()));
+        let client = tenant.client(
+            HttpClient::builder(),
+            PAGE,
+            respond_with(response.as_bytes()),
+        );
         for _ in 0..10 {
             drop(client.clone().oneshot(get()).await.unwrap());
-            assert_eq!((tenant.opened(), tenant.live.count()), (1, 1), "{body}");
+            assert_eq!(
+                (tenant.opened(), tenant.open_connections.count()),
+                (1, 1),
+                "{body}"
+            );
         }
     }
 }
@@ -536,10 +553,14 @@ async fn a_dropped_call_leaks_nothing_at_any_stage() {
         }
         // A connection is kept only if its response has arrived completely.
         let kept = responses.swap(0, Ordering::SeqCst);
-        assert!(tenant.live.count() <= kept, "after {polls}");
+        assert!(tenant.open_connections.count() <= kept, "after {polls}");
     }
     assert!(finished);
-    assert_eq!(tenant.live.count(), 1, "the one that was finished is kept");
+    assert_eq!(
+        tenant.open_connections.count(),
+        1,
+        "the one that was finished is kept"
+    );
     drop(client);
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     settle().await;
@@ -569,23 +590,23 @@ fn a_runtime_that_ends_closes_the_idle_connections_that_it_reaps() {
     assert_eq!(second.block_on(send(&client)), "ok");
     drop(first);
     // No task would have reaped it.
-    assert_eq!(tenant.live.count(), 0);
+    assert_eq!(tenant.open_connections.count(), 0);
     assert_eq!(second.block_on(send(&client)), "ok");
     second.block_on(async {
-        assert_eq!(tenant.live.count(), 1);
+        assert_eq!(tenant.open_connections.count(), 1);
         // Reaped by a task of the second runtime.
         let client = client.clone();
         assert_eq!(send(&client).await, "ok");
     });
     drop(second);
-    assert_eq!(tenant.live.count(), 0);
+    assert_eq!(tenant.open_connections.count(), 0);
 }
 
 #[test]
 fn a_body_can_be_read_after_its_runtime_has_ended() {
     let tenant = Tenant::default();
     let (done, over) = std::sync::mpsc::channel();
-    let live = tenant.live.clone();
+    let open = tenant.open_connections.clone();
     std::thread::spawn(move || {
         let runtime = || Builder::new_current_thread().enable_all().build().unwrap();
         let (here, ended) = (runtime(), runtime());
@@ -610,7 +631,7 @@ fn a_body_can_be_read_after_its_runtime_has_ended() {
     });
     over.recv_timeout(Duration::from_secs(20))
         .expect("no deadlock");
-    assert_eq!(live.count(), 0);
+    assert_eq!(open.count(), 0);
 }
 
 #[test]
@@ -628,9 +649,9 @@ fn a_head_and_its_body_can_be_read_on_two_runtimes() {
     let client =
         first.block_on(async { tenant.client(HttpClient::builder(), 1, respond_with(chunked)) });
     for _ in 0..10 {
-        let (asker, client) = (client.clone(), client.clone());
+        let (cloned, client) = (client.clone(), client.clone());
         let response = first
-            .block_on(first.spawn(asker.oneshot(get())))
+            .block_on(first.spawn(cloned.oneshot(get())))
             .unwrap()
             .unwrap();
         assert_eq!(second.block_on(second.spawn(text(response))).unwrap(), "ok");
@@ -692,7 +713,7 @@ async fn of_many_first_connections_one_is_kept_if_http2_is_negotiated() {
         assert_eq!(text(response.unwrap()).await, "ok");
     }
     settle().await;
-    assert_eq!(tenant.live.count(), 1);
+    assert_eq!(tenant.open_connections.count(), 1);
     let before = tenant.opened();
     for response in futures((0..20).map(|_| client.clone().oneshot(get()))).await {
         assert_eq!(text(response.unwrap()).await, "ok");
@@ -701,7 +722,7 @@ async fn of_many_first_connections_one_is_kept_if_http2_is_negotiated() {
     // An idle HTTP/2 connection is closed, too.
     tokio::time::sleep(Duration::from_secs(25)).await;
     settle().await;
-    assert_eq!(tenant.live.count(), 0);
+    assert_eq!(tenant.open_connections.count(), 0);
 }
 
 /// One step of a scripted connector, for one connection.
@@ -757,7 +778,7 @@ async fn an_origin_that_returns_to_http1_is_connected_to_concurrently() {
     let client = scripted(&tenant, first, Step::Http1Together(10));
     assert_eq!(send(&client).await, "ok");
     tokio::time::sleep(Duration::from_secs(3)).await;
-    assert_eq!(tenant.live.count(), 0);
+    assert_eq!(tenant.open_connections.count(), 0);
     let call = futures((0..10).map(|_| client.clone().oneshot(get())));
     for response in with_timeout("ten connections", call).await {
         assert_eq!(text(response.unwrap()).await, "ok");
@@ -778,7 +799,7 @@ async fn an_origin_that_changes_its_protocol_stays_reachable() {
     for _ in 0..5 {
         assert_eq!(send(&client).await, "ok");
         tokio::time::sleep(Duration::from_secs(25)).await;
-        assert_eq!(tenant.live.count(), 0);
+        assert_eq!(tenant.open_connections.count(), 0);
     }
     assert_eq!(tenant.opened(), 5);
 }
@@ -789,7 +810,7 @@ async fn no_request_waits_longer_than_two_connect_timeouts_for_an_unreachable_or
     let client = scripted(&tenant, [Step::Http2], Step::Never);
     assert_eq!(send(&client).await, "ok");
     tokio::time::sleep(Duration::from_secs(25)).await;
-    assert_eq!(tenant.live.count(), 0);
+    assert_eq!(tenant.open_connections.count(), 0);
     // The impatient calls are dropped just before the connect timeout.
     let start = Instant::now();
     let impatient = (0..5).map(|_| {

@@ -10,11 +10,14 @@ use omneo_id::{ApiToken, Body, MeRewriteLayer, Rejection, RejectionKind, Subject
 use tower::{Layer, ServiceExt, service_fn};
 
 use super::support::{
-    TOKEN, send, cause, data, frames, get, kind, permitted, tenant, text, trailers,
+    TOKEN, cause, data, frames, get, kind, permitted, send, tenant, text, trailers,
 };
 
 /// The response to the client, if the tenant's response has this status and these headers.
-async fn forwarded(status: u16, headers: &'static [(&'static str, &'static str)]) -> Response<Body> {
+async fn forwarded(
+    status: u16,
+    headers: &'static [(&'static str, &'static str)],
+) -> Response<Body> {
     let tenant_response = move || {
         let mut response = Response::builder().status(status);
         for (name, value) in headers {

@@ -22,7 +22,7 @@ use tower::ServiceExt;
 
 use super::early::upload_of;
 use super::host::with_timeout;
-use super::pool::{Client, OK, PAGE, Tenant, send, head, request, text};
+use super::pool::{Client, OK, PAGE, Tenant, head, request, send, text};
 use super::support::{Feeder, data, fed, frames};
 use super::tenants::settle;
 
@@ -192,7 +192,7 @@ async fn no_request_is_sent_a_third_time() {
     text(first.unwrap()).await;
     text(second.unwrap()).await;
     settle().await;
-    assert_eq!((tenant.opened(), tenant.live.count()), (2, 2));
+    assert_eq!((tenant.opened(), tenant.open_connections.count()), (2, 2));
     assert!(
         status(&client, request("PUT", sized("text")))
             .await

@@ -82,7 +82,9 @@ async fn post(id: &OmneoId<Client>, path: &str, json: &'static str) -> u16 {
         .header("content-type", "application/json")
         .body(Body::from(Bytes::from_static(json.as_bytes())))
         .unwrap();
-    let response = with_timeout(path, id.clone().oneshot(request)).await.unwrap();
+    let response = with_timeout(path, id.clone().oneshot(request))
+        .await
+        .unwrap();
     let status = response.status().as_u16();
     text(response).await;
     settle().await;

@@ -109,7 +109,7 @@ async fn every_fault_has_its_response_and_affects_no_other_request() {
     }
     drop(upstream);
     sleep(Duration::from_secs(2)).await;
-    assert_eq!(connections.live.count(), 0);
+    assert_eq!(connections.open_connections.count(), 0);
     assert_eq!(Handle::current().metrics().num_alive_tasks(), before);
 }
 
@@ -152,7 +152,7 @@ async fn a_tenant_that_is_slow_for_a_minute_recovers_with_the_next_request() {
         assert_eq!(of(RejectionKind::TenantBusy), 10);
         late += 50;
         assert_eq!(
-            connections.live.count(),
+            connections.open_connections.count(),
             0,
             "a call that timed out leaves no connection"
         );

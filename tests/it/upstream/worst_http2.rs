@@ -144,7 +144,7 @@ async fn check_fault(fault: &Fault, is_kept: bool) {
     );
     drop(upstream);
     sleep(Duration::from_secs(30)).await;
-    assert_eq!(connections.live.count(), 0, "{case}");
+    assert_eq!(connections.open_connections.count(), 0, "{case}");
     drop(end);
     settle().await;
     assert_eq!(
@@ -242,7 +242,7 @@ async fn requests_use_another_connection_at_once_when_one_allows_no_streams() {
     assert_eq!((heads.load(Ordering::SeqCst), connections.opened()), (1, 2));
     // The first connection is dropped after the connect timeout.
     sleep(Duration::from_secs(6)).await;
-    assert_eq!(connections.live.count(), 1);
+    assert_eq!(connections.open_connections.count(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -276,7 +276,7 @@ async fn requests_wait_for_a_further_connection_when_the_only_one_allows_no_stre
     assert_eq!(connections.opened(), 2);
     drop(upstream);
     sleep(Duration::from_secs(2)).await;
-    assert_eq!(connections.live.count(), 0);
+    assert_eq!(connections.open_connections.count(), 0);
     assert_eq!(Handle::current().metrics().num_alive_tasks(), before);
 }
 
@@ -370,6 +370,6 @@ async fn an_unused_connection_does_not_wait_for_the_tenant() {
     let response = upstream.oneshot(put(LARGE)).await.unwrap();
     assert_eq!(kind(&response), RejectionKind::TenantTimeout);
     sleep(Duration::from_secs(30)).await;
-    assert_eq!(connections.live.count(), 0);
+    assert_eq!(connections.open_connections.count(), 0);
     drop(end);
 }

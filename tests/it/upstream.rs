@@ -11,6 +11,7 @@ mod host;
 mod http2_flow;
 mod http2_pool;
 mod http2_script;
+mod in_memory;
 mod leaving;
 mod lengths;
 #[cfg(feature = "tracing")]

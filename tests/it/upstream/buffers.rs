@@ -17,7 +17,7 @@ use omneo_id::upstream::RequestBody;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tower::{ServiceExt, service_fn};
 
-use super::pool::{Client, erase, get, request};
+use super::in_memory::{Client, erase, get, request};
 use super::support::{Chunks, kind};
 use super::tenants::{Protocol, raw, settle, upstream_to};
 

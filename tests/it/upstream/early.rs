@@ -17,7 +17,7 @@ use tokio::sync::{Notify, mpsc};
 use tower::{ServiceExt, service_fn};
 
 use super::host::with_timeout;
-use super::pool::{OK, PAGE, Tenant, head, request, text};
+use super::in_memory::{OK, PAGE, Tenant, head, request, text};
 use super::support::{Chunks, fed, permitted, tenant};
 use super::tenants::settle;
 

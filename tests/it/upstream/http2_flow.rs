@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use tower::ServiceExt;
 
 use super::http2_script::{Script, data, end, head, settings};
-use super::pool::{Client, PAGE, Tenant, futures};
+use super::in_memory::{Client, PAGE, Tenant, futures};
 use super::tenants::settle;
 
 const LARGE: usize = 100_000;
@@ -108,7 +108,7 @@ mod tls {
     use tokio_rustls::{TlsAcceptor, TlsConnector};
     use tower::service_fn;
 
-    use super::super::pool::erase;
+    use super::super::in_memory::erase;
     use super::*;
     use crate::support::client_io::ClientIo;
 

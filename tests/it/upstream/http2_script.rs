@@ -6,7 +6,7 @@ use omneo_id::client::HttpClientBuilder;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, split};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
-use super::pool::{Client, PAGE, Tenant};
+use super::in_memory::{Client, PAGE, Tenant};
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;

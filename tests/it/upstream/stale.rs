@@ -22,7 +22,7 @@ use tower::ServiceExt;
 
 use super::early::upload_of;
 use super::host::with_timeout;
-use super::pool::{Client, OK, PAGE, Tenant, head, request, send, text};
+use super::in_memory::{Client, OK, PAGE, Tenant, head, request, send, text};
 use super::support::{Feeder, data, fed, frames};
 use super::tenants::settle;
 
@@ -337,7 +337,7 @@ async fn opened_after(
 ) -> usize {
     let tenant = Tenant::default();
     let builder = HttpClient::builder().with_pool_idle_timeout(Duration::from_secs(60));
-    let client = tenant.client(builder, PAGE, super::pool::respond_with(response));
+    let client = tenant.client(builder, PAGE, super::in_memory::respond_with(response));
     assert_eq!(send(&client).await, "ok");
     sleep(idle).await;
     assert_eq!(status(&client, second).await, Ok(200));

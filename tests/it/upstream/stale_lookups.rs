@@ -10,7 +10,7 @@ use tokio::io::{AsyncWriteExt, DuplexStream};
 use tower::ServiceExt;
 
 use super::host::with_timeout;
-use super::pool::{Client, PAGE, Tenant, head, text};
+use super::in_memory::{Client, PAGE, Tenant, head, text};
 use super::stale::{Seen, body};
 use super::tenants::settle;
 

@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
 use tower::ServiceExt;
 
-use super::pool::{Tenant, futures, head};
+use super::in_memory::{Tenant, futures, head};
 use super::staged::http1::{Outcome, faults, inject};
 use super::support::{get, kind, permitted, tenant};
 

@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tower::ServiceExt;
 
-use super::pool::{Tenant, futures};
+use super::in_memory::{Tenant, futures};
 use super::staged::http2::{Fault, LARGE, Outcome, faults, serve};
 use super::support::{get, kind, permitted, tenant};
 use super::tenants::{frame, settle};
@@ -41,7 +41,10 @@ fn put(length: usize) -> Request<Body> {
 }
 
 /// The outcome, and the time until then.
-async fn outcome(upstream: Upstream<super::pool::Client>, fault: &Fault) -> (Outcome, Duration) {
+async fn outcome(
+    upstream: Upstream<super::in_memory::Client>,
+    fault: &Fault,
+) -> (Outcome, Duration) {
     let start = Instant::now();
     let response = upstream.oneshot(put(fault.length)).await.unwrap();
     if response.status() != 200 {
@@ -92,7 +95,7 @@ async fn check_fault(fault: &Fault, is_kept: bool) {
                 if met.fetch_add(1, Ordering::SeqCst) == 0 {
                     serve(&mut stream, &fault, &writes, over).await;
                 } else {
-                    super::pool::http2_tenant(stream).await;
+                    super::in_memory::http2_tenant(stream).await;
                 }
             }
         },
@@ -208,7 +211,7 @@ async fn allow_streams_then_none(
 fn without_streams(
     connections: &Tenant,
     max_connections: usize,
-) -> (Upstream<super::pool::Client>, Arc<AtomicUsize>) {
+) -> (Upstream<super::in_memory::Client>, Arc<AtomicUsize>) {
     let (heads, met) = (Arc::new(AtomicUsize::new(0)), AtomicUsize::new(0));
     let (seen, met) = (Arc::clone(&heads), Arc::new(met));
     let builder = HttpClient::builder()
@@ -219,7 +222,7 @@ fn without_streams(
         async move {
             match met.fetch_add(1, Ordering::SeqCst) {
                 0 => drop(allow_streams_then_none(stream, heads).await),
-                _ => super::pool::http2_tenant(stream).await,
+                _ => super::in_memory::http2_tenant(stream).await,
             }
         }
     });
@@ -311,7 +314,7 @@ async fn a_tenant_that_stops_allowing_streams_delays_requests_briefly() {
         async move {
             match met.fetch_add(1, Ordering::SeqCst) {
                 0 => drop(allow_one_stream_then_none(stream).await),
-                _ => super::pool::http2_tenant(stream).await,
+                _ => super::in_memory::http2_tenant(stream).await,
             }
         }
     });

@@ -56,10 +56,11 @@
 //!
 //! It follows Omneo's published documents and clients, and was not compared with a live tenant.
 //! Where these are ambiguous, it implements the variant that is the strictest test of a proxy:
-//! paths are decoded and dot segments resolved, query names are parsed as PHP parses them, `identity[handle]`
-//! turns the id in a path into an external identifier, a POST can name another method, a query adds
-//! to the input of a write, malformed JSON is an empty input, list filters find look-alikes (ids
-//! and identities are compared exactly), and every response has a cookie and additional headers.
+//! paths are decoded and dot segments resolved, query names are parsed as PHP parses them,
+//! `identity[handle]` turns the id in a path into an external identifier, a POST can name another
+//! method, a query adds to the input of a write, malformed JSON is an empty input, list filters
+//! find look-alikes (ids and identities are compared exactly), and every response has a cookie and
+//! additional headers.
 //!
 //! The tokens are public: never put real data into a sandbox, and never serve one on a public
 //! address.

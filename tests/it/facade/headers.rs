@@ -1,7 +1,6 @@
 //! Request and response headers: credentials, policies and rate limits.
 
 use http::{Request, Response, StatusCode};
-use http_body_util::BodyExt;
 use omneo_id::client_info::ClientInfo;
 use omneo_id::headers::ResponseHeaders;
 use omneo_id::sandbox::{Fault, Sandbox};

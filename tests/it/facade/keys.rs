@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::StatusCode;
-use http_body_util::BodyExt;
 use omneo_id::error::ConfigErrorKind;
 use omneo_id::keys::KeySet;
 use omneo_id::sandbox::Sandbox;

@@ -1,7 +1,6 @@
 //! The paths of the own profile.
 
 use http::{Request, StatusCode, header};
-use http_body_util::BodyExt;
 use omneo_id::sandbox::Sandbox;
 use serde_json::json;
 

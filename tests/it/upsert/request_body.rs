@@ -25,8 +25,8 @@ async fn a_body_that_is_not_unencoded_json_is_not_read() {
     );
 }
 
-/// A sign-up with `readable` chunks of 1 KiB and no length. After them, the body fails with `error`;
-/// without an error, polling it again panics.
+/// A sign-up with `readable` chunks of 1 KiB and no length. After them, the body fails with
+/// `error`; without an error, polling it again panics.
 pub(super) fn chunked(readable: usize, error: Option<BoxError>) -> Request<Body> {
     let chunk = Bytes::from(vec![b' '; 1024]);
     let chunks = (0..readable).map(|_| Ok(Frame::data(chunk.clone())));

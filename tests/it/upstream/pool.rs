@@ -1,5 +1,5 @@
-//! The client's connections over HTTP/1.1 and before the protocol is known: none is lost, used twice,
-//! kept for too long or leaked.
+//! The client's pool over HTTP/1.1 and before the protocol is known: no connection is lost, used
+//! twice, kept for too long or leaked.
 
 mod connecting;
 mod dropped;

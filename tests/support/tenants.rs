@@ -9,13 +9,14 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use omneo_id::Upstream;
 use omneo_id::client::HttpClient;
 use omneo_id::error::BoxError;
+use omneo_id::{Body, Upstream};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tower::ServiceExt;
 
-use super::upstream::tenant_at;
+use super::upstream::{get, tenant_at};
 
 /// The protocol of a connection, with prior knowledge.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,6 +37,12 @@ pub(crate) fn upstream_to(origin: &str, protocol: Protocol) -> Upstream<HttpClie
     let tenant = tenant_at(origin);
     client.check_scheme(tenant.scheme()).unwrap();
     Upstream::new(client, tenant)
+}
+
+/// Forwards `GET /x` through [`upstream_to`].
+pub(crate) async fn forward_get(origin: &str, protocol: Protocol) -> Response<Body> {
+    let upstream = upstream_to(origin, protocol);
+    upstream.oneshot(get("/x")).await.unwrap()
 }
 
 /// A tenant that answers with `handler`, over HTTP/1.1 and HTTP/2 with prior knowledge. Returns its

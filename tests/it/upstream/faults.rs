@@ -13,7 +13,9 @@ use tokio::time::Instant;
 use tower::{ServiceExt, service_fn};
 
 use super::support::{cause, data, frames, get, kind, permitted, send, tenant, text};
-use super::tenants::{BOTH, Protocol, connections, frame, raw, read_head, settle, upstream_to};
+use super::tenants::{
+    BOTH, Protocol, connections, forward_get, frame, raw, read_head, settle, upstream_to,
+};
 
 /// An address without a listener.
 async fn unused_address() -> String {
@@ -25,10 +27,7 @@ async fn unused_address() -> String {
 async fn a_tenant_that_refuses_connections_is_unreachable() {
     let origin = unused_address().await;
     for protocol in BOTH {
-        let response = upstream_to(&origin, protocol)
-            .oneshot(get("/x"))
-            .await
-            .unwrap();
+        let response = forward_get(&origin, protocol).await;
         assert_eq!(response.status(), StatusCode::BAD_GATEWAY);
         assert_eq!(
             kind(&response),
@@ -102,19 +101,27 @@ async fn a_malformed_response_is_a_bad_gateway() {
         &many,
     ] {
         let origin = raw(tenant_response.to_owned(), true).await;
-        let response = upstream_to(&origin, Protocol::Http1)
-            .oneshot(get("/x"))
-            .await
-            .unwrap();
+        let response = forward_get(&origin, Protocol::Http1).await;
         let prefix: String = tenant_response.chars().take(60).collect();
         assert_eq!(kind(&response), RejectionKind::TenantAnswer, "{prefix:?}");
         assert_eq!(response.status(), StatusCode::BAD_GATEWAY);
     }
 }
 
+/// Sends an empty SETTINGS frame, and these frames once the request has been sent.
+async fn respond_with_frames(stream: &mut TcpStream, frames: &[u8]) {
+    let settings = frame(4, 0, 0, &[]);
+    let _ = stream.write_all(&settings).await;
+    // The preface is followed by the frames of the request.
+    let mut read = [0; 4096];
+    let _ = stream.read(&mut read).await;
+    settle().await;
+    let _ = stream.write_all(frames).await;
+}
+
 #[tokio::test]
 async fn an_http2_connection_error_is_a_bad_gateway() {
-    let (settings, rst, goaway, headers) = (4, 3, 7, 1);
+    let (rst, goaway, headers) = (3, 7, 1);
     let end_of_headers = 4;
     for (name, tenant_response) in [
         ("internal error", frame(rst, 0, 1, &[0, 0, 0, 2])),
@@ -134,12 +141,7 @@ async fn an_http2_connection_error_is_a_bad_gateway() {
         let origin = connections(move |mut stream| {
             let tenant_response = tenant_response.clone();
             async move {
-                let _ = stream.write_all(&frame(settings, 0, 0, &[])).await;
-                // The preface is followed by the frames of the request.
-                let mut read = [0; 4096];
-                let _ = stream.read(&mut read).await;
-                settle().await;
-                let _ = stream.write_all(&tenant_response).await;
+                respond_with_frames(&mut stream, &tenant_response).await;
                 settle().await;
             }
         })
@@ -152,7 +154,7 @@ async fn an_http2_connection_error_is_a_bad_gateway() {
 
 #[tokio::test]
 async fn interim_responses_over_http2_are_ignored() {
-    let (data, headers, settings) = (0, 1, 4);
+    let (data, headers) = (0, 1);
     let (end_of_stream, end_of_headers) = (1, 4);
     let interim = |status: &[u8; 3]| [&[0x08, 3][..], status].concat();
     let tenant_response = [
@@ -165,12 +167,8 @@ async fn interim_responses_over_http2_are_ignored() {
     let origin = connections(move |mut stream| {
         let tenant_response = tenant_response.clone();
         async move {
-            let _ = stream.write_all(&frame(settings, 0, 0, &[])).await;
-            // The preface is followed by the frames of the request.
+            respond_with_frames(&mut stream, &tenant_response).await;
             let mut read = [0; 4096];
-            let _ = stream.read(&mut read).await;
-            settle().await;
-            let _ = stream.write_all(&tenant_response).await;
             while stream.read(&mut read).await.is_ok_and(|length| length > 0) {}
         }
     })
@@ -207,10 +205,7 @@ async fn an_unsolicited_protocol_switch_is_a_bad_gateway() {
         false,
     )
     .await;
-    let response = upstream_to(&origin, Protocol::Http1)
-        .oneshot(get("/x"))
-        .await
-        .unwrap();
+    let response = forward_get(&origin, Protocol::Http1).await;
     assert_eq!(kind(&response), RejectionKind::TenantAnswer);
 }
 
@@ -222,10 +217,7 @@ async fn a_truncated_response_body_is_an_error() {
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n",
     ] {
         let origin = raw(tenant_response, true).await;
-        let response = upstream_to(&origin, Protocol::Http1)
-            .oneshot(get("/x"))
-            .await
-            .unwrap();
+        let response = forward_get(&origin, Protocol::Http1).await;
         assert_eq!(response.status(), 200);
         let mut body = response.into_body();
         assert_eq!(
@@ -249,10 +241,7 @@ async fn a_body_that_fails_with_its_head_is_a_bad_gateway() {
         let tenant_response =
             format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{chunk}");
         let origin = raw(tenant_response, false).await;
-        let response = upstream_to(&origin, Protocol::Http1)
-            .oneshot(get("/x"))
-            .await
-            .unwrap();
+        let response = forward_get(&origin, Protocol::Http1).await;
         assert_eq!(kind(&response), RejectionKind::TenantAnswer, "{chunk:?}");
         assert_eq!(response.status(), 502, "{chunk:?}");
     }
@@ -281,10 +270,7 @@ async fn a_body_that_fails_with_its_head_is_a_bad_gateway() {
             }
         })
         .await;
-        let response = upstream_to(&origin, Protocol::Http2)
-            .oneshot(get("/x"))
-            .await
-            .unwrap();
+        let response = forward_get(&origin, Protocol::Http2).await;
         assert_eq!(response.status(), 502, "{name}");
     }
 }
@@ -315,10 +301,7 @@ async fn chunked_framing_overrides_a_content_length() {
     let tenant_response = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n\
                   5\r\nhello\r\n0\r\n\r\n";
     let origin = raw(tenant_response, false).await;
-    let response = upstream_to(&origin, Protocol::Http1)
-        .oneshot(get("/x"))
-        .await
-        .unwrap();
+    let response = forward_get(&origin, Protocol::Http1).await;
     assert!(!response.headers().contains_key("content-length"));
     assert_eq!(text(response).await, "hello");
 }

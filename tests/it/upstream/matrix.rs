@@ -306,16 +306,21 @@ async fn a_response_without_a_body_keeps_its_content_headers() {
     }
 }
 
+/// A tenant that returns the values of the request header `name` in the response header `echo`.
+async fn tenant_with_echo(name: &'static str, echo: &'static str) -> String {
+    serve(move |request: Request<Incoming>| async move {
+        let mut response = Response::new(Body::empty());
+        for value in request.headers().get_all(name) {
+            response.headers_mut().append(echo, value.clone());
+        }
+        response
+    })
+    .await
+}
+
 #[tokio::test]
 async fn repeated_headers_are_not_joined_in_either_direction() {
-    let origin = serve(|request: Request<Incoming>| async move {
-        let mut tenant_response = Response::new(Body::empty());
-        for value in request.headers().get_all("accept-language") {
-            tenant_response.headers_mut().append("link", value.clone());
-        }
-        tenant_response
-    })
-    .await;
+    let origin = tenant_with_echo("accept-language", "link").await;
     for (down, up) in ways() {
         let case = format!("{down:?} to {up:?}");
         let client = Client::connect(&host(&origin, up).await, down).await;
@@ -331,14 +336,7 @@ async fn repeated_headers_are_not_joined_in_either_direction() {
 
 #[tokio::test]
 async fn via_has_the_version_of_the_client_request() {
-    let origin = serve(|request: Request<Incoming>| async move {
-        let mut tenant_response = Response::new(Body::empty());
-        for value in request.headers().get_all("via") {
-            tenant_response.headers_mut().append("seen", value.clone());
-        }
-        tenant_response
-    })
-    .await;
+    let origin = tenant_with_echo("via", "seen").await;
     for (down, up) in ways() {
         let case = format!("{down:?} to {up:?}");
         let upstream = upstream_to(&origin, up).with_forwarding(Forwarding::default().with_via());

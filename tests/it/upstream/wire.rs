@@ -11,7 +11,9 @@ use tokio::io::AsyncWriteExt;
 use tower::ServiceExt;
 
 use super::support::{TOKEN, data, frames, get, permitted, text, trailers};
-use super::tenants::{BOTH, Protocol, connections, raw, read_head, serve, upstream_to};
+use super::tenants::{
+    BOTH, Protocol, connections, forward_get, raw, read_head, serve, upstream_to,
+};
 
 #[tokio::test]
 async fn a_request_over_http1_has_one_host_and_one_credential() {
@@ -172,10 +174,7 @@ async fn request_trailers_are_not_forwarded() {
 #[tokio::test]
 async fn response_trailers_are_forwarded() {
     let expect = async |origin: &str, protocol| {
-        let response = upstream_to(origin, protocol)
-            .oneshot(get("/x"))
-            .await
-            .unwrap();
+        let response = forward_get(&origin, protocol).await;
         let body = response.into_body().collect().await.unwrap();
         let trailers: HeaderMap = body.trailers().unwrap().clone();
         assert_eq!(trailers["x-checksum"], "abc");
@@ -224,10 +223,7 @@ async fn interim_responses_are_ignored() {
     let tenant_response = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: <a>\r\n\r\n\
                   HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
     let origin = raw(tenant_response, false).await;
-    let response = upstream_to(&origin, Protocol::Http1)
-        .oneshot(get("/x"))
-        .await
-        .unwrap();
+    let response = forward_get(&origin, Protocol::Http1).await;
     assert_eq!(response.status(), 200);
     assert!(!response.headers().contains_key("link"));
     assert_eq!(text(response).await, "ok");
@@ -240,10 +236,7 @@ async fn a_compressed_body_is_forwarded_unchanged() {
         false,
     )
     .await;
-    let response = upstream_to(&origin, Protocol::Http1)
-        .oneshot(get("/x"))
-        .await
-        .unwrap();
+    let response = forward_get(&origin, Protocol::Http1).await;
     assert_eq!(response.headers()["content-encoding"], "gzip");
     assert_eq!(text(response).await, "\x1f\x0b\x08\x00");
 }

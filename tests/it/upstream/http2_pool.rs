@@ -28,7 +28,7 @@ use tokio::sync::Barrier;
 use tokio::time::{Instant, sleep, timeout};
 use tower::{Service, ServiceExt, service_fn};
 
-use super::http2_script::{Script, go_away, no_content, refused, settings};
+use super::http2_script::{Script, goaway, no_content, refused, settings};
 use super::in_memory::{Client, PAGE, Tenant, erase, futures, get, http2_tenant, text};
 use super::support::{data, fed, frames};
 use super::tenants::settle;

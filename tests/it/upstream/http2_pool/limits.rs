@@ -81,7 +81,7 @@ async fn a_connection_with_a_goaway_gets_no_more_requests_and_finishes_its_own()
     let mut calls: Vec<_> = (0..10).map(|_| call()).collect();
     script.until_seen(10).await;
     // Five are processed; the other five are retried.
-    script.write(0, go_away(9));
+    script.write(0, goaway(9));
     calls.extend((0..5).map(|_| call()));
     script.until_seen(20).await;
     settle().await;

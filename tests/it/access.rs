@@ -14,7 +14,7 @@ use omneo_id::{AccessPolicy, Body, MeRewriteLayer, Rejection, RejectionKind, Sub
 use serde_json::json;
 use tower::{Layer, Service, ServiceExt, service_fn};
 
-use crate::support::{CollectedResponse, Shop, bearer};
+use crate::support::{CollectedResponse, Shop, bearer, collect_text};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
@@ -334,9 +334,7 @@ async fn call_layer(request: Request<Body>) -> Response<String> {
         .oneshot(request)
         .await
         .unwrap();
-    let (parts, body) = response.into_parts();
-    let body = body.collect().await.unwrap().to_bytes();
-    Response::from_parts(parts, String::from_utf8(body.to_vec()).unwrap())
+    collect_text(response).await
 }
 
 #[tokio::test]

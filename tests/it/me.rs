@@ -2,8 +2,8 @@
 
 use std::convert::Infallible;
 
+use crate::support::collect_text;
 use http::{Method, Request, Response, StatusCode, header};
-use http_body_util::BodyExt;
 use omneo_id::path::MeRequest;
 use omneo_id::{MeRewriteLayer, ProfileId, Rejection, RejectionKind, Subject};
 use tower::{Layer, Service, ServiceExt, service_fn};
@@ -38,9 +38,7 @@ async fn send(request: Request<()>) -> Response<String> {
         .oneshot(request)
         .await
         .unwrap();
-    let (parts, body) = response.into_parts();
-    let body = body.collect().await.unwrap().to_bytes();
-    Response::from_parts(parts, String::from_utf8(body.to_vec()).unwrap())
+    collect_text(response).await
 }
 
 #[tokio::test]

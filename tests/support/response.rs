@@ -78,6 +78,16 @@ impl CollectedResponse {
     }
 }
 
+/// Collects the body of `response` as text.
+pub(crate) async fn collect_text<B>(response: Response<B>) -> Response<String>
+where
+    B: Body<Error: Debug>,
+{
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    Response::from_parts(parts, String::from_utf8(body.to_vec()).unwrap())
+}
+
 /// The value of an `Authorization` header with this token.
 pub(crate) fn bearer(token: &str) -> String {
     format!("Bearer {token}")

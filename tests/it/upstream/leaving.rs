@@ -2,13 +2,9 @@
 
 use std::convert::Infallible;
 use std::future::pending;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use http::{Request, Response};
-use http_body::Frame;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -18,8 +14,9 @@ use omneo_id::Body;
 use tokio::sync::{Notify, mpsc};
 
 use super::host::{Client, host, ways, with_timeout};
-use super::support::{data, fed};
+use super::support::{Feeder, data, fed};
 use super::tenants::{Protocol, connections, serve, settle};
+use crate::support::body::FrameBody;
 
 // --- clients that disconnect
 // -------------------------------------------------------------------------
@@ -57,21 +54,21 @@ impl Drop for Dropped {
     }
 }
 
-/// A body with a first frame, which is then pending without an end.
-struct FirstFrameOnly(Option<Bytes>, #[allow(dead_code)] Option<Dropped>);
+/// A body that is pending after its first frame.
+fn unfinished() -> FrameBody {
+    FrameBody::new([data("begin")]).then_pending()
+}
 
-impl http_body::Body for FirstFrameOnly {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        match self.0.take() {
-            Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
-            None => Poll::Pending,
+/// The request body of a stage, and its sender unless the body is complete.
+async fn upload(stage: Stage) -> (Option<Feeder>, Body) {
+    let (feeder, body) = fed();
+    match stage {
+        Stage::BeforeBody => (Some(feeder), body),
+        Stage::DuringUpload => {
+            feeder.send(data("begin")).await.unwrap();
+            (Some(feeder), body)
         }
+        Stage::BeforeResponse | Stage::DuringResponse => (None, body),
     }
 }
 
@@ -120,19 +117,12 @@ async fn client_disconnects(
                 events.send("begun").unwrap();
                 pending::<()>().await;
             }
-            let begun = FirstFrameOnly(Some(Bytes::from_static(b"begin")), Some(dropped));
-            Response::new(Body::new(begun))
+            Response::new(Body::new(unfinished().with_guard(dropped)))
         }
     })
     .await;
     let client = Client::connect(&host(&origin, up).await, down).await;
-    let (feeder, body) = fed();
-    let mut feeder = Some(feeder);
-    match stage {
-        Stage::BeforeBody => {}
-        Stage::DuringUpload => feeder.as_ref().unwrap().send(data("begin")).await.unwrap(),
-        Stage::BeforeResponse | Stage::DuringResponse => feeder = None,
-    }
+    let (feeder, body) = upload(stage).await;
     let call = tokio::spawn(client.send(Request::put("/"), body));
     let mut tenant_response = None;
     if stage == Stage::DuringResponse {
@@ -178,16 +168,15 @@ async fn disconnecting_tenant(stage: Stage) -> String {
                         close.notify_one();
                     }
                     Stage::DuringResponse => {
-                        let begun = FirstFrameOnly(Some(Bytes::from_static(b"begin")), None);
                         let close_later = async move {
                             settle().await;
                             close.notify_one();
                         };
                         tokio::spawn(close_later);
-                        return Ok(Response::new(begun));
+                        return Ok(Response::new(unfinished()));
                     }
                 }
-                pending::<Result<Response<FirstFrameOnly>, Infallible>>().await
+                pending::<Result<Response<FrameBody>, Infallible>>().await
             }
         });
         let server = auto::Builder::new(TokioExecutor::new());
@@ -212,13 +201,7 @@ async fn a_tenant_that_disconnects_at_any_stage_is_a_bad_gateway() {
 async fn tenant_disconnects(case: &str, down: Protocol, up: Protocol, stage: Stage) {
     let origin = disconnecting_tenant(stage).await;
     let client = Client::connect(&host(&origin, up).await, down).await;
-    let (feeder, body) = fed();
-    let mut feeder = Some(feeder);
-    match stage {
-        Stage::BeforeBody => {}
-        Stage::DuringUpload => feeder.as_ref().unwrap().send(data("begin")).await.unwrap(),
-        Stage::BeforeResponse | Stage::DuringResponse => feeder = None,
-    }
+    let (feeder, body) = upload(stage).await;
     let response = client.send(Request::put("/"), body).await.unwrap();
     let (status, mut body) = (response.status(), response.into_body());
     if stage == Stage::DuringResponse {

@@ -1,17 +1,13 @@
 //! Each fault at each stage over HTTP/2, where another request shares the connection: the outcome
 //! of both, and no leak.
 
-use std::convert::Infallible;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
-use http_body::Frame;
 use http_body_util::BodyExt;
 use omneo_id::client::HttpClient;
 use omneo_id::{Body, RejectionKind, Upstream};
@@ -23,8 +19,9 @@ use tower::ServiceExt;
 
 use super::in_memory::{Tenant, futures};
 use super::staged::http2::{Fault, LARGE, Outcome, faults, serve};
-use super::support::{get, kind, permitted, tenant};
+use super::support::{data, get, kind, permitted, tenant};
 use super::tenants::{frame, settle};
+use crate::support::body::FrameBody;
 
 const HEAD: Duration = Duration::from_secs(10);
 const BODY: Duration = Duration::from_secs(20);
@@ -260,7 +257,7 @@ async fn requests_wait_for_a_further_connection_when_the_only_one_allows_no_stre
     let start = Instant::now();
     let held = Arc::new(());
     let calls = (0..10).map(|_| {
-        let body = Body::new(HoldingBody(Arc::clone(&held), Some("body")));
+        let body = Body::new(FrameBody::new([data("body")]).with_guard(Arc::clone(&held)));
         let request = permitted(Request::put("/x")).body(body).unwrap();
         upstream.clone().oneshot(request)
     });
@@ -336,24 +333,6 @@ async fn a_tenant_that_stops_allowing_streams_delays_requests_briefly() {
     let next = upstream.oneshot(put(4)).await.unwrap();
     assert_eq!(next.status(), 200);
     assert_eq!(connections.opened(), 2);
-}
-
-/// A body that keeps a reference until it is dropped.
-struct HoldingBody(
-    #[expect(dead_code, reason = "counted")] Arc<()>,
-    Option<&'static str>,
-);
-
-impl http_body::Body for HoldingBody {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.1.take().map(|data| Ok(Frame::data(data.into()))))
-    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -182,8 +182,8 @@ fn flood(_: &mut Criterion) {
     println!("flood: a cache hit afterwards takes {existing:?}\n");
 }
 
-/// A cached token in a request through the layer to a service that answers at once, and the service
-/// alone. The measurement includes building and dropping the request, but not the services.
+/// A cached token in a request through the layer to a service that responds immediately, and the
+/// service alone. The measurement includes building and dropping the request, but not the services.
 fn layer(criterion: &mut Criterion) {
     let ring = Keyring::new(SigningKey::hs256(SECRET).unwrap());
     let subject = Subject::Profile("3f0c2f6e-6a57-4f0b-9d3a-0d9a3c1b7f10".parse().unwrap());

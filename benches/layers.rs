@@ -1,5 +1,5 @@
-//! The time that each layer adds to a service that answers at once, and the whole facade to such a
-//! tenant. The bare service is measured in the same run.
+//! The time that each layer adds to a service that responds immediately, and the whole facade to
+//! such a tenant. The bare service is measured in the same run.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 

@@ -76,7 +76,7 @@ impl Acme {
             .body(Body::empty())
             .map_err(|error| unusable().because(error))?;
         let Ok(response) = self.0.clone().oneshot(request).await;
-        // On a refusal or failure the reason is in the extensions.
+        // After a rejection or failure the reason is in the extensions.
         if let Some(rejection) = response.extensions().get::<Rejection>() {
             return Err(rejection.clone());
         }

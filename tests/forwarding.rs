@@ -51,7 +51,7 @@ async fn length(mut body: Incoming) -> u64 {
     length
 }
 
-/// A tenant that reports the length of the request body in `x-received`, and answers with as many
+/// A tenant that reports the length of the request body in `x-received`, and responds with as many
 /// bytes as `x-request-id` says.
 async fn tenant(up: Protocol) -> Upstream<HttpClient> {
     let origin = serve(|request: Request<Incoming>| async move {
@@ -166,7 +166,7 @@ fn request<B>(method: &str, body: B) -> Request<B> {
     request.body(body).unwrap()
 }
 
-/// The answer of a PHP tenant behind nginx.
+/// The response of a PHP tenant behind nginx.
 fn response() -> Response<omneo_id::Body> {
     let response = Response::builder()
         .header("server", "nginx")
@@ -182,7 +182,7 @@ fn response() -> Response<omneo_id::Body> {
     response.body(Bytes::from_static(b"{}").into()).unwrap()
 }
 
-/// The allocations between the request and the head of the answer, over a client that allocates
+/// The allocations between the request and the head of the response, over a client that allocates
 /// nothing.
 fn allocations<B>(method: &str, body: impl Fn() -> B) -> u64
 where

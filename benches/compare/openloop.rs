@@ -1,9 +1,9 @@
 //! The open-loop load generator and the slow tenant of the comparison beside this file.
 //!
 //! `send` is an open loop, which wrk and h2load do not offer. Requests are due at random times (a
-//! Poisson process), independent of the latency of earlier answers. Latency counts from the time
+//! Poisson process), independent of the latency of earlier responses. Latency counts from the time
 //! at which a request was due, so it includes the wait for a connection and for this program.
-//! `tenant` answers each request after a delay, without using the processor.
+//! `tenant` responds to each request after a delay, without using the processor.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::collections::VecDeque;
@@ -58,7 +58,7 @@ struct Client {
     connections: usize,
 }
 
-/// Answers each request after a delay.
+/// Responds to each request after a delay.
 #[derive(Args)]
 struct Tenant {
     listen: SocketAddr,

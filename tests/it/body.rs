@@ -80,7 +80,7 @@ mod forwarded {
             let client = service_fn(move |request: Request<RequestBody>| {
                 // A hint of zero bytes is not relied on.
                 if request_script.length() > 0 {
-                    request_script.check("the request's body", request.into_body());
+                    request_script.check("the request body", request.into_body());
                 }
                 std::future::ready(Ok::<_, BoxError>(Response::new(request_script.clone())))
             });
@@ -89,7 +89,7 @@ mod forwarded {
             let request = Request::put("/x").extension(AllowForward::new());
             let request = request.body(script.clone()).unwrap();
             let response = runtime.block_on(Upstream::new(client, tenant).oneshot(request));
-            script.check("the answer's body", response.unwrap().into_body());
+            script.check("the response body", response.unwrap().into_body());
         }
     }
 }

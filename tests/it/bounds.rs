@@ -206,8 +206,7 @@ async fn tower_accepts_every_service_buffered_boxed_and_shared() {
 
 #[tokio::test]
 async fn a_buffered_client_is_a_client() {
-    // Middleware of one's own below the forwarding service: its errors are boxed, its clones
-    // shared.
+    // Further middleware below the forwarding service: its errors are boxed, its clones shared.
     let client = ServiceBuilder::new()
         .buffer::<Request<RequestBody>>(9)
         .concurrency_limit(9)
@@ -245,8 +244,8 @@ fn configured_types_are_shared_by_clones() {
     is_shared::<Sandbox>();
 }
 
-/// `CommsUpsertLayer` and the narrowed me layer have nothing to do for gRPC; they fit where a
-/// server carries HTTP routes beside it, once what they have read is tonic's body again.
+/// gRPC does not need `CommsUpsertLayer` or a me layer with an access policy. Both compile where a
+/// server also has HTTP routes, if the bodies that they collect are converted to tonic's body.
 #[tokio::test]
 async fn tonic_takes_every_layer_around_its_whole_server_and_before_one_service() {
     macro_rules! around {

@@ -124,7 +124,7 @@ fn a_ring_without_a_signing_key_mints_no_token() {
 
 // The endpoint.
 
-/// A tenant with one answer, which records the requests.
+/// A tenant with one response, which records the requests.
 #[derive(Clone)]
 struct Tenant {
     response: Arc<dyn Fn() -> Response<Body> + Send + Sync>,
@@ -404,7 +404,7 @@ async fn an_answer_about_another_profile_is_rejected() {
             "{response}"
         );
     }
-    // An identity may belong to any profile, but the answer must have a valid profile id.
+    // An identity may belong to any profile, but the response must have a valid profile id.
     let identity = r#"{"id":"1","id_handle":"shopify"}"#;
     let tenant = Tenant::respond_with(200, r#"{"data":{"id":"search-id"}}"#);
     assert_eq!(send(tenant.endpoint(), post(identity)).await.0, 502);

@@ -28,7 +28,7 @@ pub(crate) async fn send(
 
 pub(crate) async fn bare(sandbox: &Sandbox, builder: http::request::Builder) -> CollectedResponse {
     let request = builder.body(Full::default()).expect("a request");
-    send(sandbox, request).await.expect("an answer")
+    send(sandbox, request).await.expect("a response")
 }
 
 pub(crate) async fn get(sandbox: &Sandbox, path: &str) -> CollectedResponse {
@@ -56,5 +56,5 @@ pub(crate) async fn with_json(
     let request = builder
         .body(Full::from(body.to_string()))
         .expect("a request");
-    send(sandbox, request).await.expect("an answer")
+    send(sandbox, request).await.expect("a response")
 }

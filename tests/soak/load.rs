@@ -83,7 +83,7 @@ struct Call {
 }
 
 enum Expected {
-    /// A complete response with one of these statuses; a 200 must be the answer to this request.
+    /// A complete response with one of these statuses; a 200 must be the response to this request.
     Own(&'static [u16]),
     /// A complete response with one of these statuses.
     Status(&'static [u16]),
@@ -287,7 +287,7 @@ fn request(method: &str, uri: &str, token: &str, body: Body) -> Request<Body> {
         .unwrap()
 }
 
-/// Sends a request, and judges the outcome. Returns whether the connection can be reused.
+/// Sends a request, and checks the outcome. Returns whether the connection can be reused.
 async fn send(shop: &Shop, client: &mut Client, call: Call, dice: &mut Dice) -> bool {
     let report = &shop.report;
     let Call {
@@ -301,7 +301,7 @@ async fn send(shop: &Shop, client: &mut Client, call: Call, dice: &mut Dice) -> 
     let is_http2 = request.uri().path().starts_with("/http2");
     let is_write = request.method() == "PUT";
     let is_upload = request.method() != "GET";
-    // The server may close a connection when it answered before it had read the whole request.
+    // The server may close a connection when it responded before it had read the whole request.
     if !client.is_ready().await {
         return false;
     }

@@ -2,7 +2,7 @@
 //!
 //! The query of a request names the fault that its tenant shall inject, so a failure of any other
 //! request is a fault of the crate. It also has the number of the request, which every successful
-//! answer repeats.
+//! response repeats.
 
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
@@ -215,7 +215,7 @@ impl Command {
         }
     }
 
-    /// The body of a successful answer, which repeats the number of the request.
+    /// The body of a successful response, which repeats the number of the request.
     fn text(&self) -> String {
         let mut text = format!("{{\"data\":{{\"id\":{},\"filler\":\"", self.id);
         text.extend(std::iter::repeat_n('x', self.size));
@@ -285,7 +285,7 @@ async fn serve(mut stream: TcpStream, tenant: &Tenant) -> Option<()> {
         }
         read_body(&mut stream, &mut rest, &command.body).await?;
         // The client retries an idempotent request when a reused connection closes before the first
-        // byte of the answer (RFC 9110, section 9.2.2), so these writes may be executed twice.
+        // byte of the response (RFC 9110, section 9.2.2), so these writes may be executed twice.
         let may_repeat = matches!(&*command.fault, "close" | "reset");
         if command.is_write && !may_repeat {
             tenant.record_write(command.id);
@@ -427,7 +427,7 @@ pub(crate) async fn http2(tenant: &Arc<Tenant>) -> String {
             };
             let tenant = Arc::clone(&tenant);
             // A duplicate delays the close of the socket. A frame that arrives after the close
-            // would cause a TCP reset, which discards answers in flight.
+            // would cause a TCP reset, which discards responses in flight.
             let Ok(stream) = stream.into_std() else {
                 continue;
             };
@@ -471,7 +471,7 @@ impl http_body::Body for PartialBody {
     }
 }
 
-/// Answers a request over HTTP/2 with the fault of its query.
+/// Responds to a request over HTTP/2 with the fault of its query.
 async fn serve_request(
     tenant: Arc<Tenant>,
     request: Request<Incoming>,

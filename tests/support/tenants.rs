@@ -45,8 +45,8 @@ pub(crate) async fn forward_get(origin: &str, protocol: Protocol) -> Response<Bo
     upstream.oneshot(get("/x")).await.unwrap()
 }
 
-/// A tenant that answers with `handler`, over HTTP/1.1 and HTTP/2 with prior knowledge. Returns its
-/// origin.
+/// A tenant that responds with `handler`, over HTTP/1.1 and HTTP/2 with prior knowledge. Returns
+/// its origin.
 pub(crate) async fn serve<H, F, B>(handler: H) -> String
 where
     H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
@@ -83,7 +83,7 @@ where
     origin
 }
 
-/// A raw TCP tenant that answers every request head with these bytes, and closes the connection
+/// A raw TCP tenant that sends to every request head with these bytes, and closes the connection
 /// after the first one if `close` is set.
 pub(crate) async fn raw(response: impl Into<Bytes>, close: bool) -> String {
     let response = response.into();

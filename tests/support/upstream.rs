@@ -35,12 +35,12 @@ pub(crate) fn get(uri: &str) -> Request<Body> {
     permitted(Request::get(uri)).body(Body::empty()).unwrap()
 }
 
-/// Marks a request as decided on: the forwarding service refuses any other.
+/// Marks a request as checked: the forwarding service rejects any other.
 pub(crate) fn permitted(request: http::request::Builder) -> http::request::Builder {
     request.extension(AllowForward::new())
 }
 
-/// Forwards a request through a client that answers with `response`. Returns the response, and the
+/// Forwards a request through a client that responds with `response`. Returns the response, and the
 /// requests that the client received.
 pub(crate) async fn send<B>(
     request: Request<Body>,
@@ -72,12 +72,12 @@ where
     (response, sent)
 }
 
-/// [`send`] with a client that answers 200 and an empty body.
+/// [`send`] with a client that responds 200 and an empty body.
 pub(crate) async fn sent(request: Request<Body>) -> (Response<Body>, Vec<Request<Bytes>>) {
     send(request, || Response::new(Body::empty())).await
 }
 
-/// A client that reads the request body, and never answers.
+/// A client that reads the request body, and never responds.
 pub(crate) fn silent() -> impl Service<
     Request<RequestBody>,
     Response = Response<Body>,

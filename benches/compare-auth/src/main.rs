@@ -22,7 +22,7 @@ const CALLS: u32 = 500;
 fn now<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
-        Poll::Pending => panic!("the services here answer at once"),
+        Poll::Pending => panic!("the services here respond immediately"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Public collections, whose origin and licence are in `data/public/README.md`. Every line is
+//! Public collections, whose sources and licences are in `data/public/README.md`. Every line is
 //! replayed at every suitable place of a request: unchanged, and redirected to a profile.
 
 use std::env;

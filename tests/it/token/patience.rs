@@ -6,7 +6,7 @@ type TenantResponse = Response<Body>;
 
 const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
 
-/// Values of `Retry-After`, the `Date` of the same answer, and the value that a caller receives.
+/// Values of `Retry-After`, the `Date` of the same response, and the value that a caller receives.
 const VALUES: &[(&str, Option<&str>, Option<&str>)] = &[
     ("7", None, Some("7")),
     ("60", Some(DATE), Some("60")),
@@ -24,7 +24,8 @@ const VALUES: &[(&str, Option<&str>, Option<&str>)] = &[
     ("7s", None, None),
     ("soon", None, None),
     ("<script>", None, None),
-    // A date is relative to the answer's own `Date`, in each of the three forms of RFC 9110 §5.6.7.
+    // A date is relative to the response's own `Date`, in each of the three forms of RFC 9110
+    // §5.6.7.
     ("Sun, 06 Nov 1994 08:50:37 GMT", Some(DATE), Some("60")),
     ("Sunday, 06-Nov-94 08:50:37 GMT", Some(DATE), Some("60")),
     ("Sun Nov  6 08:50:37 1994", Some(DATE), Some("60")),
@@ -65,7 +66,7 @@ async fn a_mint_forwards_the_retry_after_of_the_tenant_within_bounds() {
             }
         }
     }
-    // Other answers have none: theirs would concern something else.
+    // Other responses have no `Retry-After`: the value of the tenant would not apply to them.
     for status in [401, 404, 500, 504] {
         let tenant = Tenant::new(move || busy(status, "7", None));
         let (_, _, response) = send(tenant.endpoint(), post("{}")).await;

@@ -38,7 +38,7 @@ async fn a_body_with_other_members_but_no_id_is_rejected() {
     assert_eq!(minted(tenant.endpoint(), &body).await, ada());
 }
 
-/// Laravel's `TrimStrings` trims every string of a request, so the answer is about the trimmed
+/// Laravel's `TrimStrings` trims every string of a request, so the response is about the trimmed
 /// text.
 #[tokio::test]
 async fn white_space_around_an_id_or_a_handle_is_trimmed() {

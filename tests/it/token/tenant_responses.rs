@@ -1,11 +1,11 @@
-//! The answers of the tenant: a status, a media type and a body each, and the minted token.
+//! The responses of the tenant: a status, a media type and a body each, and the minted token.
 
 use super::*;
 
 const HTML: &str = "text/html; charset=UTF-8";
 const BOM: &str = "\u{feff}";
 
-/// A tenant with this answer.
+/// A tenant with this response.
 fn respond_with(status: u16, media: &'static str, body: impl Into<Bytes>) -> Tenant {
     let body = body.into();
     Tenant::new(move || {
@@ -107,7 +107,7 @@ async fn any_2xx_with_a_profile_answers_a_look_up() {
             }
         }
     }
-    // An answer without `data` does not show whether the profile exists.
+    // A response without `data` does not show whether the profile exists.
     for status in [200, 201, 204] {
         for body in ["", " ", BOM] {
             let tenant = respond_with(status, HTML, body);

@@ -183,7 +183,8 @@ async fn concurrent_sign_ups_take_one_quantum_for_known_and_new_people() {
     }
 }
 
-/// Each sign-up sends a payload that the tenant rejects. They must not be sent sequentially.
+/// Each sign-up sends a payload that the tenant rejects. The requests must not be sent
+/// sequentially.
 #[tokio::test(start_paused = true)]
 async fn concurrent_rejected_sign_ups_take_one_quantum() {
     let policy = uniform().conceal_tenant_validation();

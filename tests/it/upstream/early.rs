@@ -53,7 +53,7 @@ async fn an_unread_early_response_does_not_stop_the_upload() {
         }
     });
     let call = client.clone().oneshot(request("PUT", upload(1_024)));
-    let response = with_timeout("the answer", call).await.unwrap();
+    let response = with_timeout("the response", call).await.unwrap();
     assert!(with_timeout("the upload", arrived.recv()).await.unwrap() >= 1_024 * 1_024);
     drop(response);
     settle().await;

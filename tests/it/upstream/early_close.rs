@@ -190,7 +190,7 @@ async fn a_body_that_ends_with_its_connection_is_complete_only_after_a_fin() {
         let upstream = Upstream::new(HttpClient::new().unwrap(), tenant);
         for _ in 0..50 {
             let call = upstream.clone().oneshot(put(body(5_000_000, false)));
-            let response = with_timeout("the answer", call).await.unwrap();
+            let response = with_timeout("the response", call).await.unwrap();
             assert_eq!(response.status(), 413, "{close:?}");
             let body = with_timeout("the body", response.into_body().collect()).await;
             match close {
@@ -231,7 +231,7 @@ async fn a_client_that_is_still_uploading_gets_the_response() {
             upload.write_all(&[0; 50_000]).await.unwrap();
             let mut read = Vec::new();
             while !read.ends_with(b"too large") {
-                let more = with_timeout("the answer", response.read_buf(&mut read))
+                let more = with_timeout("the response", response.read_buf(&mut read))
                     .await
                     .unwrap();
                 assert_ne!(more, 0, "{close:?}: {}", String::from_utf8_lossy(&read));
@@ -274,7 +274,7 @@ impl AsyncWrite for FailingWrites {
     }
 }
 
-/// A transport that never reports the end of its data does not delay the write error forever.
+/// A transport that never reports the end of its data delays the write error for a bounded time.
 #[tokio::test(start_paused = true)]
 async fn a_write_error_is_reported_while_a_read_is_pending() {
     for (error, expected) in [

@@ -65,7 +65,7 @@ async fn small_responses_arrive(client: Client, unread: usize, length: usize) {
             response.into_body().collect().await.unwrap().to_bytes()
         };
         let body = timeout(with_timeout, small).await;
-        let body = body.unwrap_or_else(|_| panic!("beside {unread} unread answers, {round}"));
+        let body = body.unwrap_or_else(|_| panic!("beside {unread} unread responses, {round}"));
         assert_eq!(body.len(), SMALL);
     }
     // The unread responses are complete, too.

@@ -115,7 +115,7 @@ impl ScriptedTenant {
 
 async fn send(client: &Client, path: &str) -> String {
     let response = client.clone().oneshot(request("GET", path, Body::empty()));
-    let response = timeout(SOON, response).await.expect("an answer").unwrap();
+    let response = timeout(SOON, response).await.expect("a response").unwrap();
     text(response).await
 }
 

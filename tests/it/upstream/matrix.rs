@@ -37,7 +37,7 @@ async fn request_trailers_are_dropped_and_response_trailers_are_forwarded() {
             let last = [("x-checksum", "abc"), ("x-status", "0")];
             let tenant_response = Response::builder().header("trailer", "x-checksum, x-status");
             tenant_response
-                .body(frames([data("an answer"), trailers(&last)]))
+                .body(frames([data("a response"), trailers(&last)]))
                 .unwrap()
         }
     })
@@ -56,7 +56,7 @@ async fn request_trailers_are_dropped_and_response_trailers_are_forwarded() {
         let last: &HeaderMap = body.trailers().expect(&case);
         assert_eq!(last.len(), 2, "{case}");
         assert_eq!(last["x-checksum"], "abc", "{case}");
-        assert_eq!(body.to_bytes(), "an answer", "{case}");
+        assert_eq!(body.to_bytes(), "a response", "{case}");
 
         let (headers, body, trailers) = received.recv().await.unwrap();
         assert_eq!(body, "a body", "{case}");

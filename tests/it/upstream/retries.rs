@@ -33,7 +33,7 @@ fn call(method: &Method, body: &'static str) -> Request<Body> {
 
 // --- HTTP/1.1: reused connections
 
-/// One end of a connection without a socket: the other end sees its close at once.
+/// One end of a connection without a socket: the other end reads its close immediately.
 struct Wire(DuplexStream);
 
 impl Connection for Wire {

@@ -97,7 +97,7 @@ fn unsized_body() -> RequestBody {
 }
 
 pub(super) async fn status(client: &Client, request: Request<RequestBody>) -> Result<u16, String> {
-    let response = with_timeout("the answer", client.clone().oneshot(request)).await;
+    let response = with_timeout("the response", client.clone().oneshot(request)).await;
     match response {
         Ok(response) => {
             let status = response.status().as_u16();

@@ -174,7 +174,7 @@ async fn request_trailers_are_not_forwarded() {
 #[tokio::test]
 async fn response_trailers_are_forwarded() {
     let expect = async |origin: &str, protocol| {
-        let response = forward_get(&origin, protocol).await;
+        let response = forward_get(origin, protocol).await;
         let body = response.into_body().collect().await.unwrap();
         let trailers: HeaderMap = body.trailers().unwrap().clone();
         assert_eq!(trailers["x-checksum"], "abc");

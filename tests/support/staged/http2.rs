@@ -257,7 +257,7 @@ pub(crate) fn faults() -> Vec<Fault> {
         let twice = [head(OK), frame(DATA, 0, b"hello"), head(OK)];
         add("a second head", stage, &twice, Stalls, Truncated);
         let flood = vec![head(INTERIM); 50];
-        add("interim answers", stage, &flood, Repeats, Timeout);
+        add("interim responses", stage, &flood, Repeats, Timeout);
         let unknown = frame(0xfa, 0xff, b"of a later version");
         add("unknown frames", stage, &[unknown], Repeats, Timeout);
         let pings = vec![frame(PING, 0, &[7; 8]); 50];

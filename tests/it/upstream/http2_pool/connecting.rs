@@ -28,8 +28,8 @@ async fn a_failed_further_connection_fails_no_request_while_another_one_is_open(
         2,
         "not one for each request"
     );
-    for answered in 0..21 {
-        script.write(0, no_content(1 + 2 * answered));
+    for number in 0..21 {
+        script.write(0, no_content(1 + 2 * number));
         settle().await;
     }
     for call in calls {

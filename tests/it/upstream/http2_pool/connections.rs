@@ -86,8 +86,8 @@ async fn requests_beyond_all_connections_wait_in_order_for_the_first_free_stream
     let others: Vec<_> = (0..4).map(|_| call()).collect();
     settle().await;
     assert_eq!(script.seen(), [(0, 1), (1, 1)]);
-    for (answered, next) in [(1, 3), (3, 5), (5, 7)] {
-        script.write(1, no_content(answered));
+    for (stream, next) in [(1, 3), (3, 5), (5, 7)] {
+        script.write(1, no_content(stream));
         settle().await;
         assert_eq!(script.seen().last(), Some(&(1, next)));
     }

@@ -105,7 +105,7 @@ async fn a_refused_request_is_retried_where_a_stream_is_free() {
     let call = || tokio::spawn(client.clone().oneshot(get()));
     let calls: Vec<_> = (0..3).map(|_| call()).collect();
     script.until_seen(3).await;
-    // The tenant allows one stream from now on, and refuses the requests that it has not begun.
+    // The tenant allows one stream from now on, and refuses the requests that it has not started.
     script.write(0, [settings(1), refused(3), refused(5)].concat());
     script.until_seen(5).await;
     assert_eq!(script.seen()[3..], [(1, 1), (2, 1)]);

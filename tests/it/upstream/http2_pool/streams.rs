@@ -7,7 +7,7 @@ async fn use_stream(client: &Client, scripted: &ScriptedTenant, case: &str) {
     let call = |method, path, body| client.clone().oneshot(request(method, path, body));
     let send = |path| call("GET", path, Body::empty());
     match case {
-        "answered" => assert_eq!(text(send("/").await.unwrap()).await, "ok"),
+        "complete" => assert_eq!(text(send("/").await.unwrap()).await, "ok"),
         "no body" => drop(send("/empty").await.unwrap()),
         "empty body" => assert_eq!(text(send("/empty").await.unwrap()).await, ""),
         "not read" => drop(send("/large").await.unwrap()),
@@ -69,7 +69,7 @@ async fn use_stream(client: &Client, scripted: &ScriptedTenant, case: &str) {
 }
 
 const CASES: [&str; 13] = [
-    "answered",
+    "complete",
     "no body",
     "empty body",
     "not read",

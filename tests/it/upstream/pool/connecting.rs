@@ -53,7 +53,7 @@ async fn of_many_first_connections_one_is_kept_if_http2_is_negotiated() {
 #[derive(Clone)]
 enum Step {
     Http2,
-    /// HTTP/1.1, once so many connections are being opened at the same time.
+    /// HTTP/1.1, once this number of connections are being opened concurrently.
     Http1Together(usize),
     Never,
 }

@@ -68,10 +68,10 @@ async fn a_dropped_call_leaks_nothing_at_any_stage() {
     let tenant = Tenant::default();
     let before = Handle::current().metrics().num_alive_tasks();
     let responses = Arc::new(AtomicUsize::new(0));
-    let answered = Arc::clone(&responses);
+    let response_count = Arc::clone(&responses);
     // One byte at a time, so that there are many stages.
     let client = tenant.client(HttpClient::builder(), 1, move |mut stream| {
-        let answered = Arc::clone(&answered);
+        let response_count = Arc::clone(&response_count);
         async move {
             while head(&mut stream).await.is_some() {
                 // The body, in chunks.
@@ -85,7 +85,7 @@ async fn a_dropped_call_leaks_nothing_at_any_stage() {
                 if stream.write_all(OK).await.is_err() {
                     return;
                 }
-                answered.fetch_add(1, Ordering::SeqCst);
+                response_count.fetch_add(1, Ordering::SeqCst);
             }
         }
     });

@@ -37,7 +37,7 @@ async fn a_connection_closed_between_check_and_write_neither_loses_nor_repeats_a
         });
         assert_eq!(send(&client).await, "ok");
         settle().await;
-        // So many reads do not see the end that has arrived.
+        // This number of reads return `Pending` although the end has arrived.
         tenant
             .unnoticed_reads
             .store(unnoticed_reads, Ordering::SeqCst);

@@ -122,6 +122,6 @@ fn a_call_wakes_the_task_that_polled_it_last() {
         // First with a waker that does nothing.
         let cx = &mut Context::from_waker(Waker::noop());
         assert!(call.as_mut().poll(cx).is_pending());
-        assert_eq!(with_timeout("the answer", call).await, "ok");
+        assert_eq!(with_timeout("the response", call).await, "ok");
     });
 }

@@ -11,7 +11,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::arguments::{Arguments, Parsed};
 use super::model::{Config, Limits, LogFormat};
-use super::{secrets, values};
+use super::{secrets, sessions, values};
 use crate::cors::{self, Cors};
 
 /// The origin of the embedded sandbox. No request is sent to it.
@@ -22,12 +22,14 @@ const MAX_CONNECTIONS: usize = 1_000_000;
 const MAX_TOKENS: usize = 1_000_000;
 
 /// Flags that configure a tenant. They are rejected without `--upstream` or `--sandbox`.
-const TENANT_FLAGS: [&str; 5] = [
+const TENANT_FLAGS: [&str; 7] = [
     "api-token",
     "api-token-file",
     "signing-key",
     "signing-key-file",
     "upstream-base",
+    "webhook-secret",
+    "webhook-secret-file",
 ];
 
 impl Config {
@@ -81,6 +83,7 @@ fn check(arguments: &Arguments) -> Result<Config, String> {
     };
     let threads = number(arguments, "threads", &flags.threads, 1..=MAX_THREADS)?;
     let token_cache = number(arguments, "token-cache", &flags.token_cache, 0..=MAX_TOKENS)?;
+    let token_ttl = duration(arguments, "token-ttl", &flags.token_ttl, 60 * 60)?;
     let mut warnings = arguments.warnings.clone();
     Ok(Config {
         listen,
@@ -90,8 +93,9 @@ fn check(arguments: &Arguments) -> Result<Config, String> {
         public_token,
         signing_key,
         key_is_random,
-        token_ttl: duration(arguments, "token-ttl", &flags.token_ttl, 60 * 60)?,
+        token_ttl,
         token_cache: token_cache.unwrap_or(1024),
+        sessions: sessions::sessions(arguments, token_ttl, &mut warnings)?,
         cors: cors(arguments, &mut warnings)?,
         via: flags.via,
         mount: flags.mount.as_deref().unwrap_or("/id/api/v1").to_owned(),

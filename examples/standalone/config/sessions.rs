@@ -1,0 +1,176 @@
+//! Sessions: where ended ones are stored, how long they are refreshed, and the webhooks that end
+//! them.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::arguments::Arguments;
+use super::{secrets, values};
+
+/// The age until which sessions of the sandbox are refreshed, so that a demonstration needs no
+/// flag.
+const SANDBOX_REFRESH: Duration = Duration::from_secs(12 * 60 * 60);
+
+/// How often the store is read. An outage is tolerated for longer than that.
+const READ_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The settings of sessions.
+pub(crate) struct Sessions {
+    pub(crate) store: Store,
+    pub(crate) on_outage: OnOutage,
+    /// `None` if sessions are not refreshed.
+    pub(crate) refresh: Option<Refresh>,
+    /// The secrets that sign webhooks. Without one, webhooks are not served.
+    pub(crate) webhook_secrets: Vec<String>,
+}
+
+/// Where ended sessions are stored.
+pub(crate) enum Store {
+    /// In this process.
+    Memory,
+    /// In the Redis server at this URL, which may contain a password.
+    Redis(String),
+}
+
+impl Store {
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Redis(_) => "redis",
+        }
+    }
+}
+
+/// What happens to requests while the store does not respond.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnOutage {
+    /// They are served with the ended sessions that are known.
+    Serve,
+    /// They are refused after this time.
+    Refuse { after: Duration },
+}
+
+impl fmt::Display for OnOutage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Serve => f.write_str("serve"),
+            Self::Refuse { after } => write!(f, "refuse:{}", humantime::format_duration(*after)),
+        }
+    }
+}
+
+/// How sessions are refreshed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refresh {
+    /// The longest age of a session.
+    pub(crate) max_age: Duration,
+    /// Whether a refresh ends the previous token.
+    pub(crate) rotate: bool,
+}
+
+pub(super) fn sessions(
+    arguments: &Arguments,
+    token_ttl: Duration,
+    warnings: &mut Vec<String>,
+) -> Result<Sessions, String> {
+    let store = store(arguments, warnings)?;
+    Ok(Sessions {
+        on_outage: on_outage(arguments, &store, warnings)?,
+        store,
+        refresh: refresh(arguments, token_ttl, warnings)?,
+        webhook_secrets: secrets::webhook(arguments)?,
+    })
+}
+
+fn store(arguments: &Arguments, warnings: &mut Vec<String>) -> Result<Store, String> {
+    let (flag, value) = match &arguments.flags.revocations_file {
+        Some(file) => {
+            let url = secrets::text(file).map_err(arguments.invalid_file("revocations-file"))?;
+            ("revocations-file", url)
+        }
+        None => {
+            let value = arguments.flags.revocations.as_deref();
+            ("revocations", value.unwrap_or("memory").to_owned())
+        }
+    };
+    if value == "memory" {
+        return Ok(Store::Memory);
+    }
+    let mut schemes = ["redis://", "rediss://"].iter();
+    let Some(rest) = schemes.find_map(|scheme| value.strip_prefix(scheme)) else {
+        // The value may contain a password.
+        let problem = "is neither memory nor a redis:// or rediss:// URL";
+        return Err(arguments.invalid(flag)(problem.to_owned()));
+    };
+    if rest.contains('@') && arguments.is_typed(flag) && flag == "revocations" {
+        warnings.push(
+            "--revocations has a password, which the process list shows: set \
+             OMNEO_ID_REVOCATIONS or --revocations-file instead"
+                .to_owned(),
+        );
+    }
+    Ok(Store::Redis(value))
+}
+
+fn on_outage(
+    arguments: &Arguments,
+    store: &Store,
+    warnings: &mut Vec<String>,
+) -> Result<OnOutage, String> {
+    let flag = "revocations-on-outage";
+    let Some(text) = &arguments.flags.revocations_on_outage else {
+        return Ok(OnOutage::Serve);
+    };
+    let on_outage = parse_on_outage(text).map_err(arguments.invalid(flag))?;
+    if matches!(store, Store::Memory) {
+        let name = arguments.name(flag);
+        warnings.push(format!("{name} has no effect without a Redis server"));
+    }
+    Ok(on_outage)
+}
+
+fn parse_on_outage(text: &str) -> Result<OnOutage, String> {
+    if text == "serve" {
+        return Ok(OnOutage::Serve);
+    }
+    let Some(after) = text.strip_prefix("refuse:") else {
+        return Err(format!("{text:?} is neither serve nor like refuse:60s"));
+    };
+    let after = values::whole_seconds(after)?;
+    if after <= READ_INTERVAL {
+        let interval = humantime::format_duration(READ_INTERVAL);
+        return Err(format!(
+            "{text:?} must be longer than {interval}, the interval at which the store is read"
+        ));
+    }
+    Ok(OnOutage::Refuse { after })
+}
+
+fn refresh(
+    arguments: &Arguments,
+    token_ttl: Duration,
+    warnings: &mut Vec<String>,
+) -> Result<Option<Refresh>, String> {
+    let flags = &arguments.flags;
+    let rotate = flags.refresh_rotate;
+    let max_age = match flags.refresh.as_deref() {
+        Some("off") => None,
+        Some(text) => Some(values::whole_seconds(text).map_err(arguments.invalid("refresh"))?),
+        None if flags.upstream.is_none() => Some(SANDBOX_REFRESH),
+        None => None,
+    };
+    match max_age {
+        None if rotate => warnings.push(format!(
+            "{} has no effect without --refresh",
+            arguments.name("refresh-rotate")
+        )),
+        Some(max_age) if max_age <= token_ttl && arguments.has("refresh") => {
+            warnings.push(format!(
+                "{} is not longer than the lifetime of a token: a refresh does not prolong sessions",
+                arguments.name("refresh")
+            ));
+        }
+        _ => {}
+    }
+    Ok(max_age.map(|max_age| Refresh { max_age, rotate }))
+}

@@ -4,6 +4,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use omneo_id::Revocations;
+use omneo_id::error::ConfigError;
+
 use super::arguments::Arguments;
 use super::{secrets, values};
 
@@ -17,6 +20,8 @@ const READ_INTERVAL: Duration = Duration::from_secs(5);
 /// The settings of sessions.
 pub(crate) struct Sessions {
     pub(crate) store: Store,
+    /// The ended sessions, for all worker threads.
+    pub(crate) revocations: Revocations,
     pub(crate) on_outage: OnOutage,
     /// `None` if sessions are not refreshed.
     pub(crate) refresh: Option<Refresh>,
@@ -25,18 +30,27 @@ pub(crate) struct Sessions {
 }
 
 /// Where ended sessions are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Store {
     /// In this process.
     Memory,
-    /// In the Redis server at this URL, which may contain a password.
-    Redis(String),
+    /// In a Redis server, for all processes.
+    Redis,
 }
 
 impl Store {
-    pub(crate) fn kind(&self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Memory => "memory",
-            Self::Redis(_) => "redis",
+            Self::Redis => "redis",
+        }
+    }
+
+    /// Where a token is ended after the 204.
+    pub(crate) fn scope(self) -> &'static str {
+        match self {
+            Self::Memory => "this process only",
+            Self::Redis => "all processes with the same store",
         }
     }
 }
@@ -68,6 +82,18 @@ pub(crate) struct Refresh {
     pub(crate) rotate: bool,
 }
 
+impl Refresh {
+    pub(crate) fn policy(self) -> Result<omneo_id::token::Refresh, ConfigError> {
+        let policy = omneo_id::token::Refresh::new(self.max_age)?;
+        Ok(if self.rotate { policy.rotate() } else { policy })
+    }
+
+    /// The longest age of a session, such as `12h`.
+    pub(crate) fn age(self) -> impl fmt::Display {
+        humantime::format_duration(self.max_age)
+    }
+}
+
 pub(super) fn sessions(
     arguments: &Arguments,
     token_ttl: Duration,
@@ -75,8 +101,9 @@ pub(super) fn sessions(
 ) -> Result<Sessions, String> {
     let store = store(arguments, warnings)?;
     Ok(Sessions {
-        on_outage: on_outage(arguments, &store, warnings)?,
+        on_outage: on_outage(arguments, store, warnings)?,
         store,
+        revocations: Revocations::new(),
         refresh: refresh(arguments, token_ttl, warnings)?,
         webhook_secrets: secrets::webhook(arguments)?,
     })
@@ -109,12 +136,12 @@ fn store(arguments: &Arguments, warnings: &mut Vec<String>) -> Result<Store, Str
                 .to_owned(),
         );
     }
-    Ok(Store::Redis(value))
+    Ok(Store::Redis)
 }
 
 fn on_outage(
     arguments: &Arguments,
-    store: &Store,
+    store: Store,
     warnings: &mut Vec<String>,
 ) -> Result<OnOutage, String> {
     let flag = "revocations-on-outage";
@@ -122,7 +149,7 @@ fn on_outage(
         return Ok(OnOutage::Serve);
     };
     let on_outage = parse_on_outage(text).map_err(arguments.invalid(flag))?;
-    if matches!(store, Store::Memory) {
+    if store == Store::Memory {
         let name = arguments.name(flag);
         warnings.push(format!("{name} has no effect without a Redis server"));
     }
@@ -153,9 +180,10 @@ fn refresh(
 ) -> Result<Option<Refresh>, String> {
     let flags = &arguments.flags;
     let rotate = flags.refresh_rotate;
+    let invalid = || arguments.invalid("refresh");
     let max_age = match flags.refresh.as_deref() {
         Some("off") => None,
-        Some(text) => Some(values::whole_seconds(text).map_err(arguments.invalid("refresh"))?),
+        Some(text) => Some(values::whole_seconds(text).map_err(invalid())?),
         None if flags.upstream.is_none() => Some(SANDBOX_REFRESH),
         None => None,
     };
@@ -172,5 +200,9 @@ fn refresh(
         }
         _ => {}
     }
-    Ok(max_age.map(|max_age| Refresh { max_age, rotate }))
+    let refresh = max_age.map(|max_age| Refresh { max_age, rotate });
+    if let Some(Err(error)) = refresh.map(Refresh::policy) {
+        return Err(invalid()(format!("is invalid: {error}")));
+    }
+    Ok(refresh)
 }

@@ -66,6 +66,6 @@ pub use revocation::revocations::Revocations;
 pub use tenant::api_token::ApiToken;
 pub use tenant::settings::Tenant;
 pub use token::issue::TokenIssuer;
-pub use token::service::TokenEndpoint;
+pub use token::mint::service::TokenEndpoint;
 #[cfg(feature = "client")]
 pub use upstream::service::Upstream;

@@ -104,6 +104,12 @@ impl Report {
 pub enum Route {
     /// `/auth/token`
     Token,
+    /// `/auth/revoke`
+    Revoke,
+    /// `/auth/refresh`
+    Refresh,
+    /// `/auth/jwks`
+    Jwks,
     /// `/profiles/me`
     Me,
     /// Below `/profiles/me`
@@ -128,6 +134,9 @@ impl Route {
     pub fn all() -> impl ExactSizeIterator<Item = Self> {
         [
             Self::Token,
+            Self::Revoke,
+            Self::Refresh,
+            Self::Jwks,
             Self::Me,
             Self::MeResource,
             Self::Profiles,
@@ -141,6 +150,9 @@ impl Route {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Token => "token",
+            Self::Revoke => "revoke",
+            Self::Refresh => "refresh",
+            Self::Jwks => "jwks",
             Self::Me => "me",
             Self::MeResource => "me_resource",
             Self::Profiles => "profiles",
@@ -153,6 +165,9 @@ impl Route {
     pub const fn template(self) -> &'static str {
         match self {
             Self::Token => "/auth/token",
+            Self::Revoke => "/auth/revoke",
+            Self::Refresh => "/auth/refresh",
+            Self::Jwks => "/auth/jwks",
             Self::Me => "/profiles/me",
             Self::MeResource => "/profiles/me/{*rest}",
             Self::Profiles => "/profiles",

@@ -91,6 +91,8 @@ struct Payload<'a> {
     nbf: Option<NumericDate>,
     #[serde(default, deserialize_with = "present")]
     iat: Option<NumericDate>,
+    #[serde(default, deserialize_with = "present")]
+    auth_time: Option<NumericDate>,
     #[serde(borrow, default, deserialize_with = "present")]
     iss: Option<Text<'a>>,
     #[serde(borrow, default, deserialize_with = "present")]
@@ -129,6 +131,7 @@ impl<'a> Payload<'a> {
         // were ended is ended, too.
         claims.issued_at = self.iat.map(NumericDate::floor);
         claims.not_before = self.nbf.map(NumericDate::ceil);
+        claims.auth_time = self.auth_time.map(NumericDate::floor);
         claims.token_id = self.jti.as_ref().map(|Text(jti)| (&**jti).into());
         Ok(claims)
     }

@@ -142,6 +142,8 @@ pub struct Claims {
     pub issued_at: Option<u64>,
     /// `nbf`: the first second in which the token is valid, if present.
     pub not_before: Option<u64>,
+    /// `auth_time`: when the session of the token began, if present. Refreshed tokens have it.
+    pub auth_time: Option<u64>,
     /// `jti`: the token's id, if present.
     pub token_id: Option<Box<str>>,
 }
@@ -153,6 +155,7 @@ impl Claims {
             expires_at,
             issued_at: None,
             not_before: None,
+            auth_time: None,
             token_id: None,
         }
     }

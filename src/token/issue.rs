@@ -13,12 +13,13 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::{ConfigError, ConfigErrorKind};
 use crate::identity::Subject;
 use crate::keys::Keyring;
+use crate::rejection::{Rejection, RejectionKind};
 use crate::revocation::Revocations;
 
 /// Signs ID tokens with the signing key of a [`Keyring`].
 ///
-/// A token has the claims `pid`, `iat`, `exp`, `jti`, and, if configured, `iss` and `aud`. A caller
-/// cannot add or change claims. `jti` is unique, not secret. Clones are cheap.
+/// A token has the claims `pid`, `iat`, `exp`, `jti`, and, if configured, `iss` and `aud`; a
+/// refreshed one has `auth_time`, too. A caller cannot add or change claims. `jti` is unique, not secret. Clones are cheap.
 ///
 /// See the [module docs](super).
 #[derive(Clone)]
@@ -119,8 +120,8 @@ impl TokenIssuer {
         &self.0.keyring
     }
 
-    pub(super) fn now(&self) -> u64 {
-        self.0.clock.now()
+    pub(super) fn clock(&self) -> Arc<dyn Clock> {
+        self.0.clock.clone()
     }
 
     /// Signs a token.
@@ -128,6 +129,26 @@ impl TokenIssuer {
     /// # Errors
     /// If the ring has no signing key.
     pub fn issue(&self, subject: &Subject) -> Result<IssuedToken, IssueError> {
+        self.sign(subject, None, u64::MAX)
+    }
+
+    /// Signs a token of a session that has started at `auth_time`. The token expires at `ends_at`
+    /// at the latest.
+    pub(super) fn refresh(
+        &self,
+        subject: &Subject,
+        auth_time: u64,
+        ends_at: u64,
+    ) -> Result<IssuedToken, IssueError> {
+        self.sign(subject, Some(auth_time), ends_at)
+    }
+
+    fn sign(
+        &self,
+        subject: &Subject,
+        auth_time: Option<u64>,
+        ends_at: u64,
+    ) -> Result<IssuedToken, IssueError> {
         let inner = &*self.0;
         let snapshot = inner.keyring.snapshot();
         let key = snapshot.keys.signing_key().ok_or(IssueError(()))?;
@@ -136,12 +157,13 @@ impl TokenIssuer {
             Some(revocations) => revocations.issue_at(subject, now),
             None => now,
         };
-        let expires_at = issued_at.saturating_add(inner.lifetime);
+        let expires_at = issued_at.saturating_add(inner.lifetime).min(ends_at);
         let claims = serde_json::to_vec(&Claims {
             pid: subject.as_pid(),
             iat: issued_at,
             exp: expires_at,
             jti: inner.ids.next(),
+            auth_time,
             iss: inner.issuer.as_deref(),
             aud: inner.audience.as_deref(),
         })
@@ -173,6 +195,8 @@ struct Claims<'a> {
     iat: u64,
     exp: u64,
     jti: TokenId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth_time: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     iss: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -264,3 +288,10 @@ impl fmt::Display for IssueError {
 }
 
 impl Error for IssueError {}
+
+/// A ring without a signing key is a configuration error.
+impl From<IssueError> for Rejection {
+    fn from(error: IssueError) -> Self {
+        Self::new(RejectionKind::NoSigningKey).because(error)
+    }
+}

@@ -51,15 +51,25 @@
 //! # }).unwrap();
 //! ```
 
-mod api_token_cache;
+mod api_token;
+mod events;
+mod field;
 pub(crate) mod issue;
+mod jwks;
 mod lookup;
-mod request;
+pub(crate) mod mint;
+mod refresh;
 mod response;
-pub(crate) mod service;
-mod tenant_call;
+mod revoke;
+mod revoke_error;
+mod server_request;
+mod sign_out;
 
 pub(crate) use issue::TokenIssuer;
 pub use issue::{IssueError, IssuedToken};
+pub use jwks::JwksEndpoint;
 #[cfg(any(doc, feature = "client"))]
-pub(crate) use service::TokenEndpoint;
+pub(crate) use mint::TokenEndpoint;
+pub use refresh::{Refresh, RefreshEndpoint};
+pub use revoke::RevokeEndpoint;
+pub use sign_out::SignOut;

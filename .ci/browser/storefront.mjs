@@ -254,6 +254,9 @@ export const checks = (browser, origin) => ({
       await page.getByText('Rejected: 404, ').first().waitFor()
       for (const summary of (await page.locator('.entry summary').all()).slice(0, 3)) await summary.click()
       await judge('signed in')
+      await page.getByRole('button', { name: 'Sign out' }).click()
+      await page.locator('#session-result').waitFor()
+      await judge('signed out')
       await close()
     },
   ]))),

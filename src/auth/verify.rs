@@ -252,6 +252,9 @@ impl Config {
                 }
                 token.set_checked(version);
             }
+            if revocations.is_stale() {
+                return Err(VerifyErrorKind::RevocationsStale);
+            }
         }
         match &self.filter {
             Some(filter) if !filter.accepts(token) => Err(VerifyErrorKind::Filtered),

@@ -1,5 +1,6 @@
 //! The ended sessions, which all worker threads share: their maintenance, and the log at the start.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use omneo_id::Revocations;
@@ -11,11 +12,17 @@ use crate::config::Sessions;
 /// How often expired entries are removed, to return their memory.
 const EVICT_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Keeps the set small. It ends when it is dropped.
-pub(crate) async fn maintain(revocations: Revocations) {
-    loop {
-        sleep(EVICT_INTERVAL).await;
-        revocations.evict_expired();
+/// Keeps the set current and small. It ends when it is dropped.
+pub(crate) async fn maintain(revocations: Revocations) -> Infallible {
+    let evict = async {
+        loop {
+            sleep(EVICT_INTERVAL).await;
+            revocations.evict_expired();
+        }
+    };
+    tokio::select! {
+        never = revocations.synchronize() => never,
+        never = evict => never,
     }
 }
 

@@ -126,6 +126,20 @@ impl Metrics {
         ] {
             text.one(name, kind, help, value);
         }
+        let Some(store) = stats.store else {
+            return;
+        };
+        let name = "omneo_id_revocations_store_up";
+        let help = "Whether the last read of the store of ended sessions has succeeded.";
+        text.one(name, "gauge", help, store.is_up.into());
+        let name = "omneo_id_revocations_unwritten";
+        let help = "Revocations that the store has not confirmed.";
+        text.one(name, "gauge", help, store.unwritten as u64);
+        if let Some(age) = store.last_read {
+            let name = "omneo_id_revocations_store_age_seconds";
+            let help = "Time since the last successful read of the store.";
+            text.one(name, "gauge", help, age.as_secs());
+        }
     }
 
     fn process(&self, text: &mut Text) {

@@ -11,4 +11,4 @@ mod variables;
 
 pub(crate) use self::arguments::Parsed;
 pub(crate) use self::model::{Config, Limits, LogFormat};
-pub(crate) use self::sessions::Sessions;
+pub(crate) use self::sessions::{OnOutage, Sessions};

@@ -1,6 +1,7 @@
 //! The checked configuration.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use omneo_id::sandbox::Sandbox;
@@ -24,7 +25,7 @@ pub(crate) struct Config {
     pub(crate) token_ttl: Duration,
     /// Capacity of the cache of verified tokens.
     pub(crate) token_cache: usize,
-    pub(crate) sessions: Sessions,
+    pub(crate) sessions: Arc<Sessions>,
     /// `None` if cross-origin requests are not allowed.
     pub(crate) cors: Option<Cors>,
     /// Whether requests to the tenant carry a `Via` header.

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 use omneo_id::sandbox::Sandbox;
@@ -85,6 +86,7 @@ fn check(arguments: &Arguments) -> Result<Config, String> {
     let token_cache = number(arguments, "token-cache", &flags.token_cache, 0..=MAX_TOKENS)?;
     let token_ttl = duration(arguments, "token-ttl", &flags.token_ttl, 60 * 60)?;
     let mut warnings = arguments.warnings.clone();
+    let sessions = sessions::sessions(arguments, &tenant, token_ttl, &mut warnings)?;
     Ok(Config {
         listen,
         tenant,
@@ -95,7 +97,7 @@ fn check(arguments: &Arguments) -> Result<Config, String> {
         key_is_random,
         token_ttl,
         token_cache: token_cache.unwrap_or(1024),
-        sessions: sessions::sessions(arguments, token_ttl, &mut warnings)?,
+        sessions: Arc::new(sessions),
         cors: cors(arguments, &mut warnings)?,
         via: flags.via,
         mount: flags.mount.as_deref().unwrap_or("/id/api/v1").to_owned(),

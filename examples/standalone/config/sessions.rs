@@ -4,8 +4,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use omneo_id::Revocations;
 use omneo_id::error::ConfigError;
+use omneo_id::revocation::{self, RedisStore};
+use omneo_id::{Revocations, Tenant};
 
 use super::arguments::Arguments;
 use super::{secrets, values};
@@ -13,9 +14,6 @@ use super::{secrets, values};
 /// The age until which sessions of the sandbox are refreshed, so that a demonstration needs no
 /// flag.
 const SANDBOX_REFRESH: Duration = Duration::from_secs(12 * 60 * 60);
-
-/// How often the store is read. An outage is tolerated for longer than that.
-const READ_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The settings of sessions.
 pub(crate) struct Sessions {
@@ -73,6 +71,15 @@ impl fmt::Display for OnOutage {
     }
 }
 
+impl From<OnOutage> for revocation::OnOutage {
+    fn from(on_outage: OnOutage) -> Self {
+        match on_outage {
+            OnOutage::Serve => Self::Serve,
+            OnOutage::Refuse { after } => Self::Refuse { after },
+        }
+    }
+}
+
 /// How sessions are refreshed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Refresh {
@@ -96,52 +103,67 @@ impl Refresh {
 
 pub(super) fn sessions(
     arguments: &Arguments,
+    tenant: &Tenant,
     token_ttl: Duration,
     warnings: &mut Vec<String>,
 ) -> Result<Sessions, String> {
-    let store = store(arguments, warnings)?;
+    let redis = redis(arguments, tenant, warnings)?;
+    let on_outage = on_outage(arguments, redis.is_some(), warnings)?;
+    let (store, revocations) = match redis {
+        None => (Store::Memory, Revocations::new()),
+        Some(redis) => {
+            let revocations = Revocations::new().with_store(redis);
+            (Store::Redis, revocations.with_on_outage(on_outage.into()))
+        }
+    };
     Ok(Sessions {
-        on_outage: on_outage(arguments, store, warnings)?,
         store,
-        revocations: Revocations::new(),
+        revocations,
+        on_outage,
         refresh: refresh(arguments, token_ttl, warnings)?,
         webhook_secrets: secrets::webhook(arguments)?,
     })
 }
 
-fn store(arguments: &Arguments, warnings: &mut Vec<String>) -> Result<Store, String> {
-    let (flag, value) = match &arguments.flags.revocations_file {
+/// The Redis server, if one is set. The processes of one tenant share its keys.
+fn redis(
+    arguments: &Arguments,
+    tenant: &Tenant,
+    warnings: &mut Vec<String>,
+) -> Result<Option<RedisStore>, String> {
+    let (flag, url) = match &arguments.flags.revocations_file {
         Some(file) => {
             let url = secrets::text(file).map_err(arguments.invalid_file("revocations-file"))?;
             ("revocations-file", url)
         }
-        None => {
-            let value = arguments.flags.revocations.as_deref();
-            ("revocations", value.unwrap_or("memory").to_owned())
-        }
+        None => match arguments.flags.revocations.as_deref() {
+            None => return Ok(None),
+            Some(url) => ("revocations", url.to_owned()),
+        },
     };
-    if value == "memory" {
-        return Ok(Store::Memory);
+    if url == "memory" {
+        return Ok(None);
     }
-    let mut schemes = ["redis://", "rediss://"].iter();
-    let Some(rest) = schemes.find_map(|scheme| value.strip_prefix(scheme)) else {
-        // The value may contain a password.
+    // No message contains the value, which may have a password.
+    if !url.starts_with("redis://") && !url.starts_with("rediss://") {
         let problem = "is neither memory nor a redis:// or rediss:// URL";
         return Err(arguments.invalid(flag)(problem.to_owned()));
-    };
-    if rest.contains('@') && arguments.is_typed(flag) && flag == "revocations" {
+    }
+    if flag == "revocations" && arguments.is_typed(flag) && url.contains('@') {
         warnings.push(
             "--revocations has a password, which the process list shows: set \
              OMNEO_ID_REVOCATIONS or --revocations-file instead"
                 .to_owned(),
         );
     }
-    Ok(Store::Redis)
+    let store = RedisStore::new(&url, tenant.authority().as_str())
+        .map_err(|error| format!("{}: {error}", arguments.name(flag)))?;
+    Ok(Some(store))
 }
 
 fn on_outage(
     arguments: &Arguments,
-    store: Store,
+    has_store: bool,
     warnings: &mut Vec<String>,
 ) -> Result<OnOutage, String> {
     let flag = "revocations-on-outage";
@@ -149,7 +171,7 @@ fn on_outage(
         return Ok(OnOutage::Serve);
     };
     let on_outage = parse_on_outage(text).map_err(arguments.invalid(flag))?;
-    if store == Store::Memory {
+    if !has_store {
         let name = arguments.name(flag);
         warnings.push(format!("{name} has no effect without a Redis server"));
     }
@@ -164,8 +186,8 @@ fn parse_on_outage(text: &str) -> Result<OnOutage, String> {
         return Err(format!("{text:?} is neither serve nor like refuse:60s"));
     };
     let after = values::whole_seconds(after)?;
-    if after <= READ_INTERVAL {
-        let interval = humantime::format_duration(READ_INTERVAL);
+    if after <= Revocations::DEFAULT_SYNC_INTERVAL {
+        let interval = humantime::format_duration(Revocations::DEFAULT_SYNC_INTERVAL);
         return Err(format!(
             "{text:?} must be longer than {interval}, the interval at which the store is read"
         ));

@@ -303,6 +303,7 @@ async fn with_a_tenant_the_page_and_the_sign_in_do_not_exist() {
         sign_in(&json!({ "profile": null })),
         sign_in(&json!({ "profile": Sandbox::ADA_ID, "expired": true })),
         Request::get("/demo/sign-in").body(Full::default()).unwrap(),
+        end_sessions(&json!({ "profile": Sandbox::ADA_ID })),
     ] {
         let case = format!("{} {}", request.method(), request.uri());
         assert_eq!(server.send(request).await.status(), 404, "{case}");

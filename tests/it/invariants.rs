@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody};
 use omneo_id::sandbox::{CapturedRequest, Sandbox};
 use omneo_id::upstream::RequestBody;
-use omneo_id::{AccessPolicy, OmneoId, Rejection, RejectionKind, SigningKey};
+use omneo_id::{AccessPolicy, OmneoId, Rejection, RejectionKind, SigningKey, Subject};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
@@ -364,6 +365,15 @@ struct Tokens {
 }
 
 impl Tokens {
+    /// New tokens. A generated request may end those of another case.
+    fn issue<C>(id: &OmneoId<C>) -> Self {
+        let issue = |subject: &Subject| id.issuer().issue(subject).unwrap().into_token();
+        Self {
+            ada: issue(&Subject::Profile(Sandbox::ADA_ID.parse().unwrap())),
+            anonymous: issue(&Subject::Anonymous),
+        }
+    }
+
     fn get(&self, caller: Caller) -> Option<&str> {
         match caller {
             Caller::Ada => Some(&self.ada),
@@ -398,13 +408,6 @@ fn is_expected(status: u16) -> bool {
     status < 500 || matches!(status, 501 | 505)
 }
 
-async fn tokens(shop: &Shop) -> Tokens {
-    Tokens {
-        ada: shop.mint_for_ada().await,
-        anonymous: shop.mint_anonymous().await,
-    }
-}
-
 /// Whether a rejection is decided without a call of the tenant.
 fn is_refusal(kind: RejectionKind) -> bool {
     !matches!(
@@ -425,8 +428,9 @@ fn is_refusal(kind: RejectionKind) -> bool {
 fn every_call_stays_at_or_below_the_profile_without_credentials_of_the_client() {
     let runtime = runtime();
     let shop = Shop::open();
-    let tokens = runtime.block_on(tokens(&shop));
     for_all(|generated| {
+        shop.clock.advance(1);
+        let tokens = Tokens::issue(&shop.id);
         let Some(request) = generated.request(&tokens) else {
             return Err(TestCaseError::reject("no request"));
         };
@@ -581,13 +585,8 @@ impl futures_core::Stream for EchoedFrames {
 #[test]
 fn an_echoed_api_token_never_reaches_the_client() {
     let runtime = runtime();
-    let tokens = runtime.block_on(async {
-        let shop = Shop::open();
-        Tokens {
-            ada: shop.mint_for_ada().await,
-            anonymous: shop.mint_anonymous().await,
-        }
-    });
+    let clock = Arc::new(AtomicU64::new(1_700_000_000));
+    let time = Arc::clone(&clock);
     let forwarded = Arc::new(Mutex::new(0_usize));
     let count = Arc::clone(&forwarded);
     let client = service_fn(move |request: Request<RequestBody>| {
@@ -600,11 +599,13 @@ fn an_echoed_api_token_never_reaches_the_client() {
         .unwrap()
         .api_token(Sandbox::API_TOKEN)
         .signing_key(SigningKey::hs256(SECRET).unwrap())
-        .clock(|| 1_700_000_000)
+        .clock(move || time.load(Ordering::Relaxed))
         .build_with_client(client)
         .unwrap();
     let aborted = Cell::new(0_usize);
     let is_not_in_the_response = |generated: &GeneratedRequest| {
+        clock.fetch_add(1, Ordering::Relaxed);
+        let tokens = Tokens::issue(&id);
         let Some(request) = generated.request(&tokens) else {
             return Err(TestCaseError::reject("no request"));
         };
@@ -717,8 +718,9 @@ fn a_denied_request_is_never_executed() {
         .unwrap();
     let runtime = runtime();
     let shop = Shop::with(|builder| builder.access_policy(policy));
-    let tokens = runtime.block_on(tokens(&shop));
     for_all(|generated| {
+        shop.clock.advance(1);
+        let tokens = Tokens::issue(&shop.id);
         let Some(request) = generated.request(&tokens) else {
             return Err(TestCaseError::reject("no request"));
         };
@@ -744,7 +746,8 @@ fn a_denied_request_is_never_executed() {
         prop_assert!(shop.sandbox.profile(Sandbox::ADA_ID).is_some());
         Ok(())
     });
-    let answer = runtime.block_on(shop.get("/profiles/me", &tokens.ada));
+    let token = Tokens::issue(&shop.id).ada;
+    let answer = runtime.block_on(shop.get("/profiles/me", &token));
     assert_eq!(answer.status, StatusCode::OK);
     assert!(json!(answer.json()["data"]["id"]) == json!(Sandbox::ADA_ID));
 }

@@ -26,6 +26,7 @@ mod read_timeout;
 mod report;
 mod revocation;
 mod routes;
+mod sessions;
 mod structure;
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,0 +1,1 @@
+//! A property against a naive model.

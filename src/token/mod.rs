@@ -1,6 +1,7 @@
 //! Minting: [`TokenIssuer`] signs ID tokens, [`TokenEndpoint`] issues them over HTTP.
 //!
-//! Use the issuer alone in an application that authenticates its users itself:
+//! Use the issuer alone in an application that authenticates its users itself. The issuer can add
+//! claims of the application: see [`TokenIssuer::issue_with`].
 //!
 //! ```
 //! use omneo_id::{Keyring, SigningKey, Subject, TokenIssuer, TokenVerifier};
@@ -52,14 +53,17 @@
 //! ```
 
 mod api_token_cache;
+mod extra_claims;
 pub(crate) mod issue;
+mod issue_error;
 mod lookup;
 mod request;
 mod response;
 pub(crate) mod service;
 mod tenant_call;
 
+pub use issue::IssuedToken;
 pub(crate) use issue::TokenIssuer;
-pub use issue::{IssueError, IssuedToken};
+pub use issue_error::{IssueError, IssueErrorKind};
 #[cfg(any(doc, feature = "client"))]
 pub(crate) use service::TokenEndpoint;

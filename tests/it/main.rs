@@ -17,6 +17,7 @@ mod docs;
 mod facade;
 mod grpc;
 mod invariants;
+mod issuer;
 mod keys;
 mod me;
 mod naive;

@@ -40,6 +40,7 @@ mod read;
 pub mod rejection;
 pub mod report;
 mod request_body;
+pub mod revocation;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod tenant;
@@ -47,6 +48,7 @@ pub mod token;
 pub mod upsert;
 #[cfg(feature = "client")]
 pub mod upstream;
+pub mod webhook;
 
 pub use auth::layer::JwtAuthLayer;
 pub use auth::verify::TokenVerifier;
@@ -61,9 +63,11 @@ pub use me::layer::MeRewriteLayer;
 pub use path::access::AccessPolicy;
 pub use rejection::kind::RejectionKind;
 pub use rejection::value::Rejection;
+pub use revocation::revocations::Revocations;
 pub use tenant::api_token::ApiToken;
 pub use tenant::settings::Tenant;
 pub use token::issue::TokenIssuer;
 pub use token::service::TokenEndpoint;
 #[cfg(feature = "client")]
 pub use upstream::service::Upstream;
+pub use webhook::service::WebhookEndpoint;

@@ -114,6 +114,8 @@ pub enum Route {
     Locations,
     /// `/locations/{id}`
     Location,
+    /// `/hooks/omneo`
+    Webhook,
 }
 
 impl Route {
@@ -133,6 +135,7 @@ impl Route {
             Self::Profiles,
             Self::Locations,
             Self::Location,
+            Self::Webhook,
         ]
         .into_iter()
     }
@@ -146,6 +149,7 @@ impl Route {
             Self::Profiles => "profiles",
             Self::Locations => "locations",
             Self::Location => "location",
+            Self::Webhook => "webhook",
         }
     }
 
@@ -158,6 +162,7 @@ impl Route {
             Self::Profiles => "/profiles",
             Self::Locations => "/locations",
             Self::Location => "/locations/{id}",
+            Self::Webhook => "/hooks/omneo",
         }
     }
 }

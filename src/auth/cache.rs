@@ -168,13 +168,11 @@ impl fmt::Debug for Cache {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::identity::{Claims, Subject};
 
     fn verified(expires_at: u64) -> VerifiedToken {
-        VerifiedToken::new(Arc::new(Claims::new(Subject::Anonymous, expires_at)))
+        VerifiedToken::new(Claims::new(Subject::Anonymous, expires_at))
     }
 
     fn token(number: usize) -> Vec<u8> {

@@ -112,7 +112,9 @@ impl<'a> Payload<'a> {
         let subject = self.pid.as_ref().unwrap_or(&Pid::None).to_subject();
         let expires_at = self.exp.ok_or(VerifyErrorKind::NoExpiry)?.floor();
         let mut claims = Claims::new(subject, expires_at);
-        claims.issued_at = self.iat.map(NumericDate::ceil);
+        // Without its fraction: a token that was issued within the second in which its sessions
+        // were ended is ended, too.
+        claims.issued_at = self.iat.map(NumericDate::floor);
         claims.not_before = self.nbf.map(NumericDate::ceil);
         claims.token_id = self.jti.as_ref().map(Text::to_boxed);
         claims.issuer = self.iss.as_ref().map(Text::to_boxed);

@@ -81,4 +81,9 @@ kinds! {
     Issuer => "issuer", "the token is of another issuer";
     /// `aud` is missing or names other audiences, or is present while no audience is configured.
     Audience => "audience", "the token is for another audience";
+    /// The token, or all tokens of its profile, were ended: see
+    /// [`Revocations`](crate::Revocations).
+    Revoked => "revoked", "the token was revoked";
+    /// The [filter](super::TokenFilter) of the verifier does not accept the token.
+    Filtered => "filtered", "the token filter does not accept the token";
 }

@@ -63,6 +63,8 @@
 //! - gRPC requests are rejected in gRPC; the request's `content-type` decides.
 //! - A cached token costs no signature check, and allocates only for the request's extensions;
 //!   [`JwtAuthLayer::gate_only`] avoids that allocation too.
+//! - To refuse tokens before they expire, see [`Revocations`](crate::Revocations) and
+//!   [`TokenVerifier::with_filter`](crate::TokenVerifier::with_filter).
 //! - To replace keys while requests run, see [`Keyring`](crate::Keyring).
 
 mod authenticate;
@@ -72,6 +74,7 @@ mod error;
 #[cfg(feature = "axum")]
 mod extract;
 mod failure;
+mod filter;
 mod header;
 pub(crate) mod layer;
 mod mode;
@@ -82,6 +85,7 @@ pub(crate) mod verify;
 pub use cache::CacheStats;
 pub use error::{VerifyError, VerifyErrorKind};
 pub use failure::AuthFailure;
+pub use filter::TokenFilter;
 #[cfg(any(doc, feature = "client"))]
 pub(crate) use layer::JwtAuthLayer;
 pub use mode::{AuthMode, AuthOutcome};

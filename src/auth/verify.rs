@@ -9,12 +9,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::cache::{Cache, CacheStats};
 use super::claims::{AudiencePolicy, Policy};
 use super::header::Header;
-use super::{VerifyError, VerifyErrorKind};
+use super::{TokenFilter, VerifyError, VerifyErrorKind};
 use crate::clock::{Clock, SystemClock};
 use crate::error::{ConfigError, ConfigErrorKind};
 use crate::identity::{Claims, VerifiedToken};
 use crate::keys::{KeySet, Keyring, VerifyingKey};
 use crate::report::TokenCheck;
+use crate::revocation::Revocations;
 
 /// Verifies tokens: signature, algorithm, times, issuer and audience.
 ///
@@ -51,6 +52,8 @@ struct Config {
     clock: Arc<dyn Clock>,
     policy: Policy,
     cache_capacity: usize,
+    revocations: Option<Revocations>,
+    filter: Option<Arc<dyn TokenFilter>>,
 }
 
 impl TokenVerifier {
@@ -71,11 +74,16 @@ impl TokenVerifier {
                 max_lifetime: 24 * 60 * 60,
             },
             cache_capacity: 1024,
+            revocations: None,
+            filter: None,
         })
     }
 
     fn from_config(config: Config) -> Self {
         let cache = Cache::new(config.cache_capacity);
+        if let Some(revocations) = &config.revocations {
+            revocations.extend_retention(config.policy.max_lifetime);
+        }
         Self(Arc::new(Inner { config, cache }))
     }
 
@@ -169,6 +177,24 @@ impl TokenVerifier {
         self.edit(|config| config.cache_capacity = tokens)
     }
 
+    /// Also rejects tokens that were ended. Share the set with the
+    /// [issuer](crate::TokenIssuer::with_revocations), so that a login right after the end of all
+    /// sessions works.
+    ///
+    /// Default is to accept a token until it expires.
+    #[must_use]
+    pub fn with_revocations(self, revocations: Revocations) -> Self {
+        self.edit(|config| config.revocations = Some(revocations))
+    }
+
+    /// Also rejects the tokens that `filter` does not accept.
+    ///
+    /// Default is to accept all.
+    #[must_use]
+    pub fn with_filter(self, filter: impl TokenFilter) -> Self {
+        self.edit(|config| config.filter = Some(Arc::new(filter)))
+    }
+
     /// The keys.
     pub fn keyring(&self) -> &Keyring {
         &self.0.config.keyring
@@ -200,15 +226,37 @@ impl TokenVerifier {
         let now = config.clock.now();
         if let Some(verified) = cache.get(token, config.keyring.generation()) {
             config.policy.check_times(verified.claims(), now)?;
+            config.check_use(&verified)?;
             return Ok((verified, TokenCheck::Remembered));
         }
         let text = std::str::from_utf8(token).map_err(|_| VerifyErrorKind::Malformed)?;
         let snapshot = config.keyring.snapshot();
         let claims = verify(text, &snapshot.keys, &config.policy, now)?;
-        let verified = VerifiedToken::new(Arc::new(claims));
+        let verified = VerifiedToken::new(claims);
         cache.insert(token, snapshot.generation, &verified);
         cache.count_miss();
+        config.check_use(&verified)?;
         Ok((verified, TokenCheck::Verified))
+    }
+}
+
+impl Config {
+    /// The checks whose result may change between two uses of a token.
+    fn check_use(&self, token: &VerifiedToken) -> Result<(), VerifyErrorKind> {
+        if let Some(revocations) = &self.revocations {
+            // Read before the look-up: a change during the look-up causes another one.
+            let version = revocations.version();
+            if !token.is_checked(version) {
+                if revocations.is_revoked(token.claims()) {
+                    return Err(VerifyErrorKind::Revoked);
+                }
+                token.set_checked(version);
+            }
+        }
+        match &self.filter {
+            Some(filter) if !filter.accepts(token) => Err(VerifyErrorKind::Filtered),
+            _ => Ok(()),
+        }
     }
 }
 

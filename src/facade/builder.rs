@@ -3,7 +3,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::service::{Config, OmneoId};
-use crate::auth::{JwtAuthLayer, TokenVerifier};
+use super::token_settings::{TokenSettings, missing};
+use crate::auth::{JwtAuthLayer, TokenFilter};
 use crate::client::HttpClient;
 use crate::clock::{Clock, SystemClock};
 use crate::error::{ConfigError, ConfigErrorKind};
@@ -12,10 +13,12 @@ use crate::headers::ResponseHeaders;
 use crate::keys::{Keyring, SigningKey};
 use crate::me::MeRewriteLayer;
 use crate::path::{AccessPolicy, plain_prefix};
+use crate::revocation::Revocations;
 use crate::tenant::{ApiToken, Origin, Tenant};
-use crate::token::{TokenEndpoint, TokenIssuer};
+use crate::token::TokenEndpoint;
 use crate::upsert::{CommsPolicy, CommsUpsertLayer};
 use crate::upstream::{Forwarding, Upstream};
+use crate::webhook::WebhookEndpoint;
 
 /// Configures an [`OmneoId`].
 ///
@@ -26,11 +29,7 @@ pub struct OmneoIdBuilder {
     origin: Option<Origin>,
     base_path: Option<String>,
     api_token: Option<Result<ApiToken, ConfigError>>,
-    keyring: Option<Keyring>,
-    lifetime: Option<Duration>,
-    leeway: Option<Duration>,
-    issuer: Option<String>,
-    audience: Option<String>,
+    tokens: TokenSettings,
     clock: Arc<dyn Clock>,
     pinned_tokens: Option<Vec<ApiToken>>,
     comms_policy: CommsPolicy,
@@ -39,9 +38,9 @@ pub struct OmneoIdBuilder {
     response_headers: ResponseHeaders,
     forwarding: Forwarding,
     verify_cache: Option<Duration>,
+    webhook: Option<WebhookEndpoint>,
     head_timeout: Option<Duration>,
     max_in_flight: Option<usize>,
-    token_cache_capacity: Option<usize>,
     body_idle_timeout: Duration,
     body_read_timeout: Duration,
     mount: String,
@@ -60,11 +59,7 @@ impl Default for OmneoIdBuilder {
             origin: None,
             base_path: None,
             api_token: None,
-            keyring: None,
-            lifetime: None,
-            leeway: None,
-            issuer: None,
-            audience: None,
+            tokens: TokenSettings::default(),
             clock: Arc::new(SystemClock),
             pinned_tokens: None,
             comms_policy: CommsPolicy::default(),
@@ -73,9 +68,9 @@ impl Default for OmneoIdBuilder {
             response_headers: ResponseHeaders::default(),
             forwarding: Forwarding::default(),
             verify_cache: None,
+            webhook: None,
             head_timeout: None,
             max_in_flight: None,
-            token_cache_capacity: None,
             body_idle_timeout: Duration::from_secs(60),
             body_read_timeout: Duration::from_secs(30),
             mount: String::new(),
@@ -123,32 +118,46 @@ impl OmneoIdBuilder {
     /// As [`signing_key`](Self::signing_key), with one key that signs and several that verify. Keep
     /// a clone of the keyring to replace its keys at run time. Required.
     pub fn keyring(mut self, keyring: Keyring) -> Self {
-        self.keyring = Some(keyring);
+        self.tokens.keyring = Some(keyring);
+        self
+    }
+
+    /// Sets the set of ended sessions: one with a [store](crate::revocation::RevocationStore), or
+    /// one that the application shares. Default is an empty set of this service, with its clock.
+    pub fn revocations(mut self, revocations: Revocations) -> Self {
+        self.tokens.revocations = Some(revocations);
+        self
+    }
+
+    /// Sets a check of the application's own for each valid ID token: see
+    /// [`TokenVerifier::with_filter`]. Default is to accept all.
+    pub fn token_filter(mut self, filter: impl TokenFilter) -> Self {
+        self.tokens.filter = Some(Arc::new(filter));
         self
     }
 
     /// Sets the lifetime of an ID token, in whole seconds. Default is one hour.
     pub fn token_lifetime(mut self, lifetime: Duration) -> Self {
-        self.lifetime = Some(lifetime);
+        self.tokens.lifetime = Some(lifetime);
         self
     }
 
     /// Sets the tolerated difference between the clocks of minting and verifying machines. Default
     /// is 5 s.
     pub fn leeway(mut self, leeway: Duration) -> Self {
-        self.leeway = Some(leeway);
+        self.tokens.leeway = Some(leeway);
         self
     }
 
     /// Adds `iss` to minted tokens, and requires it in verified ones. Default is none.
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
-        self.issuer = Some(issuer.into());
+        self.tokens.issuer = Some(issuer.into());
         self
     }
 
     /// Adds `aud` to minted tokens, and requires it in verified ones. Default is none.
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
-        self.audience = Some(audience.into());
+        self.tokens.audience = Some(audience.into());
         self
     }
 
@@ -170,6 +179,25 @@ impl OmneoIdBuilder {
     /// seconds from 1 to 60: see [`TokenEndpoint::with_verify_cache`]. Default is none.
     pub fn verify_cache(mut self, life: Duration) -> Self {
         self.verify_cache = Some(life);
+        self
+    }
+
+    /// Enables `POST /hooks/omneo`, which ends the tokens of profiles that the tenant announces as
+    /// deleted or merged, in the set of [`revocations`](Self::revocations). Default is none: the
+    /// route is 404.
+    ///
+    /// ```
+    /// use omneo_id::{OmneoIdBuilder, WebhookEndpoint};
+    ///
+    /// fn with_webhook(
+    ///     builder: OmneoIdBuilder,
+    ///     secret: &str,
+    /// ) -> Result<OmneoIdBuilder, omneo_id::error::ConfigError> {
+    ///     Ok(builder.webhook(WebhookEndpoint::new(secret)?))
+    /// }
+    /// ```
+    pub fn webhook(mut self, webhook: WebhookEndpoint) -> Self {
+        self.webhook = Some(webhook);
         self
     }
 
@@ -250,7 +278,7 @@ impl OmneoIdBuilder {
     /// # Ok::<(), omneo_id::error::ConfigError>(())
     /// ```
     pub fn token_cache_capacity(mut self, tokens: usize) -> Self {
-        self.token_cache_capacity = Some(tokens);
+        self.tokens.cache_capacity = Some(tokens);
         self
     }
 
@@ -282,10 +310,6 @@ impl OmneoIdBuilder {
     /// # Errors
     /// If a value without a default is missing, or a value is invalid.
     pub fn build_with_client<C>(self, client: C) -> Result<OmneoId<C>, ConfigError> {
-        let keyring = self
-            .keyring
-            .filter(|keyring| keyring.keys().signing_key().is_some())
-            .ok_or_else(|| missing("a signing key"))?;
         let api_token = self.api_token.ok_or_else(|| missing("an API token"))??;
         let origin = self.origin.ok_or_else(|| missing("the tenant's origin"))?;
         let mut tenant = Tenant::at(origin, api_token.clone());
@@ -293,30 +317,7 @@ impl OmneoIdBuilder {
             tenant = tenant.with_base_path(path)?;
         }
 
-        let clock = || {
-            let clock = self.clock.clone();
-            move || clock.now()
-        };
-        let mut issuer = TokenIssuer::new(keyring.clone()).with_clock(clock());
-        let mut verifier = TokenVerifier::new(keyring).with_clock(clock());
-        if let Some(lifetime) = self.lifetime {
-            issuer = issuer.with_lifetime(lifetime)?;
-        }
-        if let Some(leeway) = self.leeway {
-            verifier = verifier.with_leeway(leeway)?;
-        }
-        if let Some(tokens) = self.token_cache_capacity {
-            verifier = verifier.with_cache_capacity(tokens);
-        }
-        if let Some(name) = self.issuer {
-            issuer = issuer.with_issuer(&name)?;
-            verifier = verifier.with_issuer(&name)?;
-        }
-        if let Some(name) = self.audience {
-            issuer = issuer.with_audience(&name)?;
-            verifier = verifier.with_audience(&name)?;
-        }
-
+        let tokens = self.tokens.build(&self.clock)?;
         let mut upstream = Upstream::new(client, tenant)
             .with_request_headers(self.request_headers)
             .with_response_headers(self.response_headers)
@@ -330,7 +331,7 @@ impl OmneoIdBuilder {
         }
         // Pinned tokens replace the configured API token as the credential of a sign-up.
         let read_timeout = self.body_read_timeout;
-        let mut token = TokenEndpoint::new((), issuer).with_read_timeout(read_timeout);
+        let mut token = TokenEndpoint::new((), tokens.issuer).with_read_timeout(read_timeout);
         if let Some(life) = self.verify_cache {
             token = token.with_verify_cache(life)?;
         }
@@ -345,10 +346,14 @@ impl OmneoIdBuilder {
                 "a mount is empty or looks like /id/api/v1",
             )
         })?;
+        let revocations = tokens.revocations;
+        let webhook =
+            (self.webhook).map(|webhook| webhook.for_facade(revocations.clone(), read_timeout));
         let config = Config {
             mount: mount.into(),
-            auth: JwtAuthLayer::new(verifier.clone()),
-            verifier,
+            auth: JwtAuthLayer::new(tokens.verifier.clone()),
+            verifier: tokens.verifier,
+            revocations,
             upsert: CommsUpsertLayer::new(self.comms_policy.or_read_timeout(read_timeout)),
             me: self.access.map(|policy| {
                 MeRewriteLayer::new()
@@ -356,15 +361,12 @@ impl OmneoIdBuilder {
                     .with_read_timeout(read_timeout)
             }),
             token,
+            webhook,
             trusted_tokens,
             body_idle_timeout: self.body_idle_timeout,
         };
         Ok(OmneoId::new(upstream, config))
     }
-}
-
-fn missing(what: &str) -> ConfigError {
-    ConfigError::new(ConfigErrorKind::Missing, format!("{what} is missing"))
 }
 
 impl fmt::Debug for OmneoIdBuilder {

@@ -9,6 +9,7 @@ mod request_checks;
 mod route;
 mod service;
 mod stats;
+mod token_settings;
 mod trace;
 
 pub use builder::OmneoIdBuilder;

@@ -13,6 +13,7 @@ impl Route {
             "/auth/token" => return Some(Self::Token),
             "/profiles" => return Some(Self::Profiles),
             "/locations" => return Some(Self::Locations),
+            "/hooks/omneo" => return Some(Self::Webhook),
             _ => {}
         }
         match path.below("/profiles/me") {
@@ -32,7 +33,7 @@ impl Route {
     /// The supported methods, as the `Allow` header lists them.
     pub(super) const fn allow(self) -> &'static str {
         match self {
-            Self::Token | Self::Profiles => "POST, OPTIONS",
+            Self::Token | Self::Profiles | Self::Webhook => "POST, OPTIONS",
             Self::Me | Self::MeResource => "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
             Self::Locations | Self::Location => "GET, HEAD, OPTIONS",
         }
@@ -41,7 +42,7 @@ impl Route {
     /// Whether the route supports this method. `OPTIONS` is handled before.
     pub(super) fn supports(self, method: &Method) -> bool {
         match self {
-            Self::Token | Self::Profiles => method == Method::POST,
+            Self::Token | Self::Profiles | Self::Webhook => method == Method::POST,
             // The tenant decides which other methods its resources support.
             Self::Me | Self::MeResource => method != Method::TRACE && method != Method::CONNECT,
             Self::Locations | Self::Location => method == Method::GET || method == Method::HEAD,
@@ -86,6 +87,9 @@ mod tests {
             ("/locations/12/", Some(Route::Location)),
             ("/locations/external_id/12", None),
             ("/locations/%31", None),
+            ("/hooks/omneo", Some(Route::Webhook)),
+            ("/hooks/omneo/x", None),
+            ("/hooks", None),
             ("/rewards", None),
             ("/", None),
         ] {

@@ -25,10 +25,12 @@ use crate::path::AccessPolicy;
 use crate::rejection::{Rejection, RejectionKind};
 use crate::report::{Report, Route, TokenCheck};
 use crate::request_body::RequestBody;
+use crate::revocation::Revocations;
 use crate::tenant::{AllowForward, ApiToken};
 use crate::token::TokenEndpoint;
 use crate::upsert::{CommsUpsertLayer, TrustedCaller};
 use crate::upstream::Upstream;
+use crate::webhook::WebhookEndpoint;
 
 /// Omneo ID as a service, in front of one tenant that is called through the client `C`.
 ///
@@ -41,6 +43,7 @@ use crate::upstream::Upstream;
 /// | any method `/profiles/me…` | ID token of a profile | the tenant's, from `/profiles/{id}…` |
 /// | `POST /profiles` | ID token, anonymous too, or the API token | signs up, or changes consent |
 /// | `GET /locations`, `GET /locations/{id}` | ID token, anonymous too | the tenant's stores |
+/// | `POST /hooks/omneo` | the tenant's signature | none: ends the tokens of a deleted profile; off without [`webhook`](crate::OmneoIdBuilder::webhook) |
 ///
 /// Other paths are rejected with 404, other methods with 405.
 ///
@@ -79,10 +82,13 @@ pub(super) struct Config {
     pub(super) mount: Box<str>,
     pub(super) auth: JwtAuthLayer,
     pub(super) verifier: TokenVerifier,
+    pub(super) revocations: Revocations,
     /// `None` if every method is permitted on every path of `me`.
     pub(super) me: Option<RestrictedMeLayer>,
     pub(super) upsert: CommsUpsertLayer,
     pub(super) token: TokenEndpoint<()>,
+    /// `None` if the route is off.
+    pub(super) webhook: Option<WebhookEndpoint>,
     /// The API tokens that authorize a sign-up without an ID token.
     pub(super) trusted_tokens: Vec<ApiToken>,
     /// The idle timeout of request bodies that are read here.
@@ -159,6 +165,20 @@ impl<C> OmneoId<C> {
         self.config.auth.clone()
     }
 
+    /// The ended sessions of this service, to end further ones from the application.
+    ///
+    /// ```
+    /// use omneo_id::{OmneoId, ProfileId};
+    /// use omneo_id::revocation::RevokeError;
+    ///
+    /// async fn suspend(id: &OmneoId, customer: &ProfileId) -> Result<(), RevokeError> {
+    ///     id.revocations().revoke_profile(customer).await
+    /// }
+    /// ```
+    pub fn revocations(&self) -> &Revocations {
+        &self.config.revocations
+    }
+
     /// A snapshot for gauges. It takes no lock.
     ///
     /// It is the same for all clones, and for services over another client. The
@@ -216,7 +236,8 @@ impl<C> OmneoId<C> {
         B: HttpBody<Data: Buf, Error: Into<BoxError>> + Send + 'static,
         ResBody: HttpBody<Data: Buf, Error: Into<BoxError>> + Send + 'static,
     {
-        let route = match find_route(&mut request, &self.config.mount) {
+        let route = find_route(&mut request, &self.config.mount);
+        let route = match route.and_then(|route| self.config.check_enabled(route)) {
             Ok(route) => route,
             Err(rejection) => return (Report::default(), reject(&request, rejection)),
         };
@@ -279,6 +300,14 @@ impl<C> OmneoId<C> {
                 let (check, future) = config.auth.layer(upsert).authenticate_and_call(request);
                 (check, Kind::TwoLayers { future })
             }
+            Route::Webhook => match &config.webhook {
+                Some(webhook) => {
+                    let mut webhook = webhook.clone();
+                    let future = webhook.call(config.with_idle_timeout(request));
+                    (None, Kind::Token { future })
+                }
+                None => (None, reject(&request, RejectionKind::NotFound.into())),
+            },
             Route::Token if config.has_id_token(&request) => {
                 let rejection = RejectionKind::InvalidToken.into();
                 (None, reject(&request, rejection))
@@ -298,6 +327,15 @@ fn reject<B, F>(request: &Request<B>, rejection: Rejection) -> Kind<F> {
 }
 
 impl Config {
+    /// # Errors
+    /// If the route is off: it is rejected as a path without a route is.
+    fn check_enabled(&self, route: Route) -> Result<Route, Rejection> {
+        match route {
+            Route::Webhook if self.webhook.is_none() => Err(RejectionKind::NotFound.into()),
+            route => Ok(route),
+        }
+    }
+
     fn access(&self) -> Option<&AccessPolicy> {
         self.me.as_ref().map(RestrictedMeLayer::access)
     }

@@ -1,6 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::Extensions;
 use serde::Deserialize;
@@ -209,21 +210,56 @@ impl Claims {
 /// Proof that a request had a valid token. The auth layer inserts it into the request's extensions.
 ///
 /// Only this crate can create one. Clones share one allocation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VerifiedToken(Arc<Claims>);
+#[derive(Clone)]
+pub struct VerifiedToken(Arc<Verified>);
+
+struct Verified {
+    claims: Claims,
+    /// The version of the revocations in which the token was looked up last.
+    checked: AtomicU64,
+}
 
 impl VerifiedToken {
-    pub(crate) fn new(claims: Arc<Claims>) -> Self {
-        Self(claims)
+    /// No set of revocations reaches this version.
+    const NEVER: u64 = u64::MAX;
+
+    pub(crate) fn new(claims: Claims) -> Self {
+        Self(Arc::new(Verified {
+            claims,
+            checked: AtomicU64::new(Self::NEVER),
+        }))
     }
 
     /// The claims.
     pub fn claims(&self) -> &Claims {
-        &self.0
+        &self.0.claims
     }
 
     /// The subject.
     pub fn subject(&self) -> &Subject {
-        &self.0.subject
+        &self.0.claims.subject
+    }
+
+    /// Whether the token was found valid in this version of the revocations.
+    pub(crate) fn is_checked(&self, version: u64) -> bool {
+        self.0.checked.load(Ordering::Relaxed) == version
+    }
+
+    pub(crate) fn set_checked(&self, version: u64) {
+        self.0.checked.store(version, Ordering::Relaxed);
+    }
+}
+
+impl PartialEq for VerifiedToken {
+    fn eq(&self, other: &Self) -> bool {
+        self.claims() == other.claims()
+    }
+}
+
+impl Eq for VerifiedToken {}
+
+impl fmt::Debug for VerifiedToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("VerifiedToken").field(self.claims()).finish()
     }
 }

@@ -1,7 +1,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use jsonwebtoken::{DecodingKey, EncodingKey};
+use jsonwebtoken::DecodingKey;
+#[cfg(feature = "sandbox")]
+use jsonwebtoken::EncodingKey;
 
 use super::{Algorithm, backend};
 use crate::error::{ConfigError, ConfigErrorKind};

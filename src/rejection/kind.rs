@@ -50,6 +50,8 @@ table! {
     MissingCredentials => UNAUTHORIZED, 16, "missing_credentials", "Unauthenticated.";
     /// A token was presented and is invalid, for any reason.
     InvalidToken => UNAUTHORIZED, 16, "invalid_token", "Unauthenticated.";
+    /// A webhook whose signature is missing or invalid.
+    InvalidSignature => UNAUTHORIZED, 16, "invalid_signature", "Unauthenticated.";
     /// Credentials contradict each other: two `Authorization` headers.
     AmbiguousCredentials => BAD_REQUEST, 3, "ambiguous_credentials",
         "More than one credential was sent.";
@@ -103,6 +105,10 @@ table! {
     TenantFailed => BAD_GATEWAY, 14, "tenant_failed", "The upstream service failed.";
     /// No token can be minted: the ring has no signing key.
     NoSigningKey => SERVICE_UNAVAILABLE, 14, "no_signing_key", "No token can be issued at present.";
+    /// A session cannot be ended, or a token cannot be checked: the set of revocations is full, or
+    /// its store does not respond.
+    RevocationUnavailable => SERVICE_UNAVAILABLE, 14, "revocation_unavailable",
+        "Sessions cannot be checked or ended at present.";
     /// The tenant, or the connection pool to it, is at capacity.
     TenantBusy => SERVICE_UNAVAILABLE, 14, "tenant_busy", "The upstream service is busy.";
     /// The tenant did not answer in time.

@@ -15,6 +15,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::{ConfigError, ConfigErrorKind};
 use crate::identity::Subject;
 use crate::keys::Keyring;
+use crate::revocation::Revocations;
 
 /// Signs ID tokens with the signing key of a [`Keyring`].
 ///
@@ -34,6 +35,7 @@ struct Inner {
     issuer: Option<Box<str>>,
     audience: Option<Box<str>>,
     extra: ExtraClaimNames,
+    revocations: Option<Revocations>,
     ids: Arc<TokenIds>,
 }
 
@@ -57,6 +59,7 @@ impl TokenIssuer {
             issuer: None,
             audience: None,
             extra: ExtraClaimNames::default(),
+            revocations: None,
             ids: Arc::new(TokenIds::new()),
         }))
     }
@@ -135,6 +138,15 @@ impl TokenIssuer {
         Ok(self.edit(|inner| inner.extra = extra))
     }
 
+    /// Replaces the set of ended tokens. A token for a subject whose sessions were ended in the
+    /// current second has an `iat` in the next one, so that it is not ended, too.
+    ///
+    /// Default is none.
+    #[must_use]
+    pub fn with_revocations(self, revocations: Revocations) -> Self {
+        self.edit(|inner| inner.revocations = Some(revocations))
+    }
+
     /// The keys.
     pub fn keyring(&self) -> &Keyring {
         &self.0.keyring
@@ -205,7 +217,11 @@ impl TokenIssuer {
         let inner = &*self.0;
         let snapshot = inner.keyring.snapshot();
         let key = (snapshot.keys.signing_key()).ok_or(IssueErrorKind::NoSigningKey)?;
-        let issued_at = inner.clock.now();
+        let now = inner.clock.now();
+        let issued_at = match &inner.revocations {
+            Some(revocations) => revocations.issue_at(subject, now),
+            None => now,
+        };
         let expires_at = issued_at.saturating_add(inner.lifetime);
         let token_id = inner.ids.next();
         let claims = serde_json::to_vec(&Claims {

@@ -70,13 +70,13 @@ impl Event {
             (Some(name), _) | (None, Some(name)) => name,
             (None, None) => return Err(body.err().unwrap_or(Unreadable::NoEvent)),
         };
+        let body = body.as_ref().map_err(|&unreadable| unreadable);
         let profiles = match name {
-            DELETED => deleted_profiles(&body?),
-            MERGED => merged_profiles(&body?),
+            DELETED => deleted_profiles(body?),
+            MERGED => merged_profiles(body?),
             _ if name.starts_with(LOCATION) => {
                 // A location that cannot be identified may be any of them.
-                let body = body.unwrap_or_default();
-                return Ok(Self::Location(LocationEvent::new(name, &body)));
+                return Ok(Self::Location(LocationEvent::new(name, body.ok())));
             }
             _ => return Ok(Self::Other),
         };
@@ -94,7 +94,9 @@ fn has_effect(event: &str) -> bool {
 /// The name of the event in the body. A text in another notation than that of event names
 /// (`deleted`, `1`) may be something else, so it is not compared with the header.
 fn event_of_body(body: &Value) -> Option<&str> {
-    body.get("event")?.as_str().filter(|name| name.contains('.'))
+    body.get("event")?
+        .as_str()
+        .filter(|name| name.contains('.'))
 }
 
 #[cfg(test)]
@@ -139,17 +141,33 @@ mod tests {
         assert_eq!(read(&[], &body), Ok(Event::Other));
         assert_eq!(read(&["profile.updated"], &body), Ok(Event::Other));
         assert_eq!(read(&[DELETED], &body), Err(Unreadable::ConflictingEvents));
-        assert_eq!(read(&[DELETED, DELETED], &body), Err(Unreadable::ConflictingEvents));
+        assert_eq!(
+            read(&[DELETED, DELETED], &body),
+            Err(Unreadable::ConflictingEvents)
+        );
     }
 
     #[test]
     fn an_event_without_an_effect_is_not_parsed() {
-        for name in ["profile.created", "balance.updated", "", "PROFILE.DELETED", "profile.deleted.x", "\u{e9}"] {
+        for name in [
+            "profile.created",
+            "balance.updated",
+            "",
+            "PROFILE.DELETED",
+            "profile.deleted.x",
+            "\u{e9}",
+        ] {
             assert_eq!(read(&[name], "not JSON"), Ok(Event::Other), "{name}");
         }
         for name in [DELETED, MERGED] {
             assert_eq!(read(&[name], "not JSON"), Err(Unreadable::NotJson));
-            for body in ["null", "[]", "7", "{}", r#"[{"id":"3f0c2f6e-6a57-4f0b-9d3a-0d9a3c1b7f10"}]"#] {
+            for body in [
+                "null",
+                "[]",
+                "7",
+                "{}",
+                r#"[{"id":"3f0c2f6e-6a57-4f0b-9d3a-0d9a3c1b7f10"}]"#,
+            ] {
                 assert_eq!(read(&[name], body), Err(Unreadable::NoProfile), "{body}");
             }
         }
@@ -162,6 +180,9 @@ mod tests {
         let Ok(Event::Location(event)) = read(&["location.updated"], "not JSON") else {
             panic!("no event of a location");
         };
-        assert_eq!((event.name(), event.location_id()), ("location.updated", None));
+        assert_eq!(
+            (event.name(), event.location_id()),
+            ("location.updated", None)
+        );
     }
 }

@@ -15,10 +15,11 @@ const ID: [&str; 2] = ["id", "location_id"];
 const MAX_ID_LEN: usize = 64;
 
 impl LocationEvent {
-    pub(super) fn new(name: &str, body: &Value) -> Self {
+    /// `body` is `None` if it is not JSON.
+    pub(super) fn new(name: &str, body: Option<&Value>) -> Self {
         Self {
             name: name.into(),
-            location_id: only_id(body),
+            location_id: body.and_then(only_id),
         }
     }
 
@@ -89,7 +90,10 @@ mod tests {
     fn the_only_id_of_a_body_is_the_location() {
         for (body, expected) in [
             (json!({ "id": 12 }), Some("12")),
-            (json!({ "data": { "id": 12, "location_id": "12" } }), Some("12")),
+            (
+                json!({ "data": { "id": 12, "location_id": "12" } }),
+                Some("12"),
+            ),
             (json!({ "location": { "id": "store-7" } }), Some("store-7")),
             (json!({ "data": { "location": { "id": 1 } } }), Some("1")),
             (json!({ "id": "evt 1", "data": { "id": 3 } }), Some("3")),
@@ -101,7 +105,7 @@ mod tests {
             (json!([1]), None),
             (json!(null), None),
         ] {
-            let event = LocationEvent::new("location.updated", &body);
+            let event = LocationEvent::new("location.updated", Some(&body));
             assert_eq!(event.location_id(), expected, "{body}");
         }
     }

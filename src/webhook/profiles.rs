@@ -10,8 +10,14 @@ const PROFILE: [&str; 2] = ["data", "profile"];
 const ID: [&str; 2] = ["id", "profile_id"];
 /// Members that name the profile that a merge removes, and the one that it keeps.
 const LOSER: [&str; 8] = [
-    "loser", "losers", "loser_id", "loser_ids", "loser_profile", "loser_profiles",
-    "loser_profile_id", "loser_profile_ids",
+    "loser",
+    "losers",
+    "loser_id",
+    "loser_ids",
+    "loser_profile",
+    "loser_profiles",
+    "loser_profile_id",
+    "loser_profile_ids",
 ];
 const WINNER: [&str; 4] = ["winner", "winner_id", "winner_profile", "winner_profile_id"];
 

@@ -16,7 +16,7 @@ use tower::Service;
 use super::event::{Event, Unreadable};
 use super::location::LocationListener;
 use super::outcome::WebhookOutcome;
-use super::signature::{Secrets, Signature};
+use super::signature::{Secrets, Signature, SignatureError};
 use crate::error::{BoxError, ConfigError};
 use crate::headers::WireProtocol;
 use crate::identity::ProfileId;
@@ -166,9 +166,13 @@ impl Config {
             return Err(RejectionKind::PayloadTooLarge.into());
         }
         let (parts, body) = request.into_parts();
-        let body = self.read_timeout.collect(body, WebhookEndpoint::MAX_BODY_LEN);
+        let body = self
+            .read_timeout
+            .collect(body, WebhookEndpoint::MAX_BODY_LEN);
         let body = body.await.map_err(CollectError::into_request_rejection)?;
-        self.secrets.verify(&body, &signature).map_err(invalid_signature)?;
+        self.secrets
+            .verify(&body, &signature)
+            .map_err(invalid_signature)?;
         match Event::read(&parts.headers, &body) {
             Ok(Event::ProfilesGone(profiles)) => self.end_tokens(&profiles).await,
             Ok(Event::Location(event)) if !self.listeners.is_empty() => {
@@ -214,7 +218,7 @@ impl Config {
     }
 }
 
-fn invalid_signature(error: super::signature::SignatureError) -> Rejection {
+fn invalid_signature(error: SignatureError) -> Rejection {
     Rejection::new(RejectionKind::InvalidSignature).because(error)
 }
 

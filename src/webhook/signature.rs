@@ -111,7 +111,11 @@ mod tests {
             format!("sha256={}", "0".repeat(57)),
             format!("sha256={}", "0".repeat(64)),
         ] {
-            assert_eq!(parse(&malformed), Err(SignatureError::Malformed), "{malformed}");
+            assert_eq!(
+                parse(&malformed),
+                Err(SignatureError::Malformed),
+                "{malformed}"
+            );
         }
     }
 }

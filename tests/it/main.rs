@@ -25,6 +25,7 @@ mod query;
 #[cfg(feature = "client")]
 mod read_timeout;
 mod report;
+mod revocation;
 mod routes;
 mod structure;
 #[path = "../support/mod.rs"]

@@ -1,0 +1,56 @@
+//! Ended sessions: [`Revocations`] is the set of ID tokens that are refused before they expire.
+//!
+//! Use it to sign people out, to end all sessions of a customer, or to refuse the tokens of a
+//! profile that was deleted. A verifier with the set refuses an ended token at its next use, cached
+//! or not, with the same 401 as any other invalid token:
+//!
+//! ```
+//! use omneo_id::auth::VerifyErrorKind;
+//! use omneo_id::{Keyring, ProfileId, Revocations, SigningKey, Subject, TokenIssuer, TokenVerifier};
+//!
+//! # #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! let ring = Keyring::new(SigningKey::hs256("a secret of at least 32 bytes, kept secret")?);
+//! let revocations = Revocations::new();
+//! let issuer = TokenIssuer::new(ring.clone()).with_revocations(revocations.clone());
+//! let verifier = TokenVerifier::new(ring).with_revocations(revocations.clone());
+//!
+//! let ada: ProfileId = "3f0c2f6e".parse()?;
+//! let token = issuer.issue(&Subject::Profile(ada.clone()))?;
+//! assert!(verifier.verify(token.token()).is_ok());
+//!
+//! revocations.revoke_profile(&ada).await?;
+//! let error = verifier.verify(token.token()).unwrap_err();
+//! assert_eq!(error.kind(), VerifyErrorKind::Revoked);
+//!
+//! // A login after that works at once, also within the same second.
+//! let token = issuer.issue(&Subject::Profile(ada))?;
+//! assert!(verifier.verify(token.token()).is_ok());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).unwrap();
+//! ```
+//!
+//! - `iat` is in whole seconds. A token is refused if its `iat` is not after the second in which
+//!   its sessions were ended; a token without `iat` counts as issued at 0. An issuer that has the
+//!   set therefore mints the next token of the subject with an `iat` in the following second, which
+//!   verifiers accept within their leeway.
+//! - The second is that of the process that ends the sessions. If the clock of another process is
+//!   ahead of it, the tokens that the other process has minted within that difference stay valid.
+//! - An entry is kept until no token that it refuses can be valid otherwise, then it is removed. A
+//!   token without `iat` that was not valid yet when its sessions were ended, because its lifetime
+//!   was too long, can outlive the entry.
+//! - The set is bounded: see [`Revocations::with_capacity`].
+//! - The set covers one process. A [`RevocationStore`] carries it to others.
+
+mod error;
+mod revocation;
+pub(crate) mod revocations;
+mod set;
+mod store;
+mod table;
+
+pub use error::{RevokeError, RevokeErrorKind};
+pub use revocation::Revocation;
+pub use revocations::RevocationStats;
+pub(crate) use revocations::Revocations;
+pub use store::{RevocationStore, StoreFuture};

@@ -1,0 +1,208 @@
+use std::fmt;
+use std::sync::Arc;
+
+use super::set::Set;
+use super::{Revocation, RevocationStore, RevokeError};
+use crate::clock::{Clock, SystemClock};
+use crate::identity::{Claims, ProfileId, Subject};
+
+/// The tokens that are refused before they expire.
+///
+/// A handle: clones share one set, so a change is visible to all verifiers and issuers that have
+/// it. Readers take no lock. See the [module docs](super).
+#[derive(Clone)]
+pub struct Revocations(Arc<Shared>);
+
+struct Shared {
+    config: Config,
+    set: Set,
+}
+
+#[derive(Clone)]
+struct Config {
+    clock: Arc<dyn Clock>,
+    capacity: usize,
+    store: Option<Arc<dyn RevocationStore>>,
+}
+
+/// The size of a set of [`Revocations`], for gauges.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RevocationStats {
+    /// The number of entries.
+    pub entries: usize,
+    /// The most entries.
+    pub capacity: usize,
+    /// How many revocations were rejected because the set was full.
+    pub rejected: u64,
+}
+
+impl Revocations {
+    /// The default of [`with_capacity`](Self::with_capacity).
+    pub const DEFAULT_CAPACITY: usize = 1_000_000;
+
+    /// An empty set.
+    pub fn new() -> Self {
+        Self::from_config(Config {
+            clock: Arc::new(SystemClock),
+            capacity: Self::DEFAULT_CAPACITY,
+            store: None,
+        })
+    }
+
+    fn from_config(config: Config) -> Self {
+        let set = Set::new(config.capacity);
+        Self(Arc::new(Shared { config, set }))
+    }
+
+    /// A handle to one set cannot configure it: each change starts with an empty set.
+    fn edit(self, change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = self.0.config.clone();
+        change(&mut config);
+        Self::from_config(config)
+    }
+
+    /// Replaces the clock, and starts with an empty set.
+    ///
+    /// Default is the [system's](SystemClock).
+    #[must_use]
+    pub fn with_clock(self, clock: impl Clock) -> Self {
+        self.edit(|config| config.clock = Arc::new(clock))
+    }
+
+    /// Replaces the most entries, and starts with an empty set. An ended token takes one entry and
+    /// its profile another one, of about 100 bytes each. An entry is never evicted while it has an
+    /// effect: a full set rejects further revocations with
+    /// [`RevokeErrorKind::Full`](super::RevokeErrorKind::Full).
+    ///
+    /// Default is one million.
+    #[must_use]
+    pub fn with_capacity(self, entries: usize) -> Self {
+        self.edit(|config| config.capacity = entries)
+    }
+
+    /// Replaces the store that carries revocations to other processes, and starts with an empty
+    /// set.
+    ///
+    /// Default is none: the set covers this process only.
+    #[must_use]
+    pub fn with_store(self, store: impl RevocationStore) -> Self {
+        self.edit(|config| config.store = Some(Arc::new(store)))
+    }
+
+    /// Ends one token, such as that of a person who signs out. Other tokens of the profile stay
+    /// valid.
+    ///
+    /// Of one profile, 32 tokens are ended one by one within a token lifetime; a further one ends
+    /// the tokens of the profile that were issued before it, too. So does a token without a `jti`.
+    ///
+    /// # Errors
+    /// If the set is full, the store does not accept the revocation, or the token has neither a
+    /// `jti` nor a profile.
+    pub async fn revoke_token(&self, token: &Claims) -> Result<(), RevokeError> {
+        let now = self.now();
+        self.revoke(self.0.set.end_token(token, now)?, now).await
+    }
+
+    /// Ends the token with this `jti`.
+    ///
+    /// # Errors
+    /// If the set is full, or the store does not accept the revocation.
+    pub async fn revoke_token_id(&self, token_id: &str) -> Result<(), RevokeError> {
+        let now = self.now();
+        self.revoke(self.0.set.end_token_id(token_id, now), now)
+            .await
+    }
+
+    /// Ends all tokens of a profile that were issued up to now.
+    ///
+    /// # Errors
+    /// If the set is full, or the store does not accept the revocation.
+    pub async fn revoke_profile(&self, profile: &ProfileId) -> Result<(), RevokeError> {
+        let now = self.now();
+        self.revoke(self.0.set.end_profile(profile, now), now).await
+    }
+
+    /// Ends all tokens of all subjects that were issued up to now, anonymous tokens included.
+    ///
+    /// # Errors
+    /// If the store does not accept the revocation.
+    pub async fn revoke_all(&self) -> Result<(), RevokeError> {
+        let now = self.now();
+        self.revoke(self.0.set.end_all(now), now).await
+    }
+
+    /// Applies a revocation of another process. It is not written to the store. An expired
+    /// revocation has no effect.
+    ///
+    /// # Errors
+    /// If the set is full.
+    pub fn apply(&self, revocation: &Revocation) -> Result<(), RevokeError> {
+        Ok(self.0.set.apply(revocation, self.now())?)
+    }
+
+    /// Whether a token with these claims is ended. It does not check whether the token has expired.
+    pub fn is_revoked(&self, token: &Claims) -> bool {
+        self.0.set.is_revoked(token)
+    }
+
+    /// Removes expired entries, to return their memory. Revocations remove some of them, too; a
+    /// host calls this at intervals where revocations are rare.
+    pub fn evict_expired(&self) {
+        self.0.set.table().evict_expired(self.now());
+    }
+
+    /// A snapshot for gauges. It takes no lock.
+    pub fn stats(&self) -> RevocationStats {
+        RevocationStats {
+            entries: self.0.set.table().len(),
+            capacity: self.0.set.table().capacity(),
+            rejected: self.0.set.rejected(),
+        }
+    }
+
+    /// The version of the set. A token that is valid in one version is valid while it stays the
+    /// same.
+    pub(crate) fn version(&self) -> u64 {
+        self.0.set.version()
+    }
+
+    /// The `iat` of a token that is minted now: the first second in which a new token of the
+    /// subject is not ended, if that is later.
+    pub(crate) fn issue_at(&self, subject: &Subject, now: u64) -> u64 {
+        self.0.set.issue_at(subject, now)
+    }
+
+    /// Keeps entries for as long as a verifier with this lifetime accepts tokens.
+    pub(crate) fn extend_retention(&self, max_lifetime: u64) {
+        self.0.set.extend_retention(max_lifetime);
+    }
+
+    async fn revoke(&self, revocation: Revocation, now: u64) -> Result<(), RevokeError> {
+        self.0.set.apply(&revocation, now)?;
+        match &self.0.config.store {
+            Some(store) => store.write(&revocation).await.map_err(RevokeError::store),
+            None => Ok(()),
+        }
+    }
+
+    fn now(&self) -> u64 {
+        self.0.config.clock.now()
+    }
+}
+
+impl Default for Revocations {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Revocations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stats = self.stats();
+        f.debug_struct("Revocations")
+            .field("entries", &stats.entries)
+            .field("capacity", &stats.capacity)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,168 @@
+//! The set itself: bounds, expiry, and what other processes write.
+
+use std::sync::{Arc, Mutex};
+
+use omneo_id::Revocations;
+use omneo_id::revocation::{Revocation, RevocationStore, RevokeErrorKind, StoreFuture};
+
+use super::{DAY, HOUR, NOW, Process, ada, grace, profile};
+
+#[tokio::test]
+async fn a_full_set_rejects_revocations_and_keeps_its_entries() {
+    let process = Process::with(|revocations| revocations.with_capacity(3));
+    for id in ["1", "2", "3"] {
+        process.revocations.revoke_token_id(id).await.unwrap();
+    }
+    let error = process
+        .revocations
+        .revoke_profile(&profile("ada"))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), RevokeErrorKind::Full);
+    // An entry that exists needs no further room, and neither does the end of all sessions.
+    process.revocations.revoke_token_id("3").await.unwrap();
+    let token = process.mint(&ada());
+    process.assert_valid(&token);
+    process.revocations.revoke_all().await.unwrap();
+    process.assert_revoked(&token);
+    let stats = process.revocations.stats();
+    assert_eq!((stats.entries, stats.capacity, stats.rejected), (3, 3, 1));
+    process.set_time(NOW + 2 * DAY);
+    process
+        .revocations
+        .revoke_profile(&profile("ada"))
+        .await
+        .unwrap();
+    assert_eq!(process.revocations.stats().entries, 1);
+}
+
+#[tokio::test]
+async fn expired_entries_are_removed() {
+    let process = Process::new();
+    for id in 0..5000 {
+        process
+            .revocations
+            .revoke_token_id(&id.to_string())
+            .await
+            .unwrap();
+    }
+    assert_eq!(process.revocations.stats().entries, 5000);
+    process.revocations.evict_expired();
+    assert_eq!(process.revocations.stats().entries, 5000);
+    process.set_time(NOW + DAY + 2 * HOUR);
+    process.revocations.evict_expired();
+    assert_eq!(process.revocations.stats().entries, 0);
+}
+
+#[test]
+fn a_revocation_of_another_process_ends_the_same_tokens() {
+    let process = Process::new();
+    let token = process.mint(&ada());
+    let other = process.mint(&grace());
+    let of_ada = Revocation::Profile {
+        profile: profile("ada"),
+        issued_until: NOW,
+        expires_at: NOW + DAY,
+    };
+    for _ in 0..2 {
+        process.revocations.apply(&of_ada).unwrap();
+        process.assert_revoked(&token);
+        process.assert_valid(&other);
+    }
+    let earlier = Revocation::Profile {
+        profile: profile("ada"),
+        issued_until: NOW - 100,
+        expires_at: NOW + 2 * DAY,
+    };
+    process.revocations.apply(&earlier).unwrap();
+    process.assert_revoked(&token);
+    let of_all = Revocation::All {
+        issued_until: NOW,
+        expires_at: NOW + DAY,
+    };
+    process.revocations.apply(&of_all).unwrap();
+    process.assert_revoked(&other);
+    assert_eq!(process.revocations.stats().entries, 1);
+}
+
+#[test]
+fn an_expired_revocation_has_no_effect() {
+    let process = Process::new();
+    let token = process.mint(&ada());
+    for expires_at in [0, NOW] {
+        let profile = profile("ada");
+        let issued_until = NOW;
+        let of_profile = Revocation::Profile {
+            profile,
+            issued_until,
+            expires_at,
+        };
+        let of_all = Revocation::All {
+            issued_until,
+            expires_at,
+        };
+        for revocation in [of_profile, of_all] {
+            process.revocations.apply(&revocation).unwrap();
+        }
+    }
+    process.assert_valid(&token);
+    assert_eq!(process.revocations.stats().entries, 0);
+}
+
+#[derive(Clone, Default)]
+struct Store(Arc<Mutex<Vec<Revocation>>>);
+
+impl RevocationStore for Store {
+    fn write<'a>(&'a self, revocation: &'a Revocation) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            match revocation {
+                Revocation::Token { token_id, .. } if &**token_id == "lost" => {
+                    Err("the store does not respond".into())
+                }
+                _ => {
+                    self.0.lock().unwrap().push(revocation.clone());
+                    Ok(())
+                }
+            }
+        })
+    }
+
+    fn read_all(&self) -> StoreFuture<'_, Vec<Revocation>> {
+        Box::pin(async { Ok(self.0.lock().unwrap().clone()) })
+    }
+}
+
+#[tokio::test]
+async fn a_store_carries_revocations_to_another_process() {
+    let store = Store::default();
+    let process = Process::with(|revocations| revocations.with_store(store.clone()));
+    let other = Process::new();
+    let token = process.mint(&ada());
+    let signed_out = process.mint(&grace());
+    let verified = process.verifier.verify(&signed_out).unwrap();
+    process
+        .revocations
+        .revoke_token(verified.claims())
+        .await
+        .unwrap();
+    process
+        .revocations
+        .revoke_profile(&profile("ada"))
+        .await
+        .unwrap();
+    for revocation in store.read_all().await.unwrap() {
+        other.revocations.apply(&revocation).unwrap();
+    }
+    other.assert_revoked(&token);
+    other.assert_revoked(&signed_out);
+    other.assert_valid(&other.mint(&ada()));
+}
+
+#[tokio::test]
+async fn a_failed_write_is_an_error_and_the_token_is_ended_here() {
+    let revocations = Revocations::new().with_store(Store::default());
+    let error = revocations.revoke_token_id("lost").await.unwrap_err();
+    assert_eq!(error.kind(), RevokeErrorKind::Store);
+    assert_eq!(revocations.stats().entries, 1);
+    assert!(std::error::Error::source(&error).is_some());
+}

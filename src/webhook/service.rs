@@ -4,7 +4,6 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Once};
 use std::task::{Context, Poll};
-#[cfg(feature = "client")]
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -43,6 +42,8 @@ struct Config {
 }
 
 const ALLOWED: &str = "POST";
+/// A store reconnects, and entries of a full set expire, within some seconds.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 impl WebhookEndpoint {
     /// The shortest secret, in bytes.
@@ -196,7 +197,9 @@ impl Config {
         for profile in profiles {
             // The sender repeats the event after a 503; a profile may then end twice.
             revocations.revoke_profile(profile).await.map_err(|error| {
-                Rejection::new(RejectionKind::RevocationUnavailable).because(error)
+                Rejection::new(RejectionKind::RevocationUnavailable)
+                    .with_retry_after(RETRY_AFTER)
+                    .because(error)
             })?;
         }
         Ok(WebhookOutcome::TokensEnded)

@@ -37,3 +37,4 @@ mod upsert;
 #[cfg(feature = "client")]
 mod upstream;
 mod vectors;
+mod webhook;

@@ -235,7 +235,7 @@ fn is_too_long(headers: &HeaderMap) -> bool {
 /// Logs the code and the cause; neither contains data of the request.
 fn log_rejected(rejection: &Rejection) {
     #[cfg(feature = "tracing")]
-    tracing::info!(
+    tracing::debug!(
         error.type = rejection.kind().code(),
         cause = std::error::Error::source(rejection).map(tracing::field::display),
         "a webhook was rejected",

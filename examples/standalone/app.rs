@@ -45,6 +45,9 @@ pub(crate) fn builder(config: &Config) -> Result<OmneoIdBuilder, ConfigError> {
     if let Some(refresh) = config.sessions.refresh {
         builder = builder.refresh(refresh.policy()?);
     }
+    if let Some(webhook) = &config.sessions.webhook {
+        builder = builder.webhook(webhook.clone());
+    }
     Ok(builder)
 }
 

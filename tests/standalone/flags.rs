@@ -164,6 +164,7 @@ fn sessions_end_in_memory_and_are_refreshed_in_the_sandbox_only() {
     let refresh = sessions.refresh.expect("a refresh");
     assert_eq!(refresh.max_age, Duration::from_secs(30 * 24 * 3600));
     assert!(refresh.rotate);
+    assert!(sandbox.webhook.is_none() && sessions.webhook.is_none());
 }
 
 #[test]
@@ -387,6 +388,16 @@ fn an_invalid_flag_is_reported_in_one_line_with_exit_code_2() {
             &["--sandbox", "--webhook-secret-file", "/dev/null"],
             &[],
             "--webhook-secret-file: /dev/null is empty",
+        ),
+        (
+            &["--sandbox", "--webhook-secret", SHORT],
+            &[],
+            "--webhook-secret: ",
+        ),
+        (
+            &["--sandbox"],
+            &[("OMNEO_ID_WEBHOOK_SECRET", SHORT)],
+            "OMNEO_ID_WEBHOOK_SECRET: ",
         ),
         (
             &[],

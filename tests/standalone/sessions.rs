@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::metrics::{METRICS_FLAGS, scrape};
 use crate::process::{MOUNT, SECRET, Server, get_as};
-use crate::secret_files::Temporary;
+use crate::secret_files::{ED25519, Temporary};
 use crate::tenant::SlowTenant;
 
 const API_TOKEN: &str = Sandbox::API_TOKEN;
@@ -232,11 +232,7 @@ async fn public_keys_are_served_if_there_are_any() {
     let shown = "so there are no public keys: 404";
     assert!(server.terminate().stdout.contains(shown));
 
-    // The Ed25519 key of RFC 8410, section 10.3.
-    let pem = "-----BEGIN PRIVATE KEY-----\n\
-               MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n\
-               -----END PRIVATE KEY-----\n";
-    let file = Temporary::new("jwks-key", pem.as_bytes());
+    let file = Temporary::new("jwks-key", ED25519.as_bytes());
     let server = Server::start(&["--sandbox", "--signing-key-file", file.path()], &[]);
     let response = server.get(&keys).await;
     assert_eq!(response.status(), 200);
@@ -277,6 +273,54 @@ async fn pages_of_other_origins_may_sign_out() {
     let response = server.send(sign_out).await;
     assert_eq!(response.status(), 204);
     assert_eq!(response.headers()["access-control-allow-origin"], page);
+}
+
+fn webhook(event: &str, body: &Value) -> Request<Full<Bytes>> {
+    let mut request = Sandbox::webhook(event, body.to_string()).unwrap();
+    *request.uri_mut() = format!("{MOUNT}{}", request.uri()).parse().unwrap();
+    request
+}
+
+#[tokio::test]
+async fn a_webhook_with_one_of_the_secrets_ends_the_sessions_of_a_deleted_profile() {
+    let deleted = json!({ "id": Sandbox::ADA_ID });
+    let server = Server::start(&[], &[]);
+    let off = server.status(webhook("profile.deleted", &deleted)).await;
+    assert_eq!(off, 404);
+
+    let next = "the next secret of the tenant's webhook";
+    let secrets = format!("{next}\n\n  {}\n", Sandbox::WEBHOOK_SECRET);
+    let file = Temporary::new("webhook-secrets", secrets.as_bytes());
+    let flags = ["--sandbox", "--log", "debug", "--webhook-secret-file"];
+    let flags = [&flags[..], &[file.path()], &METRICS_FLAGS].concat();
+    let server = Server::start(&flags, &[]);
+    let (ada, grace) = (
+        server.sign_in(Sandbox::ADA_ID).await,
+        server.sign_in(Sandbox::GRACE_ID).await,
+    );
+    let mut forged = webhook("profile.deleted", &deleted);
+    *forged.body_mut() = Full::from(json!({ "id": Sandbox::GRACE_ID }).to_string());
+    assert_eq!(server.status(forged).await, 401);
+    let other = webhook("profile.updated", &deleted);
+    assert_eq!(server.status(other).await, 204);
+    assert_eq!(server.me(&ada).await, 200);
+    let deleted = webhook("profile.deleted", &deleted);
+    assert_eq!(server.status(deleted).await, 204);
+    assert_eq!(server.me(&ada).await, 401);
+    assert_eq!(server.me(&grace).await, 200);
+
+    let scrape = scrape(&server).await;
+    for (status, number) in [("204", 2.0), ("401", 1.0)] {
+        let labels = [("route", "webhook"), ("status", status)];
+        let value = scrape.value("omneo_id_requests_total", &labels);
+        assert_eq!(value, Some(number), "{status}");
+    }
+    let log = server.terminate().stderr;
+    assert_eq!(log.matches("sessions were ended").count(), 1, "{log}");
+    assert!(log.contains("webhook=\"on\""), "{log}");
+    for private in [Sandbox::WEBHOOK_SECRET, next, Sandbox::ADA_ID] {
+        assert!(!log.contains(private), "{private}");
+    }
 }
 
 /// The fields of the start event.

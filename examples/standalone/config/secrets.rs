@@ -20,21 +20,27 @@ pub(super) fn api_token(arguments: &Arguments) -> Result<Option<String>, String>
     Ok(Some(token))
 }
 
-/// The secrets that sign webhooks, if they are set.
-pub(super) fn webhook(arguments: &Arguments) -> Result<Vec<String>, String> {
+/// The secrets that sign webhooks, at least one, and their flag; `None` if it is not set.
+pub(super) fn webhook(
+    arguments: &Arguments,
+) -> Result<Option<(&'static str, Vec<String>)>, String> {
     let flags = &arguments.flags;
     let Some(file) = &flags.webhook_secret_file else {
-        return Ok(flags.webhook_secret.iter().cloned().collect());
+        let secret = flags.webhook_secret.as_ref();
+        return Ok(secret.map(|secret| ("webhook-secret", vec![secret.clone()])));
     };
-    let invalid = arguments.invalid_file("webhook-secret-file");
-    let content = match text(file) {
-        Ok(content) if content.is_empty() => Err(format!("{} is empty", file.display())),
-        other => other,
-    };
-    let content = content.map_err(invalid)?;
+    let flag = "webhook-secret-file";
+    let content = text(file).map_err(arguments.invalid_file(flag))?;
     let lines = content.lines().map(str::trim);
     let secrets = lines.filter(|line| !line.is_empty());
-    Ok(secrets.map(str::to_owned).collect())
+    let secrets: Vec<_> = secrets.map(str::to_owned).collect();
+    if secrets.is_empty() {
+        return Err(arguments.invalid_file(flag)(format!(
+            "{} is empty",
+            file.display()
+        )));
+    }
+    Ok(Some((flag, secrets)))
 }
 
 /// The signing key, if it is set.

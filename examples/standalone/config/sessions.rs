@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use omneo_id::error::ConfigError;
 use omneo_id::revocation::{self, RedisStore};
-use omneo_id::{Revocations, Tenant};
+use omneo_id::{Revocations, Tenant, WebhookEndpoint};
 
 use super::arguments::Arguments;
 use super::{secrets, values};
@@ -23,8 +23,8 @@ pub(crate) struct Sessions {
     pub(crate) on_outage: OnOutage,
     /// `None` if sessions are not refreshed.
     pub(crate) refresh: Option<Refresh>,
-    /// The secrets that sign webhooks. Without one, webhooks are not served.
-    pub(crate) webhook_secrets: Vec<String>,
+    /// `None` if webhooks are not served.
+    pub(crate) webhook: Option<WebhookEndpoint>,
 }
 
 /// Where ended sessions are stored.
@@ -121,7 +121,7 @@ pub(super) fn sessions(
         revocations,
         on_outage,
         refresh: refresh(arguments, token_ttl, warnings)?,
-        webhook_secrets: secrets::webhook(arguments)?,
+        webhook: webhook(arguments)?,
     })
 }
 
@@ -227,4 +227,20 @@ fn refresh(
         return Err(invalid()(format!("is invalid: {error}")));
     }
     Ok(refresh)
+}
+
+/// The endpoint of the tenant's webhooks, if there is a secret. Each secret is accepted.
+fn webhook(arguments: &Arguments) -> Result<Option<WebhookEndpoint>, String> {
+    let Some((flag, secrets)) = secrets::webhook(arguments)? else {
+        return Ok(None);
+    };
+    let mut webhook = None;
+    for secret in secrets {
+        let added = match webhook {
+            None => WebhookEndpoint::new(secret),
+            Some(webhook) => WebhookEndpoint::add_secret(webhook, secret),
+        };
+        webhook = Some(added.map_err(|error| format!("{}: {error}", arguments.name(flag)))?);
+    }
+    Ok(webhook)
 }

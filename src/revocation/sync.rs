@@ -15,8 +15,6 @@ use crate::error::BoxError;
 /// The delay after the first failure of several. It doubles with each further one, up to the
 /// interval of the reads.
 const FIRST_DELAY: Duration = Duration::from_millis(250);
-/// After this many failures, one after another, a subscription is logged as failing.
-const FAILED_SUBSCRIPTIONS: u32 = 3;
 
 impl Revocations {
     /// Keeps this set and its store the same: reads the whole store, then subscribes to it, and
@@ -70,19 +68,22 @@ impl Revocations {
     }
 
     async fn keep_listening(&self, store: &dyn RevocationStore) -> Infallible {
-        let mut backoff = Backoff::new(self.sync_interval());
-        let (mut failures, mut is_logged) = (0, false);
+        let interval = self.sync_interval();
+        let mut backoff = Backoff::new(interval);
+        // The end of the last subscription that lasted, and whether the failures since are logged.
+        let (mut failing_since, mut is_logged) = (None, false);
         loop {
             let start = Instant::now();
             let mut receiver = |revocations| self.receive(revocations);
             let Err(error) = store.subscribe(&mut receiver).await;
-            if start.elapsed() > self.sync_interval() {
+            if start.elapsed() > interval {
                 backoff.reset();
-                (failures, is_logged) = (0, false);
+                (failing_since, is_logged) = (None, false);
             }
-            failures += 1;
-            // During an outage, reads fail, too, and that is logged.
-            if failures >= FAILED_SUBSCRIPTIONS && !is_logged && self.store_state().is_up() {
+            let failing_since: &mut Instant = failing_since.get_or_insert_with(Instant::now);
+            // During an outage, reads fail, too, and that is logged: wait for the next reads.
+            let is_lasting = failing_since.elapsed() > interval.saturating_mul(2);
+            if is_lasting && !is_logged && self.store_state().is_up() {
                 log_no_subscription(&error);
                 is_logged = true;
             }

@@ -14,6 +14,7 @@ const API_TOKENS: &[&str] = &[
     "api-secret",
     "the-api-token",
     "sandbox-webhook-secret",
+    "sesame-4711",
 ];
 
 /// Names of the profiles in the sandbox and in the scripted tenants, matched as whole words.

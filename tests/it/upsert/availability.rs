@@ -28,18 +28,25 @@ fn concealing() -> CommsPolicy {
 
 #[tokio::test]
 async fn a_profile_hidden_by_the_filters_is_found_by_the_availability_query() {
-    let script = hidden([
-        (AVAILABILITY, answer(200, OWNED_BY_ADA)),
-        (SHOW, answer(200, PROFILE)),
-        (UPDATE, answer(200, "{}")),
-    ]);
-    let response = script.sign_up(CommsPolicy::new(), OPT_OUT).await;
-    assert_eq!(response.extensions().get(), Some(&UpsertOutcome::Updated));
-    let bodies = script.bodies();
-    assert_eq!(
-        bodies[1..],
-        [r#"{"email":"ada@example.com"}"#, r#"{"email_optout":true}"#]
-    );
+    // The tenant's documents define `available` in two contradictory ways.
+    for owned in [
+        OWNED_BY_ADA,
+        r#"{"data":{"email":{"available":true,"profile":{"id":"ada-1"}}}}"#,
+        r#"{"data":{"email":{"available":null,"profile":{"id":"ada-1"}}}}"#,
+    ] {
+        let script = hidden([
+            (AVAILABILITY, answer(200, owned)),
+            (SHOW, answer(200, PROFILE)),
+            (UPDATE, answer(200, "{}")),
+        ]);
+        let response = script.sign_up(CommsPolicy::new(), OPT_OUT).await;
+        assert_eq!(response.extensions().get(), Some(&UpsertOutcome::Updated));
+        let bodies = script.bodies();
+        assert_eq!(
+            bodies[1..],
+            [r#"{"email":"ada@example.com"}"#, r#"{"email_optout":true}"#]
+        );
+    }
 }
 
 #[tokio::test]
@@ -83,6 +90,7 @@ async fn an_address_equal_only_in_the_tenants_collation_is_never_reported_as_tak
         r#"{"data":{"id":"ada-1","email":"\u00e1da@example.com"}}"#,
         r#"{"data":{"id":"eve-1","email":"ada@example.com"}}"#,
         r#"{"data":{"id":"ada-1","email":null}}"#,
+        r#"{"data":{"id":"ada-1"}}"#,
     ] {
         let script = || {
             hidden([
@@ -103,11 +111,19 @@ async fn an_address_equal_only_in_the_tenants_collation_is_never_reported_as_tak
 #[tokio::test]
 async fn a_free_address_that_the_tenant_rejects_can_be_corrected() {
     let script = || hidden([(AVAILABILITY, answer(200, NO_OWNER))]);
-    let response = script().sign_up(CommsPolicy::new(), OPT_OUT).await;
-    assert_eq!(
-        (response.status().as_u16(), response.body()),
-        (422, &Bytes::from(TAKEN))
-    );
+    for free in [
+        NO_OWNER,
+        r#"{"data":{"email":{"available":false,"profile":null}}}"#,
+        r#"{"data":{"email":{"available":null,"profile":null}}}"#,
+        r#"{"data":{"mobile_phone":{"profile":{"id":"ada-1"}}}}"#,
+    ] {
+        let script = hidden([(AVAILABILITY, answer(200, free))]);
+        let response = script.sign_up(CommsPolicy::new(), OPT_OUT).await;
+        assert_eq!(
+            (response.status().as_u16(), response.body()),
+            (422, &Bytes::from(TAKEN))
+        );
+    }
     let response = script().sign_up(concealing(), OPT_OUT).await;
     assert_eq!(response.extensions().get(), Some(&UpsertOutcome::Concealed));
 }
@@ -154,6 +170,13 @@ async fn an_unusable_availability_response_is_an_error() {
         (500, "{}", RejectionKind::TenantFailed),
         (200, "", RejectionKind::TenantAnswer),
         (200, "<html>", RejectionKind::TenantAnswer),
+        (200, "{}", RejectionKind::TenantAnswer),
+        (200, r#"{"data":[]}"#, RejectionKind::TenantAnswer),
+        (
+            200,
+            r#"{"data":{"email":{"profile":{}}}}"#,
+            RejectionKind::TenantAnswer,
+        ),
         (200, r#"{"data":[7]}"#, RejectionKind::TenantAnswer),
         (
             200,

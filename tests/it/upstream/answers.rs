@@ -34,15 +34,24 @@ async fn a_response_is_forwarded_without_headers_about_the_tenant() {
         200,
         &[
             ("access-control-allow-origin", "*"),
+            ("access-control-expose-headers", "x"),
+            ("alt-svc", "h3=\":443\""),
             ("connection", "x-hop"),
+            ("content-location", "/api/v3/profiles/bob"),
             ("content-type", "application/json"),
             ("forwarded", "for=10.0.0.1"),
             ("host", "api.acme.test"),
             ("link", "<a>"),
-            ("link", "<b>"),
+            ("link", "<b>, <c>"),
+            ("keep-alive", "timeout=5"),
             ("location", "https://api.acme.test/api/v3/locations/7"),
             ("server", "nginx"),
             ("set-cookie", "a=b"),
+            ("set-cookie", "c=d"),
+            ("strict-transport-security", "max-age=1"),
+            ("trailer", "x-checksum"),
+            ("transfer-encoding", "chunked"),
+            ("x-accel-redirect", "/internal"),
             ("x-forwarded-for", "10.0.0.1"),
             ("x-hop", "1"),
             ("x-powered-by", "PHP"),
@@ -59,7 +68,8 @@ async fn a_response_is_forwarded_without_headers_about_the_tenant() {
     let expected = [
         ("content-type", "application/json"),
         ("link", "<a>"),
-        ("link", "<b>"),
+        ("link", "<b>, <c>"),
+        ("trailer", "x-checksum"),
     ];
     assert_eq!(headers, expected);
     let extensions = response.extensions();
@@ -72,10 +82,16 @@ async fn a_server_error_of_the_tenant_is_replaced() {
     use RejectionKind::*;
     for (status, expected, code) in [
         (101, TenantAnswer, 502),
+        (103, TenantAnswer, 502),
         (401, TenantCredentials, 502),
+        (407, TenantAnswer, 502),
+        (421, TenantAnswer, 502),
         (500, TenantFailed, 502),
+        (502, TenantFailed, 502),
         (503, TenantBusy, 503),
         (504, TenantTimeout, 504),
+        (599, TenantFailed, 502),
+        (600, TenantAnswer, 502),
     ] {
         let response = answered(status, &[("x-note", "SQLSTATE")]).await;
         assert_eq!(kind(&response), expected);
@@ -102,14 +118,18 @@ async fn retry_after_of_a_busy_tenant_is_forwarded() {
 
 #[tokio::test]
 async fn a_401_to_a_callers_token_is_forwarded() {
-    let request = Request::get("/auth/verify")
-        .extension(CallAs(ApiToken::new("of-the-caller").unwrap()))
-        .body(Body::empty())
-        .unwrap();
-    let answer = || Response::builder().status(401).body(Body::empty()).unwrap();
-    let (response, _) = ask(request, answer).await;
+    let answered = async |status: u16| {
+        let request = Request::get("/auth/verify")
+            .extension(CallAs(ApiToken::new("of-the-caller").unwrap()))
+            .body(Body::empty())
+            .unwrap();
+        let answer = move || Response::builder().status(status).body(Body::empty());
+        ask(request, move || answer().unwrap()).await.0
+    };
+    let response = answered(401).await;
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
     assert!(response.extensions().get::<Rejection>().is_none());
+    assert_eq!(kind(&answered(500).await), RejectionKind::TenantFailed);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use omneo_id::revocation::{Revocation, RevocationStore, StoreFuture};
+use omneo_id::revocation::{Receiver, Revocation, RevocationStore, StoreFuture};
 use omneo_id::sandbox::Sandbox;
 use omneo_id::webhook::{LocationEvent, WebhookOutcome};
 use omneo_id::{
@@ -191,8 +191,8 @@ impl RevocationStore for Store {
         })
     }
 
-    fn read_all(&self) -> StoreFuture<'_, Vec<Revocation>> {
-        Box::pin(async { Ok(Vec::new()) })
+    fn read_all<'a>(&'a self, _: &'a mut Receiver<'a>) -> StoreFuture<'a, ()> {
+        Box::pin(async { Ok(()) })
     }
 }
 

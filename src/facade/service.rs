@@ -237,7 +237,7 @@ impl<C> OmneoId<C> {
         ResBody: HttpBody<Data: Buf, Error: Into<BoxError>> + Send + 'static,
     {
         let route = find_route(&mut request, &self.config.mount);
-        let route = match route.and_then(|route| self.config.check_enabled(route)) {
+        let route = match route.and_then(|route| self.config.check_served(route)) {
             Ok(route) => route,
             Err(rejection) => return (Report::default(), reject(&request, rejection)),
         };
@@ -329,7 +329,7 @@ fn reject<B, F>(request: &Request<B>, rejection: Rejection) -> Kind<F> {
 impl Config {
     /// # Errors
     /// If the route is off: it is rejected as a path without a route is.
-    fn check_enabled(&self, route: Route) -> Result<Route, Rejection> {
+    fn check_served(&self, route: Route) -> Result<Route, Rejection> {
         match route {
             Route::Webhook if self.webhook.is_none() => Err(RejectionKind::NotFound.into()),
             route => Ok(route),

@@ -83,7 +83,7 @@ async fn an_update_without_a_value_is_not_sent() {
         payloads.push(payload(&json!({"comms": {name: null}})));
     }
     for payload in payloads {
-        let script = Script::new([(BY_EMAIL, answer(200, ADA))]);
+        let script = Script::new([(BY_EMAIL, respond(200, ADA))]);
         let response = script.sign_up(CommsPolicy::new(), &payload).await;
         assert_eq!(
             (response.status().as_u16(), response.body().as_ref()),
@@ -96,7 +96,7 @@ async fn an_update_without_a_value_is_not_sent() {
 
 #[tokio::test]
 async fn an_update_contains_the_fields_with_a_value_only() {
-    let script = Script::new([(BY_EMAIL, answer(200, ADA)), (UPDATE, answer(200, "{}"))]);
+    let script = Script::new([(BY_EMAIL, respond(200, ADA)), (UPDATE, respond(200, "{}"))]);
     let comms = json!({"email_promo": null, "email_optout": "", "sms_promo": false,
         "terms_accepted_version": " "});
     let payload = payload(&json!({"comms": comms}));

@@ -181,7 +181,7 @@ async fn the_last_frame_is_sent_after_the_end_of_the_body() {
             Ok::<_, BoxError>(Response::new(Body::empty()))
         }
     });
-    let asking = tokio::spawn(Upstream::new(client, tenant()).oneshot(declared("5", body)));
+    let call = tokio::spawn(Upstream::new(client, tenant()).oneshot(declared("5", body)));
     feeder.send(data("he")).await.unwrap();
     assert_eq!(received.recv().await.unwrap(), "he");
     feeder.send(data("llo")).await.unwrap();
@@ -189,7 +189,7 @@ async fn the_last_frame_is_sent_after_the_end_of_the_body() {
     assert!(received.try_recv().is_err());
     drop(feeder);
     assert_eq!(received.recv().await.unwrap(), "llo");
-    assert_eq!(asking.await.unwrap().unwrap().status(), 200);
+    assert_eq!(call.await.unwrap().unwrap().status(), 200);
 }
 
 #[tokio::test]

@@ -46,7 +46,7 @@ fn keys() -> [(&'static str, SigningKey); 4] {
 }
 
 /// The key and the validation that make `jsonwebtoken` check the same as the verifier.
-fn theirs(ring: &Keyring) -> (DecodingKey, Validation) {
+fn reference(ring: &Keyring) -> (DecodingKey, Validation) {
     let jwks = ring.to_jwks();
     let (key, algorithm) = match jwks["keys"].get(0) {
         None => (DecodingKey::from_secret(SECRET), "HS256"),
@@ -79,7 +79,7 @@ fn verify(criterion: &mut Criterion) {
         let subject = Subject::Profile("3f0c2f6e-6a57-4f0b-9d3a-0d9a3c1b7f10".parse().unwrap());
         let token = issuer.issue(&subject).unwrap().into_token();
         let forged = forged(&token);
-        let (key, validation) = theirs(&ring);
+        let (key, validation) = reference(&ring);
         let uncached = TokenVerifier::new(ring.clone()).with_cache_capacity(0);
         let cached = TokenVerifier::new(ring);
         cached.verify(&token).unwrap();
@@ -99,7 +99,7 @@ fn verify(criterion: &mut Criterion) {
         });
         group.finish();
 
-        let [theirs, miss, hit, rejected] = by_turns([
+        let [reference, miss, hit, rejected] = by_turns([
             &|| {
                 let _ = black_box(decode::<Claims>(black_box(&token), &key, &validation));
             },
@@ -113,9 +113,9 @@ fn verify(criterion: &mut Criterion) {
                 let _ = black_box(cached.verify(black_box(&forged)));
             },
         ]);
-        let ratio = |ours: Duration| ours.as_secs_f64() / theirs.as_secs_f64();
+        let ratio = |ours: Duration| ours.as_secs_f64() / reference.as_secs_f64();
         println!(
-            "{name}: jsonwebtoken {theirs:?}; miss {:.2}x, hit {:.3}x, rejection {:.2}x\n",
+            "{name}: jsonwebtoken {reference:?}; miss {:.2}x, hit {:.3}x, rejection {:.2}x\n",
             ratio(miss),
             ratio(hit),
             ratio(rejected),
@@ -179,14 +179,14 @@ fn flood(_: &mut Criterion) {
     cost("8 KiB that are not a JWT", &|number| {
         format!("{number:08192x}")
     });
-    let [known] = by_turns([&|| {
+    let [existing] = by_turns([&|| {
         let _ = black_box(verifier.verify(black_box(&token)));
     }]);
-    println!("flood: a cache hit afterwards takes {known:?}\n");
+    println!("flood: a cache hit afterwards takes {existing:?}\n");
 }
 
-/// A cached token in a request through the layer to a service that answers at once, and the service
-/// alone. The measurement includes building and dropping the request, but not the services.
+/// A cached token in a request through the layer to a service that responds immediately, and the
+/// service alone. The measurement includes building and dropping the request, but not the services.
 fn layer(criterion: &mut Criterion) {
     let ring = Keyring::new(SigningKey::hs256(SECRET).unwrap());
     let subject = Subject::Profile("3f0c2f6e-6a57-4f0b-9d3a-0d9a3c1b7f10".parse().unwrap());
@@ -194,11 +194,11 @@ fn layer(criterion: &mut Criterion) {
     let value = HeaderValue::try_from(format!("Bearer {}", token.token())).unwrap();
     let layer = JwtAuthLayer::new(TokenVerifier::new(ring));
     let (auth, gate) = (
-        layer.layer(service_fn(answer)),
-        layer.gate_only().layer(service_fn(answer)),
+        layer.layer(service_fn(respond)),
+        layer.gate_only().layer(service_fn(respond)),
     );
     let (auth, gate) = (RefCell::new(auth), RefCell::new(gate));
-    let bare = || now(service_fn(answer).oneshot(request(&value)));
+    let bare = || now(service_fn(respond).oneshot(request(&value)));
     let auth = || now((&mut *auth.borrow_mut()).oneshot(request(&value)));
     let gate = || now((&mut *gate.borrow_mut()).oneshot(request(&value)));
 
@@ -220,7 +220,7 @@ fn layer(criterion: &mut Criterion) {
     );
 }
 
-fn answer(_: Request<()>) -> Ready<Result<Response<()>, Infallible>> {
+fn respond(_: Request<()>) -> Ready<Result<Response<()>, Infallible>> {
     ready(Ok(Response::new(())))
 }
 

@@ -1,5 +1,5 @@
-//! The time that each layer adds to a service that answers at once, and the whole facade to such a
-//! tenant. The bare service is measured in the same run.
+//! The time that each layer adds to a service that responds immediately, and the whole facade to
+//! such a tenant. The bare service is measured in the same run.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
@@ -20,7 +20,7 @@ use turns::{by_turns, now};
 
 const PROFILE: &str = "3f0c2f6e-6a57-4f0b-9d3a-0d9a3c1b7f10";
 
-fn answer<B>(_: Request<B>) -> Ready<Result<Response<Body>, Infallible>> {
+fn respond<B>(_: Request<B>) -> Ready<Result<Response<Body>, Infallible>> {
     ready(Ok(Response::new(Body::empty())))
 }
 
@@ -45,8 +45,8 @@ fn me(criterion: &mut Criterion) {
         request.extensions_mut().insert(subject.clone());
         request
     };
-    let bare = RefCell::new(service_fn(answer));
-    let layered = RefCell::new(MeRewriteLayer::new().layer(service_fn(answer)));
+    let bare = RefCell::new(service_fn(respond));
+    let layered = RefCell::new(MeRewriteLayer::new().layer(service_fn(respond)));
     compare(criterion, "me", &|| send(&bare, request()), &|| {
         send(&layered, request());
     });
@@ -54,8 +54,8 @@ fn me(criterion: &mut Criterion) {
 
 fn upsert_elsewhere(criterion: &mut Criterion) {
     let request = || get("/locations");
-    let bare = RefCell::new(service_fn(answer));
-    let layered = RefCell::new(CommsUpsertLayer::default().layer(service_fn(answer)));
+    let bare = RefCell::new(service_fn(respond));
+    let layered = RefCell::new(CommsUpsertLayer::default().layer(service_fn(respond)));
     compare(
         criterion,
         "sign-up, on another route",
@@ -83,7 +83,7 @@ fn facade(criterion: &mut Criterion) {
             .insert("authorization", black_box(&value).clone());
         request
     };
-    let tenant = service_fn(|request: Request<RequestBody>| answer(request));
+    let tenant = service_fn(|request: Request<RequestBody>| respond(request));
     let id = OmneoId::builder()
         .upstream("https://api.acme.getomneo.com")
         .unwrap()
@@ -92,7 +92,7 @@ fn facade(criterion: &mut Criterion) {
         .mount("/id/api/v1")
         .build_with_client(tenant)
         .unwrap();
-    let bare = RefCell::new(service_fn(answer));
+    let bare = RefCell::new(service_fn(respond));
     let id = RefCell::new(id);
     compare(criterion, "facade", &|| send(&bare, request()), &|| {
         send(&id, request());

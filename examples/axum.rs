@@ -105,7 +105,7 @@ fn app() -> Result<Router, ConfigError> {
         // It verifies tokens itself, so the auth layer does not wrap it.
         .nest_service("/id/api/v1", id)
         .layer(map_request(tell_client))
-        // Outermost: error answers need CORS headers too, and preflights are answered here.
+        // Outermost: error responses need CORS headers too, and preflights end here.
         .layer(cors))
 }
 

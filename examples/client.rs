@@ -56,9 +56,9 @@ impl Acme {
 
     /// Calls a path below `/profiles/me` for this profile.
     async fn me(&self, id: &ProfileId, path: &str) -> Result<Value, Rejection> {
-        let who = Subject::Profile(id.clone());
+        let subject = Subject::Profile(id.clone());
         let uri = format!("/profiles/me{path}");
-        self.call(http::Request::get(uri).extension(who)).await
+        self.call(http::Request::get(uri).extension(subject)).await
     }
 
     /// Calls a path that belongs to no profile. `AllowForward` states that our own code has checked
@@ -76,7 +76,7 @@ impl Acme {
             .body(Body::empty())
             .map_err(|error| unusable().because(error))?;
         let Ok(response) = self.0.clone().oneshot(request).await;
-        // On a refusal or failure the reason is in the extensions.
+        // After a rejection or failure the reason is in the extensions.
         if let Some(rejection) = response.extensions().get::<Rejection>() {
             return Err(rejection.clone());
         }

@@ -63,7 +63,7 @@ use tokio::signal::windows::ctrl_shutdown as terminate;
 async fn main() -> Result<(), Box<dyn Error>> {
     let app = app()?;
     let mut server = auto::Builder::new(TokioExecutor::new());
-    // Without a timer hyper waits forever for the head of a request.
+    // Without a timer hyper waits without a bound for the head of a request.
     server.http1().timer(TokioTimer::new());
     server.http2().timer(TokioTimer::new());
     let graceful = GracefulShutdown::new();

@@ -42,20 +42,20 @@ use omneo_id::{
 use tokio::net::TcpListener;
 use tower::{Layer, ServiceBuilder, service_fn};
 
-type Answer = Result<Response<Full<Bytes>>, Infallible>;
+type CallResult = Result<Response<Full<Bytes>>, Infallible>;
 
 /// A service that reads the subject of the request.
-async fn whoami<B>(request: Request<B>) -> Answer {
+async fn whoami<B>(request: Request<B>) -> CallResult {
     let subject = format!("{:?}\n", Subject::from_extensions(request.extensions()));
     Ok(Response::new(subject.into()))
 }
 
 /// The application's customer data: finds a profile by address, updates or creates one.
-async fn customers<B>(request: Request<B>) -> Answer {
+async fn customers<B>(request: Request<B>) -> CallResult {
     println!("{} {}", request.method(), request.uri().path());
-    let known = r#"{"data":[{"id":"ada-1","email":"ada@example.com"}]}"#;
+    let existing = r#"{"data":[{"id":"ada-1","email":"ada@example.com"}]}"#;
     Ok(Response::new(match *request.method() {
-        Method::GET => known.into(),
+        Method::GET => existing.into(),
         _ => r#"{"data":{}}"#.into(),
     }))
 }

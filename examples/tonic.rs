@@ -8,7 +8,7 @@
 //! TOKEN=$(curl -s http://127.0.0.1:8080/id/api/v1/auth/token -H 'authorization: Bearer sandbox-api-token' -H 'content-type: application/json' -d '{"id":"6513270e-269e-4d37-b2a7-4de452e6b438"}' | sed -n 's/.*"token":"\([^"]*\)".*/\1/p')
 //! # A call with it, by gRPC (the five bytes are an empty message): 200 "grpc-status: 0"
 //! printf '\0\0\0\0\0' | curl -s -o /dev/null -D - -w ' -> %{http_code}\n' --http2-prior-knowledge http://127.0.0.1:8080/grpc.health.v1.Health/Check -H "authorization: Bearer $TOKEN" -H 'content-type: application/grpc' --data-binary @-
-//! # Without a token, a trailers-only answer: 200 "grpc-status: 16"
+//! # Without a token, a trailers-only response: 200 "grpc-status: 16"
 //! curl -s -o /dev/null -D - -w ' -> %{http_code}\n' --http2-prior-knowledge http://127.0.0.1:8080/grpc.health.v1.Health/Check -H 'content-type: application/grpc' -X POST
 //! # Omneo ID, on the same port: 200 "ada.lovelace@example.com"
 //! curl -s -w ' -> %{http_code}\n' http://127.0.0.1:8080/id/api/v1/profiles/me -H "authorization: Bearer $TOKEN"
@@ -38,7 +38,7 @@ use tower::Layer;
 /// A stand-in for the application's service: tonic's health service.
 struct Greeter;
 
-type Answer = Result<HealthCheckResponse, Status>;
+type CallResult = Result<HealthCheckResponse, Status>;
 
 #[tonic::async_trait]
 impl Health for Greeter {
@@ -54,14 +54,14 @@ impl Health for Greeter {
         Ok(Response::new(HealthCheckResponse { status }))
     }
 
-    type WatchStream = tokio_stream::Once<Answer>;
+    type WatchStream = tokio_stream::Once<CallResult>;
 
     async fn watch(
         &self,
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        let answer = self.check(request).await?.into_inner();
-        Ok(Response::new(tokio_stream::once(Ok(answer))))
+        let response = self.check(request).await?.into_inner();
+        Ok(Response::new(tokio_stream::once(Ok(response))))
     }
 }
 

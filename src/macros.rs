@@ -1,21 +1,24 @@
 //! Macros of several layers.
 
-/// Defines the accessors of the field `inner`, for the `impl` block of a service.
+/// Defines the accessors of a field, by default `inner`, for the `impl` block of a service.
 macro_rules! define_inner_service_accessors {
     () => {
-        /// A reference to the inner service.
-        pub fn get_ref(&self) -> &S {
-            &self.inner
+        define_inner_service_accessors!(inner: S, "the inner service");
+    };
+    ($field:ident: $type:ty, $name:literal) => {
+        #[doc = concat!("A reference to ", $name, ".")]
+        pub fn get_ref(&self) -> &$type {
+            &self.$field
         }
 
-        /// A mutable reference to the inner service.
-        pub fn get_mut(&mut self) -> &mut S {
-            &mut self.inner
+        #[doc = concat!("A mutable reference to ", $name, ".")]
+        pub fn get_mut(&mut self) -> &mut $type {
+            &mut self.$field
         }
 
-        /// Consumes this service and returns the inner one.
-        pub fn into_inner(self) -> S {
-            self.inner
+        #[doc = concat!("Consumes this service and returns ", $name, ".")]
+        pub fn into_inner(self) -> $type {
+            self.$field
         }
     };
 }

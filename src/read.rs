@@ -90,30 +90,21 @@ impl ReadTimeout {
     {
         use std::future::{Future, poll_fn};
 
-        use tokio::time::{Instant, sleep_until};
+        use tokio::time::{Instant, timeout_at};
 
         let deadline = self
             .timeout
             .and_then(|timeout| Instant::now().checked_add(timeout));
         let mut collecting = pin!(collect(body, limit));
-        // Created on the first `Pending`: a body that has already arrived needs no timer.
-        let mut timer = pin!(None);
-        poll_fn(|cx| {
-            if let Poll::Ready(result) = collecting.as_mut().poll(cx) {
-                return Poll::Ready(result);
-            }
-            let Some(deadline) = deadline else {
-                return Poll::Pending;
-            };
-            if timer.is_none() {
-                timer.set(Some(sleep_until(deadline)));
-            }
-            match timer.as_mut().as_pin_mut() {
-                Some(timer) => timer.poll(cx).map(|()| Err(CollectError::TimedOut)),
-                None => Poll::Pending,
-            }
-        })
-        .await
+        // A body that has already arrived needs no timer.
+        let first = poll_fn(|cx| Poll::Ready(collecting.as_mut().poll(cx))).await;
+        match (first, deadline) {
+            (Poll::Ready(result), _) => result,
+            (Poll::Pending, None) => collecting.await,
+            (Poll::Pending, Some(deadline)) => timeout_at(deadline, collecting)
+                .await
+                .unwrap_or(Err(CollectError::TimedOut)),
+        }
     }
 }
 

@@ -81,8 +81,8 @@ fn a_flood_of_invalid_tokens_allocates_no_lasting_memory_and_evicts_no_valid_tok
     assert_eq!(storm.bytes_current, 0);
     // The peak is that of one verification.
     assert!(storm.bytes_max < 16 * 1024, "{}", storm.bytes_max);
-    let known = measure(|| drop(verifier.verify(&token)));
-    assert_eq!(known.count_total, 0);
+    let cached = measure(|| drop(verifier.verify(&token)));
+    assert_eq!(cached.count_total, 0);
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn an_invalid_token_costs_no_allocation() {
 }
 
 /// A layer in front of a service that is always ready and responds immediately.
-struct Through {
+struct LayerSetup {
     service: JwtAuth<Ready>,
     token: String,
 }
@@ -201,7 +201,7 @@ impl Service<Request<()>> for Ready {
     }
 }
 
-impl Through {
+impl LayerSetup {
     fn new(layer: impl FnOnce(JwtAuthLayer) -> JwtAuthLayer) -> Self {
         let ring = Keyring::new(SigningKey::hs256([7; 32]).unwrap());
         let token = token(ring.clone());
@@ -225,8 +225,8 @@ impl Through {
             let mut context = Context::from_waker(Waker::noop());
             assert!(service.poll_ready(&mut context).is_ready());
             let future = pin!(service.call(request.take().unwrap()));
-            if let Poll::Ready(Ok(answer)) = future.poll(&mut context) {
-                response = Some(answer);
+            if let Poll::Ready(Ok(ready)) = future.poll(&mut context) {
+                response = Some(ready);
             }
         });
         assert_eq!(response.unwrap().status(), status);
@@ -234,7 +234,7 @@ impl Through {
     }
 
     /// For a request whose token is cached.
-    fn hit(&self, prepare: impl Fn(&mut Request<()>)) -> u64 {
+    fn cached_cost(&self, prepare: impl Fn(&mut Request<()>)) -> u64 {
         self.cost(self.request(&self.token), 200);
         let mut request = self.request(&self.token);
         prepare(&mut request);
@@ -245,33 +245,36 @@ impl Through {
 /// The allocations of `http` for one pointer-sized extension of such a request.
 fn extension(prepare: impl Fn(&mut Request<()>)) -> u64 {
     #[derive(Clone)]
-    struct Pointer(#[allow(dead_code)] std::sync::Arc<()>);
+    struct Extension(#[allow(dead_code)] Arc<()>);
 
-    assert_eq!(size_of::<Pointer>(), size_of::<VerifiedToken>());
+    assert_eq!(size_of::<Extension>(), size_of::<VerifiedToken>());
     let mut request = Request::new(());
     prepare(&mut request);
-    let value = Pointer(Arc::new(()));
+    let value = Extension(Arc::new(()));
     measure(|| drop(request.extensions_mut().insert(value))).count_total
 }
 
 #[test]
 fn a_cached_token_costs_the_layer_only_the_extension() {
-    let through = Through::new(|layer| layer);
+    let setup = LayerSetup::new(|layer| layer);
     let bare = |_: &mut Request<()>| {};
-    assert_eq!(through.hit(bare), extension(bare));
+    assert_eq!(setup.cached_cost(bare), extension(bare));
     let with_extensions = |request: &mut Request<()>| {
         request.extensions_mut().insert("of an outer layer");
     };
-    assert_eq!(through.hit(with_extensions), extension(with_extensions));
+    assert_eq!(
+        setup.cached_cost(with_extensions),
+        extension(with_extensions)
+    );
     assert_eq!(extension(with_extensions), 1, "a box, and no more");
 }
 
 #[test]
 fn a_cached_token_costs_gate_only_no_allocation() {
-    let through = Through::new(JwtAuthLayer::gate_only);
-    assert_eq!(through.hit(|_| {}), 0);
+    let setup = LayerSetup::new(JwtAuthLayer::gate_only);
+    assert_eq!(setup.cached_cost(|_| {}), 0);
     assert_eq!(
-        through.hit(|request| {
+        setup.cached_cost(|request| {
             request.extensions_mut().insert("of an outer layer");
         }),
         0
@@ -280,25 +283,25 @@ fn a_cached_token_costs_gate_only_no_allocation() {
 
 #[test]
 fn an_uncached_token_costs_the_layer_the_verification_and_the_extension() {
-    for (through, told) in [
-        (Through::new(|layer| layer), extension(|_| {})),
-        (Through::new(JwtAuthLayer::gate_only), 0),
+    for (setup, additional) in [
+        (LayerSetup::new(|layer| layer), extension(|_| {})),
+        (LayerSetup::new(JwtAuthLayer::gate_only), 0),
     ] {
         let ring = Keyring::new(SigningKey::hs256([7; 32]).unwrap());
-        let cost = least(|| through.cost(through.request(&token(ring.clone())), 200));
-        assert_eq!(cost, MISS + told);
+        let cost = least(|| setup.cost(setup.request(&token(ring.clone())), 200));
+        assert_eq!(cost, MISS + additional);
     }
 }
 
 #[test]
 fn a_rejection_costs_its_cause_and_its_response() {
-    let through = Through::new(|layer| layer);
+    let setup = LayerSetup::new(|layer| layer);
     let forged = token(Keyring::new(SigningKey::hs256([8; 32]).unwrap()));
     for bad in [&*forged, "a.b.c"] {
-        through.cost(through.request(bad), 401);
-        let cost = through.cost(through.request(bad), 401);
+        setup.cost(setup.request(bad), 401);
+        let cost = setup.cost(setup.request(bad), 401);
         assert!(cost <= REFUSAL, "{cost}");
     }
-    let cost = through.cost(Request::new(()), 401);
+    let cost = setup.cost(Request::new(()), 401);
     assert!(cost <= REFUSAL, "{cost}");
 }

@@ -58,9 +58,9 @@ where
     let runtime = runtime.enable_all().start_paused(true).build().unwrap();
     let (release, released) = watch::channel(());
     let connector = service_fn(move |_: Uri| {
-        let (ours, theirs) = duplex(64 * 1024);
-        tokio::spawn(tenant(theirs, released.clone()));
-        async { Ok::<_, io::Error>(ClientIo::new(ours)) }
+        let (client_io, tenant_io) = duplex(64 * 1024);
+        tokio::spawn(tenant(tenant_io, released.clone()));
+        async { Ok::<_, io::Error>(ClientIo::new(client_io)) }
     });
     let client = builder.build_with_connector(connector);
     let token = ApiToken::new("7|4fzKq0pLw8sN1vXyT2uR").unwrap();

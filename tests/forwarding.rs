@@ -51,19 +51,19 @@ async fn length(mut body: Incoming) -> u64 {
     length
 }
 
-/// A tenant that reports the length of the request body in `x-received`, and answers with as many
+/// A tenant that reports the length of the request body in `x-received`, and responds with as many
 /// bytes as `x-request-id` says.
 async fn tenant(up: Protocol) -> Upstream<HttpClient> {
     let origin = serve(|request: Request<Incoming>| async move {
         let size = request.headers().get("x-request-id");
         let size = size.map_or(0, |size| size.to_str().unwrap().parse().unwrap());
         let received = length(request.into_body()).await;
-        let answer = Response::builder().header("x-received", received);
+        let builder = Response::builder().header("x-received", received);
         let body = Zeros {
             left: size,
             is_sized: size == 0,
         };
-        answer.body(body).unwrap()
+        builder.body(body).unwrap()
     })
     .await;
     let client = match up {
@@ -80,8 +80,8 @@ async fn exchange(down: Protocol, up: Protocol, sent: u64, size: u64) {
     let upstream = tenant(up).await;
     let origin = serve(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(AllowForward::new());
-        let answer = upstream.clone().oneshot(request);
-        async move { answer.await.unwrap() }
+        let call = upstream.clone().oneshot(request);
+        async move { call.await.unwrap() }
     })
     .await;
     let request = Request::put(match down {
@@ -166,7 +166,7 @@ fn request<B>(method: &str, body: B) -> Request<B> {
     request.body(body).unwrap()
 }
 
-/// The answer of a PHP tenant behind nginx.
+/// The response of a PHP tenant behind nginx.
 fn response() -> Response<omneo_id::Body> {
     let response = Response::builder()
         .header("server", "nginx")
@@ -182,7 +182,7 @@ fn response() -> Response<omneo_id::Body> {
     response.body(Bytes::from_static(b"{}").into()).unwrap()
 }
 
-/// The allocations between the request and the head of the answer, over a client that allocates
+/// The allocations between the request and the head of the response, over a client that allocates
 /// nothing.
 fn allocations<B>(method: &str, body: impl Fn() -> B) -> u64
 where
@@ -190,10 +190,10 @@ where
 {
     let token = ApiToken::new("7|4fzKq0pLw8sN1vXyT2uR").unwrap();
     let tenant = Tenant::new("https://api.acme.test", token).unwrap();
-    let answers = std::cell::RefCell::new(vec![response(), response()]);
+    let responses = std::cell::RefCell::new(vec![response(), response()]);
     let client = tower::service_fn(|_: Request<RequestBody>| {
-        let answer = answers.borrow_mut().pop().unwrap();
-        std::future::ready(Ok::<_, Infallible>(answer))
+        let response = responses.borrow_mut().pop().unwrap();
+        std::future::ready(Ok::<_, Infallible>(response))
     });
     let mut upstream = Upstream::new(client, tenant);
     let mut call = |request: Request<B>| {
@@ -204,9 +204,9 @@ where
     // The first request initialises shared state.
     let _ = call(request(method, body()));
     let request = request(method, body());
-    let mut answer = Poll::Pending;
-    let cost = measure(|| answer = call(request));
-    assert!(matches!(answer, Poll::Ready(Ok(answer)) if answer.status() == 200));
+    let mut outcome = Poll::Pending;
+    let cost = measure(|| outcome = call(request));
+    assert!(matches!(outcome, Poll::Ready(Ok(response)) if response.status() == 200));
     cost.count_total
 }
 
@@ -245,11 +245,11 @@ fn the_facade_makes_few_more_allocations() {
     let issuer = TokenIssuer::new(Keyring::new(key()));
     let ada = Subject::Profile("3f0c2f6e".parse().unwrap());
     let token = issuer.issue(&ada).unwrap();
-    let answers = std::sync::Mutex::new(vec![response(), response()]);
-    let answers = std::sync::Arc::new(answers);
+    let responses = std::sync::Mutex::new(vec![response(), response()]);
+    let responses = std::sync::Arc::new(responses);
     let client = tower::service_fn(move |_: Request<RequestBody>| {
-        let answer = answers.lock().unwrap().pop().unwrap();
-        std::future::ready(Ok::<_, Infallible>(answer))
+        let response = responses.lock().unwrap().pop().unwrap();
+        std::future::ready(Ok::<_, Infallible>(response))
     });
     let mut id = OmneoId::builder()
         .upstream("https://api.acme.test")
@@ -272,8 +272,8 @@ fn the_facade_makes_few_more_allocations() {
     };
     let _ = call(request());
     let request = request();
-    let mut answer = Poll::Pending;
-    let cost = measure(|| answer = call(request));
-    assert!(matches!(answer, Poll::Ready(Ok(answer)) if answer.status() == 200));
+    let mut outcome = Poll::Pending;
+    let cost = measure(|| outcome = call(request));
+    assert!(matches!(outcome, Poll::Ready(Ok(response)) if response.status() == 200));
     assert!(cost.count_total <= FACADE, "{}", cost.count_total);
 }

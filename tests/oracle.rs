@@ -33,7 +33,7 @@ const SECRET: &[u8] = b"a secret of more than thirty-two bytes";
 struct Key {
     ring: Keyring,
     algorithm: jsonwebtoken::Algorithm,
-    theirs: DecodingKey,
+    reference: DecodingKey,
     signing: EncodingKey,
 }
 
@@ -41,8 +41,8 @@ static KEYS: LazyLock<[Key; 4]> = LazyLock::new(|| {
     let public = |pem: &[u8]| {
         let ring = Keyring::new(SigningKey::from_pem(pem).unwrap());
         let jwk: Jwk = serde_json::from_value(ring.to_jwks()["keys"][0].clone()).unwrap();
-        let theirs = DecodingKey::from_jwk(&jwk).unwrap();
-        (ring, theirs, der(pem))
+        let reference = DecodingKey::from_jwk(&jwk).unwrap();
+        (ring, reference, der(pem))
     };
     let p256 = public(include_bytes!("keys/p256.pem"));
     let ed25519 = public(include_bytes!("keys/ed25519.pem"));
@@ -51,25 +51,25 @@ static KEYS: LazyLock<[Key; 4]> = LazyLock::new(|| {
         Key {
             ring: Keyring::new(SigningKey::hs256(SECRET).unwrap()),
             algorithm: jsonwebtoken::Algorithm::HS256,
-            theirs: DecodingKey::from_secret(SECRET),
+            reference: DecodingKey::from_secret(SECRET),
             signing: EncodingKey::from_secret(SECRET),
         },
         Key {
             ring: p256.0,
             algorithm: jsonwebtoken::Algorithm::ES256,
-            theirs: p256.1,
+            reference: p256.1,
             signing: EncodingKey::from_ec_der(&p256.2),
         },
         Key {
             ring: ed25519.0,
             algorithm: jsonwebtoken::Algorithm::EdDSA,
-            theirs: ed25519.1,
+            reference: ed25519.1,
             signing: EncodingKey::from_ed_der(&ed25519.2),
         },
         Key {
             ring: rsa.0,
             algorithm: jsonwebtoken::Algorithm::RS256,
-            theirs: rsa.1,
+            reference: rsa.1,
             signing: EncodingKey::from_rsa_der(&rsa.2),
         },
     ]
@@ -103,7 +103,7 @@ struct Demands {
 }
 
 impl Demands {
-    fn ours(self, key: &Key) -> TokenVerifier {
+    fn verifier(self, key: &Key) -> TokenVerifier {
         let mut verifier = TokenVerifier::new(key.ring.clone());
         verifier = verifier.with_leeway(Duration::from_secs(5)).unwrap();
         if self.issuer {
@@ -115,7 +115,7 @@ impl Demands {
         verifier
     }
 
-    fn theirs(self, key: &Key) -> Validation {
+    fn reference(self, key: &Key) -> Validation {
         let mut validation = Validation::new(key.algorithm);
         validation.leeway = 5;
         validation.validate_nbf = true;
@@ -133,21 +133,21 @@ impl Demands {
     }
 }
 
-/// Runs both verifiers, and returns whether ours accepts the token.
+/// Runs both verifiers, and returns whether the crate's accepts the token.
 fn compare(key: &Key, demands: Demands, token: &str) -> Result<bool, TestCaseError> {
     install();
-    let verifier = demands.ours(key);
-    let Ok(ours) = verifier.verify(token) else {
+    let verifier = demands.verifier(key);
+    let Ok(verified) = verifier.verify(token) else {
         return Ok(false);
     };
-    let theirs = decode::<Value>(token, &key.theirs, &demands.theirs(key));
-    prop_assert!(theirs.is_ok(), "{token}: {:?}", theirs.err());
-    let claims = theirs.unwrap().claims;
+    let reference = decode::<Value>(token, &key.reference, &demands.reference(key));
+    prop_assert!(reference.is_ok(), "{token}: {:?}", reference.err());
+    let claims = reference.unwrap().claims;
     let pid = claims["pid"].as_str().unwrap_or_default();
-    let profile = ours.subject().profile();
+    let profile = verified.subject().profile();
     prop_assert!(profile.is_none_or(|profile| profile.as_str() == pid));
     // From the cache, the result is the same.
-    prop_assert_eq!(verifier.verify(token).unwrap(), ours);
+    prop_assert_eq!(verifier.verify(token).unwrap(), verified);
     Ok(true)
 }
 

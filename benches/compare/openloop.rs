@@ -1,9 +1,9 @@
 //! The open-loop load generator and the slow tenant of the comparison beside this file.
 //!
 //! `send` is an open loop, which wrk and h2load do not offer. Requests are due at random times (a
-//! Poisson process), independent of the latency of earlier answers. Latency counts from the time
+//! Poisson process), independent of the latency of earlier responses. Latency counts from the time
 //! at which a request was due, so it includes the wait for a connection and for this program.
-//! `tenant` answers each request after a delay, without using the processor.
+//! `tenant` responds to each request after a delay, without using the processor.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::collections::VecDeque;
@@ -58,7 +58,7 @@ struct Client {
     connections: usize,
 }
 
-/// Answers each request after a delay.
+/// Responds to each request after a delay.
 #[derive(Args)]
 struct Tenant {
     listen: SocketAddr,
@@ -108,16 +108,16 @@ impl Client {
             .header(AUTHORIZATION, format!("Bearer {}", self.token))
             .body(Empty::new())?;
         // A thread, because the timers of tokio have a resolution of 1 ms.
-        let (due, mut falling_due) = mpsc::unbounded_channel();
+        let (start_sender, mut start_times) = mpsc::unbounded_channel();
         let (rate, time, warm) = (self.rate, self.time, Instant::now() + self.warm);
         thread::spawn(move || {
             for at in schedule(rate).take_while(|at| *at < warm + time) {
                 thread::sleep(at.saturating_duration_since(Instant::now()));
-                let _ = due.send(at);
+                let _ = start_sender.send(at);
             }
         });
         let (mut requests, mut delays, mut max_in_flight) = (Vec::new(), Vec::new(), 0);
-        while let Some(at) = falling_due.recv().await {
+        while let Some(at) = start_times.recv().await {
             if at >= warm && delays.is_empty() {
                 println!("warm");
             }
@@ -160,11 +160,11 @@ fn schedule(rate: f64) -> impl Iterator<Item = Instant> {
     })
 }
 
-/// The latency of a 200 response since `due`; `None` for a 503.
+/// The latency of a 200 response since `start_sender`; `None` for a 503.
 async fn send(
     pool: Arc<Pool>,
     request: EmptyRequest,
-    due: Instant,
+    start_sender: Instant,
 ) -> Result<Option<Duration>, BoxError> {
     let _permit = pool.permits.acquire().await?;
     let mut connection = pool.idle.lock().unwrap().pop_front().unwrap();
@@ -172,7 +172,7 @@ async fn send(
     let status = response.status();
     response.into_body().collect().await?;
     let latency = match status {
-        StatusCode::OK => Some(due.elapsed()),
+        StatusCode::OK => Some(start_sender.elapsed()),
         StatusCode::SERVICE_UNAVAILABLE => None,
         _ => return Err(status.to_string().into()),
     };

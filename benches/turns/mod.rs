@@ -12,7 +12,7 @@ where
 {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
-        Poll::Pending => unreachable!("the services here answer at once"),
+        Poll::Pending => unreachable!("the services here respond immediately"),
     }
 }
 

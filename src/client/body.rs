@@ -32,9 +32,9 @@ pub struct ConnectionBody {
     end_of_data: EndOfData,
     // HTTP/1.1 only. `None` once the body has ended or the connection is closed.
     connection: Option<Box<dyn DriveConnection>>,
-    // HTTP/2 only. `None` once the body has ended. Dropped after `incoming`, which resets a stream
-    // that has not ended.
-    stream: Option<StreamGuard>,
+    // Only if a task drives the connection. `None` once the body has ended. Dropped after
+    // `incoming`, which resets a stream that has not ended.
+    guard: Option<StreamGuard>,
 }
 
 /// How the end of the data from hyper is interpreted.
@@ -51,23 +51,31 @@ enum EndOfData {
 impl ConnectionBody {
     /// A body over HTTP/2, whose connection is driven by a task.
     pub(crate) fn http2(incoming: Incoming, stream: StreamGuard) -> Self {
-        let mut body = Self {
-            incoming,
-            end_of_data: EndOfData::Verified,
-            connection: None,
-            stream: Some(stream),
-        };
-        body.release_if_ended();
-        body
+        Self::new(incoming, EndOfData::Verified, None, Some(stream))
     }
 
     /// A body over HTTP/1.1, which drives `connection`.
     pub(crate) fn http1(incoming: Incoming, connection: Box<dyn DriveConnection>) -> Self {
+        Self::new(incoming, EndOfData::Trusted, Some(connection), None)
+    }
+
+    /// A body over HTTP/1.1, whose connection is driven by a task. `guard` is dropped when the body
+    /// has ended or is dropped.
+    pub(crate) fn driven_by_task(incoming: Incoming, guard: StreamGuard) -> Self {
+        Self::new(incoming, EndOfData::Trusted, None, Some(guard))
+    }
+
+    fn new(
+        incoming: Incoming,
+        end_of_data: EndOfData,
+        connection: Option<Box<dyn DriveConnection>>,
+        guard: Option<StreamGuard>,
+    ) -> Self {
         let mut body = Self {
             incoming,
-            end_of_data: EndOfData::Trusted,
-            connection: Some(connection),
-            stream: None,
+            end_of_data,
+            connection,
+            guard,
         };
         body.release_if_ended();
         body
@@ -81,7 +89,7 @@ impl ConnectionBody {
     }
 
     fn release(&mut self) {
-        self.stream = None;
+        self.guard = None;
         if let Some(connection) = self.connection.take() {
             connection.body_ended();
         }
@@ -132,7 +140,7 @@ impl http_body::Body for ConnectionBody {
         match &frame {
             Poll::Ready(None) => {
                 if this.end_of_data == EndOfData::Verified && !this.incoming.is_end_stream() {
-                    this.stream = None;
+                    this.guard = None;
                     // The error is returned once; later polls return `None`.
                     this.end_of_data = EndOfData::Trusted;
                     return Poll::Ready(Some(Err(Truncated.into())));
@@ -140,7 +148,7 @@ impl http_body::Body for ConnectionBody {
                 this.release();
             }
             Poll::Ready(Some(Err(_))) => {
-                this.stream = None;
+                this.guard = None;
                 this.connection = None;
             }
             // After the last frame, the reader need not poll again.

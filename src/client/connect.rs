@@ -1,4 +1,3 @@
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -100,13 +99,5 @@ where
                 Err(_) => Err(ConnectTimeout(connect_timeout).into()),
             }
         })
-    }
-}
-
-impl<K> fmt::Debug for Timed<K> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Timed")
-            .field("timeout", &self.timeout)
-            .finish_non_exhaustive()
     }
 }

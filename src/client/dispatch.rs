@@ -19,7 +19,7 @@ use super::http1_connection::{Copies, Http1Connection};
 use super::http2_connection::Http2Connection;
 use super::pool::{Age, Pool};
 use super::replay::{is_always_replayable, is_replayable};
-use super::send_error::SendError;
+use super::send_error::{Resend, SendError};
 use crate::error::BoxError;
 use crate::request_body::RequestBody;
 
@@ -99,13 +99,13 @@ where
                 Ok(response) => return Ok(response),
                 Err(failed) => *failed,
             };
-            match (failed.unsent, failed.refused, failed.unanswered) {
-                (Some(unsent), ..) if age == Age::Reused => request = unsent,
-                (_, Some(copy), _) => {
+            match failed.resend {
+                Some(Resend::Unsent(unsent)) if age == Age::Reused => request = unsent,
+                Some(Resend::Refused(copy)) => {
                     may_retry = false;
                     request = copy;
                 }
-                (.., Some(copy)) => {
+                Some(Resend::Unanswered(copy)) => {
                     may_retry = false;
                     choice = Choice::New;
                     request = copy;
@@ -161,7 +161,7 @@ where
             Err(error) => {
                 let mut failed = Box::<SendError>::from(error);
                 if failed.error.is_refused() {
-                    failed.refused = copy.map(bodyless);
+                    failed.resend = copy.map(bodyless).map(Resend::Refused);
                 }
                 if failed.ends_connection() {
                     connection.retire();
@@ -231,9 +231,11 @@ where
             let Some(dispatch) = this.dispatch.take() else {
                 return Poll::Ready(Err(failed.error));
             };
-            *this.retry = Some(match (failed.unsent, failed.unanswered) {
-                (Some(unsent), _) => Box::pin(dispatch.run(Choice::PooledOrNew, unsent, true)),
-                (_, Some(copy)) => Box::pin(dispatch.run(Choice::New, copy, false)),
+            *this.retry = Some(match failed.resend {
+                Some(Resend::Unsent(unsent)) => {
+                    Box::pin(dispatch.run(Choice::PooledOrNew, unsent, true))
+                }
+                Some(Resend::Unanswered(copy)) => Box::pin(dispatch.run(Choice::New, copy, false)),
                 _ => return Poll::Ready(Err(failed.error)),
             });
         }

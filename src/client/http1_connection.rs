@@ -1,4 +1,3 @@
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,7 +18,7 @@ use super::ClientError;
 use super::body::{ConnectionBody, DriveConnection};
 use super::http1_driver::{Http1Driver, finish_upload};
 use super::replay::{RecordedBody, Replay};
-use super::send_error::SendError;
+use super::send_error::{Resend, SendError};
 use super::stats::ConnectionGuard;
 use super::write_progress::{ProgressIo, WriteProgress};
 use crate::request_body::{RequestBody, UploadState};
@@ -180,11 +179,13 @@ impl Http1Connection {
                 in_flight,
             ));
         }
-        ConnectionBody::http1(body, Box::new(ResponseReader(reader)))
+        // Its drop notifies the task that the response body was read or dropped.
+        ConnectionBody::driven_by_task(body, Arc::new(reader))
     }
+}
 
-    /// Polls hyper's connection, and drops it once it is closed.
-    fn poll_driver(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+impl DriveConnection for Http1Connection {
+    fn poll_drive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(driver) = &mut self.driver else {
             return Poll::Ready(());
         };
@@ -193,12 +194,6 @@ impl Http1Connection {
             self.driver = None;
         }
         closed
-    }
-}
-
-impl DriveConnection for Http1Connection {
-    fn poll_drive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.poll_driver(cx)
     }
 
     fn body_ended(mut self: Box<Self>) {
@@ -209,27 +204,6 @@ impl DriveConnection for Http1Connection {
             pool.put(self);
         }
     }
-}
-
-impl fmt::Debug for Http1Connection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Http1Connection")
-            .field("open", &self.driver.is_some())
-            .finish_non_exhaustive()
-    }
-}
-
-/// Notifies `finish_upload`, when it is dropped, that the response body was read or dropped.
-struct ResponseReader(
-    #[expect(dead_code, reason = "its drop closes the channel")] oneshot::Sender<()>,
-);
-
-impl DriveConnection for ResponseReader {
-    fn poll_drive(&mut self, _: &mut Context<'_>) -> Poll<()> {
-        Poll::Pending
-    }
-
-    fn body_ended(self: Box<Self>) {}
 }
 
 pin_project! {
@@ -257,7 +231,7 @@ where
             return Poll::Pending;
         };
         // A closed connection is dropped by this: hyper then returns the request, or fails it.
-        let _ = connection.poll_driver(cx);
+        let _ = connection.poll_drive(cx);
         let result = ready!(this.response.poll(cx));
         let Some((mut connection, pool)) = this.connection.take() else {
             return Poll::Pending;
@@ -296,15 +270,14 @@ fn send_error(
 ) -> Box<SendError> {
     let unsent = error.take_message();
     let error = ClientError::connection(error.into_error());
-    let unanswered = match unsent {
-        None if error.is_closed() => replay.and_then(Replay::into_request),
-        _ => None,
+    let resend = match unsent {
+        Some(unsent) => Some(Resend::Unsent(unsent.map(RecordedBody::into_inner))),
+        None if error.is_closed() => replay
+            .and_then(Replay::into_request)
+            .map(Resend::Unanswered),
+        None => None,
     };
-    Box::new(SendError {
-        unsent: unsent.map(|request| request.map(RecordedBody::into_inner)),
-        unanswered,
-        ..SendError::new(error)
-    })
+    Box::new(SendError { error, resend })
 }
 
 /// The `timeout` of a `Keep-Alive: timeout=5, max=100` header.

@@ -1,4 +1,3 @@
-use std::fmt;
 use std::future::{Future, poll_fn};
 use std::mem;
 use std::pin::pin;
@@ -89,7 +88,7 @@ impl Http2Connection {
 
     /// Reserves the stream until the guard, its clones, and this handle are dropped.
     pub(super) fn guard(&self) -> StreamGuard {
-        StreamGuard::new(Arc::clone(&self.permit) as _)
+        Arc::clone(&self.permit) as _
     }
 
     /// Removes the connection from the pool: no further request is sent on it. The requests that
@@ -101,14 +100,8 @@ impl Http2Connection {
     }
 }
 
-impl fmt::Debug for Http2Connection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut debug = f.debug_struct("Http2Connection");
-        debug.field("id", &self.permit.id).finish_non_exhaustive()
-    }
-}
-
 /// One stream of a connection. Dropped when the stream is closed.
+#[derive(Debug)]
 struct StreamPermit {
     pool: Weak<dyn StreamPool>,
     id: u64,

@@ -237,11 +237,12 @@ impl State {
             }
             let checkout = if let Some(connection) = self.reserve(pool) {
                 Checkout::Stream(connection)
-            } else if !self.speaks_http2 {
-                Checkout::Connect(Connecting::uncounted(pool))
-            } else if self.needs_connection(&pool.limits) {
-                self.connecting += 1;
-                Checkout::Connect(Connecting::counted(pool))
+            } else if !self.speaks_http2 || self.needs_connection(&pool.limits) {
+                self.connecting += usize::from(self.speaks_http2);
+                Checkout::Connect(Connecting {
+                    pool: Arc::clone(pool),
+                    is_counted: self.speaks_http2,
+                })
             } else {
                 break;
             };
@@ -286,20 +287,6 @@ pub(super) struct Connecting {
 }
 
 impl Connecting {
-    fn counted(pool: &Arc<Http2Pool>) -> Self {
-        Self {
-            pool: Arc::clone(pool),
-            is_counted: true,
-        }
-    }
-
-    fn uncounted(pool: &Arc<Http2Pool>) -> Self {
-        Self {
-            pool: Arc::clone(pool),
-            is_counted: false,
-        }
-    }
-
     /// Decides whether a new transport that has negotiated HTTP/2 is used.
     ///
     /// # Errors

@@ -36,15 +36,20 @@ pub(super) struct Replay {
     method: Method,
     headers: HeaderMap,
     // `None` without a body.
-    recording: Option<Arc<Recording>>,
+    recording: Option<SharedRecording>,
 }
 
 impl Replay {
     /// Copies the head of `request`, and records its body as hyper reads it.
     pub(super) fn record(request: Request<RequestBody>) -> (Request<RecordedBody>, Self) {
         let body = request.body();
-        let recording =
-            (!body.is_end_stream()).then(|| Recording::new(body.size_hint().exact().is_some()));
+        let recording = (!body.is_end_stream()).then(|| {
+            let is_sized = body.size_hint().exact().is_some();
+            SharedRecording::new(Mutex::new(Recording {
+                is_sized,
+                ..Recording::default()
+            }))
+        });
         let replay = Self {
             method: request.method().clone(),
             headers: request.headers().clone(),
@@ -62,7 +67,7 @@ impl Replay {
     pub(super) fn into_request(self) -> Option<Request<RequestBody>> {
         let body = match self.recording {
             None => RequestBody::default(),
-            Some(recording) => recording.replay()?,
+            Some(recording) => mem::take(&mut *lock(&recording)).into_body()?,
         };
         let mut request = Request::new(body);
         *request.method_mut() = self.method;
@@ -74,7 +79,7 @@ impl Replay {
 /// A request body that records its data as long as its [`Replay`] exists.
 pub(super) struct RecordedBody {
     body: RequestBody,
-    recording: Option<Weak<Recording>>,
+    recording: Option<Weak<Mutex<Recording>>>,
 }
 
 impl RecordedBody {
@@ -91,7 +96,7 @@ impl RecordedBody {
         mem::take(&mut self.body)
     }
 
-    fn recording(&self) -> Option<Arc<Recording>> {
+    fn recording(&self) -> Option<SharedRecording> {
         self.recording.as_ref().and_then(Weak::upgrade)
     }
 }
@@ -99,7 +104,7 @@ impl RecordedBody {
 impl Drop for RecordedBody {
     fn drop(&mut self) {
         if let Some(recording) = self.recording() {
-            recording.add_rest(mem::take(&mut self.body));
+            lock(&recording).add_rest(mem::take(&mut self.body));
         }
     }
 }
@@ -114,7 +119,7 @@ impl http_body::Body for RecordedBody {
     ) -> Poll<Option<Result<Frame<Bytes>, ClientBodyError>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         if let Some(recording) = self.recording() {
-            recording.add(&frame);
+            lock(&recording).add(&frame);
         }
         Poll::Ready(frame)
     }
@@ -129,19 +134,17 @@ impl http_body::Body for RecordedBody {
 }
 
 /// The data of a body that was sent, and the rest of the body.
-struct Recording {
-    state: Mutex<RecordingState>,
-    /// Whether the request declares the length of its body. The copy then declares it, too.
-    is_sized: bool,
-}
-
 #[derive(Default)]
-struct RecordingState {
+struct Recording {
     frames: VecDeque<Bytes>,
     /// The bytes in `frames`.
     size: usize,
     rest: Rest,
+    /// Whether the request declares the length of its body. The copy then declares it, too.
+    is_sized: bool,
 }
+
+type SharedRecording = Arc<Mutex<Recording>>;
 
 /// The part of a body that was not sent.
 #[derive(Default)]
@@ -156,39 +159,39 @@ enum Rest {
     Lost,
 }
 
-impl Recording {
-    fn new(is_sized: bool) -> Arc<Self> {
-        Arc::new(Self {
-            state: Mutex::default(),
-            is_sized,
-        })
-    }
+fn lock(recording: &Mutex<Recording>) -> MutexGuard<'_, Recording> {
+    recording.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
-    fn add(&self, frame: &Option<Result<Frame<Bytes>, ClientBodyError>>) {
-        let mut state = self.lock();
-        if matches!(state.rest, Rest::Lost) {
+impl Recording {
+    fn add(&mut self, frame: &Option<Result<Frame<Bytes>, ClientBodyError>>) {
+        if matches!(self.rest, Rest::Lost) {
             return;
         }
         match frame {
-            None => state.rest = Rest::Ended,
+            None => self.rest = Rest::Ended,
             Some(Ok(frame)) => {
                 let Some(data) = frame.data_ref() else { return };
-                state.size = state.size.saturating_add(data.len());
-                if state.size <= MAX_RECORDED {
-                    state.frames.push_back(data.clone());
+                self.size = self.size.saturating_add(data.len());
+                if self.size <= MAX_RECORDED {
+                    self.frames.push_back(data.clone());
                 } else {
-                    state.lose();
+                    self.lose();
                 }
             }
-            Some(Err(_)) => state.lose(),
+            Some(Err(_)) => self.lose(),
         }
     }
 
+    fn lose(&mut self) {
+        self.frames.clear();
+        self.rest = Rest::Lost;
+    }
+
     /// Adds the unsent rest, when the connection drops the body.
-    fn add_rest(&self, body: RequestBody) {
-        let mut state = self.lock();
-        if matches!(state.rest, Rest::Sending) {
-            state.rest = match body.is_end_stream() {
+    fn add_rest(&mut self, body: RequestBody) {
+        if matches!(self.rest, Rest::Sending) {
+            self.rest = match body.is_end_stream() {
                 true => Rest::Ended,
                 false => Rest::Unsent(body),
             };
@@ -196,33 +199,21 @@ impl Recording {
     }
 
     /// The body from its start.
-    fn replay(&self) -> Option<RequestBody> {
-        let state = mem::take(&mut *self.lock());
-        let rest = match state.rest {
+    fn into_body(self) -> Option<RequestBody> {
+        let rest = match self.rest {
             Rest::Sending | Rest::Lost => return None,
             // No data was sent: the original body is complete.
-            Rest::Unsent(body) if state.frames.is_empty() => return Some(body),
+            Rest::Unsent(body) if self.frames.is_empty() => return Some(body),
             Rest::Unsent(body) => body,
             Rest::Ended => RequestBody::default(),
         };
         let body = Body::from_boxed(Box::pin(ReplayedBody {
-            frames: state.frames,
-            size: state.size as u64,
+            frames: self.frames,
+            size: self.size as u64,
             rest,
             is_sized: self.is_sized,
         }));
         Some(RequestBody::from(body))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, RecordingState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl RecordingState {
-    fn lose(&mut self) {
-        self.frames.clear();
-        self.rest = Rest::Lost;
     }
 }
 

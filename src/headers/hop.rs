@@ -1,9 +1,10 @@
 use std::fmt;
 
-use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue, UPGRADE};
+use http::header::{CONNECTION, HeaderMap, HeaderName, UPGRADE};
 #[cfg(feature = "client")]
 use http::{Version, header::TE};
 
+use super::list::{elements, has_element};
 use super::retain::retain;
 
 /// The most names that all `Connection` headers of a message may nominate together. Real clients
@@ -74,17 +75,13 @@ pub(crate) fn is_hop_by_hop(name: &HeaderName) -> bool {
 ///
 /// An `Upgrade` header that is not nominated belongs to another hop.
 pub fn asks_for_websocket(headers: &HeaderMap) -> bool {
-    let mut offers = headers.get_all(UPGRADE).iter();
-    offers.any(offers_websocket) && is_nominated(headers, &UPGRADE)
+    elements(headers, UPGRADE).any(is_websocket) && is_nominated(headers, &UPGRADE)
 }
 
 /// `protocol = protocol-name ["/" protocol-version]`; names are case-insensitive.
-fn offers_websocket(value: &HeaderValue) -> bool {
-    let mut protocols = value.as_bytes().split(|&byte| byte == b',');
-    protocols.any(|protocol| {
-        let name = protocol.split(|&byte| byte == b'/').next();
-        name.is_some_and(|name| name.trim_ascii().eq_ignore_ascii_case(b"websocket"))
-    })
+fn is_websocket(protocol: &[u8]) -> bool {
+    let name = protocol.split(|&byte| byte == b'/').next();
+    name.is_some_and(|name| name.trim_ascii().eq_ignore_ascii_case(b"websocket"))
 }
 
 /// Whether the client accepts trailers
@@ -92,19 +89,12 @@ fn offers_websocket(value: &HeaderValue) -> bool {
 /// which over HTTP/1.1 has to be nominated for this hop. HTTP/2 has no `Connection` header.
 #[cfg(feature = "client")]
 pub(crate) fn accepts_trailers(headers: &HeaderMap, version: Version) -> bool {
-    let mut values = headers.get_all(TE).iter();
-    values.any(|value| has_option(value, "trailers"))
+    has_element(headers, TE, "trailers")
         && (version >= Version::HTTP_2 || is_nominated(headers, &TE))
 }
 
 fn is_nominated(headers: &HeaderMap, name: &HeaderName) -> bool {
-    let mut values = headers.get_all(CONNECTION).iter();
-    values.any(|value| has_option(value, name.as_str()))
-}
-
-fn has_option(value: &HeaderValue, option: &str) -> bool {
-    let mut options = value.as_bytes().split(|&byte| byte == b',');
-    options.any(|own| own.trim_ascii().eq_ignore_ascii_case(option.as_bytes()))
+    has_element(headers, CONNECTION, name.as_str())
 }
 
 fn nominated(headers: &HeaderMap) -> Result<Vec<HeaderName>, HopByHopError> {
@@ -113,17 +103,14 @@ fn nominated(headers: &HeaderMap) -> Result<Vec<HeaderName>, HopByHopError> {
     // message is forwarded and, for each connection-option in this field, remove any header or
     // trailer field(s) from the message with the same name". This reads all values, not only the
     // first.
-    for value in headers.get_all(CONNECTION) {
-        for option in value.as_bytes().split(|&byte| byte == b',') {
-            let option = option.trim_ascii();
-            if is_ignored_option(option) {
-                continue;
-            }
-            if names.len() == MAX_NOMINATED {
-                return Err(HopByHopError(()));
-            }
-            names.push(HeaderName::from_bytes(option).map_err(|_| HopByHopError(()))?);
+    for option in elements(headers, CONNECTION) {
+        if is_ignored_option(option) {
+            continue;
         }
+        if names.len() == MAX_NOMINATED {
+            return Err(HopByHopError(()));
+        }
+        names.push(HeaderName::from_bytes(option).map_err(|_| HopByHopError(()))?);
     }
     Ok(names)
 }
@@ -140,14 +127,7 @@ fn is_ignored_option(option: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for (name, value) in pairs {
-            headers.append(*name, HeaderValue::from_static(value));
-        }
-        headers
-    }
+    use crate::headers::tests::from_pairs;
 
     #[test]
     fn a_websocket_handshake_needs_upgrade_and_its_nomination() {
@@ -175,7 +155,11 @@ mod tests {
             ),
             (&[(c, "upgrade-insecure-requests"), (u, "websocket")], false),
         ] {
-            assert_eq!(asks_for_websocket(&headers(pairs)), expected, "{pairs:?}");
+            assert_eq!(
+                asks_for_websocket(&from_pairs(pairs)),
+                expected,
+                "{pairs:?}"
+            );
         }
     }
 
@@ -196,7 +180,7 @@ mod tests {
             (&[(c, "te")], Version::HTTP_11, false),
         ] {
             assert_eq!(
-                accepts_trailers(&headers(pairs), version),
+                accepts_trailers(&from_pairs(pairs), version),
                 expected,
                 "{pairs:?}"
             );

@@ -3,6 +3,7 @@ use http::header::ACCEPT;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
 
+use super::list::elements;
 use super::single_value::single_value;
 
 /// Whether a request declares its body as JSON in UTF-8: `application/json`, with no `charset` or
@@ -65,21 +66,15 @@ pub(crate) fn is_html(headers: &HeaderMap) -> bool {
 /// Whether a body is sent without a content coding: `Content-Encoding` is absent, empty or
 /// `identity`.
 pub fn is_unencoded(headers: &HeaderMap) -> bool {
-    headers.get_all(CONTENT_ENCODING).iter().all(|value| {
-        value.as_bytes().split(|&byte| byte == b',').all(|coding| {
-            let coding = coding.trim_ascii();
-            coding.is_empty() || coding.eq_ignore_ascii_case(b"identity")
-        })
-    })
+    elements(headers, CONTENT_ENCODING)
+        .all(|coding| coding.is_empty() || coding.eq_ignore_ascii_case(b"identity"))
 }
 
 /// Whether `*/*` is the only media range of `Accept`, in any number of header values and with any
 /// weight above zero. An empty list is equivalent, and so is `*`, which lenient servers accept.
 #[cfg(feature = "client")]
 pub(crate) fn accepts_anything(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(ACCEPT).iter();
-    let mut ranges = values.flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
-    ranges.all(|range| {
+    elements(headers, ACCEPT).all(|range| {
         let mut parts = range.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
         let media = parts.next().unwrap_or_default();
         matches!(media, b"" | b"*" | b"*/*") && parts.all(is_positive_weight)

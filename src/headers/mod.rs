@@ -22,6 +22,7 @@
 
 mod bearer;
 mod hop;
+mod list;
 mod media;
 mod name_list;
 mod request_headers;
@@ -39,6 +40,8 @@ pub use hop::{HopByHopError, asks_for_websocket, remove_hop_by_hop};
 #[cfg(feature = "client")]
 pub(crate) use hop::{accepts_trailers, is_hop_by_hop, remove_nominated};
 #[cfg(feature = "client")]
+pub(crate) use list::{elements, has_element};
+#[cfg(feature = "client")]
 pub(crate) use media::accepts_anything;
 pub(crate) use media::is_html;
 pub use media::{is_form, is_json, is_unencoded};
@@ -55,3 +58,6 @@ pub(crate) use single_value::single_value;
 #[cfg(feature = "client")]
 pub(crate) use trace_context::remove_invalid_trace_context;
 pub use wire_protocol::WireProtocol;
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -47,14 +47,12 @@ fn is_nonzero(field: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::headers::tests::from_pairs;
 
     const VALID: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
     fn filtered(pairs: &[(&'static str, &str)]) -> Vec<String> {
-        let mut headers = HeaderMap::new();
-        for (name, value) in pairs {
-            headers.append(*name, value.parse().unwrap());
-        }
+        let mut headers = from_pairs(pairs);
         remove_invalid_trace_context(&mut headers);
         let values = headers.values();
         values

@@ -1,11 +1,12 @@
 //! Rejects the content of a `POST` that names another method.
 
-use std::fmt;
+use std::collections::HashMap;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request};
 use http_body_util::Full;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::IgnoredAny;
+use serde_json::Value;
 
 use crate::error::BoxError;
 use crate::headers::{is_form, is_json, is_unencoded};
@@ -72,56 +73,14 @@ fn check(media: Media, content: &[u8]) -> Result<(), Rejection> {
 
 /// Whether an object has at least one member `_method`. PHP does not normalize names in JSON.
 fn json_overrides_method(json: &[u8]) -> Result<bool, serde_json::Error> {
-    let mut json = serde_json::Deserializer::from_slice(json);
-    let found = json.deserialize_any(TopLevel)?;
-    json.end()?;
-    Ok(found)
-}
-
-struct TopLevel;
-
-impl<'de> Visitor<'de> for TopLevel {
-    type Value = bool;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
-        let mut found = false;
-        while let Some((name, IgnoredAny)) = map.next_entry::<String, _>()? {
-            found |= name == "_method";
+    match json.trim_ascii_start().first() {
+        Some(b'{') => {
+            let members: HashMap<String, IgnoredAny> = serde_json::from_slice(json)?;
+            Ok(members.contains_key("_method"))
         }
-        Ok(found)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<bool, A::Error> {
-        while let Some(IgnoredAny) = seq.next_element()? {}
-        Ok(false)
-    }
-
-    fn visit_unit<E>(self) -> Result<bool, E> {
-        Ok(false)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<bool, E> {
-        Ok(false)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<bool, E> {
-        Ok(false)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<bool, E> {
-        Ok(false)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<bool, E> {
-        Ok(false)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<bool, E> {
-        Ok(false)
+        // Without a limit of its depth, as below an object.
+        Some(b'[') => serde_json::from_slice(json).map(|IgnoredAny| false),
+        _ => serde_json::from_slice(json).map(|_: Value| false),
     }
 }
 

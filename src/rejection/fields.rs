@@ -1,5 +1,4 @@
-use serde::Serialize;
-use serde::ser::{SerializeMap, Serializer};
+use serde::{Serialize, Serializer};
 
 /// Invalid fields with their messages, in the order of [`add`](Self::add): the `errors` of a 422.
 ///
@@ -46,10 +45,6 @@ impl FieldErrors {
 
 impl Serialize for FieldErrors {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (field, messages) in &self.0 {
-            map.serialize_entry(field, messages)?;
-        }
-        map.end()
+        serializer.collect_map(self.iter())
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use super::{FieldErrors, RejectionKind};
+use crate::error::BoxError;
 
 /// A response of this crate's own: a rejected request or a failed call of the tenant.
 ///
@@ -82,6 +83,12 @@ impl Rejection {
     #[must_use]
     pub fn because(self, cause: impl Error + Send + Sync + 'static) -> Self {
         self.edit(|details| details.cause = Some(Arc::new(cause)))
+    }
+
+    /// As [`because`](Self::because), for a cause that is only a text.
+    pub(crate) fn because_text(self, cause: impl Into<Cow<'static, str>>) -> Self {
+        let cause = BoxError::from(cause.into());
+        self.edit(|details| details.cause = Some(Arc::from(cause)))
     }
 
     fn edit(mut self, change: impl FnOnce(&mut Details)) -> Self {

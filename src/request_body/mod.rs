@@ -10,7 +10,6 @@
 //! | `length` | the check of the declared length |
 //! | `upload_state` | `UploadState`: which side is awaited (`WaitingOn`), and why the body failed |
 //! | `in_flight` | the limit of requests in flight, and its `InFlightGuard` |
-//! | `stream_guard` | keeps an HTTP/2 stream reserved until the body is dropped |
 //! | `replayable` | the marker of requests that may be sent twice although they are `POST`s |
 //!
 //! Without the feature `client` only the marker exists: `TokenEndpoint` and the sign-up service set
@@ -24,16 +23,14 @@ mod in_flight;
 mod length;
 mod replayable;
 #[cfg(feature = "client")]
-mod stream_guard;
-#[cfg(feature = "client")]
 mod upload_state;
 
+#[cfg(feature = "client")]
+pub(crate) use body::StreamGuard;
 #[cfg(feature = "client")]
 pub use body::{ClientBodyError, RequestBody};
 #[cfg(feature = "client")]
 pub(crate) use in_flight::{InFlight, InFlightGuard};
 pub(crate) use replayable::Replayable;
-#[cfg(feature = "client")]
-pub(crate) use stream_guard::StreamGuard;
 #[cfg(feature = "client")]
 pub(crate) use upload_state::{InFlightRef, UploadState, WaitingOn};

@@ -1,4 +1,4 @@
-//! The body of the sandbox's answers.
+//! The body of the sandbox's responses.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -10,11 +10,11 @@ use http_body::{Body, Frame, SizeHint};
 use tower::BoxError;
 
 use super::fault::ConnectionReset;
-use super::flight::Flight;
+use super::in_flight::InFlightGuard;
 
-/// The body of an answer, or as much of it as a [`Fault`](super::Fault) lets through.
+/// The body of a response, truncated if a [`Fault`](super::Fault) requires it.
 ///
-/// The size hint is exact while the length of the answer is known or declared.
+/// The size hint is exact while the length of the response is known or declared.
 #[derive(Debug, Default)]
 pub struct SandboxBody {
     chunks: VecDeque<Bytes>,
@@ -23,7 +23,7 @@ pub struct SandboxBody {
     declared: Option<u64>,
     end: End,
     /// Dropped with the body.
-    flight: Option<Flight>,
+    in_flight: Option<InFlightGuard>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,11 +31,11 @@ pub(crate) enum End {
     /// The body ends.
     #[default]
     Complete,
-    /// Half of the body arrives, then the connection breaks.
+    /// The connection is reset after half of the body.
     Reset,
-    /// Half of the body has arrived, the connection is about to break.
+    /// Half of the body has been yielded; the next poll resets the connection.
     Broken,
-    /// Half of the body arrives, then nothing more.
+    /// The body stays pending after its first half.
     Stall,
 }
 
@@ -49,7 +49,7 @@ impl SandboxBody {
         let length = content.len();
         let (chunk, declared) = match end {
             End::Complete => (content, Some(length)),
-            // Nothing to cut in half: leave the length open, so that the peer waits for more.
+            // An empty body has no half: its length stays unknown, so the peer waits for data.
             End::Reset | End::Broken | End::Stall if content.is_empty() => (content, None),
             End::Reset | End::Broken | End::Stall => (content.slice(..length / 2), Some(length)),
         };
@@ -61,12 +61,12 @@ impl SandboxBody {
             declared: declared.and_then(|length| u64::try_from(length).ok()),
             trailers,
             end,
-            flight: None,
+            in_flight: None,
         }
     }
 
-    pub(crate) fn carry(&mut self, flight: Flight) {
-        self.flight = Some(flight);
+    pub(crate) fn count_in_flight(&mut self, in_flight: InFlightGuard) {
+        self.in_flight = Some(in_flight);
     }
 }
 
@@ -91,7 +91,7 @@ impl Body for SandboxBody {
             return Poll::Ready(Some(Ok(Frame::data(chunk))));
         }
         match this.end {
-            // No waker is stored: a stalled answer never continues, it can only be dropped.
+            // No waker is stored: a stalled response never continues until it is dropped.
             End::Stall => Poll::Pending,
             End::Reset => {
                 // A server flushes when the body is pending. Without this pause the error would

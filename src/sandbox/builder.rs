@@ -68,13 +68,13 @@ impl SandboxBuilder {
     /// Stops the tenant's clock at this time.
     ///
     /// Default is a running clock.
-    pub fn stopped_clock(self, moment: SystemTime) -> Self {
-        self.clock(move || moment)
+    pub fn stopped_clock(self, time: SystemTime) -> Self {
+        self.clock(move || time)
     }
 
     /// The sandbox, with the seed's data.
     pub fn build(self) -> Sandbox {
         let store = Store::new(self.clock, self.matching);
-        Sandbox::planted(self.base_path, self.api_token, store)
+        Sandbox::with_seed(self.base_path, self.api_token, store)
     }
 }

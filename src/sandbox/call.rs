@@ -1,4 +1,4 @@
-//! A request as the application sees it, after the framework has read it.
+//! A request as the framework parses it for the application.
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST};
@@ -7,15 +7,15 @@ use http::{HeaderMap, Method};
 use serde_json::{Map, Value};
 
 use super::php;
-use super::resources::Place;
+use super::resources::SubResource;
 
-const HOST_UNKNOWN: &str = "api.sandbox.getomneo.com";
+const DEFAULT_HOST: &str = "api.sandbox.getomneo.com";
 
 /// One call of the API: method, path below the base path, and input.
 #[derive(Debug)]
 pub(crate) struct Call {
-    /// The method that the application acts on, after any override.
-    pub(crate) verb: Method,
+    /// The method that the application handles, after any override.
+    pub(crate) method: Method,
     /// The path below the base path, decoded and split.
     pub(crate) segments: Vec<String>,
     /// The whole decoded path, for messages.
@@ -23,7 +23,7 @@ pub(crate) struct Call {
     /// The variable parts of the path, as the route names them.
     pub(crate) params: Vec<String>,
     /// The sub-resource of a profile that the path names.
-    pub(crate) place: Option<Place>,
+    pub(crate) sub_resource: Option<SubResource>,
     pub(crate) query: Map<String, Value>,
     pub(crate) raw_query: String,
     /// The body, if it is JSON or a form.
@@ -37,7 +37,7 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// `None` if the path does not lie below the base path.
+    /// Parses a request; `None` if its path is outside the base path.
     pub(crate) fn read(parts: &Parts, body: &Bytes, base: &str) -> Option<Self> {
         let path = resolve(&php::decode(parts.uri.path()));
         let below = below_base(&path, base)?.trim_matches('/');
@@ -47,10 +47,10 @@ impl Call {
         let input = input(&query, &body);
         let origin = origin(parts);
         Some(Self {
-            verb: effective_method(parts, &query, &body),
+            method: effective_method(parts, &query, &body),
             segments: below.split('/').map(str::to_owned).collect(),
             params: Vec::new(),
-            place: None,
+            sub_resource: None,
             url: format!("{origin}{}", parts.uri.path()),
             root: format!("{origin}{base}"),
             path,
@@ -87,8 +87,8 @@ pub(crate) fn below_base<'p>(path: &'p str, base: &str) -> Option<&'p str> {
         .filter(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Resolves dot segments after decoding. This is the most permissive reading among real servers, so
-/// a proxy that relies on the tenant to refuse them fails its tests here.
+/// Resolves dot segments after decoding, as the most permissive servers do: a proxy that relies on
+/// the tenant to reject them fails its tests here.
 fn resolve(path: &str) -> String {
     let mut kept: Vec<&str> = Vec::new();
     for segment in path.split('/').skip(1) {
@@ -111,20 +111,20 @@ fn origin(parts: &Parts) -> String {
         .or_else(from_header);
     match host {
         Some(host) => format!("{}://{host}", scheme.unwrap_or("http")),
-        None => format!("https://{HOST_UNKNOWN}"),
+        None => format!("https://{DEFAULT_HOST}"),
     }
 }
 
 fn read_body(headers: &HeaderMap, body: &Bytes) -> Value {
-    let kind = headers
+    let media_type = headers
         .get(CONTENT_TYPE)
-        .and_then(|kind| kind.to_str().ok())
+        .and_then(|media_type| media_type.to_str().ok())
         .unwrap_or_default();
-    let kind = kind.to_ascii_lowercase();
-    if kind.contains("/json") || kind.contains("+json") {
+    let media_type = media_type.to_ascii_lowercase();
+    if media_type.contains("/json") || media_type.contains("+json") {
         // Malformed JSON is an empty input to the framework, not an error.
         serde_json::from_slice(body).unwrap_or_default()
-    } else if kind.starts_with("application/x-www-form-urlencoded") {
+    } else if media_type.starts_with("application/x-www-form-urlencoded") {
         Value::Object(php::parse_query(&String::from_utf8_lossy(body)))
     } else {
         Value::Null
@@ -140,12 +140,12 @@ fn input(query: &Map<String, Value>, body: &Value) -> Map<String, Value> {
                 .map(|(name, value)| (name.clone(), value.clone())),
         );
     }
-    input.values_mut().for_each(tidy);
+    input.values_mut().for_each(normalize);
     input
 }
 
 /// Trims strings and turns empty ones into null, as the framework's default middleware does.
-fn tidy(value: &mut Value) {
+fn normalize(value: &mut Value) {
     match value {
         Value::String(text) => {
             let trimmed = text.trim();
@@ -155,8 +155,8 @@ fn tidy(value: &mut Value) {
                 Value::String(trimmed.to_owned())
             };
         }
-        Value::Array(items) => items.iter_mut().for_each(tidy),
-        Value::Object(fields) => fields.values_mut().for_each(tidy),
+        Value::Array(items) => items.iter_mut().for_each(normalize),
+        Value::Object(fields) => fields.values_mut().for_each(normalize),
         _ => {}
     }
 }

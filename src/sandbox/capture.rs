@@ -10,9 +10,9 @@ use serde_json::Value;
 use crate::headers::single_value;
 
 /// How many requests are kept; the oldest are dropped first.
-const KEPT: usize = 4096;
+const MAX_REQUESTS: usize = 4096;
 /// How many bytes of their bodies are kept.
-const KEPT_BYTES: usize = 64 << 20;
+const MAX_BYTES: usize = 64 << 20;
 
 /// One request as it reached the sandbox, before the tenant interprets it.
 ///
@@ -65,16 +65,16 @@ impl fmt::Debug for CapturedRequest {
 
 /// The last requests, oldest first.
 #[derive(Debug, Default)]
-pub(crate) struct Ring {
+pub(crate) struct CaptureBuffer {
     requests: VecDeque<CapturedRequest>,
     bytes: usize,
 }
 
-impl Ring {
+impl CaptureBuffer {
     pub(crate) fn push(&mut self, request: CapturedRequest) {
         self.bytes = self.bytes.saturating_add(request.body.len());
         self.requests.push_back(request);
-        while self.requests.len() > KEPT || self.bytes > KEPT_BYTES {
+        while self.requests.len() > MAX_REQUESTS || self.bytes > MAX_BYTES {
             let Some(oldest) = self.requests.pop_front() else {
                 break;
             };

@@ -1,4 +1,4 @@
-//! Encodes an answer: JSON as PHP writes it, compression, and the headers of every answer.
+//! Encodes a response: JSON as PHP writes it, compression, and the headers of every response.
 
 use std::io::{self, Write};
 
@@ -16,14 +16,18 @@ use serde_json::Value;
 use serde_json::ser::{Formatter, Serializer};
 
 use super::body::{End, SandboxBody};
-use super::fault::Canned;
+use super::fault::CannedResponse;
 use super::response::{Content, SandboxResponse};
 
 /// Shorter bodies are not compressed.
 const WORTH_COMPRESSING: usize = 256;
 
-pub(crate) fn answer(parts: &Parts, answer: SandboxResponse, end: End) -> Response<SandboxBody> {
-    let (kind, plain) = match answer.content {
+pub(crate) fn response(
+    parts: &Parts,
+    response: SandboxResponse,
+    end: End,
+) -> Response<SandboxBody> {
+    let (kind, plain) = match response.content {
         Content::Nothing => (None, Bytes::new()),
         Content::Json(value) => (Some("application/json"), json(&value)),
         Content::Html(page) => (Some("text/html"), Bytes::from(page)),
@@ -43,7 +47,7 @@ pub(crate) fn answer(parts: &Parts, answer: SandboxResponse, end: End) -> Respon
     if let Some(kind) = kind {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     }
-    headers.extend(answer.headers);
+    headers.extend(response.headers);
     let mut content = plain;
     if content.len() >= WORTH_COMPRESSING
         && accepts_gzip(&parts.headers)
@@ -53,21 +57,21 @@ pub(crate) fn answer(parts: &Parts, answer: SandboxResponse, end: End) -> Respon
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
     }
-    respond(parts, answer.status, headers, content, None, end)
+    build(parts, response.status, headers, content, None, end)
 }
 
-pub(crate) fn canned(parts: &Parts, canned: Canned) -> Response<SandboxBody> {
-    respond(
+pub(crate) fn canned_response(parts: &Parts, response: CannedResponse) -> Response<SandboxBody> {
+    build(
         parts,
-        canned.status,
-        canned.headers,
-        canned.body,
-        canned.trailers,
+        response.status,
+        response.headers,
+        response.body,
+        response.trailers,
         End::Complete,
     )
 }
 
-fn respond(
+fn build(
     parts: &Parts,
     status: http::StatusCode,
     mut headers: HeaderMap,
@@ -114,14 +118,14 @@ fn gzip(content: &[u8]) -> io::Result<Bytes> {
 /// JSON as `json_encode` writes it by default: slashes and non-ASCII characters are escaped.
 fn json(value: &Value) -> Bytes {
     let mut out = Vec::new();
-    let written = value.serialize(&mut Serializer::with_formatter(&mut out, Php));
+    let written = value.serialize(&mut Serializer::with_formatter(&mut out, PhpFormatter));
     debug_assert!(written.is_ok(), "writing to memory");
     out.into()
 }
 
-struct Php;
+struct PhpFormatter;
 
-impl Formatter for Php {
+impl Formatter for PhpFormatter {
     fn write_string_fragment<W: ?Sized + Write>(
         &mut self,
         writer: &mut W,

@@ -33,7 +33,7 @@ pub struct Fault {
 #[derive(Clone, Debug)]
 pub(crate) enum Effect {
     Status(StatusCode),
-    SandboxResponse(Box<Canned>),
+    Response(Box<CannedResponse>),
     Latency(Duration),
     Reset,
     ResetBody,
@@ -41,9 +41,9 @@ pub(crate) enum Effect {
     StallBody,
 }
 
-/// A given answer.
+/// a given response.
 #[derive(Clone, Debug)]
-pub(crate) struct Canned {
+pub(crate) struct CannedResponse {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
@@ -56,20 +56,20 @@ pub(crate) enum Stage {
     Early,
     /// When the request has arrived, before it has any effect.
     Before,
-    /// When the request has taken effect; the tenant's own answer is lost.
+    /// When the request has taken effect; the tenant's own response is lost.
     After,
 }
 
 impl Fault {
-    /// The tenant answers with this status and a matching message; a 429 has `Retry-After: 60`.
+    /// The tenant responds with this status and a matching message; a 429 has `Retry-After: 60`.
     pub fn status(status: StatusCode) -> Self {
         Self::new(Effect::Status(status))
     }
 
-    /// The tenant answers exactly this: status, headers and body, without its usual headers.
-    pub fn answer(response: Response<impl Into<Bytes>>) -> Self {
+    /// The tenant sends exactly this response: status, headers and body, without its usual headers.
+    pub fn response(response: Response<impl Into<Bytes>>) -> Self {
         let (parts, body) = response.into_parts();
-        Self::new(Effect::SandboxResponse(Box::new(Canned {
+        Self::new(Effect::Response(Box::new(CannedResponse {
             status: parts.status,
             headers: parts.headers,
             body: body.into(),
@@ -77,10 +77,13 @@ impl Fault {
         })))
     }
 
-    /// As [`Fault::answer`], with trailers after the body.
-    pub fn answer_with_trailers(response: Response<impl Into<Bytes>>, trailers: HeaderMap) -> Self {
-        let mut fault = Self::answer(response);
-        if let Effect::SandboxResponse(canned) = &mut fault.effect {
+    /// As [`Fault::response`], with trailers after the body.
+    pub fn response_with_trailers(
+        response: Response<impl Into<Bytes>>,
+        trailers: HeaderMap,
+    ) -> Self {
+        let mut fault = Self::response(response);
+        if let Effect::Response(canned) = &mut fault.effect {
             canned.trailers = Some(trailers);
         }
         fault
@@ -91,28 +94,28 @@ impl Fault {
         Self::new(Effect::Latency(delay))
     }
 
-    /// The connection breaks before an answer: the service's future fails with [`ConnectionReset`].
+    /// The connection is reset before the response: the future fails with [`ConnectionReset`].
     pub fn reset() -> Self {
         Self::new(Effect::Reset)
     }
 
-    /// The head and half of the body of the answer arrive; the body then fails with
+    /// The head and half of the body of the response arrive; the body then fails with
     /// [`ConnectionReset`].
     pub fn reset_body() -> Self {
         Self::new(Effect::ResetBody)
     }
 
-    /// The tenant never answers; the service's future can only be dropped.
+    /// The tenant never responds: the service's future stays pending.
     pub fn stall() -> Self {
         Self::new(Effect::Stall)
     }
 
-    /// The head and half of the body of the answer arrive; the body then never continues.
+    /// The head and half of the body of the response arrive; the body then stays pending.
     pub fn stall_body() -> Self {
         Self::new(Effect::StallBody)
     }
 
-    /// Replaces how often the fault applies.
+    /// Replaces the number of requests to which the fault applies.
     ///
     /// Default is once.
     pub fn times(mut self, times: u32) -> Self {
@@ -121,7 +124,7 @@ impl Fault {
     }
 
     /// The fault applies until [`Sandbox::clear_faults`](super::Sandbox::clear_faults).
-    pub fn forever(mut self) -> Self {
+    pub fn until_cleared(mut self) -> Self {
         self.left = None;
         self
     }
@@ -155,7 +158,7 @@ impl Fault {
         self
     }
 
-    /// Applies after the request has taken effect: the write is done, its answer is lost.
+    /// Applies after the request has taken effect: the write is done, its response is lost.
     ///
     /// Default is before.
     pub fn after_effect(mut self) -> Self {
@@ -173,19 +176,23 @@ impl Fault {
         }
     }
 
-    fn strikes(&self, method: &Method, path: &str, below_base: Option<&str>) -> bool {
-        let path_fits = self.path.as_deref().is_none_or(|prefix| {
+    fn applies_to(&self, method: &Method, path: &str, below_base: Option<&str>) -> bool {
+        let is_path_matched = self.path.as_deref().is_none_or(|prefix| {
             path.starts_with(prefix) || below_base.is_some_and(|below| below.starts_with(prefix))
         });
-        path_fits && self.method.as_ref().is_none_or(|wanted| wanted == method)
+        is_path_matched
+            && self
+                .method
+                .as_ref()
+                .is_none_or(|expected| expected == method)
     }
 }
 
 /// The faults of one request.
 #[derive(Debug, Default)]
-pub(crate) struct Plan {
+pub(crate) struct PlannedFaults {
     pub(crate) latency: Duration,
-    pub(crate) strike: Option<(Effect, Stage)>,
+    pub(crate) fault: Option<(Effect, Stage)>,
 }
 
 /// The pending faults, in order.
@@ -208,28 +215,28 @@ impl Queue {
         method: &Method,
         path: &str,
         below: Option<&str>,
-    ) -> Plan {
-        let mut plan = Plan::default();
+    ) -> PlannedFaults {
+        let mut planned = PlannedFaults::default();
         for fault in &mut self.0 {
             let due = (fault.stage == Stage::Early) == early && fault.left != Some(0);
-            if !due || !fault.strikes(method, path, below) {
+            if !due || !fault.applies_to(method, path, below) {
                 continue;
             }
             fault.left = fault.left.map(|left| left.saturating_sub(1));
             match &fault.effect {
-                Effect::Latency(delay) => plan.latency = plan.latency.saturating_add(*delay),
+                Effect::Latency(delay) => planned.latency = planned.latency.saturating_add(*delay),
                 effect => {
-                    plan.strike = Some((effect.clone(), fault.stage));
+                    planned.fault = Some((effect.clone(), fault.stage));
                     break;
                 }
             }
         }
         self.0.retain(|fault| fault.left != Some(0));
-        plan
+        planned
     }
 }
 
-/// The connection to the tenant broke: the error of [`Fault::reset`] and [`Fault::reset_body`].
+/// The connection to the tenant was reset: the error of [`Fault::reset`] and [`Fault::reset_body`].
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct ConnectionReset {}

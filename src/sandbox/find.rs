@@ -8,15 +8,15 @@ use super::call::Call;
 use super::matching::Matching;
 
 /// The fields that `search` reads.
-const SEARCHED: [&str; 4] = ["email", "first_name", "last_name", "mobile_phone"];
+const SEARCH_FIELDS: [&str; 4] = ["email", "first_name", "last_name", "mobile_phone"];
 
 /// Applies `filter[…]`, `search` and `sort` of the query.
 pub(crate) fn select(call: &Call, matching: Matching, mut items: Vec<Value>) -> Vec<Value> {
     if let Some(Value::Object(filters)) = call.query.get("filter") {
-        items.retain(|item| passes(item, filters, matching));
+        items.retain(|item| matches_filters(item, filters, matching));
     }
     if let Some(text) = call.query.get("search").and_then(Value::as_str) {
-        items.retain(|item| mentions(item, text));
+        items.retain(|item| matches_search(item, text));
     }
     if let Some(keys) = call.query.get("sort").and_then(Value::as_str) {
         for key in keys.split(',').rev() {
@@ -33,56 +33,56 @@ pub(crate) fn select(call: &Call, matching: Matching, mut items: Vec<Value>) -> 
 }
 
 /// A filter without a value, or on a field that the record lacks, matches every record.
-fn passes(item: &Value, filters: &Map<String, Value>, matching: Matching) -> bool {
+fn matches_filters(item: &Value, filters: &Map<String, Value>, matching: Matching) -> bool {
     let default = match matching {
         Matching::Loose => "like",
         Matching::Exact => "eq",
     };
     filters.iter().all(|(field, condition)| {
-        let Some(found) = item.get(field) else {
+        let Some(value) = item.get(field) else {
             return true;
         };
         match condition {
-            Value::String(wanted) => holds(found, default, wanted.trim()),
-            Value::Object(operators) => operators.iter().all(|(operator, wanted)| {
-                let wanted = wanted.as_str().unwrap_or_default();
-                holds(found, operator, wanted.trim())
+            Value::String(expected) => matches_condition(value, default, expected.trim()),
+            Value::Object(operators) => operators.iter().all(|(operator, expected)| {
+                let expected = expected.as_str().unwrap_or_default();
+                matches_condition(value, operator, expected.trim())
             }),
             _ => true,
         }
     })
 }
 
-fn holds(found: &Value, operator: &str, wanted: &str) -> bool {
-    if wanted.is_empty() {
+fn matches_condition(value: &Value, operator: &str, expected: &str) -> bool {
+    if expected.is_empty() {
         return true;
     }
-    let shown = match found {
+    let text = match value {
         Value::Null => return operator == "neq",
         Value::Bool(true) => "1".to_owned(),
         Value::Bool(false) => "0".to_owned(),
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };
-    let wanted = match (found, wanted) {
+    let expected = match (value, expected) {
         (Value::Bool(_), "true") => "1",
         (Value::Bool(_), "false") => "0",
-        _ => wanted,
+        _ => expected,
     };
-    let equal = |wanted: &str| shown.to_lowercase() == wanted.to_lowercase();
-    let order = || match (shown.parse::<f64>(), wanted.parse::<f64>()) {
-        (Ok(shown), Ok(wanted)) => shown.partial_cmp(&wanted),
-        _ => Some(shown.as_str().cmp(wanted)),
+    let equal = |expected: &str| text.to_lowercase() == expected.to_lowercase();
+    let order = || match (text.parse::<f64>(), expected.parse::<f64>()) {
+        (Ok(text), Ok(expected)) => text.partial_cmp(&expected),
+        _ => Some(text.as_str().cmp(expected)),
     };
     match operator {
-        "like" if found.is_string() => like(&format!("%{wanted}%"), &shown),
-        "neq" => !equal(wanted),
-        "in" => wanted.split(',').any(equal),
+        "like" if value.is_string() => like(&format!("%{expected}%"), &text),
+        "neq" => !equal(expected),
+        "in" => expected.split(',').any(equal),
         "gt" => order() == Some(Ordering::Greater),
         "gte" => order().is_some_and(Ordering::is_ge),
         "lt" => order() == Some(Ordering::Less),
         "lte" => order().is_some_and(Ordering::is_le),
-        _ => equal(wanted),
+        _ => equal(expected),
     }
 }
 
@@ -99,7 +99,7 @@ fn like(pattern: &str, text: &str) -> bool {
                 retry = Some((p, t));
                 p += 1;
             }
-            Some(wanted) if *wanted == '_' || text.get(t) == Some(wanted) => {
+            Some(expected) if *expected == '_' || text.get(t) == Some(expected) => {
                 p += 1;
                 t += 1;
             }
@@ -118,8 +118,8 @@ fn like(pattern: &str, text: &str) -> bool {
 
 /// Typo-tolerant search: each word occurs in the record, or is at most two edits away from one of
 /// its words.
-fn mentions(item: &Value, text: &str) -> bool {
-    let record = SEARCHED
+fn matches_search(item: &Value, text: &str) -> bool {
+    let record = SEARCH_FIELDS
         .iter()
         .filter_map(|field| item.get(*field).and_then(Value::as_str));
     let record = record.collect::<Vec<_>>().join(" ").to_lowercase();
@@ -128,7 +128,7 @@ fn mentions(item: &Value, text: &str) -> bool {
         record.contains(word)
             || record
                 .split(' ')
-                .any(|known| distance(word, known) <= tolerated)
+                .any(|candidate| distance(word, candidate) <= tolerated)
     })
 }
 
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn like_is_sql_like() {
-        for (pattern, text, fits) in [
+        for (pattern, text, matches) in [
             ("%ada@x.io%", "nada@x.io.au", true),
             ("a_a@x.io", "ADA@x.io", true),
             ("%", "", true),
@@ -179,7 +179,7 @@ mod tests {
             ("a%c", "abcbc", true),
             ("", "a", false),
         ] {
-            assert_eq!(like(pattern, text), fits, "{pattern} {text}");
+            assert_eq!(like(pattern, text), matches, "{pattern} {text}");
         }
     }
 

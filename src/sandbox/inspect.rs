@@ -56,8 +56,8 @@ impl Sandbox {
         &self.shared.base_path
     }
 
-    /// The last requests, oldest first, up to a fixed number. A request is recorded once it has
-    /// arrived completely, whatever its answer.
+    /// The last requests, oldest first, up to a fixed number. A request is recorded when it has
+    /// arrived completely, independent of its response.
     pub fn requests(&self) -> Vec<CapturedRequest> {
         self.shared.captured().to_vec()
     }
@@ -67,10 +67,10 @@ impl Sandbox {
         self.shared.captured().take()
     }
 
-    /// The number of requests in flight: from the call until its future, or the answer's body, is
+    /// The number of requests in flight: from the call until its future, or the response body, is
     /// dropped.
     pub fn in_flight(&self) -> usize {
-        self.shared.flights.count()
+        self.shared.in_flight.count()
     }
 
     /// Injects a fault into the next matching request.

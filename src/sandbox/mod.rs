@@ -1,7 +1,7 @@
 //! An in-memory Omneo tenant, for demos, examples and tests.
 //!
 //! [`Sandbox`] is the admin API behind Omneo ID, not Omneo ID itself: a [`tower::Service`] that
-//! answers as a tenant does at `/api/v3`. It starts with the same twenty-eight profiles in every
+//! responds as a tenant at `/api/v3`. It starts with the same twenty-eight profiles in every
 //! run and keeps writes until it is dropped. Use it in place of an HTTP client, or serve it:
 //! `cargo run --example sandbox`.
 //!
@@ -32,7 +32,7 @@
 //!
 //! # Faults
 //!
-//! A [`Fault`] makes the next matching request fail as the network or a tenant would, or answers it
+//! A [`Fault`] makes the next matching request fail as the network or a tenant would, or sends it
 //! with a given response:
 //!
 //! ```
@@ -42,8 +42,8 @@
 //!
 //! let sandbox = Sandbox::builder().base_path("/v3").matching(Matching::Exact).build();
 //! sandbox.inject(Fault::reset().times(2));
-//! sandbox.inject(Fault::latency(Duration::from_secs(3)).on(Method::PUT, "/profiles/").forever());
-//! sandbox.inject(Fault::answer(Response::builder().status(418).body("short and stout").unwrap()));
+//! sandbox.inject(Fault::latency(Duration::from_secs(3)).on(Method::PUT, "/profiles/").until_cleared());
+//! sandbox.inject(Fault::response(Response::builder().status(418).body("short and stout").unwrap()));
 //! sandbox.clear_faults();
 //! ```
 //!
@@ -55,11 +55,12 @@
 //! # Fidelity
 //!
 //! It follows Omneo's published documents and clients, and was not compared with a live tenant.
-//! Where these leave room, it takes the reading that is hardest on a proxy in front: paths are
-//! decoded and dot segments resolved, query names are read as PHP reads them, `identity[handle]`
-//! turns the id in a path into an external identifier, a POST can name another method, a query adds
-//! to the input of a write, malformed JSON is an empty input, list filters find look-alikes (ids
-//! and identities are compared exactly), and every answer has a cookie and headers of its own.
+//! Where these are ambiguous, it implements the variant that is the strictest test of a proxy:
+//! paths are decoded and dot segments resolved, query names are parsed as PHP parses them,
+//! `identity[handle]` turns the id in a path into an external identifier, a POST can name another
+//! method, a query adds to the input of a write, malformed JSON is an empty input, list filters
+//! find look-alikes (ids and identities are compared exactly), and every response has a cookie and
+//! additional headers.
 //!
 //! The tokens are public: never put real data into a sandbox, and never serve one on a public
 //! address.
@@ -73,10 +74,9 @@ mod comms;
 mod encode;
 mod fault;
 mod find;
-mod flight;
 mod handlers;
+mod in_flight;
 mod inspect;
-mod known;
 mod matching;
 mod page;
 mod phone;
@@ -87,6 +87,7 @@ mod resources;
 mod response;
 mod route;
 mod seed;
+mod seed_names;
 mod service;
 mod store;
 mod tokens;

@@ -8,8 +8,8 @@ use super::response::SandboxResponse;
 /// The default number of items per page.
 const DEFAULT_SIZE: usize = 15;
 /// The greatest number of items per page.
-const LARGEST_SIZE: usize = 200;
-const PARAMETERS: [&str; 4] = ["page", "per_page", "limit", "offset"];
+const MAX_SIZE: usize = 200;
+const PAGE_PARAMETERS: [&str; 4] = ["page", "per_page", "limit", "offset"];
 
 /// One page of a list.
 #[derive(Debug)]
@@ -24,22 +24,22 @@ pub(crate) struct Page<'c> {
 impl<'c> Page<'c> {
     /// Takes `page[number]`, `page` or `offset`, and `page[size]`, `per_page` or `limit`, from the
     /// query.
-    pub(crate) fn cut(call: &'c Call, all: Vec<Value>) -> Self {
-        let read =
+    pub(crate) fn from_query(call: &'c Call, all: Vec<Value>) -> Self {
+        let parse =
             |value: Option<&Value>| value.and_then(Value::as_str)?.trim().parse::<usize>().ok();
         let page = call.query.get("page");
-        let inner = |name| page.and_then(|page| page.get(name));
+        let page_member = |name| page.and_then(|page| page.get(name));
         let positive = |number: &usize| *number > 0;
-        let size = read(inner("size"))
-            .or_else(|| read(call.query.get("per_page")))
-            .or_else(|| read(call.query.get("limit")))
+        let size = parse(page_member("size"))
+            .or_else(|| parse(call.query.get("per_page")))
+            .or_else(|| parse(call.query.get("limit")))
             .filter(positive)
             .unwrap_or(DEFAULT_SIZE)
-            .min(LARGEST_SIZE);
+            .min(MAX_SIZE);
         let by_offset =
-            || read(call.query.get("offset")).map(|offset| (offset / size).saturating_add(1));
-        let number = read(inner("number"))
-            .or_else(|| read(page))
+            || parse(call.query.get("offset")).map(|offset| (offset / size).saturating_add(1));
+        let number = parse(page_member("number"))
+            .or_else(|| parse(page))
             .or_else(by_offset)
             .filter(positive)
             .unwrap_or(1);
@@ -136,16 +136,16 @@ impl<'c> Page<'c> {
 
     /// The URL of another page; other query parameters are kept.
     fn url(&self, number: usize) -> String {
-        let about_pages = |pair: &&str| {
+        let is_page_parameter = |pair: &&str| {
             let name = pair.split(['=', '[', '%']).next().unwrap_or_default();
-            !pair.is_empty() && !PARAMETERS.contains(&name)
+            !pair.is_empty() && !PAGE_PARAMETERS.contains(&name)
         };
         let mut url = format!("{}?", self.call.url);
-        for pair in self.call.raw_query.split('&').filter(about_pages) {
+        for pair in self.call.raw_query.split('&').filter(is_page_parameter) {
             url.push_str(pair);
             url.push('&');
         }
-        let sized = PARAMETERS
+        let sized = PAGE_PARAMETERS
             .iter()
             .any(|name| self.call.query.contains_key(*name));
         if sized && self.size != DEFAULT_SIZE {

@@ -24,7 +24,7 @@ pub(crate) fn is_e164(text: &str) -> bool {
 
 /// The read-only fields beside `mobile_phone`.
 pub(crate) fn derived(phone: Option<&str>) -> [(String, Value); 4] {
-    let known = phone.and_then(|phone| {
+    let parsed = phone.and_then(|phone| {
         COUNTRIES.iter().find_map(|(code, country, trunk)| {
             let subscriber = phone.strip_prefix(code)?;
             Some((country, trunk, format!("{trunk}{subscriber}")))
@@ -33,15 +33,15 @@ pub(crate) fn derived(phone: Option<&str>) -> [(String, Value); 4] {
     [
         (
             "mobile_phone_country",
-            known.as_ref().map(|(country, ..)| json!(country)),
+            parsed.as_ref().map(|(country, ..)| json!(country)),
         ),
         (
             "mobile_phone_national",
-            known.as_ref().map(|(.., national)| json!(national)),
+            parsed.as_ref().map(|(.., national)| json!(national)),
         ),
         (
             "mobile_phone_national_prefix",
-            known.as_ref().map(|(_, trunk, _)| json!(trunk)),
+            parsed.as_ref().map(|(_, trunk, _)| json!(trunk)),
         ),
         ("mobile_phone_e164", phone.map(|phone| json!(phone))),
     ]

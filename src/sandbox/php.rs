@@ -1,11 +1,11 @@
-//! Names and values as PHP reads them, which most proxies do not expect.
+//! Query names and values as PHP parses them.
 
 use serde_json::{Map, Value};
 
 /// Deeper brackets are ignored.
 const NESTING: usize = 64;
 
-/// A query or form, read as `$_GET` would hold it: `a[b]=1` nests, the last of equal names wins.
+/// Parses a query or form as PHP fills `$_GET`: `a[b]=1` nests, the last of equal names wins.
 pub(crate) fn parse_query(query: &str) -> Map<String, Value> {
     let mut variables = Map::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_escape_stays() {
+    fn invalid_escapes_are_kept() {
         assert_eq!(decode("a%2fb%zz%4"), "a/b%zz%4");
         assert_eq!(decode("a+b%2B"), "a+b+");
     }

@@ -33,7 +33,7 @@ pub(crate) enum Access {
     Upsert,
 }
 
-/// The answer to the removal of an item.
+/// The response to the removal of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Removal {
     NoContent,
@@ -43,13 +43,13 @@ pub(crate) enum Removal {
 
 /// The target of a path: a list, an item of it, or a list inside an item.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
+pub(crate) struct SubResource {
     pub(crate) collection: &'static Collection,
     pub(crate) key: Option<String>,
     pub(crate) child: Option<(&'static Collection, Option<String>)>,
 }
 
-impl Place {
+impl SubResource {
     /// The innermost list that the path names, and the item in it.
     pub(crate) fn innermost(&self) -> (&'static Collection, Option<&str>) {
         match &self.child {
@@ -158,30 +158,30 @@ static COLLECTIONS: [Collection; 32] = [
 ];
 
 /// The target of a path below a profile, if it is a list or inside one.
-pub(crate) fn place(rest: &[&str]) -> Option<Place> {
+pub(crate) fn sub_resource(rest: &[&str]) -> Option<SubResource> {
     COLLECTIONS.iter().find_map(|collection| {
         let mut below = rest;
         for segment in collection.path.split('/') {
             below = below.strip_prefix(&[segment])?;
         }
-        let place = |key: Option<&&str>, child| {
-            Some(Place {
+        let sub_resource = |key: Option<&&str>, child| {
+            Some(SubResource {
                 collection,
                 key: key.map(|key| (*key).to_owned()),
                 child,
             })
         };
         match below {
-            [] => place(None, None),
-            [key] => place(Some(key), None),
+            [] => sub_resource(None, None),
+            [key] => sub_resource(Some(key), None),
             [key, name, deeper @ ..] => {
                 let child = collection
                     .children
                     .iter()
                     .find(|child| child.path == *name)?;
                 match deeper {
-                    [] => place(Some(key), Some((child, None))),
-                    [inner] => place(Some(key), Some((child, Some((*inner).to_owned())))),
+                    [] => sub_resource(Some(key), Some((child, None))),
+                    [inner] => sub_resource(Some(key), Some((child, Some((*inner).to_owned())))),
                     _ => None,
                 }
             }

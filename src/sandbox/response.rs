@@ -41,7 +41,7 @@ impl SandboxResponse {
         Self::bare(json!({ "data": value.into() }))
     }
 
-    /// 201 `{"data": …}` with the URL of what was created.
+    /// 201 `{"data": …}` with the URL of the new record.
     pub(crate) fn created(value: impl Into<Value>, location: &str) -> Self {
         Self::json(StatusCode::CREATED, json!({ "data": value.into() })).with(LOCATION, location)
     }
@@ -84,7 +84,7 @@ impl SandboxResponse {
         Self::message(StatusCode::METHOD_NOT_ALLOWED, &message).with(ALLOW, allow)
     }
 
-    /// The answer of the web server in front of the application, for a request it refuses.
+    /// The response of the web server in front of the application to a request that it rejects.
     pub(crate) fn front(status: StatusCode) -> Self {
         let page = format!(
             "<html>\r\n<head><title>{status}</title></head>\r\n\
@@ -98,7 +98,7 @@ impl SandboxResponse {
         }
     }
 
-    /// The application's answer for a bare status.
+    /// The application's response for a bare status.
     pub(crate) fn status(status: StatusCode) -> Self {
         let message = match status {
             StatusCode::UNAUTHORIZED => return Self::unauthenticated(),

@@ -6,12 +6,12 @@ use super::call::Call;
 use super::handlers::{
     attributes, auth, connections, identities, items, locations, loyalty, profiles,
 };
-use super::resources::{self, Access, Place};
+use super::resources::{self, Access, SubResource};
 use super::response::{Outcome, SandboxResponse};
 use super::store::Store;
 
 pub(crate) type Handler = fn(&mut Store, &Call) -> Outcome;
-type Verbs = &'static [(Method, Handler)];
+type MethodHandlers = &'static [(Method, Handler)];
 
 const GET: Method = Method::GET;
 const POST: Method = Method::POST;
@@ -24,43 +24,47 @@ pub(crate) fn dispatch(store: &mut Store, call: &mut Call) -> Outcome {
         return Err(SandboxResponse::no_route(call.path.trim_start_matches('/')));
     };
     call.params = route.params;
-    call.place = route.place;
-    let wanted = if call.verb == Method::HEAD {
+    call.sub_resource = route.sub_resource;
+    let method = if call.method == Method::HEAD {
         GET
     } else {
-        call.verb.clone()
+        call.method.clone()
     };
-    if let Some((_, handler)) = route.verbs.iter().find(|(verb, _)| *verb == wanted) {
+    if let Some((_, handler)) = route
+        .handlers
+        .iter()
+        .find(|(handled, _)| *handled == method)
+    {
         return handler(store, call);
     }
     let mut allow: Vec<&str> = Vec::new();
-    for (verb, _) in route.verbs {
-        allow.push(verb.as_str());
-        if *verb == GET {
+    for (method, _) in route.handlers {
+        allow.push(method.as_str());
+        if *method == GET {
             allow.push("HEAD");
         }
     }
     let allow = allow.join(", ");
-    if wanted == Method::OPTIONS {
-        let answer = SandboxResponse::status(http::StatusCode::NO_CONTENT);
-        return Ok(answer.with(http::header::ALLOW, &allow));
+    if method == Method::OPTIONS {
+        let response = SandboxResponse::status(http::StatusCode::NO_CONTENT);
+        return Ok(response.with(http::header::ALLOW, &allow));
     }
     Err(SandboxResponse::wrong_method(
-        call.verb.as_str(),
+        call.method.as_str(),
         call.path.trim_start_matches('/'),
         &allow,
     ))
 }
 
 struct Route {
-    verbs: Verbs,
+    handlers: MethodHandlers,
     params: Vec<String>,
-    place: Option<Place>,
+    sub_resource: Option<SubResource>,
 }
 
 fn find(segments: &[String]) -> Option<Route> {
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-    let (verbs, params): (Verbs, &[&str]) = match segments.as_slice() {
+    let (handlers, params): (MethodHandlers, &[&str]) = match segments.as_slice() {
         ["auth", "verify"] => (&[(GET, auth::verify)], &[]),
         ["profiles"] => (&[(GET, profiles::index), (POST, profiles::create)], &[]),
         ["profiles", "search-id"] => (&[(POST, profiles::search_id)], &[]),
@@ -84,14 +88,14 @@ fn find(segments: &[String]) -> Option<Route> {
         _ => return None,
     };
     Some(Route {
-        verbs,
-        params: own(params),
-        place: None,
+        handlers,
+        params: to_owned(params),
+        sub_resource: None,
     })
 }
 
 fn below_profile(id: &str, rest: &[&str]) -> Option<Route> {
-    let (verbs, params): (Verbs, &[&str]) = match rest {
+    let (handlers, params): (MethodHandlers, &[&str]) = match rest {
         ["purge"] => (&[(DELETE, profiles::remove), (POST, profiles::remove)], &[]),
         ["resync"] => (&[(GET, profiles::show)], &[]),
         ["update-type"] => (&[(PUT, profiles::update_type)], &[]),
@@ -164,24 +168,24 @@ fn below_profile(id: &str, rest: &[&str]) -> Option<Route> {
         ),
         ["connections", key, "profileInfo"] => (&[(GET, connections::profile_info)], &[key]),
         _ => {
-            let place = resources::place(rest)?;
+            let sub_resource = resources::sub_resource(rest)?;
             return Some(Route {
-                verbs: item_verbs(&place),
-                params: own(&[id]),
-                place: Some(place),
+                handlers: item_handlers(&sub_resource),
+                params: to_owned(&[id]),
+                sub_resource: Some(sub_resource),
             });
         }
     };
     let params = [&[id], params].concat();
     Some(Route {
-        verbs,
-        params: own(&params),
-        place: resources::place(rest),
+        handlers,
+        params: to_owned(&params),
+        sub_resource: resources::sub_resource(rest),
     })
 }
 
-fn item_verbs(place: &Place) -> Verbs {
-    let (collection, key) = place.innermost();
+fn item_handlers(sub_resource: &SubResource) -> MethodHandlers {
+    let (collection, key) = sub_resource.innermost();
     match (key, collection.access) {
         (None, Access::Read) => &[(GET, items::index)],
         (None, _) => &[(GET, items::index), (POST, items::create)],
@@ -194,6 +198,6 @@ fn item_verbs(place: &Place) -> Verbs {
     }
 }
 
-fn own(params: &[&str]) -> Vec<String> {
+fn to_owned(params: &[&str]) -> Vec<String> {
     params.iter().map(|param| (*param).to_owned()).collect()
 }

@@ -1,4 +1,4 @@
-//! The sandbox as a service: from a request to an answer, with faults applied.
+//! The sandbox as a service: from a request to a response, with faults applied.
 
 use std::fmt;
 use std::future::{Future, pending, poll_fn};
@@ -14,16 +14,16 @@ use tower::{BoxError, Service};
 
 use super::body::{End, SandboxBody};
 use super::call::{Call, below_base};
-use super::capture::{CapturedRequest, Ring};
-use super::fault::{ConnectionReset, Effect, Plan, Queue, Stage};
-use super::flight::Flights;
+use super::capture::{CaptureBuffer, CapturedRequest};
+use super::fault::{ConnectionReset, Effect, PlannedFaults, Queue, Stage};
 use super::handlers::auth;
+use super::in_flight::InFlight;
 use super::response::SandboxResponse;
 use super::store::Store;
 use super::{encode, route, seed};
 
-/// Larger request bodies are refused by the web server in front of the application.
-const LARGEST_BODY: usize = 16 << 20;
+/// Larger request bodies are rejected by the web server in front of the application.
+const MAX_BODY: usize = 16 << 20;
 
 /// An in-memory Omneo tenant. See the [module docs](super).
 ///
@@ -37,22 +37,22 @@ pub(crate) struct Shared {
     pub(crate) base_path: String,
     pub(crate) api_token: String,
     store: Mutex<Store>,
-    captured: Mutex<Ring>,
+    captured: Mutex<CaptureBuffer>,
     faults: Mutex<Queue>,
-    pub(crate) flights: Flights,
+    pub(crate) in_flight: InFlight,
 }
 
 impl Sandbox {
     /// A tenant below this path, with the seed's data in `store`.
-    pub(crate) fn planted(base_path: String, api_token: String, mut store: Store) -> Self {
-        seed::plant(&mut store);
+    pub(crate) fn with_seed(base_path: String, api_token: String, mut store: Store) -> Self {
+        seed::insert(&mut store);
         let shared = Shared {
             base_path,
             api_token,
             store: Mutex::new(store),
             captured: Mutex::default(),
             faults: Mutex::default(),
-            flights: Flights::default(),
+            in_flight: InFlight::default(),
         };
         Self {
             shared: Arc::new(shared),
@@ -77,16 +77,16 @@ where
     fn call(&mut self, request: Request<B>) -> SandboxFuture {
         let shared = Arc::clone(&self.shared);
         let (parts, body) = request.into_parts();
-        let flight = shared.flights.begin();
+        let guard = shared.in_flight.start();
         SandboxFuture(Box::pin(async move {
             let mut response = shared.serve(parts, body).await?;
-            response.body_mut().carry(flight);
+            response.body_mut().count_in_flight(guard);
             Ok(response)
         }))
     }
 }
 
-/// The future of an answer.
+/// The future of a response.
 pub struct SandboxFuture(
     Pin<Box<dyn Future<Output = Result<Response<SandboxBody>, BoxError>> + Send>>,
 );
@@ -111,43 +111,43 @@ impl Shared {
         B: Body,
         B::Error: Into<BoxError>,
     {
-        let early = self.plan(&parts, true);
-        if early.strike.is_some() {
+        let early = self.planned(&parts, true);
+        if early.fault.is_some() {
             self.capture(&parts, Bytes::new());
         }
-        pause(&early).await;
-        if let Some((effect, _)) = early.strike {
+        wait(&early).await;
+        if let Some((effect, _)) = early.fault {
             drop(body);
-            return self.strike(&parts, &Bytes::new(), effect).await;
+            return self.apply_fault(&parts, &Bytes::new(), effect).await;
         }
         let Some(body) = read(body).await? else {
-            let answer = SandboxResponse::front(StatusCode::PAYLOAD_TOO_LARGE);
-            return Ok(encode::answer(&parts, answer, End::Complete));
+            let response = SandboxResponse::front(StatusCode::PAYLOAD_TOO_LARGE);
+            return Ok(encode::response(&parts, response, End::Complete));
         };
         self.capture(&parts, body.clone());
-        let plan = self.plan(&parts, false);
-        pause(&plan).await;
-        match plan.strike {
-            None => Ok(encode::answer(
+        let planned = self.planned(&parts, false);
+        wait(&planned).await;
+        match planned.fault {
+            None => Ok(encode::response(
                 &parts,
-                self.answer(&parts, &body),
+                self.respond(&parts, &body),
                 End::Complete,
             )),
             Some((effect, stage)) => {
                 if stage == Stage::After {
-                    drop(self.answer(&parts, &body));
+                    drop(self.respond(&parts, &body));
                 }
-                self.strike(&parts, &body, effect).await
+                self.apply_fault(&parts, &body, effect).await
             }
         }
     }
 
-    /// The tenant's answer without faults.
-    fn answer(&self, parts: &Parts, body: &Bytes) -> SandboxResponse {
+    /// The tenant's response without faults.
+    fn respond(&self, parts: &Parts, body: &Bytes) -> SandboxResponse {
         let Some(mut call) = Call::read(parts, body, &self.base_path) else {
             return SandboxResponse::no_route(parts.uri.path().trim_start_matches('/'));
         };
-        let authorized = if call.verb == http::Method::OPTIONS {
+        let authorized = if call.method == http::Method::OPTIONS {
             Ok(())
         } else {
             auth::authorize(&parts.headers, &self.api_token, &call)
@@ -157,33 +157,41 @@ impl Shared {
             .unwrap_or_else(|refusal| refusal)
     }
 
-    async fn strike(
+    async fn apply_fault(
         &self,
         parts: &Parts,
         body: &Bytes,
         effect: Effect,
     ) -> Result<Response<SandboxBody>, BoxError> {
         match effect {
-            Effect::Status(status) => Ok(encode::answer(
+            Effect::Status(status) => Ok(encode::response(
                 parts,
                 SandboxResponse::status(status),
                 End::Complete,
             )),
-            Effect::SandboxResponse(canned) => Ok(encode::canned(parts, *canned)),
+            Effect::Response(canned) => Ok(encode::canned_response(parts, *canned)),
             Effect::Reset => Err(ConnectionReset::new().into()),
             Effect::Stall => pending().await,
-            Effect::ResetBody => Ok(encode::answer(parts, self.answer(parts, body), End::Reset)),
-            Effect::StallBody => Ok(encode::answer(parts, self.answer(parts, body), End::Stall)),
-            // Latencies are taken out of the plan before.
-            Effect::Latency(_) => Ok(encode::answer(
+            Effect::ResetBody => Ok(encode::response(
                 parts,
-                self.answer(parts, body),
+                self.respond(parts, body),
+                End::Reset,
+            )),
+            Effect::StallBody => Ok(encode::response(
+                parts,
+                self.respond(parts, body),
+                End::Stall,
+            )),
+            // `take` adds latencies to `PlannedFaults::latency` instead.
+            Effect::Latency(_) => Ok(encode::response(
+                parts,
+                self.respond(parts, body),
                 End::Complete,
             )),
         }
     }
 
-    fn plan(&self, parts: &Parts, early: bool) -> Plan {
+    fn planned(&self, parts: &Parts, early: bool) -> PlannedFaults {
         let path = parts.uri.path();
         self.faults().take(
             early,
@@ -206,7 +214,7 @@ impl Shared {
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn captured(&self) -> MutexGuard<'_, Ring> {
+    pub(crate) fn captured(&self) -> MutexGuard<'_, CaptureBuffer> {
         self.captured.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -224,9 +232,9 @@ impl fmt::Debug for Shared {
     }
 }
 
-async fn pause(plan: &Plan) {
-    if !plan.latency.is_zero() {
-        tokio::time::sleep(plan.latency).await;
+async fn wait(planned: &PlannedFaults) {
+    if !planned.latency.is_zero() {
+        tokio::time::sleep(planned.latency).await;
     }
 }
 
@@ -238,7 +246,7 @@ where
 {
     let mut body = pin!(body);
     let mut whole = BytesMut::new();
-    // Frames are taken apart where they are polled, so that the data need not be `Send`.
+    // Each frame is unpacked where it is polled, so its data need not be `Send`.
     poll_fn(move |cx| {
         loop {
             match ready!(body.as_mut().poll_frame(cx)) {
@@ -250,7 +258,7 @@ where
                     }
                 }
             }
-            if whole.len() > LARGEST_BODY {
+            if whole.len() > MAX_BODY {
                 return Poll::Ready(Ok(None));
             }
         }

@@ -82,19 +82,20 @@ impl Store {
 
     /// The profile that has this identity.
     pub(crate) fn by_identity(&self, handle: &str, identifier: &str) -> Option<&Profile> {
-        let named = |identity: &Value, field: &str, value: &str| {
+        let named_profile = |identity: &Value, field: &str, value: &str| {
             identity.get(field).and_then(Value::as_str) == Some(value)
         };
         self.profiles.iter().find(|profile| {
             let mut identities = profile.list("identities").iter();
             identities.any(|identity| {
-                named(identity, "handle", handle) && named(identity, "identifier", identifier)
+                named_profile(identity, "handle", handle)
+                    && named_profile(identity, "identifier", identifier)
             })
         })
     }
 
-    /// The id of the profile that the call's path names: by `identity[handle]` of the query if that
-    /// is there.
+    /// The id of the profile that the call's path names: by the query's `identity[handle]` if
+    /// present.
     pub(crate) fn named_id(&self, call: &Call) -> Result<String, SandboxResponse> {
         let name = call.param(0);
         let handle = call
@@ -111,31 +112,34 @@ impl Store {
     }
 
     /// The profile that the call's path names.
-    pub(crate) fn named(&self, call: &Call) -> Result<&Profile, SandboxResponse> {
+    pub(crate) fn named_profile(&self, call: &Call) -> Result<&Profile, SandboxResponse> {
         let id = self.named_id(call)?;
         self.profile(&id)
             .ok_or_else(|| SandboxResponse::no_record("Profile"))
     }
 
-    /// The profile that the call's path names, to change it.
-    pub(crate) fn named_mut(&mut self, call: &Call) -> Result<&mut Profile, SandboxResponse> {
+    /// The profile that the call's path names, for changes.
+    pub(crate) fn named_profile_mut(
+        &mut self,
+        call: &Call,
+    ) -> Result<&mut Profile, SandboxResponse> {
         let id = self.named_id(call)?;
         let found = self.profiles.iter_mut().find(|profile| profile.id == id);
         found.ok_or_else(|| SandboxResponse::no_record("Profile"))
     }
 
     /// Whether another profile than this one has that value, ignoring case.
-    pub(crate) fn taken(&self, field: &str, value: &str, except: Option<&str>) -> bool {
-        self.holder(field, value)
+    pub(crate) fn is_taken(&self, field: &str, value: &str, except: Option<&str>) -> bool {
+        self.owner_of(field, value)
             .is_some_and(|profile| Some(profile.id.as_str()) != except)
     }
 
     /// The profile that has that value, ignoring case.
-    pub(crate) fn holder(&self, field: &str, value: &str) -> Option<&Profile> {
+    pub(crate) fn owner_of(&self, field: &str, value: &str) -> Option<&Profile> {
         self.profiles.iter().find(|profile| {
             profile
                 .field(field)
-                .is_some_and(|known| known.to_lowercase() == value.to_lowercase())
+                .is_some_and(|stored| stored.to_lowercase() == value.to_lowercase())
         })
     }
 }

@@ -117,7 +117,7 @@ impl TestTokens {
         self.signed(&self.claims(pid, self.clock.now()).into())
     }
 
-    /// A valid anonymous token, as a visitor has who has not signed in.
+    /// A valid token without a profile, as a visitor has before the sign-in.
     pub fn anonymous(&self) -> String {
         self.valid(Subject::ANONYMOUS_PID)
     }
@@ -192,8 +192,8 @@ impl TestTokens {
             ("iss", self.issuer.as_deref().map(Value::from)),
             ("aud", self.audience.as_deref().map(Value::from)),
         ];
-        let said = |(name, value): (&str, Option<Value>)| Some((name.to_owned(), value?));
-        claims.into_iter().filter_map(said).collect()
+        let present = |(name, value): (&str, Option<Value>)| Some((name.to_owned(), value?));
+        claims.into_iter().filter_map(present).collect()
     }
 
     fn message(&self, claims: &Value) -> String {

@@ -1,4 +1,4 @@
-//! The validation rules for a profile's input, and the 422 that names the broken ones.
+//! The validation rules for a profile's input, and the 422 response that lists the violations.
 
 use http::StatusCode;
 use serde_json::{Map, Value, json};
@@ -29,15 +29,15 @@ const TEXTS: [&str; 7] = [
     "avatar_url",
     "joined_at",
 ];
-const LONGEST_TEXT: usize = 255;
+const MAX_TEXT: usize = 255;
 
-/// The broken rules of an input, by field, in the order of the checks.
+/// The violated rules of an input, by field, in the order of the checks.
 #[derive(Debug, Default)]
 pub(crate) struct Errors(Vec<(String, Vec<String>)>);
 
 impl Errors {
     pub(crate) fn add(&mut self, field: &str, message: impl Into<String>) {
-        match self.0.iter_mut().find(|(known, _)| known == field) {
+        match self.0.iter_mut().find(|(name, _)| name == field) {
             Some((_, messages)) => messages.push(message.into()),
             None => self.0.push((field.to_owned(), vec![message.into()])),
         }
@@ -47,7 +47,10 @@ impl Errors {
     pub(crate) fn require(&mut self, input: &Map<String, Value>, fields: &[&str]) {
         for field in fields {
             if input.get(*field).is_none_or(Value::is_null) {
-                self.add(field, format!("The {} field is required.", spoken(field)));
+                self.add(
+                    field,
+                    format!("The {} field is required.", field_label(field)),
+                );
             }
         }
     }
@@ -77,7 +80,7 @@ impl Errors {
     }
 }
 
-/// One broken rule.
+/// A response with one violated rule.
 pub(crate) fn invalid(field: &str, message: impl Into<String>) -> SandboxResponse {
     let mut errors = Errors::default();
     errors.add(field, message);
@@ -98,38 +101,44 @@ pub(crate) fn profile(
     if existing.is_none() || input.contains_key("email") {
         errors.require(input, &["email"]);
     }
-    if let Some(email) = given(input, "email") {
+    if let Some(email) = non_null(input, "email") {
         match email.as_str().filter(|email| is_email(email)) {
             None => errors.add("email", "The email must be a valid email address."),
-            Some(email) if store.taken("email", email, own) => {
+            Some(email) if store.is_taken("email", email, own) => {
                 errors.add("email", "The email has already been taken.");
             }
             Some(_) => {}
         }
     }
     for field in ["mobile_phone", "secondary_phone"] {
-        let Some(phone) = given(input, field) else {
+        let Some(phone) = non_null(input, field) else {
             continue;
         };
         match phone.as_str().filter(|phone| phone::is_e164(phone)) {
             None => errors.add(
                 field,
-                format!("The {} field contains an invalid number.", spoken(field)),
+                format!(
+                    "The {} field contains an invalid number.",
+                    field_label(field)
+                ),
             ),
-            Some(phone) if field == "mobile_phone" && store.taken(field, phone, own) => {
+            Some(phone) if field == "mobile_phone" && store.is_taken(field, phone, own) => {
                 errors.add(field, "The phone number exists");
             }
             Some(_) => {}
         }
     }
     for field in TEXTS {
-        match given(input, field).map(Value::as_str) {
-            Some(None) => errors.add(field, format!("The {} must be a string.", spoken(field))),
-            Some(Some(text)) if text.chars().count() > LONGEST_TEXT => errors.add(
+        match non_null(input, field).map(Value::as_str) {
+            Some(None) => errors.add(
+                field,
+                format!("The {} must be a string.", field_label(field)),
+            ),
+            Some(Some(text)) if text.chars().count() > MAX_TEXT => errors.add(
                 field,
                 format!(
-                    "The {} may not be greater than {LONGEST_TEXT} characters.",
-                    spoken(field)
+                    "The {} may not be greater than {MAX_TEXT} characters.",
+                    field_label(field)
                 ),
             ),
             _ => {}
@@ -142,12 +151,15 @@ pub(crate) fn profile(
         ("birth_month", 1, 12),
         ("birth_year", 1900, 2100),
     ] {
-        if let Some(value) = given(input, field) {
+        if let Some(value) = non_null(input, field) {
             let number = text(value).and_then(|text| text.parse::<i64>().ok());
             if !number.is_some_and(|number| (least..=most).contains(&number)) {
                 errors.add(
                     field,
-                    format!("The {} must be between {least} and {most}.", spoken(field)),
+                    format!(
+                        "The {} must be between {least} and {most}.",
+                        field_label(field)
+                    ),
                 );
             }
         }
@@ -159,8 +171,11 @@ pub(crate) fn profile(
         "addresses",
         "tags",
     ] {
-        if given(input, field).is_some_and(|value| !value.is_array() && !value.is_object()) {
-            errors.add(field, format!("The {} must be an array.", spoken(field)));
+        if non_null(input, field).is_some_and(|value| !value.is_array() && !value.is_object()) {
+            errors.add(
+                field,
+                format!("The {} must be an array.", field_label(field)),
+            );
         }
     }
     let attributes = object(input.get("attributes"));
@@ -173,7 +188,7 @@ pub(crate) fn profile(
     errors.check()
 }
 
-/// The comms flags must be booleans; `prefix` is what comes before a field's name in the answer.
+/// The comms flags must be booleans; `prefix` precedes each field name in the response.
 pub(crate) fn check_comms(errors: &mut Errors, prefix: &str, fields: &Map<String, Value>) {
     for (field, value) in fields {
         if comms::is_flag(field) && !comms::is_boolean(value) {
@@ -204,8 +219,8 @@ fn check_identities(
             }
         }
         if let (Some(handle), Some(identifier)) = (handle, identifier) {
-            let holder = store.by_identity(&handle, &identifier);
-            if holder.is_some_and(|holder| Some(holder.id.as_str()) != own) {
+            let owner = store.by_identity(&handle, &identifier);
+            if owner.is_some_and(|owner| Some(owner.id.as_str()) != own) {
                 let field = format!("identities.{index}.identifier");
                 errors.add(&field, format!("The {field} has already been taken."));
             }
@@ -214,21 +229,24 @@ fn check_identities(
 }
 
 fn one_of(errors: &mut Errors, input: &Map<String, Value>, field: &str, choices: &[&str]) {
-    if given(input, field)
+    if non_null(input, field)
         .is_some_and(|value| !value.as_str().is_some_and(|text| choices.contains(&text)))
     {
-        errors.add(field, format!("The selected {} is invalid.", spoken(field)));
+        errors.add(
+            field,
+            format!("The selected {} is invalid.", field_label(field)),
+        );
     }
 }
 
 /// A member that is there and not null.
-fn given<'i>(input: &'i Map<String, Value>, field: &str) -> Option<&'i Value> {
+fn non_null<'i>(input: &'i Map<String, Value>, field: &str) -> Option<&'i Value> {
     input.get(field).filter(|value| !value.is_null())
 }
 
 fn is_email(text: &str) -> bool {
     let parts = text.split_once('@');
-    text.len() <= LONGEST_TEXT
+    text.len() <= MAX_TEXT
         && !text
             .chars()
             .any(|character| character.is_whitespace() || character.is_control())
@@ -238,6 +256,6 @@ fn is_email(text: &str) -> bool {
         })
 }
 
-fn spoken(field: &str) -> String {
+fn field_label(field: &str) -> String {
     field.replace('_', " ")
 }

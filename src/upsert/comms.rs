@@ -1,5 +1,7 @@
 //! The field names of the comms attribute. Pure.
 
+use super::schema::Rule;
+
 /// The communication channels.
 const CHANNELS: [&str; 5] = ["email", "push", "sms", "phone", "post"];
 
@@ -23,14 +25,6 @@ const TIMES: [&str; 2] = ["email_consent_updated_at", "sms_consent_updated_at"];
 /// The accepted terms. Published clients send different types: a boolean, a date or a text.
 const TERMS: [&str; 2] = ["terms_accepted_at", "terms_accepted_version"];
 
-/// The type of a recognised field. Every type also accepts null.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum FieldType {
-    Flag,
-    DateTime,
-    Terms,
-}
-
 /// Every consent field that the service documents.
 pub(super) fn documented() -> impl Iterator<Item = String> {
     let flags = CHANNELS
@@ -39,14 +33,12 @@ pub(super) fn documented() -> impl Iterator<Item = String> {
     flags.chain(TIMES.iter().chain(&TERMS).map(ToString::to_string))
 }
 
-/// The type of the field with this name. A field that an operator added is a flag.
-pub(super) fn field_type(name: &str) -> FieldType {
-    if TIMES.contains(&name) {
-        FieldType::DateTime
-    } else if TERMS.contains(&name) {
-        FieldType::Terms
-    } else {
-        FieldType::Flag
+/// The rule for the field with this name. A field that an operator added is a flag.
+pub(super) fn rule(name: &str) -> &'static Rule {
+    match name {
+        _ if TIMES.contains(&name) => &Rule::DateTime,
+        _ if TERMS.contains(&name) => &Rule::Terms,
+        _ => &Rule::Flag,
     }
 }
 

@@ -141,9 +141,8 @@ fn to_object(value: Option<&Json>) -> Object {
 }
 
 fn to_bytes(object: &Object) -> Bytes {
-    let mut text = String::with_capacity(128);
-    object.write(&mut text);
-    text.into()
+    // Objects with string keys always serialise.
+    serde_json::to_vec(object).unwrap_or_default().into()
 }
 
 #[cfg(test)]

@@ -1,16 +1,13 @@
 //! The tenant calls that find the profile with an address.
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
-use http_body_util::{Either, Full};
-use tower::Service;
+use http::StatusCode;
 
 use super::availability;
 use super::lookup::{LookupKey, LookupResult, Page, unusable_response};
 use super::sign_up::SignUp;
-use super::tenant_client::{TenantClient, UpsertError};
+use super::tenant_client::{Forward, TenantClient, UpsertError};
 use super::tenant_response::TenantResponse;
-use crate::error::BoxError;
 use crate::identity::ProfileId;
 use crate::rejection::{Rejection, RejectionKind};
 
@@ -19,39 +16,35 @@ use crate::rejection::{Rejection, RejectionKind};
 ///
 /// Every spelling of the e-mail is queried even after a match. The number of calls therefore does
 /// not depend on the stored spelling, or on a stored e-mail.
-pub(super) async fn find_profile<S, B, RB>(
+pub(super) async fn find_profile<S: Forward<B>, B>(
     tenant: &mut TenantClient<S, B>,
     sign_up: &SignUp,
     pages: u32,
-) -> Result<LookupResult, UpsertError<S::Error>>
-where
-    S: Service<Request<Either<B, Full<Bytes>>>, Response = Response<RB>>,
-    RB: http_body::Body,
-    RB::Error: Into<BoxError>,
-{
+) -> Result<Option<ProfileId>, UpsertError<S::Error>> {
     let mut result = LookupResult::None;
     for key in LookupKey::emails(sign_up) {
         result = result.and(find_by_key(tenant, key, pages).await?);
     }
-    match LookupKey::phone(sign_up) {
-        Some(key) if result == LookupResult::None => find_by_key(tenant, key, pages).await,
-        _ => Ok(result),
+    if let Some(key) = LookupKey::phone(sign_up)
+        && result == LookupResult::None
+    {
+        result = find_by_key(tenant, key, pages).await?;
+    }
+    match result {
+        LookupResult::None => Ok(None),
+        LookupResult::Profile(profile) => Ok(Some(profile)),
+        LookupResult::Ambiguous(reason) => Err(UpsertError::Revealing(unusable_response(reason))),
     }
 }
 
 /// Reads the first page in the tenant's default size, and a larger one if the profile is not on it.
 /// A profile beyond that is found later: the tenant rejects the creation of a second profile with
 /// its address.
-async fn find_by_key<S, B, RB>(
+async fn find_by_key<S: Forward<B>, B>(
     tenant: &mut TenantClient<S, B>,
     key: LookupKey<'_>,
     pages: u32,
-) -> Result<LookupResult, UpsertError<S::Error>>
-where
-    S: Service<Request<Either<B, Full<Bytes>>>, Response = Response<RB>>,
-    RB: http_body::Body,
-    RB::Error: Into<BoxError>,
-{
+) -> Result<LookupResult, UpsertError<S::Error>> {
     let mut page = read_page(tenant, key, key.first_page()).await?;
     if page.result == LookupResult::None && page.has_more && pages > 1 {
         page = read_page(tenant, key, key.larger_page()).await?;
@@ -59,66 +52,42 @@ where
     Ok(page.result)
 }
 
-async fn read_page<S, B, RB>(
+async fn read_page<S: Forward<B>, B>(
     tenant: &mut TenantClient<S, B>,
     key: LookupKey<'_>,
     path: String,
-) -> Result<Page, UpsertError<S::Error>>
-where
-    S: Service<Request<Either<B, Full<Bytes>>>, Response = Response<RB>>,
-    RB: http_body::Body,
-    RB::Error: Into<BoxError>,
-{
+) -> Result<Page, UpsertError<S::Error>> {
     let body = success_body(tenant.get(path).await?)?;
     Ok(Page::parse(key, &body)?)
 }
 
-/// The owner of an address that the tenant rejects as taken, and that no look-up finds.
-pub(super) enum AddressOwner {
-    /// A profile with exactly the address of the sign-up. A case-sensitive filter, or a list of
-    /// many similar addresses, has hidden it from the look-up.
-    Confirmed(ProfileId),
-    /// No profile has the address: the tenant rejects the address itself.
-    None,
-    /// A profile whose address is equal only in the tenant's collation, which may compare `é` and
-    /// `e` as equal; or a profile that the tenant does not return.
-    Ambiguous(Rejection),
-}
-
-/// Queries which profile has the address, and compares the address of that profile.
+/// Finds the profile that has an address which the tenant rejects as taken, although no look-up
+/// finds it: a case-sensitive filter, or a list of many similar addresses, may have hidden it.
+/// `None`: no profile has the address, so the tenant rejects the address itself.
 ///
-/// This query is sent only after the tenant has rejected the address as taken. An unusable response
-/// is therefore [`AddressOwner::Ambiguous`]: a separate error would reveal that the address is
-/// taken.
-pub(super) async fn find_address_owner<S, B, RB>(
+/// # Errors
+/// [`UpsertError::Revealing`] for a profile whose address is equal only in the tenant's collation,
+/// which may compare `é` and `e` as equal, and for every unusable response: this query is sent only
+/// after the tenant has rejected the address, so a separate error would reveal that it is taken.
+pub(super) async fn find_address_owner<S: Forward<B>, B>(
     tenant: &mut TenantClient<S, B>,
     sign_up: &SignUp,
-) -> Result<AddressOwner, UpsertError<S::Error>>
-where
-    S: Service<Request<Either<B, Full<Bytes>>>, Response = Response<RB>>,
-    RB: http_body::Body,
-    RB::Error: Into<BoxError>,
-{
+) -> Result<Option<ProfileId>, UpsertError<S::Error>> {
     match query_address_owner(tenant, sign_up).await {
         Err(UpsertError::Rejected(rejection))
             if rejection.kind() == RejectionKind::TenantAnswer =>
         {
-            Ok(AddressOwner::Ambiguous(rejection))
+            Err(UpsertError::Revealing(rejection))
         }
         owner => owner,
     }
 }
 
-async fn query_address_owner<S, B, RB>(
+async fn query_address_owner<S: Forward<B>, B>(
     tenant: &mut TenantClient<S, B>,
     sign_up: &SignUp,
-) -> Result<AddressOwner, UpsertError<S::Error>>
-where
-    S: Service<Request<Either<B, Full<Bytes>>>, Response = Response<RB>>,
-    RB: http_body::Body,
-    RB::Error: Into<BoxError>,
-{
-    let mut owner = AddressOwner::None;
+) -> Result<Option<ProfileId>, UpsertError<S::Error>> {
+    let mut has_another_address = false;
     // One query per address: a phone number that the tenant cannot parse must not hide the owner of
     // the e-mail.
     for key in LookupKey::emails(sign_up).chain(LookupKey::phone(sign_up)) {
@@ -133,14 +102,17 @@ where
         };
         let profile = success_body(tenant.get(format!("/profiles/{id}")).await?)?;
         if availability::has_address(key, &id, &profile)? {
-            return Ok(AddressOwner::Confirmed(id));
+            return Ok(Some(id));
         }
-        owner = AddressOwner::Ambiguous(unusable_response(
-            "an address is taken by a profile with another address",
-        ));
+        has_another_address = true;
     }
-    Ok(owner)
+    match has_another_address {
+        true => Err(unusable_response(ANOTHER_ADDRESS).into()),
+        false => Ok(None),
+    }
 }
+
+const ANOTHER_ADDRESS: &str = "an address is taken by a profile with another address";
 
 /// The body of a 2xx response.
 fn success_body(response: TenantResponse) -> Result<Bytes, Rejection> {

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::fmt;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -70,7 +69,7 @@ impl InFlight {
 fn busy(reason: &'static str) -> Rejection {
     Rejection::new(RejectionKind::TenantBusy)
         .with_retry_after(RETRY_AFTER)
-        .because(BusyReason(reason))
+        .because_text(reason)
 }
 
 /// A sign-up in flight. Dropping the guard decrements the count of its address.
@@ -181,18 +180,6 @@ impl Drop for CreationGuard<'_> {
         }
     }
 }
-
-/// The cause for the log: why a sign-up was answered with 503.
-#[derive(Debug)]
-struct BusyReason(&'static str);
-
-impl fmt::Display for BusyReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
-    }
-}
-
-impl std::error::Error for BusyReason {}
 
 #[cfg(test)]
 mod tests {

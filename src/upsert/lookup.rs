@@ -1,10 +1,8 @@
 //! The query of a look-up, and the profile that its response names. Pure.
 
-use std::borrow::Cow;
-use std::fmt;
+use std::fmt::Write;
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::sign_up::SignUp;
@@ -67,7 +65,7 @@ impl<'a> LookupKey<'a> {
     }
 
     /// Whether a profile has exactly this address.
-    pub(super) fn matches(self, candidate: &Candidate<'_>) -> bool {
+    pub(super) fn matches(self, candidate: &Candidate) -> bool {
         match self {
             Self::Email { address, .. } => {
                 text(&candidate.email).is_some_and(|other| email::normalizes_to(other, address))
@@ -117,7 +115,7 @@ impl Page {
     /// The tenant's filters match loosely: parts of an address, `%` and `_` as wildcards, lists at
     /// commas. Only a profile with exactly this e-mail or phone counts.
     pub(super) fn parse(key: LookupKey<'_>, body: &[u8]) -> Result<Self, Rejection> {
-        let list: List<'_> = serde_json::from_slice(body)
+        let list: List = serde_json::from_slice(body)
             .map_err(|_| unusable_response("the list of profiles cannot be parsed"))?;
         let matches = list.data.iter().filter(|candidate| key.matches(candidate));
         let results = matches.map(|candidate| match candidate.id() {
@@ -136,51 +134,36 @@ pub(super) const INVALID_ID: &str = "the id of the profile is not a valid path s
 
 /// The rejection for a response that does not identify one profile.
 pub(super) fn unusable_response(reason: &'static str) -> Rejection {
-    Rejection::new(RejectionKind::TenantAnswer).because(LookupError(reason))
+    Rejection::new(RejectionKind::TenantAnswer).because_text(reason)
 }
 
 #[derive(Deserialize)]
-struct List<'a> {
-    #[serde(borrow)]
-    data: Vec<Candidate<'a>>,
+struct List {
+    data: Vec<Candidate>,
     #[serde(default)]
     links: Links,
     #[serde(default)]
     meta: Meta,
 }
 
-/// The fields of a profile that are compared with the sign-up.
+/// The fields of a profile that are compared with the sign-up. A value other than a string never
+/// equals an address.
 #[derive(Deserialize)]
-pub(super) struct Candidate<'a> {
-    #[serde(borrow)]
-    id: Option<Field<'a>>,
-    #[serde(borrow)]
-    email: Option<Field<'a>>,
-    #[serde(borrow)]
-    mobile_phone: Option<Field<'a>>,
+pub(super) struct Candidate {
+    id: Option<Value>,
+    email: Option<Value>,
+    mobile_phone: Option<Value>,
 }
 
-impl Candidate<'_> {
+impl Candidate {
     /// The id, if it is a valid segment of a path.
     pub(super) fn id(&self) -> Option<ProfileId> {
         text(&self.id)?.parse().ok()
     }
 }
 
-/// A string, or another value, which never equals an address.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Field<'a> {
-    #[serde(borrow)]
-    Text(Cow<'a, str>),
-    Other(IgnoredAny),
-}
-
-fn text<'a>(field: &'a Option<Field<'_>>) -> Option<&'a str> {
-    match field {
-        Some(Field::Text(text)) => Some(text),
-        Some(Field::Other(_)) | None => None,
-    }
+fn text(field: &Option<Value>) -> Option<&str> {
+    field.as_ref().and_then(Value::as_str)
 }
 
 #[derive(Default, Deserialize)]
@@ -197,34 +180,16 @@ struct Meta {
     last_page: Value,
 }
 
-/// The cause for the log: why a response does not identify one profile.
-#[derive(Debug)]
-struct LookupError(&'static str);
-
-impl fmt::Display for LookupError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
-    }
-}
-
-impl std::error::Error for LookupError {}
-
 /// Appends a query value. Every character except the unreserved ones of RFC 3986 §2.3 is
 /// percent-encoded; the tenant would decode a raw `+` to a space.
 fn percent_encode(value: &str, out: &mut String) {
     for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            out.push(char::from(byte));
-        } else {
-            out.push('%');
-            out.extend(hex_digit(byte >> 4));
-            out.extend(hex_digit(byte & 15));
-        }
+        // Writing to a `String` cannot fail.
+        let _ = match byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            true => out.write_char(char::from(byte)),
+            false => write!(out, "%{byte:02X}"),
+        };
     }
-}
-
-fn hex_digit(value: u8) -> Option<char> {
-    char::from_digit(value.into(), 16).map(|digit| digit.to_ascii_uppercase())
 }
 
 #[cfg(test)]

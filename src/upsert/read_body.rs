@@ -50,13 +50,10 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::headers::tests::from_pairs;
 
     fn kind(headers: &[(&'static str, &'static str)]) -> Option<RejectionKind> {
-        let mut map = HeaderMap::new();
-        for (name, value) in headers {
-            map.append(*name, HeaderValue::from_static(value));
-        }
-        check_headers(&map, 100)
+        check_headers(&from_pairs(headers), 100)
             .err()
             .map(|rejection| rejection.kind())
     }

@@ -15,6 +15,8 @@ pub(super) enum Rule {
     Integer(i64, i64),
     Number,
     Flag,
+    /// Accepted terms: a flag, a number, or text.
+    Terms,
     /// The identifier of another record: text, or an integer.
     Id,
     /// One of these strings.

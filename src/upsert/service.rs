@@ -14,7 +14,7 @@ use super::outcome::UpsertOutcome;
 use super::policy::CommsPolicy;
 use super::read_body::{check_headers, read_body};
 use super::sign_up::SignUp;
-use super::tenant_client::{TenantClient, UpsertError};
+use super::tenant_client::{Forward, TenantClient, UpsertError};
 use super::uniform_latency::UniformLatency;
 use crate::body::ResponseBody;
 use crate::error::BoxError;
@@ -35,6 +35,7 @@ pub struct TrustedCaller;
 /// Middleware that turns `POST /profiles` into a sign-up: existing profiles change only in consent.
 ///
 /// See the [module docs](super).
+#[derive(Clone, Debug)]
 pub struct CommsUpsert<S> {
     inner: S,
     shared: Arc<Shared>,
@@ -109,7 +110,9 @@ where
             drop(sign_up.in_flight);
             let mut response = match sign_up.result {
                 Ok(outcome) => outcome.into_response(),
-                Err(UpsertError::Rejected(rejection)) => rejection.into_response(protocol),
+                Err(UpsertError::Rejected(rejection) | UpsertError::Revealing(rejection)) => {
+                    rejection.into_response(protocol)
+                }
                 Err(UpsertError::Inner(error)) => return Err(error),
             };
             response.extensions_mut().insert(sign_up.report);
@@ -147,17 +150,10 @@ impl<E> FinishedSignUp<E> {
 }
 
 /// Processes a request up to its result.
-async fn sign_up<S, B, RB>(
-    service: S,
-    shared: &Shared,
-    request: Request<B>,
-) -> FinishedSignUp<S::Error>
+async fn sign_up<S, B>(service: S, shared: &Shared, request: Request<B>) -> FinishedSignUp<S::Error>
 where
-    S: Service<Request<Either<B, Full<Bytes>>>, Response = Response<RB>>,
-    B: http_body::Body,
-    B::Error: Into<BoxError>,
-    RB: http_body::Body,
-    RB::Error: Into<BoxError>,
+    S: Forward<B>,
+    B: http_body::Body<Error: Into<BoxError>>,
 {
     let policy = &shared.policy;
     let since_headers = UniformLatency::from_now(policy);
@@ -178,10 +174,8 @@ where
     };
     let mut tenant = TenantClient::<S, B>::new(service, &parts.headers, parts.extensions);
     let result = upsert(&mut tenant, policy, &sign_up, &in_flight).await;
-    #[cfg(feature = "tracing")]
-    log_error(&result);
     FinishedSignUp {
-        result,
+        result: conceal(policy, result),
         latency,
         in_flight: Some(in_flight),
         report: tenant.report(),
@@ -208,16 +202,53 @@ fn admit(bytes: &[u8], shared: &Shared) -> Result<(SignUp, InFlightGuard), Rejec
     Ok((sign_up, in_flight))
 }
 
-/// Logs an unusable response of the tenant. The forwarding service logs its other failures.
+/// Replaces an error that reveals whether the person is a customer, if the policy says so.
+fn conceal<E>(
+    policy: &CommsPolicy,
+    result: Result<UpsertOutcome, UpsertError<E>>,
+) -> Result<UpsertOutcome, UpsertError<E>> {
+    #[cfg(feature = "tracing")]
+    log_error(policy, &result);
+    match result {
+        Err(UpsertError::Revealing(_)) if policy.conceals() => Ok(UpsertOutcome::Concealed),
+        result => result,
+    }
+}
+
+/// Logs an unusable response of the tenant, and every concealed error, which only the log records.
+/// Of a 422, it logs the names of the invalid fields, never their values. The forwarding service
+/// logs its other failures.
 #[cfg(feature = "tracing")]
-fn log_error<E>(result: &Result<UpsertOutcome, UpsertError<E>>) {
+fn log_error<E>(policy: &CommsPolicy, result: &Result<UpsertOutcome, UpsertError<E>>) {
     use std::error::Error;
 
-    if let Err(UpsertError::Rejected(rejection)) = result
-        && rejection.kind() == RejectionKind::TenantAnswer
-    {
-        let cause = rejection.source().map(ToString::to_string);
-        tracing::error!(cause, "a sign-up failed: the tenant's response is unusable");
+    let (rejection, is_concealed) = match result {
+        Err(UpsertError::Revealing(rejection)) => (rejection, policy.conceals()),
+        Err(UpsertError::Rejected(rejection)) => (rejection, false),
+        Ok(_) | Err(UpsertError::Inner(_)) => return,
+    };
+    let cause = rejection.source().map(ToString::to_string);
+    match rejection.kind() {
+        RejectionKind::TenantAnswer if is_concealed => tracing::error!(
+            cause,
+            "a sign-up is lost: the tenant's data of the person is ambiguous, and the error is \
+             concealed"
+        ),
+        RejectionKind::TenantAnswer => {
+            tracing::error!(cause, "a sign-up failed: the tenant's response is unusable");
+        }
+        RejectionKind::InvalidFields if is_concealed => {
+            let errors = rejection.errors().into_iter();
+            let fields: Vec<&str> = errors
+                .flat_map(|errors| errors.iter())
+                .map(|(field, _)| field)
+                .collect();
+            tracing::warn!(
+                ?fields,
+                "a sign-up is lost: the tenant rejected the payload, and the error is concealed"
+            );
+        }
+        _ => {}
     }
 }
 
@@ -225,24 +256,6 @@ fn log_error<E>(result: &Result<UpsertOutcome, UpsertError<E>>) {
 /// every sign-up is rejected.
 fn may_sign_up(extensions: &http::Extensions) -> bool {
     Subject::from_extensions(extensions).is_some() || extensions.get::<TrustedCaller>().is_some()
-}
-
-impl<S: Clone> Clone for CommsUpsert<S> {
-    fn clone(&self) -> Self {
-        Self {
-            inner: self.inner.clone(),
-            shared: Arc::clone(&self.shared),
-        }
-    }
-}
-
-impl<S: fmt::Debug> fmt::Debug for CommsUpsert<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CommsUpsert")
-            .field("inner", &self.inner)
-            .field("shared", &self.shared)
-            .finish()
-    }
 }
 
 impl fmt::Debug for Shared {

@@ -28,10 +28,28 @@ fn is_copied(name: &HeaderName) -> bool {
     )
 }
 
+/// The inner service of a sign-up, which forwards requests to the tenant.
+pub(super) trait Forward<B>:
+    Service<Request<Either<B, Full<Bytes>>>, Response = Response<Self::ResponseBody>>
+{
+    type ResponseBody: http_body::Body<Error: Into<BoxError>>;
+}
+
+impl<S, B, RB> Forward<B> for S
+where
+    S: Service<Request<Either<B, Full<Bytes>>>, Response = Response<RB>>,
+    RB: http_body::Body<Error: Into<BoxError>>,
+{
+    type ResponseBody = RB;
+}
+
 /// The error of a sign-up.
 pub(super) enum UpsertError<E> {
     /// A rejection, which becomes a response.
     Rejected(Rejection),
+    /// A rejection that only a new person, or only a known one, can cause. The policy may conceal
+    /// it.
+    Revealing(Rejection),
     /// The error of the inner service, which is returned unchanged.
     Inner(E),
 }
@@ -72,63 +90,46 @@ impl<S, B> TenantClient<S, B> {
     pub(super) fn report(&self) -> Report {
         self.report
     }
+}
 
-    pub(super) async fn get<RB>(
+impl<S: Forward<B>, B> TenantClient<S, B> {
+    pub(super) async fn get(
         &mut self,
         path: String,
-    ) -> Result<TenantResponse, UpsertError<S::Error>>
-    where
-        S: Service<Request<Either<B, Full<Bytes>>>, Response = Response<RB>>,
-        RB: http_body::Body,
-        RB::Error: Into<BoxError>,
-    {
-        self.send(Method::GET, path, None).await
+    ) -> Result<TenantResponse, UpsertError<S::Error>> {
+        let extensions = self.extensions.clone();
+        self.send(Method::GET, path, None, extensions).await
     }
 
     /// Sends a POST that changes nothing at the tenant, so that it may be retried.
-    pub(super) async fn query<RB>(
+    pub(super) async fn query(
         &mut self,
         path: String,
         body: Bytes,
-    ) -> Result<TenantResponse, UpsertError<S::Error>>
-    where
-        S: Service<Request<Either<B, Full<Bytes>>>, Response = Response<RB>>,
-        RB: http_body::Body,
-        RB::Error: Into<BoxError>,
-    {
+    ) -> Result<TenantResponse, UpsertError<S::Error>> {
         let mut extensions = self.extensions.clone();
         extensions.insert(Replayable);
-        self.call(Method::POST, path, Some(body), extensions).await
+        self.send(Method::POST, path, Some(body), extensions).await
     }
 
-    /// Sends one request when the service is ready, and reads the response.
-    pub(super) async fn send<RB>(
+    pub(super) async fn write(
         &mut self,
         method: Method,
         path: String,
-        body: Option<Bytes>,
-    ) -> Result<TenantResponse, UpsertError<S::Error>>
-    where
-        S: Service<Request<Either<B, Full<Bytes>>>, Response = Response<RB>>,
-        RB: http_body::Body,
-        RB::Error: Into<BoxError>,
-    {
+        body: Bytes,
+    ) -> Result<TenantResponse, UpsertError<S::Error>> {
         let extensions = self.extensions.clone();
-        self.call(method, path, body, extensions).await
+        self.send(method, path, Some(body), extensions).await
     }
 
-    async fn call<RB>(
+    /// Sends one request when the service is ready, and reads the response.
+    async fn send(
         &mut self,
         method: Method,
         path: String,
         body: Option<Bytes>,
         extensions: Extensions,
-    ) -> Result<TenantResponse, UpsertError<S::Error>>
-    where
-        S: Service<Request<Either<B, Full<Bytes>>>, Response = Response<RB>>,
-        RB: http_body::Body,
-        RB::Error: Into<BoxError>,
-    {
+    ) -> Result<TenantResponse, UpsertError<S::Error>> {
         let uri = Uri::try_from(path)
             .map_err(|error| Rejection::new(RejectionKind::TenantAnswer).because(error))?;
         let mut headers = HeaderMap::with_capacity(HEADER_CAPACITY);

@@ -1,7 +1,5 @@
 //! The tenant's responses: read in full, with failures turned into rejections.
 
-use std::fmt;
-
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use http_body::Body;
@@ -47,7 +45,10 @@ impl TenantResponse {
 
     /// The rejection for a status that is unexpected for the request.
     pub(super) fn unexpected_status(&self) -> Rejection {
-        Rejection::new(RejectionKind::TenantAnswer).because(UnexpectedStatus(self.status))
+        Rejection::new(RejectionKind::TenantAnswer).because_text(format!(
+            "the tenant responded to a sign-up with {}",
+            self.status
+        ))
     }
 
     /// Whether the tenant has stored a write: any 2xx, with JSON or without content. HTML with a
@@ -58,15 +59,3 @@ impl TenantResponse {
                 || serde_json::from_slice::<IgnoredAny>(&self.body).is_ok())
     }
 }
-
-/// The cause for the log: a status that is unexpected for the request.
-#[derive(Debug)]
-struct UnexpectedStatus(StatusCode);
-
-impl fmt::Display for UnexpectedStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the tenant answered {} to a sign-up", self.0)
-    }
-}
-
-impl std::error::Error for UnexpectedStatus {}

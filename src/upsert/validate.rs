@@ -1,7 +1,7 @@
 //! Validates a payload against the documented schema, before the look-up, and normalises its
 //! addresses: the normal form is compared, looked up and stored. Pure.
 
-use super::comms::{self, FieldType};
+use super::comms;
 use super::json::{Json, Object};
 use super::policy::CommsPolicy;
 use super::schema::{Field, MAX_STRING, MAX_URL, PROFILE, Rule};
@@ -66,9 +66,8 @@ impl Validator<'_> {
                 }
             }
             Rule::DateTime => {
-                if !value.as_str().is_some_and(formats::is_date_time) {
-                    self.error("must be a valid date.");
-                }
+                let is_valid = value.as_str().is_some_and(formats::is_date_time);
+                self.require(is_valid, "must be a valid date.");
             }
             Rule::Integer(first, last) => match integer(value) {
                 None => self.error("must be an integer."),
@@ -77,12 +76,12 @@ impl Validator<'_> {
                 }
                 Some(_) => {}
             },
-            Rule::Number => {
-                if !matches!(value, Json::Number(_)) {
-                    self.error("must be a number.");
-                }
-            }
-            Rule::Flag => self.flag(value),
+            Rule::Number => self.require(matches!(value, Json::Number(_)), "must be a number."),
+            Rule::Flag => self.require(matches!(value, Json::Bool(_)), "must be true or false."),
+            Rule::Terms => match value {
+                Json::Bool(_) | Json::Number(_) => {}
+                _ => self.text(value, MAX_STRING),
+            },
             Rule::Id => match value {
                 Json::String(_) => self.text(value, MAX_STRING),
                 _ if integer(value).is_some() => {}
@@ -94,9 +93,8 @@ impl Validator<'_> {
                 }
             }
             Rule::Currency => {
-                if !value.as_str().is_some_and(formats::is_currency_code) {
-                    self.error("must be an ISO 4217 code, such as AUD.");
-                }
+                let is_valid = value.as_str().is_some_and(formats::is_currency_code);
+                self.require(is_valid, "must be an ISO 4217 code, such as AUD.");
             }
             Rule::List(rule) => self.list(value, rule),
             Rule::Object(fields) => match value {
@@ -135,14 +133,7 @@ impl Validator<'_> {
             if !self.policy.recognises(name) || value.is_blank() {
                 continue;
             }
-            self.at(name, |validator| match comms::field_type(name) {
-                FieldType::Flag => validator.flag(value),
-                FieldType::DateTime => validator.value(value, &Rule::DateTime),
-                FieldType::Terms => match value {
-                    Json::Bool(_) | Json::Number(_) => {}
-                    _ => validator.text(value, MAX_STRING),
-                },
-            });
+            self.at(name, |validator| validator.value(value, comms::rule(name)));
         }
     }
 
@@ -168,9 +159,9 @@ impl Validator<'_> {
         }
     }
 
-    fn flag(&mut self, value: &Json) {
-        if !matches!(value, Json::Bool(_)) {
-            self.error("must be true or false.");
+    fn require(&mut self, is_valid: bool, problem: &str) {
+        if !is_valid {
+            self.error(problem);
         }
     }
 
@@ -212,7 +203,7 @@ impl Validator<'_> {
 /// An integer literal, such as `12`; `12.0` and `"12"` are not integers.
 fn integer(value: &Json) -> Option<i64> {
     match value {
-        Json::Number(text) => text.parse().ok(),
+        Json::Number(number) => number.get().parse().ok(),
         _ => None,
     }
 }

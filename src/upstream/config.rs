@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Forwarding;
-use super::response::Secret;
+use super::secret::Secret;
 use crate::headers::{RequestHeaders, ResponseHeaders};
 use crate::request_body::InFlight;
 use crate::tenant::Tenant;

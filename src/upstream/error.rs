@@ -11,42 +11,26 @@ use crate::error::BoxError;
 /// It is the [`source`](Error::source) of the [`Rejection`](crate::Rejection) that the client
 /// receives, for logs.
 #[derive(Debug)]
-pub struct UpstreamError(Kind);
+pub struct UpstreamError(pub(super) Cause);
 
 #[derive(Debug)]
-enum Kind {
+pub(super) enum Cause {
+    /// An error of the client.
     Client(BoxError),
     HeadTimeout(Duration),
+    /// A status that is not forwarded.
     Status(StatusCode),
+    /// A response with malformed headers, or with a body that failed.
     Malformed(BoxError),
+    /// The limit of calls in flight, which is reached.
     InFlight(usize),
 }
 
 impl UpstreamError {
-    pub(super) fn client(source: BoxError) -> Self {
-        Self(Kind::Client(source))
-    }
-
-    pub(super) fn head_timeout(timeout: Duration) -> Self {
-        Self(Kind::HeadTimeout(timeout))
-    }
-
-    pub(super) fn status_error(status: StatusCode) -> Self {
-        Self(Kind::Status(status))
-    }
-
-    pub(super) fn malformed(source: impl Into<BoxError>) -> Self {
-        Self(Kind::Malformed(source.into()))
-    }
-
-    pub(super) fn in_flight(max: usize) -> Self {
-        Self(Kind::InFlight(max))
-    }
-
     /// The status of the tenant's response, if it was received.
     pub fn status(&self) -> Option<StatusCode> {
         match self.0 {
-            Kind::Status(status) => Some(status),
+            Cause::Status(status) => Some(status),
             _ => None,
         }
     }
@@ -55,11 +39,13 @@ impl UpstreamError {
 impl fmt::Display for UpstreamError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::Client(_) => f.write_str("the call of the tenant failed"),
-            Kind::HeadTimeout(timeout) => write!(f, "the tenant did not answer within {timeout:?}"),
-            Kind::Status(status) => write!(f, "the tenant answered {}", status.as_u16()),
-            Kind::Malformed(_) => f.write_str("the tenant's response is malformed"),
-            Kind::InFlight(max) => write!(f, "{max} calls of the tenant are in flight"),
+            Cause::Client(_) => f.write_str("the call of the tenant failed"),
+            Cause::HeadTimeout(timeout) => {
+                write!(f, "the tenant did not respond within {timeout:?}")
+            }
+            Cause::Status(status) => write!(f, "the tenant responded with {}", status.as_u16()),
+            Cause::Malformed(_) => f.write_str("the tenant's response is malformed"),
+            Cause::InFlight(max) => write!(f, "{max} calls of the tenant are in flight"),
         }
     }
 }
@@ -67,8 +53,8 @@ impl fmt::Display for UpstreamError {
 impl Error for UpstreamError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.0 {
-            Kind::Client(source) | Kind::Malformed(source) => Some(&**source),
-            Kind::HeadTimeout(_) | Kind::Status(_) | Kind::InFlight(_) => None,
+            Cause::Client(source) | Cause::Malformed(source) => Some(&**source),
+            Cause::HeadTimeout(_) | Cause::Status(_) | Cause::InFlight(_) => None,
         }
     }
 }

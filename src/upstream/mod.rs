@@ -119,6 +119,7 @@ mod forwarding;
 mod profile_path;
 mod request;
 mod response;
+mod secret;
 pub(crate) mod service;
 
 pub use crate::request_body::{ClientBodyError, RequestBody};

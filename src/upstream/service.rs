@@ -10,7 +10,7 @@ use tower::Service;
 
 use super::call::{Exchange, rejection_kind};
 use super::config::Config;
-use super::error::UpstreamError;
+use super::error::{Cause, UpstreamError};
 use super::{Forwarding, ResponseFuture};
 use crate::body::Body;
 use crate::error::BoxError;
@@ -120,20 +120,7 @@ impl<C> Upstream<C> {
         &self.config.tenant
     }
 
-    /// Gets a reference to the client.
-    pub fn get_ref(&self) -> &C {
-        &self.client
-    }
-
-    /// Gets a mutable reference to the client.
-    pub fn get_mut(&mut self) -> &mut C {
-        &mut self.client
-    }
-
-    /// Consumes `self` and returns the client.
-    pub fn into_inner(self) -> C {
-        self.client
-    }
+    define_inner_service_accessors!(client: C, "the client");
 
     fn edit(mut self, change: impl FnOnce(&mut Config)) -> Self {
         change(Arc::make_mut(&mut self.config));
@@ -164,7 +151,7 @@ where
         let protocol = WireProtocol::from_headers(request.headers());
         if let Some(error) = self.unready.take() {
             let rejection = Rejection::new(rejection_kind(&*error));
-            let rejection = rejection.because(UpstreamError::client(error));
+            let rejection = rejection.because(UpstreamError(Cause::Client(error)));
             return ResponseFuture::rejected(rejection, protocol);
         }
         match Exchange::prepare(&self.config, request, protocol) {

@@ -90,9 +90,9 @@ impl Example {
             self.name
         );
         let text = String::from_utf8_lossy(&output.stdout);
-        let mut answers: Vec<String> = text.split(MARK).map(str::to_owned).collect();
-        assert_eq!(answers.pop().as_deref(), Some(""), "{}", self.name);
-        answers
+        let mut responses: Vec<String> = text.split(MARK).map(str::to_owned).collect();
+        assert_eq!(responses.pop().as_deref(), Some(""), "{}", self.name);
+        responses
     }
 
     /// Sends SIGTERM, and returns the exit code.

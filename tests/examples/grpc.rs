@@ -31,7 +31,7 @@ async fn a_valid_token_passes_and_missing_invalid_and_expired_ones_are_unauthent
         let example = Example::start("tonic", &["127.0.0.1:0", guarded]);
         let endpoint = Endpoint::from_shared(format!("http://{}", example.address)).unwrap();
         let mut client = HealthClient::new(endpoint.connect().await.unwrap());
-        let mut ask = async |token: Option<&str>| {
+        let mut send = async |token: Option<&str>| {
             let mut request = HealthCheckRequest::default().into_request();
             if let Some(token) = token {
                 let value = MetadataValue::try_from(format!("Bearer {token}")).unwrap();
@@ -39,15 +39,15 @@ async fn a_valid_token_passes_and_missing_invalid_and_expired_ones_are_unauthent
             }
             client.check(request).await
         };
-        let answer = ask(Some(&good)).await.unwrap();
-        assert_eq!(answer.get_ref().status(), ServingStatus::Serving);
+        let response = send(Some(&good)).await.unwrap();
+        assert_eq!(response.get_ref().status(), ServingStatus::Serving);
         for token in &bad {
-            let status = ask(token.as_deref()).await.unwrap_err();
+            let status = send(token.as_deref()).await.unwrap_err();
             assert_eq!(status.code(), Code::Unauthenticated, "{guarded}: {token:?}");
             assert_eq!(status.message(), "Unauthenticated.");
         }
         // The connection is still usable.
-        assert!(ask(Some(&good)).await.is_ok());
+        assert!(send(Some(&good)).await.is_ok());
         // The client must notice the end of the server, so this thread must not block.
         let code = tokio::task::spawn_blocking(|| example.terminate()).await;
         assert_eq!(code.unwrap(), Some(0), "{guarded}");

@@ -18,13 +18,13 @@ fn matches_its_header(name: &str, flags: &[&str]) {
     let calls = header::calls(name);
     assert!(calls.len() >= 3, "{name}: {calls:#?}");
     let example = Example::start(name, flags);
-    let answers = example.run(&calls);
-    assert_eq!(answers.len(), calls.len(), "{name}: {answers:#?}");
-    for (call, answer) in calls.iter().zip(answers) {
+    let responses = example.run(&calls);
+    assert_eq!(responses.len(), calls.len(), "{name}: {responses:#?}");
+    for (call, response) in calls.iter().zip(responses) {
         for promised in &call.promised {
             assert!(
-                answer.contains(promised),
-                "{name}: {}\nhas no {promised:?}: {answer}",
+                response.contains(promised),
+                "{name}: {}\nhas no {promised:?}: {response}",
                 call.script
             );
         }

@@ -14,7 +14,7 @@ use omneo_id::{AccessPolicy, Body, MeRewriteLayer, Rejection, RejectionKind, Sub
 use serde_json::json;
 use tower::{Layer, Service, ServiceExt, service_fn};
 
-use crate::support::{Answer, Shop, bearer};
+use crate::support::{CollectedResponse, Shop, bearer, collect_text};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
@@ -33,14 +33,14 @@ fn shop() -> Shop {
     Shop::with(|builder| builder.access_policy(without_deletion()))
 }
 
-async fn ask(
+async fn send(
     shop: &Shop,
     token: &str,
     method: &str,
     path: &str,
     media: &str,
     body: impl Into<Bytes>,
-) -> Answer {
+) -> CollectedResponse {
     let mut request = Request::builder()
         .method(method)
         .uri(path)
@@ -66,9 +66,9 @@ async fn a_denied_request_is_not_forwarded_in_any_spelling() {
         "/profiles/me/purge%20",
     ] {
         for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "PURGE"] {
-            let answer = ask(&shop, &token, method, path, "", "").await;
-            assert_eq!(answer.status, StatusCode::FORBIDDEN, "{method} {path}");
-            assert_eq!(answer.rejection, Some(RejectionKind::Forbidden));
+            let response = send(&shop, &token, method, path, "", "").await;
+            assert_eq!(response.status, StatusCode::FORBIDDEN, "{method} {path}");
+            assert_eq!(response.rejection, Some(RejectionKind::Forbidden));
         }
     }
     assert!(shop.sandbox.requests().is_empty());
@@ -100,19 +100,19 @@ async fn a_405_lists_the_permitted_methods() {
             "GET, HEAD, POST, PATCH, OPTIONS",
         ),
     ] {
-        let answer = ask(&shop, &token, method, path, "", "").await;
+        let response = send(&shop, &token, method, path, "", "").await;
         assert_eq!(
-            answer.status,
+            response.status,
             StatusCode::METHOD_NOT_ALLOWED,
             "{method} {path}"
         );
-        assert_eq!(answer.headers[header::ALLOW], allow);
-        let answer = shop.send(Request::options(path), "").await;
-        assert_eq!(answer.status, StatusCode::NO_CONTENT);
-        assert_eq!(answer.headers[header::ALLOW], allow, "OPTIONS {path}");
+        assert_eq!(response.headers[header::ALLOW], allow);
+        let response = shop.send(Request::options(path), "").await;
+        assert_eq!(response.status, StatusCode::NO_CONTENT);
+        assert_eq!(response.headers[header::ALLOW], allow, "OPTIONS {path}");
     }
-    let answer = shop.send(Request::options("/profiles/me/purge"), "").await;
-    assert_eq!(answer.headers[header::ALLOW], "OPTIONS");
+    let response = shop.send(Request::options("/profiles/me/purge"), "").await;
+    assert_eq!(response.headers[header::ALLOW], "OPTIONS");
     assert!(shop.sandbox.requests().is_empty());
 }
 
@@ -130,10 +130,10 @@ async fn permission_for_head_does_not_include_get() {
         ("HEAD", "/profiles/me/lists", 200),
         ("GET", "/profiles/me/lists/", 200),
     ] {
-        let answer = ask(&shop, &token, method, path, "", "").await;
-        assert_eq!(answer.status.as_u16(), expected, "{method} {path}");
+        let response = send(&shop, &token, method, path, "", "").await;
+        assert_eq!(response.status.as_u16(), expected, "{method} {path}");
         if expected == 405 {
-            assert_eq!(answer.headers[header::ALLOW], "HEAD, OPTIONS");
+            assert_eq!(response.headers[header::ALLOW], "HEAD, OPTIONS");
         }
     }
 }
@@ -154,11 +154,11 @@ async fn permitted_requests_are_forwarded_unchanged() {
         );
     }
     let put = json!({"first_name": "Augusta"});
-    let answer = shop.put("/profiles/me", &token, &put).await;
-    assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.body);
+    let response = shop.put("/profiles/me", &token, &put).await;
+    assert_eq!(response.status, StatusCode::OK, "{:?}", response.body);
     let list = json!({"name": "Wishes", "handle": "wishes"});
-    let answer = shop.post("/profiles/me/lists", &token, &list).await;
-    assert!(answer.status.is_success(), "{:?}", answer.body);
+    let response = shop.post("/profiles/me/lists", &token, &list).await;
+    assert!(response.status.is_success(), "{:?}", response.body);
     let sent = shop.sandbox.requests();
     assert_eq!(
         sent.last().unwrap().json(),
@@ -176,8 +176,8 @@ async fn authentication_precedes_the_access_policy() {
         (&*anonymous, StatusCode::NOT_FOUND),
         ("x.y.z", StatusCode::UNAUTHORIZED),
     ] {
-        let answer = ask(&shop, token, "POST", "/profiles/me/purge", "", "").await;
-        assert_eq!(answer.status, status);
+        let response = send(&shop, token, "POST", "/profiles/me/purge", "", "").await;
+        assert_eq!(response.status, status);
     }
     assert!(shop.sandbox.requests().is_empty());
 }
@@ -222,9 +222,9 @@ async fn a_post_cannot_override_its_method_to_a_denied_one() {
         (JSON, &big, 413),
     ] {
         for path in ["/profiles/me", "/profiles/me/lists"] {
-            let answer = ask(&shop, &token, "POST", path, media, body.to_owned()).await;
+            let response = send(&shop, &token, "POST", path, media, body.to_owned()).await;
             assert_eq!(
-                answer.status.as_u16(),
+                response.status.as_u16(),
                 status,
                 "{path} {media} {}",
                 &body[..body.len().min(60)]
@@ -235,8 +235,8 @@ async fn a_post_cannot_override_its_method_to_a_denied_one() {
         .header(header::AUTHORIZATION, bearer(&token))
         .header(header::CONTENT_TYPE, JSON)
         .header(header::CONTENT_ENCODING, "gzip");
-    let answer = shop.send(request, &b"\x1f\x8b"[..]).await;
-    assert_eq!(answer.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    let response = shop.send(request, &b"\x1f\x8b"[..]).await;
+    assert_eq!(response.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
     assert!(shop.sandbox.requests().is_empty());
     assert!(shop.sandbox.profile(Sandbox::ADA_ID).is_some());
 }
@@ -246,8 +246,8 @@ async fn without_a_policy_bodies_are_not_read() {
     let shop = Shop::open();
     let token = shop.mint_for_ada().await;
     let body = r#"{"_method":"DELETE"}"#;
-    let answer = ask(&shop, &token, "POST", "/profiles/me", JSON, body).await;
-    assert!(answer.status.is_success(), "as if it had been a DELETE");
+    let response = send(&shop, &token, "POST", "/profiles/me", JSON, body).await;
+    assert!(response.status.is_success(), "as if it had been a DELETE");
     assert_eq!(shop.sandbox.requests().len(), 1);
 }
 
@@ -262,8 +262,8 @@ async fn an_idle_body_is_aborted() {
         .body(StreamBody::new(Channel(frames)))
         .unwrap();
     let start = tokio::time::Instant::now();
-    let answer = shop.id.clone().oneshot(request).await.unwrap();
-    assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
+    let response = shop.id.clone().oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::REQUEST_TIMEOUT);
     assert_eq!(start.elapsed().as_secs(), 30);
     assert!(shop.sandbox.requests().is_empty());
     drop(feeder);
@@ -334,9 +334,7 @@ async fn call_layer(request: Request<Body>) -> Response<String> {
         .oneshot(request)
         .await
         .unwrap();
-    let (parts, body) = response.into_parts();
-    let body = body.collect().await.unwrap().to_bytes();
-    Response::from_parts(parts, String::from_utf8(body.to_vec()).unwrap())
+    collect_text(response).await
 }
 
 #[tokio::test]
@@ -411,12 +409,12 @@ async fn readiness_is_polled_again_after_the_body_is_read() {
         .layer(mock);
     handle.allow(2);
     service.ready().await.unwrap();
-    let answer = service.call(post("/profiles/me", JSON, chunks(&["{}"])));
+    let response = service.call(post("/profiles/me", JSON, chunks(&["{}"])));
     let respond = async {
         let (forwarded, respond) = handle.next_request().await.unwrap();
         assert_eq!(forwarded.uri().path(), "/profiles/ada-1");
         respond.send_response(Response::new("ok".to_owned()));
     };
-    let (answer, ()) = tokio::join!(answer, respond);
-    assert_eq!(answer.unwrap().status(), StatusCode::OK);
+    let (response, ()) = tokio::join!(response, respond);
+    assert_eq!(response.unwrap().status(), StatusCode::OK);
 }

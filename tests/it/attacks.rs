@@ -9,8 +9,8 @@ use setup::{Setup, get, lines, statuses, unescape};
 #[tokio::test]
 async fn a_valid_request_succeeds_in_this_setup() {
     let setup = Setup::lay().await;
-    let answer = setup.send(&get(b"/profiles/me", b"", &setup.token)).await;
-    assert_eq!(statuses(&answer), [200], "{}", answer.escape_ascii());
+    let response = setup.send(&get(b"/profiles/me", b"", &setup.token)).await;
+    assert_eq!(statuses(&response), [200], "{}", response.escape_ascii());
     assert_eq!(setup.sandbox.take_requests().len(), 1);
     assert_eq!(unescape(r"a\r\n\x00\u002e\\"), b"a\r\n\x00\\u002e\\\\");
 }
@@ -28,9 +28,9 @@ async fn an_absolute_target_is_accepted_for_the_own_host_only() {
         ("http://shop.test@evil.test/profiles/me", 404),
     ] {
         let attack = get(target.as_bytes(), b"", &setup.token);
-        let answer = setup.send(&attack).await;
-        assert_eq!(statuses(&answer), [expected], "{target}");
-        setup.check(&attack, &answer);
+        let response = setup.send(&attack).await;
+        assert_eq!(statuses(&response), [expected], "{target}");
+        setup.check(&attack, &response);
     }
 }
 
@@ -82,8 +82,13 @@ async fn no_request_smuggles_a_second_request() {
         setup.check(&attack, &setup.send(&attack).await);
         // Bytes left on a connection to the tenant would be read with the next request.
         let valid = get(b"/profiles/me/balances", b"", &setup.token);
-        let answer = setup.send(&valid).await;
-        assert_eq!(statuses(&answer), [200], "after {}", attack.escape_ascii());
+        let response = setup.send(&valid).await;
+        assert_eq!(
+            statuses(&response),
+            [200],
+            "after {}",
+            attack.escape_ascii()
+        );
         let forwarded = setup.sandbox.take_requests();
         assert_eq!(forwarded.len(), 1, "after {}", attack.escape_ascii());
         assert!(
@@ -113,10 +118,10 @@ async fn no_attack_without_a_token_reaches_the_tenant() {
                 attack.extend(b" HTTP/1.1\r\nHost: shop.test\r\n\r\n");
                 attack
             };
-            let answer = setup.send(&attack).await;
+            let response = setup.send(&attack).await;
             let forwarded = setup.sandbox.requests();
             assert!(forwarded.is_empty(), "{}", attack.escape_ascii());
-            setup.check(&attack, &answer);
+            setup.check(&attack, &response);
         }
     }
 }

@@ -22,7 +22,7 @@ use tower::{Layer, Service, ServiceExt};
 
 use crate::support::{SECRET, Shop, bearer};
 
-async fn ask<S, B>(app: S, request: Request<Full<Bytes>>) -> (StatusCode, Response<Bytes>)
+async fn send<S, B>(app: S, request: Request<Full<Bytes>>) -> (StatusCode, Response<Bytes>)
 where
     S: Service<Request<Full<Bytes>>, Response = Response<B>>,
     S::Error: std::fmt::Debug,
@@ -47,15 +47,18 @@ async fn omneo_id_is_nested_beside_routes_of_the_application() {
         .route("/", get(|| async { "a shop" }))
         .nest_service("/id/api/v1", shop.id.clone());
 
-    let (status, answer) = ask(app.clone(), get_request("/", &token)).await;
-    assert_eq!((status, &**answer.body()), (StatusCode::OK, &b"a shop"[..]));
+    let (status, response) = send(app.clone(), get_request("/", &token)).await;
+    assert_eq!(
+        (status, &**response.body()),
+        (StatusCode::OK, &b"a shop"[..])
+    );
     for path in [
         "/id/api/v1/profiles/me",
         "/id/api/v1//profiles/me?include=tiers",
     ] {
-        let (status, answer) = ask(app.clone(), get_request(path, &token)).await;
+        let (status, response) = send(app.clone(), get_request(path, &token)).await;
         assert_eq!(status, StatusCode::OK, "{path}");
-        let profile: Value = serde_json::from_slice(answer.body()).unwrap();
+        let profile: Value = serde_json::from_slice(response.body()).unwrap();
         assert_eq!(profile["data"]["id"], Sandbox::ADA_ID, "{path}");
     }
     for path in [
@@ -63,7 +66,7 @@ async fn omneo_id_is_nested_beside_routes_of_the_application() {
         "/id/api/v1/profiles/meprofile",
         "/id/api/v1",
     ] {
-        let (status, _) = ask(app.clone(), get_request(path, &token)).await;
+        let (status, _) = send(app.clone(), get_request(path, &token)).await;
         assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
     }
 }
@@ -73,20 +76,20 @@ async fn a_relative_location_resolves_below_the_mount_of_axum() {
     let shop = Shop::open();
     let token = shop.mint_for_ada().await;
     let app = Router::new().nest_service("/id/api/v1", shop.id.clone());
-    let asked = "/id/api/v1/profiles/me/addresses";
-    let request = Request::post(asked)
+    let path = "/id/api/v1/profiles/me/addresses";
+    let request = Request::post(path)
         .header("authorization", bearer(&token))
         .header("content-type", "application/json")
         .body(Full::from(
             json!({"address_line_1": "1 A", "city": "B", "country": "AU"}).to_string(),
         ))
         .unwrap();
-    let (status, answer) = ask(app.clone(), request).await;
-    assert_eq!(status, StatusCode::CREATED, "{:?}", answer.body());
+    let (status, response) = send(app.clone(), request).await;
+    assert_eq!(status, StatusCode::CREATED, "{:?}", response.body());
 
     // Resolved as in RFC 3986 §5.2: relative to the folder of the request's path.
-    let location = answer.headers()[LOCATION].to_str().unwrap();
-    let mut folders: Vec<&str> = asked.split('/').collect();
+    let location = response.headers()[LOCATION].to_str().unwrap();
+    let mut folders: Vec<&str> = path.split('/').collect();
     folders.pop();
     for segment in location.split('/') {
         match segment {
@@ -94,7 +97,7 @@ async fn a_relative_location_resolves_below_the_mount_of_axum() {
             name => folders.push(name),
         }
     }
-    let (status, _) = ask(app, get_request(&folders.join("/"), &token)).await;
+    let (status, _) = send(app, get_request(&folders.join("/"), &token)).await;
     assert_eq!(
         status,
         StatusCode::OK,
@@ -113,15 +116,15 @@ async fn omneo_id_is_the_fallback_of_an_application() {
         .header("authorization", bearer(Sandbox::API_TOKEN))
         .body(Full::from("{}"))
         .unwrap();
-    assert_eq!(ask(app.clone(), request).await.0, StatusCode::OK);
+    assert_eq!(send(app.clone(), request).await.0, StatusCode::OK);
     assert_eq!(
-        ask(app, get_request("/elsewhere", "x")).await.0,
+        send(app, get_request("/elsewhere", "x")).await.0,
         StatusCode::NOT_FOUND
     );
 }
 
 /// Responds with the path, the original path and the target in `MeRequest`.
-async fn told(
+async fn echo_subject(
     OriginalUri(original): OriginalUri,
     uri: Uri,
     request: axum::extract::Request,
@@ -149,15 +152,15 @@ fn ada(uri: &str) -> Request<Full<Bytes>> {
 #[tokio::test]
 async fn a_router_inside_the_me_layer_routes_by_the_rewritten_path() {
     let router = Router::new()
-        .route("/profiles/{id}/lists", get(told))
+        .route("/profiles/{id}/lists", get(echo_subject))
         .route("/profiles/me/lists", get(|| async { "not rewritten" }));
     let app = MeRewriteLayer::new().layer(router);
-    let (status, answer) = ask(app.clone(), ada("/profiles/me/lists")).await;
+    let (status, response) = send(app.clone(), ada("/profiles/me/lists")).await;
     assert_eq!(status, StatusCode::OK);
     let expected = "/profiles/ada-1/lists /profiles/ada-1/lists /profiles/me/lists";
-    assert_eq!(answer.body(), expected);
+    assert_eq!(response.body(), expected);
     assert_eq!(
-        ask(app, ada("/profiles/grace-2/lists")).await.0,
+        send(app, ada("/profiles/grace-2/lists")).await.0,
         StatusCode::NOT_FOUND
     );
 }
@@ -165,24 +168,24 @@ async fn a_router_inside_the_me_layer_routes_by_the_rewritten_path() {
 #[tokio::test]
 async fn a_handler_inside_the_me_layer_sees_the_rewritten_path() {
     let profiles = Router::new()
-        .route("/profiles/{*rest}", any(told))
+        .route("/profiles/{*rest}", any(echo_subject))
         .layer(MeRewriteLayer::new());
-    let (status, answer) = ask(profiles.clone(), ada("/profiles/me/lists")).await;
+    let (status, response) = send(profiles.clone(), ada("/profiles/me/lists")).await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(
-        answer.body(),
+        response.body(),
         "/profiles/ada-1/lists /profiles/me/lists /profiles/me/lists"
     );
 
     let nested = Router::new().nest("/id", profiles);
-    let (status, answer) = ask(nested.clone(), ada("/id/profiles/me/lists")).await;
+    let (status, response) = send(nested.clone(), ada("/id/profiles/me/lists")).await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(
-        answer.body(),
+        response.body(),
         "/profiles/ada-1/lists /id/profiles/me/lists /profiles/me/lists"
     );
     assert_eq!(
-        ask(nested, ada("/id/profiles/me/../x")).await.0,
+        send(nested, ada("/id/profiles/me/../x")).await.0,
         StatusCode::NOT_FOUND
     );
 }
@@ -211,25 +214,25 @@ fn handlers() -> Router {
             get(|profile: ProfileId| async move { profile.to_string() }),
         )
         .route(
-            "/maybe/token",
+            "/optional/token",
             get(|token: Option<VerifiedToken>| async move {
-                told_of(token.as_ref().map(VerifiedToken::subject))
+                subject_text(token.as_ref().map(VerifiedToken::subject))
             }),
         )
         .route(
-            "/maybe/subject",
-            get(|subject: Option<Subject>| async move { told_of(subject.as_ref()) }),
+            "/optional/subject",
+            get(|subject: Option<Subject>| async move { subject_text(subject.as_ref()) }),
         )
         .route(
-            "/maybe/profile",
+            "/optional/profile",
             get(|profile: Option<ProfileId>| async move {
-                told_of(profile.map(Subject::Profile).as_ref())
+                subject_text(profile.map(Subject::Profile).as_ref())
             }),
         )
 }
 
-fn told_of(subject: Option<&Subject>) -> String {
-    subject.map_or("nobody", Subject::as_pid).to_owned()
+fn subject_text(subject: Option<&Subject>) -> String {
+    subject.map_or("none", Subject::as_pid).to_owned()
 }
 
 fn without_token(uri: &str) -> Request<Full<Bytes>> {
@@ -244,22 +247,22 @@ async fn extractors_return_the_subject_of_the_token() {
     let tokens = TestTokens::new(&ring()).unwrap();
     let ada = tokens.valid(Sandbox::ADA_ID);
     for path in EXTRACTORS {
-        for path in [path.to_owned(), format!("/maybe{path}")] {
-            let (status, answer) = ask(app.clone(), get_request(&path, &ada)).await;
+        for path in [path.to_owned(), format!("/optional{path}")] {
+            let (status, response) = send(app.clone(), get_request(&path, &ada)).await;
             assert_eq!(status, StatusCode::OK, "{path}");
-            assert_eq!(answer.body(), Sandbox::ADA_ID, "{path}");
+            assert_eq!(response.body(), Sandbox::ADA_ID, "{path}");
         }
     }
     let anonymous = tokens.anonymous();
     for (path, expected) in [
         ("/token", "null"),
         ("/subject", "null"),
-        ("/maybe/subject", "null"),
-        ("/maybe/profile", "nobody"),
+        ("/optional/subject", "null"),
+        ("/optional/profile", "none"),
     ] {
-        let (status, answer) = ask(app.clone(), get_request(path, &anonymous)).await;
+        let (status, response) = send(app.clone(), get_request(path, &anonymous)).await;
         assert_eq!(
-            (status, &**answer.body()),
+            (status, &**response.body()),
             (StatusCode::OK, expected.as_bytes()),
             "{path}"
         );
@@ -278,11 +281,11 @@ async fn auth_layer_shares_keys_requirements_and_cache_with_the_facade() {
         let cache = shop.id.stats().token_cache;
         (cache.misses, cache.hits)
     };
-    let (status, _) = ask(app.clone(), get_request("/id/api/v1/profiles/me", &token)).await;
+    let (status, _) = send(app.clone(), get_request("/id/api/v1/profiles/me", &token)).await;
     assert_eq!((status, cache()), (StatusCode::OK, (1, 0)));
-    let (status, answer) = ask(app.clone(), get_request("/account", &token)).await;
+    let (status, response) = send(app.clone(), get_request("/account", &token)).await;
     assert_eq!((status, cache()), (StatusCode::OK, (1, 1)));
-    assert_eq!(answer.body(), Sandbox::ADA_ID);
+    assert_eq!(response.body(), Sandbox::ADA_ID);
 
     // Signed with the same key, but for another audience; and expired by the configured clock.
     let issuer = TokenIssuer::new(ring());
@@ -291,7 +294,7 @@ async fn auth_layer_shares_keys_requirements_and_cache_with_the_facade() {
     shop.clock.advance(3600 + 6);
     for bad in [other.token(), &token] {
         for path in ["/account", "/id/api/v1/profiles/me"] {
-            let (status, _) = ask(app.clone(), get_request(path, bad)).await;
+            let (status, _) = send(app.clone(), get_request(path, bad)).await;
             assert_eq!(status, StatusCode::UNAUTHORIZED, "{path}");
         }
     }
@@ -301,11 +304,11 @@ async fn auth_layer_shares_keys_requirements_and_cache_with_the_facade() {
 async fn an_anonymous_token_has_no_profile_as_it_has_no_me() {
     let shop = Shop::open();
     let anonymous = shop.mint_anonymous().await;
-    let me = ask(shop.id.clone(), get_request("/profiles/me", &anonymous)).await;
+    let me = send(shop.id.clone(), get_request("/profiles/me", &anonymous)).await;
     // The clock of the facade is fixed, the clock of the layer is not.
     let anonymous = TestTokens::new(&ring()).unwrap().anonymous();
     let app = handlers().layer(auth());
-    let profile = ask(app, get_request("/profile", &anonymous)).await;
+    let profile = send(app, get_request("/profile", &anonymous)).await;
     assert_eq!(profile.0, StatusCode::NOT_FOUND);
     assert_eq!((me.0, me.1.body()), (profile.0, profile.1.body()));
     for name in ["content-type", "cache-control"] {
@@ -315,10 +318,15 @@ async fn an_anonymous_token_has_no_profile_as_it_has_no_me() {
 
 #[tokio::test]
 async fn extractors_return_a_subject_that_the_application_inserted() {
-    for path in ["/subject", "/profile", "/maybe/subject", "/maybe/profile"] {
-        let (status, answer) = ask(handlers(), ada(path)).await;
+    for path in [
+        "/subject",
+        "/profile",
+        "/optional/subject",
+        "/optional/profile",
+    ] {
+        let (status, response) = send(handlers(), ada(path)).await;
         assert_eq!(
-            (status, &**answer.body()),
+            (status, &**response.body()),
             (StatusCode::OK, &b"ada-1"[..]),
             "{path}"
         );
@@ -326,15 +334,15 @@ async fn extractors_return_a_subject_that_the_application_inserted() {
     // With `gate_only`, the layer inserts no subject.
     let ada_token = TestTokens::new(&ring()).unwrap().valid(Sandbox::ADA_ID);
     let gated = handlers().layer(auth().gate_only());
-    let (_, answer) = ask(gated, get_request("/maybe/subject", &ada_token)).await;
-    assert_eq!(answer.body(), "nobody");
+    let (_, response) = send(gated, get_request("/optional/subject", &ada_token)).await;
+    assert_eq!(response.body(), "none");
     // A subject does not prove a token: only the auth layer inserts a verified token.
     assert_eq!(
-        ask(handlers(), ada("/token")).await.0,
+        send(handlers(), ada("/token")).await.0,
         StatusCode::UNAUTHORIZED
     );
-    let (_, answer) = ask(handlers(), ada("/maybe/token")).await;
-    assert_eq!(answer.body(), "nobody");
+    let (_, response) = send(handlers(), ada("/optional/token")).await;
+    assert_eq!(response.body(), "none");
 }
 
 /// A host that inserts no subject for anonymous requests cannot be distinguished from one without
@@ -342,17 +350,20 @@ async fn extractors_return_a_subject_that_the_application_inserted() {
 #[tokio::test]
 async fn a_missing_subject_is_401_with_the_cause_for_the_host() {
     for path in EXTRACTORS {
-        let (status, answer) = ask(handlers(), without_token(path)).await;
+        let (status, response) = send(handlers(), without_token(path)).await;
         assert_eq!(status, StatusCode::UNAUTHORIZED, "{path}");
-        assert!(answer.headers().contains_key("www-authenticate"), "{path}");
-        assert_eq!(answer.body(), r#"{"message":"Unauthenticated."}"#);
-        let rejection = answer.extensions().get::<Rejection>().unwrap();
+        assert!(
+            response.headers().contains_key("www-authenticate"),
+            "{path}"
+        );
+        assert_eq!(response.body(), r#"{"message":"Unauthenticated."}"#);
+        let rejection = response.extensions().get::<Rejection>().unwrap();
         assert_eq!(rejection.kind(), RejectionKind::MissingCredentials);
         let cause = std::error::Error::source(rejection).unwrap().to_string();
         assert!(cause.contains("no layer"), "{cause}");
 
-        let (status, answer) = ask(handlers(), without_token(&format!("/maybe{path}"))).await;
-        assert_eq!((status, &**answer.body()), (StatusCode::OK, &b"nobody"[..]));
+        let (status, response) = send(handlers(), without_token(&format!("/optional{path}"))).await;
+        assert_eq!((status, &**response.body()), (StatusCode::OK, &b"none"[..]));
     }
 }
 
@@ -362,9 +373,9 @@ async fn behind_an_optional_layer_extractors_reject_with_its_realm() {
     for path in EXTRACTORS {
         for request in [without_token(path), get_request(path, &expired)] {
             let strict = auth().with_realm("shop").unwrap();
-            let lax = strict.clone().with_mode(AuthMode::Observe);
-            let by_layer = ask(handlers().layer(strict), request.clone()).await;
-            let by_handler = ask(handlers().layer(lax.clone()), request).await;
+            let observing = strict.clone().with_mode(AuthMode::Observe);
+            let by_layer = send(handlers().layer(strict), request.clone()).await;
+            let by_handler = send(handlers().layer(observing.clone()), request).await;
             assert_eq!(by_handler.0, StatusCode::UNAUTHORIZED, "{path}");
             let challenge = &by_handler.1.headers()["www-authenticate"];
             assert!(
@@ -374,9 +385,9 @@ async fn behind_an_optional_layer_extractors_reject_with_its_realm() {
             assert_eq!(by_layer.1.headers(), by_handler.1.headers(), "{path}");
             assert_eq!(by_layer.1.body(), by_handler.1.body(), "{path}");
 
-            let maybe = get_request(&format!("/maybe{path}"), &expired);
-            let (_, answer) = ask(handlers().layer(lax), maybe).await;
-            assert_eq!(answer.body(), "nobody", "a bad token is nobody's");
+            let optional = get_request(&format!("/optional{path}"), &expired);
+            let (_, response) = send(handlers().layer(observing), optional).await;
+            assert_eq!(response.body(), "none", "an invalid token has no subject");
         }
     }
 }
@@ -391,7 +402,7 @@ async fn a_preflight_that_passed_is_not_an_error_of_the_host() {
         .header("access-control-request-method", "GET")
         .body(Full::default())
         .unwrap();
-    assert_eq!(ask(app, preflight).await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(send(app, preflight).await.0, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]
@@ -408,11 +419,11 @@ async fn handlers_return_a_rejection() {
                 rejection.with_retry_after(std::time::Duration::from_secs(3))
             }),
         );
-    let (status, answer) = ask(app.clone(), without_token("/")).await;
+    let (status, response) = send(app.clone(), without_token("/")).await;
     assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
-    assert_eq!(answer.headers()["allow"], "PUT");
-    let (status, answer) = ask(app, without_token("/full")).await;
+    assert_eq!(response.headers()["allow"], "PUT");
+    let (status, response) = send(app, without_token("/full")).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(answer.headers()["retry-after"], "3");
-    assert_eq!(answer.headers()["content-type"], "application/json");
+    assert_eq!(response.headers()["retry-after"], "3");
+    assert_eq!(response.headers()["content-type"], "application/json");
 }

@@ -76,20 +76,20 @@ mod forwarded {
         fn forwarded_body_has_the_size_hint_and_end_of_its_inner_body(script in Script::any(BYTE)) {
             let runtime = runtime();
             let _timer = runtime.enter();
-            let asked = script.clone();
+            let request_script = script.clone();
             let client = service_fn(move |request: Request<RequestBody>| {
                 // A hint of zero bytes is not relied on.
-                if asked.length() > 0 {
-                    asked.check("the request's body", request.into_body());
+                if request_script.length() > 0 {
+                    request_script.check("the request body", request.into_body());
                 }
-                std::future::ready(Ok::<_, BoxError>(Response::new(asked.clone())))
+                std::future::ready(Ok::<_, BoxError>(Response::new(request_script.clone())))
             });
             let token = ApiToken::new("7|4fzKq0pLw8sN1vXyT2uR").unwrap();
             let tenant = Tenant::new("https://api.acme.test", token).unwrap();
             let request = Request::put("/x").extension(AllowForward::new());
             let request = request.body(script.clone()).unwrap();
             let response = runtime.block_on(Upstream::new(client, tenant).oneshot(request));
-            script.check("the answer's body", response.unwrap().into_body());
+            script.check("the response body", response.unwrap().into_body());
         }
     }
 }

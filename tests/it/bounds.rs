@@ -92,19 +92,19 @@ fn mint<S>(tenant: S) -> TokenEndpoint<S> {
 
 /// Calls a function with every service that handles requests of clients.
 macro_rules! every_service {
-    ($look:ident) => {
-        $look(auth().layer(echo()));
-        $look(MeRewriteLayer::new().layer(echo()));
-        $look(restricted().layer(echo()));
-        $look(upsert().layer(echo()));
-        $look(mint(upstream(Sandbox::new())));
-        $look(mint(upstream(HttpClient::new().unwrap())));
-        $look(upstream(Sandbox::new()));
-        $look(upstream(HttpClient::new().unwrap()));
-        $look(id());
-        $look(over_the_network());
+    ($accept:ident) => {
+        $accept(auth().layer(echo()));
+        $accept(MeRewriteLayer::new().layer(echo()));
+        $accept(restricted().layer(echo()));
+        $accept(upsert().layer(echo()));
+        $accept(mint(upstream(Sandbox::new())));
+        $accept(mint(upstream(HttpClient::new().unwrap())));
+        $accept(upstream(Sandbox::new()));
+        $accept(upstream(HttpClient::new().unwrap()));
+        $accept(id());
+        $accept(over_the_network());
         // All layers together, over the tenant.
-        $look(
+        $accept(
             ServiceBuilder::new()
                 .layer(auth())
                 .layer(restricted())
@@ -116,7 +116,7 @@ macro_rules! every_service {
 
 #[tokio::test]
 async fn axum_accepts_every_service_as_a_route_a_nest_and_a_fallback() {
-    fn look<S>(service: S)
+    fn accept<S>(service: S)
     where
         S: Service<Request<AxumBody>, Error = Infallible> + Clone + Send + Sync + 'static,
         S::Response: IntoResponse,
@@ -128,7 +128,7 @@ async fn axum_accepts_every_service_as_a_route_a_nest_and_a_fallback() {
             .fallback_service(service.clone());
         let _: MethodRouter = axum::routing::any_service(service);
     }
-    every_service!(look);
+    every_service!(accept);
 }
 
 /// The layers that may forward a collected body need a conversion back to axum's body.
@@ -163,7 +163,7 @@ fn axum_takes_every_layer_outside_and_inside_of_a_router_and_of_a_handler() {
 
 #[tokio::test]
 async fn hyper_accepts_every_service_over_both_versions() {
-    fn look<S, ResBody>(service: S)
+    fn accept<S, ResBody>(service: S)
     where
         S: Service<Request<Incoming>, Response = Response<ResBody>, Error = Infallible>,
         S: Clone + Send + 'static,
@@ -175,12 +175,12 @@ async fn hyper_accepts_every_service_over_both_versions() {
         let server = auto::Builder::new(TokioExecutor::new());
         drop(server.serve_connection(TokioIo::new(io), service));
     }
-    every_service!(look);
+    every_service!(accept);
 }
 
 #[tokio::test]
 async fn tower_accepts_every_service_buffered_boxed_and_shared() {
-    fn look<S>(service: S)
+    fn accept<S>(service: S)
     where
         S: Service<Request<Body>> + Clone + Send + Sync + 'static,
         S::Error: Into<tower::BoxError> + Send + Sync,
@@ -188,11 +188,11 @@ async fn tower_accepts_every_service_buffered_boxed_and_shared() {
         S::Response: Send + 'static,
     {
         let shared = Arc::new(service);
-        let for_this_thread = {
+        let thread_local = {
             let shared = Arc::clone(&shared);
             std::thread::spawn(move || (*shared).clone()).join()
         };
-        drop(BoxCloneSyncService::new(for_this_thread.unwrap()));
+        drop(BoxCloneSyncService::new(thread_local.unwrap()));
         let limited = ServiceBuilder::new()
             .buffer::<Request<Body>>(9)
             .concurrency_limit(9)
@@ -200,26 +200,25 @@ async fn tower_accepts_every_service_buffered_boxed_and_shared() {
         drop(auth().layer(Buffer::new((*shared).clone(), 9)));
         drop(limited);
     }
-    every_service!(look);
-    look(Sandbox::new());
+    every_service!(accept);
+    accept(Sandbox::new());
 }
 
 #[tokio::test]
 async fn a_buffered_client_is_a_client() {
-    // Middleware of one's own below the forwarding service: its errors are boxed, its clones
-    // shared.
+    // Further middleware below the forwarding service: its errors are boxed, its clones shared.
     let client = ServiceBuilder::new()
         .buffer::<Request<RequestBody>>(9)
         .concurrency_limit(9)
         .service(HttpClient::new().unwrap());
-    fn look<S>(_: S)
+    fn accept<S>(_: S)
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
         S: Clone + Send + Sync + 'static,
         S::Future: Send,
     {
     }
-    look(upstream(client));
+    accept(upstream(client));
 }
 
 fn is_shared<T: Clone + Send + Sync + std::fmt::Debug + 'static>() {}
@@ -245,14 +244,14 @@ fn configured_types_are_shared_by_clones() {
     is_shared::<Sandbox>();
 }
 
-/// `CommsUpsertLayer` and the narrowed me layer have nothing to do for gRPC; they fit where a
-/// server carries HTTP routes beside it, once what they have read is tonic's body again.
+/// gRPC does not need `CommsUpsertLayer` or a me layer with an access policy. Both compile where a
+/// server also has HTTP routes, if the bodies that they collect are converted to tonic's body.
 #[tokio::test]
 async fn tonic_takes_every_layer_around_its_whole_server_and_before_one_service() {
     macro_rules! around {
         ($layer:expr) => {
             let server = Server::builder().layer($layer);
-            let server = { server }.add_service(HealthServer::new(Nobody));
+            let server = { server }.add_service(HealthServer::new(GrpcService));
             drop(server.serve(([127, 0, 0, 1], 0).into()));
         };
     }
@@ -274,7 +273,7 @@ async fn tonic_takes_every_layer_around_its_whole_server_and_before_one_service(
     around!(upsert.into_inner());
 
     // In front of one service of several, which keeps its name.
-    let services = Routes::new(auth().named_layer(HealthServer::new(Nobody)));
+    let services = Routes::new(auth().named_layer(HealthServer::new(GrpcService)));
     // HTTP and gRPC on one port: the facade is a route beside the services.
     let router = services.into_axum_router().nest_service("/id", id());
     let server = Server::builder().accept_http1(true);
@@ -284,15 +283,15 @@ async fn tonic_takes_every_layer_around_its_whole_server_and_before_one_service(
 
 /// A gRPC service for the layers to wrap.
 #[derive(Clone)]
-struct Nobody;
+struct GrpcService;
 
 #[tonic::async_trait]
-impl Health for Nobody {
+impl Health for GrpcService {
     async fn check(
         &self,
         _: tonic::Request<HealthCheckRequest>,
     ) -> Result<tonic::Response<HealthCheckResponse>, Status> {
-        Err(Status::unimplemented("nobody"))
+        Err(Status::unimplemented("test"))
     }
 
     type WatchStream = tokio_stream::Empty<Result<HealthCheckResponse, Status>>;
@@ -301,6 +300,6 @@ impl Health for Nobody {
         &self,
         _: tonic::Request<HealthCheckRequest>,
     ) -> Result<tonic::Response<Self::WatchStream>, Status> {
-        Err(Status::unimplemented("nobody"))
+        Err(Status::unimplemented("test"))
     }
 }

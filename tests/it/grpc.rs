@@ -54,8 +54,9 @@ impl Health for WhoAmI {
         &self,
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        let answer = judge(&request);
-        let stream = tokio_stream::iter([Ok(answer), Ok(answer), Err(Status::aborted("enough"))]);
+        let response = judge(&request);
+        let stream =
+            tokio_stream::iter([Ok(response), Ok(response), Err(Status::aborted("enough"))]);
         Ok(Response::new(Box::pin(stream)))
     }
 }
@@ -100,7 +101,7 @@ async fn guarded_service(layer: JwtAuthLayer) -> Channel {
 }
 
 /// A request of a profile for itself, with this credential.
-fn ask(token: Option<&str>, service: &str) -> Request<HealthCheckRequest> {
+fn health_request(token: Option<&str>, service: &str) -> Request<HealthCheckRequest> {
     let service = service.to_owned();
     with_token(HealthCheckRequest { service }.into_request(), token)
 }
@@ -149,10 +150,16 @@ async fn a_valid_token_passes_and_the_handler_sees_its_subject() {
             (tokens().valid(Sandbox::GRACE_ID), Sandbox::GRACE_ID),
             (tokens().anonymous(), "null"),
         ] {
-            let answer = client.check(ask(Some(&token), pid)).await.unwrap();
-            assert_eq!(answer.get_ref().status(), serving());
-            let answer = client.check(ask(Some(&token), "other")).await.unwrap();
-            assert_ne!(answer.get_ref().status(), serving());
+            let response = client
+                .check(health_request(Some(&token), pid))
+                .await
+                .unwrap();
+            assert_eq!(response.get_ref().status(), serving());
+            let response = client
+                .check(health_request(Some(&token), "other"))
+                .await
+                .unwrap();
+            assert_ne!(response.get_ref().status(), serving());
         }
     }
 }
@@ -169,13 +176,17 @@ async fn a_missing_or_invalid_token_is_unauthenticated() {
     ] {
         let mut client = HealthClient::new(channel);
         for token in invalid_tokens() {
-            let refused = client.check(ask(token.as_deref(), Sandbox::ADA_ID)).await;
+            let refused = client
+                .check(health_request(token.as_deref(), Sandbox::ADA_ID))
+                .await;
             assert_refused(&refused.unwrap_err());
         }
         // The connection is still usable.
         let good = tokens().valid(Sandbox::ADA_ID);
-        let answer = client.check(ask(Some(&good), Sandbox::ADA_ID)).await;
-        assert_eq!(answer.unwrap().get_ref().status(), serving());
+        let response = client
+            .check(health_request(Some(&good), Sandbox::ADA_ID))
+            .await;
+        assert_eq!(response.unwrap().get_ref().status(), serving());
     }
 }
 
@@ -183,7 +194,7 @@ async fn a_missing_or_invalid_token_is_unauthenticated() {
 async fn two_credentials_are_rejected_over_grpc_too() {
     let mut client = HealthClient::new(guarded_server(layer()).await);
     let good = tokens().valid(Sandbox::ADA_ID);
-    let mut request = ask(Some(&good), Sandbox::ADA_ID);
+    let mut request = health_request(Some(&good), Sandbox::ADA_ID);
     let again = MetadataValue::try_from(format!("Bearer {good}")).unwrap();
     request.metadata_mut().append("authorization", again);
     let status = client.check(request).await.unwrap_err();
@@ -194,12 +205,16 @@ async fn two_credentials_are_rejected_over_grpc_too() {
 async fn a_server_stream_is_rejected_before_it_starts_or_forwarded_completely() {
     let mut client = HealthClient::new(guarded_server(layer()).await);
     for token in invalid_tokens() {
-        let refused = client.watch(ask(token.as_deref(), Sandbox::ADA_ID)).await;
+        let refused = client
+            .watch(health_request(token.as_deref(), Sandbox::ADA_ID))
+            .await;
         assert_refused(&refused.unwrap_err());
     }
     let good = tokens().valid(Sandbox::ADA_ID);
-    let answer = client.watch(ask(Some(&good), Sandbox::ADA_ID)).await;
-    let mut stream = answer.unwrap().into_inner();
+    let response = client
+        .watch(health_request(Some(&good), Sandbox::ADA_ID))
+        .await;
+    let mut stream = response.unwrap().into_inner();
     for _ in 0..2 {
         let message = stream.next().await.unwrap().unwrap();
         assert_eq!(message.status(), serving());
@@ -238,8 +253,8 @@ async fn a_client_stream_is_rejected_before_its_end() {
     }
     client.ready().await.unwrap();
     let good = tokens().valid(Sandbox::ADA_ID);
-    let answer = client.client_streaming(stream(Some(&good)), CHECK, Codec::default());
-    assert_eq!(answer.await.unwrap().get_ref().status(), serving());
+    let response = client.client_streaming(stream(Some(&good)), CHECK, Codec::default());
+    assert_eq!(response.await.unwrap().get_ref().status(), serving());
 }
 
 #[tokio::test]
@@ -253,18 +268,23 @@ async fn bidirectional_streams_are_rejected_before_their_end() {
     }
     client.ready().await.unwrap();
     let good = tokens().valid(Sandbox::ADA_ID);
-    let answer = client.streaming(stream(Some(&good)), WATCH, Codec::default());
-    let mut answers = answer.await.unwrap().into_inner();
-    assert_eq!(answers.next().await.unwrap().unwrap().status(), serving());
+    let response = client.streaming(stream(Some(&good)), WATCH, Codec::default());
+    let mut responses = response.await.unwrap().into_inner();
+    assert_eq!(responses.next().await.unwrap().unwrap().status(), serving());
 }
 
 #[tokio::test]
 async fn an_optional_token_may_be_missing_but_not_invalid() {
     let layer = layer().with_mode(AuthMode::Optional);
     let mut client = HealthClient::new(guarded_server(layer).await);
-    let answer = client.check(ask(None, Sandbox::ADA_ID)).await.unwrap();
-    assert_ne!(answer.get_ref().status(), serving());
+    let response = client
+        .check(health_request(None, Sandbox::ADA_ID))
+        .await
+        .unwrap();
+    assert_ne!(response.get_ref().status(), serving());
     let bad = tokens().expired(Sandbox::ADA_ID);
-    let refused = client.check(ask(Some(&bad), Sandbox::ADA_ID)).await;
+    let refused = client
+        .check(health_request(Some(&bad), Sandbox::ADA_ID))
+        .await;
     assert_refused(&refused.unwrap_err());
 }

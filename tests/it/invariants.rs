@@ -1,5 +1,9 @@
 //! Invariants of every request, tested with generated malicious requests.
 
+mod access_policy;
+mod calls;
+mod echoes;
+
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
@@ -9,7 +13,7 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
 };
 use http_body::Frame;
-use http_body_util::{BodyExt, Full, StreamBody};
+use http_body_util::{BodyExt, Full};
 use omneo_id::sandbox::{CapturedRequest, Sandbox};
 use omneo_id::upstream::RequestBody;
 use omneo_id::{AccessPolicy, OmneoId, Rejection, RejectionKind, SigningKey};
@@ -20,13 +24,11 @@ use serde_json::{Value, json};
 use tower::{ServiceExt, service_fn};
 
 use crate::naive::{query_pairs, stays_below};
-use crate::support::{Answer, SECRET, Shop, bearer};
+use crate::support::body::FrameBody;
+use crate::support::{CollectedResponse, SECRET, Shop, bearer};
 
 /// The number of requests per property, unless `PROPTEST_CASES` is set.
 const CASES: u32 = 3000;
-
-// --- requests
-// -------------------------------------------------------------------------------------
 
 /// The credential of a request.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -163,10 +165,10 @@ fn path() -> impl Strategy<Value = Vec<u8>> {
         segments,
         tail,
     )
-        .prop_map(|(start, joint, segments, tail)| {
+        .prop_map(|(start, separator, segments, tail)| {
             let rest = segments.join("/");
-            let joint = if rest.is_empty() { "" } else { joint };
-            [start, joint, &rest, tail].concat().into_bytes()
+            let separator = if rest.is_empty() { "" } else { separator };
+            [start, separator, &rest, tail].concat().into_bytes()
         })
 }
 
@@ -403,348 +405,4 @@ async fn tokens(shop: &Shop) -> Tokens {
         ada: shop.mint_for_ada().await,
         anonymous: shop.mint_anonymous().await,
     }
-}
-
-/// Whether a rejection is decided without a call of the tenant.
-fn is_refusal(kind: RejectionKind) -> bool {
-    !matches!(
-        kind,
-        RejectionKind::TenantUnreachable
-            | RejectionKind::TenantCredentials
-            | RejectionKind::TenantAnswer
-            | RejectionKind::TenantFailed
-            | RejectionKind::TenantBusy
-            | RejectionKind::TenantTimeout
-    )
-}
-
-// --- properties
-// -----------------------------------------------------------------------------------
-
-#[test]
-fn every_call_stays_at_or_below_the_profile_without_credentials_of_the_client() {
-    let runtime = runtime();
-    let shop = Shop::open();
-    let tokens = runtime.block_on(tokens(&shop));
-    for_all(|generated| {
-        let Some(request) = generated.request(&tokens) else {
-            return Err(TestCaseError::reject("no request"));
-        };
-        let answer: Answer = runtime.block_on(shop.call(request));
-        let forwarded = shop.sandbox.take_requests();
-        let status = answer.status.as_u16();
-        prop_assert!(is_expected(status), "{status}");
-        // The token service checks the caller's credential and profile with the tenant.
-        if generated.target.windows(4).any(|bytes| bytes == b"auth") {
-            let minting = ["/api/v3/auth/verify", "/api/v3/profiles/search-id"];
-            prop_assert!(
-                forwarded
-                    .iter()
-                    .all(|forwarded| minting.contains(&forwarded.path()))
-            );
-            return Ok(());
-        }
-        if answer.rejection.is_some_and(is_refusal) {
-            prop_assert!(
-                forwarded.is_empty(),
-                "rejected, but the tenant was called: {forwarded:?}"
-            );
-        }
-        let path = generated
-            .target
-            .split(|&byte| byte == b'?')
-            .next()
-            .unwrap_or_default();
-        let concerns_me = path.windows(3).any(|bytes| bytes == b"/me");
-        let mut segments = path.split(|&byte| byte == b'/').filter(|s| !s.is_empty());
-        let is_collection = segments.next() == Some(b"profiles") && segments.next().is_none();
-        if generated.caller != Caller::Ada && concerns_me {
-            let profiles =
-                |forwarded: &CapturedRequest| forwarded.path().starts_with("/api/v3/profiles");
-            prop_assert!(!forwarded.iter().any(profiles), "{forwarded:?}");
-        }
-        for forwarded in forwarded {
-            let path = forwarded.path().as_bytes();
-            let own = stays_below(path, &["api", "v3", "profiles", Sandbox::ADA_ID]);
-            let stores = stays_below(path, &["api", "v3", "locations"]);
-            // A sign-up builds its own requests; the client's values are not part of their paths.
-            let is_sign_up = generated.method == Method::POST
-                && is_collection
-                && path.starts_with(b"/api/v3/profiles");
-            prop_assert!(own || stores || is_sign_up, "{}", forwarded.uri);
-            let is_read = matches!(forwarded.method, Method::GET | Method::HEAD);
-            for (name, _) in query_pairs(forwarded.query().unwrap_or_default().as_bytes()) {
-                prop_assert!(!own || name != "identity", "{}", forwarded.uri);
-                prop_assert!(is_read || name != "_method", "{}", forwarded.uri);
-            }
-            prop_assert_eq!(forwarded.headers.get_all("authorization").iter().count(), 1);
-            prop_assert_eq!(forwarded.headers.get_all("host").iter().count(), 1);
-            prop_assert_eq!(
-                &forwarded.headers["authorization"],
-                &bearer(Sandbox::API_TOKEN)
-            );
-            for (name, value) in &forwarded.headers {
-                let value = String::from_utf8_lossy(value.as_bytes());
-                prop_assert!(!value.contains(&tokens.ada), "{name}");
-                prop_assert!(!value.contains(&tokens.anonymous), "{name}");
-                prop_assert!(!name.as_str().contains(['_', '.']), "{name}");
-            }
-            for name in [
-                "cookie",
-                "x-http-method-override",
-                "x-original-url",
-                "upgrade",
-                "http2-settings",
-                "forwarded",
-                "via",
-                "range",
-            ] {
-                prop_assert!(!forwarded.headers.contains_key(name), "{name}");
-            }
-            // Our own header, if the client accepts trailers. The client's header is removed.
-            let te = forwarded
-                .headers
-                .get("te")
-                .is_none_or(|te| te == "trailers");
-            prop_assert!(te && forwarded.headers.get_all("te").iter().count() <= 1);
-        }
-        Ok(())
-    });
-}
-
-/// A tenant that echoes the request, in a place that depends on the first byte of the path.
-async fn echo(
-    request: Request<RequestBody>,
-    pick: usize,
-) -> Result<Response<StreamBody<EchoedFrames>>, Infallible> {
-    let (parts, body) = request.into_parts();
-    let body = body
-        .collect()
-        .await
-        .map(http_body_util::Collected::to_bytes)
-        .unwrap_or_default();
-    let mut mirrored = HeaderMap::new();
-    for (name, value) in &parts.headers {
-        for prefix in ["", "x-mirrored-"] {
-            let name = format!("{prefix}{name}");
-            mirrored.append(HeaderName::try_from(name).unwrap(), value.clone());
-        }
-        let both = [name.as_str().as_bytes(), b"=", value.as_bytes()].concat();
-        mirrored.append("x-both", HeaderValue::from_bytes(&both).unwrap());
-    }
-    if let Ok(value) = HeaderValue::from_bytes(&body) {
-        mirrored.append("x-body", value);
-    }
-    mirrored.remove("content-length");
-    mirrored.remove("transfer-encoding");
-    let statuses = [
-        200, 201, 204, 301, 304, 400, 401, 403, 404, 422, 429, 500, 502, 503, 504, 599,
-    ];
-    let status = StatusCode::from_u16(statuses[pick % statuses.len()]).unwrap();
-    let page = format!(
-        "{:?} {}",
-        parts.uri,
-        String::from_utf8_lossy(parts.headers["authorization"].as_bytes())
-    );
-    let mut frames = Vec::new();
-    // A compressed page cannot be scanned. It is replaced if the status is a server error.
-    let codings = parts.headers.get_all("content-encoding").iter();
-    let mut codings = codings.map(|coding| coding.as_bytes().trim_ascii());
-    let plain = |coding: &[u8]| matches!(coding, b"" | b"identity");
-    if status.is_server_error() || codings.all(plain) {
-        // The token is at the end, so that it spans two frames at every split.
-        let mut page = Bytes::from(page);
-        let cut = page.len() - 1 - pick % Sandbox::API_TOKEN.len();
-        frames.push(Ok(Frame::data(page.split_to(cut))));
-        frames.push(Ok(Frame::data(page)));
-    }
-    frames.push(Ok(Frame::trailers(mirrored.clone())));
-    let mut response = Response::new(StreamBody::new(EchoedFrames(frames.into_iter())));
-    *response.status_mut() = status;
-    *response.headers_mut() = mirrored;
-    Ok(response)
-}
-
-struct EchoedFrames(std::vec::IntoIter<Result<Frame<Bytes>, Infallible>>);
-
-impl futures_core::Stream for EchoedFrames {
-    type Item = Result<Frame<Bytes>, Infallible>;
-
-    fn poll_next(
-        mut self: std::pin::Pin<&mut Self>,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Self::Item>> {
-        std::task::Poll::Ready(self.0.next())
-    }
-}
-
-#[test]
-fn an_echoed_api_token_never_reaches_the_client() {
-    let runtime = runtime();
-    let tokens = runtime.block_on(async {
-        let shop = Shop::open();
-        Tokens {
-            ada: shop.mint_for_ada().await,
-            anonymous: shop.mint_anonymous().await,
-        }
-    });
-    let forwarded = Arc::new(Mutex::new(0_usize));
-    let count = Arc::clone(&forwarded);
-    let client = service_fn(move |request: Request<RequestBody>| {
-        let mut count = count.lock().unwrap();
-        *count += 1;
-        echo(request, *count)
-    });
-    let id = OmneoId::builder()
-        .upstream("https://api.sandbox.getomneo.com")
-        .unwrap()
-        .api_token(Sandbox::API_TOKEN)
-        .signing_key(SigningKey::hs256(SECRET).unwrap())
-        .clock(|| 1_700_000_000)
-        .build_with_client(client)
-        .unwrap();
-    let aborted = Cell::new(0_usize);
-    let is_not_in_the_response = |generated: &GeneratedRequest| {
-        let Some(request) = generated.request(&tokens) else {
-            return Err(TestCaseError::reject("no request"));
-        };
-        let response = runtime.block_on(id.clone().oneshot(request)).unwrap();
-        let (parts, mut body) = response.into_parts();
-        let mut read = Vec::new();
-        let mut trailers = HeaderMap::new();
-        runtime.block_on(async {
-            while let Some(frame) = body.frame().await {
-                match frame.map(Frame::into_data) {
-                    Ok(Ok(data)) => read.extend_from_slice(&data),
-                    Ok(Err(frame)) => trailers.extend(frame.into_trailers().unwrap_or_default()),
-                    Err(_) => {
-                        aborted.set(aborted.get() + 1);
-                        break;
-                    }
-                }
-            }
-        });
-        for (name, value) in parts.headers.iter().chain(&trailers) {
-            let value = String::from_utf8_lossy(value.as_bytes());
-            prop_assert!(!value.contains(Sandbox::API_TOKEN), "{name}: {value}");
-        }
-        let body = String::from_utf8_lossy(&read);
-        prop_assert!(
-            !body.contains(Sandbox::API_TOKEN),
-            "{} {body}",
-            parts.status
-        );
-        let debug = format!(
-            "{:?} {:?}",
-            parts.headers,
-            parts.extensions.get::<Rejection>()
-        );
-        prop_assert!(!debug.contains(Sandbox::API_TOKEN), "{debug}");
-        Ok(())
-    };
-    // Only few of the requests reach the tenant, so this runs twice.
-    for _ in 0..2 {
-        for_all(is_not_in_the_response);
-    }
-    assert!(
-        *forwarded.lock().unwrap() > 100,
-        "enough requests reached the tenant"
-    );
-    assert!(aborted.get() > 50, "enough responses contained the token");
-}
-
-/// The action of a Laravel tenant: the effective method, and the segments below the profile.
-fn laravel(forwarded: &CapturedRequest) -> (String, Vec<String>) {
-    let mut method = forwarded.method.as_str().to_ascii_uppercase();
-    if method == "POST" {
-        let media = forwarded
-            .header("content-type")
-            .unwrap_or_default()
-            .to_ascii_lowercase();
-        let field = |text: &[u8]| {
-            let mut pairs = query_pairs(text).into_iter();
-            pairs.find_map(|(name, value)| (name == "_method").then_some(value))
-        };
-        let named = if media.contains("/json") || media.contains("+json") {
-            let json: Value = serde_json::from_slice(&forwarded.body).unwrap_or_default();
-            json["_method"].as_str().map(str::to_owned)
-        } else if media.starts_with("application/x-www-form-urlencoded") {
-            field(&forwarded.body)
-        } else {
-            None
-        };
-        let named = named.or_else(|| field(forwarded.query().unwrap_or_default().as_bytes()));
-        method = named.map_or(method, |named| named.to_ascii_uppercase());
-    }
-    let path = forwarded
-        .path()
-        .split('/')
-        .skip(5)
-        .filter(|segment| !segment.is_empty());
-    let decoded = path.map(|segment| {
-        let mut bytes = Vec::new();
-        let mut rest = segment.as_bytes();
-        while let [first, tail @ ..] = rest {
-            let code = (*first == b'%').then(|| {
-                std::str::from_utf8(tail.get(..2)?)
-                    .ok()
-                    .and_then(|hex| u8::from_str_radix(hex, 16).ok())
-            });
-            match code.flatten() {
-                Some(byte) => {
-                    bytes.push(byte);
-                    rest = &tail[2..];
-                }
-                None => {
-                    bytes.push(*first);
-                    rest = tail;
-                }
-            }
-        }
-        String::from_utf8_lossy(&bytes).into_owned()
-    });
-    (method, decoded.collect())
-}
-
-#[test]
-fn a_denied_request_is_never_executed() {
-    let policy = AccessPolicy::allow_all()
-        .deny("DELETE", "/")
-        .unwrap()
-        .deny("*", "/purge")
-        .unwrap()
-        .deny("DELETE, PUT", "/lists/**")
-        .unwrap();
-    let runtime = runtime();
-    let shop = Shop::with(|builder| builder.access_policy(policy));
-    let tokens = runtime.block_on(tokens(&shop));
-    for_all(|generated| {
-        let Some(request) = generated.request(&tokens) else {
-            return Err(TestCaseError::reject("no request"));
-        };
-        let answer: Answer = runtime.block_on(shop.call(request));
-        prop_assert!(is_expected(answer.status.as_u16()), "{}", answer.status);
-        for forwarded in shop.sandbox.take_requests() {
-            if !forwarded
-                .path()
-                .starts_with(&format!("/api/v3/profiles/{}", Sandbox::ADA_ID))
-            {
-                continue;
-            }
-            let (method, below) = laravel(&forwarded);
-            let below: Vec<&str> = below.iter().map(String::as_str).collect();
-            let denied = match below.as_slice() {
-                [] => method == "DELETE",
-                [only] if only.eq_ignore_ascii_case("purge") => true,
-                ["lists", ..] => method == "DELETE" || method == "PUT",
-                _ => false,
-            };
-            prop_assert!(!denied, "{method} {below:?}");
-        }
-        prop_assert!(shop.sandbox.profile(Sandbox::ADA_ID).is_some());
-        Ok(())
-    });
-    let answer = runtime.block_on(shop.get("/profiles/me", &tokens.ada));
-    assert_eq!(answer.status, StatusCode::OK);
-    assert!(json!(answer.json()["data"]["id"]) == json!(Sandbox::ADA_ID));
 }

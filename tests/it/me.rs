@@ -2,8 +2,8 @@
 
 use std::convert::Infallible;
 
+use crate::support::collect_text;
 use http::{Method, Request, Response, StatusCode, header};
-use http_body_util::BodyExt;
 use omneo_id::path::MeRequest;
 use omneo_id::{MeRewriteLayer, ProfileId, Rejection, RejectionKind, Subject};
 use tower::{Layer, Service, ServiceExt, service_fn};
@@ -32,21 +32,19 @@ async fn echo(request: Request<()>) -> Result<Response<String>, Infallible> {
     Ok(response)
 }
 
-async fn ask(request: Request<()>) -> Response<String> {
+async fn send(request: Request<()>) -> Response<String> {
     let response = MeRewriteLayer::new()
         .layer(service_fn(echo))
         .oneshot(request)
         .await
         .unwrap();
-    let (parts, body) = response.into_parts();
-    let body = body.collect().await.unwrap().to_bytes();
-    Response::from_parts(parts, String::from_utf8(body.to_vec()).unwrap())
+    collect_text(response).await
 }
 
 #[tokio::test]
 async fn me_is_rewritten_and_the_query_is_unchanged() {
     let target = "/profiles/me/lists/caf%C3%A9?filter%5Bx%5D=1&y=a+b&z";
-    let response = ask(request(Method::GET, target, Some(ada()))).await;
+    let response = send(request(Method::GET, target, Some(ada()))).await;
     assert_eq!(
         *response.body(),
         format!("/profiles/{ADA}/lists/caf%C3%A9?filter%5Bx%5D=1&y=a+b&z")
@@ -67,14 +65,14 @@ async fn a_trailing_slash_is_removed() {
         ),
         ("//profiles//me//lists//", format!("/profiles/{ADA}/lists")),
     ] {
-        let response = ask(request(Method::GET, path, Some(ada()))).await;
+        let response = send(request(Method::GET, path, Some(ada()))).await;
         assert_eq!(*response.body(), expected, "{path}");
     }
 }
 
 #[tokio::test]
 async fn scheme_and_authority_of_the_target_are_kept() {
-    let response = ask(request(
+    let response = send(request(
         Method::GET,
         "https://shop.example/profiles/me",
         Some(ada()),
@@ -90,14 +88,14 @@ async fn scheme_and_authority_of_the_target_are_kept() {
 async fn methods_except_options_trace_and_connect_are_forwarded() {
     for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "SEARCH"] {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
-        let response = ask(request(method.clone(), "/profiles/me", Some(ada()))).await;
+        let response = send(request(method.clone(), "/profiles/me", Some(ada()))).await;
         assert_eq!(*response.body(), format!("/profiles/{ADA}"), "{method}");
     }
-    let response = ask(request(Method::OPTIONS, "/profiles/me/lists", Some(ada()))).await;
+    let response = send(request(Method::OPTIONS, "/profiles/me/lists", Some(ada()))).await;
     assert_eq!(response.status(), StatusCode::NO_CONTENT);
     assert!(response.headers().contains_key(header::ALLOW));
     for method in [Method::TRACE, Method::CONNECT] {
-        let response = ask(request(method, "/profiles/me", Some(ada()))).await;
+        let response = send(request(method, "/profiles/me", Some(ada()))).await;
         assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
         assert!(response.headers().contains_key(header::ALLOW));
     }
@@ -108,7 +106,7 @@ async fn methods_except_options_trace_and_connect_are_forwarded() {
 async fn a_standard_method_not_in_capitals_is_rejected() {
     for method in ["delete", "Post", "pUT", "get", "trace", "x~y"] {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
-        let response = ask(request(method.clone(), "/profiles/me", Some(ada()))).await;
+        let response = send(request(method.clone(), "/profiles/me", Some(ada()))).await;
         assert_eq!(
             response.status(),
             StatusCode::METHOD_NOT_ALLOWED,
@@ -128,7 +126,7 @@ async fn a_rejected_path_is_not_found_and_its_reason_is_only_the_source() {
         ("/profiles/%6De", RejectionKind::NotFound),
         ("/profiles/connection/7/balances", RejectionKind::NotFound),
     ] {
-        let response = ask(request(Method::GET, path, Some(ada()))).await;
+        let response = send(request(Method::GET, path, Some(ada()))).await;
         assert_eq!(response.status(), StatusCode::NOT_FOUND, "{path}");
         assert_eq!(response.body(), r#"{"message":"Not found."}"#, "{path}");
         let rejection = response.extensions().get::<Rejection>().unwrap();
@@ -142,14 +140,14 @@ async fn a_rejected_path_is_not_found_and_its_reason_is_only_the_source() {
 
 #[tokio::test]
 async fn an_anonymous_subject_is_not_found_and_a_missing_subject_is_unauthenticated() {
-    let response = ask(request(
+    let response = send(request(
         Method::GET,
         "/profiles/me",
         Some(Subject::Anonymous),
     ))
     .await;
     assert_eq!(response.status(), StatusCode::NOT_FOUND);
-    let response = ask(request(Method::GET, "/profiles/me", None)).await;
+    let response = send(request(Method::GET, "/profiles/me", None)).await;
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
     assert!(response.headers().contains_key(header::WWW_AUTHENTICATE));
 }
@@ -161,7 +159,7 @@ async fn identity_parameters_and_method_overrides_are_bad_requests() {
         (Method::DELETE, "x=1&%69dentity[pos]=1"),
         (Method::POST, "%5fmethod=DELETE"),
     ] {
-        let response = ask(request(
+        let response = send(request(
             method,
             &format!("/profiles/me?{query}"),
             Some(ada()),
@@ -182,7 +180,7 @@ async fn paths_outside_profiles_are_unchanged() {
         "*",
         "/",
     ] {
-        let response = ask(request(Method::GET, uri, None)).await;
+        let response = send(request(Method::GET, uri, None)).await;
         assert_eq!(response.body(), uri);
         assert!(response.extensions().get::<MeRequest>().is_none());
     }
@@ -195,7 +193,7 @@ async fn a_rejection_of_a_grpc_request_is_encoded_as_grpc() {
         header::CONTENT_TYPE,
         "application/grpc+proto".parse().unwrap(),
     );
-    let response = ask(rejected).await;
+    let response = send(rejected).await;
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(response.headers()["grpc-status"], "5");
     assert_eq!(response.headers()[header::CONTENT_TYPE], "application/grpc");
@@ -208,9 +206,9 @@ async fn the_ready_service_is_called() {
     let mut service = MeRewriteLayer::new().layer(mock);
     handle.allow(1);
     service.ready().await.unwrap();
-    let answer = service.call(request(Method::GET, "/profiles/me", Some(ada())));
+    let response = service.call(request(Method::GET, "/profiles/me", Some(ada())));
     let (forwarded, respond) = handle.next_request().await.unwrap();
     assert_eq!(forwarded.uri().path(), format!("/profiles/{ADA}"));
     respond.send_response(Response::new("ok".to_owned()));
-    assert_eq!(answer.await.unwrap().status(), StatusCode::OK);
+    assert_eq!(response.await.unwrap().status(), StatusCode::OK);
 }

@@ -140,9 +140,13 @@ async fn a_parameter_is_rejected_behind_every_prefix() {
             let uri = format!("/profiles/me?{prefix}{parameter}");
             let request = Request::builder().method(method).uri(&uri);
             let request = request.header(header::AUTHORIZATION, bearer(&token));
-            let answer = shop.send(request, "").await;
-            assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{uri}");
-            assert_eq!(answer.rejection, Some(RejectionKind::QueryRefused), "{uri}");
+            let response = shop.send(request, "").await;
+            assert_eq!(response.status, StatusCode::BAD_REQUEST, "{uri}");
+            assert_eq!(
+                response.rejection,
+                Some(RejectionKind::QueryRefused),
+                "{uri}"
+            );
         }
     }
     assert!(shop.sandbox.requests().is_empty());
@@ -165,8 +169,8 @@ async fn a_method_override_is_rejected_behind_every_prefix() {
             let request = Request::post(uri)
                 .header(header::AUTHORIZATION, bearer(&token))
                 .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-            let answer = shop.send(request, form.to_owned()).await;
-            assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{uri} {form}");
+            let response = shop.send(request, form.to_owned()).await;
+            assert_eq!(response.status, StatusCode::BAD_REQUEST, "{uri} {form}");
         }
     }
     for form in [
@@ -177,8 +181,8 @@ async fn a_method_override_is_rejected_behind_every_prefix() {
         let request = Request::post("/profiles/me")
             .header(header::AUTHORIZATION, bearer(&token))
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-        let answer = shop.send(request, form).await;
-        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{form:?}");
+        let response = shop.send(request, form).await;
+        assert_eq!(response.status, StatusCode::BAD_REQUEST, "{form:?}");
     }
     assert!(shop.sandbox.requests().is_empty());
     assert!(shop.sandbox.profile(Sandbox::ADA_ID).is_some());
@@ -205,8 +209,8 @@ async fn command_lines_are_rejected_and_searches_are_forwarded() {
         "?%2dd+x",
         "?%ADd+x",
     ] {
-        let answer = shop.get(&format!("/profiles/me?{query}"), &token).await;
-        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "?{query}");
+        let response = shop.get(&format!("/profiles/me?{query}"), &token).await;
+        assert_eq!(response.status, StatusCode::BAD_REQUEST, "?{query}");
     }
     assert!(shop.sandbox.requests().is_empty());
     for query in [
@@ -222,8 +226,8 @@ async fn command_lines_are_rejected_and_searches_are_forwarded() {
         "q=a?identity=1",
         "a=1&b=?_method",
     ] {
-        let answer = shop.get(&format!("/profiles/me?{query}"), &token).await;
-        assert_eq!(answer.status, StatusCode::OK, "?{query}");
+        let response = shop.get(&format!("/profiles/me?{query}"), &token).await;
+        assert_eq!(response.status, StatusCode::OK, "?{query}");
         let forwarded = shop.sandbox.take_requests().pop().unwrap();
         assert_eq!(forwarded.query(), Some(query), "unchanged");
     }

@@ -127,8 +127,8 @@ async fn a_streamed_body_has_no_total_timeout() {
         let shop = Shop::with(|builder| builder.access_policy(policy));
         let ada = shop.mint_for_ada().await;
         let request = request(Method::PUT, "/profiles/me/attributes/comms", &ada);
-        let sending = shop.id.clone().oneshot(request);
-        let outcome = tokio::time::timeout(600 * SECOND, sending).await;
+        let call = shop.id.clone().oneshot(request);
+        let outcome = tokio::time::timeout(600 * SECOND, call).await;
         assert!(outcome.is_err(), "{:?}", outcome.unwrap());
     }
 }

@@ -17,7 +17,7 @@ use crate::support::{SECRET, Shop, bearer};
 use crate::upstream::tenants::raw;
 
 /// Sends a request, with this token or without one.
-async fn answer(
+async fn send(
     shop: &Shop,
     method: &str,
     uri: &str,
@@ -198,11 +198,11 @@ async fn every_response_has_a_report_of_its_request() {
         ("GET", "/auth/token", api, &none, Some(Token), None, None),
         ("GET", "/nothing", ada, &none, None, None, None),
     ] {
-        let response = answer(&shop, method, uri, token, body).await;
-        let told = report(&response);
-        assert_eq!(told.route(), route, "{method} {uri}");
-        assert_eq!(told.token(), check, "{method} {uri}");
-        assert_eq!(calls(told), tenant, "{method} {uri}");
+        let response = send(&shop, method, uri, token, body).await;
+        let report = report(&response);
+        assert_eq!(report.route(), route, "{method} {uri}");
+        assert_eq!(report.token(), check, "{method} {uri}");
+        assert_eq!(calls(report), tenant, "{method} {uri}");
         assert!(
             response.extensions().get::<&str>().is_none(),
             "it stays with the request"
@@ -227,10 +227,10 @@ async fn the_report_has_the_failure_of_the_tenant() {
         (Fault::latency(Duration::from_secs(3)), Some(200), 3),
     ] {
         shop.sandbox.inject(fault);
-        let response = answer(&shop, "GET", "/profiles/me", Some(&ada), &json!({})).await;
-        let told = report(&response);
-        assert_eq!(calls(told), Some((1, status)));
-        assert_eq!(told.tenant().unwrap().latency().as_secs(), seconds);
+        let response = send(&shop, "GET", "/profiles/me", Some(&ada), &json!({})).await;
+        let report = report(&response);
+        assert_eq!(calls(report), Some((1, status)));
+        assert_eq!(report.tenant().unwrap().latency().as_secs(), seconds);
         let refused = response.extensions().get::<Rejection>().is_some();
         assert_eq!(refused, status != Some(200));
     }
@@ -243,7 +243,7 @@ async fn stats_count_cached_tokens_and_calls_in_flight() {
     let before = shop.id.stats();
     assert_eq!((before.in_flight, before.max_in_flight), (0, 9));
     assert_eq!((before.token_cache.hits, before.token_cache.misses), (0, 0));
-    let response = answer(&shop, "GET", "/profiles/me", Some(&ada), &json!({})).await;
+    let response = send(&shop, "GET", "/profiles/me", Some(&ada), &json!({})).await;
     assert_eq!(shop.id.stats().in_flight, 1, "its body is not read yet");
     drop(response);
     assert_eq!(shop.id.stats().in_flight, 0);
@@ -286,9 +286,9 @@ async fn the_token_cache_has_the_configured_capacity() {
 /// Omneo ID in front of a tenant that responds with a body of `length` bytes.
 async fn in_front_of(length: usize) -> OmneoId<HttpClient> {
     let body = " ".repeat(length);
-    let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}");
+    let response = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}");
     OmneoId::builder()
-        .upstream(&raw(answer, false).await)
+        .upstream(&raw(response, false).await)
         .unwrap()
         .api_token("the-api-token")
         .signing_key(SigningKey::hs256(SECRET).unwrap())
@@ -300,7 +300,7 @@ async fn in_front_of(length: usize) -> OmneoId<HttpClient> {
 async fn client_stats_count_connections() {
     let ring = Keyring::new(SigningKey::hs256(SECRET).unwrap());
     let token = TokenIssuer::new(ring).issue(&Subject::Anonymous).unwrap();
-    let ask = |id: &OmneoId<HttpClient>| {
+    let send = |id: &OmneoId<HttpClient>| {
         let request = Request::get("/locations").header("authorization", bearer(token.token()));
         id.clone().oneshot(request.body(Body::empty()).unwrap())
     };
@@ -311,18 +311,18 @@ async fn client_stats_count_connections() {
     // A body that arrives with its head releases the connection at once, even if it is not read.
     let id = in_front_of(2).await;
     assert_eq!(counts(&id), (0, 0, 0));
-    let first = ask(&id).await.unwrap();
+    let first = send(&id).await.unwrap();
     assert_eq!(counts(&id), (1, 1, 1));
     first.into_body().collect().await.unwrap();
-    drop(ask(&id).await.unwrap());
+    drop(send(&id).await.unwrap());
     assert_eq!(counts(&id), (1, 1, 1));
 
     let id = in_front_of(1 << 20).await;
-    let first = ask(&id).await.unwrap();
+    let first = send(&id).await.unwrap();
     assert_eq!(counts(&id), (1, 1, 0));
     first.into_body().collect().await.unwrap();
     assert_eq!(counts(&id), (1, 1, 1));
-    let both = [ask(&id).await.unwrap(), ask(&id).await.unwrap()];
+    let both = [send(&id).await.unwrap(), send(&id).await.unwrap()];
     assert_eq!(counts(&id), (2, 2, 0));
     for response in both {
         response.into_body().collect().await.unwrap();
@@ -401,8 +401,8 @@ async fn a_valid_trace_context_is_forwarded_to_the_tenant() {
             for parent in parents {
                 request = request.header("traceparent", *parent);
             }
-            let answer = shop.send(request, body.to_owned()).await;
-            assert!(answer.status.is_success(), "{method} {uri}");
+            let response = shop.send(request, body.to_owned()).await;
+            assert!(response.status.is_success(), "{method} {uri}");
             let seen = shop.sandbox.take_requests();
             assert!(!seen.is_empty());
             for seen in seen {

@@ -37,9 +37,9 @@ async fn a_websocket_handshake_is_rejected_on_every_route() {
                 .header("connection", "keep-alive, Upgrade")
                 .header("upgrade", offer)
                 .header("sec-websocket-version", "13");
-            let answer = shop.send(request, body).await;
-            assert_eq!(answer.status, StatusCode::NOT_IMPLEMENTED, "{path}");
-            assert_eq!(answer.rejection, Some(RejectionKind::UpgradeRefused));
+            let response = shop.send(request, body).await;
+            assert_eq!(response.status, StatusCode::NOT_IMPLEMENTED, "{path}");
+            assert_eq!(response.rejection, Some(RejectionKind::UpgradeRefused));
         }
     }
     assert!(shop.sandbox.requests().is_empty());
@@ -62,8 +62,8 @@ async fn an_optional_upgrade_is_ignored_on_every_route() {
                 .header("connection", "Upgrade, HTTP2-Settings")
                 .header("upgrade", offer)
                 .header("http2-settings", "AAMAAABkAAQAoAAAAAIAAAAA");
-            let answer = shop.send(request, body).await;
-            assert_eq!(answer.status, StatusCode::OK, "{path} {offer}");
+            let response = shop.send(request, body).await;
+            assert_eq!(response.status, StatusCode::OK, "{path} {offer}");
             let forwarded = shop.sandbox.take_requests();
             assert!(!forwarded.is_empty(), "{path} {offer}");
             for forwarded in forwarded {
@@ -95,11 +95,11 @@ async fn a_trailing_slash_is_accepted_on_every_route_and_not_forwarded() {
             "" => String::new(),
             query => format!("?{query}"),
         };
-        let mut answers = Vec::new();
+        let mut responses = Vec::new();
         for end in ["", "/", "//"] {
             let uri = format!("{path}{end}{query}");
             let request = to_route(&method, path, &token).uri(&uri);
-            let answer = shop.send(request, body).await;
+            let response = shop.send(request, body).await;
             let mut paths = Vec::new();
             for forwarded in shop.sandbox.take_requests() {
                 paths.push(forwarded.uri.to_string());
@@ -112,21 +112,21 @@ async fn a_trailing_slash_is_accepted_on_every_route_and_not_forwarded() {
                 paths.iter().all(|sent| !sent.contains("/?")),
                 "{uri}: {paths:?}"
             );
-            answers.push((
-                answer.status,
-                answer.headers.get("location").cloned(),
+            responses.push((
+                response.status,
+                response.headers.get("location").cloned(),
                 paths,
             ));
         }
         // The second sign-up finds the profile of the first one.
         if path != "/profiles" {
-            assert_eq!(answers[0], answers[1], "{path}");
-            assert_eq!(answers[0], answers[2], "{path}");
+            assert_eq!(responses[0], responses[1], "{path}");
+            assert_eq!(responses[0], responses[2], "{path}");
         }
-        assert_eq!(answers[1].0, StatusCode::OK, "{path}");
+        assert_eq!(responses[1].0, StatusCode::OK, "{path}");
         let options = format!("{path}/");
-        let answer = shop.send(Request::options(&options), "").await;
-        assert_eq!(answer.status, StatusCode::NO_CONTENT, "{options}");
+        let response = shop.send(Request::options(&options), "").await;
+        assert_eq!(response.status, StatusCode::NO_CONTENT, "{options}");
     }
 }
 
@@ -134,8 +134,8 @@ async fn a_trailing_slash_is_accepted_on_every_route_and_not_forwarded() {
 async fn a_mounted_service_accepts_a_trailing_slash() {
     let shop = Shop::with(|builder| builder.mount("/id/api/v1"));
     for path in ["/id/api/v1/auth/token", "/id/api/v1/auth/token/"] {
-        let answer = shop.post(path, Sandbox::API_TOKEN, &json!({})).await;
-        assert_eq!(answer.status, StatusCode::OK, "{path}");
+        let response = shop.post(path, Sandbox::API_TOKEN, &json!({})).await;
+        assert_eq!(response.status, StatusCode::OK, "{path}");
     }
     let body = shop
         .post(
@@ -154,10 +154,10 @@ async fn a_mounted_service_accepts_a_trailing_slash() {
             format!("/api/v3/profiles/{}/lists", Sandbox::ADA_ID),
         ),
     ] {
-        let answer = shop.get(path, token).await;
-        assert_eq!(answer.status, StatusCode::OK, "{path}");
+        let response = shop.get(path, token).await;
+        assert_eq!(response.status, StatusCode::OK, "{path}");
         assert_eq!(shop.sandbox.take_requests()[0].path(), sent);
     }
-    let answer = shop.get("/id/api/v1/", token).await;
-    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    let response = shop.get("/id/api/v1/", token).await;
+    assert_eq!(response.status, StatusCode::NOT_FOUND);
 }

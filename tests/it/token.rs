@@ -1,9 +1,9 @@
 //! Issuer and token endpoint, through the public API.
 
-mod answers;
 mod patience;
 mod readiness;
 mod request;
+mod tenant_responses;
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -124,15 +124,15 @@ fn a_ring_without_a_signing_key_mints_no_token() {
 
 // The endpoint.
 
-/// A tenant with one answer, which records the requests.
+/// A tenant with one response, which records the requests.
 #[derive(Clone)]
 struct Tenant {
-    answer: Arc<dyn Fn() -> Response<Body> + Send + Sync>,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    response: Arc<dyn Fn() -> Response<Body> + Send + Sync>,
+    received: Arc<Mutex<Vec<ReceivedRequest>>>,
 }
 
 #[derive(Clone, Debug)]
-struct Asked {
+struct ReceivedRequest {
     method: Method,
     uri: String,
     body: Value,
@@ -142,7 +142,7 @@ struct Asked {
 }
 
 impl Tenant {
-    fn answering(status: u16, body: impl Into<String>) -> Self {
+    fn respond_with(status: u16, body: impl Into<String>) -> Self {
         let body = body.into();
         Self::new(move || {
             let body = Body::from(Bytes::from(body.clone()));
@@ -150,22 +150,22 @@ impl Tenant {
         })
     }
 
-    fn new(answer: impl Fn() -> Response<Body> + Send + Sync + 'static) -> Self {
+    fn new(response: impl Fn() -> Response<Body> + Send + Sync + 'static) -> Self {
         Self {
-            answer: Arc::new(answer),
-            asked: Arc::default(),
+            response: Arc::new(response),
+            received: Arc::default(),
         }
     }
 
     fn with_profile(id: &str) -> Self {
-        Self::answering(
+        Self::respond_with(
             200,
             json!({ "data": { "id": id, "email": "a@b.c" } }).to_string(),
         )
     }
 
-    fn asked(&self) -> Vec<Asked> {
-        self.asked.lock().unwrap().clone()
+    fn received(&self) -> Vec<ReceivedRequest> {
+        self.received.lock().unwrap().clone()
     }
 
     fn endpoint(&self) -> TokenEndpoint<Self> {
@@ -183,7 +183,7 @@ impl Service<Request<Body>> for Tenant {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let Self { answer, asked } = self.clone();
+        let Self { response, received } = self.clone();
         Box::pin(async move {
             let (parts, body) = request.into_parts();
             // The forwarding service accepts either marker.
@@ -193,7 +193,7 @@ impl Service<Request<Body>> for Tenant {
             assert!(parts.extensions.get::<VerifiedToken>().is_none());
             let body = body.collect().await.unwrap().to_bytes();
             let header = |name: &str| Some(parts.headers.get(name)?.to_str().unwrap().to_owned());
-            asked.lock().unwrap().push(Asked {
+            received.lock().unwrap().push(ReceivedRequest {
                 method: parts.method.clone(),
                 uri: parts.uri.to_string(),
                 body: serde_json::from_slice(&body).unwrap_or_default(),
@@ -204,7 +204,7 @@ impl Service<Request<Body>> for Tenant {
                 request_id: header("x-request-id"),
                 authorization: header("authorization").is_some(),
             });
-            Ok(answer())
+            Ok(response())
         })
     }
 }
@@ -253,13 +253,16 @@ async fn a_profile_is_looked_up_with_the_callers_own_token() {
         minted(tenant.endpoint(), &json!({ "id": upper }).to_string()).await,
         ada()
     );
-    let asked = tenant.asked();
-    assert_eq!(asked.len(), 1);
-    assert_eq!(asked[0].method, Method::POST);
-    assert_eq!(asked[0].uri, "/profiles/search-id");
-    assert_eq!(asked[0].body, json!({ "type": "profile_id", "id": upper }));
-    assert!(asked[0].call_as.as_ref().unwrap().matches(API_TOKEN));
-    assert!(!asked[0].authorization);
+    let received = tenant.received();
+    assert_eq!(received.len(), 1);
+    assert_eq!(received[0].method, Method::POST);
+    assert_eq!(received[0].uri, "/profiles/search-id");
+    assert_eq!(
+        received[0].body,
+        json!({ "type": "profile_id", "id": upper })
+    );
+    assert!(received[0].call_as.as_ref().unwrap().matches(API_TOKEN));
+    assert!(!received[0].authorization);
 }
 
 #[tokio::test]
@@ -268,33 +271,36 @@ async fn an_identity_resolves_to_its_profile() {
     let body = r#"{"id":1042,"id_handle":"shopify"}"#;
     assert_eq!(minted(tenant.endpoint(), body).await, ada());
     assert_eq!(
-        tenant.asked()[0].body,
+        tenant.received()[0].body,
         json!({ "type": "shopify", "id": "1042" })
     );
 }
 
 #[tokio::test]
 async fn a_valid_api_token_gets_an_anonymous_token() {
-    for answer in ["", r#"{"status":200}"#, r#"{"data":{}}"#, "OK"] {
+    for response in ["", r#"{"status":200}"#, r#"{"data":{}}"#, "OK"] {
         for body in [
             "",
             "{}",
             r#"{"id":""}"#,
             r#"{"id":null,"id_handle":"shopify"}"#,
         ] {
-            let tenant = Tenant::answering(200, answer);
+            let tenant = Tenant::respond_with(200, response);
             assert_eq!(minted(tenant.endpoint(), body).await, Subject::Anonymous);
-            let asked = &tenant.asked()[0];
-            assert_eq!((&asked.method, &*asked.uri), (&Method::GET, "/auth/verify"));
-            assert!(asked.call_as.as_ref().unwrap().matches(API_TOKEN));
+            let received = &tenant.received()[0];
+            assert_eq!(
+                (&received.method, &*received.uri),
+                (&Method::GET, "/auth/verify")
+            );
+            assert!(received.call_as.as_ref().unwrap().matches(API_TOKEN));
         }
     }
-    for (answer, status) in [
+    for (response, status) in [
         (r#"{"status":401}"#, 401),
         (r#"{"status":null}"#, 401),
         ("<html>sign in</html>", 502),
     ] {
-        let tenant = Tenant::answering(200, answer);
+        let tenant = Tenant::respond_with(200, response);
         assert_eq!(send(tenant.endpoint(), post("{}")).await.0, status);
     }
 }
@@ -336,7 +342,7 @@ async fn answers_of_the_tenant_are_replaced_by_our_own() {
         (400, identity, 502),
         (418, profile, 502),
     ] {
-        let tenant = Tenant::answering(status, secret);
+        let tenant = Tenant::respond_with(status, secret);
         let (found, json, response) = send(tenant.endpoint(), post(body)).await;
         assert_eq!(found, expected, "{status} {body}");
         assert!(json["message"].is_string() && json.get("data").is_none());
@@ -374,8 +380,8 @@ async fn a_rejection_of_an_inner_layer_is_returned_unchanged() {
 
 #[tokio::test]
 async fn an_answer_about_another_profile_is_rejected() {
-    let asked = r#"{"id":"3f0c2f6e"}"#;
-    for (answer, expected) in [
+    let payload = r#"{"id":"3f0c2f6e"}"#;
+    for (response, expected) in [
         (r#"{"data":{"id":"3F0C2F6E"}}"#, 200),
         (r#"{"data":null}"#, 404),
         (r#"{"data":[]}"#, 404),
@@ -391,19 +397,19 @@ async fn an_answer_about_another_profile_is_rejected() {
         ("", 502),
         ("<html>", 502),
     ] {
-        let tenant = Tenant::answering(200, answer);
+        let tenant = Tenant::respond_with(200, response);
         assert_eq!(
-            send(tenant.endpoint(), post(asked)).await.0,
+            send(tenant.endpoint(), post(payload)).await.0,
             expected,
-            "{answer}"
+            "{response}"
         );
     }
-    // An identity may belong to any profile, but the answer must have a valid profile id.
+    // An identity may belong to any profile, but the response must have a valid profile id.
     let identity = r#"{"id":"1","id_handle":"shopify"}"#;
-    let tenant = Tenant::answering(200, r#"{"data":{"id":"search-id"}}"#);
+    let tenant = Tenant::respond_with(200, r#"{"data":{"id":"search-id"}}"#);
     assert_eq!(send(tenant.endpoint(), post(identity)).await.0, 502);
     // The handle "profile_id" is not an identity handle.
-    let tenant = Tenant::answering(200, r#"{"data":{"id":"mallory"}}"#);
+    let tenant = Tenant::respond_with(200, r#"{"data":{"id":"mallory"}}"#);
     let by_type = r#"{"id":"3f0c2f6e","id_handle":"profile_id"}"#;
     assert_eq!(send(tenant.endpoint(), post(by_type)).await.0, 502);
 }
@@ -478,7 +484,7 @@ async fn the_body_of_a_request_without_a_credential_is_not_read() {
                 .append(AUTHORIZATION, value.parse().unwrap());
         }
         assert_eq!(send(pinned, request).await.0, expected);
-        assert!(tenant.asked().is_empty());
+        assert!(tenant.received().is_empty());
     }
 }
 
@@ -499,7 +505,7 @@ async fn an_unsupported_method_is_answered_with_allow() {
         (status.as_u16(), &response.headers()["allow"]),
         (204, &"POST".parse().unwrap())
     );
-    assert!(tenant.asked().is_empty());
+    assert!(tenant.received().is_empty());
 }
 
 #[tokio::test]
@@ -518,7 +524,7 @@ async fn a_body_over_the_limit_is_rejected_with_and_without_content_length() {
         .headers_mut()
         .insert("content-encoding", "gzip".parse().unwrap());
     assert_eq!(send(tenant.endpoint(), compressed).await.0, 415);
-    assert!(tenant.asked().is_empty());
+    assert!(tenant.received().is_empty());
 }
 
 #[tokio::test]
@@ -539,7 +545,7 @@ async fn a_body_of_the_wrong_shape_is_a_422_with_its_field() {
         json,
         json!({ "message": "The request body must be a JSON object." })
     );
-    assert!(tenant.asked().is_empty());
+    assert!(tenant.received().is_empty());
 }
 
 #[tokio::test]
@@ -551,10 +557,10 @@ async fn pinned_tokens_are_checked_here_and_look_ups_use_the_configured_token() 
         minted(endpoint.clone(), r#"{"id":"1","id_handle":"h"}"#).await,
         ada()
     );
-    assert!(tenant.asked()[0].call_as.is_none());
+    assert!(tenant.received()[0].call_as.is_none());
     assert_eq!(minted(endpoint.clone(), "{}").await, Subject::Anonymous);
     assert_eq!(
-        tenant.asked().len(),
+        tenant.received().len(),
         1,
         "an anonymous token needs no question"
     );
@@ -570,7 +576,7 @@ async fn pinned_tokens_are_checked_here_and_look_ups_use_the_configured_token() 
     }
     // The tenant rejects the configured API token, not the caller's.
     for status in [401, 403] {
-        let endpoint = Tenant::answering(status, "").endpoint();
+        let endpoint = Tenant::respond_with(status, "").endpoint();
         let endpoint = endpoint.with_pinned_tokens([ApiToken::new(API_TOKEN).unwrap()]);
         let (found, _, response) = send(endpoint, post(r#"{"id":"a"}"#)).await;
         assert_eq!(found, 502);
@@ -591,40 +597,40 @@ async fn a_checked_api_token_is_cached_only_by_opt_in_and_until_it_expires() {
     let now = Arc::new(AtomicU64::new(NOW));
     let clock = Arc::clone(&now);
     let issuer = TokenIssuer::new(ring()).with_clock(move || clock.load(Ordering::Relaxed));
-    let tenant = Tenant::answering(200, "");
-    let asking = TokenEndpoint::new(tenant.clone(), issuer);
+    let tenant = Tenant::respond_with(200, "");
+    let uncached = TokenEndpoint::new(tenant.clone(), issuer);
     let mint = async |endpoint: &TokenEndpoint<Tenant>, at: u64| {
         now.store(NOW + at, Ordering::Relaxed);
         let status = send(endpoint.clone(), post("{}")).await.0;
         assert_eq!(status, 200);
-        tenant.asked().len()
+        tenant.received().len()
     };
-    assert_eq!(mint(&asking, 0).await, 1);
-    assert_eq!(mint(&asking, 0).await, 2, "by default, each time");
+    assert_eq!(mint(&uncached, 0).await, 1);
+    assert_eq!(mint(&uncached, 0).await, 2, "by default, each time");
 
-    let remembering = asking.with_verify_cache(Duration::from_secs(30)).unwrap();
-    assert_eq!(mint(&remembering, 0).await, 3);
-    assert_eq!(mint(&remembering, 29).await, 3);
+    let cached = uncached.with_verify_cache(Duration::from_secs(30)).unwrap();
+    assert_eq!(mint(&cached, 0).await, 3);
+    assert_eq!(mint(&cached, 29).await, 3);
     // Clones of the endpoint share the cache.
-    let other = remembering.with_inner(tenant.clone());
+    let other = cached.with_inner(tenant.clone());
     assert_eq!(mint(&other, 29).await, 3);
-    assert_eq!(mint(&remembering, 30).await, 4);
+    assert_eq!(mint(&cached, 30).await, 4);
     // A look-up of a profile calls the tenant each time.
     let profile = r#"{"id":"1","id_handle":"h"}"#;
-    send(remembering.clone(), post(profile)).await;
-    assert_eq!(tenant.asked().len(), 5);
-    assert_eq!(tenant.asked()[4].uri, "/profiles/search-id");
+    send(cached.clone(), post(profile)).await;
+    assert_eq!(tenant.received().len(), 5);
+    assert_eq!(tenant.received()[4].uri, "/profiles/search-id");
 }
 
 #[tokio::test]
 async fn a_wrong_api_token_does_not_match_a_cached_one() {
-    let judging = service_fn(async |request: Request<Body>| {
+    let rejecting = service_fn(async |request: Request<Body>| {
         let CallAs(token) = request.extensions().get::<CallAs>().unwrap();
         let status = if token.matches(API_TOKEN) { 200 } else { 401 };
-        let answer = Response::builder().status(status).body(Body::empty());
-        Ok::<_, Infallible>(answer.unwrap())
+        let response = Response::builder().status(status).body(Body::empty());
+        Ok::<_, Infallible>(response.unwrap())
     });
-    let endpoint = TokenEndpoint::new(judging, issuer());
+    let endpoint = TokenEndpoint::new(rejecting, issuer());
     let endpoint = endpoint.with_verify_cache(Duration::from_secs(60)).unwrap();
     assert_eq!(send(endpoint.clone(), post("{}")).await.0, 200);
     for close in [
@@ -642,9 +648,9 @@ async fn a_wrong_api_token_does_not_match_a_cached_one() {
 #[tokio::test]
 async fn a_rejected_api_token_is_not_cached() {
     let status = Arc::new(AtomicU16::new(401));
-    let answer = Arc::clone(&status);
+    let tenant_status = Arc::clone(&status);
     let tenant = Tenant::new(move || {
-        let response = Response::builder().status(answer.load(Ordering::Relaxed));
+        let response = Response::builder().status(tenant_status.load(Ordering::Relaxed));
         response.body(Body::empty()).unwrap()
     });
     let endpoint = tenant.endpoint();
@@ -655,10 +661,10 @@ async fn a_rejected_api_token_is_not_cached() {
     }
     status.store(200, Ordering::Relaxed);
     assert_eq!(send(endpoint.clone(), post("{}")).await.0, 200);
-    assert_eq!(tenant.asked().len(), 5);
+    assert_eq!(tenant.received().len(), 5);
     status.store(401, Ordering::Relaxed);
     assert_eq!(send(endpoint, post("{}")).await.0, 200);
-    assert_eq!(tenant.asked().len(), 5);
+    assert_eq!(tenant.received().len(), 5);
 }
 
 #[test]
@@ -687,8 +693,8 @@ async fn the_look_up_copies_the_request_id_and_not_the_subject() {
     let pinned = [ApiToken::new(API_TOKEN).unwrap()];
     let endpoint = tenant.endpoint().with_pinned_tokens(pinned);
     assert_eq!(send(endpoint, request).await.0, 200);
-    assert_eq!(tenant.asked()[0].request_id.as_deref(), Some("r-1"));
-    assert!(tenant.asked()[0].call_as.is_none());
+    assert_eq!(tenant.received()[0].request_id.as_deref(), Some("r-1"));
+    assert!(tenant.received()[0].call_as.is_none());
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! The forwarding service: over scripted clients, and over sockets to real and scripted tenants.
 
-mod answers;
 mod bodies;
 mod buffers;
 mod deadlines;
@@ -12,6 +11,7 @@ mod host;
 mod http2_flow;
 mod http2_pool;
 mod http2_script;
+mod in_memory;
 mod leaving;
 mod lengths;
 #[cfg(feature = "tracing")]
@@ -20,6 +20,7 @@ mod matrix;
 mod pool;
 mod properties;
 mod requests;
+mod responses;
 mod retries;
 mod stale;
 mod stale_lookups;

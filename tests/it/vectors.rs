@@ -280,8 +280,8 @@ fn the_attacks_of_rfc_8725_are_rejected() {
         );
     }
     // §2.7, §3.9: a token for another audience.
-    let for_others = br#"{"pid":"ada","exp":1300819380,"aud":"others"}"#;
-    let kind = refused(r#"{"alg":"HS256"}"#, for_others);
+    let other_audience = br#"{"pid":"ada","exp":1300819380,"aud":"others"}"#;
+    let kind = refused(r#"{"alg":"HS256"}"#, other_audience);
     assert_eq!(kind, VerifyErrorKind::Audience);
     // §2.9, §3.10: URLs and keys in the header are not used.
     for member in [

@@ -26,8 +26,8 @@ async fn a_call_without_a_valid_token_is_unauthenticated() {
         if let Some(value) = value {
             builder = builder.header("authorization", value);
         }
-        let answer = bare(&sandbox, builder).await.expect(401);
-        assert_eq!(answer.json(), json!({"message": "Unauthenticated."}));
+        let response = bare(&sandbox, builder).await.expect(401);
+        assert_eq!(response.json(), json!({"message": "Unauthenticated."}));
     }
 }
 
@@ -40,10 +40,10 @@ async fn a_valid_token_is_verified() {
         Sandbox::READ_ONLY_API_TOKEN,
         Sandbox::LOCATIONS_API_TOKEN,
     ] {
-        let answer = bare(&sandbox, with_token(Method::GET, "/auth/verify", token))
+        let response = bare(&sandbox, with_token(Method::GET, "/auth/verify", token))
             .await
             .expect(200);
-        assert_eq!(answer.json()["status"], 200);
+        assert_eq!(response.json()["status"], 200);
     }
 }
 
@@ -86,8 +86,8 @@ async fn scopes_limit_the_routes() {
             403,
         ),
     ] {
-        let answer = with_json(&sandbox, with_token(method, path, token), search.clone()).await;
-        assert_eq!(answer.status, status, "{token} {path}");
+        let response = with_json(&sandbox, with_token(method, path, token), search.clone()).await;
+        assert_eq!(response.status, status, "{token} {path}");
     }
 }
 
@@ -108,8 +108,8 @@ async fn an_unknown_route_is_not_found() {
         "/profiles/x/nothing",
         "/locations/1/2/3",
     ] {
-        let answer = get(&sandbox, path).await.expect(404);
-        assert!(answer.json()["message"].is_string(), "{path}");
+        let response = get(&sandbox, path).await.expect(404);
+        assert!(response.json()["message"].is_string(), "{path}");
     }
     bare(&sandbox, Request::get("/api/v4/locations"))
         .await
@@ -126,30 +126,33 @@ async fn a_405_lists_the_allowed_methods() {
         ("/profiles/x/lists/1/items", "GET, HEAD, POST"),
         ("/profiles/search-id", "POST"),
     ] {
-        let answer = bare(&sandbox, request(Method::PATCH, path))
+        let response = bare(&sandbox, request(Method::PATCH, path))
             .await
             .expect(405);
-        assert_eq!(answer.header("allow"), allow, "{path}");
+        assert_eq!(response.header("allow"), allow, "{path}");
     }
 }
 
 #[tokio::test]
 async fn options_needs_no_token() {
-    let answer = bare(&Sandbox::new(), Request::options("/api/v3/locations"))
+    let response = bare(&Sandbox::new(), Request::options("/api/v3/locations"))
         .await
         .expect(204);
-    assert_eq!(answer.header("allow"), "GET, HEAD");
+    assert_eq!(response.header("allow"), "GET, HEAD");
 }
 
 #[tokio::test]
 async fn head_is_get_without_a_body() {
     let sandbox = Sandbox::new();
     let got = get(&sandbox, "/locations/1").await.expect(200);
-    let answer = bare(&sandbox, request(Method::HEAD, "/locations/1"))
+    let response = bare(&sandbox, request(Method::HEAD, "/locations/1"))
         .await
         .expect(200);
-    assert!(answer.body.is_empty());
-    assert_eq!(answer.header("content-length"), got.body.len().to_string());
+    assert!(response.body.is_empty());
+    assert_eq!(
+        response.header("content-length"),
+        got.body.len().to_string()
+    );
 }
 
 #[tokio::test]
@@ -160,9 +163,9 @@ async fn a_configured_base_path_applies_to_routes_and_links() {
         Request::get(format!("/tenants/acme{path}"))
             .header("authorization", format!("Bearer {}", Sandbox::API_TOKEN))
     };
-    let answer = bare(&sandbox, below("/locations")).await.expect(200);
+    let response = bare(&sandbox, below("/locations")).await.expect(200);
     let first = "https://api.sandbox.getomneo.com/tenants/acme/locations?page=1";
-    assert_eq!(answer.json()["links"]["first"], first);
+    assert_eq!(response.json()["links"]["first"], first);
     get(&sandbox, "/locations").await.expect(404);
 }
 

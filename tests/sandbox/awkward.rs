@@ -102,12 +102,12 @@ async fn a_query_adds_to_the_input_of_a_write() {
 async fn malformed_json_is_an_empty_input() {
     let sandbox = Sandbox::new();
     let builder = request(Method::POST, "/profiles").header("content-type", "application/json");
-    let answer = send(&sandbox, builder.body(Full::from("{\"email\"")).unwrap())
+    let response = send(&sandbox, builder.body(Full::from("{\"email\"")).unwrap())
         .await
         .unwrap()
         .expect(422);
     assert_eq!(
-        answer.json()["errors"],
+        response.json()["errors"],
         json!({"email": ["The email field is required."]})
     );
 }
@@ -130,34 +130,34 @@ async fn a_form_is_trimmed_input_too() {
 #[tokio::test]
 async fn every_response_has_the_tenants_headers() {
     let sandbox = Sandbox::new();
-    for answer in [
+    for response in [
         get(&sandbox, "/locations").await.expect(200),
         get(&sandbox, "/nothing").await.expect(404),
         bare(&sandbox, Request::get("/api/v3/locations"))
             .await
             .expect(401),
     ] {
-        assert_eq!(answer.header("access-control-allow-origin"), "*");
-        assert_eq!(answer.header("server"), "nginx");
-        assert_eq!(answer.header("x-powered-by"), "PHP/8.3");
-        assert!(answer.header("set-cookie").starts_with("omneo_session="));
-        assert_eq!(answer.header("content-type"), "application/json");
+        assert_eq!(response.header("access-control-allow-origin"), "*");
+        assert_eq!(response.header("server"), "nginx");
+        assert_eq!(response.header("x-powered-by"), "PHP/8.3");
+        assert!(response.header("set-cookie").starts_with("omneo_session="));
+        assert_eq!(response.header("content-type"), "application/json");
     }
 }
 
 #[tokio::test]
 async fn json_is_written_as_php_writes_it() {
     let sandbox = Sandbox::new();
-    let answer = get(&sandbox, &format!("/profiles/{}/lists", Sandbox::ZOE_ID))
+    let response = get(&sandbox, &format!("/profiles/{}/lists", Sandbox::ZOE_ID))
         .await
         .expect(200);
-    assert!(String::from_utf8_lossy(&answer.body).contains(r"http:\/\/tenant.test\/api\/v3"));
-    let answer = get(&sandbox, &format!("/profiles/{}", Sandbox::ZOE_ID))
+    assert!(String::from_utf8_lossy(&response.body).contains(r"http:\/\/tenant.test\/api\/v3"));
+    let response = get(&sandbox, &format!("/profiles/{}", Sandbox::ZOE_ID))
         .await
         .expect(200);
-    assert!(answer.body.is_ascii());
-    assert!(String::from_utf8_lossy(&answer.body).contains(r"Zo\u00eb \u00c5ngstr\u00f6m"));
-    assert_eq!(answer.data()["full_name"], "Zoë Ångström");
+    assert!(response.body.is_ascii());
+    assert!(String::from_utf8_lossy(&response.body).contains(r"Zo\u00eb \u00c5ngstr\u00f6m"));
+    assert_eq!(response.data()["full_name"], "Zoë Ångström");
     let path = format!("/profiles/{}", Sandbox::ADA_ID);
     let changed = put(&sandbox, &path, json!({"first_name": "😀\"\\\n\u{7f}"}))
         .await
@@ -177,16 +177,16 @@ async fn responses_are_compressed_if_the_client_accepts_gzip() {
         ("br", false),
     ] {
         let builder = request(Method::GET, "/locations").header("accept-encoding", accepted);
-        let answer = bare(&sandbox, builder).await.expect(200);
+        let response = bare(&sandbox, builder).await.expect(200);
         assert_eq!(
-            answer.headers.contains_key("content-encoding"),
+            response.headers.contains_key("content-encoding"),
             zipped,
             "{accepted}"
         );
         if zipped {
-            assert_eq!(answer.header("vary"), "Accept-Encoding");
+            assert_eq!(response.header("vary"), "Accept-Encoding");
             let mut unzipped = Vec::new();
-            flate2::read::GzDecoder::new(&answer.body[..])
+            flate2::read::GzDecoder::new(&response.body[..])
                 .read_to_end(&mut unzipped)
                 .unwrap();
             assert_eq!(unzipped, plain.body);
@@ -199,9 +199,9 @@ async fn an_absolute_uri_is_accepted_and_used_in_links() {
     let sandbox = Sandbox::new();
     let builder = Request::get("https://api.acme.test/api/v3/locations")
         .header("authorization", format!("Bearer {}", Sandbox::API_TOKEN));
-    let answer = bare(&sandbox, builder).await.expect(200);
+    let response = bare(&sandbox, builder).await.expect(200);
     assert_eq!(
-        answer.json()["meta"]["path"],
+        response.json()["meta"]["path"],
         "https://api.acme.test/api/v3/locations"
     );
 }
@@ -232,11 +232,11 @@ async fn a_created_resource_has_a_location() {
 async fn a_too_large_body_is_rejected_before_the_application() {
     let sandbox = Sandbox::new();
     let body = Full::from(vec![b' '; (16 << 20) + 1]);
-    let answer = send(
+    let response = send(
         &sandbox,
         request(Method::POST, "/profiles").body(body).unwrap(),
     )
     .await
     .unwrap();
-    assert_eq!(answer.expect(413).header("content-type"), "text/html");
+    assert_eq!(response.expect(413).header("content-type"), "text/html");
 }

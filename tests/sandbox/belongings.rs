@@ -52,8 +52,8 @@ async fn every_resource_that_clients_use_can_be_read() {
         "redeemable_benefits",
         "custom-fields",
     ] {
-        let answer = get(&sandbox, &ada(below)).await.expect(200);
-        assert!(answer.json().get("data").is_some(), "{below}");
+        let response = get(&sandbox, &ada(below)).await.expect(200);
+        assert!(response.json().get("data").is_some(), "{below}");
     }
     get(&sandbox, "/profiles/nobody/lists").await.expect(404);
 }

@@ -57,7 +57,7 @@ async fn faults_are_counted_restricted_and_removed() {
     sandbox.inject(
         Fault::status(StatusCode::INTERNAL_SERVER_ERROR)
             .on_path("/api/v3/locations")
-            .forever(),
+            .until_cleared(),
     );
     get(&sandbox, &path).await.expect(200);
     put(&sandbox, &path, json!({})).await.expect(502);
@@ -73,12 +73,12 @@ async fn faults_are_counted_restricted_and_removed() {
 #[tokio::test]
 async fn a_configured_response_is_returned_unchanged() {
     let sandbox = Sandbox::new();
-    let answer = Response::builder()
+    let response = Response::builder()
         .status(302)
         .header("location", "https://evil.test/")
         .body("<p>moved");
     let trailers = HeaderMap::from_iter([("x-sum".parse().unwrap(), "1".parse().unwrap())]);
-    sandbox.inject(Fault::answer_with_trailers(answer.unwrap(), trailers));
+    sandbox.inject(Fault::response_with_trailers(response.unwrap(), trailers));
     let response = sandbox.clone().oneshot(locations()).await.unwrap();
     assert_eq!(response.status(), 302);
     assert_eq!(response.headers().len(), 1);

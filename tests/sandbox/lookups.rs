@@ -21,15 +21,15 @@ async fn search_id_takes_an_id_or_an_identity() {
         ("shopify", json!("1001"), None),
         ("profile_id", json!("nobody"), None),
     ] {
-        let answer = post(
+        let response = post(
             &sandbox,
             "/profiles/search-id",
             json!({"type": kind, "id": id}),
         )
         .await;
         match found {
-            Some(found) => assert_eq!(answer.expect(200).data()["id"], found),
-            None => assert!(answer.expect(404).json()["message"].is_string()),
+            Some(found) => assert_eq!(response.expect(200).data()["id"], found),
+            None => assert!(response.expect(404).json()["message"].is_string()),
         }
     }
     let errors = post(&sandbox, "/profiles/search-id", json!({}))

@@ -90,7 +90,7 @@ async fn errors_of_nested_fields_have_dotted_names() {
     });
     let errors = post(&sandbox, "/profiles", wrong).await.expect(422).json()["errors"].take();
     let fields: Vec<&String> = errors.as_object().unwrap().keys().collect();
-    let blamed = [
+    let invalid_fields = [
         "attributes.comms.email_promo",
         "birth_month",
         "gender",
@@ -98,10 +98,10 @@ async fn errors_of_nested_fields_have_dotted_names() {
         "identities.1.identifier",
         "mobile_phone",
     ];
-    for field in blamed {
+    for field in invalid_fields {
         assert!(fields.iter().any(|known| *known == field), "{field}");
     }
-    assert_eq!(fields.len(), blamed.len());
+    assert_eq!(fields.len(), invalid_fields.len());
 }
 
 #[tokio::test]
@@ -149,10 +149,10 @@ async fn a_deleted_profile_is_not_found() {
         (Method::POST, Sandbox::ALAN_ID, "/purge"),
     ] {
         let path = format!("/profiles/{id}");
-        let answer = bare(&sandbox, request(method, &format!("{path}{below}")))
+        let response = bare(&sandbox, request(method, &format!("{path}{below}")))
             .await
             .expect(204);
-        assert!(answer.body.is_empty());
+        assert!(response.body.is_empty());
         get(&sandbox, &path).await.expect(404);
         delete(&sandbox, &path).await.expect(404);
     }

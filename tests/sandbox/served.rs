@@ -37,8 +37,8 @@ async fn rest(client: &mut DuplexStream) -> String {
 }
 
 /// The declared length and the actual length of the body.
-fn lengths(answer: &str) -> (usize, usize) {
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+fn lengths(response: &str) -> (usize, usize) {
+    let (head, body) = response.split_once("\r\n\r\n").unwrap();
     let declared = head
         .lines()
         .find_map(|line| line.strip_prefix("content-length: "))
@@ -48,9 +48,9 @@ fn lengths(answer: &str) -> (usize, usize) {
 
 #[tokio::test]
 async fn a_response_is_complete_and_has_a_length() {
-    let answer = rest(&mut send_request(&Sandbox::new()).await).await;
-    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"));
-    let (declared, arrived) = lengths(&answer);
+    let response = rest(&mut send_request(&Sandbox::new()).await).await;
+    assert!(response.starts_with("HTTP/1.1 200 OK\r\n"));
+    let (declared, arrived) = lengths(&response);
     assert_eq!(declared, arrived);
 }
 

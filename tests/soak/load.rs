@@ -83,7 +83,7 @@ struct Call {
 }
 
 enum Expected {
-    /// A complete response with one of these statuses; a 200 must be the answer to this request.
+    /// A complete response with one of these statuses; a 200 must be the response to this request.
     Own(&'static [u16]),
     /// A complete response with one of these statuses.
     Status(&'static [u16]),
@@ -287,7 +287,7 @@ fn request(method: &str, uri: &str, token: &str, body: Body) -> Request<Body> {
         .unwrap()
 }
 
-/// Sends a request, and judges the outcome. Returns whether the connection can be reused.
+/// Sends a request, and checks the outcome. Returns whether the connection can be reused.
 async fn send(shop: &Shop, client: &mut Client, call: Call, dice: &mut Dice) -> bool {
     let report = &shop.report;
     let Call {
@@ -301,7 +301,7 @@ async fn send(shop: &Shop, client: &mut Client, call: Call, dice: &mut Dice) -> 
     let is_http2 = request.uri().path().starts_with("/http2");
     let is_write = request.method() == "PUT";
     let is_upload = request.method() != "GET";
-    // The server may close a connection when it answered before it had read the whole request.
+    // The server may close a connection when it responded before it had read the whole request.
     if !client.is_ready().await {
         return false;
     }
@@ -312,23 +312,23 @@ async fn send(shop: &Shop, client: &mut Client, call: Call, dice: &mut Dice) -> 
     let before = shop.tenant.state();
     if let Expected::Disconnected(after) = expected {
         let _ = timeout(after, async {
-            let answer = client.send(request).await;
-            let mut body = answer.ok()?.into_body();
+            let response = client.send(request).await;
+            let mut body = response.ok()?.into_body();
             while dice.one_in(2) {
                 body.frame().await?.ok()?;
             }
             Some(())
         })
         .await;
-        shop.tenant.forget(id);
+        shop.tenant.remove_write(id);
         return client.is_http2();
     }
-    let answer = timeout(MAX_LATENCY, async {
-        let answer = client
+    let response = timeout(MAX_LATENCY, async {
+        let response = client
             .send(request)
             .await
             .map_err(|error| format!("no response: {error:?}"))?;
-        let (parts, body) = answer.into_parts();
+        let (parts, body) = response.into_parts();
         let cause = parts.headers.get("x-cause");
         let cause = cause.and_then(|cause| cause.to_str().ok());
         let cause = cause.map(str::to_owned);
@@ -337,10 +337,10 @@ async fn send(shop: &Shop, client: &mut Client, call: Call, dice: &mut Dice) -> 
     })
     .await;
     let has_arrived = shop.tenant.has_arrived(id);
-    shop.tenant.forget(id);
+    shop.tenant.remove_write(id);
     let had_outage = is_http1 && (before.1 || shop.tenant.state() != before);
-    let is_ok = matches!(answer, Ok(Ok((200, Ok(_), _))));
-    let problem = match (answer, &expected) {
+    let is_ok = matches!(response, Ok(Ok((200, Ok(_), _))));
+    let problem = match (response, &expected) {
         (Err(_), _) => Some("no complete response in time".to_owned()),
         // The end of the connection may overtake the head of the response.
         (Ok(Err(_)), Expected::Aborted) => return false,

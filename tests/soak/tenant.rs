@@ -2,7 +2,7 @@
 //!
 //! The query of a request names the fault that its tenant shall inject, so a failure of any other
 //! request is a fault of the crate. It also has the number of the request, which every successful
-//! answer repeats.
+//! response repeats.
 
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
@@ -79,7 +79,7 @@ pub(crate) struct Tenant {
     /// How often each write was executed, until its client forgets it.
     written: Mutex<HashMap<u64, usize>>,
     duplicate_writes: AtomicUsize,
-    going_down: watch::Sender<usize>,
+    stops: watch::Sender<usize>,
 }
 
 impl Tenant {
@@ -113,7 +113,7 @@ impl Tenant {
     }
 
     /// Removes the records of a request that is complete.
-    pub(crate) fn forget(&self, id: u64) {
+    pub(crate) fn remove_write(&self, id: u64) {
         self.written.lock().unwrap().remove(&id);
         self.arrived.lock().unwrap().remove(&id);
     }
@@ -130,7 +130,7 @@ pub(crate) async fn outages(tenant: Arc<Tenant>, seed: u64) {
         sleep(Duration::from_millis(5_000 + dice.below(10_000))).await;
         tenant.is_down.store(true, Ordering::SeqCst);
         tenant.outages.fetch_add(1, Ordering::SeqCst);
-        tenant.going_down.send_modify(|count| *count += 1);
+        tenant.stops.send_modify(|count| *count += 1);
         // The accept loop ends the outage.
         while tenant.is_down.load(Ordering::SeqCst) {
             sleep(Duration::from_millis(10)).await;
@@ -157,12 +157,12 @@ pub(crate) async fn http1(tenant: &Arc<Tenant>) -> String {
     let address = listener.local_addr().unwrap();
     let tenant = Arc::clone(tenant);
     tokio::spawn(async move {
-        let mut going_down = tenant.going_down.subscribe();
+        let mut stops = tenant.stops.subscribe();
         loop {
-            let mut down = tenant.going_down.subscribe();
+            let mut down = tenant.stops.subscribe();
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
-                _ = going_down.changed() => {
+                _ = stops.changed() => {
                     drop(listener);
                     sleep(Duration::from_millis(300)).await;
                     listener = bind(address).await;
@@ -215,7 +215,7 @@ impl Command {
         }
     }
 
-    /// The body of a successful answer, which repeats the number of the request.
+    /// The body of a successful response, which repeats the number of the request.
     fn text(&self) -> String {
         let mut text = format!("{{\"data\":{{\"id\":{},\"filler\":\"", self.id);
         text.extend(std::iter::repeat_n('x', self.size));
@@ -285,7 +285,7 @@ async fn serve(mut stream: TcpStream, tenant: &Tenant) -> Option<()> {
         }
         read_body(&mut stream, &mut rest, &command.body).await?;
         // The client retries an idempotent request when a reused connection closes before the first
-        // byte of the answer (RFC 9110, section 9.2.2), so these writes may be executed twice.
+        // byte of the response (RFC 9110, section 9.2.2), so these writes may be executed twice.
         let may_repeat = matches!(&*command.fault, "close" | "reset");
         if command.is_write && !may_repeat {
             tenant.record_write(command.id);
@@ -312,14 +312,14 @@ async fn serve(mut stream: TcpStream, tenant: &Tenant) -> Option<()> {
                 let second = whole.replace(&format!(":{},", command.id), ":0,");
                 let both = format!("{whole}{second}");
                 stream.write_all(both.as_bytes()).await.ok()?;
-                linger(&mut stream, tenant, rest).await;
+                stay_open(&mut stream, tenant, rest).await;
                 return None;
             }
             "extra_bytes" => {
                 stream.write_all(whole.as_bytes()).await.ok()?;
                 sleep(Duration::from_millis(20)).await;
                 stream.write_all(b"boo").await.ok()?;
-                linger(&mut stream, tenant, rest).await;
+                stay_open(&mut stream, tenant, rest).await;
                 return None;
             }
             "short_body" => {
@@ -376,7 +376,7 @@ async fn serve(mut stream: TcpStream, tenant: &Tenant) -> Option<()> {
                     rest.extend_from_slice(&more[..read]);
                     continue;
                 }
-                linger(&mut stream, tenant, rest).await;
+                stay_open(&mut stream, tenant, rest).await;
                 return None;
             }
             "stall" => {
@@ -406,7 +406,7 @@ async fn serve(mut stream: TcpStream, tenant: &Tenant) -> Option<()> {
 }
 
 /// Closes the sending side, and records a request that still arrives within two seconds.
-async fn linger(stream: &mut TcpStream, tenant: &Tenant, mut rest: Vec<u8>) {
+async fn stay_open(stream: &mut TcpStream, tenant: &Tenant, mut rest: Vec<u8>) {
     let _ = stream.shutdown().await;
     let late = timeout(Duration::from_secs(2), read_head(stream, &mut rest));
     if let Ok(Some(command)) = late.await {
@@ -427,14 +427,15 @@ pub(crate) async fn http2(tenant: &Arc<Tenant>) -> String {
             };
             let tenant = Arc::clone(&tenant);
             // A duplicate delays the close of the socket. A frame that arrives after the close
-            // would cause a TCP reset, which discards answers in flight.
+            // would cause a TCP reset, which discards responses in flight.
             let Ok(stream) = stream.into_std() else {
                 continue;
             };
             let held = stream.try_clone().unwrap();
             let stream = TcpStream::from_std(stream).unwrap();
             tokio::spawn(async move {
-                let service = service_fn(move |request| answer(Arc::clone(&tenant), request));
+                let service =
+                    service_fn(move |request| serve_request(Arc::clone(&tenant), request));
                 let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
                 let mut connection =
                     Box::pin(server.serve_connection(TokioIo::new(stream), service));
@@ -470,8 +471,8 @@ impl http_body::Body for PartialBody {
     }
 }
 
-/// Answers a request over HTTP/2 with the fault of its query.
-async fn answer(
+/// Responds to a request over HTTP/2 with the fault of its query.
+async fn serve_request(
     tenant: Arc<Tenant>,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, std::io::Error> {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::abuse::{RegularClient, start};
@@ -105,14 +106,18 @@ async fn half_closed_connections_are_closed() {
     regular.finish().await;
 }
 
+/// Connects, and sends the preface, an empty SETTINGS frame and these frames.
+async fn connect_http2(server: &Server, frames: &[u8]) -> TcpStream {
+    let mut stream = connect(server).await;
+    let bytes = [PREFACE, &frame(4, 0, 0, &[]), frames].concat();
+    stream.write_all(&bytes).await.unwrap();
+    stream
+}
+
 /// Writes these frames after the preface until the server closes the connection, which it must do.
 async fn flood(server: &Arc<Server>, first: Vec<u8>, next: impl Fn(u32) -> Vec<u8>) {
     let regular = RegularClient::start(server).await;
-    let mut stream = connect(server).await;
-    stream
-        .write_all(&[PREFACE, &frame(4, 0, 0, &[]), &first].concat())
-        .await
-        .unwrap();
+    let stream = connect_http2(server, &first).await;
     let (mut read, mut write) = stream.into_split();
     let drain = tokio::spawn(async move {
         let mut all = Vec::new();
@@ -141,11 +146,8 @@ async fn rapid_resets_close_the_connection() {
     let server = start(&[]);
     flood(&server, Vec::new(), |number| {
         let stream = number * 2 + 1;
-        [
-            frame(1, 5, stream, HEADERS),
-            frame(3, 0, stream, &[0, 0, 0, 8]),
-        ]
-        .concat()
+        let reset = frame(3, 0, stream, &[0, 0, 0, 8]);
+        [frame(1, 5, stream, HEADERS), reset].concat()
     })
     .await;
 }
@@ -156,11 +158,8 @@ async fn streams_that_force_server_resets_close_the_connection() {
     // A window that overflows (RFC 9113 §6.9.1): MadeYouReset.
     flood(&server, Vec::new(), |number| {
         let stream = number * 2 + 1;
-        [
-            frame(1, 4, stream, HEADERS),
-            frame(8, 0, stream, &[0x7f, 0xff, 0xff, 0xff]),
-        ]
-        .concat()
+        let window_update = frame(8, 0, stream, &[0x7f, 0xff, 0xff, 0xff]);
+        [frame(1, 4, stream, HEADERS), window_update].concat()
     })
     .await;
 }
@@ -189,11 +188,7 @@ async fn invalid_frames_close_the_connection() {
 /// Sends frames that the server answers or ignores. Its memory must not grow.
 async fn assert_bounded_memory(server: &Arc<Server>, first: Vec<u8>, next: Vec<u8>, reads: bool) {
     let regular = RegularClient::start(server).await;
-    let mut stream = connect(server).await;
-    stream
-        .write_all(&[PREFACE, &frame(4, 0, 0, &[]), &first].concat())
-        .await
-        .unwrap();
+    let stream = connect_http2(server, &first).await;
     let before = server.resident();
     let (mut read, mut write) = stream.into_split();
     let drain = tokio::spawn(async move {
@@ -241,13 +236,12 @@ async fn pings_settings_and_empty_data_do_not_grow_the_memory() {
 async fn streams_above_the_limit_are_refused() {
     let server = start(&[]);
     let regular = RegularClient::start(&server).await;
-    let mut stream = connect(&server).await;
-    let mut begin = [PREFACE, &frame(4, 0, 0, &[])].concat();
+    let mut heads = Vec::new();
     // Requests whose body does not end: each occupies a stream.
     for number in 0..200 {
-        begin.extend(frame(1, 4, number * 2 + 1, HEADERS));
+        heads.extend(frame(1, 4, number * 2 + 1, HEADERS));
     }
-    stream.write_all(&begin).await.unwrap();
+    let mut stream = connect_http2(&server, &heads).await;
     let mut refused = 0;
     let mut all = Vec::new();
     let mut piece = [0; 4_096];

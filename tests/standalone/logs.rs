@@ -213,7 +213,7 @@ async fn durations_have_three_decimals() {
     for (name, message) in [
         ("duration_ms", "answered"),
         ("tenant.latency_ms", "answered"),
-        ("tenant.latency_ms", "the tenant answered"),
+        ("tenant.latency_ms", "tenant response received"),
     ] {
         let lines = lines.iter().filter(|line| line["message"] == message);
         let found = lines.filter_map(|line| line[name].as_f64());

@@ -57,7 +57,7 @@ impl Body for ChannelBody {
     }
 }
 
-/// What a [`FrameBody`] does after its last frame.
+/// The end of a [`FrameBody`], after its last frame.
 #[derive(Clone, Copy, Debug)]
 enum After {
     End,
@@ -70,6 +70,8 @@ pub(crate) struct FrameBody {
     frames: VecDeque<FrameResult>,
     after: After,
     length: Option<u64>,
+    /// Dropped with the body.
+    guard: Option<Box<dyn Send>>,
 }
 
 /// A body of these frames, without a size hint.
@@ -84,6 +86,7 @@ impl FrameBody {
             frames: frames.into_iter().collect(),
             after: After::End,
             length: None,
+            guard: None,
         }
     }
 
@@ -96,6 +99,12 @@ impl FrameBody {
     /// Panics when it is polled after the last frame.
     pub(crate) fn then_panic(mut self) -> Self {
         self.after = After::Panic;
+        self
+    }
+
+    /// Drops this value when the body is dropped.
+    pub(crate) fn with_guard(mut self, guard: impl Send + 'static) -> Self {
+        self.guard = Some(Box::new(guard));
         self
     }
 

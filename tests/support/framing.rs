@@ -34,9 +34,9 @@ async fn serve(mut stream: TcpStream, requests: mpsc::UnboundedSender<Received>)
         };
         let media = "content-type: application/json";
         let length = body.len();
-        let answer =
+        let response =
             format!("HTTP/1.1 200 OK\r\n{media}\r\ncontent-length: {length}\r\n\r\n{body}");
-        if stream.write_all(answer.as_bytes()).await.is_err() {
+        if stream.write_all(response.as_bytes()).await.is_err() {
             return;
         }
     }

@@ -33,6 +33,6 @@ pub(crate) mod tenants;
 #[cfg(feature = "client")]
 pub(crate) mod upstream;
 
-pub(crate) use response::{Answer, bearer};
+pub(crate) use response::{CollectedResponse, bearer, collect_text};
 pub(crate) use scripted_body as script;
 pub(crate) use shop::{SECRET, Shop, TestClock};

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 /// A response with its whole body.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct CollectedResponse {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
@@ -20,7 +20,7 @@ pub(crate) struct Answer {
     pub(crate) rejection: Option<RejectionKind>,
 }
 
-impl Answer {
+impl CollectedResponse {
     /// Collects the body of `response`, which must not fail.
     pub(crate) async fn collect<B>(response: Response<B>) -> Self
     where
@@ -76,6 +76,16 @@ impl Answer {
         assert_eq!(self.status, status, "{self:?}");
         self
     }
+}
+
+/// Collects the body of `response` as text.
+pub(crate) async fn collect_text<B>(response: Response<B>) -> Response<String>
+where
+    B: Body<Error: Debug>,
+{
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    Response::from_parts(parts, String::from_utf8(body.to_vec()).unwrap())
 }
 
 /// The value of an `Authorization` header with this token.

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::logs;
-use super::response::{Answer, bearer, json_request};
+use super::response::{CollectedResponse, bearer, json_request};
 
 /// The HS256 secret of the tests.
 pub(crate) const SECRET: &str = "a secret of at least thirty-two bytes";
@@ -64,17 +64,17 @@ impl Shop {
         Self { sandbox, id, clock }
     }
 
-    pub(crate) async fn send(&self, request: Builder, body: impl Into<Bytes>) -> Answer {
+    pub(crate) async fn send(&self, request: Builder, body: impl Into<Bytes>) -> CollectedResponse {
         self.call(request.body(Full::new(body.into())).unwrap())
             .await
     }
 
-    pub(crate) async fn call(&self, request: Request<Full<Bytes>>) -> Answer {
+    pub(crate) async fn call(&self, request: Request<Full<Bytes>>) -> CollectedResponse {
         let response = self.id.clone().oneshot(request).await.unwrap();
-        Answer::collect(response).await
+        CollectedResponse::collect(response).await
     }
 
-    pub(crate) async fn get(&self, uri: &str, token: &str) -> Answer {
+    pub(crate) async fn get(&self, uri: &str, token: &str) -> CollectedResponse {
         self.send(
             Request::get(uri).header(header::AUTHORIZATION, bearer(token)),
             "",
@@ -82,22 +82,25 @@ impl Shop {
         .await
     }
 
-    pub(crate) async fn post(&self, uri: &str, token: &str, body: &Value) -> Answer {
+    pub(crate) async fn post(&self, uri: &str, token: &str, body: &Value) -> CollectedResponse {
         self.send(json_request(Request::post(uri), token), body.to_string())
             .await
     }
 
-    pub(crate) async fn put(&self, uri: &str, token: &str, body: &Value) -> Answer {
+    pub(crate) async fn put(&self, uri: &str, token: &str, body: &Value) -> CollectedResponse {
         self.send(json_request(Request::put(uri), token), body.to_string())
             .await
     }
 
     /// Mints a token at the service's own endpoint, and clears the sandbox's record of requests.
     pub(crate) async fn mint(&self, body: &Value) -> String {
-        let answer = self.post("/auth/token", Sandbox::API_TOKEN, body).await;
-        assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.body);
+        let response = self.post("/auth/token", Sandbox::API_TOKEN, body).await;
+        assert_eq!(response.status, StatusCode::OK, "{:?}", response.body);
         self.sandbox.take_requests();
-        answer.json()["data"]["token"].as_str().unwrap().to_owned()
+        response.json()["data"]["token"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 
     pub(crate) async fn mint_for_ada(&self) -> String {

@@ -9,13 +9,14 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use omneo_id::Upstream;
 use omneo_id::client::HttpClient;
 use omneo_id::error::BoxError;
+use omneo_id::{Body, Upstream};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tower::ServiceExt;
 
-use super::upstream::tenant_at;
+use super::upstream::{get, tenant_at};
 
 /// The protocol of a connection, with prior knowledge.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,8 +39,14 @@ pub(crate) fn upstream_to(origin: &str, protocol: Protocol) -> Upstream<HttpClie
     Upstream::new(client, tenant)
 }
 
-/// A tenant that answers with `handler`, over HTTP/1.1 and HTTP/2 with prior knowledge. Returns its
-/// origin.
+/// Forwards `GET /x` through [`upstream_to`].
+pub(crate) async fn forward_get(origin: &str, protocol: Protocol) -> Response<Body> {
+    let upstream = upstream_to(origin, protocol);
+    upstream.oneshot(get("/x")).await.unwrap()
+}
+
+/// A tenant that responds with `handler`, over HTTP/1.1 and HTTP/2 with prior knowledge. Returns
+/// its origin.
 pub(crate) async fn serve<H, F, B>(handler: H) -> String
 where
     H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
@@ -49,8 +56,8 @@ where
     connections(move |stream| {
         let handler = handler.clone();
         let service = service_fn(move |request| {
-            let answer = handler(request);
-            async move { Ok::<_, Infallible>(answer.await) }
+            let response = handler(request);
+            async move { Ok::<_, Infallible>(response.await) }
         });
         async move {
             let server = auto::Builder::new(TokioExecutor::new());
@@ -76,15 +83,15 @@ where
     origin
 }
 
-/// A raw TCP tenant that answers every request head with these bytes, and closes the connection
+/// A raw TCP tenant that sends to every request head with these bytes, and closes the connection
 /// after the first one if `close` is set.
-pub(crate) async fn raw(answer: impl Into<Bytes>, close: bool) -> String {
-    let answer = answer.into();
+pub(crate) async fn raw(response: impl Into<Bytes>, close: bool) -> String {
+    let response = response.into();
     connections(move |mut stream| {
-        let answer = answer.clone();
+        let response = response.clone();
         async move {
             while read_head(&mut stream).await.is_some() {
-                if stream.write_all(&answer).await.is_err() || close {
+                if stream.write_all(&response).await.is_err() || close {
                     return;
                 }
             }

@@ -35,16 +35,16 @@ pub(crate) fn get(uri: &str) -> Request<Body> {
     permitted(Request::get(uri)).body(Body::empty()).unwrap()
 }
 
-/// Marks a request as decided on: the forwarding service refuses any other.
+/// Marks a request as checked: the forwarding service rejects any other.
 pub(crate) fn permitted(request: http::request::Builder) -> http::request::Builder {
     request.extension(AllowForward::new())
 }
 
-/// Forwards a request through a client that answers with `answer`. Returns the response, and the
+/// Forwards a request through a client that responds with `response`. Returns the response, and the
 /// requests that the client received.
-pub(crate) async fn ask<B>(
+pub(crate) async fn send<B>(
     request: Request<Body>,
-    answer: impl Fn() -> Response<B> + Clone + Send + 'static,
+    client_response: impl Fn() -> Response<B> + Clone + Send + 'static,
 ) -> (Response<Body>, Vec<Request<Bytes>>)
 where
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
@@ -53,7 +53,7 @@ where
     let received = Arc::clone(&sent);
     let client = service_fn(move |request: Request<RequestBody>| {
         let received = Arc::clone(&received);
-        let answer = answer.clone();
+        let client_response = client_response.clone();
         async move {
             let (parts, body) = request.into_parts();
             let body = body.collect().await.map_err(BoxError::from)?.to_bytes();
@@ -61,7 +61,7 @@ where
                 .lock()
                 .unwrap()
                 .push(Request::from_parts(parts, body));
-            Ok::<_, BoxError>(answer())
+            Ok::<_, BoxError>(client_response())
         }
     });
     let response = Upstream::new(client, tenant())
@@ -72,12 +72,12 @@ where
     (response, sent)
 }
 
-/// [`ask`] with a client that answers 200 and an empty body.
+/// [`send`] with a client that responds 200 and an empty body.
 pub(crate) async fn sent(request: Request<Body>) -> (Response<Body>, Vec<Request<Bytes>>) {
-    ask(request, || Response::new(Body::empty())).await
+    send(request, || Response::new(Body::empty())).await
 }
 
-/// A client that reads the request body, and never answers.
+/// A client that reads the request body, and never responds.
 pub(crate) fn silent() -> impl Service<
     Request<RequestBody>,
     Response = Response<Body>,

@@ -22,7 +22,7 @@ const CALLS: u32 = 500;
 fn now<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
-        Poll::Pending => panic!("the services here answer at once"),
+        Poll::Pending => panic!("the services here respond immediately"),
     }
 }
 
@@ -73,8 +73,8 @@ fn main() {
     }
 }
 
-fn with_ratio(ours: u128, theirs: u128) -> String {
-    format!("{ours} ({:.2})", ours as f64 / theirs as f64)
+fn with_ratio(ours: u128, reference: u128) -> String {
+    format!("{ours} ({:.2})", ours as f64 / reference as f64)
 }
 
 fn compare(key: SigningKey, public: &str) {
@@ -93,14 +93,14 @@ fn compare(key: SigningKey, public: &str) {
             std::future::ready(Ok::<_, Infallible>(Response::new(Body::empty())))
         })
     };
-    let theirs = match algorithm.as_str() {
+    let reference = match algorithm.as_str() {
         "HS256" => JwtAuthorizer::<RegisteredClaims>::from_secret(SECRET),
         "ES256" => JwtAuthorizer::from_ec_pem_text(public),
         "EdDSA" => JwtAuthorizer::from_ed_pem_text(public),
         _ => JwtAuthorizer::from_rsa_pem_text(public),
     };
-    let theirs = theirs.validation(Validation::new().nbf(true));
-    let mut theirs = now(theirs.build()).unwrap().into_layer().layer(inner());
+    let reference = reference.validation(Validation::new().nbf(true));
+    let mut reference = now(reference.build()).unwrap().into_layer().layer(inner());
     let verifier = TokenVerifier::new(ring);
     let mut cached = JwtAuthLayer::new(verifier.clone()).layer(inner());
     let mut uncached = JwtAuthLayer::new(verifier.with_cache_capacity(0)).layer(inner());
@@ -108,10 +108,10 @@ fn compare(key: SigningKey, public: &str) {
     let mut best = [const { Best(Duration::MAX) }; 5];
     for _ in 0..ROUNDS {
         let [their_good, miss, hit, their_bad, our_bad] = &mut best;
-        their_good.round(200, || call(&mut theirs, &good));
+        their_good.round(200, || call(&mut reference, &good));
         miss.round(200, || call(&mut uncached, &good));
         hit.round(200, || call(&mut cached, &good));
-        their_bad.round(401, || call(&mut theirs, &bad));
+        their_bad.round(401, || call(&mut reference, &bad));
         our_bad.round(401, || call(&mut cached, &bad));
     }
     let [their_good, miss, hit, their_bad, our_bad] = best.map(|best| best.0.as_nanos());

@@ -90,7 +90,13 @@ fn check(arguments: &Arguments) -> Result<Config, String> {
         public_token,
         signing_key,
         key_is_random,
-        token_ttl: duration(arguments, "token-ttl", &flags.token_ttl, 60 * 60)?,
+        token_ttl: duration(
+            arguments,
+            "token-ttl",
+            &flags.token_ttl,
+            60 * 60,
+            values::duration,
+        )?,
         token_cache: token_cache.unwrap_or(1024),
         cors: cors(arguments, &mut warnings)?,
         via: flags.via,
@@ -152,10 +158,34 @@ fn limits(arguments: &Arguments) -> Result<Limits, String> {
         1..=MAX_CONNECTIONS,
     )?;
     Ok(Limits {
-        idle: timeout(arguments, "idle-timeout", &flags.idle_timeout, 75)?,
-        header: timeout(arguments, "header-timeout", &flags.header_timeout, 30)?,
-        write: timeout(arguments, "write-timeout", &flags.write_timeout, 30)?,
-        drain: duration(arguments, "drain-timeout", &flags.drain_timeout, 10)?,
+        idle: duration(
+            arguments,
+            "idle-timeout",
+            &flags.idle_timeout,
+            75,
+            values::timeout,
+        )?,
+        header: duration(
+            arguments,
+            "header-timeout",
+            &flags.header_timeout,
+            30,
+            values::timeout,
+        )?,
+        write: duration(
+            arguments,
+            "write-timeout",
+            &flags.write_timeout,
+            30,
+            values::timeout,
+        )?,
+        drain: duration(
+            arguments,
+            "drain-timeout",
+            &flags.drain_timeout,
+            10,
+            values::duration,
+        )?,
         connections: connections.unwrap_or(4096),
     })
 }
@@ -201,29 +231,17 @@ fn log_format(arguments: &Arguments) -> Result<LogFormat, String> {
     }
 }
 
-/// The duration of a flag, or this number of seconds.
+/// The duration of a flag, or this number of seconds. `parse` accepts zero or rejects it.
 fn duration(
     arguments: &Arguments,
     flag: &str,
     text: &Option<String>,
     default: u64,
+    parse: fn(&str) -> Result<Duration, String>,
 ) -> Result<Duration, String> {
     match text {
         None => Ok(Duration::from_secs(default)),
-        Some(text) => values::duration(text).map_err(arguments.invalid(flag)),
-    }
-}
-
-/// As [`duration`], and other than zero.
-fn timeout(
-    arguments: &Arguments,
-    flag: &str,
-    text: &Option<String>,
-    default: u64,
-) -> Result<Duration, String> {
-    match text {
-        None => Ok(Duration::from_secs(default)),
-        Some(text) => values::timeout(text).map_err(arguments.invalid(flag)),
+        Some(text) => parse(text).map_err(arguments.invalid(flag)),
     }
 }
 

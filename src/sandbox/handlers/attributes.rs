@@ -10,11 +10,15 @@ use crate::sandbox::store::{Store, object};
 use crate::sandbox::validate::{self, Errors};
 
 pub(crate) fn all(store: &mut Store, call: &Call) -> Outcome {
-    Ok(SandboxResponse::data(store.named(call)?.attributes()))
+    Ok(SandboxResponse::data(
+        store.named_profile(call)?.attributes(),
+    ))
 }
 
 pub(crate) fn comms(store: &mut Store, call: &Call) -> Outcome {
-    Ok(SandboxResponse::data(store.named(call)?.comms.clone()))
+    Ok(SandboxResponse::data(
+        store.named_profile(call)?.comms.clone(),
+    ))
 }
 
 pub(crate) fn put_comms(store: &mut Store, call: &Call) -> Outcome {
@@ -22,7 +26,9 @@ pub(crate) fn put_comms(store: &mut Store, call: &Call) -> Outcome {
 }
 
 pub(crate) fn comms_list(store: &mut Store, call: &Call) -> Outcome {
-    Ok(SandboxResponse::data(json!([store.named(call)?.comms])))
+    Ok(SandboxResponse::data(json!([store
+        .named_profile(call)?
+        .comms])))
 }
 
 pub(crate) fn put_comms_list(store: &mut Store, call: &Call) -> Outcome {
@@ -33,18 +39,20 @@ fn change_comms(store: &mut Store, call: &Call) -> Result<Map<String, Value>, Sa
     let mut errors = Errors::default();
     validate::check_comms(&mut errors, "", &call.input);
     let now = store.clock.timestamp();
-    let profile = store.named_mut(call)?;
+    let profile = store.named_profile_mut(call)?;
     errors.check()?;
     comms::apply(&mut profile.comms, &call.input, &now);
     Ok(profile.comms.clone())
 }
 
 pub(crate) fn appearance(store: &mut Store, call: &Call) -> Outcome {
-    Ok(SandboxResponse::data(store.named(call)?.appearance.clone()))
+    Ok(SandboxResponse::data(
+        store.named_profile(call)?.appearance.clone(),
+    ))
 }
 
 pub(crate) fn put_appearance(store: &mut Store, call: &Call) -> Outcome {
-    let profile = store.named_mut(call)?;
+    let profile = store.named_profile_mut(call)?;
     let body = object(Some(&call.body));
     profile
         .appearance
@@ -61,28 +69,28 @@ pub(crate) fn put_dates(store: &mut Store, call: &Call) -> Outcome {
         Value::Array(dates) => dates.clone(),
         other => vec![other.clone()],
     };
-    let place = call
-        .place
+    let sub_resource = call
+        .sub_resource
         .as_ref()
         .ok_or_else(|| SandboxResponse::no_route(&call.path))?;
     for date in dates {
         let date = object(Some(&date));
         let mut errors = Errors::default();
-        errors.require(&date, place.collection.required);
+        errors.require(&date, sub_resource.collection.required);
         errors.check()?;
         let context = store.context(&owner);
-        let held = store
-            .named_mut(call)?
+        let items = store
+            .named_profile_mut(call)?
             .collections
-            .entry(place.collection.path)
+            .entry(sub_resource.collection.path)
             .or_default();
         let name = date.get("name").and_then(text);
-        match held
+        match items
             .iter_mut()
             .find(|item| item.get("name").and_then(text) == name)
         {
             Some(item) => items::change(item, &date, &context.now),
-            None => held.push(items::new_item(place.collection, &date, &context)),
+            None => items.push(items::new_item(sub_resource.collection, &date, &context)),
         }
     }
     items::index(store, call)

@@ -51,21 +51,21 @@ pub(crate) fn authorize(
         names::LOCATIONS_API_TOKEN => Scope::Locations,
         _ => return Err(SandboxResponse::unauthenticated()),
     };
-    if reaches(scope, call) {
+    if allows(scope, call) {
         Ok(())
     } else {
         Err(SandboxResponse::forbidden())
     }
 }
 
-fn reaches(scope: Scope, call: &Call) -> bool {
+fn allows(scope: Scope, call: &Call) -> bool {
     let segments: Vec<&str> = call.segments.iter().map(String::as_str).collect();
     // A `POST` that only reads.
     let searches = matches!(
         segments.as_slice(),
         ["profiles", "search-id" | "availability"]
     );
-    let reads = searches || matches!(call.verb, Method::GET | Method::HEAD | Method::OPTIONS);
+    let reads = searches || matches!(call.method, Method::GET | Method::HEAD | Method::OPTIONS);
     match scope {
         Scope::Everything => true,
         Scope::Reading => reads,

@@ -17,7 +17,7 @@ const STATUSES: [&str; 7] = [
 
 /// `GET /connections`: the connections of all profiles.
 pub(crate) fn index(store: &mut Store, call: &Call) -> Outcome {
-    Ok(Page::cut(
+    Ok(Page::from_query(
         call,
         find::select(call, store.matching, store.connections.clone()),
     )
@@ -26,30 +26,30 @@ pub(crate) fn index(store: &mut Store, call: &Call) -> Outcome {
 
 /// `GET /connections/{id}`.
 pub(crate) fn show(store: &mut Store, call: &Call) -> Outcome {
-    let found = store
+    let matched = store
         .connections
         .iter()
         .find(|connection| items::is_named(connection, call.param(0)));
-    found
+    matched
         .map(|connection| SandboxResponse::data(connection.clone()))
-        .ok_or_else(missing)
+        .ok_or_else(not_found)
 }
 
 pub(crate) fn of_profile(store: &mut Store, call: &Call) -> Outcome {
     let id = store.named_id(call)?;
-    let own = store
+    let of_profile = store
         .connections
         .iter()
         .filter(|connection| other_party(connection, &id).is_some());
-    Ok(Page::cut(
+    Ok(Page::from_query(
         call,
-        find::select(call, store.matching, own.cloned().collect()),
+        find::select(call, store.matching, of_profile.cloned().collect()),
     )
     .resource())
 }
 
 pub(crate) fn show_own(store: &mut Store, call: &Call) -> Outcome {
-    Ok(SandboxResponse::data(own(store, call)?.clone()))
+    Ok(SandboxResponse::data(find_own(store, call)?.clone()))
 }
 
 pub(crate) fn create(store: &mut Store, call: &Call) -> Outcome {
@@ -82,10 +82,10 @@ pub(crate) fn update(store: &mut Store, call: &Call) -> Outcome {
     }
     let now = store.clock.timestamp();
     let id = store.named_id(call)?;
-    let found = store.connections.iter_mut().find(|connection| {
+    let matched = store.connections.iter_mut().find(|connection| {
         items::is_named(connection, call.param(1)) && other_party(connection, &id).is_some()
     });
-    let connection = found.ok_or_else(missing)?;
+    let connection = matched.ok_or_else(not_found)?;
     let mut input = call.input.clone();
     input.retain(|name, _| name != "connector_id" && name != "connected_id");
     items::change(connection, &input, &now);
@@ -93,16 +93,18 @@ pub(crate) fn update(store: &mut Store, call: &Call) -> Outcome {
 }
 
 pub(crate) fn remove(store: &mut Store, call: &Call) -> Outcome {
-    let gone = own(store, call)?.clone();
-    store.connections.retain(|connection| *connection != gone);
+    let removed = find_own(store, call)?.clone();
+    store
+        .connections
+        .retain(|connection| *connection != removed);
     Ok(SandboxResponse::no_content())
 }
 
 /// The other profile of a connection, as a bare object.
 pub(crate) fn profile_info(store: &mut Store, call: &Call) -> Outcome {
     let id = store.named_id(call)?;
-    let other = other_party(own(store, call)?, &id).and_then(|other| store.profile(other));
-    let other = other.ok_or_else(missing)?;
+    let other = other_party(find_own(store, call)?, &id).and_then(|other| store.profile(other));
+    let other = other.ok_or_else(not_found)?;
     Ok(SandboxResponse::bare(json!({
         "id": other.id,
         "first_name": other.field("first_name"),
@@ -111,12 +113,12 @@ pub(crate) fn profile_info(store: &mut Store, call: &Call) -> Outcome {
     })))
 }
 
-fn own<'s>(store: &'s Store, call: &Call) -> Result<&'s Value, SandboxResponse> {
+fn find_own<'s>(store: &'s Store, call: &Call) -> Result<&'s Value, SandboxResponse> {
     let id = store.named_id(call)?;
-    let found = store.connections.iter().find(|connection| {
+    let matched = store.connections.iter().find(|connection| {
         items::is_named(connection, call.param(1)) && other_party(connection, &id).is_some()
     });
-    found.ok_or_else(missing)
+    matched.ok_or_else(not_found)
 }
 
 /// The other profile of the connection, if this one is a party to it.
@@ -129,6 +131,6 @@ fn other_party<'c>(connection: &'c Value, id: &str) -> Option<&'c str> {
     }
 }
 
-fn missing() -> SandboxResponse {
+fn not_found() -> SandboxResponse {
     SandboxResponse::no_record("Connection")
 }

@@ -29,30 +29,30 @@ pub(crate) fn index(store: &mut Store, call: &Call) -> Outcome {
             all.push(identity);
         }
     }
-    Ok(Page::cut(call, find::select(call, store.matching, all)).resource())
+    Ok(Page::from_query(call, find::select(call, store.matching, all)).resource())
 }
 
 pub(crate) fn show(store: &mut Store, call: &Call) -> Outcome {
-    let profile = store.named(call)?;
-    let found = profile
+    let profile = store.named_profile(call)?;
+    let matched = profile
         .list("identities")
         .iter()
         .find(|identity| items::is_named(identity, call.param(1)));
-    found
+    matched
         .map(|identity| SandboxResponse::data(identity.clone()))
         .ok_or_else(|| SandboxResponse::no_record("Identity"))
 }
 
 pub(crate) fn create(store: &mut Store, call: &Call) -> Outcome {
     if let (Some(handle), Some(identifier)) = (call.text("handle"), call.text("identifier")) {
-        free(store, &handle, &identifier)?;
+        require_unused(store, &handle, &identifier)?;
     }
     items::create(store, call)
 }
 
 pub(crate) fn update(store: &mut Store, call: &Call) -> Outcome {
-    let mut held = store.named(call)?.list("identities").iter();
-    let current = held
+    let mut items = store.named_profile(call)?.list("identities").iter();
+    let current = items
         .find(|identity| items::is_named(identity, call.param(1)))
         .cloned();
     let current = current.ok_or_else(|| SandboxResponse::no_record("Identity"))?;
@@ -61,36 +61,36 @@ pub(crate) fn update(store: &mut Store, call: &Call) -> Outcome {
     let changed = handle != current.get("handle").and_then(text)
         || identifier != current.get("identifier").and_then(text);
     if let (true, Some(handle), Some(identifier)) = (changed, handle, identifier) {
-        free(store, &handle, &identifier)?;
+        require_unused(store, &handle, &identifier)?;
     }
     let now = store.clock.timestamp();
-    let held = store
-        .named_mut(call)?
+    let items = store
+        .named_profile_mut(call)?
         .collections
         .entry("identities")
         .or_default();
-    let found = held
+    let matched = items
         .iter_mut()
         .find(|identity| items::is_named(identity, call.param(1)));
-    let identity = found.ok_or_else(|| SandboxResponse::no_record("Identity"))?;
+    let identity = matched.ok_or_else(|| SandboxResponse::no_record("Identity"))?;
     items::change(identity, &call.input, &now);
     Ok(SandboxResponse::data(identity.clone()))
 }
 
 pub(crate) fn remove(store: &mut Store, call: &Call) -> Outcome {
-    let held = store
-        .named_mut(call)?
+    let items = store
+        .named_profile_mut(call)?
         .collections
         .entry("identities")
         .or_default();
-    let position = held
+    let position = items
         .iter()
         .position(|identity| items::is_named(identity, call.param(1)));
-    held.remove(position.ok_or_else(|| SandboxResponse::no_record("Identity"))?);
+    items.remove(position.ok_or_else(|| SandboxResponse::no_record("Identity"))?);
     Ok(SandboxResponse::no_content())
 }
 
-fn free(store: &Store, handle: &str, identifier: &str) -> Result<(), SandboxResponse> {
+fn require_unused(store: &Store, handle: &str, identifier: &str) -> Result<(), SandboxResponse> {
     match store.by_identity(handle, identifier) {
         Some(_) => Err(invalid(
             "identifier",

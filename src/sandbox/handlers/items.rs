@@ -11,7 +11,7 @@ use crate::sandbox::store::{Context, Store};
 use crate::sandbox::validate::Errors;
 
 /// Members that no caller sets.
-const OWN: [&str; 7] = [
+const READ_ONLY: [&str; 7] = [
     "id",
     "profile_id",
     "created_at",
@@ -26,18 +26,18 @@ pub(crate) fn index(store: &mut Store, call: &Call) -> Outcome {
     let (collection, _, items) = open(store, call)?;
     let items = find::select(call, context.matching, items.clone());
     Ok(match collection.listing {
-        Listing::Paged => Page::cut(call, items).resource(),
+        Listing::Paged => Page::from_query(call, items).resource(),
         Listing::Plain => SandboxResponse::data(items),
-        Listing::Bare => Page::cut(call, items).bare(),
+        Listing::Bare => Page::from_query(call, items).bare(),
     })
 }
 
 pub(crate) fn show(store: &mut Store, call: &Call) -> Outcome {
     let (collection, key, items) = open(store, call)?;
-    let found = items.iter().find(|item| is_named(item, key));
-    found
+    let matched = items.iter().find(|item| is_named(item, key));
+    matched
         .map(|item| SandboxResponse::data(item.clone()))
-        .ok_or_else(|| missing(collection))
+        .ok_or_else(|| not_found(collection))
 }
 
 pub(crate) fn create(store: &mut Store, call: &Call) -> Outcome {
@@ -66,7 +66,7 @@ pub(crate) fn update(store: &mut Store, call: &Call) -> Outcome {
     let named = key
         .split_once(':')
         .filter(|_| collection.access == Access::Upsert);
-    let (namespace, handle) = named.ok_or_else(|| missing(collection))?;
+    let (namespace, handle) = named.ok_or_else(|| not_found(collection))?;
     let mut input = call.input.clone();
     input.insert("namespace".to_owned(), json!(namespace));
     input.insert("handle".to_owned(), json!(handle));
@@ -81,7 +81,7 @@ pub(crate) fn update(store: &mut Store, call: &Call) -> Outcome {
 pub(crate) fn remove(store: &mut Store, call: &Call) -> Outcome {
     let (collection, key, items) = open(store, call)?;
     let position = items.iter().position(|item| is_named(item, key));
-    items.remove(position.ok_or_else(|| missing(collection))?);
+    items.remove(position.ok_or_else(|| not_found(collection))?);
     Ok(match collection.removal {
         Removal::NoContent => SandboxResponse::no_content(),
         Removal::Remaining => SandboxResponse::data(items.clone()),
@@ -93,27 +93,27 @@ fn open<'s>(
     store: &'s mut Store,
     call: &'s Call,
 ) -> Result<(&'static Collection, &'s str, &'s mut Vec<Value>), SandboxResponse> {
-    let place = call
-        .place
+    let sub_resource = call
+        .sub_resource
         .as_ref()
         .ok_or_else(|| SandboxResponse::no_route(&call.path))?;
-    let profile = store.named_mut(call)?;
+    let profile = store.named_profile_mut(call)?;
     let items = profile
         .collections
-        .entry(place.collection.path)
+        .entry(sub_resource.collection.path)
         .or_default();
-    let key = place.key.as_deref().unwrap_or_default();
-    let Some((child, inner_key)) = &place.child else {
-        return Ok((place.collection, key, items));
+    let key = sub_resource.key.as_deref().unwrap_or_default();
+    let Some((child, inner_key)) = &sub_resource.child else {
+        return Ok((sub_resource.collection, key, items));
     };
     let item = items
         .iter_mut()
         .find(|item| is_named(item, key))
         .and_then(Value::as_object_mut);
-    let item = item.ok_or_else(|| missing(place.collection))?;
+    let item = item.ok_or_else(|| not_found(sub_resource.collection))?;
     match item.entry(child.path).or_insert_with(|| json!([])) {
         Value::Array(inner) => Ok((child, inner_key.as_deref().unwrap_or_default(), inner)),
-        _ => Err(missing(child)),
+        _ => Err(not_found(child)),
     }
 }
 
@@ -170,13 +170,13 @@ pub(crate) fn change(item: &mut Value, input: &Map<String, Value>, now: &str) {
 fn settable(input: &Map<String, Value>) -> Map<String, Value> {
     let settable = input
         .iter()
-        .filter(|(name, _)| !OWN.contains(&name.as_str()));
+        .filter(|(name, _)| !READ_ONLY.contains(&name.as_str()));
     settable
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect()
 }
 
-fn missing(collection: &Collection) -> SandboxResponse {
+fn not_found(collection: &Collection) -> SandboxResponse {
     let mut model = String::new();
     for word in collection.path.split(['/', '_', '-']) {
         let mut letters = word.chars();

@@ -9,7 +9,7 @@ use crate::sandbox::response::{Outcome, SandboxResponse};
 use crate::sandbox::store::Store;
 
 pub(crate) fn index(store: &mut Store, call: &Call) -> Outcome {
-    Ok(Page::cut(
+    Ok(Page::from_query(
         call,
         find::select(call, store.matching, store.locations.clone()),
     )

@@ -9,7 +9,7 @@ use crate::sandbox::store::{Store, object};
 use crate::sandbox::validate::{Errors, invalid};
 
 pub(crate) fn balances(store: &mut Store, call: &Call) -> Outcome {
-    Ok(SandboxResponse::data(store.named(call)?.balances()))
+    Ok(SandboxResponse::data(store.named_profile(call)?.balances()))
 }
 
 /// `POST …/redeem {amount}`: dollars off the rewards, oldest first.
@@ -25,7 +25,7 @@ pub(crate) fn redeem(store: &mut Store, call: &Call) -> Outcome {
         return Err(invalid("amount", "The amount must be greater than 0."));
     };
     let context = store.context(&owner);
-    let profile = store.named_mut(call)?;
+    let profile = store.named_profile_mut(call)?;
     let balance = profile
         .balances()
         .get("reward_balance")
@@ -43,12 +43,12 @@ pub(crate) fn redeem(store: &mut Store, call: &Call) -> Outcome {
             .get("value_remaining")
             .and_then(Value::as_f64)
             .unwrap_or_default();
-        let taken = left.min(due);
-        due -= taken;
-        if taken > 0.0 {
+        let used = left.min(due);
+        due -= used;
+        if used > 0.0 {
             items::change(
                 reward,
-                &object(Some(&json!({ "value_remaining": left - taken }))),
+                &object(Some(&json!({ "value_remaining": left - used }))),
                 &context.now,
             );
         }
@@ -73,15 +73,15 @@ pub(crate) fn redeem(store: &mut Store, call: &Call) -> Outcome {
 /// `POST …/benefits/{id}/redeem`: once.
 pub(crate) fn redeem_benefit(store: &mut Store, call: &Call) -> Outcome {
     let now = store.clock.timestamp();
-    let held = store
-        .named_mut(call)?
+    let items = store
+        .named_profile_mut(call)?
         .collections
         .entry("benefits")
         .or_default();
-    let found = held
+    let matched = items
         .iter_mut()
         .find(|benefit| is_named(benefit, call.param(1)));
-    let benefit = found.ok_or_else(|| SandboxResponse::no_record("Benefit"))?;
+    let benefit = matched.ok_or_else(|| SandboxResponse::no_record("Benefit"))?;
     if benefit.get("status").and_then(Value::as_str) == Some("redeemed") {
         return Err(invalid("benefit", "The benefit has already been redeemed."));
     }
@@ -91,40 +91,41 @@ pub(crate) fn redeem_benefit(store: &mut Store, call: &Call) -> Outcome {
 }
 
 pub(crate) fn current_tier(store: &mut Store, call: &Call) -> Outcome {
-    let tier = store.named(call)?.list("tiers").last().cloned();
+    let tier = store.named_profile(call)?.list("tiers").last().cloned();
     Ok(SandboxResponse::data(tier.unwrap_or_default()))
 }
 
 /// `POST …/tiers/assign`: by handle or by number; a handle that is new to the profile becomes its
 /// tier.
 pub(crate) fn assign_tier(store: &mut Store, call: &Call) -> Outcome {
-    let wanted = ["tier_id", "tier_handle", "handle", "id"]
+    let requested = ["tier_id", "tier_handle", "handle", "id"]
         .into_iter()
         .find_map(|name| call.text(name));
-    let wanted = wanted.ok_or_else(|| invalid("tier_id", "The tier id field is required."))?;
+    let requested =
+        requested.ok_or_else(|| invalid("tier_id", "The tier id field is required."))?;
     let owner = store.named_id(call)?;
     let context = store.context(&owner);
-    let held = store
-        .named_mut(call)?
+    let items = store
+        .named_profile_mut(call)?
         .collections
         .entry("tiers")
         .or_default();
-    let known = held
+    let existing = items
         .iter()
-        .position(|tier| is_named(tier, &wanted))
-        .map(|position| held.remove(position));
-    let tier = known.unwrap_or_else(|| {
+        .position(|tier| is_named(tier, &requested))
+        .map(|position| items.remove(position));
+    let tier = existing.unwrap_or_else(|| {
         json!({
-            "id": context.number, "profile_id": owner, "handle": wanted, "name": wanted,
+            "id": context.number, "profile_id": owner, "handle": requested, "name": requested,
             "created_at": context.now, "updated_at": context.now,
         })
     });
-    held.push(tier.clone());
+    items.push(tier.clone());
     Ok(SandboxResponse::data(tier))
 }
 
 pub(crate) fn aggregations(store: &mut Store, call: &Call) -> Outcome {
-    let profile = store.named(call)?;
+    let profile = store.named_profile(call)?;
     let transactions = profile.list("transactions");
     let totals = transactions
         .iter()
@@ -138,12 +139,12 @@ pub(crate) fn aggregations(store: &mut Store, call: &Call) -> Outcome {
 
 /// Transactions by their number at the till, given as `external_id` or `receipt_ref`.
 pub(crate) fn find_transactions(store: &mut Store, call: &Call) -> Outcome {
-    let wanted = call
+    let requested = call
         .text("external_id")
         .or_else(|| call.text("receipt_ref"));
-    let all = store.named(call)?.list("transactions").iter();
-    let found = all.filter(|transaction| {
-        wanted.is_none() || transaction.get("external_id").and_then(text) == wanted
+    let all = store.named_profile(call)?.list("transactions").iter();
+    let matched = all.filter(|transaction| {
+        requested.is_none() || transaction.get("external_id").and_then(text) == requested
     });
-    Ok(SandboxResponse::data(found.cloned().collect::<Vec<_>>()))
+    Ok(SandboxResponse::data(matched.cloned().collect::<Vec<_>>()))
 }

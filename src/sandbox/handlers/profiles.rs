@@ -15,11 +15,11 @@ use crate::sandbox::validate::{self, Errors};
 
 pub(crate) fn index(store: &mut Store, call: &Call) -> Outcome {
     let shown = store.profiles.iter().map(Profile::show).collect();
-    Ok(Page::cut(call, find::select(call, store.matching, shown)).resource())
+    Ok(Page::from_query(call, find::select(call, store.matching, shown)).resource())
 }
 
 pub(crate) fn show(store: &mut Store, call: &Call) -> Outcome {
-    Ok(SandboxResponse::data(store.named(call)?.show()))
+    Ok(SandboxResponse::data(store.named_profile(call)?.show()))
 }
 
 /// `POST /profiles/search-id`: by the profile's own id, or by an identity.
@@ -31,29 +31,29 @@ pub(crate) fn search_id(store: &mut Store, call: &Call) -> Outcome {
         call.text("type").unwrap_or_default(),
         call.text("id").unwrap_or_default(),
     );
-    let found = if kind == "profile_id" {
+    let matched = if kind == "profile_id" {
         store.profile(&id)
     } else {
         store.by_identity(&kind, &id)
     };
-    found
+    matched
         .map(|profile| SandboxResponse::data(profile.show()))
         .ok_or_else(|| SandboxResponse::no_record("Profile"))
 }
 
 /// `POST /profiles/availability`: the profile that has an address or number, if any.
 pub(crate) fn availability(store: &mut Store, call: &Call) -> Outcome {
-    let asked = ["email", "mobile_phone"].into_iter().filter_map(|field| {
+    let availabilities = ["email", "mobile_phone"].into_iter().filter_map(|field| {
         let value = call.text(field)?;
-        let holder = store
-            .holder(field, &value)
-            .map(|holder| json!({ "id": holder.id, "full_name": holder.full_name() }));
+        let owner = store
+            .owner_of(field, &value)
+            .map(|owner| json!({ "id": owner.id, "full_name": owner.full_name() }));
         Some((
             field.to_owned(),
-            json!({ "available": holder.is_none(), "profile": holder }),
+            json!({ "available": owner.is_none(), "profile": owner }),
         ))
     });
-    let data: Map<String, Value> = asked.collect();
+    let data: Map<String, Value> = availabilities.collect();
     if data.is_empty() {
         return Err(validate::invalid(
             "email",
@@ -77,14 +77,14 @@ pub(crate) fn create(store: &mut Store, call: &Call) -> Outcome {
 }
 
 pub(crate) fn update(store: &mut Store, call: &Call) -> Outcome {
-    let existing = store.named(call)?;
+    let existing = store.named_profile(call)?;
     validate::profile(store, &call.input, Some(existing))?;
     let mut profile = existing.clone();
     let now = store.clock.timestamp();
     profile.apply_fields(&call.input, &now);
     apply_related(store, &mut profile, &call.input, &now);
     let shown = profile.show();
-    *store.named_mut(call)? = profile;
+    *store.named_profile_mut(call)? = profile;
     Ok(SandboxResponse::data(shown))
 }
 
@@ -97,7 +97,7 @@ pub(crate) fn update_type(store: &mut Store, call: &Call) -> Outcome {
         ));
     }
     let now = store.clock.timestamp();
-    let profile = store.named_mut(call)?;
+    let profile = store.named_profile_mut(call)?;
     let kind = call
         .input
         .iter()
@@ -137,7 +137,8 @@ fn apply_related(store: &mut Store, profile: &mut Profile, input: &Map<String, V
         ("identities", "identities"),
         ("dates_attributes", "attributes/dates"),
     ] {
-        let Some(place) = resources::place(&path.split('/').collect::<Vec<_>>()) else {
+        let Some(sub_resource) = resources::sub_resource(&path.split('/').collect::<Vec<_>>())
+        else {
             continue;
         };
         for new in input
@@ -147,21 +148,22 @@ fn apply_related(store: &mut Store, profile: &mut Profile, input: &Map<String, V
             .flatten()
         {
             let context = store.context(&profile.id);
-            let held = profile
+            let items = profile
                 .collections
-                .entry(place.collection.path)
+                .entry(sub_resource.collection.path)
                 .or_default();
             let named = ["id", "handle", "name"]
                 .into_iter()
                 .find_map(|key| Some((key, new.get(key).and_then(text)?)));
             let same = named.and_then(|(key, name)| {
-                held.iter_mut()
+                items
+                    .iter_mut()
                     .find(|item| item.get(key).and_then(text).as_ref() == Some(&name))
             });
             match same {
                 Some(item) => items::change(item, &object(Some(new)), now),
-                None => held.push(items::new_item(
-                    place.collection,
+                None => items.push(items::new_item(
+                    sub_resource.collection,
                     &object(Some(new)),
                     &context,
                 )),

@@ -10,7 +10,7 @@ use crate::sandbox::seed::names;
 use crate::sandbox::store::{Store, object};
 
 /// The creation time of the seed's records.
-pub(super) const SOWN: &str = "2025-02-03 04:05:06";
+pub(super) const CREATED_AT: &str = "2025-02-03 04:05:06";
 /// More transactions than fit on one page.
 const MANY_TRANSACTIONS: usize = 23;
 const STREETS: [&str; 4] = [
@@ -20,8 +20,8 @@ const STREETS: [&str; 4] = [
     "Lambton Quay",
 ];
 
-pub(super) fn profile(store: &mut Store, place: usize, person: &Person) -> Profile {
-    let mut profile = Profile::new(person.id.to_owned(), SOWN);
+pub(super) fn profile(store: &mut Store, index: usize, person: &Person) -> Profile {
+    let mut profile = Profile::new(person.id.to_owned(), CREATED_AT);
     let (year, month, day) = match person.birth {
         Some((year, month, day)) => (json!(year), json!(month), json!(day)),
         None => Default::default(),
@@ -35,20 +35,22 @@ pub(super) fn profile(store: &mut Store, place: usize, person: &Person) -> Profi
         "birth_year": year,
         "birth_month": month,
         "birth_day": day,
-        "tags": if place.is_multiple_of(3) { json!(["vip"]) } else { json!([]) },
-        "region_id": place % 3 + 1,
+        "tags": if index.is_multiple_of(3) { json!(["vip"]) } else { json!([]) },
+        "region_id": index % 3 + 1,
     });
-    profile.apply_fields(&object(Some(&fields)), SOWN);
-    comms::apply(&mut profile.comms, &consent(person.consent), SOWN);
+    profile.apply_fields(&object(Some(&fields)), CREATED_AT);
+    comms::apply(&mut profile.comms, &consent(person.consent), CREATED_AT);
     profile.appearance.extend(object(Some(
-        &json!({ "eye_colour": "brown", "height": 150 + place }),
+        &json!({ "eye_colour": "brown", "height": 150 + index }),
     )));
     let identities = person.identities.iter();
     let identities = identities
-        .map(|(handle, identifier)| identity(store.number(), person.id, handle, identifier, SOWN))
+        .map(|(handle, identifier)| {
+            identity(store.number(), person.id, handle, identifier, CREATED_AT)
+        })
         .collect();
     profile.collections.insert("identities", identities);
-    for (path, items) in lists_of(place, person) {
+    for (path, items) in lists_of(index, person) {
         let items = items
             .iter()
             .map(|item| numbered(store, person.id, item))
@@ -58,9 +60,9 @@ pub(super) fn profile(store: &mut Store, place: usize, person: &Person) -> Profi
     profile
 }
 
-fn lists_of(place: usize, person: &Person) -> Vec<(&'static str, Vec<Value>)> {
+fn lists_of(index: usize, person: &Person) -> Vec<(&'static str, Vec<Value>)> {
     let street = STREETS
-        .get(place % STREETS.len())
+        .get(index % STREETS.len())
         .copied()
         .unwrap_or_default();
     let transactions = if person.id == names::ADA_ID {
@@ -69,7 +71,7 @@ fn lists_of(place: usize, person: &Person) -> Vec<(&'static str, Vec<Value>)> {
         2
     };
     let transactions: Vec<Value> = (0..transactions)
-        .map(|index| transaction(place, index))
+        .map(|number| transaction(index, number))
         .collect();
     let mut dates =
         vec![json!({ "name": "Anniversary", "handle": "anniversary", "date": "2015-06-20" })];
@@ -77,12 +79,12 @@ fn lists_of(place: usize, person: &Person) -> Vec<(&'static str, Vec<Value>)> {
         let date = format!("{year:04}-{month:02}-{day:02}");
         dates.push(json!({ "name": "Birthday", "handle": "birthday", "date": date }));
     }
-    let card = format!("29{place:011}");
+    let card = format!("29{index:011}");
     vec![
         (
             "addresses",
             vec![json!({
-                "address_line_1": format!("{} {street}", place + 1), "address_line_2": null,
+                "address_line_1": format!("{} {street}", index + 1), "address_line_2": null,
                 "city": "Melbourne",
                 "state": "VIC", "postcode": "3000", "country": "AU", "is_default": true,
             })],
@@ -94,7 +96,7 @@ fn lists_of(place: usize, person: &Person) -> Vec<(&'static str, Vec<Value>)> {
                 json!({ "namespace": "loyalty", "handle": "card_number", "type": "string",
                     "value": card }),
                 json!({ "namespace": "preferences", "handle": "shoe_size", "type": "integer",
-                    "value": 36 + place % 9 }),
+                    "value": 36 + index % 9 }),
             ],
         ),
         (
@@ -107,8 +109,8 @@ fn lists_of(place: usize, person: &Person) -> Vec<(&'static str, Vec<Value>)> {
         (
             "lists",
             vec![
-                list("Wishlist", names::WISHLIST, place),
-                list("Favourites", "favourites", place + 7),
+                list("Wishlist", names::WISHLIST, index),
+                list("Favourites", "favourites", index + 7),
             ],
         ),
         (
@@ -124,7 +126,7 @@ fn lists_of(place: usize, person: &Person) -> Vec<(&'static str, Vec<Value>)> {
             "points",
             vec![
                 json!({ "points": 500, "reason": "joined" }),
-                json!({ "points": 40 * (place + 1), "reason": "purchase" }),
+                json!({ "points": 40 * (index + 1), "reason": "purchase" }),
             ],
         ),
         (
@@ -161,7 +163,7 @@ fn lists_of(place: usize, person: &Person) -> Vec<(&'static str, Vec<Value>)> {
         ),
         (
             "interactions",
-            vec![json!({ "type": "store_visit", "happened_at": SOWN })],
+            vec![json!({ "type": "store_visit", "happened_at": CREATED_AT })],
         ),
         (
             "ledgers",
@@ -178,13 +180,13 @@ fn lists_of(place: usize, person: &Person) -> Vec<(&'static str, Vec<Value>)> {
         (
             "orders",
             vec![
-                json!({ "external_id": format!("O-{place:04}"), "status": "shipped", "items": [] }),
+                json!({ "external_id": format!("O-{index:04}"), "status": "shipped", "items": [] }),
             ],
         ),
     ]
 }
 
-fn list(name: &str, handle: &str, place: usize) -> Value {
+fn list(name: &str, handle: &str, index: usize) -> Value {
     let item = |id: usize, sku: String| {
         json!({
             "id": id, "sku": sku, "name": "T-shirt", "quantity": 1, "price": 49.95,
@@ -192,13 +194,13 @@ fn list(name: &str, handle: &str, place: usize) -> Value {
     };
     json!({
         "name": name, "handle": handle, "is_public": false, "shares": [], "custom-fields": [],
-        "items": [item(1, format!("TEE-{place:03}")), item(2, format!("CAP-{place:03}"))],
+        "items": [item(1, format!("TEE-{index:03}")), item(2, format!("CAP-{index:03}"))],
     })
 }
 
-fn transaction(place: usize, index: usize) -> Value {
+fn transaction(profile_index: usize, index: usize) -> Value {
     json!({
-        "external_id": format!("T-{place:04}-{index:03}"),
+        "external_id": format!("T-{profile_index:04}-{index:03}"),
         "total": 120.5,
         "currency": "AUD",
         "location_id": index % 12 + 1,
@@ -213,8 +215,8 @@ fn numbered(store: &mut Store, owner: &str, item: &Value) -> Value {
     let mut fields = object(Some(item));
     fields.insert("id".to_owned(), json!(store.number()));
     fields.insert("profile_id".to_owned(), json!(owner));
-    fields.insert("created_at".to_owned(), json!(SOWN));
-    fields.insert("updated_at".to_owned(), json!(SOWN));
+    fields.insert("created_at".to_owned(), json!(CREATED_AT));
+    fields.insert("updated_at".to_owned(), json!(CREATED_AT));
     Value::Object(fields)
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::belongings::SOWN;
+use super::belongings::CREATED_AT;
 
 /// Handle, city, state, country, time zone, published, closed.
 type Shop = (
@@ -146,7 +146,7 @@ fn location(
         "special_hours": [],
         "tags": [],
         "custom_fields": [],
-        "created_at": SOWN,
-        "updated_at": SOWN,
+        "created_at": CREATED_AT,
+        "updated_at": CREATED_AT,
     })
 }

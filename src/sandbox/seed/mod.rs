@@ -1,9 +1,9 @@
 //! The data that every sandbox starts with.
 
 mod belongings;
+mod insert;
 mod locations;
 pub(crate) mod names;
 mod people;
-mod plant;
 
-pub(crate) use plant::plant;
+pub(crate) use insert::insert;

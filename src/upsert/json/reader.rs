@@ -37,27 +37,24 @@ struct Reader<'a>(&'a str);
 impl<'a> Reader<'a> {
     fn value(&mut self, depth: usize, path: &Path<'_>) -> Result<Json, Malformed> {
         let malformed = |fault: &str| Malformed::new(format!("{fault}{path}"));
-        let scalar = match self.peek() {
-            Some(b'{' | b'[') if depth == MAX_DEPTH => return Err(malformed("too many levels")),
-            Some(b'{') => return self.object(depth, path).map(Json::Object),
-            Some(b'[') => return self.list(depth, path).map(Json::List),
+        match self.peek() {
+            Some(b'{' | b'[') if depth == MAX_DEPTH => Err(malformed("too many levels")),
+            Some(b'{') => self.object(depth, path).map(Json::Object),
+            Some(b'[') => self.list(depth, path).map(Json::List),
             // Readers disagree about half of a surrogate pair, such as `"\ud800"`, so it is
             // rejected here.
             Some(b'"') => {
-                let text = self
-                    .take()
-                    .ok_or_else(|| malformed("a string is no text"))?;
-                return Ok(Json::String(text));
+                (self.take().map(Json::String)).ok_or_else(|| malformed("a string is no text"))
             }
-            _ => self.take::<&RawValue>().map_or("", RawValue::get),
-        };
-        match scalar {
-            "null" => Ok(Json::Null),
-            "true" => Ok(Json::Bool(true)),
-            "false" => Ok(Json::Bool(false)),
+            Some(b'n' | b't' | b'f') => {
+                let scalar: Option<Option<bool>> = self.take();
+                Ok(scalar.flatten().map_or(Json::Null, Json::Bool))
+            }
             // `1e999` is valid syntax, but reads as infinity in most implementations.
-            number if number.parse().is_ok_and(f64::is_finite) => Ok(Json::Number(number.into())),
-            _ => Err(malformed("a number is out of range")),
+            _ => (self.take::<Box<RawValue>>())
+                .filter(|number| number.get().parse().is_ok_and(f64::is_finite))
+                .map(Json::Number)
+                .ok_or_else(|| malformed("a number is out of range")),
         }
     }
 

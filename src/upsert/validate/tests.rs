@@ -49,82 +49,34 @@ fn a_valid_email_is_required() {
     }
 }
 
+/// The message of each rule. `fields` in `tests/it/upsert` checks the rule of each field.
 #[test]
-fn the_documented_profile_is_valid() {
-    assert_eq!(
-        member_error(
-            r#""id":7,"mobile_phone":"+61 412 345 678","secondary_phone":null,"first_name":"Ada",
-                "last_name":"",
-            "gender":"withheld","birth_day":29,"birth_month":2,"birth_year":1990,"title":"Dr",
-            "company":null,
-            "occupation":"Poet","avatar_url":"https://x.example/a.png","currency":"AUD","joined_at":"2024-01-01 10:00:00",
-            "tags":["vip"],"region_id":4,"profile_type":"pending","addresses":[{"country":"AU"}],
-            "identities":[{"handle":"shopify","identifier":"7","is_primary":true},{"handle":"x",
-            "identifier":8}],
-            "dates_attributes":[{"handle":"wedding","date":"2020-01-01"}],"point_balance":1.5,
-            "attributes":{"appearance":{"theme":"dark"},"custom":7,"comms":{"email_promo":true,
-            "sms_optout":null,
-            "email_consent_updated_at":"2024-01-01T10:00:00Z","terms_accepted_at":true,
-            "terms_accepted_version":"2"}},
-            "something":{"else":[1,2,3]}"#
-        ),
-        None
-    );
-    assert_eq!(member_error(r#""attributes":[]"#), None);
-    assert_eq!(member_error(r#""attributes":{"comms":[]}"#), None);
-    assert_eq!(
-        member_error(r#""attributes":{"comms":{"whatever":"x","email_bounced":"x"}}"#),
-        None
-    );
-    assert_eq!(member_error(r#""mobile_phone":"""#), None);
-}
-
-#[test]
-fn every_documented_field_is_validated() {
+fn every_rule_has_its_message() {
     for (member, wanted) in [
-        (
-            r#""mobile_phone":"0412345678""#,
-            "mobile_phone: The mobile phone field must be a phone number with its country code \
-             (E.164), such as +61412345678.",
-        ),
-        (
-            r#""mobile_phone":61412345678"#,
-            "mobile_phone: The mobile phone field must be a string.",
-        ),
         (
             r#""secondary_phone":"x""#,
             "secondary_phone: The secondary phone field must be a phone number with its country \
              code (E.164), such as +61412345678.",
         ),
         (
+            r#""mobile_phone":61412345678"#,
+            "mobile_phone: The mobile phone field must be a string.",
+        ),
+        (
             r#""first_name":{}"#,
             "first_name: The first name field must be a string.",
         ),
-        (
-            r#""last_name":true"#,
-            "last_name: The last name field must be a string.",
-        ),
-        (r#""title":1"#, "title: The title field must be a string."),
         (
             r#""company":"a\u0000b""#,
             "company: The company field must be text.",
         ),
         (
-            r#""occupation":[]"#,
-            "occupation: The occupation field must be a string.",
-        ),
-        (
             r#""gender":"Male""#,
             "gender: The selected gender is invalid.",
         ),
-        (r#""gender":1"#, "gender: The selected gender is invalid."),
         (
             r#""birth_day":32"#,
             "birth_day: The birth day field must be between 1 and 31.",
-        ),
-        (
-            r#""birth_month":"2""#,
-            "birth_month: The birth month field must be an integer.",
         ),
         (
             r#""birth_month":2.0"#,
@@ -147,26 +99,10 @@ fn every_documented_field_is_validated() {
             "joined_at: The joined at field must be a valid date.",
         ),
         (r#""tags":"vip""#, "tags: The tags field must be an array."),
-        (
-            r#""tags":["a",1]"#,
-            "tags.1: The tags.1 field must be a string.",
-        ),
         (r#""tags":[null]"#, "tags.0: The tags.0 field is required."),
         (
             r#""region_id":1.5"#,
             "region_id: The region id field must be a string.",
-        ),
-        (
-            r#""profile_type":"admin""#,
-            "profile_type: The selected profile type is invalid.",
-        ),
-        (
-            r#""addresses":{}"#,
-            "addresses: The addresses field must be an array.",
-        ),
-        (
-            r#""addresses":["x"]"#,
-            "addresses.0: The addresses.0 field must be an object.",
         ),
         (
             r#""identities":[{"handle":"x"}]"#,
@@ -177,10 +113,6 @@ fn every_documented_field_is_validated() {
             "identities.0.is_primary: The identities.0.is primary field must be true or false.",
         ),
         (
-            r#""dates_attributes":[[1]]"#,
-            "dates_attributes.0: The dates attributes.0 field must be an object.",
-        ),
-        (
             r#""reward_balance":"7""#,
             "reward_balance: The reward balance field must be a number.",
         ),
@@ -189,27 +121,8 @@ fn every_documented_field_is_validated() {
             "attributes: The attributes field must be an object.",
         ),
         (
-            r#""attributes":{"appearance":1}"#,
-            "attributes.appearance: The attributes.appearance field must be an object.",
-        ),
-        (
             r#""attributes":{"comms":true}"#,
             "attributes.comms: The attributes.comms field must be an object.",
-        ),
-        (
-            r#""attributes":{"comms":{"email_promo":"yes"}}"#,
-            "attributes.comms.email_promo: The attributes.comms.email promo field must be true \
-             or false.",
-        ),
-        (
-            r#""attributes":{"comms":{"post_service":1}}"#,
-            "attributes.comms.post_service: The attributes.comms.post service field must be true \
-             or false.",
-        ),
-        (
-            r#""attributes":{"comms":{"sms_consent_updated_at":true}}"#,
-            "attributes.comms.sms_consent_updated_at: The attributes.comms.sms consent updated \
-             at field must be a valid date.",
         ),
         (
             r#""attributes":{"comms":{"terms_accepted_at":[]}}"#,

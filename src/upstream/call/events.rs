@@ -7,11 +7,12 @@ use std::time::Duration;
 use http::StatusCode;
 
 use crate::client::ClientError;
+use crate::headers::HopByHopError;
 use crate::rejection::Rejection;
 use crate::request_body::ClientBodyError;
 use crate::tenant::Tenant;
+use crate::upstream::content_length::FramingError;
 use crate::upstream::error::UpstreamError;
-use crate::upstream::response::ResponseHeadersError;
 
 /// The tenant's response is forwarded.
 pub(super) fn response_received(tenant: &Tenant, status: StatusCode, latency: Duration) {
@@ -19,15 +20,7 @@ pub(super) fn response_received(tenant: &Tenant, status: StatusCode, latency: Du
         tenant.address = tenant.authority().as_str(),
         tenant.status_code = status.as_u16(),
         tenant.latency_ms = millis(latency),
-        "the tenant answered",
-    );
-}
-
-/// The tenant's response contains its API token.
-pub(super) fn secret_found(tenant: &Tenant) {
-    tracing::error!(
-        tenant.address = tenant.authority().as_str(),
-        "the tenant's response contained its API token and was aborted",
+        "tenant response received",
     );
 }
 
@@ -90,5 +83,6 @@ fn is_foreign(error: &(dyn Error + 'static), source: &(dyn Error + 'static)) -> 
         || (error.is::<UpstreamError>()
             && !source.is::<ClientError>()
             && !source.is::<ClientBodyError>()
-            && !source.is::<ResponseHeadersError>())
+            && !source.is::<FramingError>()
+            && !source.is::<HopByHopError>())
 }

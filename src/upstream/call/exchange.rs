@@ -12,35 +12,36 @@ use tokio::time::Instant;
 use super::classify::rejection_kind;
 #[cfg(feature = "tracing")]
 use super::events;
-use super::observer::{ContentCoding, InFlightHandle, ResponseObserver};
 use crate::body::Body;
 use crate::client_info::ClientInfo;
 use crate::error::BoxError;
-use crate::headers::{WireProtocol, accepts_trailers, asks_for_websocket, retry_after};
+use crate::headers::{
+    WireProtocol, accepts_trailers, asks_for_websocket, is_unencoded, retry_after,
+};
 use crate::path::MeRequest;
 use crate::rejection::{Rejection, RejectionKind};
 use crate::report::Report;
 use crate::request_body::{Replayable, RequestBody, UploadState};
 use crate::tenant::{AllowForward, CallAs};
 use crate::upstream::config::Config;
-use crate::upstream::error::UpstreamError;
+use crate::upstream::error::{Cause, UpstreamError};
 use crate::upstream::request::{self, Framing};
-use crate::upstream::response::{self, Credential, ProxiedBody};
+use crate::upstream::response::{self, Credential, InFlightHandle, ProxiedBody, ResponseObserver};
 
 /// `Retry-After` of a rejection, if the tenant is busy and sends none.
 const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// One call of the tenant: the state of the request that its response needs.
 pub(in crate::upstream) struct Exchange {
-    config: Arc<Config>,
+    pub(super) config: Arc<Config>,
     protocol: WireProtocol,
     me: Option<MeRequest>,
     credential: Credential,
     /// Whether the request to the tenant has a `Range`.
     has_range: bool,
-    upload: Option<UploadState>,
+    pub(super) upload: Option<UploadState>,
     in_flight: InFlightHandle,
-    started: Instant,
+    pub(super) started: Instant,
     /// The request's extensions, emptied: the response reuses their allocations.
     extensions: Extensions,
 }
@@ -89,13 +90,12 @@ impl Exchange {
             &config.request_headers,
             &parts.method,
             Framing::from_body(&body),
-        )
-        .map_err(|error| Rejection::new(RejectionKind::HeadersRefused).because(error))?;
+        )?;
         body.set_declared_length(length);
         let guard = config.in_flight.enter().ok_or_else(|| {
             Rejection::new(RejectionKind::TenantBusy)
                 .with_retry_after(BUSY_RETRY_AFTER)
-                .because(UpstreamError::in_flight(config.in_flight.max()))
+                .because(UpstreamError(Cause::InFlight(config.in_flight.max())))
         })?;
         let in_flight = match &upload {
             Some(upload) => InFlightHandle::Shared(upload.share_in_flight(guard)),
@@ -133,18 +133,6 @@ impl Exchange {
         Ok((Request::from_parts(parts, body), exchange))
     }
 
-    pub(in crate::upstream) fn head_timeout(&self) -> Duration {
-        self.config.head_timeout
-    }
-
-    pub(in crate::upstream) fn started(&self) -> Instant {
-        self.started
-    }
-
-    pub(in crate::upstream) fn upload(&self) -> Option<&UploadState> {
-        self.upload.as_ref()
-    }
-
     /// The response to the client, if the tenant responded: the tenant's response, filtered, or a
     /// rejection. A body that fails before its first frame, at this first poll, is also rejected.
     pub(in crate::upstream) fn on_response<B>(
@@ -158,7 +146,7 @@ impl Exchange {
         let (mut parts, body) = response.into_parts();
         if let Err(kind) = response::check_status(parts.status, &self.credential, self.has_range) {
             let retry_after = retry_after(&parts.headers);
-            let error = UpstreamError::status_error(parts.status);
+            let error = UpstreamError(Cause::Status(parts.status));
             return self.reject(kind, error, Some(parts.status), retry_after);
         }
         let filtered = response::filter_headers(
@@ -169,7 +157,7 @@ impl Exchange {
             self.me.as_ref(),
         );
         if let Err(error) = filtered {
-            let error = UpstreamError::malformed(error);
+            let error = UpstreamError(Cause::Malformed(error));
             return self.reject(RejectionKind::TenantAnswer, error, Some(parts.status), None);
         }
         // The server sets the version of its own connection: with HTTP/1.0 here, hyper would end
@@ -185,7 +173,7 @@ impl Exchange {
         let observer = ResponseObserver {
             config: self.config,
             credential: self.credential,
-            coding: ContentCoding::from_headers(&parts.headers),
+            is_unencoded: is_unencoded(&parts.headers),
             in_flight: self.in_flight,
         };
         observer.remove_secrets(&mut parts.headers);
@@ -199,7 +187,7 @@ impl Exchange {
             self.config = observer.config;
             self.credential = observer.credential;
             self.in_flight = observer.in_flight;
-            let error = UpstreamError::malformed(error);
+            let error = UpstreamError(Cause::Malformed(error));
             return self.reject(RejectionKind::TenantAnswer, error, Some(parts.status), None);
         }
         Response::from_parts(parts, Body::from_boxed(body))
@@ -209,12 +197,12 @@ impl Exchange {
     pub(in crate::upstream) fn on_error(self, error: BoxError) -> Response<Body> {
         let upload_failure = self.upload.as_ref().and_then(UploadState::failure);
         let kind = upload_failure.unwrap_or_else(|| rejection_kind(&*error));
-        self.reject(kind, UpstreamError::client(error), None, None)
+        self.reject(kind, UpstreamError(Cause::Client(error)), None, None)
     }
 
     /// The response to the client, if the head timeout elapsed.
     pub(in crate::upstream) fn on_timeout(self) -> Response<Body> {
-        let error = UpstreamError::head_timeout(self.config.head_timeout);
+        let error = UpstreamError(Cause::HeadTimeout(self.config.head_timeout));
         self.reject(RejectionKind::TenantTimeout, error, None, None)
     }
 

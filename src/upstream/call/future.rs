@@ -44,7 +44,7 @@ impl<F> ResponseFuture<F> {
         Self {
             kind: Kind::Call {
                 future,
-                deadline: HeadDeadline::new(exchange.head_timeout(), exchange.started()),
+                deadline: HeadDeadline::new(exchange.config.head_timeout, exchange.started),
                 exchange: Some(exchange),
             },
         }
@@ -114,7 +114,9 @@ where
             Err(error) => exchange.on_error(error.into()),
         });
     }
-    let upload = exchange.as_ref().and_then(Exchange::upload);
+    let upload = exchange
+        .as_ref()
+        .and_then(|exchange| exchange.upload.as_ref());
     match deadline.poll_expired(cx, upload) {
         Poll::Ready(()) => exchange.take().map(Exchange::on_timeout),
         Poll::Pending => None,

@@ -6,7 +6,6 @@ mod deadline;
 mod events;
 mod exchange;
 mod future;
-mod observer;
 
 pub(super) use classify::rejection_kind;
 pub(super) use exchange::Exchange;

@@ -1,28 +1,126 @@
-use http::{HeaderMap, Version};
-
-use super::Forwarding;
-use super::policy::insert_x_forwarded;
+use super::*;
 use crate::client_info::TrustedProxies;
+use crate::headers::tests::{from_pairs, to_lines};
 
-fn chain(trusted: &[&str], peer: &str, values: &[&'static str]) -> String {
-    let trusted = TrustedProxies::new(trusted.iter().copied()).unwrap();
+fn applied(forwarding: &Forwarding, client: Option<&ClientInfo>, version: Version) -> Vec<String> {
     let mut headers = HeaderMap::new();
-    for value in values {
-        headers.append("x-forwarded-for", value.parse().unwrap());
+    forwarding.apply(&mut headers, client, version);
+    to_lines(&headers)
+}
+
+fn client() -> ClientInfo {
+    ClientInfo::default()
+        .add_addr("2001:db8::7".parse().unwrap())
+        .add_addr([10, 0, 0, 1].into())
+        .with_scheme(Scheme::HTTPS)
+        .with_host("shop.test:8443".parse().unwrap())
+}
+
+#[test]
+fn the_client_is_described_in_the_selected_headers() {
+    let forwarded =
+        "forwarded: for=\"[2001:db8::7]\";proto=https;host=\"shop.test:8443\", for=10.0.0.1";
+    let x = [
+        "x-forwarded-for: 2001:db8::7, 10.0.0.1",
+        "x-forwarded-host: shop.test:8443",
+        "x-forwarded-proto: https",
+    ];
+    let lines = |forwarding: Forwarding| applied(&forwarding, Some(&client()), Version::HTTP_11);
+    assert_eq!(Forwarding::default(), Forwarding::x_forwarded());
+    assert_eq!(lines(Forwarding::x_forwarded()), x);
+    assert_eq!(lines(Forwarding::forwarded()), [forwarded]);
+    assert_eq!(lines(Forwarding::both()), [&[forwarded][..], &x].concat());
+    assert!(lines(Forwarding::none()).is_empty());
+}
+
+#[test]
+fn via_is_sent_if_configured() {
+    let via = "via: 1.1 omneo-id";
+    let lines = |forwarding: Forwarding| {
+        let lines = applied(&forwarding, Some(&client()), Version::HTTP_11);
+        lines.into_iter().filter(|line| line.starts_with("via"))
+    };
+    for forwarding in [
+        Forwarding::x_forwarded(),
+        Forwarding::forwarded(),
+        Forwarding::both(),
+        Forwarding::none(),
+    ] {
+        assert_eq!(lines(forwarding.clone()).count(), 0, "{forwarding:?}");
+        let sent: Vec<_> = lines(forwarding.clone().with_via()).collect();
+        assert_eq!(sent, [via], "{forwarding:?}");
     }
-    let client = trusted.client(peer.parse().unwrap(), &headers);
+    let behind_a_proxy = client().with_via("1.0 fred".to_owned());
+    let lines = |forwarding| applied(&forwarding, Some(&behind_a_proxy), Version::HTTP_11);
+    assert!(lines(Forwarding::none()).is_empty());
+    let none = Forwarding::none().with_via();
+    assert_eq!(applied(&none, None, Version::HTTP_11), [via]);
+    assert_eq!(lines(none), ["via: 1.0 fred, 1.1 omneo-id"]);
+}
+
+#[test]
+fn unknown_values_are_not_sent() {
+    for forwarding in [Forwarding::both(), Forwarding::x_forwarded()] {
+        assert!(applied(&forwarding, None, Version::HTTP_11).is_empty());
+        let nothing = ClientInfo::default();
+        assert!(applied(&forwarding, Some(&nothing), Version::HTTP_11).is_empty());
+    }
+    let scheme = ClientInfo::default().with_scheme(Scheme::HTTP);
+    let forwarding = Forwarding::forwarded();
+    assert_eq!(
+        applied(&forwarding, Some(&scheme), Version::HTTP_11),
+        ["forwarded: proto=http"]
+    );
+}
+
+#[test]
+fn via_has_the_version_of_the_clients_request() {
+    let forwarding = Forwarding::default()
+        .with_pseudonym("id.shop.test")
+        .unwrap();
+    for (version, expected) in [
+        (Version::HTTP_10, "via: 1.0 id.shop.test"),
+        (Version::HTTP_11, "via: 1.1 id.shop.test"),
+        (Version::HTTP_2, "via: 2.0 id.shop.test"),
+        (Version::HTTP_3, "via: 3.0 id.shop.test"),
+    ] {
+        assert_eq!(applied(&forwarding, None, version), [expected]);
+    }
+    assert!(Forwarding::default().with_pseudonym("two names").is_err());
+}
+
+// Behind trusted proxies.
+
+/// The headers that are sent for a request that a peer has sent with `received`.
+fn sent(
+    trusted: &TrustedProxies,
+    peer: &str,
+    received: &[(&'static str, &str)],
+    forwarding: &Forwarding,
+) -> HeaderMap {
+    let client = trusted.client(peer.parse().unwrap(), &from_pairs(received));
     let mut sent = HeaderMap::new();
-    insert_x_forwarded(&client, &mut sent);
+    forwarding.apply(&mut sent, Some(&client), Version::HTTP_2);
+    sent
+}
+
+fn x_forwarded_for(trusted: &[&str], peer: &str, values: &[&str]) -> String {
+    let trusted = TrustedProxies::new(trusted.iter().copied()).unwrap();
+    let received: Vec<_> = values
+        .iter()
+        .map(|value| ("x-forwarded-for", *value))
+        .collect();
+    let sent = sent(&trusted, peer, &received, &Forwarding::default());
     sent["x-forwarded-for"].to_str().unwrap().to_owned()
 }
 
 #[test]
 fn headers_of_an_untrusted_peer_are_ignored() {
     assert_eq!(
-        chain(&["10.0.0.0/8"], "203.0.113.7", &["1.2.3.4"]),
+        x_forwarded_for(&["10.0.0.0/8"], "203.0.113.7", &["1.2.3.4"]),
         "203.0.113.7"
     );
-    assert_eq!(chain(&[], "10.0.0.1", &["1.2.3.4"]), "10.0.0.1");
+    assert_eq!(x_forwarded_for(&[], "10.0.0.1", &["1.2.3.4"]), "10.0.0.1");
 }
 
 #[test]
@@ -51,39 +149,40 @@ fn x_forwarded_for_is_read_up_to_the_first_untrusted_address() {
         ("10.0.0.1", &[""], "10.0.0.1"),
         ("11.0.0.1", &["203.0.113.7"], "11.0.0.1"),
     ] {
-        assert_eq!(chain(&trusted, peer, values), expected, "{peer} {values:?}");
+        assert_eq!(
+            x_forwarded_for(&trusted, peer, values),
+            expected,
+            "{peer} {values:?}"
+        );
     }
 }
 
 #[test]
 fn the_length_of_a_chain_is_limited() {
     let value = "10.0.0.2, ".repeat(100) + "10.0.0.2";
-    let trusted = TrustedProxies::new(["0.0.0.0/0"]).unwrap();
-    let mut headers = HeaderMap::new();
-    headers.insert("x-forwarded-for", value.parse().unwrap());
-    let mut sent = HeaderMap::new();
-    let client = trusted.client([10, 0, 0, 1].into(), &headers);
-    insert_x_forwarded(&client, &mut sent);
-    let hops = sent["x-forwarded-for"].to_str().unwrap().split(',').count();
+    let chain = x_forwarded_for(&["0.0.0.0/0"], "10.0.0.1", &[&value]);
+    let hops = chain.split(',').count();
     assert_eq!(hops, 16, "`MAX_HOPS` of `TrustedProxies`");
 }
 
 #[test]
 fn single_proto_and_host_values_of_a_trusted_proxy_are_copied() {
     let trusted = TrustedProxies::new(["10.0.0.1"]).unwrap();
-    let mut headers = HeaderMap::new();
-    headers.insert("x-forwarded-proto", "https".parse().unwrap());
-    headers.insert("x-forwarded-host", "shop.example".parse().unwrap());
-    let are_sent = |peer: [u8; 4], headers: &HeaderMap| {
-        let mut sent = HeaderMap::new();
-        insert_x_forwarded(&trusted.client(peer.into(), headers), &mut sent);
+    let are_sent = |peer, received: &[(&'static str, &str)]| {
+        let sent = sent(&trusted, peer, received, &Forwarding::default());
         sent.contains_key("x-forwarded-proto") && sent.contains_key("x-forwarded-host")
     };
-    assert!(are_sent([10, 0, 0, 1], &headers));
-    assert!(!are_sent([10, 0, 0, 2], &headers));
-    headers.append("x-forwarded-proto", "http".parse().unwrap());
-    headers.append("x-forwarded-host", "evil.example".parse().unwrap());
-    assert!(!are_sent([10, 0, 0, 1], &headers));
+    let once = [
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-host", "shop.example"),
+    ];
+    assert!(are_sent("10.0.0.1", &once));
+    assert!(!are_sent("10.0.0.2", &once));
+    let twice = [
+        ("x-forwarded-proto", "http"),
+        ("x-forwarded-host", "evil.example"),
+    ];
+    assert!(!are_sent("10.0.0.1", &[once, twice].concat()));
 }
 
 #[test]
@@ -131,16 +230,12 @@ fn forwarded_is_read_up_to_the_first_untrusted_address() {
             "for=203.0.113.9",
         ),
     ] {
-        let mut headers = HeaderMap::new();
-        headers.insert("x-forwarded-for", "6.6.6.6".parse().unwrap());
-        headers.insert("x-forwarded-host", "evil.test".parse().unwrap());
-        for line in values {
-            headers.append("forwarded", line.parse().unwrap());
-        }
-        let client = trusted.client(peer.parse().unwrap(), &headers);
-        let mut sent = HeaderMap::new();
-        let forwarding = Forwarding::forwarded();
-        forwarding.apply(&mut sent, Some(&client), Version::HTTP_11);
+        let mut received = vec![
+            ("x-forwarded-for", "6.6.6.6"),
+            ("x-forwarded-host", "evil.test"),
+        ];
+        received.extend(values.iter().map(|value| ("forwarded", *value)));
+        let sent = sent(&trusted, peer, &received, &Forwarding::forwarded());
         assert_eq!(sent["forwarded"], expected, "{values:?}");
     }
 }
@@ -148,34 +243,29 @@ fn forwarded_is_read_up_to_the_first_untrusted_address() {
 #[test]
 fn via_of_a_trusted_proxy_is_extended() {
     let trusted = TrustedProxies::new(["10.0.0.1"]).unwrap();
-    let mut headers = HeaderMap::new();
-    let via = |peer: [u8; 4], headers: &HeaderMap| {
-        let client = trusted.client(peer.into(), headers);
-        let mut sent = HeaderMap::new();
+    let valid = ["1.0 fred", "1.1 edge (nginx)"];
+    for (peer, values, expected) in [
+        ("10.0.0.1", &[][..], "2.0 omneo-id"),
+        ("10.0.0.1", &valid, "1.0 fred, 1.1 edge, 2.0 omneo-id"),
+        ("10.0.0.2", &valid, "2.0 omneo-id"),
+        (
+            "10.0.0.1",
+            &[valid[0], valid[1], "<script>"],
+            "2.0 omneo-id",
+        ),
+    ] {
+        let received: Vec<_> = values.iter().map(|value| ("via", *value)).collect();
         let forwarding = Forwarding::default().with_via();
-        forwarding.apply(&mut sent, Some(&client), Version::HTTP_2);
-        sent["via"].to_str().unwrap().to_owned()
-    };
-    assert_eq!(via([10, 0, 0, 1], &headers), "2.0 omneo-id");
-    headers.append("via", "1.0 fred".parse().unwrap());
-    headers.append("via", "1.1 edge (nginx)".parse().unwrap());
-    assert_eq!(
-        via([10, 0, 0, 1], &headers),
-        "1.0 fred, 1.1 edge, 2.0 omneo-id"
-    );
-    assert_eq!(via([10, 0, 0, 2], &headers), "2.0 omneo-id");
-    headers.append("via", "<script>".parse().unwrap());
-    assert_eq!(via([10, 0, 0, 1], &headers), "2.0 omneo-id");
+        let sent = sent(&trusted, peer, &received, &forwarding);
+        assert_eq!(sent["via"], expected, "{peer} {values:?}");
+    }
 }
 
 #[test]
 fn a_host_has_no_userinfo() {
     let trusted = TrustedProxies::new(["10.0.0.1"]).unwrap();
-    let mut headers = HeaderMap::new();
-    headers.insert("x-forwarded-host", "shop.test@evil.test".parse().unwrap());
-    let client = trusted.client([10, 0, 0, 1].into(), &headers);
-    let mut sent = HeaderMap::new();
-    insert_x_forwarded(&client, &mut sent);
+    let received = [("x-forwarded-host", "shop.test@evil.test")];
+    let sent = sent(&trusted, "10.0.0.1", &received, &Forwarding::default());
     assert!(!sent.contains_key("x-forwarded-host"));
 }
 

@@ -131,20 +131,6 @@ mod tests {
     }
 
     #[test]
-    fn the_authority_of_an_http2_request_is_ignored() {
-        let request = Request::builder()
-            .uri("https://shop.test/locations?a=1")
-            .version(Version::HTTP_2)
-            .body(())
-            .unwrap();
-        let target = tenant_uri(&request, &tenant(), None).unwrap();
-        assert_eq!(
-            target.to_string(),
-            "https://api.acme.test/api/v3/locations?a=1"
-        );
-    }
-
-    #[test]
     fn an_ambiguous_path_is_rejected() {
         for path in [
             "/..",

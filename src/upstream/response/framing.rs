@@ -54,19 +54,12 @@ fn normalize_length(headers: &mut HeaderMap) -> Result<(), FramingError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for (name, value) in pairs {
-            headers.append(*name, HeaderValue::from_static(value));
-        }
-        headers
-    }
+    use crate::headers::tests::from_pairs;
 
     #[test]
     fn a_response_has_at_most_one_length() {
         let normalized = |pairs: &[(&'static str, &'static str)], status: u16| {
-            let mut headers = headers(pairs);
+            let mut headers = from_pairs(pairs);
             let status = StatusCode::from_u16(status).unwrap();
             let result = normalize_framing(&mut headers, status);
             let length = headers.remove(CONTENT_LENGTH);

@@ -3,13 +3,12 @@
 mod framing;
 mod headers;
 mod location;
+mod observer;
 mod proxied_body;
 mod secret_scanner;
 mod status;
 
-#[cfg(feature = "tracing")]
-pub(super) use headers::ResponseHeadersError;
-pub(super) use headers::{filter_headers, remove_secret};
-pub(super) use proxied_body::{BodyObserver, ProxiedBody};
-pub(super) use secret_scanner::Secret;
+pub(super) use headers::filter_headers;
+pub(super) use observer::{InFlightHandle, ResponseObserver};
+pub(super) use proxied_body::ProxiedBody;
 pub(super) use status::{Credential, check_status};

@@ -8,30 +8,19 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::secret_scanner::{Secret, SecretFound, SecretScanner};
+use super::observer::ResponseObserver;
+use super::secret_scanner::{SecretFound, SecretScanner};
 use crate::body::IdleTimeout;
 use crate::error::BoxError;
-
-/// Observes a [`ProxiedBody`]; it is dropped when the body has ended or is dropped.
-pub(crate) trait BodyObserver: Send + 'static {
-    /// Filters the trailers before they are forwarded.
-    fn filter_trailers(&self, trailers: &mut HeaderMap);
-
-    /// The secret that must not occur in the body. `None`: the body is not scanned.
-    fn secret(&self) -> Option<&Secret>;
-
-    /// Called when the secret was found and the body is aborted.
-    fn on_secret_found(&self);
-}
 
 pin_project! {
     /// The body of a forwarded response: with an idle timeout, filtered trailers, a scan for a
     /// secret, and an observer until it ends.
-    pub(crate) struct ProxiedBody<B, O> {
+    pub(crate) struct ProxiedBody<B> {
         #[pin]
         body: IdleTimeout<B>,
         // `None` after the body has ended.
-        observer: Option<O>,
+        observer: Option<ResponseObserver>,
         // The data frame that `poll_first` has read.
         first: Option<Bytes>,
         scanner: SecretScanner,
@@ -42,8 +31,8 @@ pin_project! {
     }
 }
 
-impl<B, O> ProxiedBody<B, O> {
-    pub(crate) fn new(body: B, idle_timeout: Duration, observer: O) -> Self {
+impl<B> ProxiedBody<B> {
+    pub(crate) fn new(body: B, idle_timeout: Duration, observer: ResponseObserver) -> Self {
         Self {
             body: IdleTimeout::new(body, idle_timeout),
             observer: Some(observer),
@@ -55,10 +44,9 @@ impl<B, O> ProxiedBody<B, O> {
     }
 }
 
-impl<B, O> ProxiedBody<B, O>
+impl<B> ProxiedBody<B>
 where
     B: Body<Data: Buf, Error: Into<BoxError>>,
-    O: BodyObserver,
 {
     /// Reads the first frame if it is ready, and stores it for `poll_frame`.
     ///
@@ -68,7 +56,7 @@ where
     pub(crate) fn poll_first(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Result<(), (BoxError, O)> {
+    ) -> Result<(), (BoxError, ResponseObserver)> {
         let frame = self.as_mut().poll_frame(cx);
         let this = self.project();
         if this.error.is_some()
@@ -86,12 +74,9 @@ where
     }
 }
 
-impl<B, O> Body for ProxiedBody<B, O>
+impl<B> Body for ProxiedBody<B>
 where
-    B: Body,
-    B::Data: Buf,
-    B::Error: Into<BoxError>,
-    O: BodyObserver,
+    B: Body<Data: Buf, Error: Into<BoxError>>,
 {
     type Data = Bytes;
     type Error = BoxError;
@@ -184,7 +169,7 @@ fn fail_next_poll<T>(slot: &mut Option<BoxError>, error: BoxError, cx: &Context<
     Poll::Pending
 }
 
-impl<B, O> fmt::Debug for ProxiedBody<B, O> {
+impl<B> fmt::Debug for ProxiedBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("ProxiedBody").field(&self.body).finish()
     }

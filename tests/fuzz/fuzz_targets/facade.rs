@@ -61,12 +61,12 @@ impl Shop {
                 .header(header::CONTENT_TYPE, "application/json")
                 .body(Full::<Bytes>::from(body))
                 .unwrap();
-            let answer = runtime.block_on(open.clone().oneshot(request)).unwrap();
-            let answer = runtime
-                .block_on(answer.into_body().collect())
+            let response = runtime.block_on(open.clone().oneshot(request)).unwrap();
+            let response = runtime
+                .block_on(response.into_body().collect())
                 .unwrap()
                 .to_bytes();
-            let text = String::from_utf8(answer.to_vec()).unwrap();
+            let text = String::from_utf8(response.to_vec()).unwrap();
             text.split('"')
                 .find(|part| part.starts_with("ey"))
                 .unwrap()
@@ -128,7 +128,7 @@ fuzz_target!(|data: &[u8]| {
     RUNTIME.with(|runtime| {
         SHOP.with_borrow_mut(|slot| {
             let shop = slot.get_or_insert_with(|| Shop::open(runtime));
-            ask(runtime, shop, request, choices);
+            send(runtime, shop, request, choices);
             // A deleted profile cannot be used for further inputs.
             if !shop.whole() {
                 *slot = None;
@@ -137,7 +137,7 @@ fuzz_target!(|data: &[u8]| {
     });
 });
 
-fn ask(runtime: &Runtime, shop: &Shop, mut request: Request<Full<Bytes>>, choices: u8) {
+fn send(runtime: &Runtime, shop: &Shop, mut request: Request<Full<Bytes>>, choices: u8) {
     let token = match choices >> 2 & 3 {
         0 => None,
         1 => Some(&shop.anonymous),
@@ -151,8 +151,8 @@ fn ask(runtime: &Runtime, shop: &Shop, mut request: Request<Full<Bytes>>, choice
     let id = if guarded { &shop.guarded } else { &shop.open };
     let target = request.uri().clone();
 
-    let answer = runtime.block_on(id.clone().oneshot(request)).unwrap();
-    let (parts, body) = answer.into_parts();
+    let response = runtime.block_on(id.clone().oneshot(request)).unwrap();
+    let (parts, body) = response.into_parts();
     let body = runtime
         .block_on(body.collect())
         .map(|body| body.to_bytes())
@@ -163,28 +163,29 @@ fn ask(runtime: &Runtime, shop: &Shop, mut request: Request<Full<Bytes>>, choice
         "{status} for {target}"
     );
     assert!(!holds(&body, Sandbox::API_TOKEN));
-    let asked = shop.sandbox.take_requests();
+    let received = shop.sandbox.take_requests();
     if let Some(kind) = parts.extensions.get::<Rejection>().map(Rejection::kind) {
-        let ours = matches!(kind, RejectionKind::TooManyRequests);
+        let is_limited = matches!(kind, RejectionKind::TooManyRequests);
+        let is_sign_up = target.path().trim_end_matches('/').ends_with("profiles");
         assert!(
-            asked.is_empty() || ours || target.path().trim_end_matches('/').ends_with("profiles"),
-            "{kind:?} {asked:?}"
+            received.is_empty() || is_limited || is_sign_up,
+            "{kind:?} {received:?}"
         );
     }
-    for asked in asked {
-        let path = asked.path();
+    for received in received {
+        let path = received.path();
         let own = naive::stays_below(path.as_bytes(), &["api", "v3", "profiles", Sandbox::ADA_ID]);
         let stores = naive::stays_below(path.as_bytes(), &["api", "v3", "locations"]);
         let sign_up = target.path().trim_matches('/') == "profiles";
         assert!(own || stores || sign_up, "{target}: {path}");
-        for (name, _) in naive::query_pairs(asked.query().unwrap_or_default().as_bytes()) {
+        for (name, _) in naive::query_pairs(received.query().unwrap_or_default().as_bytes()) {
             assert!(!own || name != "identity", "{target}");
         }
         assert_eq!(
-            asked.headers.get_all(header::AUTHORIZATION).iter().count(),
+            received.headers.get_all(header::AUTHORIZATION).iter().count(),
             1
         );
-        for (name, value) in &asked.headers {
+        for (name, value) in &received.headers {
             assert!(!holds(value.as_bytes(), &shop.ada), "{name}");
             assert!(!name.as_str().contains(['_', '.']), "{name}");
         }

@@ -61,19 +61,19 @@ fuzz_target!(|data: &[u8]| {
             None => (&b"{\"alg\":\"HS256\"}"[..], rest),
         };
         // Seed tokens must not expire.
-        let soon = SystemTime::now()
+        let with_timeout = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap()
             .as_secs()
             + 3_600;
-        let payload = String::from_utf8_lossy(payload).replace(SOON, &soon.to_string());
+        let payload = String::from_utf8_lossy(payload).replace(SOON, &with_timeout.to_string());
         signed(header, payload.as_bytes())
     };
     let first = VERIFIER.verify(&token);
     if let Ok(verified) = &first {
         let (key, validation) = &*THEIRS;
-        let theirs = decode::<Anything>(&token, key, validation);
-        assert!(theirs.is_ok(), "{token}: {theirs:?}", theirs = theirs.err());
+        let reference = decode::<Anything>(&token, key, validation);
+        assert!(reference.is_ok(), "{token}: {reference:?}", reference = reference.err());
         // The cached result is the same.
         assert_eq!(VERIFIER.verify(&token).as_ref().ok(), Some(verified));
         // A token that differs in one character is invalid.

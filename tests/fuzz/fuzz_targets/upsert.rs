@@ -72,7 +72,7 @@ fuzz_target!(|data: &[u8]| {
     RUNTIME.with(|runtime| {
         SHOP.with_borrow_mut(|slot| {
             let shop = slot.get_or_insert_with(Shop::open);
-            ask(runtime, shop, body, is_ada);
+            send(runtime, shop, body, is_ada);
             // Renews the shop, because the people of earlier inputs are known by now.
             if shop.signed_up > 200 {
                 *slot = None;
@@ -81,29 +81,29 @@ fuzz_target!(|data: &[u8]| {
     });
 });
 
-fn ask(runtime: &Runtime, shop: &mut Shop, body: Vec<u8>, is_ada: bool) {
+fn send(runtime: &Runtime, shop: &mut Shop, body: Vec<u8>, is_ada: bool) {
     let before = shop.ada();
     let request = Request::post("/profiles")
         .header("authorization", format!("Bearer {}", shop.token))
         .header("content-type", "application/json")
         .body(Full::<Bytes>::from(body))
         .unwrap();
-    let answer = runtime.block_on(shop.id.clone().oneshot(request)).unwrap();
-    let status = answer.status().as_u16();
-    let text = runtime.block_on(answer.into_body().collect()).unwrap();
+    let response = runtime.block_on(shop.id.clone().oneshot(request)).unwrap();
+    let status = response.status().as_u16();
+    let text = runtime.block_on(response.into_body().collect()).unwrap();
     let text = text.to_bytes();
     assert!(matches!(status, 200 | 400 | 413 | 422), "{status}");
     if status == 200 {
         assert_eq!(text, r#"{"data":{"success":true}}"#);
     }
     assert_eq!(before, shop.ada(), "more than her consent has changed");
-    for asked in shop.sandbox.take_requests() {
-        if asked.method == Method::GET {
+    for received in shop.sandbox.take_requests() {
+        if received.method == Method::GET {
             continue;
         }
-        let sent = asked.json();
-        if asked.path() == "/api/v3/profiles" {
-            assert!(!is_ada, "nobody who is known is made anew: {sent}");
+        let sent = received.json();
+        if received.path() == "/api/v3/profiles" {
+            assert!(!is_ada, "an existing profile is created again: {sent}");
             shop.signed_up += 1;
             for never in ["id", "profile_id", "created_at", "updated_at", "_method"] {
                 assert!(sent.get(never).is_none(), "{sent}");
@@ -111,7 +111,7 @@ fn ask(runtime: &Runtime, shop: &mut Shop, body: Vec<u8>, is_ada: bool) {
             continue;
         }
         // An update of consent only.
-        let comms = asked.path().ends_with("/attributes/comms");
+        let comms = received.path().ends_with("/attributes/comms");
         let only = |value: &Value, name: &str| {
             value
                 .as_object()

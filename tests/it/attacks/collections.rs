@@ -1,4 +1,4 @@
-//! Public collections, whose origin and licence are in `data/public/README.md`. Every line is
+//! Public collections, whose sources and licences are in `data/public/README.md`. Every line is
 //! replayed at every suitable place of a request: unchanged, and redirected to a profile.
 
 use std::env;
@@ -174,8 +174,8 @@ async fn no_request_of_a_public_collection_smuggles_a_second_request() {
             count.add(setup.check(&attack, &setup.send(&attack).await));
         }
         // Bytes left on a connection to the tenant would be read with the next request.
-        let answer = setup.send(&valid).await;
-        assert_eq!(statuses(&answer), [200], "after {line}");
+        let response = setup.send(&valid).await;
+        assert_eq!(statuses(&response), [200], "after {line}");
         let forwarded = setup.sandbox.take_requests();
         assert_eq!(forwarded.len(), 1, "after {line}");
         assert!(forwarded[0].path().ends_with("/balances"), "after {line}");
@@ -191,9 +191,9 @@ async fn no_path_of_a_public_list_without_a_profile_reaches_the_tenant() {
         let target = setup.fill(&line.replace("PATH", TARGETS[0]));
         for token in ["", &setup.anonymous] {
             let attack = get(&target, b"", token);
-            let answer = setup.send(&attack).await;
+            let response = setup.send(&attack).await;
             assert!(setup.sandbox.requests().is_empty(), "{line}");
-            setup.check(&attack, &answer);
+            setup.check(&attack, &response);
         }
     }
 }
@@ -204,9 +204,9 @@ async fn no_request_of_a_public_collection_without_a_token_reaches_the_tenant() 
     for line in all(&REQUESTS) {
         for redirect in [Redirect::Unchanged, Redirect::ToLists] {
             let attack = redirect.apply(&unescape(line), None);
-            let answer = setup.send(&attack).await;
+            let response = setup.send(&attack).await;
             assert!(setup.sandbox.requests().is_empty(), "{line}");
-            setup.check(&attack, &answer);
+            setup.check(&attack, &response);
         }
     }
 }

@@ -55,10 +55,10 @@ impl Setup {
                 .header("content-type", "application/json")
                 .body(Full::<Bytes>::from(body.to_string()))
                 .unwrap();
-            let answer = id.clone().oneshot(request).await.unwrap();
-            let answer = answer.into_body().collect().await.unwrap().to_bytes();
-            let answer: Value = serde_json::from_slice(&answer).unwrap();
-            answer["data"]["token"].as_str().unwrap().to_owned()
+            let response = id.clone().oneshot(request).await.unwrap();
+            let response = response.into_body().collect().await.unwrap().to_bytes();
+            let response: Value = serde_json::from_slice(&response).unwrap();
+            response["data"]["token"].as_str().unwrap().to_owned()
         };
         let token = mint(json!({"id": Sandbox::ADA_ID})).await;
         let anonymous = mint(json!({})).await;
@@ -78,9 +78,9 @@ impl Setup {
             // The server may have rejected the request and closed the connection already.
             let _ = stream.write_all(bytes).await;
             let _ = stream.shutdown().await;
-            let mut answer = Vec::new();
-            let _ = stream.read_to_end(&mut answer).await;
-            answer
+            let mut response = Vec::new();
+            let _ = stream.read_to_end(&mut response).await;
+            response
         };
         tokio::time::timeout(PATIENCE, exchange)
             .await
@@ -99,17 +99,21 @@ impl Setup {
     }
 
     /// Checks the invariants after an attack. Returns the number of calls of the tenant.
-    pub(super) fn check(&self, attack: &[u8], answer: &[u8]) -> usize {
+    pub(super) fn check(&self, attack: &[u8], response: &[u8]) -> usize {
         let attack = attack.escape_ascii();
-        for status in statuses(answer) {
+        for status in statuses(response) {
             let is_expected = (200..500).contains(&status) || matches!(status, 100 | 501 | 505);
             assert!(
                 is_expected,
                 "{status} for {attack}\n{}",
-                answer.escape_ascii()
+                response.escape_ascii()
             );
         }
-        let contains = |secret: &str| answer.windows(secret.len()).any(|w| w == secret.as_bytes());
+        let contains = |secret: &str| {
+            response
+                .windows(secret.len())
+                .any(|w| w == secret.as_bytes())
+        };
         assert!(
             !contains(Sandbox::API_TOKEN),
             "the response contains the API token: {attack}"
@@ -197,8 +201,8 @@ where
 }
 
 /// The statuses of all responses on a connection.
-pub(super) fn statuses(answer: &[u8]) -> Vec<u16> {
-    let text = String::from_utf8_lossy(answer);
+pub(super) fn statuses(response: &[u8]) -> Vec<u16> {
+    let text = String::from_utf8_lossy(response);
     let lines = text.split("HTTP/1.").skip(1);
     lines
         .filter_map(|line| line.get(2..5)?.parse().ok())

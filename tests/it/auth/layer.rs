@@ -17,7 +17,7 @@ use super::{HS256, NOW, SECRET, ada, ring, sign, sign_with, token, verifier};
 /// The request as the inner service received it.
 type Seen = Request<String>;
 
-async fn through(layer: JwtAuthLayer, request: Request<String>) -> Result<Seen, Response<String>> {
+async fn send(layer: JwtAuthLayer, request: Request<String>) -> Result<Seen, Response<String>> {
     let inner = service_fn(async |request: Request<String>| {
         let mut response = Response::new(String::new());
         response.extensions_mut().insert(Arc::new(request));
@@ -65,13 +65,13 @@ async fn a_valid_token_passes_and_is_removed_from_the_request() {
             ("authorization", &format!("{scheme} {}", token())),
             ("x", "y"),
         ]);
-        let seen = through(layer(), request).await.unwrap();
+        let seen = send(layer(), request).await.unwrap();
         assert_eq!(Subject::from_extensions(seen.extensions()), Some(&ada()));
         assert!(!seen.headers().contains_key("authorization"));
         assert_eq!(seen.headers()["x"], "y");
         assert_eq!(seen.body(), "body");
     }
-    let seen = through(layer().keep_credential(), bearer(&token()))
+    let seen = send(layer().keep_credential(), bearer(&token()))
         .await
         .unwrap();
     assert!(seen.headers().contains_key("authorization"));
@@ -79,13 +79,13 @@ async fn a_valid_token_passes_and_is_removed_from_the_request() {
 
 #[tokio::test]
 async fn a_missing_token_gets_a_bare_challenge_and_an_invalid_one_an_error_code() {
-    let absent = through(layer(), request(&[])).await.unwrap_err();
+    let absent = send(layer(), request(&[])).await.unwrap_err();
     assert_eq!(absent.status(), StatusCode::UNAUTHORIZED);
     assert_eq!(
         absent.headers()["www-authenticate"],
         r#"Bearer realm="omneo-id""#
     );
-    let bad = through(layer(), bearer("abc")).await.unwrap_err();
+    let bad = send(layer(), bearer("abc")).await.unwrap_err();
     assert_eq!(bad.status(), StatusCode::UNAUTHORIZED);
     assert_eq!(
         bad.headers()["www-authenticate"],
@@ -93,7 +93,7 @@ async fn a_missing_token_gets_a_bare_challenge_and_an_invalid_one_an_error_code(
     );
     assert_eq!(bad.headers()["cache-control"], "no-store");
     assert_eq!(bad.body(), r#"{"message":"Unauthenticated."}"#);
-    let two = through(
+    let two = send(
         layer(),
         request(&[("authorization", "Bearer a"), ("authorization", "Bearer a")]),
     );
@@ -104,12 +104,12 @@ async fn a_missing_token_gets_a_bare_challenge_and_an_invalid_one_an_error_code(
 #[tokio::test]
 async fn the_challenge_has_the_configured_realm() {
     let layer = layer().with_realm("my shop").unwrap();
-    let absent = through(layer.clone(), request(&[])).await.unwrap_err();
+    let absent = send(layer.clone(), request(&[])).await.unwrap_err();
     assert_eq!(
         absent.headers()["www-authenticate"],
         r#"Bearer realm="my shop""#
     );
-    let bad = through(layer, bearer("abc")).await.unwrap_err();
+    let bad = send(layer, bearer("abc")).await.unwrap_err();
     assert_eq!(
         bad.headers()["www-authenticate"],
         r#"Bearer realm="my shop", error="invalid_token""#
@@ -117,10 +117,10 @@ async fn the_challenge_has_the_configured_realm() {
 }
 
 #[tokio::test]
-async fn all_invalid_tokens_get_the_same_answer_and_the_cause_is_internal() {
+async fn all_invalid_tokens_get_the_same_response_and_the_cause_is_internal() {
     let expired = sign(HS256, json!({ "exp": 1 }).to_string().as_bytes());
     let forged = sign_with(&[0; 32], HS256, b"{}");
-    let mut answers = Vec::new();
+    let mut responses = Vec::new();
     for (request, cause) in [
         (bearer("a.b.c"), "malformed"),
         (bearer(&expired), "expired"),
@@ -131,40 +131,40 @@ async fn all_invalid_tokens_get_the_same_answer_and_the_cause_is_internal() {
         (request(&[("authorization", "Bearer  a")]), "malformed"),
         (request(&[("authorization", "")]), "scheme"),
     ] {
-        let response = through(layer(), request).await.unwrap_err();
+        let response = send(layer(), request).await.unwrap_err();
         let rejection = response.extensions().get::<Rejection>().unwrap();
         assert_eq!(rejection.kind(), RejectionKind::InvalidToken);
         let source = std::error::Error::source(rejection).unwrap().to_string();
         assert!(source.contains(cause), "{source}");
-        answers.push((
+        responses.push((
             response.status(),
             response.headers().clone(),
             response.into_body(),
         ));
     }
-    assert!(answers.windows(2).all(|pair| pair[0] == pair[1]));
+    assert!(responses.windows(2).all(|pair| pair[0] == pair[1]));
 }
 
 #[tokio::test]
 async fn requests_are_rejected_in_their_own_protocol() {
-    for (media, answer) in [
+    for (media, protocol_media) in [
         ("application/grpc", "application/grpc"),
         ("application/grpc+proto", "application/grpc"),
         ("application/grpc-web+proto", "application/grpc-web"),
         ("application/grpc-web-text", "application/grpc-web-text"),
     ] {
         let request = request(&[("content-type", media)]);
-        let response = through(layer(), request).await.unwrap_err();
+        let response = send(layer(), request).await.unwrap_err();
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()["grpc-status"], "16");
-        assert_eq!(response.headers()["content-type"], answer);
+        assert_eq!(response.headers()["content-type"], protocol_media);
         assert_eq!(response.body(), "");
     }
 }
 
 #[tokio::test]
 async fn a_subject_from_outside_is_removed() {
-    let spoofed = |mut request: Request<String>| {
+    let with_outside_subject = |mut request: Request<String>| {
         request
             .extensions_mut()
             .insert(Subject::Profile("mallory".parse().unwrap()));
@@ -172,7 +172,7 @@ async fn a_subject_from_outside_is_removed() {
     };
     let anonymous = TokenIssuer::new(ring()).with_clock(|| NOW);
     let anonymous = anonymous.issue(&Subject::Anonymous).unwrap();
-    let seen = through(layer(), spoofed(bearer(anonymous.token())))
+    let seen = send(layer(), with_outside_subject(bearer(anonymous.token())))
         .await
         .unwrap();
     assert_eq!(
@@ -181,30 +181,30 @@ async fn a_subject_from_outside_is_removed() {
     );
     assert!(seen.extensions().get::<Subject>().is_none());
     for mode in [AuthMode::Optional, AuthMode::Observe] {
-        let seen = through(layer().with_mode(mode), spoofed(request(&[])))
+        let seen = send(layer().with_mode(mode), with_outside_subject(request(&[])))
             .await
             .unwrap();
         assert_eq!(Subject::from_extensions(seen.extensions()), None);
     }
-    let preflight = spoofed(preflight());
-    let seen = through(layer().pass_preflights(), preflight).await.unwrap();
+    let preflight = with_outside_subject(preflight());
+    let seen = send(layer().pass_preflights(), preflight).await.unwrap();
     assert_eq!(Subject::from_extensions(seen.extensions()), None);
 }
 
 #[tokio::test]
 async fn an_optional_token_may_be_absent_but_not_invalid() {
     let layer = layer().with_mode(AuthMode::Optional);
-    let seen = through(layer.clone(), request(&[])).await.unwrap();
+    let seen = send(layer.clone(), request(&[])).await.unwrap();
     assert!(seen.extensions().get::<AuthOutcome>().unwrap().is_absent());
-    let seen = through(layer.clone(), bearer(&token())).await.unwrap();
+    let seen = send(layer.clone(), bearer(&token())).await.unwrap();
     let outcome = seen.extensions().get::<AuthOutcome>().unwrap();
     assert_eq!(outcome.token().unwrap().subject(), &ada());
     assert!(outcome.rejection().is_none() && !outcome.is_absent());
-    let refused = through(layer.clone(), bearer("bad")).await.unwrap_err();
+    let refused = send(layer.clone(), bearer("bad")).await.unwrap_err();
     assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
     let two = request(&[("authorization", "Bearer a"), ("authorization", "Bearer b")]);
     assert_eq!(
-        through(layer, two).await.unwrap_err().status(),
+        send(layer, two).await.unwrap_err().status(),
         StatusCode::BAD_REQUEST
     );
 }
@@ -221,32 +221,32 @@ async fn observe_forwards_every_request_and_trusts_no_invalid_token() {
         ),
     ] {
         let had_credential = request.headers().contains_key("authorization");
-        let seen = through(layer.clone(), request).await.unwrap();
+        let seen = send(layer.clone(), request).await.unwrap();
         let outcome = seen.extensions().get::<AuthOutcome>().unwrap();
         assert_eq!(outcome.rejection().unwrap().kind(), kind);
         assert_eq!(Subject::from_extensions(seen.extensions()), None);
         // Only a verified credential is removed.
         assert_eq!(seen.headers().contains_key("authorization"), had_credential);
     }
-    let seen = through(layer, bearer(&token())).await.unwrap();
+    let seen = send(layer, bearer(&token())).await.unwrap();
     assert_eq!(Subject::from_extensions(seen.extensions()), Some(&ada()));
 }
 
 #[tokio::test]
 async fn gate_only_inserts_nothing() {
     let layer = layer().gate_only();
-    let spoofed = |mut request: Request<String>| {
+    let with_outside_subject = |mut request: Request<String>| {
         let mallory = Subject::Profile("mallory".parse().unwrap());
         request.extensions_mut().insert(mallory);
         request
     };
     for mode in [AuthMode::Required, AuthMode::Optional, AuthMode::Observe] {
         let layer = layer.clone().with_mode(mode);
-        let seen = through(layer.clone(), spoofed(bearer(&token()))).await;
+        let seen = send(layer.clone(), with_outside_subject(bearer(&token()))).await;
         let seen = seen.unwrap();
         assert!(seen.extensions().is_empty());
         assert!(!seen.headers().contains_key("authorization"));
-        match through(layer, bearer("bad")).await {
+        match send(layer, bearer("bad")).await {
             Ok(seen) => assert!(mode == AuthMode::Observe && seen.extensions().is_empty()),
             Err(refused) => {
                 assert_ne!(mode, AuthMode::Observe);
@@ -254,7 +254,7 @@ async fn gate_only_inserts_nothing() {
             }
         }
     }
-    let refused = through(layer, request(&[])).await.unwrap_err();
+    let refused = send(layer, request(&[])).await.unwrap_err();
     assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
 }
 
@@ -263,15 +263,15 @@ async fn a_token_in_a_cookie_is_read_only_by_opt_in() {
     let token = token();
     let with_cookie = |value: &str| request(&[("cookie", value)]);
     let cookie = format!("a=1; id={token}; b=2");
-    assert!(through(layer(), with_cookie(&cookie)).await.is_err());
+    assert!(send(layer(), with_cookie(&cookie)).await.is_err());
     let layer = layer().with_cookie("id").unwrap();
-    let seen = through(layer.clone(), with_cookie(&cookie)).await.unwrap();
+    let seen = send(layer.clone(), with_cookie(&cookie)).await.unwrap();
     assert_eq!(seen.headers()["cookie"], "a=1; b=2");
-    let seen = through(layer.clone(), with_cookie(&format!("id={token}")))
+    let seen = send(layer.clone(), with_cookie(&format!("id={token}")))
         .await
         .unwrap();
     assert!(!seen.headers().contains_key("cookie"));
-    let seen = through(
+    let seen = send(
         layer.clone(),
         request(&[("cookie", "a=1"), ("cookie", &format!("id={token}"))]),
     );
@@ -279,9 +279,9 @@ async fn a_token_in_a_cookie_is_read_only_by_opt_in() {
     let mut foreign = with_cookie(&cookie);
     let utf8 = HeaderValue::from_bytes("name=Zoë".as_bytes()).unwrap();
     foreign.headers_mut().append("cookie", utf8);
-    assert!(through(layer.clone(), foreign).await.is_ok());
+    assert!(send(layer.clone(), foreign).await.is_ok());
     assert!(
-        through(layer.clone(), with_cookie(&format!("xid={token}")))
+        send(layer.clone(), with_cookie(&format!("xid={token}")))
             .await
             .is_err()
     );
@@ -289,14 +289,14 @@ async fn a_token_in_a_cookie_is_read_only_by_opt_in() {
         ("authorization", &format!("Bearer {token}")),
         ("cookie", &cookie),
     ]);
-    let seen = through(layer.clone(), both).await.unwrap();
+    let seen = send(layer.clone(), both).await.unwrap();
     assert!(!seen.headers().contains_key("authorization"));
     for other in ["id=x".to_owned(), format!("id={token}; id=x")] {
         let differing = request(&[
             ("authorization", &format!("Bearer {token}")),
             ("cookie", &other),
         ]);
-        let refused = through(layer.clone(), differing).await.unwrap_err();
+        let refused = send(layer.clone(), differing).await.unwrap_err();
         assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
     }
 }
@@ -310,22 +310,22 @@ async fn a_token_in_a_query_parameter_is_read_only_by_opt_in() {
         request
     };
     let target = format!("/a/b?x=%20&access_token={token}&y");
-    assert!(through(layer(), get(target.clone())).await.is_err());
+    assert!(send(layer(), get(target.clone())).await.is_err());
     let layer = layer().with_query_parameter("access_token").unwrap();
-    let seen = through(layer.clone(), get(target.clone())).await.unwrap();
+    let seen = send(layer.clone(), get(target.clone())).await.unwrap();
     assert_eq!(seen.uri(), "/a/b?x=%20&y");
-    let seen = through(layer.clone(), get(format!("/?access_token={token}")))
+    let seen = send(layer.clone(), get(format!("/?access_token={token}")))
         .await
         .unwrap();
     assert_eq!(seen.uri(), "/");
-    let seen = through(
+    let seen = send(
         layer.clone(),
         get(format!("http://h/p?access_token={token}")),
     )
     .await
     .unwrap();
     assert_eq!(seen.uri(), "http://h/p");
-    let refused = through(layer, get(format!("{target}&access_token=x")))
+    let refused = send(layer, get(format!("{target}&access_token=x")))
         .await
         .unwrap_err();
     assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
@@ -342,20 +342,16 @@ fn preflight() -> Request<String> {
 
 #[tokio::test]
 async fn a_preflight_passes_only_by_opt_in() {
-    assert!(through(layer(), preflight()).await.is_err());
-    assert!(
-        through(layer().pass_preflights(), preflight())
-            .await
-            .is_ok()
-    );
+    assert!(send(layer(), preflight()).await.is_err());
+    assert!(send(layer().pass_preflights(), preflight()).await.is_ok());
     for missing in ["origin", "access-control-request-method"] {
         let mut request = preflight();
         request.headers_mut().remove(missing);
-        assert!(through(layer().pass_preflights(), request).await.is_err());
+        assert!(send(layer().pass_preflights(), request).await.is_err());
     }
     let mut request = preflight();
     *request.method_mut() = Method::PUT;
-    assert!(through(layer().pass_preflights(), request).await.is_err());
+    assert!(send(layer().pass_preflights(), request).await.is_err());
 }
 
 #[tokio::test]
@@ -365,7 +361,7 @@ async fn the_rejection_handler_replaces_the_response() {
         *response.status_mut() = rejection.kind().status();
         response
     });
-    let response = through(layer, request(&[])).await.unwrap_err();
+    let response = send(layer, request(&[])).await.unwrap_err();
     assert_eq!(
         (response.status(), &**response.body()),
         (StatusCode::UNAUTHORIZED, "<h1>Sign in</h1>")
@@ -484,8 +480,8 @@ fn the_cause_is_logged_without_the_token() {
     let runtime = { runtime }.build().unwrap();
     let log = logged(|| {
         runtime.block_on(async {
-            through(layer(), bearer(&expired)).await.unwrap_err();
-            through(layer(), bearer(&odd)).await.unwrap();
+            send(layer(), bearer(&expired)).await.unwrap_err();
+            send(layer(), bearer(&odd)).await.unwrap();
         });
     });
     assert!(

@@ -75,6 +75,17 @@ fn a_planted_cycle_of_two_files_is_found() {
 }
 
 #[test]
+fn a_planted_cycle_of_three_files_is_found() {
+    let files = [
+        ("client/pool.rs", "use super::host::Host;"),
+        ("client/host.rs", "use crate::client::stats::Stats;"),
+        ("client/stats.rs", "fn new() -> super::pool::Pool {}"),
+    ];
+    assert_eq!(cycles(&arrows(&planted(&files))).len(), 1);
+    assert_eq!(cycles(&arrows(&planted(&files[..2]))).len(), 0);
+}
+
+#[test]
 fn a_planted_upward_import_between_sub_folders_is_found() {
     let files = [
         (

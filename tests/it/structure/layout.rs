@@ -12,13 +12,25 @@ const MAX_LINES: usize = 400;
 /// The trees whose folders have headers.
 const TREES: [&str; 2] = ["src", "examples/standalone"];
 
+fn is_small(text: &str) -> bool {
+    text.lines().count() <= MAX_LINES
+}
+
 #[test]
 fn files_have_one_role_and_stay_small() {
     for file in rust_files("src") {
-        let lines = read(&file).lines().count();
-        let file = relative(&file);
-        assert!(lines <= MAX_LINES, "{file}: {lines} lines, split it");
+        let name = relative(&file);
+        assert!(
+            is_small(&read(&file)),
+            "{name}: over {MAX_LINES} lines, split it"
+        );
     }
+}
+
+#[test]
+fn a_planted_large_file_is_found() {
+    assert!(is_small(&"\n".repeat(MAX_LINES)));
+    assert!(!is_small(&"\n".repeat(MAX_LINES + 1)));
 }
 
 /// The file with the header of a folder: the crate root, `mod.rs`, or the file of the same name.

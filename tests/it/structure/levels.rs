@@ -113,28 +113,58 @@ fn a_planted_import_sideways_or_up_is_found() {
     }
 }
 
-/// Foreign crates and calls that only some modules may use, with those modules.
+/// The foreign crates and calls in `module` that only other modules may use.
+fn foreign_uses(levels: &Levels, module: &Module) -> Vec<&'static str> {
+    let top = module.top();
+    let is_rule = levels.rules.iter().any(|rule| rule == top);
+    let is_forbidden = |foreign: &&str| match *foreign {
+        "hyper_util::" => top != "client",
+        "SystemTime::now" => !["clock", "sandbox"].contains(&top),
+        // The idle timeout of a body needs a timer.
+        "tokio::" => is_rule && top != "body",
+        _ => is_rule,
+    };
+    let foreign = [
+        "tower::",
+        "tokio::",
+        "async ",
+        ".await",
+        "hyper_util::",
+        "SystemTime::now",
+    ];
+    let used = foreign
+        .into_iter()
+        .filter(|foreign| module.code.contains(foreign));
+    used.filter(is_forbidden).collect()
+}
+
 #[test]
 fn only_their_modules_use_tower_hyper_util_and_the_system_time() {
     let levels = Levels::parse(&architecture());
     for module in modules() {
-        let (top, file) = (module.top(), relative(&module.file));
-        let is_rule = levels.rules.iter().any(|rule| rule == top);
-        for foreign in ["tower::", "tokio::", "async ", ".await"] {
-            // The idle timeout of a body needs a timer.
-            let is_allowed = !is_rule || top == "body" && foreign == "tokio::";
-            assert!(
-                is_allowed || !module.code.contains(foreign),
-                "{file}: {foreign} at level 0 or 1"
-            );
-        }
-        assert!(
-            top == "client" || !module.code.contains("hyper_util::"),
-            "{file}: only the client may use hyper-util"
-        );
-        assert!(
-            ["clock", "sandbox"].contains(&top) || !module.code.contains("SystemTime::now"),
-            "{file}: only the clock may read the system time"
-        );
+        let (file, found) = (relative(&module.file), foreign_uses(&levels, &module));
+        assert!(found.is_empty(), "{file} may not use {found:?}");
+    }
+}
+
+#[test]
+fn a_planted_use_of_a_foreign_crate_is_found() {
+    let levels = Levels::parse(&architecture());
+    for (file, code, count) in [
+        ("headers/via.rs", "use tower::Layer;", 1),
+        ("path/me.rs", "async fn f() { g().await }", 2),
+        (
+            "upstream/call/exchange.rs",
+            "use hyper_util::rt::TokioIo;",
+            1,
+        ),
+        ("token/mint.rs", "let now = SystemTime::now();", 1),
+        ("body/idle.rs", "use tokio::time::Sleep;", 0),
+        ("client/pool.rs", "use hyper_util::rt::TokioIo;", 0),
+        ("clock/mod.rs", "let now = SystemTime::now();", 0),
+        ("me/service.rs", "use tower::Service;", 0),
+    ] {
+        let module = &planted(&[(file, code)])[0];
+        assert_eq!(foreign_uses(&levels, module).len(), count, "{file}: {code}");
     }
 }

@@ -7,8 +7,26 @@ use super::sources::{files, read, relative, root};
 /// Subjects that hide which part of a program is meant.
 const WORDS: [&str; 5] = ["nobody", "somebody", "anybody", "everybody", "whoever"];
 
-/// A negation that hides a verb.
-const NEGATION: &str = "is no ";
+/// A negation that hides a verb, and idioms in place of a technical verb.
+const PHRASES: [&str; 17] = [
+    "is no",
+    "are of no use",
+    "is of no use",
+    "break off",
+    "breaks off",
+    "broken off",
+    "for ever",
+    "give back",
+    "given back",
+    "gives back",
+    "go away",
+    "goes away",
+    "in its hands",
+    "in their hands",
+    "let go",
+    "lets go",
+    "under way",
+];
 
 const MAX_COLUMNS: usize = 100;
 /// A string literal of this length may exceed the columns.
@@ -89,10 +107,27 @@ fn toggles_docstring(line: &str) -> bool {
 
 fn has_forbidden_word(text: &str) -> bool {
     let text = text.to_lowercase();
-    text.contains(NEGATION)
-        || text
-            .split(|c: char| !c.is_alphanumeric())
-            .any(|word| WORDS.contains(&word))
+    let words: Vec<&str> = text
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .collect();
+    let has_phrase = |phrase: &str| {
+        let phrase: Vec<&str> = phrase.split(' ').collect();
+        words.windows(phrase.len()).any(|window| *window == phrase)
+    };
+    words.iter().any(|word| WORDS.contains(word)) || PHRASES.into_iter().any(has_phrase)
+}
+
+/// The name of the function that a line of Rust declares, or the empty string.
+fn function_name(line: &str) -> &str {
+    let Some((before, after)) = line.split_once("fn ") else {
+        return "";
+    };
+    let is_declaration = before
+        .split_whitespace()
+        .all(|word| ["async", "const", "pub", "pub(crate)", "pub(super)"].contains(&word));
+    let end = after.find(['(', '<']).filter(|_| is_declaration);
+    end.map_or("", |end| &after[..end])
 }
 
 /// The lines that break a rule, by number.
@@ -115,7 +150,11 @@ fn check(text: &str, language: Language) -> Vec<(usize, Rule)> {
         let is_fence = content.starts_with("```");
         is_fenced ^= is_fence;
         let is_code = is_fenced || is_fence;
-        if !is_code && has_forbidden_word(prose) {
+        let name = match language {
+            Language::Rust => function_name(line),
+            _ => "",
+        };
+        if !is_code && (has_forbidden_word(prose) || has_forbidden_word(name)) {
             found.push((number, Rule::Word));
         }
         let is_checked = language == Language::Rust || !prose.is_empty();
@@ -168,8 +207,18 @@ fn a_planted_word_is_found() {
             Language::Script("--"),
         ),
         ("It is no name.\n\n```\nnobody\n```\n", Language::Page),
+        ("// An idle connection: it goes away.", Language::Rust),
+        ("The body was Broken  off.", Language::Page),
+        ("pub(super) async fn nobody_reads(", Language::Rust),
+        ("fn requests_under_way<T>(", Language::Rust),
     ] {
         assert_eq!(check(text, language), [(1, Rule::Word)], "{text}");
+    }
+    for text in [
+        "// It is not a table; this no is allowed.",
+        "let x = \"fn nobody(\";",
+    ] {
+        assert_eq!(check(text, Language::Rust), [], "{text}");
     }
     let trailing = format!("let url = {}; {}", "\"https://x\"", "// anybody");
     assert_eq!(check(&trailing, Language::Rust), [(1, Rule::Word)]);

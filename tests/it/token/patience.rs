@@ -6,7 +6,7 @@ type TenantResponse = Response<Body>;
 
 const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
 
-/// Values of `Retry-After`, the `Date` of the same answer, and the value that a caller receives.
+/// Values of `Retry-After`, the `Date` of the same response, and the value that a caller receives.
 const VALUES: &[(&str, Option<&str>, Option<&str>)] = &[
     ("7", None, Some("7")),
     ("60", Some(DATE), Some("60")),
@@ -24,7 +24,8 @@ const VALUES: &[(&str, Option<&str>, Option<&str>)] = &[
     ("7s", None, None),
     ("soon", None, None),
     ("<script>", None, None),
-    // A date is relative to the answer's own `Date`, in each of the three forms of RFC 9110 §5.6.7.
+    // A date is relative to the response's own `Date`, in each of the three forms of RFC 9110
+    // §5.6.7.
     ("Sun, 06 Nov 1994 08:50:37 GMT", Some(DATE), Some("60")),
     ("Sunday, 06-Nov-94 08:50:37 GMT", Some(DATE), Some("60")),
     ("Sun Nov  6 08:50:37 1994", Some(DATE), Some("60")),
@@ -65,7 +66,7 @@ async fn a_mint_forwards_the_retry_after_of_the_tenant_within_bounds() {
             }
         }
     }
-    // Other answers have none: theirs would concern something else.
+    // Other responses have no `Retry-After`: the value of the tenant would not apply to them.
     for status in [401, 404, 500, 504] {
         let tenant = Tenant::new(move || busy(status, "7", None));
         let (_, _, response) = send(tenant.endpoint(), post("{}")).await;
@@ -86,7 +87,7 @@ async fn grpc_gets_retry_after_as_a_pushback_in_milliseconds() {
         assert_eq!(text(&response, "retry-after"), None);
         assert_eq!(text(&response, "grpc-retry-pushback-ms"), Some("60000"));
     }
-    let tenant = Tenant::answering(503, "");
+    let tenant = Tenant::respond_with(503, "");
     let mut request = post("{}");
     let media = "application/grpc".parse().unwrap();
     request.headers_mut().insert("content-type", media);
@@ -105,9 +106,9 @@ mod routes {
 
     const KNOWN: &str = r#"{"data":[{"id":"3f0c2f6e","email":"ada@example.com"}]}"#;
 
-    /// A tenant with one profile, which returns `answer` to requests that match `is_busy`.
+    /// A tenant with one profile, which returns `response` to requests that match `is_busy`.
     fn shop(
-        answer: impl Fn() -> Response<Body> + Clone + Send + Sync + 'static,
+        tenant_response: impl Fn() -> Response<Body> + Clone + Send + Sync + 'static,
         is_busy: fn(&Method, &str) -> bool,
     ) -> OmneoId<
         impl Service<TenantRequest, Response = TenantResponse, Error = Infallible, Future: Send>
@@ -119,7 +120,7 @@ mod routes {
         let client = service_fn(move |request: Request<RequestBody>| {
             let path = request.uri().path().trim_start_matches("/api/v3");
             let response = match (request.method().as_str(), path) {
-                _ if is_busy(request.method(), path) => answer(),
+                _ if is_busy(request.method(), path) => tenant_response(),
                 ("GET", "/profiles") if request.uri().query().unwrap().contains("ada") => {
                     Response::new(Body::from(Bytes::from(KNOWN)))
                 }

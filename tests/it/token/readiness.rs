@@ -7,9 +7,9 @@ use std::task::Waker;
 use super::*;
 
 /// A body that stays pending.
-struct Unsent;
+struct PendingBody;
 
-impl http_body::Body for Unsent {
+impl http_body::Body for PendingBody {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -27,23 +27,23 @@ fn poll<F: Future>(future: &mut Pin<&mut F>) -> Poll<F::Output> {
         .poll(&mut Context::from_waker(Waker::noop()))
 }
 
-fn unsent() -> Request<Body> {
-    post("").map(|_| Body::new(Unsent))
+fn unsent_request() -> Request<Body> {
+    post("").map(|_| Body::new(PendingBody))
 }
 
 #[tokio::test]
 async fn a_mint_with_an_unfinished_body_holds_no_slot_of_a_concurrency_limit() {
-    let tenant = tower::limit::ConcurrencyLimit::new(Tenant::answering(200, ""), 1);
+    let tenant = tower::limit::ConcurrencyLimit::new(Tenant::respond_with(200, ""), 1);
     let mut endpoint = TokenEndpoint::new(tenant, issuer());
     let ready = ServiceExt::<Request<Body>>::ready(&mut endpoint);
-    let mut stuck = pin!(ready.await.unwrap().call(unsent()));
-    assert!(poll(&mut stuck).is_pending());
+    let mut pending = pin!(ready.await.unwrap().call(unsent_request()));
+    assert!(poll(&mut pending).is_pending());
     let mut ready = pin!(ServiceExt::<Request<Body>>::ready(&mut endpoint));
     let Poll::Ready(ready) = poll(&mut ready) else {
         panic!("the only slot is kept by a mint that calls nothing");
     };
-    let answer = ready.unwrap().call(post("{}").map(Body::new)).await;
-    assert_eq!(answer.unwrap().status(), 200);
+    let response = ready.unwrap().call(post("{}").map(Body::new)).await;
+    assert_eq!(response.unwrap().status(), 200);
 }
 
 #[tokio::test]
@@ -64,22 +64,22 @@ async fn the_tenant_is_called_when_ready_and_its_errors_are_returned() {
     let mut endpoint = TokenEndpoint::new(mock, issuer());
     let ready = ServiceExt::<Request<Full<Bytes>>>::ready(&mut endpoint);
     // The mock panics if it is called through a clone that was not made ready.
-    let mut answer = pin!(ready.await.unwrap().call(post("{}")));
+    let mut response = pin!(ready.await.unwrap().call(post("{}")));
     tenant.allow(0);
-    assert!(poll(&mut answer).is_pending());
+    assert!(poll(&mut response).is_pending());
     assert!(tenant.poll_request().is_pending(), "it is not ready");
     tenant.allow(1);
-    assert!(poll(&mut answer).is_pending());
+    assert!(poll(&mut response).is_pending());
     let (request, respond) = tenant.next_request().await.unwrap();
     assert_eq!(request.uri(), "/auth/verify");
     respond.send_response(Response::new(Body::empty()));
-    assert_eq!(answer.await.unwrap().status(), 200);
+    assert_eq!(response.await.unwrap().status(), 200);
 
     let ready = ServiceExt::<Request<Full<Bytes>>>::ready(&mut endpoint);
     tenant.allow(1);
-    let answer = ready.await.unwrap().call(post("{}"));
+    let response = ready.await.unwrap().call(post("{}"));
     tenant.send_error("closed");
-    assert_eq!(answer.await.unwrap_err().to_string(), "closed");
+    assert_eq!(response.await.unwrap_err().to_string(), "closed");
 
     let failing = service_fn(async |_: Request<Body>| Err::<Response<Body>, _>("broken"));
     let endpoint = TokenEndpoint::new(failing, issuer());
@@ -95,12 +95,12 @@ async fn a_response_without_a_call_awaits_no_readiness() {
     for (body, status) in [("{}", 200), ("[]", 422)] {
         tenant.allow(1);
         let ready = ServiceExt::<Request<Full<Bytes>>>::ready(&mut endpoint);
-        let answer = ready.await.unwrap().call(post(body));
+        let response = ready.await.unwrap().call(post(body));
         tenant.allow(0);
-        let mut answer = pin!(answer);
-        let Poll::Ready(answer) = poll(&mut answer) else {
+        let mut response = pin!(response);
+        let Poll::Ready(response) = poll(&mut response) else {
             panic!("{body} waits for the tenant");
         };
-        assert_eq!(answer.unwrap().status(), status);
+        assert_eq!(response.unwrap().status(), status);
     }
 }

@@ -11,14 +11,14 @@ async fn a_body_with_other_members_but_no_id_is_rejected() {
         json!({ "data": { "id": PID } }),
         json!({ "": null }),
     ] {
-        let tenant = Tenant::answering(200, "");
+        let tenant = Tenant::respond_with(200, "");
         let (status, json, _) = send(tenant.endpoint(), post(body.to_string())).await;
         assert_eq!(status, 422, "{body}");
         let errors = json["errors"].as_object().unwrap();
         assert_eq!(errors.keys().collect::<Vec<_>>(), ["id"]);
         assert!(errors["id"][0].as_str().unwrap().contains("id_handle"));
         assert!(!json.to_string().contains(PID), "{json}");
-        assert!(tenant.asked().is_empty());
+        assert!(tenant.received().is_empty());
     }
     for body in [
         json!({}),
@@ -29,7 +29,7 @@ async fn a_body_with_other_members_but_no_id_is_rejected() {
         json!({ "id_handle": null, "shop": "acme" }),
         json!({ "id": "", "profile_id": PID }),
     ] {
-        let tenant = Tenant::answering(200, "");
+        let tenant = Tenant::respond_with(200, "");
         let subject = minted(tenant.endpoint(), &body.to_string()).await;
         assert_eq!(subject, Subject::Anonymous, "{body}");
     }
@@ -38,7 +38,7 @@ async fn a_body_with_other_members_but_no_id_is_rejected() {
     assert_eq!(minted(tenant.endpoint(), &body).await, ada());
 }
 
-/// Laravel's `TrimStrings` trims every string of a request, so the answer is about the trimmed
+/// Laravel's `TrimStrings` trims every string of a request, so the response is about the trimmed
 /// text.
 #[tokio::test]
 async fn white_space_around_an_id_or_a_handle_is_trimmed() {
@@ -60,7 +60,7 @@ async fn white_space_around_an_id_or_a_handle_is_trimmed() {
             let body = json!({ "id": id, "id_handle": handle }).to_string();
             assert_eq!(minted(tenant.endpoint(), &body).await, ada(), "{body}");
             assert_eq!(
-                tenant.asked()[0].body,
+                tenant.received()[0].body,
                 json!({ "type": "profile_id", "id": PID })
             );
         }
@@ -69,7 +69,7 @@ async fn white_space_around_an_id_or_a_handle_is_trimmed() {
     let body = json!({ "id": " a b\n", "id_handle": "\tshopify " }).to_string();
     assert_eq!(minted(tenant.endpoint(), &body).await, ada());
     assert_eq!(
-        tenant.asked()[0].body,
+        tenant.received()[0].body,
         json!({ "type": "shopify", "id": "a b" })
     );
     for inner in ["a\nb", "a\u{0}", "\u{7f}a"] {
@@ -93,7 +93,7 @@ async fn an_integer_id_is_used_as_its_json_text() {
     ] {
         let tenant = Tenant::with_profile(PID);
         assert_eq!(minted(tenant.endpoint(), &identity(id)).await, ada());
-        assert_eq!(tenant.asked()[0].body["id"], id);
+        assert_eq!(tenant.received()[0].body["id"], id);
     }
     for id in [
         "-0",

@@ -13,10 +13,10 @@ const PROFILE: &str =
 /// A script with a look-up, a rejected creation, a second look-up, and then `rest`.
 fn hidden<const N: usize>(rest: [(&str, Response<Full<Bytes>>); N]) -> Script {
     let script = Script::new(rest);
-    let not_found = || (BY_EMAIL.to_owned(), answer(200, NO_PROFILES));
-    script.answers.lock().unwrap().extend([
+    let not_found = || (BY_EMAIL.to_owned(), respond(200, NO_PROFILES));
+    script.responses.lock().unwrap().extend([
         not_found(),
-        (CREATE.to_owned(), answer(422, TAKEN)),
+        (CREATE.to_owned(), respond(422, TAKEN)),
         not_found(),
     ]);
     script
@@ -28,39 +28,46 @@ fn concealing() -> CommsPolicy {
 
 #[tokio::test]
 async fn a_profile_hidden_by_the_filters_is_found_by_the_availability_query() {
-    let script = hidden([
-        (AVAILABILITY, answer(200, OWNED_BY_ADA)),
-        (SHOW, answer(200, PROFILE)),
-        (UPDATE, answer(200, "{}")),
-    ]);
-    let response = script.sign_up(CommsPolicy::new(), OPT_OUT).await;
-    assert_eq!(response.extensions().get(), Some(&UpsertOutcome::Updated));
-    let bodies = script.bodies();
-    assert_eq!(
-        bodies[1..],
-        [r#"{"email":"ada@example.com"}"#, r#"{"email_optout":true}"#]
-    );
+    // The tenant's documents define `available` in two contradictory ways.
+    for owned in [
+        OWNED_BY_ADA,
+        r#"{"data":{"email":{"available":true,"profile":{"id":"ada-1"}}}}"#,
+        r#"{"data":{"email":{"available":null,"profile":{"id":"ada-1"}}}}"#,
+    ] {
+        let script = hidden([
+            (AVAILABILITY, respond(200, owned)),
+            (SHOW, respond(200, PROFILE)),
+            (UPDATE, respond(200, "{}")),
+        ]);
+        let response = script.sign_up(CommsPolicy::new(), OPT_OUT).await;
+        assert_eq!(response.extensions().get(), Some(&UpsertOutcome::Updated));
+        let bodies = script.bodies();
+        assert_eq!(
+            bodies[1..],
+            [r#"{"email":"ada@example.com"}"#, r#"{"email_optout":true}"#]
+        );
+    }
 }
 
 #[tokio::test]
 async fn a_hidden_profile_is_found_by_its_phone() {
     let by_phone = r#"{"data":{"mobile_phone":{"profile":{"id":"ada-1"}}}}"#;
     let script = Script::new([
-        (BY_EMAIL, answer(200, NO_PROFILES)),
-        (BY_PHONE, answer(200, NO_PROFILES)),
+        (BY_EMAIL, respond(200, NO_PROFILES)),
+        (BY_PHONE, respond(200, NO_PROFILES)),
         (
             CREATE,
-            answer(
+            respond(
                 422,
                 r#"{"errors":{"mobile_phone":["The phone number exists"]}}"#,
             ),
         ),
-        (BY_EMAIL, answer(200, NO_PROFILES)),
-        (BY_PHONE, answer(200, NO_PROFILES)),
-        (AVAILABILITY, answer(200, NO_OWNER)),
-        (AVAILABILITY, answer(200, by_phone)),
-        (SHOW, answer(200, PROFILE)),
-        (UPDATE, answer(200, "{}")),
+        (BY_EMAIL, respond(200, NO_PROFILES)),
+        (BY_PHONE, respond(200, NO_PROFILES)),
+        (AVAILABILITY, respond(200, NO_OWNER)),
+        (AVAILABILITY, respond(200, by_phone)),
+        (SHOW, respond(200, PROFILE)),
+        (UPDATE, respond(200, "{}")),
     ]);
     let payload = concat!(
         r#"{"email":"ada@example.com","mobile_phone":"+61412345678","#,
@@ -83,11 +90,12 @@ async fn an_address_equal_only_in_the_tenants_collation_is_never_reported_as_tak
         r#"{"data":{"id":"ada-1","email":"\u00e1da@example.com"}}"#,
         r#"{"data":{"id":"eve-1","email":"ada@example.com"}}"#,
         r#"{"data":{"id":"ada-1","email":null}}"#,
+        r#"{"data":{"id":"ada-1"}}"#,
     ] {
         let script = || {
             hidden([
-                (AVAILABILITY, answer(200, OWNED_BY_ADA)),
-                (SHOW, answer(200, profile)),
+                (AVAILABILITY, respond(200, OWNED_BY_ADA)),
+                (SHOW, respond(200, profile)),
             ])
         };
         let response = script().sign_up(CommsPolicy::new(), OPT_OUT).await;
@@ -102,12 +110,20 @@ async fn an_address_equal_only_in_the_tenants_collation_is_never_reported_as_tak
 
 #[tokio::test]
 async fn a_free_address_that_the_tenant_rejects_can_be_corrected() {
-    let script = || hidden([(AVAILABILITY, answer(200, NO_OWNER))]);
-    let response = script().sign_up(CommsPolicy::new(), OPT_OUT).await;
-    assert_eq!(
-        (response.status().as_u16(), response.body()),
-        (422, &Bytes::from(TAKEN))
-    );
+    let script = || hidden([(AVAILABILITY, respond(200, NO_OWNER))]);
+    for free in [
+        NO_OWNER,
+        r#"{"data":{"email":{"available":false,"profile":null}}}"#,
+        r#"{"data":{"email":{"available":null,"profile":null}}}"#,
+        r#"{"data":{"mobile_phone":{"profile":{"id":"ada-1"}}}}"#,
+    ] {
+        let script = hidden([(AVAILABILITY, respond(200, free))]);
+        let response = script.sign_up(CommsPolicy::new(), OPT_OUT).await;
+        assert_eq!(
+            (response.status().as_u16(), response.body()),
+            (422, &Bytes::from(TAKEN))
+        );
+    }
     let response = script().sign_up(concealing(), OPT_OUT).await;
     assert_eq!(response.extensions().get(), Some(&UpsertOutcome::Concealed));
 }
@@ -118,19 +134,19 @@ async fn a_free_address_that_the_tenant_rejects_can_be_corrected() {
 async fn a_phone_number_that_the_tenant_rejects_can_be_corrected() {
     const BAD: &str = r#"{"message":"no","errors":{"mobile_phone":["no such number"]}}"#;
     let payload = r#"{"email":"ada@example.com","mobile_phone":"+61412345678"}"#;
-    let script = |who, more: Option<_>| {
+    let script = |owner, more: Option<_>| {
         let script = Script::new([
-            (BY_EMAIL, answer(200, NO_PROFILES)),
-            (BY_PHONE, answer(200, NO_PROFILES)),
-            (CREATE, answer(422, BAD)),
-            (BY_EMAIL, answer(200, NO_PROFILES)),
-            (BY_PHONE, answer(200, NO_PROFILES)),
-            (AVAILABILITY, answer(200, who)),
+            (BY_EMAIL, respond(200, NO_PROFILES)),
+            (BY_PHONE, respond(200, NO_PROFILES)),
+            (CREATE, respond(422, BAD)),
+            (BY_EMAIL, respond(200, NO_PROFILES)),
+            (BY_PHONE, respond(200, NO_PROFILES)),
+            (AVAILABILITY, respond(200, owner)),
         ]);
-        let rest = more.into_iter().chain([(AVAILABILITY, answer(422, "{}"))]);
-        for (line, answer) in rest {
-            let mut answers = script.answers.lock().unwrap();
-            answers.insert(0, (line.to_owned(), answer));
+        let rest = more.into_iter().chain([(AVAILABILITY, respond(422, "{}"))]);
+        for (line, response) in rest {
+            let mut responses = script.responses.lock().unwrap();
+            responses.insert(0, (line.to_owned(), response));
         }
         script
     };
@@ -141,7 +157,7 @@ async fn a_phone_number_that_the_tenant_rejects_can_be_corrected() {
         (422, &Bytes::from(BAD))
     );
     let other = r#"{"data":{"id":"ada-1","email":"\u00e1da@example.com"}}"#;
-    let held = script(OWNED_BY_ADA, Some((SHOW, answer(200, other))));
+    let held = script(OWNED_BY_ADA, Some((SHOW, respond(200, other))));
     let response = held.sign_up(CommsPolicy::new(), payload).await;
     assert_eq!(rejection_kind(&response), RejectionKind::TenantAnswer);
 }
@@ -154,6 +170,13 @@ async fn an_unusable_availability_response_is_an_error() {
         (500, "{}", RejectionKind::TenantFailed),
         (200, "", RejectionKind::TenantAnswer),
         (200, "<html>", RejectionKind::TenantAnswer),
+        (200, "{}", RejectionKind::TenantAnswer),
+        (200, r#"{"data":[]}"#, RejectionKind::TenantAnswer),
+        (
+            200,
+            r#"{"data":{"email":{"profile":{}}}}"#,
+            RejectionKind::TenantAnswer,
+        ),
         (200, r#"{"data":[7]}"#, RejectionKind::TenantAnswer),
         (
             200,
@@ -167,14 +190,14 @@ async fn an_unusable_availability_response_is_an_error() {
         ),
     ];
     for (status, body, kind) in unusable {
-        let script = hidden([(AVAILABILITY, answer(status, body))]);
+        let script = hidden([(AVAILABILITY, respond(status, body))]);
         let response = script.sign_up(CommsPolicy::new(), OPT_OUT).await;
         assert_eq!(rejection_kind(&response), kind, "{body}");
     }
     for (status, body) in [(404, "{}"), (200, "{}"), (200, "[]")] {
         let script = hidden([
-            (AVAILABILITY, answer(200, OWNED_BY_ADA)),
-            (SHOW, answer(status, body)),
+            (AVAILABILITY, respond(200, OWNED_BY_ADA)),
+            (SHOW, respond(status, body)),
         ]);
         let response = script.sign_up(CommsPolicy::new(), OPT_OUT).await;
         assert_eq!(
@@ -190,12 +213,12 @@ async fn a_hidden_profile_that_is_deleted_does_not_cause_a_loop() {
     let mut steps = vec![];
     for _ in 0..2 {
         steps.extend([
-            (BY_EMAIL, answer(200, NO_PROFILES)),
-            (CREATE, answer(422, TAKEN)),
-            (BY_EMAIL, answer(200, NO_PROFILES)),
-            (AVAILABILITY, answer(200, OWNED_BY_ADA)),
-            (SHOW, answer(200, PROFILE)),
-            (UPDATE, answer(404, "{}")),
+            (BY_EMAIL, respond(200, NO_PROFILES)),
+            (CREATE, respond(422, TAKEN)),
+            (BY_EMAIL, respond(200, NO_PROFILES)),
+            (AVAILABILITY, respond(200, OWNED_BY_ADA)),
+            (SHOW, respond(200, PROFILE)),
+            (UPDATE, respond(404, "{}")),
         ]);
     }
     let steps: [_; 12] = steps.try_into().unwrap();

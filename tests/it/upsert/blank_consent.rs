@@ -75,13 +75,15 @@ async fn an_update_without_a_value_is_not_sent() {
     payloads.push(payload(&json!({"comms": null})));
     payloads.push(payload(&json!({"comms": ""})));
     payloads.push(payload(&json!({"comms": []})));
+    payloads.push(payload(&json!({"comms": {}})));
+    payloads.push(payload(&json!({"comms": {"Email_promo": true}})));
     payloads.push(payload(&Value::Null));
     payloads.push(payload(&json!("")));
     for name in documented() {
         payloads.push(payload(&json!({"comms": {name: null}})));
     }
     for payload in payloads {
-        let script = Script::new([(BY_EMAIL, answer(200, ADA))]);
+        let script = Script::new([(BY_EMAIL, respond(200, ADA))]);
         let response = script.sign_up(CommsPolicy::new(), &payload).await;
         assert_eq!(
             (response.status().as_u16(), response.body().as_ref()),
@@ -94,7 +96,7 @@ async fn an_update_without_a_value_is_not_sent() {
 
 #[tokio::test]
 async fn an_update_contains_the_fields_with_a_value_only() {
-    let script = Script::new([(BY_EMAIL, answer(200, ADA)), (UPDATE, answer(200, "{}"))]);
+    let script = Script::new([(BY_EMAIL, respond(200, ADA)), (UPDATE, respond(200, "{}"))]);
     let comms = json!({"email_promo": null, "email_optout": "", "sms_promo": false,
         "terms_accepted_version": " "});
     let payload = payload(&json!({"comms": comms}));
@@ -107,7 +109,12 @@ fn a_creation_with_blank_consent_has_the_documented_defaults() {
     let defaults = json!({"email_promo": true, "email_optout": false});
     for blank in blanks() {
         let fields: Map<_, _> = documented().map(|name| (name, blank.clone())).collect();
-        for attributes in [json!({"comms": fields}), json!({"comms": blank}), blank] {
+        for attributes in [
+            json!({"comms": fields}),
+            json!({"comms": blank}),
+            json!([]),
+            blank,
+        ] {
             let body = created(&payload(&attributes));
             assert_eq!(body["attributes"]["comms"], defaults, "{attributes}");
         }
@@ -166,6 +173,16 @@ fn defaults_on_an_update_apply_to_blank_fields() {
     assert_eq!(
         changed(&policy, &blank),
         Some(json!({"email_promo": true, "email_optout": false}))
+    );
+    let missing = payload(&json!({"comms": {}}));
+    assert_eq!(
+        changed(&policy, &missing),
+        Some(json!({"email_promo": true, "email_optout": false}))
+    );
+    let opted_out = payload(&json!({"comms": {"email_optout": true}}));
+    assert_eq!(
+        changed(&policy, &opted_out),
+        Some(json!({"email_optout": true, "email_promo": true}))
     );
 }
 

@@ -17,19 +17,19 @@ async fn calls(
     let owner = owner.to_owned();
     let tenant = service_fn(move |request: Sent| {
         let line = format!("{} {}", request.method(), request.uri());
-        let mut answer = match (request.method().as_str(), request.uri().path()) {
-            ("GET", "/profiles") => answer(
+        let mut response = match (request.method().as_str(), request.uri().path()) {
+            ("GET", "/profiles") => respond(
                 200,
                 r#"{"data":[{"id":"x","email":"x@example.net"}],"links":{"next":"https://t.example/2"}}"#,
             ),
             ("POST", "/profiles/availability") => Response::new(Full::from(owner.clone())),
-            ("GET", _) => answer(200, r#"{"data":{"id":"ada-1","email":"%@example.net"}}"#),
-            ("POST", _) => answer(create.0, create.1),
-            _ => answer(update, "{}"),
+            ("GET", _) => respond(200, r#"{"data":{"id":"ada-1","email":"%@example.net"}}"#),
+            ("POST", _) => respond(create.0, create.1),
+            _ => respond(update, "{}"),
         };
-        answer.headers_mut().clear();
+        response.headers_mut().clear();
         seen.lock().unwrap().push(line);
-        std::future::ready(Ok::<_, Infallible>(answer))
+        std::future::ready(Ok::<_, Infallible>(response))
     });
     let service = CommsUpsert::new(tenant, CommsPolicy::new());
     service.oneshot(post(payload)).await.unwrap();

@@ -22,39 +22,39 @@ const PHONE_TOO: &str = concat!(
 fn ambiguous() -> Vec<(&'static str, Script)> {
     let refused = || {
         [
-            (BY_EMAIL, answer(200, NO_PROFILES)),
-            (CREATE, answer(422, TAKEN)),
-            (BY_EMAIL, answer(200, NO_PROFILES)),
+            (BY_EMAIL, respond(200, NO_PROFILES)),
+            (CREATE, respond(422, TAKEN)),
+            (BY_EMAIL, respond(200, NO_PROFILES)),
         ]
     };
     let after_refusal = |rest: Vec<(&'static str, Response<Full<Bytes>>)>| {
         let script = Script::new([]);
-        let mut answers: Vec<Expected> = refused()
+        let mut responses: Vec<Expected> = refused()
             .into_iter()
             .chain(rest)
-            .map(|(line, answer)| (line.to_owned(), answer))
+            .map(|(line, response)| (line.to_owned(), response))
             .collect();
-        answers.reverse();
-        *script.answers.lock().unwrap() = answers;
+        responses.reverse();
+        *script.responses.lock().unwrap() = responses;
         script
     };
     let mut cases = vec![
-        (OPT_OUT, Script::new([(BY_EMAIL, answer(200, TWO_EMAILS))])),
+        (OPT_OUT, Script::new([(BY_EMAIL, respond(200, TWO_EMAILS))])),
         (
             PHONE_TOO,
             Script::new([
-                (BY_EMAIL, answer(200, NO_PROFILES)),
-                (BY_PHONE, answer(200, TWO_PHONES)),
+                (BY_EMAIL, respond(200, NO_PROFILES)),
+                (BY_PHONE, respond(200, TWO_PHONES)),
             ]),
         ),
-        (OPT_OUT, Script::new([(BY_EMAIL, answer(200, BAD_ID))])),
+        (OPT_OUT, Script::new([(BY_EMAIL, respond(200, BAD_ID))])),
         (
             OPT_OUT,
             Script::new([
-                (BY_EMAIL, answer(200, ADA)),
-                (UPDATE, answer(404, "{}")),
-                (BY_EMAIL, answer(200, ADA)),
-                (UPDATE, answer(404, "{}")),
+                (BY_EMAIL, respond(200, ADA)),
+                (UPDATE, respond(404, "{}")),
+                (BY_EMAIL, respond(200, ADA)),
+                (UPDATE, respond(404, "{}")),
             ]),
         ),
     ];
@@ -63,8 +63,8 @@ fn ambiguous() -> Vec<(&'static str, Script)> {
         "[]",
     ] {
         let rest = vec![
-            (AVAILABILITY, answer(200, OWNED_BY_ADA)),
-            (SHOW, answer(200, profile)),
+            (AVAILABILITY, respond(200, OWNED_BY_ADA)),
+            (SHOW, respond(200, profile)),
         ];
         cases.push((OPT_OUT, after_refusal(rest)));
     }
@@ -75,7 +75,7 @@ fn ambiguous() -> Vec<(&'static str, Script)> {
     ] {
         cases.push((
             OPT_OUT,
-            after_refusal(vec![(AVAILABILITY, answer(status, body))]),
+            after_refusal(vec![(AVAILABILITY, respond(status, body))]),
         ));
     }
     cases
@@ -85,8 +85,8 @@ fn ambiguous() -> Vec<(&'static str, Script)> {
 async fn the_response_equals_that_of_an_unknown_person() {
     let policy = CommsPolicy::new().conceal_tenant_validation();
     let unknown = Script::new([
-        (BY_EMAIL, answer(200, NO_PROFILES)),
-        (CREATE, answer(201, "{}")),
+        (BY_EMAIL, respond(200, NO_PROFILES)),
+        (CREATE, respond(201, "{}")),
     ]);
     let unknown = unknown.sign_up(policy.clone(), OPT_OUT).await;
     for (payload, script) in ambiguous() {
@@ -137,10 +137,10 @@ async fn a_failing_tenant_is_not_concealed() {
         (504, RejectionKind::TenantTimeout),
     ] {
         let script = Script::new([
-            (BY_EMAIL, answer(200, NO_PROFILES)),
-            (CREATE, answer(422, TAKEN)),
-            (BY_EMAIL, answer(200, NO_PROFILES)),
-            (AVAILABILITY, answer(status, "{}")),
+            (BY_EMAIL, respond(200, NO_PROFILES)),
+            (CREATE, respond(422, TAKEN)),
+            (BY_EMAIL, respond(200, NO_PROFILES)),
+            (AVAILABILITY, respond(status, "{}")),
         ]);
         let policy = CommsPolicy::new().conceal_tenant_validation();
         let response = script.sign_up(policy, OPT_OUT).await;

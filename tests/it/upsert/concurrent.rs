@@ -44,19 +44,35 @@ impl Tenant {
         sleep((self.duration)(number, request.method())).await;
         let mut known = self.known.lock().unwrap();
         Ok(match *request.method() {
-            Method::GET if *known => answer(200, ADA),
-            Method::GET => answer(200, NO_PROFILES),
-            Method::POST if *known => answer(422, TAKEN),
+            Method::GET if *known => respond(200, ADA),
+            Method::GET => respond(200, NO_PROFILES),
+            Method::POST if *known => respond(422, TAKEN),
             Method::POST => match self.rejection {
-                Some((status, body)) => answer(status, body),
+                Some((status, body)) => respond(status, body),
                 None => {
                     *known = true;
                     *self.creations.lock().unwrap() += 1;
-                    answer(201, "{}")
+                    respond(201, "{}")
                 }
             },
-            _ => answer(200, "{}"),
+            _ => respond(200, "{}"),
         })
+    }
+
+    /// A service of `layer` in front of this tenant.
+    fn behind(
+        &self,
+        layer: &CommsUpsertLayer,
+    ) -> CommsUpsert<
+        impl Service<Sent, Response = Response<Full<Bytes>>, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + 'static,
+    > {
+        let tenant = self.clone();
+        layer.layer(service_fn(move |request: Sent| {
+            tenant.clone().serve(request)
+        }))
     }
 
     fn count(&self, line: &str) -> usize {
@@ -85,10 +101,7 @@ async fn sign_up_concurrently(
     let layer = CommsUpsertLayer::new(policy);
     let mut waiting = Vec::new();
     for _ in 0..size {
-        let tenant = tenant.clone();
-        let service = layer.layer(service_fn(move |request: Sent| {
-            tenant.clone().serve(request)
-        }));
+        let service = tenant.behind(&layer);
         waiting.push(tokio::spawn(observe(service.oneshot(post(OPT_OUT)))));
         if !apart.is_zero() {
             sleep(apart).await;
@@ -99,6 +112,19 @@ async fn sign_up_concurrently(
         observed.push(response.await.unwrap());
     }
     observed
+}
+
+/// [`sign_up_concurrently`] at each tenant. Asserts that clients observe the same at both.
+async fn sign_up_at_both(
+    tenants: [&Tenant; 2],
+    policy: &CommsPolicy,
+    size: usize,
+    apart: Duration,
+) -> Vec<Observed> {
+    let first = sign_up_concurrently(tenants[0], policy.clone(), size, apart).await;
+    let second = sign_up_concurrently(tenants[1], policy.clone(), size, apart).await;
+    assert_eq!(first, second, "{size} sign-ups, {apart:?}");
+    first
 }
 
 async fn observe<F, B>(response: F) -> Observed
@@ -129,6 +155,14 @@ fn with_jitter(number: usize, method: &Method) -> Duration {
     Duration::from_millis(work + jitter)
 }
 
+/// A creation takes this number of seconds.
+fn with_creation_of(seconds: u64, method: &Method) -> Duration {
+    match *method {
+        Method::POST => Duration::from_secs(seconds),
+        _ => CALL,
+    }
+}
+
 fn uniform() -> CommsPolicy {
     CommsPolicy::new().with_uniform_latency(QUANTUM).unwrap()
 }
@@ -139,12 +173,9 @@ async fn concurrent_sign_ups_take_one_quantum_for_known_and_new_people() {
         for size in [1, 2, 5, 20, OVER_LIMIT] {
             for apart in [0, 7, 90].map(Duration::from_millis) {
                 let [known, new] = [true, false].map(|known| Tenant::new(known, work));
-                let seen = [
-                    sign_up_concurrently(&known, uniform(), size, apart).await,
-                    sign_up_concurrently(&new, uniform(), size, apart).await,
-                ];
-                assert_eq!(seen[0], seen[1], "{size} {apart:?}");
-                assert!(seen[0].iter().all(|observed| observed.time == QUANTUM));
+                let tenants = [&known, &new];
+                let observed = sign_up_at_both(tenants, &uniform(), size, apart).await;
+                assert!(observed.iter().all(|observed| observed.time == QUANTUM));
                 assert_eq!(*new.creations.lock().unwrap(), 1);
                 assert_eq!(new.count("POST /profiles"), 1, "creations do not race");
             }
@@ -152,7 +183,8 @@ async fn concurrent_sign_ups_take_one_quantum_for_known_and_new_people() {
     }
 }
 
-/// Each sign-up sends a payload that the tenant rejects. They must not be sent one after another.
+/// Each sign-up sends a payload that the tenant rejects. The requests must not be sent
+/// sequentially.
 #[tokio::test(start_paused = true)]
 async fn concurrent_rejected_sign_ups_take_one_quantum() {
     let policy = uniform().conceal_tenant_validation();
@@ -160,12 +192,8 @@ async fn concurrent_rejected_sign_ups_take_one_quantum() {
         let known = Tenant::new(true, constant);
         let mut new = Tenant::new(false, constant);
         new.rejection = Some((422, r#"{"errors":{"first_name":["no"]}}"#));
-        let seen = [
-            sign_up_concurrently(&known, policy.clone(), size, Duration::ZERO).await,
-            sign_up_concurrently(&new, policy.clone(), size, Duration::ZERO).await,
-        ];
-        assert_eq!(seen[0], seen[1], "{size}");
-        assert!(seen[0].iter().all(|observed| observed.time == QUANTUM));
+        let observed = sign_up_at_both([&known, &new], &policy, size, Duration::ZERO).await;
+        assert!(observed.iter().all(|observed| observed.time == QUANTUM));
     }
 }
 
@@ -173,9 +201,9 @@ async fn concurrent_rejected_sign_ups_take_one_quantum() {
 async fn sign_ups_beyond_the_bound_get_a_503_with_retry_after() {
     for known in [true, false] {
         let tenant = Tenant::new(known, constant);
-        let seen =
-            sign_up_concurrently(&tenant, CommsPolicy::new(), OVER_LIMIT, Duration::ZERO).await;
-        let (admitted, rejected): (Vec<_>, Vec<_>) = seen
+        let policy = CommsPolicy::new();
+        let observed = sign_up_concurrently(&tenant, policy, OVER_LIMIT, Duration::ZERO).await;
+        let (admitted, rejected): (Vec<_>, Vec<_>) = observed
             .into_iter()
             .partition(|observed| observed.status == 200);
         assert!(
@@ -199,12 +227,7 @@ async fn sign_ups_beyond_the_bound_get_a_503_with_retry_after() {
 async fn the_in_flight_count_drops_after_responses_and_cancellations() {
     let tenant = Tenant::new(false, constant);
     let layer = CommsUpsertLayer::new(CommsPolicy::new());
-    let service = || {
-        let tenant = tenant.clone();
-        layer.layer(service_fn(move |request: Sent| {
-            tenant.clone().serve(request)
-        }))
-    };
+    let service = || tenant.behind(&layer);
     for is_cancelled in [false, true] {
         let responses: Vec<_> = (0..OVER_LIMIT)
             .map(|_| tokio::spawn(service().oneshot(post(OPT_OUT))))
@@ -228,12 +251,7 @@ async fn the_in_flight_count_drops_after_responses_and_cancellations() {
 async fn concurrent_sign_ups_of_one_address_do_not_delay_other_addresses() {
     let tenant = Tenant::new(false, constant);
     let layer = CommsUpsertLayer::new(CommsPolicy::new());
-    let service = || {
-        let tenant = tenant.clone();
-        layer.layer(service_fn(move |request: Sent| {
-            tenant.clone().serve(request)
-        }))
-    };
+    let service = || tenant.behind(&layer);
     for _ in 0..OVER_LIMIT {
         tokio::spawn(service().oneshot(post(OPT_OUT)));
     }
@@ -244,23 +262,12 @@ async fn concurrent_sign_ups_of_one_address_do_not_delay_other_addresses() {
     assert!(start.elapsed() <= CALL * 2);
 }
 
-/// A creation that hangs delays the others for a bounded time.
+/// An unfinished creation delays the others for a bounded time.
 #[tokio::test(start_paused = true)]
 async fn waiting_for_a_creation_times_out() {
-    fn stuck(_: usize, method: &Method) -> Duration {
-        match *method {
-            Method::POST => Duration::from_secs(3600),
-            _ => CALL,
-        }
-    }
-    let tenant = Tenant::new(false, stuck);
+    let tenant = Tenant::new(false, |_, method| with_creation_of(3_600, method));
     let layer = CommsUpsertLayer::new(CommsPolicy::new());
-    let service = || {
-        let tenant = tenant.clone();
-        layer.layer(service_fn(move |request: Sent| {
-            tenant.clone().serve(request)
-        }))
-    };
+    let service = || tenant.behind(&layer);
     let first = tokio::spawn(service().oneshot(post(OPT_OUT)));
     sleep(CALL).await;
     let observed = observe(service().oneshot(post(OPT_OUT))).await;
@@ -276,22 +283,13 @@ async fn waiting_for_a_creation_times_out() {
 /// A quantum longer than the wait timeout replaces it, so a slow creation is not revealed.
 #[tokio::test(start_paused = true)]
 async fn a_creation_within_the_quantum_does_not_cause_a_503() {
-    fn slow(_: usize, method: &Method) -> Duration {
-        match *method {
-            Method::POST => Duration::from_secs(15),
-            _ => CALL,
-        }
-    }
     let policy = CommsPolicy::new()
         .with_uniform_latency(Duration::from_secs(20))
         .unwrap();
-    let [known, new] = [true, false].map(|known| Tenant::new(known, slow));
-    let seen = [
-        sign_up_concurrently(&known, policy.clone(), 20, Duration::ZERO).await,
-        sign_up_concurrently(&new, policy, 20, Duration::ZERO).await,
-    ];
-    assert_eq!(seen[0], seen[1]);
-    assert!(seen[0].iter().all(|observed| observed.status == 200));
+    let [known, new] =
+        [true, false].map(|known| Tenant::new(known, |_, method| with_creation_of(15, method)));
+    let observed = sign_up_at_both([&known, &new], &policy, 20, Duration::ZERO).await;
+    assert!(observed.iter().all(|observed| observed.status == 200));
 }
 
 /// The first sign-up is cancelled during its creation: the others do not wait for it.
@@ -299,12 +297,7 @@ async fn a_creation_within_the_quantum_does_not_cause_a_503() {
 async fn a_cancelled_creation_wakes_the_waiting_sign_ups() {
     let tenant = Tenant::new(false, constant);
     let layer = CommsUpsertLayer::new(CommsPolicy::new());
-    let service = || {
-        let tenant = tenant.clone();
-        layer.layer(service_fn(move |request: Sent| {
-            tenant.clone().serve(request)
-        }))
-    };
+    let service = || tenant.behind(&layer);
     let first = tokio::spawn(service().oneshot(post(OPT_OUT)));
     let second = tokio::spawn(observe(service().oneshot(post(OPT_OUT))));
     sleep(CALL * 3 / 2).await;

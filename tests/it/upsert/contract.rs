@@ -125,7 +125,7 @@ async fn the_defaults_are_for_creation_only() {
 
 #[tokio::test]
 async fn both_cases_have_the_same_response_without_profile_data() {
-    let mut answers = Vec::new();
+    let mut responses = Vec::new();
     for email in [Sandbox::ADA_EMAIL, "x@example.com"] {
         let (_, response, _) =
             after(json!({"email": email, "attributes": {"comms": {"sms_promo": true}}})).await;
@@ -134,26 +134,26 @@ async fn both_cases_have_the_same_response_without_profile_data() {
             .iter()
             .map(|(name, value)| format!("{name:?}{value:?}"))
             .collect();
-        answers.push((response.status(), headers, response.into_body()));
+        responses.push((response.status(), headers, response.into_body()));
     }
-    assert_eq!(answers[0], answers[1]);
-    assert_eq!(answers[0].2, SUCCESS);
+    assert_eq!(responses[0], responses[1]);
+    assert_eq!(responses[0].2, SUCCESS);
 }
 
 #[tokio::test]
 async fn validation_errors_are_the_same_422_for_known_and_new_people() {
-    let mut answers = Vec::new();
+    let mut responses = Vec::new();
     for email in [Sandbox::ADA_EMAIL, "x@example.com"] {
         let (_, response, requests) = after(json!({"email": email, "gender": "?"})).await;
         assert!(requests.is_empty());
-        answers.push((response.status().as_u16(), response.into_body()));
+        responses.push((response.status().as_u16(), response.into_body()));
     }
     let wanted = concat!(
         r#"{"message":"The selected gender is invalid.","#,
         r#""errors":{"gender":["The selected gender is invalid."]}}"#
     );
     assert_eq!(
-        answers,
+        responses,
         [(422, Bytes::from(wanted)), (422, Bytes::from(wanted))]
     );
 }

@@ -73,8 +73,8 @@ const REFUSED: &[&[u8]] = &[
 
 async fn sign_up(payload: Vec<u8>) -> (u16, Vec<Seen>) {
     let script = Script::new([
-        (BY_NEW, answer(200, NO_PROFILES)),
-        (CREATE, answer(201, "{}")),
+        (BY_NEW, respond(200, NO_PROFILES)),
+        (CREATE, respond(201, "{}")),
     ]);
     let request = post("").map(|_| Bytes::from(payload).into());
     // The limit exceeds the suite's longest text, so that its depth is tested and not its length.

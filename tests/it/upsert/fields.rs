@@ -187,6 +187,7 @@ fn a_mobile_phone_is_e164_or_null_and_its_separators_are_removed() {
         created(json!({"mobile_phone": "+61 412-323.123"}))["mobile_phone"],
         "+61412323123"
     );
+    assert_eq!(invalid_fields(json!({"mobile_phone": ""})), [""; 0]);
 }
 
 #[test]
@@ -242,6 +243,7 @@ fn names_are_strings_and_default_to_unknown() {
 #[test]
 fn gender_is_one_of_four_values_in_lower_case() {
     let words = ["male", "female", "withheld", "other"].map(Value::from);
+    assert_eq!(created(json!({"gender": ""}))["gender"], Value::Null);
     field(
         "gender",
         &[
@@ -339,6 +341,29 @@ fn addresses_are_a_list_of_objects() {
         &[json!({}), json!("x"), json!(["x"])],
         &[json!([{"country": "AU", "is_default": true}])],
     );
+}
+
+#[test]
+fn dates_are_a_list_of_objects() {
+    let valid = json!([{"handle": "wedding", "date": "2020-01-01"}]);
+    field("dates_attributes", &[json!([[1]])], &[valid]);
+}
+
+#[test]
+fn attributes_are_objects() {
+    assert_eq!(invalid_fields(json!({"attributes": "x"})), ["attributes"]);
+    for (name, invalid) in [("appearance", json!(1)), ("comms", json!(true))] {
+        let field = invalid_fields(json!({"attributes": {name: invalid}}));
+        assert_eq!(field, [format!("attributes.{name}")]);
+    }
+    for valid in [
+        json!([]),
+        json!({"comms": []}),
+        json!({"appearance": {"theme": "dark"}, "custom": 7}),
+        json!({"comms": {"whatever": "x", "email_bounced": "x"}}),
+    ] {
+        assert_eq!(invalid_fields(json!({"attributes": valid})), [""; 0]);
+    }
 }
 
 #[test]

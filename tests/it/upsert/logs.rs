@@ -21,8 +21,8 @@ async fn a_concealed_422_is_logged_with_the_field_names() {
         r#""errors":{"first_name":["ada@example.com is bad"]}}"#
     );
     let script = Script::new([
-        (BY_EMAIL, answer(200, NO_PROFILES)),
-        (CREATE, answer(422, body)),
+        (BY_EMAIL, respond(200, NO_PROFILES)),
+        (CREATE, respond(422, body)),
     ]);
     let policy = CommsPolicy::new().conceal_tenant_validation();
     script.sign_up(policy, OPT_OUT).await;
@@ -42,7 +42,7 @@ async fn two_profiles_with_one_address_are_logged_as_an_error() {
         r#"{"data":[{"id":"a-1","email":"ada@example.com"},{"id":"a-2","#,
         r#""email":"ada@example.com"}]}"#
     );
-    let script = Script::new([(BY_EMAIL, answer(200, two))]);
+    let script = Script::new([(BY_EMAIL, respond(200, two))]);
     script.sign_up(CommsPolicy::new(), OPT_OUT).await;
     let text = text(&log);
     assert!(
@@ -65,14 +65,14 @@ async fn a_taken_address_without_a_matching_profile_is_logged_as_an_error() {
         ),
     ] {
         let (log, _guard) = Log::capture();
-        let holder = r#"{"data":{"email":{"profile":{"id":"ada-1","full_name":"Ada"}}}}"#;
+        let owner = r#"{"data":{"email":{"profile":{"id":"ada-1","full_name":"Ada"}}}}"#;
         let other = r#"{"data":{"id":"ada-1","email":"\u00e1da@example.com"}}"#;
         let script = Script::new([
-            (BY_EMAIL, answer(200, NO_PROFILES)),
-            (CREATE, answer(422, TAKEN)),
-            (BY_EMAIL, answer(200, NO_PROFILES)),
-            ("POST /profiles/availability", answer(200, holder)),
-            ("GET /profiles/ada-1", answer(200, other)),
+            (BY_EMAIL, respond(200, NO_PROFILES)),
+            (CREATE, respond(422, TAKEN)),
+            (BY_EMAIL, respond(200, NO_PROFILES)),
+            ("POST /profiles/availability", respond(200, owner)),
+            ("GET /profiles/ada-1", respond(200, other)),
         ]);
         script.sign_up(policy, OPT_OUT).await;
         let text = text(&log);
@@ -83,7 +83,7 @@ async fn a_taken_address_without_a_matching_profile_is_logged_as_an_error() {
 #[tokio::test]
 async fn a_successful_sign_up_logs_nothing() {
     let (log, _guard) = Log::capture();
-    let script = Script::new([(BY_EMAIL, answer(200, ADA)), (UPDATE, answer(200, "{}"))]);
+    let script = Script::new([(BY_EMAIL, respond(200, ADA)), (UPDATE, respond(200, "{}"))]);
     script.sign_up(CommsPolicy::new(), OPT_OUT).await;
     let script = Script::new([]);
     script

@@ -70,8 +70,8 @@ async fn created(members: &Value) -> Value {
         .unwrap()
         .extend(members.as_object().unwrap().clone());
     let script = Script::new([
-        (BY_EMAIL, answer(200, NO_PROFILES)),
-        (CREATE, answer(201, "{}")),
+        (BY_EMAIL, respond(200, NO_PROFILES)),
+        (CREATE, respond(201, "{}")),
     ]);
     let response = script
         .sign_up(CommsPolicy::new(), &payload.to_string())
@@ -136,7 +136,7 @@ async fn interpreted_names_do_not_change_an_existing_profile() {
     for name in NAMES {
         let payload = json!({"email": "ada@example.com", "attributes": {"comms": {*name: true}},
             *name: {"comms": {"email_promo": true}}});
-        let script = Script::new([(BY_EMAIL, answer(200, ADA))]);
+        let script = Script::new([(BY_EMAIL, respond(200, ADA))]);
         let response = script
             .sign_up(CommsPolicy::new(), &payload.to_string())
             .await;

@@ -14,9 +14,9 @@ fn yielding(sandbox: &Sandbox) -> Shop {
     Shop::new(service_fn(move |request: Sent| {
         let inner = inner.clone();
         async move {
-            let answer: Result<Response<SandboxBody>, String> = inner.oneshot(request).await;
+            let response: Result<Response<SandboxBody>, String> = inner.oneshot(request).await;
             yield_now().await;
-            answer
+            response
         }
     }))
 }
@@ -30,6 +30,12 @@ fn profiles_with(sandbox: &Sandbox, field: &str, value: &str) -> Vec<Value> {
     let mut profiles = sandbox.profiles();
     profiles.retain(|profile| profile[field] == value);
     profiles
+}
+
+/// A service for each of several processes in front of one tenant.
+fn services(sandbox: &Sandbox, processes: usize) -> Vec<CommsUpsert<Shop>> {
+    let service = || CommsUpsert::new(yielding(sandbox), CommsPolicy::new());
+    std::iter::repeat_with(service).take(processes).collect()
 }
 
 async fn all_succeed(services: &[CommsUpsert<Shop>], payloads: &[String]) {
@@ -52,9 +58,7 @@ async fn concurrent_sign_ups_with_one_phone_create_one_profile() {
         .collect();
     for processes in [1, 3] {
         let sandbox = Sandbox::new();
-        let services: Vec<_> = (0..processes)
-            .map(|_| CommsUpsert::new(yielding(&sandbox), CommsPolicy::new()))
-            .collect();
+        let services = services(&sandbox, processes);
         all_succeed(&services, &payloads).await;
         let found = profiles_with(&sandbox, "mobile_phone", PHONE);
         assert_eq!(found.len(), 1, "{processes} processes");
@@ -69,9 +73,7 @@ async fn concurrent_sign_ups_with_one_email_create_one_profile() {
         .into();
     for processes in [1, 3] {
         let sandbox = Sandbox::new();
-        let services: Vec<_> = (0..processes)
-            .map(|_| CommsUpsert::new(yielding(&sandbox), CommsPolicy::new()))
-            .collect();
+        let services = services(&sandbox, processes);
         all_succeed(&services, &payloads).await;
         assert_eq!(profiles_with(&sandbox, "email", "new@example.com").len(), 1);
     }

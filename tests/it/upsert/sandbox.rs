@@ -32,8 +32,8 @@ pub(super) fn tenant(
         let sandbox = sandbox.clone();
         async move {
             pause.await;
-            let answer = sandbox.oneshot(Request::from_parts(parts, body)).await;
-            answer.map_err(|error| error.to_string())
+            let response = sandbox.oneshot(Request::from_parts(parts, body)).await;
+            response.map_err(|error| error.to_string())
         }
     }))
 }
@@ -82,7 +82,7 @@ async fn wildcards_and_parts_of_addresses_are_new_people() {
     let sandbox = Sandbox::new();
     let service = in_front_of(&sandbox);
     let before = sandbox.profiles();
-    let strangers = [
+    let new_emails = [
         "%@example.com",
         "_da.lovelace@example.com",
         "a@example.com",
@@ -102,7 +102,7 @@ async fn wildcards_and_parts_of_addresses_are_new_people() {
         "k\u{131}m+vip@example.com",
         "\u{ff41}da.lovelace@example.com",
     ];
-    for email in strangers {
+    for email in new_emails {
         let payload = json!({"email": email, "attributes": {"comms": {"sms_optout": true}}});
         let response = sign_up(service.clone(), payload.to_string()).await;
         assert_eq!(
@@ -112,7 +112,7 @@ async fn wildcards_and_parts_of_addresses_are_new_people() {
         );
     }
     assert_eq!(sandbox.profiles()[..before.len()], before[..]);
-    assert_eq!(sandbox.profiles().len(), before.len() + strangers.len());
+    assert_eq!(sandbox.profiles().len(), before.len() + new_emails.len());
 }
 
 /// Members that a framework may interpret as more than a field of a profile.
@@ -242,7 +242,7 @@ const NEW: usize = 4;
 #[derive(Clone, Debug)]
 struct Step {
     person: usize,
-    shout: bool,
+    is_uppercase: bool,
     first_name: Option<String>,
     flags: BTreeMap<&'static str, bool>,
 }
@@ -250,7 +250,7 @@ struct Step {
 impl Step {
     fn payload(&self) -> String {
         let (email, phone) = PEOPLE[self.person];
-        let email = if self.shout {
+        let email = if self.is_uppercase {
             email.to_uppercase()
         } else {
             email.to_owned()
@@ -270,14 +270,14 @@ fn step() -> impl Strategy<Value = Step> {
     let flags =
         proptest::collection::btree_map(proptest::sample::select(&FLAGS[..]), any::<bool>(), 0..=3);
     let name = proptest::option::of("[A-Z][a-z]{1,5}");
-    (0..PEOPLE.len(), any::<bool>(), name, flags).prop_map(|(person, shout, first_name, flags)| {
-        Step {
+    (0..PEOPLE.len(), any::<bool>(), name, flags).prop_map(
+        |(person, is_uppercase, first_name, flags)| Step {
             person,
-            shout,
+            is_uppercase,
             first_name,
             flags,
-        }
-    })
+        },
+    )
 }
 
 /// The modelled state of a person.

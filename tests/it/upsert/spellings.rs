@@ -43,7 +43,7 @@ impl Directory {
         let query = decoded(parts.uri.query().unwrap_or_default());
         let line = format!("{} {} {query}", parts.method, parts.uri.path());
         self.lines.lock().unwrap().push(line);
-        let answer = match (parts.method.as_str(), parts.uri.path()) {
+        let response = match (parts.method.as_str(), parts.uri.path()) {
             ("GET", "/profiles") => {
                 let (field, value) = query
                     .strip_prefix("filter[")
@@ -61,7 +61,7 @@ impl Directory {
             ("PUT", _) => json!({"data": {}}),
             _ => panic!("{} {}", parts.method, parts.uri),
         };
-        Ok(Response::new(Full::from(answer.to_string())))
+        Ok(Response::new(Full::from(response.to_string())))
     }
 
     async fn sign_up(&self, policy: CommsPolicy, payload: &Value) -> Response<Bytes> {
@@ -274,24 +274,24 @@ async fn the_availability_of_an_idn_is_queried_in_both_forms() {
         "GET /profiles?filter%5Bemail%5D=m%40m%C3%BCller.example",
     ];
     let script = Script::new([
-        (forms[0], answer(200, NO_PROFILES)),
-        (forms[1], answer(200, NO_PROFILES)),
-        (CREATE, answer(422, TAKEN)),
-        (forms[0], answer(200, NO_PROFILES)),
-        (forms[1], answer(200, NO_PROFILES)),
+        (forms[0], respond(200, NO_PROFILES)),
+        (forms[1], respond(200, NO_PROFILES)),
+        (CREATE, respond(422, TAKEN)),
+        (forms[0], respond(200, NO_PROFILES)),
+        (forms[1], respond(200, NO_PROFILES)),
         (
             "POST /profiles/availability",
-            answer(200, r#"{"data":{"email":{"profile":null}}}"#),
+            respond(200, r#"{"data":{"email":{"profile":null}}}"#),
         ),
         (
             "POST /profiles/availability",
-            answer(200, r#"{"data":{"email":{"profile":{"id":"ada-1"}}}}"#),
+            respond(200, r#"{"data":{"email":{"profile":{"id":"ada-1"}}}}"#),
         ),
         (
             "GET /profiles/ada-1",
-            answer(200, r#"{"data":{"id":"ada-1","email":"M@MÜLLER.example"}}"#),
+            respond(200, r#"{"data":{"id":"ada-1","email":"M@MÜLLER.example"}}"#),
         ),
-        (UPDATE, answer(200, "{}")),
+        (UPDATE, respond(200, "{}")),
     ]);
     let payload = opting_out("m@müller.example").to_string();
     let response = script.sign_up(CommsPolicy::new(), &payload).await;
@@ -457,14 +457,14 @@ async fn each_spelling_of_a_number_finds_the_profile() {
             let payload = json!({"email": "new@example.com", "mobile_phone": given,
                 "attributes": {"comms": {"sms_optout": true}}});
             let body = json!({"data": [{"id": "ada-1", "mobile_phone": stored}]}).to_string();
-            let found = answer(200, Box::leak(body.into_boxed_str()));
+            let found = respond(200, Box::leak(body.into_boxed_str()));
             let script = Script::new([
                 (
                     "GET /profiles?filter%5Bemail%5D=new%40example.com",
-                    answer(200, NO_PROFILES),
+                    respond(200, NO_PROFILES),
                 ),
                 (BY_PHONE, found),
-                (UPDATE, answer(200, "{}")),
+                (UPDATE, respond(200, "{}")),
             ]);
             let response = script
                 .sign_up(CommsPolicy::new(), &payload.to_string())

@@ -32,15 +32,15 @@ async fn a_2xx_without_content_or_with_json_is_a_stored_write() {
                 "null",
             ] {
                 let create = Script::new([
-                    (BY_EMAIL, answer(200, NO_PROFILES)),
-                    (CREATE, of_type(answer(status, body), media)),
+                    (BY_EMAIL, respond(200, NO_PROFILES)),
+                    (CREATE, of_type(respond(status, body), media)),
                 ]);
                 let response = create.sign_up(CommsPolicy::new(), OPT_OUT).await;
                 let case = format!("{status} {media} {body:?}");
                 assert_eq!(outcome(&response), Some(UpsertOutcome::Created), "{case}");
                 let update = Script::new([
-                    (BY_EMAIL, answer(200, ADA)),
-                    (UPDATE, of_type(answer(status, body), media)),
+                    (BY_EMAIL, respond(200, ADA)),
+                    (UPDATE, of_type(respond(status, body), media)),
                 ]);
                 let response = update.sign_up(CommsPolicy::new(), OPT_OUT).await;
                 assert_eq!(outcome(&response), Some(UpsertOutcome::Updated), "{case}");
@@ -61,8 +61,8 @@ async fn a_2xx_with_other_content_is_an_error() {
     ] {
         for status in [200, 201] {
             let create = Script::new([
-                (BY_EMAIL, answer(200, NO_PROFILES)),
-                (CREATE, answer(status, body)),
+                (BY_EMAIL, respond(200, NO_PROFILES)),
+                (CREATE, respond(status, body)),
             ]);
             let response = create.sign_up(CommsPolicy::new(), OPT_OUT).await;
             assert_eq!(
@@ -70,8 +70,10 @@ async fn a_2xx_with_other_content_is_an_error() {
                 RejectionKind::TenantAnswer,
                 "{body}"
             );
-            let update =
-                Script::new([(BY_EMAIL, answer(200, ADA)), (UPDATE, answer(status, body))]);
+            let update = Script::new([
+                (BY_EMAIL, respond(200, ADA)),
+                (UPDATE, respond(status, body)),
+            ]);
             let response = update.sign_up(CommsPolicy::new(), OPT_OUT).await;
             assert_eq!(
                 rejection_kind(&response),
@@ -86,13 +88,16 @@ async fn a_2xx_with_other_content_is_an_error() {
 async fn a_list_is_read_from_every_2xx_and_after_a_byte_order_mark() {
     let marked = Box::leak(format!("{BOM}{ADA}").into_boxed_str());
     for (status, list) in [(200, &*marked), (201, ADA), (203, ADA), (203, marked)] {
-        let script = Script::new([(BY_EMAIL, answer(status, list)), (UPDATE, answer(204, ""))]);
+        let script = Script::new([
+            (BY_EMAIL, respond(status, list)),
+            (UPDATE, respond(204, "")),
+        ]);
         let response = script.sign_up(CommsPolicy::new(), OPT_OUT).await;
         assert_eq!(outcome(&response), Some(UpsertOutcome::Updated));
     }
     // A missing list differs from an empty one: a profile must not be created because of it.
     for (status, list) in [(200, ""), (204, ""), (200, BOM), (200, "[]"), (200, "null")] {
-        let script = Script::new([(BY_EMAIL, answer(status, list))]);
+        let script = Script::new([(BY_EMAIL, respond(status, list))]);
         let response = script.sign_up(CommsPolicy::new(), OPT_OUT).await;
         assert_eq!(
             rejection_kind(&response),
@@ -108,12 +113,12 @@ async fn the_owner_of_an_address_is_read_from_every_2xx() {
     let profile = "\u{feff}{\"data\":{\"id\":\"ada-1\",\"email\":\"ada@example.com\"}}";
     for status in [200, 201] {
         let script = Script::new([
-            (BY_EMAIL, answer(200, NO_PROFILES)),
-            (CREATE, answer(422, TAKEN)),
-            (BY_EMAIL, answer(200, NO_PROFILES)),
-            ("POST /profiles/availability", answer(status, owner)),
-            ("GET /profiles/ada-1", answer(status, profile)),
-            (UPDATE, answer(200, "")),
+            (BY_EMAIL, respond(200, NO_PROFILES)),
+            (CREATE, respond(422, TAKEN)),
+            (BY_EMAIL, respond(200, NO_PROFILES)),
+            ("POST /profiles/availability", respond(status, owner)),
+            ("GET /profiles/ada-1", respond(status, profile)),
+            (UPDATE, respond(200, "")),
         ]);
         let response = script.sign_up(CommsPolicy::new(), OPT_OUT).await;
         assert_eq!(outcome(&response), Some(UpsertOutcome::Updated));
@@ -138,8 +143,8 @@ async fn a_422_keeps_its_message_for_every_format_of_errors() {
         ),
     ] {
         let script = Script::new([
-            (BY_EMAIL, answer(200, NO_PROFILES)),
-            (CREATE, answer(422, body)),
+            (BY_EMAIL, respond(200, NO_PROFILES)),
+            (CREATE, respond(422, body)),
         ]);
         let response = script.sign_up(CommsPolicy::new(), OPT_OUT).await;
         assert_eq!(response.status(), 422);

@@ -11,7 +11,7 @@ use super::*;
 /// Everything that a client observes of a response.
 #[derive(Clone, Debug, PartialEq)]
 struct Observed {
-    answer: String,
+    response: String,
     time: Duration,
 }
 
@@ -40,8 +40,8 @@ async fn observe(sandbox: &Sandbox, policy: &CommsPolicy, known: bool, sample: u
             let sandbox = sandbox.clone();
             async move {
                 sleep(Duration::from_millis(work + jitter)).await;
-                let answer = sandbox.oneshot(Request::from_parts(parts, body)).await;
-                answer.map_err(|error| error.to_string())
+                let response = sandbox.oneshot(Request::from_parts(parts, body)).await;
+                response.map_err(|error| error.to_string())
             }
         })
     };
@@ -66,7 +66,7 @@ async fn observe(sandbox: &Sandbox, policy: &CommsPolicy, known: bool, sample: u
     let trailers = body.trailers().cloned();
     let headers: Vec<_> = parts.headers.iter().collect();
     Observed {
-        answer: format!(
+        response: format!(
             "{:?} {} {headers:?} {size:?} {:?} {trailers:?}",
             parts.version,
             parts.status,
@@ -91,7 +91,7 @@ async fn samples(policy: CommsPolicy) -> Vec<(bool, Observed)> {
 /// half. A rule classifies a person as known if the response equals (or differs from) a given one,
 /// or if its time is at most (or above) a given one.
 fn best_guess(samples: &[(bool, Observed)]) -> f64 {
-    let (seen, unseen) = samples.split_at(samples.len() / 2);
+    let (training, validation) = samples.split_at(samples.len() / 2);
     let rate = |rule: &dyn Fn(&Observed) -> bool, samples: &[(bool, Observed)]| {
         let right = samples
             .iter()
@@ -100,16 +100,16 @@ fn best_guess(samples: &[(bool, Observed)]) -> f64 {
         right as f64 / samples.len() as f64
     };
     let mut best = (0.0, 0.0);
-    for (_, model) in seen {
+    for (_, model) in training {
         let earlier = |observed: &Observed| observed.time <= model.time;
         let later = |observed: &Observed| observed.time > model.time;
-        let same = |observed: &Observed| observed.answer == model.answer;
-        let other = |observed: &Observed| observed.answer != model.answer;
+        let same = |observed: &Observed| observed.response == model.response;
+        let other = |observed: &Observed| observed.response != model.response;
         let rules: [&dyn Fn(&Observed) -> bool; 4] = [&earlier, &later, &same, &other];
         for rule in rules {
-            let learned = rate(rule, seen);
+            let learned = rate(rule, training);
             if learned > best.0 {
-                best = (learned, rate(rule, unseen));
+                best = (learned, rate(rule, validation));
             }
         }
     }
@@ -137,7 +137,7 @@ async fn without_uniform_latency_the_response_time_reveals_customers() {
     let rate = best_guess(&samples);
     assert!(rate > 0.8, "{rate}");
     let (_, first) = &samples[0];
-    let same = |(_, observed): &(bool, Observed)| observed.answer == first.answer;
+    let same = |(_, observed): &(bool, Observed)| observed.response == first.response;
     assert!(samples.iter().all(same), "only the time differs");
 }
 
@@ -153,9 +153,9 @@ fn a_different_response_is_detected() {
     let samples: Vec<_> = (0..160)
         .map(|sample| {
             let known = sample % 2 == 0;
-            let answer = if known { "{}" } else { "{} " }.to_owned();
+            let response = if known { "{}" } else { "{} " }.to_owned();
             let time = Duration::from_millis(200);
-            (known, Observed { answer, time })
+            (known, Observed { response, time })
         })
         .collect();
     assert_eq!(best_guess(&samples), 1.0);

@@ -17,7 +17,7 @@ use omneo_id::upstream::RequestBody;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tower::{ServiceExt, service_fn};
 
-use super::pool::{Client, erase, get, request};
+use super::in_memory::{Client, erase, get, request};
 use super::support::{Chunks, kind};
 use super::tenants::{Protocol, raw, settle, upstream_to};
 
@@ -159,21 +159,22 @@ async fn an_upload_that_is_not_accepted_is_buffered_within_the_bound() {
         made: Arc::clone(&made),
     };
     let put = request("PUT", RequestBody::new(chunks));
-    let asking = tokio::spawn(client.oneshot(put));
+    let call = tokio::spawn(client.oneshot(put));
     settle().await;
     assert_eq!(counts.accepted.load(Ordering::SeqCst), 1_000_000);
     let held = made.load(Ordering::SeqCst) * FRAME - 1_000_000;
     // The last frame that fits may exceed the bound, and another one is framed meanwhile.
     assert!(held <= BUFFER + 2 * FRAME, "{held} bytes");
-    asking.abort();
+    call.abort();
 }
 
 #[tokio::test]
 async fn a_response_head_longer_than_the_bound_is_rejected() {
     for (size, expected) in [(60_000, None), (200_000, Some(RejectionKind::TenantAnswer))] {
         let long = "x".repeat(size);
-        let answer = format!("HTTP/1.1 200 OK\r\nx-long: {long}\r\ncontent-length: 2\r\n\r\nok");
-        let upstream = upstream_to(&raw(answer, false).await, Protocol::Http1);
+        let tenant_response =
+            format!("HTTP/1.1 200 OK\r\nx-long: {long}\r\ncontent-length: 2\r\n\r\nok");
+        let upstream = upstream_to(&raw(tenant_response, false).await, Protocol::Http1);
         let response = upstream.oneshot(super::support::get("/x")).await.unwrap();
         match expected {
             None => assert_eq!(response.headers()["x-long"], long),

@@ -49,7 +49,7 @@ async fn the_head_timeout_can_be_changed_or_disabled() {
 async fn a_long_upload_does_not_count_as_a_slow_tenant() {
     let start = Instant::now();
     let (feeder, body) = fed();
-    let feeding = tokio::spawn(async move {
+    let sending = tokio::spawn(async move {
         for _ in 0..5 {
             sleep(25 * SECOND).await;
             feeder.send(data("x")).await.unwrap();
@@ -57,7 +57,7 @@ async fn a_long_upload_does_not_count_as_a_slow_tenant() {
     });
     let upstream = Upstream::new(silent(), tenant());
     let response = upstream.oneshot(put(body)).await.unwrap();
-    feeding.await.unwrap();
+    sending.await.unwrap();
     assert_eq!(kind(&response), RejectionKind::TenantTimeout);
     // The timeout starts after the last byte, not after the first.
     assert_eq!(start.elapsed(), (5 * 25 + 30) * SECOND);
@@ -78,12 +78,12 @@ async fn a_client_that_stops_sending_gets_a_408() {
 #[tokio::test(start_paused = true)]
 async fn a_tenant_that_does_not_read_times_out() {
     let (_feeder, body) = fed();
-    let deaf = service_fn(|request: Request<RequestBody>| async move {
+    let unread = service_fn(|request: Request<RequestBody>| async move {
         let _kept = request;
         std::future::pending::<Result<Response<Body>, BoxError>>().await
     });
     let start = Instant::now();
-    let response = Upstream::new(deaf, tenant())
+    let response = Upstream::new(unread, tenant())
         .oneshot(put(body))
         .await
         .unwrap();
@@ -162,20 +162,20 @@ async fn calls_beyond_the_limit_are_rejected_with_retry_after() {
         async move { Ok::<_, BoxError>(Response::new(body)) }
     });
     let mut upstream = Upstream::new(client, tenant()).with_max_in_flight(1);
-    let mut ask = async || {
+    let mut send = async || {
         let ready = ServiceExt::<Request<Body>>::ready(&mut upstream)
             .await
             .unwrap();
         ready.call(get("/locations")).await.unwrap()
     };
-    let first = ask().await;
-    let second = ask().await;
+    let first = send().await;
+    let second = send().await;
     assert_eq!(kind(&second), RejectionKind::TenantBusy);
     assert_eq!(second.headers()["retry-after"], "1");
     // A call stops being in flight when its response body has been read to the end.
     drop(feeder);
     text(first).await;
-    assert_eq!(ask().await.status(), StatusCode::OK);
+    assert_eq!(send().await.status(), StatusCode::OK);
 }
 
 #[tokio::test]

@@ -16,8 +16,8 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc};
 use tower::{ServiceExt, service_fn};
 
-use super::host::soon;
-use super::pool::{OK, PAGE, Tenant, head, request, text};
+use super::host::with_timeout;
+use super::in_memory::{OK, PAGE, Tenant, head, request, text};
 use super::support::{Chunks, fed, permitted, tenant};
 use super::tenants::settle;
 
@@ -41,8 +41,8 @@ async fn an_unread_early_response_does_not_stop_the_upload() {
         let sent = sent.clone();
         async move {
             head(&mut stream).await.unwrap();
-            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\nbegin";
-            stream.write_all(answer).await.unwrap();
+            let tenant_response = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\nbegin";
+            stream.write_all(tenant_response).await.unwrap();
             let mut read = 0;
             let mut buffer = [0; 512];
             // More than the data: each chunk has a length.
@@ -52,12 +52,12 @@ async fn an_unread_early_response_does_not_stop_the_upload() {
             sent.send(read).unwrap();
         }
     });
-    let asking = client.clone().oneshot(request("PUT", upload(1_024)));
-    let response = soon("the answer", asking).await.unwrap();
-    assert!(soon("the upload", arrived.recv()).await.unwrap() >= 1_024 * 1_024);
+    let call = client.clone().oneshot(request("PUT", upload(1_024)));
+    let response = with_timeout("the response", call).await.unwrap();
+    assert!(with_timeout("the upload", arrived.recv()).await.unwrap() >= 1_024 * 1_024);
     drop(response);
     settle().await;
-    assert_eq!(tenant.live.count(), 0);
+    assert_eq!(tenant.open_connections.count(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -65,25 +65,25 @@ async fn an_upload_that_the_tenant_stops_accepting_after_its_response_is_aborted
     for read_it in [true, false] {
         let before = Handle::current().metrics().num_alive_tasks();
         let tenant = Tenant::default();
-        let hold = Arc::new(Notify::new());
-        let held = Arc::clone(&hold);
+        let release = Arc::new(Notify::new());
+        let released = Arc::clone(&release);
         let client = tenant.client(HttpClient::builder(), 64, move |mut stream| {
-            let held = Arc::clone(&held);
+            let released = Arc::clone(&released);
             async move {
                 head(&mut stream).await.unwrap();
                 stream.write_all(OK).await.unwrap();
-                held.notified().await;
+                released.notified().await;
             }
         });
-        let asking = client.clone().oneshot(request("PUT", upload(10_000)));
-        let response = asking.await.unwrap();
+        let call = client.clone().oneshot(request("PUT", upload(10_000)));
+        let response = call.await.unwrap();
         match read_it {
             true => assert_eq!(text(response).await, "ok"),
             false => drop(response),
         }
         tokio::time::sleep(Duration::from_secs(60)).await;
-        assert_eq!(tenant.live.count(), 0, "read: {read_it}");
-        hold.notify_one();
+        assert_eq!(tenant.open_connections.count(), 0, "read: {read_it}");
+        release.notify_one();
         drop(client);
         tokio::time::sleep(Duration::from_secs(2)).await;
         assert_eq!(Handle::current().metrics().num_alive_tasks(), before);
@@ -100,14 +100,14 @@ async fn a_trickling_client_does_not_keep_an_upload_that_the_tenant_does_not_acc
     });
     let (feeder, body) = fed();
     let put = request("PUT", RequestBody::new(body));
-    let asking = client.clone().oneshot(put);
-    assert_eq!(text(asking.await.unwrap()).await, "ok");
+    let call = client.clone().oneshot(put);
+    assert_eq!(text(call.await.unwrap()).await, "ok");
     for _ in 0..60 {
         // hyper's buffer has room for it, the connection does not.
         let _ = feeder.send(super::support::data("some more of it")).await;
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
-    assert_eq!(tenant.live.count(), 0);
+    assert_eq!(tenant.open_connections.count(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -127,10 +127,10 @@ async fn an_upload_that_the_tenant_accepts_after_its_response_arrives() {
         }
     });
     let (feeder, body) = fed();
-    let asking = client
+    let call = client
         .clone()
         .oneshot(request("PUT", RequestBody::new(body)));
-    assert_eq!(text(asking.await.unwrap()).await, "ok");
+    assert_eq!(text(call.await.unwrap()).await, "ok");
     // Slowly, but never for 20 seconds without progress.
     for _ in 0..10 {
         tokio::time::sleep(Duration::from_secs(15)).await;
@@ -222,7 +222,7 @@ async fn data_that_hyper_has_buffered_of_an_upload_arrives() {
             false => Some(response),
         };
         assert!(
-            soon("the upload", arrived.recv()).await.unwrap() >= SIZE,
+            with_timeout("the upload", arrived.recv()).await.unwrap() >= SIZE,
             "read: {read_it}"
         );
         drop(unread);

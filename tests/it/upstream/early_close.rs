@@ -20,7 +20,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::timeout;
 use tower::{Service, ServiceExt, service_fn};
 
-use super::host::{host, soon};
+use super::host::{host, with_timeout};
 use super::support::{Chunks, kind, permitted, tenant_at};
 use super::tenants::Protocol;
 
@@ -80,7 +80,7 @@ fn skip_head(stream: &mut impl Stream) -> io::Result<()> {
 }
 
 /// A tenant on a thread of its own, so that it closes while the client writes. Returns its address.
-fn tenant<S, A>(answer: &'static [u8], close: Close, accept: A) -> String
+fn tenant<S, A>(response: &'static [u8], close: Close, accept: A) -> String
 where
     S: Stream,
     A: Fn(TcpStream) -> S + Send + 'static,
@@ -95,7 +95,7 @@ where
             stream.set_nodelay(true).unwrap();
             let mut stream = accept(stream);
             skip_head(&mut stream).unwrap();
-            stream.write_all(answer).unwrap();
+            stream.write_all(response).unwrap();
             if close != Close::WithUnreadData {
                 stream.send_close_notify();
                 let _ = stream.tcp().shutdown(Shutdown::Write);
@@ -136,11 +136,11 @@ where
         for is_sized in [true, false] {
             for _ in 0..times {
                 let case = format!("{close:?}, {size} bytes, sized: {is_sized}");
-                let asking = upstream.clone().oneshot(put(body(size, is_sized)));
-                let response = soon(&case, asking).await.unwrap();
+                let call = upstream.clone().oneshot(put(body(size, is_sized)));
+                let response = with_timeout(&case, call).await.unwrap();
                 let status = response.status();
                 let rejection = response.extensions().get::<Rejection>().cloned();
-                let whole = soon(&case, response.into_body().collect()).await;
+                let whole = with_timeout(&case, response.into_body().collect()).await;
                 let text = whole.map(|whole| whole.to_bytes());
                 if status != 413 || text.as_deref().ok() != Some(b"too large") {
                     lost.push(format!("{case}: {status}, {text:?}, {rejection:?}"));
@@ -189,10 +189,10 @@ async fn a_body_that_ends_with_its_connection_is_complete_only_after_a_fin() {
         let tenant = tenant_at(&format!("http://{address}"));
         let upstream = Upstream::new(HttpClient::new().unwrap(), tenant);
         for _ in 0..50 {
-            let asking = upstream.clone().oneshot(put(body(5_000_000, false)));
-            let response = soon("the answer", asking).await.unwrap();
+            let call = upstream.clone().oneshot(put(body(5_000_000, false)));
+            let response = with_timeout("the response", call).await.unwrap();
             assert_eq!(response.status(), 413, "{close:?}");
-            let body = soon("the body", response.into_body().collect()).await;
+            let body = with_timeout("the body", response.into_body().collect()).await;
             match close {
                 Close::WithUnreadData => assert!(body.is_err(), "{close:?}"),
                 _ => assert_eq!(body.unwrap().to_bytes(), "too large", "{close:?}"),
@@ -204,13 +204,13 @@ async fn a_body_that_ends_with_its_connection_is_complete_only_after_a_fin() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_close_without_a_response_is_an_error() {
     for close in CLOSES {
-        for answer in [&b""[..], b"HTTP/1.1 413 Content T"] {
-            let address = tenant(answer, close, |stream| stream);
+        for tenant_response in [&b""[..], b"HTTP/1.1 413 Content T"] {
+            let address = tenant(tenant_response, close, |stream| stream);
             let tenant = tenant_at(&format!("http://{address}"));
             let upstream = Upstream::new(HttpClient::new().unwrap(), tenant);
             for _ in 0..20 {
-                let asking = upstream.clone().oneshot(put(body(5_000_000, true)));
-                let response = soon("the refusal", asking).await.unwrap();
+                let call = upstream.clone().oneshot(put(body(5_000_000, true)));
+                let response = with_timeout("the refusal", call).await.unwrap();
                 assert_eq!(kind(&response), RejectionKind::TenantAnswer, "{close:?}");
             }
         }
@@ -225,13 +225,13 @@ async fn a_client_that_is_still_uploading_gets_the_response() {
         let host = host(&format!("http://{address}"), Protocol::Http1).await;
         for _ in 0..20 {
             let stream = tokio::net::TcpStream::connect(host.trim_start_matches("http://"));
-            let (mut answer, mut upload) = stream.await.unwrap().into_split();
+            let (mut response, mut upload) = stream.await.unwrap().into_split();
             let head = b"PUT /x HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n";
             upload.write_all(head).await.unwrap();
             upload.write_all(&[0; 50_000]).await.unwrap();
             let mut read = Vec::new();
             while !read.ends_with(b"too large") {
-                let more = soon("the answer", answer.read_buf(&mut read))
+                let more = with_timeout("the response", response.read_buf(&mut read))
                     .await
                     .unwrap();
                 assert_ne!(more, 0, "{close:?}: {}", String::from_utf8_lossy(&read));
@@ -274,7 +274,7 @@ impl AsyncWrite for FailingWrites {
     }
 }
 
-/// A transport that never reports the end of its data does not delay the write error forever.
+/// A transport that never reports the end of its data delays the write error for a bounded time.
 #[tokio::test(start_paused = true)]
 async fn a_write_error_is_reported_while_a_read_is_pending() {
     for (error, expected) in [
@@ -288,8 +288,8 @@ async fn a_write_error_is_reported_while_a_read_is_pending() {
         let client = HttpClient::builder().build_with_connector(connector);
         let upstream = Upstream::new(client, tenant_at("https://api.acme.test"));
         let limit = Duration::from_secs(9);
-        let asking = timeout(limit, upstream.oneshot(put(body(5_000, true))));
-        let response = asking.await.unwrap().unwrap();
+        let call = timeout(limit, upstream.oneshot(put(body(5_000, true))));
+        let response = call.await.unwrap().unwrap();
         assert_eq!(kind(&response), expected, "{error}");
     }
 }

@@ -12,8 +12,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 use tower::{ServiceExt, service_fn};
 
-use super::support::{ask, cause, data, frames, get, kind, permitted, tenant, text};
-use super::tenants::{BOTH, Protocol, connections, frame, raw, read_head, settle, upstream_to};
+use super::support::{cause, data, frames, get, kind, permitted, send, tenant, text};
+use super::tenants::{
+    BOTH, Protocol, connections, forward_get, frame, raw, read_head, settle, upstream_to,
+};
 
 /// An address without a listener.
 async fn unused_address() -> String {
@@ -25,10 +27,7 @@ async fn unused_address() -> String {
 async fn a_tenant_that_refuses_connections_is_unreachable() {
     let origin = unused_address().await;
     for protocol in BOTH {
-        let response = upstream_to(&origin, protocol)
-            .oneshot(get("/x"))
-            .await
-            .unwrap();
+        let response = forward_get(&origin, protocol).await;
         assert_eq!(response.status(), StatusCode::BAD_GATEWAY);
         assert_eq!(
             kind(&response),
@@ -86,7 +85,7 @@ async fn a_connect_attempt_times_out() {
 async fn a_malformed_response_is_a_bad_gateway() {
     let flood = format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "y".repeat(2 << 20));
     let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "x: y\r\n".repeat(1_000));
-    for answer in [
+    for tenant_response in [
         "",
         "hello\r\n\r\n",
         "HTTP/1.1 200",
@@ -101,22 +100,30 @@ async fn a_malformed_response_is_a_bad_gateway() {
         &flood,
         &many,
     ] {
-        let origin = raw(answer.to_owned(), true).await;
-        let response = upstream_to(&origin, Protocol::Http1)
-            .oneshot(get("/x"))
-            .await
-            .unwrap();
-        let prefix: String = answer.chars().take(60).collect();
+        let origin = raw(tenant_response.to_owned(), true).await;
+        let response = forward_get(&origin, Protocol::Http1).await;
+        let prefix: String = tenant_response.chars().take(60).collect();
         assert_eq!(kind(&response), RejectionKind::TenantAnswer, "{prefix:?}");
         assert_eq!(response.status(), StatusCode::BAD_GATEWAY);
     }
 }
 
+/// Sends an empty SETTINGS frame, and these frames once the request has been sent.
+async fn respond_with_frames(stream: &mut TcpStream, frames: &[u8]) {
+    let settings = frame(4, 0, 0, &[]);
+    let _ = stream.write_all(&settings).await;
+    // The preface is followed by the frames of the request.
+    let mut read = [0; 4096];
+    let _ = stream.read(&mut read).await;
+    settle().await;
+    let _ = stream.write_all(frames).await;
+}
+
 #[tokio::test]
 async fn an_http2_connection_error_is_a_bad_gateway() {
-    let (settings, rst, goaway, headers) = (4, 3, 7, 1);
+    let (rst, goaway, headers) = (3, 7, 1);
     let end_of_headers = 4;
-    for (name, answer) in [
+    for (name, tenant_response) in [
         ("internal error", frame(rst, 0, 1, &[0, 0, 0, 2])),
         ("refused", frame(rst, 0, 1, &[0, 0, 0, 7])),
         ("going away", frame(goaway, 0, 0, &[0; 8])),
@@ -132,14 +139,9 @@ async fn an_http2_connection_error_is_a_bad_gateway() {
         ("silence", Vec::new()),
     ] {
         let origin = connections(move |mut stream| {
-            let answer = answer.clone();
+            let tenant_response = tenant_response.clone();
             async move {
-                let _ = stream.write_all(&frame(settings, 0, 0, &[])).await;
-                // The preface is followed by the frames of the request.
-                let mut read = [0; 4096];
-                let _ = stream.read(&mut read).await;
-                settle().await;
-                let _ = stream.write_all(&answer).await;
+                respond_with_frames(&mut stream, &tenant_response).await;
                 settle().await;
             }
         })
@@ -152,10 +154,10 @@ async fn an_http2_connection_error_is_a_bad_gateway() {
 
 #[tokio::test]
 async fn interim_responses_over_http2_are_ignored() {
-    let (data, headers, settings) = (0, 1, 4);
+    let (data, headers) = (0, 1);
     let (end_of_stream, end_of_headers) = (1, 4);
     let interim = |status: &[u8; 3]| [&[0x08, 3][..], status].concat();
-    let answer = [
+    let tenant_response = [
         frame(headers, end_of_headers, 1, &interim(b"100")),
         frame(headers, end_of_headers, 1, &interim(b"103")),
         frame(headers, end_of_headers, 1, &[0x88]),
@@ -163,14 +165,10 @@ async fn interim_responses_over_http2_are_ignored() {
     ]
     .concat();
     let origin = connections(move |mut stream| {
-        let answer = answer.clone();
+        let tenant_response = tenant_response.clone();
         async move {
-            let _ = stream.write_all(&frame(settings, 0, 0, &[])).await;
-            // The preface is followed by the frames of the request.
+            respond_with_frames(&mut stream, &tenant_response).await;
             let mut read = [0; 4096];
-            let _ = stream.read(&mut read).await;
-            settle().await;
-            let _ = stream.write_all(&answer).await;
             while stream.read(&mut read).await.is_ok_and(|length| length > 0) {}
         }
     })
@@ -207,32 +205,26 @@ async fn an_unsolicited_protocol_switch_is_a_bad_gateway() {
         false,
     )
     .await;
-    let response = upstream_to(&origin, Protocol::Http1)
-        .oneshot(get("/x"))
-        .await
-        .unwrap();
+    let response = forward_get(&origin, Protocol::Http1).await;
     assert_eq!(kind(&response), RejectionKind::TenantAnswer);
 }
 
 #[tokio::test]
 async fn a_truncated_response_body_is_an_error() {
-    for answer in [
+    for tenant_response in [
         "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello",
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n",
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n",
     ] {
-        let origin = raw(answer, true).await;
-        let response = upstream_to(&origin, Protocol::Http1)
-            .oneshot(get("/x"))
-            .await
-            .unwrap();
+        let origin = raw(tenant_response, true).await;
+        let response = forward_get(&origin, Protocol::Http1).await;
         assert_eq!(response.status(), 200);
         let mut body = response.into_body();
         assert_eq!(
             body.frame().await.unwrap().unwrap().into_data().unwrap(),
             "hello"
         );
-        assert!(body.frame().await.unwrap().is_err(), "{answer}");
+        assert!(body.frame().await.unwrap().is_err(), "{tenant_response}");
     }
 }
 
@@ -246,12 +238,10 @@ async fn a_body_that_fails_with_its_head_is_a_bad_gateway() {
         "ffffffffffffffffff\r\n",
         "5\n\nhello",
     ] {
-        let answer = format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{chunk}");
-        let origin = raw(answer, false).await;
-        let response = upstream_to(&origin, Protocol::Http1)
-            .oneshot(get("/x"))
-            .await
-            .unwrap();
+        let tenant_response =
+            format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{chunk}");
+        let origin = raw(tenant_response, false).await;
+        let response = forward_get(&origin, Protocol::Http1).await;
         assert_eq!(kind(&response), RejectionKind::TenantAnswer, "{chunk:?}");
         assert_eq!(response.status(), 502, "{chunk:?}");
     }
@@ -266,38 +256,35 @@ async fn a_body_that_fails_with_its_head_is_a_bad_gateway() {
             frame(goaway, 0, 0, &[0, 0, 0, 0, 0, 0, 0, 1]),
         ),
     ] {
-        let answer = [head.clone(), failure].concat();
+        let tenant_response = [head.clone(), failure].concat();
         let origin = connections(move |mut stream| {
-            let answer = answer.clone();
+            let tenant_response = tenant_response.clone();
             async move {
                 stream.write_all(&frame(settings, 0, 0, &[])).await.unwrap();
                 // The preface is followed by the frames of the request.
                 let mut read = [0; 4096];
                 let _ = stream.read(&mut read).await;
                 settle().await;
-                stream.write_all(&answer).await.unwrap();
+                stream.write_all(&tenant_response).await.unwrap();
                 let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
             }
         })
         .await;
-        let response = upstream_to(&origin, Protocol::Http2)
-            .oneshot(get("/x"))
-            .await
-            .unwrap();
+        let response = forward_get(&origin, Protocol::Http2).await;
         assert_eq!(response.status(), 502, "{name}");
     }
 }
 
 #[tokio::test]
 async fn a_body_of_any_client_that_fails_with_its_head_is_a_bad_gateway() {
-    let (response, _) = ask(get("/x"), || Response::new(frames([Err("reset".into())]))).await;
+    let (response, _) = send(get("/x"), || Response::new(frames([Err("reset".into())]))).await;
     assert_eq!(kind(&response), RejectionKind::TenantAnswer);
     assert_eq!(
         cause(&response).to_string(),
         "the tenant's response is malformed"
     );
     // The first frame is forwarded, so the error after it is an error of the body.
-    let (response, _) = ask(get("/x"), || {
+    let (response, _) = send(get("/x"), || {
         Response::new(frames([data("a"), Err("reset".into())]))
     })
     .await;
@@ -311,13 +298,10 @@ async fn a_body_of_any_client_that_fails_with_its_head_is_a_bad_gateway() {
 
 #[tokio::test]
 async fn chunked_framing_overrides_a_content_length() {
-    let answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n\
+    let tenant_response = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n\
                   5\r\nhello\r\n0\r\n\r\n";
-    let origin = raw(answer, false).await;
-    let response = upstream_to(&origin, Protocol::Http1)
-        .oneshot(get("/x"))
-        .await
-        .unwrap();
+    let origin = raw(tenant_response, false).await;
+    let response = forward_get(&origin, Protocol::Http1).await;
     assert!(!response.headers().contains_key("content-length"));
     assert_eq!(text(response).await, "hello");
 }
@@ -377,8 +361,8 @@ async fn a_surplus_response_is_not_used_for_the_next_request() {
 async fn a_connection_closed_while_idle_does_not_fail_a_request() {
     let origin = connections(|mut stream| async move {
         read_head(&mut stream).await.unwrap();
-        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
-        stream.write_all(answer).await.unwrap();
+        let tenant_response = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+        stream.write_all(tenant_response).await.unwrap();
     })
     .await;
     let upstream = upstream_to(&origin, Protocol::Http1);

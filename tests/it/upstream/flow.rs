@@ -14,10 +14,11 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use omneo_id::Body;
 use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
 use tower::ServiceExt;
 
 use super::support::{Chunks, data, fed, get, kind, permitted};
-use super::tenants::{BOTH, serve, settle, upstream_to};
+use super::tenants::{BOTH, Protocol, forward_get, serve, settle, upstream_to};
 
 const CHUNK: usize = 64 * 1024;
 const CHUNKS: usize = 512;
@@ -58,13 +59,12 @@ async fn an_upload_is_read_at_the_speed_of_the_tenant() {
     .await;
     for protocol in BOTH {
         let (body, made) = chunks();
-        let request = permitted(Request::put("/x")).body(Body::new(body)).unwrap();
-        let asking = tokio::spawn(upstream_to(&origin, protocol).oneshot(request));
+        let call = put(&origin, protocol, Body::new(body));
         settle().await;
         let held = made.load(Ordering::Relaxed);
         assert!((1..HELD).contains(&held), "{protocol:?}: {held}");
         open.notify_one();
-        let response = asking.await.unwrap().unwrap();
+        let response = call.await.unwrap();
         let body = response.into_body().collect().await.unwrap().to_bytes();
         assert_eq!(body, (CHUNK * CHUNKS).to_string());
     }
@@ -81,10 +81,7 @@ async fn a_download_is_read_at_the_speed_of_the_client() {
             async move { Response::new(chunks) }
         })
         .await;
-        let response = upstream_to(&origin, protocol)
-            .oneshot(get("/x"))
-            .await
-            .unwrap();
+        let response = forward_get(&origin, protocol).await;
         settle().await;
         let held = made.load(Ordering::Relaxed);
         assert!(held < HELD, "{protocol:?}: {held}");
@@ -103,22 +100,22 @@ impl Drop for Dropped {
 
 #[tokio::test]
 async fn a_disconnected_client_cancels_the_call() {
-    let (began, mut begun) = mpsc::channel(8);
-    let (ended, mut over) = mpsc::channel(8);
+    let (starts, mut started) = mpsc::channel(8);
+    let (ends, mut ended) = mpsc::channel(8);
     let origin = serve(move |_: Request<Incoming>| {
-        let (began, ended) = (began.clone(), Dropped(ended.clone()));
+        let (starts, ended) = (starts.clone(), Dropped(ends.clone()));
         async move {
             let _ended = ended;
-            began.send(()).await.unwrap();
+            starts.send(()).await.unwrap();
             pending::<Response<Body>>().await
         }
     })
     .await;
     for protocol in BOTH {
-        let asking = tokio::spawn(upstream_to(&origin, protocol).oneshot(get("/x")));
-        begun.recv().await.unwrap();
-        asking.abort();
-        over.recv().await.unwrap();
+        let call = tokio::spawn(upstream_to(&origin, protocol).oneshot(get("/x")));
+        started.recv().await.unwrap();
+        call.abort();
+        ended.recv().await.unwrap();
     }
 }
 
@@ -140,9 +137,9 @@ async fn a_dropped_response_cancels_the_call() {
         }
     }
 
-    let (ended, mut over) = mpsc::channel(8);
+    let (ends, mut ended) = mpsc::channel(8);
     let origin = serve(move |_: Request<Incoming>| {
-        let body = Endless(Dropped(ended.clone()));
+        let body = Endless(Dropped(ends.clone()));
         async move { Response::new(body) }
     })
     .await;
@@ -152,24 +149,23 @@ async fn a_dropped_response_cancels_the_call() {
         let mut body = response.into_body();
         assert!(body.frame().await.unwrap().is_ok());
         drop(body);
-        over.recv().await.unwrap();
+        ended.recv().await.unwrap();
     }
 }
 
 #[tokio::test]
 async fn a_client_that_disconnects_during_the_upload_cancels_the_call() {
-    let (began, mut begun) = mpsc::channel(8);
-    let (ended, mut over) = mpsc::channel(8);
+    let (starts, mut started) = mpsc::channel(8);
+    let (ends, mut ended) = mpsc::channel(8);
     let origin = serve(move |request: Request<Incoming>| {
-        let (began, ended) = (began.clone(), ended.clone());
+        let (starts, ends) = (starts.clone(), ends.clone());
         async move {
             let mut body = request.into_body();
             assert!(body.frame().await.unwrap().is_ok());
-            began.send(()).await.unwrap();
+            starts.send(()).await.unwrap();
             // Aborted, not ended: the truncated body must not look complete.
             let rest = body.frame().await;
-            ended
-                .send(rest.is_some_and(|frame| frame.is_err()))
+            ends.send(rest.is_some_and(|frame| frame.is_err()))
                 .await
                 .unwrap();
             Response::new(Body::empty())
@@ -179,79 +175,71 @@ async fn a_client_that_disconnects_during_the_upload_cancels_the_call() {
     for protocol in BOTH {
         let (feeder, body) = fed();
         feeder.send(data("begin")).await.unwrap();
-        let request = permitted(Request::put("/x")).body(body).unwrap();
-        let asking = tokio::spawn(upstream_to(&origin, protocol).oneshot(request));
-        begun.recv().await.unwrap();
-        asking.abort();
-        let _ = asking.await;
-        assert!(over.recv().await.unwrap(), "{protocol:?}");
+        let call = put(&origin, protocol, body);
+        started.recv().await.unwrap();
+        call.abort();
+        let _ = call.await;
+        assert!(ended.recv().await.unwrap(), "{protocol:?}");
         drop(feeder);
     }
 }
 
-#[tokio::test]
-async fn an_aborted_request_body_is_a_400_and_never_looks_complete() {
-    let (ended, mut over) = mpsc::channel(8);
+/// A tenant that reads each request body, reports whether the body is complete, and never responds.
+async fn tenant_without_response() -> (String, mpsc::Receiver<bool>) {
+    let (reports, is_complete) = mpsc::channel(8);
     let origin = serve(move |request: Request<Incoming>| {
-        let ended = ended.clone();
+        let reports = reports.clone();
         async move {
             let complete = request.into_body().collect().await.is_ok();
-            ended.send(complete).await.unwrap();
+            reports.send(complete).await.unwrap();
             pending::<Response<Body>>().await
         }
     })
     .await;
+    (origin, is_complete)
+}
+
+/// Forwards a PUT request with this body.
+fn put(origin: &str, protocol: Protocol, body: Body) -> JoinHandle<Response<Body>> {
+    let request = permitted(Request::put("/x")).body(body).unwrap();
+    let upstream = upstream_to(origin, protocol);
+    tokio::spawn(async move { upstream.oneshot(request).await.unwrap() })
+}
+
+#[tokio::test]
+async fn an_aborted_request_body_is_a_400_and_never_looks_complete() {
+    let (origin, mut is_complete) = tenant_without_response().await;
     for protocol in BOTH {
         let (feeder, body) = fed();
-        let request = permitted(Request::put("/x")).body(body).unwrap();
-        let asking = tokio::spawn(upstream_to(&origin, protocol).oneshot(request));
+        let call = put(&origin, protocol, body);
         feeder.send(data("begin")).await.unwrap();
         settle().await;
         feeder.send(Err("the client reset".into())).await.unwrap();
-        let response = asking.await.unwrap().unwrap();
+        let response = call.await.unwrap();
         assert_eq!(kind(&response).code(), "body_aborted", "{protocol:?}");
-        assert_eq!(over.recv().await, Some(false), "{protocol:?}");
+        assert_eq!(is_complete.recv().await, Some(false), "{protocol:?}");
     }
 }
 
 #[tokio::test]
 async fn a_body_over_its_limit_is_too_large_and_never_looks_complete() {
-    let (ended, mut over) = mpsc::channel(8);
-    let origin = serve(move |request: Request<Incoming>| {
-        let ended = ended.clone();
-        async move {
-            let complete = request.into_body().collect().await.is_ok();
-            ended.send(complete).await.unwrap();
-            pending::<Response<Body>>().await
-        }
-    })
-    .await;
+    let (origin, mut is_complete) = tenant_without_response().await;
     for protocol in BOTH {
         let (feeder, body) = fed();
         let limited = Body::new(http_body_util::Limited::new(body, 8));
-        let request = permitted(Request::put("/x")).body(limited).unwrap();
-        let asking = tokio::spawn(upstream_to(&origin, protocol).oneshot(request));
+        let call = put(&origin, protocol, limited);
         feeder.send(data("begin")).await.unwrap();
         settle().await;
         feeder.send(data("too much")).await.unwrap();
-        let response = asking.await.unwrap().unwrap();
+        let response = call.await.unwrap();
         assert_eq!(response.status(), 413, "{protocol:?}");
-        assert_eq!(over.recv().await, Some(false), "{protocol:?}");
+        assert_eq!(is_complete.recv().await, Some(false), "{protocol:?}");
     }
 }
 
 #[tokio::test]
 async fn a_body_that_differs_from_its_declared_length_never_looks_complete() {
-    let (ended, mut over) = mpsc::channel(8);
-    let origin = serve(move |request: Request<Incoming>| {
-        let ended = ended.clone();
-        async move {
-            let complete = request.into_body().collect().await.is_ok();
-            ended.send(complete).await.unwrap();
-            pending::<Response<Body>>().await
-        }
-    })
-    .await;
+    let (origin, mut is_complete) = tenant_without_response().await;
     for protocol in BOTH {
         for (rest, expected) in [
             ("", "body_aborted"),
@@ -262,14 +250,14 @@ async fn a_body_that_differs_from_its_declared_length_never_looks_complete() {
             let (feeder, body) = fed();
             let request = permitted(Request::put("/x")).header("content-length", "9");
             let request = request.body(body).unwrap();
-            let asking = tokio::spawn(upstream_to(&origin, protocol).oneshot(request));
+            let call = tokio::spawn(upstream_to(&origin, protocol).oneshot(request));
             feeder.send(data("begin")).await.unwrap();
             settle().await;
             feeder.send(data(rest)).await.unwrap();
             drop(feeder);
-            let response = asking.await.unwrap().unwrap();
+            let response = call.await.unwrap().unwrap();
             assert_eq!(kind(&response).code(), expected, "{case}");
-            assert_eq!(over.recv().await, Some(false), "{case}");
+            assert_eq!(is_complete.recv().await, Some(false), "{case}");
         }
     }
 }

@@ -37,8 +37,8 @@ pub(crate) async fn serve_upstream(upstream: Upstream<HttpClient>) -> String {
         let upstream = upstream.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(AllowForward::new());
-            let answer = upstream.clone().oneshot(request);
-            async move { Ok::<_, Infallible>(answer.await.unwrap()) }
+            let response = upstream.clone().oneshot(request);
+            async move { Ok::<_, Infallible>(response.await.unwrap()) }
         });
         async move {
             let server = auto::Builder::new(TokioExecutor::new());
@@ -88,16 +88,16 @@ impl Client {
     }
 
     /// Requests `/x`. `request` is a method and headers.
-    pub(crate) fn ask(
+    pub(crate) fn send(
         &self,
         request: http::request::Builder,
         body: Body,
     ) -> impl Future<Output = hyper::Result<Response<Incoming>>> + Send + 'static {
-        self.ask_at("/x", request, body)
+        self.send_to("/x", request, body)
     }
 
     /// Sends a request for `path`. `request` is a method and headers.
-    pub(crate) fn ask_at(
+    pub(crate) fn send_to(
         &self,
         path: &'static str,
         request: http::request::Builder,
@@ -109,8 +109,8 @@ impl Client {
                 Sender::Http1(sender) => {
                     let host = host.trim_start_matches("http://");
                     let request = request.uri(path).header("host", host).body(body);
-                    let answer = sender.lock().await.send_request(request.unwrap());
-                    answer.await
+                    let response = sender.lock().await.send_request(request.unwrap());
+                    response.await
                 }
                 Sender::Http2(mut sender) => {
                     let request = request.uri(format!("{host}{path}")).body(body);
@@ -121,13 +121,13 @@ impl Client {
     }
 
     /// Closes the connection, also with a request in flight.
-    pub(crate) fn die(&self) {
+    pub(crate) fn close_all(&self) {
         self.socket.shutdown(Shutdown::Both).unwrap();
     }
 }
 
 /// Fails if the future hangs.
-pub(crate) async fn soon<F: Future>(case: &str, future: F) -> F::Output {
+pub(crate) async fn with_timeout<F: Future>(case: &str, future: F) -> F::Output {
     let limit = Duration::from_secs(10);
     let result = tokio::time::timeout(limit, future).await;
     result.unwrap_or_else(|_| panic!("{case}: it hangs"))

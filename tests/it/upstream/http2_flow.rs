@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use tower::ServiceExt;
 
 use super::http2_script::{Script, data, end, head, settings};
-use super::pool::{Client, PAGE, Tenant, futures};
+use super::in_memory::{Client, PAGE, Tenant, futures};
 use super::tenants::settle;
 
 const LARGE: usize = 100_000;
@@ -51,24 +51,32 @@ fn cleartext(tenant: &Tenant) -> Client {
 /// One client leaves `unread` responses of this length unread. Twenty small responses to other
 /// clients arrive.
 async fn small_responses_arrive(client: Client, unread: usize, length: usize) {
-    let soon = Duration::from_secs(60);
+    let with_timeout = Duration::from_secs(60);
     let path = format!("/{length}");
-    let asking = futures((0..unread).map(|_| client.clone().oneshot(get(&path))));
-    let answers = timeout(soon, asking).await.expect("every head arrives");
-    let held: Vec<Response<Body>> = answers.into_iter().map(Result::unwrap).collect();
+    let call = futures((0..unread).map(|_| client.clone().oneshot(get(&path))));
+    let responses = timeout(with_timeout, call)
+        .await
+        .expect("every head arrives");
+    let held: Vec<Response<Body>> = responses.into_iter().map(Result::unwrap).collect();
     settle().await;
     for round in 0..20 {
         let small = async {
             let response = client.clone().oneshot(get("/1000")).await.unwrap();
             response.into_body().collect().await.unwrap().to_bytes()
         };
-        let body = timeout(soon, small).await;
-        let body = body.unwrap_or_else(|_| panic!("beside {unread} unread answers, {round}"));
+        let body = timeout(with_timeout, small).await;
+        let body = body.unwrap_or_else(|_| panic!("beside {unread} unread responses, {round}"));
         assert_eq!(body.len(), SMALL);
     }
     // The unread responses are complete, too.
-    let whole = futures(held.into_iter().map(|answer| answer.into_body().collect()));
-    for body in timeout(soon, whole).await.expect("every body arrives") {
+    let whole = futures(
+        held.into_iter()
+            .map(|tenant_response| tenant_response.into_body().collect()),
+    );
+    for body in timeout(with_timeout, whole)
+        .await
+        .expect("every body arrives")
+    {
         assert_eq!(body.unwrap().to_bytes().len(), length);
     }
 }
@@ -100,7 +108,7 @@ mod tls {
     use tokio_rustls::{TlsAcceptor, TlsConnector};
     use tower::service_fn;
 
-    use super::super::pool::erase;
+    use super::super::in_memory::erase;
     use super::*;
     use crate::support::client_io::ClientIo;
 
@@ -134,14 +142,14 @@ mod tls {
             HttpClient::builder().build_with_connector(service_fn(move |_: Uri| {
                 let (acceptor, connector) = (acceptor.clone(), connector.clone());
                 async move {
-                    let (ours, theirs) = tokio::io::duplex(PAGE);
+                    let (client_io, tenant_io) = tokio::io::duplex(PAGE);
                     tokio::spawn(async move {
-                        if let Ok(stream) = acceptor.accept(theirs).await {
+                        if let Ok(stream) = acceptor.accept(tenant_io).await {
                             serve(stream).await;
                         }
                     });
                     let name = "127.0.0.1".try_into().unwrap();
-                    let stream = connector.connect(name, ours).await?;
+                    let stream = connector.connect(name, client_io).await?;
                     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP2);
                     Ok::<_, io::Error>(ClientIo::negotiated(stream, is_http2))
                 }
@@ -175,12 +183,12 @@ async fn dropped_responses_of_one_client_do_not_close_the_connection_of_others()
             .take(90);
         let streams: Vec<_> = streams.collect();
         script.write(0, streams.iter().flat_map(|stream| head(*stream)));
-        let answers = calls.await.unwrap();
+        let responses = calls.await.unwrap();
         // These frames cross the resets of the client.
         for _ in 0..20 {
             script.write(0, streams.iter().flat_map(|stream| data(*stream, b"x")));
         }
-        drop(answers);
+        drop(responses);
         settle().await;
     }
     script.write(0, end(1, b"end"));

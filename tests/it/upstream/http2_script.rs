@@ -6,7 +6,7 @@ use omneo_id::client::HttpClientBuilder;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, split};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
-use super::pool::{Client, PAGE, Tenant};
+use super::in_memory::{Client, PAGE, Tenant};
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -60,7 +60,7 @@ pub(super) fn refused(stream: u32) -> Vec<u8> {
 }
 
 /// A graceful GOAWAY: the requests after stream `last` were not processed.
-pub(super) fn go_away(last: u32) -> Vec<u8> {
+pub(super) fn goaway(last: u32) -> Vec<u8> {
     frame(GOAWAY, 0, 0, &[&last.to_be_bytes()[..], &[0; 4]].concat())
 }
 

@@ -2,13 +2,9 @@
 
 use std::convert::Infallible;
 use std::future::pending;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use http::{Request, Response};
-use http_body::Frame;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -17,9 +13,10 @@ use hyper_util::server::conn::auto;
 use omneo_id::Body;
 use tokio::sync::{Notify, mpsc};
 
-use super::host::{Client, host, soon, ways};
-use super::support::{data, fed};
+use super::host::{Client, host, ways, with_timeout};
+use super::support::{Feeder, data, fed};
 use super::tenants::{Protocol, connections, serve, settle};
+use crate::support::body::FrameBody;
 
 // --- clients that disconnect
 // -------------------------------------------------------------------------
@@ -57,21 +54,21 @@ impl Drop for Dropped {
     }
 }
 
-/// A body with a first frame, which is then pending without an end.
-struct FirstFrameOnly(Option<Bytes>, #[allow(dead_code)] Option<Dropped>);
+/// A body that is pending after its first frame.
+fn unfinished() -> FrameBody {
+    FrameBody::new([data("begin")]).then_pending()
+}
 
-impl http_body::Body for FirstFrameOnly {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        match self.0.take() {
-            Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
-            None => Poll::Pending,
+/// The request body of a stage, and its sender unless the body is complete.
+async fn upload(stage: Stage) -> (Option<Feeder>, Body) {
+    let (feeder, body) = fed();
+    match stage {
+        Stage::BeforeBody => (Some(feeder), body),
+        Stage::DuringUpload => {
+            feeder.send(data("begin")).await.unwrap();
+            (Some(feeder), body)
         }
+        Stage::BeforeResponse | Stage::DuringResponse => (None, body),
     }
 }
 
@@ -81,7 +78,7 @@ async fn a_client_that_disconnects_at_any_stage_cancels_the_call() {
         for stage in STAGES {
             for disconnect in [Disconnect::Cancel, Disconnect::Close] {
                 let case = format!("{down:?} to {up:?}, {stage:?}, {disconnect:?}");
-                soon(
+                with_timeout(
                     &case,
                     client_disconnects(&case, down, up, stage, disconnect),
                 )
@@ -98,7 +95,7 @@ async fn client_disconnects(
     stage: Stage,
     disconnect: Disconnect,
 ) {
-    let (events, mut happened) = mpsc::unbounded_channel();
+    let (events, mut received) = mpsc::unbounded_channel();
     let origin = serve(move |request: Request<Incoming>| {
         let events = events.clone();
         async move {
@@ -120,38 +117,31 @@ async fn client_disconnects(
                 events.send("begun").unwrap();
                 pending::<()>().await;
             }
-            let begun = FirstFrameOnly(Some(Bytes::from_static(b"begin")), Some(dropped));
-            Response::new(Body::new(begun))
+            Response::new(Body::new(unfinished().with_guard(dropped)))
         }
     })
     .await;
     let client = Client::connect(&host(&origin, up).await, down).await;
-    let (feeder, body) = fed();
-    let mut feeder = Some(feeder);
-    match stage {
-        Stage::BeforeBody => {}
-        Stage::DuringUpload => feeder.as_ref().unwrap().send(data("begin")).await.unwrap(),
-        Stage::BeforeResponse | Stage::DuringResponse => feeder = None,
-    }
-    let asking = tokio::spawn(client.ask(Request::put("/"), body));
-    let mut answer = None;
+    let (feeder, body) = upload(stage).await;
+    let call = tokio::spawn(client.send(Request::put("/"), body));
+    let mut tenant_response = None;
     if stage == Stage::DuringResponse {
-        let response = asking.await.unwrap().unwrap();
+        let response = call.await.unwrap().unwrap();
         let mut body = response.into_body();
         assert!(body.frame().await.unwrap().is_ok(), "{case}");
-        answer = Some(body);
+        tenant_response = Some(body);
     } else {
-        assert_eq!(happened.recv().await, Some("begun"), "{case}");
+        assert_eq!(received.recv().await, Some("begun"), "{case}");
         match disconnect {
-            Disconnect::Cancel => asking.abort(),
+            Disconnect::Cancel => call.abort(),
             Disconnect::Close => {}
         }
     }
     match disconnect {
-        Disconnect::Cancel => drop(answer),
-        Disconnect::Close => client.die(),
+        Disconnect::Cancel => drop(tenant_response),
+        Disconnect::Close => client.close_all(),
     }
-    assert_eq!(happened.recv().await, Some("dropped"), "{case}");
+    assert_eq!(received.recv().await, Some("dropped"), "{case}");
     drop(feeder);
 }
 
@@ -161,39 +151,38 @@ async fn client_disconnects(
 /// A tenant that closes its connection at this stage of a request.
 async fn disconnecting_tenant(stage: Stage) -> String {
     connections(move |stream| async move {
-        let quit = Arc::new(Notify::new());
-        let quits = Arc::clone(&quit);
+        let close = Arc::new(Notify::new());
+        let closing = Arc::clone(&close);
         let service = service_fn(move |request: Request<Incoming>| {
-            let quit = Arc::clone(&quit);
+            let close = Arc::clone(&close);
             async move {
                 let mut body = request.into_body();
                 match stage {
-                    Stage::BeforeBody => quit.notify_one(),
+                    Stage::BeforeBody => close.notify_one(),
                     Stage::DuringUpload => {
                         assert!(body.frame().await.unwrap().is_ok());
-                        quit.notify_one();
+                        close.notify_one();
                     }
                     Stage::BeforeResponse => {
                         assert!(body.collect().await.is_ok());
-                        quit.notify_one();
+                        close.notify_one();
                     }
                     Stage::DuringResponse => {
-                        let begun = FirstFrameOnly(Some(Bytes::from_static(b"begin")), None);
-                        let quits_later = async move {
+                        let close_later = async move {
                             settle().await;
-                            quit.notify_one();
+                            close.notify_one();
                         };
-                        tokio::spawn(quits_later);
-                        return Ok(Response::new(begun));
+                        tokio::spawn(close_later);
+                        return Ok(Response::new(unfinished()));
                     }
                 }
-                pending::<Result<Response<FirstFrameOnly>, Infallible>>().await
+                pending::<Result<Response<FrameBody>, Infallible>>().await
             }
         });
         let server = auto::Builder::new(TokioExecutor::new());
         tokio::select! {
             _ = server.serve_connection(TokioIo::new(stream), service) => {}
-            () = quits.notified() => {}
+            () = closing.notified() => {}
         }
     })
     .await
@@ -204,7 +193,7 @@ async fn a_tenant_that_disconnects_at_any_stage_is_a_bad_gateway() {
     for (down, up) in ways() {
         for stage in STAGES {
             let case = format!("{down:?} to {up:?}, {stage:?}");
-            soon(&case, tenant_disconnects(&case, down, up, stage)).await;
+            with_timeout(&case, tenant_disconnects(&case, down, up, stage)).await;
         }
     }
 }
@@ -212,14 +201,8 @@ async fn a_tenant_that_disconnects_at_any_stage_is_a_bad_gateway() {
 async fn tenant_disconnects(case: &str, down: Protocol, up: Protocol, stage: Stage) {
     let origin = disconnecting_tenant(stage).await;
     let client = Client::connect(&host(&origin, up).await, down).await;
-    let (feeder, body) = fed();
-    let mut feeder = Some(feeder);
-    match stage {
-        Stage::BeforeBody => {}
-        Stage::DuringUpload => feeder.as_ref().unwrap().send(data("begin")).await.unwrap(),
-        Stage::BeforeResponse | Stage::DuringResponse => feeder = None,
-    }
-    let response = client.ask(Request::put("/"), body).await.unwrap();
+    let (feeder, body) = upload(stage).await;
+    let response = client.send(Request::put("/"), body).await.unwrap();
     let (status, mut body) = (response.status(), response.into_body());
     if stage == Stage::DuringResponse {
         assert_eq!(status, 200, "{case}");
@@ -242,8 +225,8 @@ async fn a_tenant_that_closes_every_connection_is_a_bad_gateway() {
     for (down, up) in ways() {
         let case = format!("{down:?} to {up:?}");
         let client = Client::connect(&host(&origin, up).await, down).await;
-        let asking = client.ask(Request::get("/"), Body::empty());
-        let response = soon(&case, asking).await.unwrap();
+        let call = client.send(Request::get("/"), Body::empty());
+        let response = with_timeout(&case, call).await.unwrap();
         assert_eq!(response.status(), 502, "{case}");
     }
 }

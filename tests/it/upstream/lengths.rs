@@ -20,7 +20,7 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::server::health_reporter;
 
-use super::host::{Client, soon};
+use super::host::{Client, with_timeout};
 use super::support::{TOKEN, data, frames};
 use super::tenants::{BOTH, connections};
 use crate::support::SECRET;
@@ -121,12 +121,14 @@ fn token() -> String {
 }
 
 async fn status(
-    answer: impl Future<Output = hyper::Result<Response<Incoming>>>,
+    tenant_response: impl Future<Output = hyper::Result<Response<Incoming>>>,
     case: &str,
 ) -> u16 {
-    let response = soon(case, answer).await.unwrap();
+    let response = with_timeout(case, tenant_response).await.unwrap();
     let status = response.status().as_u16();
-    soon(case, response.into_body().collect()).await.unwrap();
+    with_timeout(case, response.into_body().collect())
+        .await
+        .unwrap();
     status
 }
 
@@ -157,8 +159,8 @@ async fn a_streamed_body_keeps_its_framing() {
                         .header("authorization", &bearer)
                         .header("content-type", "application/json");
                     let path = "/id/api/v1/profiles/me/attributes/comms";
-                    let answer = client.ask_at(path, request, body);
-                    assert_eq!(status(answer, &case).await, 200, "{case}");
+                    let response = client.send_to(path, request, body);
+                    assert_eq!(status(response, &case).await, 200, "{case}");
                     let expected = (method.to_string(), framing, length);
                     assert_eq!(drained(&mut received), [expected], "{case}");
                 }
@@ -202,8 +204,8 @@ async fn a_collected_body_is_forwarded_with_its_length() {
                         .method(Method::POST)
                         .header("authorization", bearer)
                         .header("content-type", "application/json");
-                    let answer = client.ask_at(path, request, body);
-                    assert_eq!(status(answer, &case).await, 200, "{case}");
+                    let response = client.send_to(path, request, body);
+                    assert_eq!(status(response, &case).await, 200, "{case}");
                     let received = drained(&mut received);
                     let seen: Vec<_> = received.iter().map(|(method, ..)| &**method).collect();
                     assert_eq!(seen, methods, "{case}");
@@ -229,7 +231,7 @@ async fn a_response_keeps_its_framing() {
     let not_modified = "HTTP/1.1 304 Not Modified\r\netag: \"a\"\r\n\r\n";
     let no_content = "HTTP/1.1 204 No Content\r\n\r\n";
     let empty = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
-    for (method, answer, framing) in [
+    for (method, response, framing) in [
         ("GET", known, Framing::Length(5)),
         ("GET", chunked, Framing::Chunked),
         ("GET", empty, Framing::Length(0)),
@@ -237,9 +239,9 @@ async fn a_response_keeps_its_framing() {
         ("GET", not_modified, Framing::Absent),
         ("DELETE", no_content, Framing::Absent),
     ] {
-        let origin = super::tenants::raw(answer, false).await;
+        let origin = super::tenants::raw(response, false).await;
         for host in HOSTS {
-            let case = format!("{host:?} {method} {answer:?}");
+            let case = format!("{host:?} {method} {response:?}");
             let address = host.serve(&origin, |builder| builder).await;
             let mut stream = TcpStream::connect(&address["http://".len()..])
                 .await
@@ -251,7 +253,9 @@ async fn a_response_keeps_its_framing() {
             );
             stream.write_all(request.as_bytes()).await.unwrap();
             let mut text = String::new();
-            soon(&case, stream.read_to_string(&mut text)).await.unwrap();
+            with_timeout(&case, stream.read_to_string(&mut text))
+                .await
+                .unwrap();
             let (head, body) = text.split_once("\r\n\r\n").expect(&case);
             let head = head.to_ascii_lowercase();
             let length = head.split_once("content-length: ").map(|(_, rest)| {

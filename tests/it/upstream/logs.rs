@@ -35,7 +35,7 @@ fn assert_clean(log: &Log) {
 #[tokio::test]
 async fn outcomes_are_logged_without_request_data() {
     let (log, _guard) = Log::capture();
-    for (answer, words) in [
+    for (response, words) in [
         (
             "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
             "tenant.status_code=200",
@@ -46,7 +46,7 @@ async fn outcomes_are_logged_without_request_data() {
         ),
         ("ada", "tenant_answer"),
     ] {
-        let origin = raw(answer, true).await;
+        let origin = raw(response, true).await;
         let request = request().map(|_| Body::empty());
         upstream_to(&origin, Protocol::Http1)
             .oneshot(request)

@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
-use super::host::{Client, host, serve_upstream, soon, ways};
+use super::host::{Client, host, serve_upstream, ways, with_timeout};
 use super::support::{data, fed, frames, trailers};
 use super::tenants::{BOTH, Protocol, raw, read_head, serve, upstream_to};
 
@@ -35,9 +35,9 @@ async fn request_trailers_are_dropped_and_response_trailers_are_forwarded() {
             let sent = (parts.headers, body.to_bytes(), trailers_seen);
             requests.send(sent).await.unwrap();
             let last = [("x-checksum", "abc"), ("x-status", "0")];
-            let answer = Response::builder().header("trailer", "x-checksum, x-status");
-            answer
-                .body(frames([data("an answer"), trailers(&last)]))
+            let tenant_response = Response::builder().header("trailer", "x-checksum, x-status");
+            tenant_response
+                .body(frames([data("a response"), trailers(&last)]))
                 .unwrap()
         }
     })
@@ -47,12 +47,16 @@ async fn request_trailers_are_dropped_and_response_trailers_are_forwarded() {
         let client = Client::connect(&host(&origin, up).await, down).await;
         let request = accepts_trailers(down).header("trailer", "x-admin");
         let body = frames([data("a "), data("body"), trailers(&[("x-admin", "1")])]);
-        let response = soon(&case, client.ask(request, body)).await.unwrap();
-        let body = soon(&case, response.into_body().collect()).await.unwrap();
+        let response = with_timeout(&case, client.send(request, body))
+            .await
+            .unwrap();
+        let body = with_timeout(&case, response.into_body().collect())
+            .await
+            .unwrap();
         let last: &HeaderMap = body.trailers().expect(&case);
         assert_eq!(last.len(), 2, "{case}");
         assert_eq!(last["x-checksum"], "abc", "{case}");
-        assert_eq!(body.to_bytes(), "an answer", "{case}");
+        assert_eq!(body.to_bytes(), "a response", "{case}");
 
         let (headers, body, trailers) = received.recv().await.unwrap();
         assert_eq!(body, "a body", "{case}");
@@ -69,8 +73,8 @@ async fn expect_continue_is_answered_here_and_not_forwarded() {
     let origin = serve(|request: Request<Incoming>| async move {
         let expected = request.headers().contains_key("expect");
         let body = request.into_body().collect().await.unwrap().to_bytes();
-        let answer = Response::builder().header("x-expected", expected.to_string());
-        answer.body(Body::from(body)).unwrap()
+        let response = Response::builder().header("x-expected", expected.to_string());
+        response.body(Body::from(body)).unwrap()
     })
     .await;
     for up in BOTH {
@@ -83,21 +87,24 @@ async fn expect_continue_is_answered_here_and_not_forwarded() {
             )
         };
         stream.write_all(head("/x").as_bytes()).await.unwrap();
-        let interim = soon(&case, read_head(&mut stream)).await.unwrap();
+        let interim = with_timeout(&case, read_head(&mut stream)).await.unwrap();
         assert_eq!(interim, "HTTP/1.1 100 Continue\r\n\r\n", "{case}");
         stream.write_all(b"hello").await.unwrap();
-        let answer = soon(&case, read_head(&mut stream)).await.unwrap();
+        let response = with_timeout(&case, read_head(&mut stream)).await.unwrap();
         assert!(
-            answer.starts_with("HTTP/1.1 200 OK\r\n"),
-            "{case}: {answer}"
+            response.starts_with("HTTP/1.1 200 OK\r\n"),
+            "{case}: {response}"
         );
-        assert!(answer.contains("x-expected: false\r\n"), "{case}: {answer}");
+        assert!(
+            response.contains("x-expected: false\r\n"),
+            "{case}: {response}"
+        );
 
         // A request is rejected before its body is requested by a 100.
         let mut stream = TcpStream::connect(&host["http://".len()..]).await.unwrap();
         stream.write_all(head("/x/..").as_bytes()).await.unwrap();
-        let answer = soon(&case, read_head(&mut stream)).await.unwrap();
-        assert!(answer.starts_with("HTTP/1.1 404 "), "{case}: {answer}");
+        let response = with_timeout(&case, read_head(&mut stream)).await.unwrap();
+        assert!(response.starts_with("HTTP/1.1 404 "), "{case}: {response}");
     }
 }
 
@@ -127,8 +134,8 @@ async fn an_ignored_upgrade_does_not_change_the_connection() {
                 format!("PUT /x HTTP/1.1\r\nhost: h\r\n{upgrade}content-length: 5\r\n\r\nhello");
             for _ in 0..2 {
                 stream.write_all(request.as_bytes()).await.unwrap();
-                let answer = soon(&case, read_head(&mut stream)).await.unwrap();
-                assert!(answer.starts_with("HTTP/1.1 204 "), "{case}: {answer}");
+                let response = with_timeout(&case, read_head(&mut stream)).await.unwrap();
+                assert!(response.starts_with("HTTP/1.1 204 "), "{case}: {response}");
                 let (headers, body) = received.try_recv().unwrap();
                 assert_eq!(body, "hello", "{case}");
                 for name in ["upgrade", "http2-settings"] {
@@ -151,16 +158,16 @@ async fn a_rejected_websocket_does_not_change_the_connection() {
         .await;
         let host = host(&origin, up).await;
         let mut stream = TcpStream::connect(&host["http://".len()..]).await.unwrap();
-        let ask = |headers| format!("HEAD /x HTTP/1.1\r\nhost: h\r\n{headers}\r\n");
-        let websocket = ask("connection: Upgrade\r\nupgrade: websocket\r\n");
+        let send = |headers| format!("HEAD /x HTTP/1.1\r\nhost: h\r\n{headers}\r\n");
+        let websocket = send("connection: Upgrade\r\nupgrade: websocket\r\n");
         stream.write_all(websocket.as_bytes()).await.unwrap();
-        let answer = soon(&case, read_head(&mut stream)).await.unwrap();
-        assert!(answer.starts_with("HTTP/1.1 501 "), "{case}: {answer}");
+        let response = with_timeout(&case, read_head(&mut stream)).await.unwrap();
+        assert!(response.starts_with("HTTP/1.1 501 "), "{case}: {response}");
         assert!(received.try_recv().is_err(), "{case}");
 
-        stream.write_all(ask("").as_bytes()).await.unwrap();
-        let answer = soon(&case, read_head(&mut stream)).await.unwrap();
-        assert!(answer.starts_with("HTTP/1.1 204 "), "{case}: {answer}");
+        stream.write_all(send("").as_bytes()).await.unwrap();
+        let response = with_timeout(&case, read_head(&mut stream)).await.unwrap();
+        assert!(response.starts_with("HTTP/1.1 204 "), "{case}: {response}");
         assert!(received.try_recv().is_ok(), "{case}");
     }
 }
@@ -175,28 +182,30 @@ async fn the_response_version_is_independent_of_the_tenants() {
     for _ in 0..2 {
         let request = b"GET /x HTTP/1.1\r\nhost: h\r\n\r\n";
         stream.write_all(request).await.unwrap();
-        let answer = soon("head", read_head(&mut stream)).await.unwrap();
-        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        let response = with_timeout("head", read_head(&mut stream)).await.unwrap();
+        assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "{response}");
         assert!(
-            answer.contains("transfer-encoding: chunked\r\n"),
-            "{answer}"
+            response.contains("transfer-encoding: chunked\r\n"),
+            "{response}"
         );
-        let body = soon("body", read_head(&mut stream)).await.unwrap();
+        let body = with_timeout("body", read_head(&mut stream)).await.unwrap();
         assert_eq!(body, "5\r\nhello\r\n0\r\n\r\n");
     }
 }
 
 #[tokio::test]
 async fn a_malformed_first_chunk_is_a_bad_gateway() {
-    let answer = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n";
-    let host = host(&raw(answer, false).await, Protocol::Http1).await;
+    let tenant_response = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n";
+    let host = host(&raw(tenant_response, false).await, Protocol::Http1).await;
     for down in BOTH {
         let case = format!("{down:?}");
         let client = Client::connect(&host, down).await;
-        let asking = client.ask(Request::get("/"), Body::empty());
-        let response = soon(&case, asking).await.unwrap();
+        let call = client.send(Request::get("/"), Body::empty());
+        let response = with_timeout(&case, call).await.unwrap();
         assert_eq!(response.status(), 502, "{case}");
-        let body = soon(&case, response.into_body().collect()).await.unwrap();
+        let body = with_timeout(&case, response.into_body().collect())
+            .await
+            .unwrap();
         let message = r#"{"message":"The upstream service gave an unusable answer."}"#;
         assert_eq!(body.to_bytes(), message, "{case}");
     }
@@ -205,18 +214,22 @@ async fn a_malformed_first_chunk_is_a_bad_gateway() {
 /// hyper's server discards the buffered part of a response whose body fails.
 #[tokio::test]
 async fn the_frames_before_a_malformed_chunk_arrive() {
-    let answer = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n";
-    let host = host(&raw(answer, false).await, Protocol::Http1).await;
+    let tenant_response =
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n";
+    let host = host(&raw(tenant_response, false).await, Protocol::Http1).await;
     for down in BOTH {
         let case = format!("{down:?}");
         let client = Client::connect(&host, down).await;
-        let asking = client.ask(Request::get("/"), Body::empty());
-        let response = soon(&case, asking).await.unwrap();
+        let call = client.send(Request::get("/"), Body::empty());
+        let response = with_timeout(&case, call).await.unwrap();
         assert_eq!(response.status(), 200, "{case}");
         let mut body = response.into_body();
-        let frame = soon(&case, body.frame()).await.unwrap().unwrap();
+        let frame = with_timeout(&case, body.frame()).await.unwrap().unwrap();
         assert_eq!(frame.into_data().unwrap(), "hello", "{case}");
-        assert!(soon(&case, body.frame()).await.unwrap().is_err(), "{case}");
+        assert!(
+            with_timeout(&case, body.frame()).await.unwrap().is_err(),
+            "{case}"
+        );
     }
 }
 
@@ -225,8 +238,8 @@ async fn an_early_response_arrives_before_the_end_of_the_upload() {
     let origin = serve(|request: Request<Incoming>| async move {
         let mut body = request.into_body();
         assert!(body.frame().await.unwrap().is_ok());
-        let answer = Response::builder().status(413);
-        answer
+        let tenant_response = Response::builder().status(413);
+        tenant_response
             .body(Body::from(Bytes::from_static(b"enough")))
             .unwrap()
     })
@@ -236,10 +249,12 @@ async fn an_early_response_arrives_before_the_end_of_the_upload() {
         let client = Client::connect(&host(&origin, up).await, down).await;
         let (feeder, body) = fed();
         feeder.send(data("begin")).await.unwrap();
-        let asking = client.ask(Request::put("/"), body);
-        let response = soon(&case, asking).await.unwrap();
+        let call = client.send(Request::put("/"), body);
+        let response = with_timeout(&case, call).await.unwrap();
         assert_eq!(response.status(), 413, "{case}");
-        let body = soon(&case, response.into_body().collect()).await.unwrap();
+        let body = with_timeout(&case, response.into_body().collect())
+            .await
+            .unwrap();
         assert_eq!(body.to_bytes(), "enough", "{case}");
         drop(feeder);
     }
@@ -253,12 +268,12 @@ async fn a_response_without_a_body_keeps_its_content_headers() {
             Method::DELETE => 204,
             _ => 200,
         };
-        let answer = Response::builder().status(status).header("etag", "\"a\"");
-        let answer = match status {
-            204 => answer,
-            _ => answer.header("content-length", "12"),
+        let tenant_response = Response::builder().status(status).header("etag", "\"a\"");
+        let tenant_response = match status {
+            204 => tenant_response,
+            _ => tenant_response.header("content-length", "12"),
         };
-        answer.body(Body::empty()).unwrap()
+        tenant_response.body(Body::empty()).unwrap()
     })
     .await;
     for (down, up) in ways() {
@@ -272,8 +287,8 @@ async fn a_response_without_a_body_keeps_its_content_headers() {
         ] {
             let case = format!("{method}, {down:?} to {up:?}");
             let request = Request::builder().method(method);
-            let asking = client.ask(request, Body::empty());
-            let response = soon(&case, asking).await.unwrap();
+            let call = client.send(request, Body::empty());
+            let response = with_timeout(&case, call).await.unwrap();
             assert_eq!(response.status(), status, "{case}");
             let declared = response.headers().get("content-length");
             assert_eq!(
@@ -283,30 +298,37 @@ async fn a_response_without_a_body_keeps_its_content_headers() {
             );
             assert!(!response.headers().contains_key("transfer-encoding"));
             assert_eq!(response.headers()["etag"], "\"a\"", "{case}");
-            let body = soon(&case, response.into_body().collect()).await.unwrap();
+            let body = with_timeout(&case, response.into_body().collect())
+                .await
+                .unwrap();
             assert_eq!(body.to_bytes(), "", "{case}");
         }
     }
 }
 
+/// A tenant that returns the values of the request header `name` in the response header `echo`.
+async fn tenant_with_echo(name: &'static str, echo: &'static str) -> String {
+    serve(move |request: Request<Incoming>| async move {
+        let mut response = Response::new(Body::empty());
+        for value in request.headers().get_all(name) {
+            response.headers_mut().append(echo, value.clone());
+        }
+        response
+    })
+    .await
+}
+
 #[tokio::test]
 async fn repeated_headers_are_not_joined_in_either_direction() {
-    let origin = serve(|request: Request<Incoming>| async move {
-        let mut answer = Response::new(Body::empty());
-        for value in request.headers().get_all("accept-language") {
-            answer.headers_mut().append("link", value.clone());
-        }
-        answer
-    })
-    .await;
+    let origin = tenant_with_echo("accept-language", "link").await;
     for (down, up) in ways() {
         let case = format!("{down:?} to {up:?}");
         let client = Client::connect(&host(&origin, up).await, down).await;
         let request = Request::get("/")
             .header("accept-language", "de, en;q=0.5")
             .header("accept-language", "fr");
-        let asking = client.ask(request, Body::empty());
-        let response = soon(&case, asking).await.unwrap();
+        let call = client.send(request, Body::empty());
+        let response = with_timeout(&case, call).await.unwrap();
         let links: Vec<_> = response.headers().get_all("link").iter().collect();
         assert_eq!(links, ["de, en;q=0.5", "fr"], "{case}");
     }
@@ -314,21 +336,14 @@ async fn repeated_headers_are_not_joined_in_either_direction() {
 
 #[tokio::test]
 async fn via_has_the_version_of_the_client_request() {
-    let origin = serve(|request: Request<Incoming>| async move {
-        let mut answer = Response::new(Body::empty());
-        for value in request.headers().get_all("via") {
-            answer.headers_mut().append("seen", value.clone());
-        }
-        answer
-    })
-    .await;
+    let origin = tenant_with_echo("via", "seen").await;
     for (down, up) in ways() {
         let case = format!("{down:?} to {up:?}");
         let upstream = upstream_to(&origin, up).with_forwarding(Forwarding::default().with_via());
         let client = Client::connect(&serve_upstream(upstream).await, down).await;
         let request = Request::get("/").header("via", "1.1 evil.test");
-        let asking = client.ask(request, Body::empty());
-        let response = soon(&case, asking).await.unwrap();
+        let call = client.send(request, Body::empty());
+        let response = with_timeout(&case, call).await.unwrap();
         let expected = match down {
             Protocol::Http1 => "1.1 omneo-id",
             Protocol::Http2 => "2.0 omneo-id",

@@ -89,10 +89,10 @@ proptest! {
             return Ok(());
         }
         let allowed = RequestHeaders::default();
-        let ours = ["authorization", "host"];
+        let client_io = ["authorization", "host"];
         let headers = sent[0].headers();
         for name in headers.keys() {
-            prop_assert!(ours.contains(&name.as_str()) || allowed.allows(name), "{}", name);
+            prop_assert!(client_io.contains(&name.as_str()) || allowed.allows(name), "{}", name);
         }
         let all = |name: &str| headers.get_all(name).iter().cloned().collect::<Vec<_>>();
         prop_assert_eq!(all("authorization"), [format!("Bearer {TOKEN}")]);
@@ -141,7 +141,7 @@ proptest! {
                 })
             }
         });
-        let answer = async {
+        let tenant_response = async {
             let request = permitted(Request::builder().method(Method::GET).uri("/x"));
             let request = request.body(Body::empty()).unwrap();
             let response = Upstream::new(client, tenant()).oneshot(request).await.unwrap();
@@ -149,7 +149,7 @@ proptest! {
             let body = response.into_body().collect().await.unwrap();
             format!("{headers:?} {:?}", body.trailers())
         };
-        let seen = run(answer);
+        let seen = run(tenant_response);
         prop_assert!(!seen.contains("4fzK"), "{}", seen);
     }
 

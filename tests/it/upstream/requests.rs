@@ -23,12 +23,21 @@ fn names(headers: &HeaderMap) -> Vec<&str> {
 async fn a_request_is_forwarded_with_the_api_token_and_allowed_headers_only() {
     let request = permitted(Request::get("/locations?filter%5Bx%5D=1&y=a+b"))
         .version(Version::HTTP_2)
+        .header("accept-language", "de")
         .header("authorization", "Bearer id.token.of-the-client")
         .header("cookie", "a=b")
+        .header("expect", "100-continue")
+        .header("forwarded", "for=1.2.3.4")
         .header("host", "shop.test")
+        .header("if-none-match", "\"a\"")
+        .header("proxy-authorization", "Basic x")
+        .header("upgrade", "h2c")
         .header("x-forwarded-for", "6.6.6.6")
         .header("x-http-method-override", "DELETE")
+        .header("x-original-url", "/admin")
         .header("x-request-id", "42")
+        .header("x-unheard-of", "1")
+        .header("x_forwarded_for", "1.2.3.4")
         .header("x_request_id", "43")
         .body(Body::empty())
         .unwrap();
@@ -40,8 +49,16 @@ async fn a_request_is_forwarded_with_the_api_token_and_allowed_headers_only() {
         "https://api.acme.test/api/v3/locations?filter%5Bx%5D=1&y=a+b"
     );
     assert_eq!(request.version(), Version::HTTP_11);
-    let expected = ["accept", "authorization", "host", "x-request-id"];
+    let expected = [
+        "accept",
+        "accept-language",
+        "authorization",
+        "host",
+        "if-none-match",
+        "x-request-id",
+    ];
     assert_eq!(names(request.headers()), expected);
+    assert_eq!(request.headers()["accept"], "application/json");
     assert_eq!(
         request.headers()["authorization"],
         format!("Bearer {TOKEN}")
@@ -54,7 +71,9 @@ async fn a_request_is_forwarded_with_the_api_token_and_allowed_headers_only() {
 async fn a_client_cannot_remove_our_headers_by_nomination() {
     let request = permitted(Request::get("/locations"))
         .header("connection", "close, authorization, host, accept")
-        .header("connection", "x-forwarded-for, via")
+        .header("connection", "x-forwarded-for, via, user-agent")
+        .header("accept", "text/html")
+        .header("user-agent", "curl")
         .header("via", "1.1 evil.test")
         .extension(ClientInfo::default().add_addr(IpAddr::from([203, 0, 113, 7])))
         .body(Body::empty())
@@ -63,6 +82,7 @@ async fn a_client_cannot_remove_our_headers_by_nomination() {
     let headers = sent[0].headers();
     let expected = ["accept", "authorization", "host", "x-forwarded-for"];
     assert_eq!(names(headers), expected);
+    assert_eq!(headers["accept"], "application/json");
     assert_eq!(headers["x-forwarded-for"], "203.0.113.7");
 }
 
@@ -155,6 +175,18 @@ async fn a_rejected_request_is_not_forwarded() {
             HeadersRefused,
         ),
         (
+            request(Method::POST, "/a")
+                .header("content-type", "application/json")
+                .header("content-type", "text/plain"),
+            HeadersRefused,
+        ),
+        (
+            request(Method::POST, "/a")
+                .header("content-length", "0")
+                .header("content-length", "0"),
+            HeadersRefused,
+        ),
+        (
             request(Method::GET, "/a").header("connection", "a b"),
             HeadersRefused,
         ),
@@ -182,12 +214,13 @@ async fn a_target_that_is_too_long_is_rejected() {
 
 #[tokio::test]
 async fn the_authority_of_an_http2_request_is_ignored() {
-    let request = permitted(Request::get("https://shop.test/locations"))
+    let request = permitted(Request::get("https://shop.test/locations?a=1"))
         .version(Version::HTTP_2)
         .body(Body::empty())
         .unwrap();
     let (_, sent) = sent(request).await;
-    assert_eq!(sent[0].uri(), "https://api.acme.test/api/v3/locations");
+    let uri = "https://api.acme.test/api/v3/locations?a=1";
+    assert_eq!(sent[0].uri(), uri);
 }
 
 #[tokio::test]

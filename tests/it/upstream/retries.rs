@@ -22,7 +22,7 @@ use tower::{ServiceExt, service_fn};
 use super::support::{kind, permitted, tenant, text};
 use super::tenants::{Protocol, connections, frame, read_head, settle, upstream_to};
 
-fn asking(method: &Method, body: &'static str) -> Request<Body> {
+fn call(method: &Method, body: &'static str) -> Request<Body> {
     let request = permitted(Request::builder().method(method).uri("/x"));
     let body = match body {
         "" => Body::empty(),
@@ -33,7 +33,7 @@ fn asking(method: &Method, body: &'static str) -> Request<Body> {
 
 // --- HTTP/1.1: reused connections
 
-/// One end of a connection without a socket: the other end sees its close at once.
+/// One end of a connection without a socket: the other end reads its close immediately.
 struct Wire(DuplexStream);
 
 impl Connection for Wire {
@@ -79,30 +79,30 @@ async fn a_connection_closed_at_its_reuse_fails_no_request() {
     ] {
         let (ends, mut opened) = mpsc::unbounded_channel();
         let connector = service_fn(move |_: Uri| {
-            let (ours, theirs) = duplex(64 * 1024);
-            ends.send(theirs).unwrap();
-            async move { Ok::<_, io::Error>(TokioIo::new(Wire(ours))) }
+            let (client_io, tenant_io) = duplex(64 * 1024);
+            ends.send(tenant_io).unwrap();
+            async move { Ok::<_, io::Error>(TokioIo::new(Wire(client_io))) }
         });
         let client = HttpClient::builder().build_with_connector(connector);
         let upstream = Upstream::new(client, tenant());
-        let mut answers = async || {
+        let mut responses = async || {
             let mut stream = opened.recv().await.unwrap();
             let mut head = vec![0; 4096];
             let read = stream.read(&mut head).await.unwrap();
-            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
-            stream.write_all(answer).await.unwrap();
+            let response = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+            stream.write_all(response).await.unwrap();
             head.truncate(read);
             (stream, String::from_utf8(head).unwrap())
         };
-        let first = upstream.clone().oneshot(asking(&method, body));
-        let (first, (stream, _)) = tokio::join!(first, answers());
+        let first = upstream.clone().oneshot(call(&method, body));
+        let (first, (stream, _)) = tokio::join!(first, responses());
         assert_eq!(text(first.unwrap()).await, "ok");
         settle().await;
 
         // No task runs in between: the pool still considers the connection open.
         drop(stream);
-        let second = upstream.clone().oneshot(asking(&method, body));
-        let (second, (_stream, head)) = tokio::join!(second, answers());
+        let second = upstream.clone().oneshot(call(&method, body));
+        let (second, (_stream, head)) = tokio::join!(second, responses());
         let second = second.unwrap();
         assert_eq!(second.status(), 200, "{method} {body}");
         assert_eq!(text(second).await, "ok");
@@ -118,22 +118,22 @@ async fn a_post_or_patch_that_was_sent_is_not_retried() {
         let heads = heads.clone();
         async move {
             // Reads the second request on a connection, and closes without a response.
-            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
-            for answer in [&answer[..], b""] {
+            let response = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+            for response in [&response[..], b""] {
                 let Some(head) = read_head(&mut stream).await else {
                     return;
                 };
                 heads.send(head).await.unwrap();
-                stream.write_all(answer).await.unwrap();
+                stream.write_all(response).await.unwrap();
             }
         }
     })
     .await;
     for method in [Method::POST, Method::PATCH] {
         let upstream = upstream_to(&origin, Protocol::Http1);
-        let first = upstream.clone().oneshot(asking(&method, "")).await.unwrap();
+        let first = upstream.clone().oneshot(call(&method, "")).await.unwrap();
         assert_eq!(text(first).await, "ok");
-        let second = upstream.clone().oneshot(asking(&method, "")).await.unwrap();
+        let second = upstream.clone().oneshot(call(&method, "")).await.unwrap();
         assert_eq!(kind(&second), RejectionKind::TenantAnswer);
         settle().await;
         let mut sent = 0;
@@ -147,7 +147,7 @@ async fn a_post_or_patch_that_was_sent_is_not_retried() {
 // --- HTTP/2: refused requests
 
 /// Writes the frames of a response to a request on a stream.
-type Answer = fn(u8) -> Vec<u8>;
+type WriteResponse = fn(u8) -> Vec<u8>;
 
 fn refused(stream: u8) -> Vec<u8> {
     frame(3, 0, stream, &[0, 0, 0, 7])
@@ -178,7 +178,7 @@ fn no_content(stream: u8) -> Vec<u8> {
 
 /// An HTTP/2 tenant that sends the next of these responses to each request, on any connection. A
 /// connection ends with a `GOAWAY`.
-async fn scripted(answers: &'static [Answer]) -> (String, Arc<AtomicUsize>) {
+async fn scripted(responses: &'static [WriteResponse]) -> (String, Arc<AtomicUsize>) {
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
     let origin = connections(move |mut stream| {
@@ -188,10 +188,10 @@ async fn scripted(answers: &'static [Answer]) -> (String, Arc<AtomicUsize>) {
             let mut preface = [0; 24];
             let _ = stream.read_exact(&mut preface).await;
             while let Some(id) = next_request(&mut stream).await {
-                let answer = answers.get(count.fetch_add(1, Ordering::Relaxed));
-                let answer = answer.map_or_else(Vec::new, |answer| answer(id));
-                let _ = stream.write_all(&answer).await;
-                if answer.get(3) == Some(&7) {
+                let response = responses.get(count.fetch_add(1, Ordering::Relaxed));
+                let response = response.map_or_else(Vec::new, |response| response(id));
+                let _ = stream.write_all(&response).await;
+                if response.get(3) == Some(&7) {
                     settle().await;
                     return;
                 }
@@ -218,10 +218,10 @@ async fn next_request(stream: &mut TcpStream) -> Option<u8> {
 
 #[tokio::test]
 async fn a_request_that_an_http2_tenant_refuses_is_retried_once_if_it_is_safe() {
-    for (name, answers, method, body, expected, sent) in [
+    for (name, responses, method, body, expected, sent) in [
         (
             "refused",
-            &[refused as Answer, no_content][..],
+            &[refused as WriteResponse, no_content][..],
             Method::GET,
             "",
             204,
@@ -286,9 +286,9 @@ async fn a_request_that_an_http2_tenant_refuses_is_retried_once_if_it_is_safe() 
             1,
         ),
     ] {
-        let (origin, asked) = scripted(answers).await;
+        let (origin, asked) = scripted(responses).await;
         let upstream = upstream_to(&origin, Protocol::Http2);
-        let response = upstream.oneshot(asking(&method, body)).await.unwrap();
+        let response = upstream.oneshot(call(&method, body)).await.unwrap();
         assert_eq!(response.status(), expected, "{name}, {method}");
         assert_eq!(asked.load(Ordering::Relaxed), sent, "{name}, {method}");
     }

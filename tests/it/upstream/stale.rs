@@ -21,8 +21,8 @@ use tokio::time::sleep;
 use tower::ServiceExt;
 
 use super::early::upload_of;
-use super::host::soon;
-use super::pool::{Client, OK, PAGE, Tenant, ask, head, request, text};
+use super::host::with_timeout;
+use super::in_memory::{Client, OK, PAGE, Tenant, head, request, send, text};
 use super::support::{Feeder, data, fed, frames};
 use super::tenants::settle;
 
@@ -61,7 +61,7 @@ async fn serve(
         let body = body(&mut stream, &head).await;
         seen.lock().unwrap().push(format!("{head}{body}"));
         match steps[next.fetch_add(1, Ordering::SeqCst)] {
-            Step::Answer(answer) => stream.write_all(answer).await.unwrap(),
+            Step::Answer(response) => stream.write_all(response).await.unwrap(),
             Step::Close(bytes) => {
                 stream.write_all(bytes).await.unwrap();
                 return;
@@ -97,7 +97,7 @@ fn unsized_body() -> RequestBody {
 }
 
 pub(super) async fn status(client: &Client, request: Request<RequestBody>) -> Result<u16, String> {
-    let response = soon("the answer", client.clone().oneshot(request)).await;
+    let response = with_timeout("the response", client.clone().oneshot(request)).await;
     match response {
         Ok(response) => {
             let status = response.status().as_u16();
@@ -124,7 +124,7 @@ async fn a_replayable_request_is_retried_once_on_a_new_connection() {
     ] {
         let tenant = Tenant::default();
         let (client, seen) = scripted(&tenant, &[ANSWER, CLOSE, ANSWER, ANSWER]);
-        assert_eq!(ask(&client).await, "ok");
+        assert_eq!(send(&client).await, "ok");
         settle().await;
         assert_eq!(
             status(&client, request(method, body())).await,
@@ -143,7 +143,7 @@ async fn a_replayable_request_is_retried_once_on_a_new_connection() {
         assert_eq!(seen[1], seen[2], "the second attempt is the same request");
         assert_eq!(tenant.opened(), 2);
         // The new connection is idle, and reused.
-        assert_eq!(ask(&client).await, "ok");
+        assert_eq!(send(&client).await, "ok");
         assert_eq!(tenant.opened(), 2);
     }
 }
@@ -154,7 +154,7 @@ async fn a_head_request_is_retried_once() {
     let no_body = Step::Answer(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n");
     let steps: &'static [Step] = vec![ANSWER, CLOSE, no_body].leak();
     let (client, seen) = scripted(&tenant, steps);
-    assert_eq!(ask(&client).await, "ok");
+    assert_eq!(send(&client).await, "ok");
     let head = request("HEAD", RequestBody::default());
     assert_eq!(status(&client, head).await, Ok(200));
     assert_eq!(seen.lock().unwrap().len(), 3);
@@ -166,7 +166,7 @@ async fn a_post_or_patch_is_sent_once() {
         for body in [RequestBody::default, || sized("text")] {
             let tenant = Tenant::default();
             let (client, seen) = scripted(&tenant, &[ANSWER, CLOSE, ANSWER]);
-            assert_eq!(ask(&client).await, "ok");
+            assert_eq!(send(&client).await, "ok");
             settle().await;
             let error = status(&client, request(method, body())).await.unwrap_err();
             assert!(error.contains("IncompleteMessage"), "{error}");
@@ -192,7 +192,7 @@ async fn no_request_is_sent_a_third_time() {
     text(first.unwrap()).await;
     text(second.unwrap()).await;
     settle().await;
-    assert_eq!((tenant.opened(), tenant.live.count()), (2, 2));
+    assert_eq!((tenant.opened(), tenant.open_connections.count()), (2, 2));
     assert!(
         status(&client, request("PUT", sized("text")))
             .await
@@ -222,7 +222,7 @@ async fn a_request_is_not_retried_after_one_byte_of_a_response() {
         let tenant = Tenant::default();
         let steps: &'static [Step] = vec![ANSWER, Step::Close(bytes), ANSWER].leak();
         let (client, seen) = scripted(&tenant, steps);
-        assert_eq!(ask(&client).await, "ok");
+        assert_eq!(send(&client).await, "ok");
         let get = request("GET", RequestBody::default());
         assert!(status(&client, get).await.is_err());
         assert_eq!(seen.lock().unwrap().len(), 2);
@@ -257,10 +257,10 @@ fn closing_midway(tenant: &Tenant, part: usize) -> (Client, Seen) {
 async fn an_upload_continues_on_the_new_connection() {
     let tenant = Tenant::default();
     let (client, seen) = closing_midway(&tenant, 4);
-    assert_eq!(ask(&client).await, "ok");
+    assert_eq!(send(&client).await, "ok");
     settle().await;
     let (feeder, body) = fed();
-    let asking = tokio::spawn({
+    let call = tokio::spawn({
         let client = client.clone();
         async move { status(&client, request("PUT", RequestBody::new(body))).await }
     });
@@ -268,7 +268,7 @@ async fn an_upload_continues_on_the_new_connection() {
     feed(&feeder, "second ").await;
     feed(&feeder, "third").await;
     drop(feeder);
-    assert_eq!(asking.await.unwrap(), Ok(200));
+    assert_eq!(call.await.unwrap(), Ok(200));
     assert_eq!(tenant.opened(), 2);
     let last = seen.lock().unwrap().pop().unwrap();
     assert!(last.ends_with("\r\n\r\nfirst second third"), "{last}");
@@ -285,11 +285,11 @@ async fn a_body_that_is_not_recorded_completely_is_sent_once() {
     for (chunks, is_replayed) in [(60, true), (70, false)] {
         let tenant = Tenant::default();
         let (client, seen) = closing_midway(&tenant, chunks * 1_024);
-        assert_eq!(ask(&client).await, "ok");
+        assert_eq!(send(&client).await, "ok");
         settle().await;
         let put = request("PUT", upload_of(chunks, &[b'x'; 1_024]));
-        let answer = status(&client, put).await;
-        assert_eq!(answer.is_ok(), is_replayed, "{chunks}: {answer:?}");
+        let response = status(&client, put).await;
+        assert_eq!(response.is_ok(), is_replayed, "{chunks}: {response:?}");
         assert_eq!(tenant.opened(), 1 + usize::from(is_replayed));
         if is_replayed {
             let last = seen.lock().unwrap().pop().unwrap();
@@ -331,14 +331,14 @@ async fn a_finished_upload_frees_its_connection() {
 
 /// Waits, then sends a request. Returns how many connections were opened.
 async fn opened_after(
-    answer: &'static [u8],
+    response: &'static [u8],
     idle: Duration,
     second: Request<RequestBody>,
 ) -> usize {
     let tenant = Tenant::default();
     let builder = HttpClient::builder().with_pool_idle_timeout(Duration::from_secs(60));
-    let client = tenant.client(builder, PAGE, super::pool::answering(answer));
-    assert_eq!(ask(&client).await, "ok");
+    let client = tenant.client(builder, PAGE, super::in_memory::respond_with(response));
+    assert_eq!(send(&client).await, "ok");
     sleep(idle).await;
     assert_eq!(status(&client, second).await, Ok(200));
     tenant.opened()
@@ -353,7 +353,7 @@ async fn a_post_reuses_only_a_connection_that_the_tenant_keeps_open() {
         b"HTTP/1.1 200 OK\r\nKeep-Alive: max=5,Timeout = 1\r\ncontent-length: 2\r\n\r\nok";
     const MALFORMED: &[u8] =
         b"HTTP/1.1 200 OK\r\nkeep-alive: timeout=soon\r\ncontent-length: 2\r\n\r\nok";
-    for (answer, idle, opened) in [
+    for (response, idle, opened) in [
         (SAYS_NOTHING, 0, 1),
         (SAYS_NOTHING, 3_900, 1),
         (SAYS_NOTHING, 4_000, 2),
@@ -363,25 +363,25 @@ async fn a_post_reuses_only_a_connection_that_the_tenant_keeps_open() {
         (MALFORMED, 3_900, 1),
         (MALFORMED, 4_000, 2),
     ] {
-        let case = format!("{} after {idle} ms", String::from_utf8_lossy(answer));
+        let case = format!("{} after {idle} ms", String::from_utf8_lossy(response));
         let idle = Duration::from_millis(idle);
         for method in [Method::POST, Method::PATCH] {
             let second = request(method.as_str(), sized("text"));
-            assert_eq!(opened_after(answer, idle, second).await, opened, "{case}");
+            assert_eq!(opened_after(response, idle, second).await, opened, "{case}");
         }
         // A body that is too long to be recorded.
         let long = request(
             "PUT",
             RequestBody::new(Full::new(Bytes::from(vec![0; 70_000]))),
         );
-        assert_eq!(opened_after(answer, idle, long).await, opened, "{case}");
+        assert_eq!(opened_after(response, idle, long).await, opened, "{case}");
         // A replayable request is sent on any connection.
         let get = request("GET", RequestBody::default());
-        assert_eq!(opened_after(answer, idle, get).await, 1, "{case}");
+        assert_eq!(opened_after(response, idle, get).await, 1, "{case}");
         let put = request(
             "PUT",
             RequestBody::from(Body::from(Bytes::from_static(b"short"))),
         );
-        assert_eq!(opened_after(answer, idle, put).await, 1, "{case}");
+        assert_eq!(opened_after(response, idle, put).await, 1, "{case}");
     }
 }

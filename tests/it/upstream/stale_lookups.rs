@@ -9,15 +9,15 @@ use omneo_id::{Body, OmneoId, SigningKey};
 use tokio::io::{AsyncWriteExt, DuplexStream};
 use tower::ServiceExt;
 
-use super::host::soon;
-use super::pool::{Client, PAGE, Tenant, head, text};
+use super::host::with_timeout;
+use super::in_memory::{Client, PAGE, Tenant, head, text};
 use super::stale::{Seen, body};
 use super::tenants::settle;
 
 const ADA: &str = "651300000000000000000001";
 
 /// The tenant's response to a request line.
-fn answer(head: &str) -> (u16, String) {
+fn response(head: &str) -> (u16, String) {
     let line = head.lines().next().unwrap();
     let (_, target) = line.split_once("/api/v3").unwrap();
     let profile = format!(r#"{{"id":"{ADA}","email":"ada@example.com"}}"#);
@@ -52,13 +52,13 @@ async fn serve_once_per_connection(mut stream: DuplexStream, seen: Seen) {
             return;
         }
         is_first = false;
-        let (status, body) = answer(&head);
+        let (status, body) = response(&head);
         let length = body.len();
-        let answer = format!(
+        let response = format!(
             "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\n\
              content-length: {length}\r\n\r\n{body}"
         );
-        stream.write_all(answer.as_bytes()).await.unwrap();
+        stream.write_all(response.as_bytes()).await.unwrap();
     }
 }
 
@@ -82,7 +82,9 @@ async fn post(id: &OmneoId<Client>, path: &str, json: &'static str) -> u16 {
         .header("content-type", "application/json")
         .body(Body::from(Bytes::from_static(json.as_bytes())))
         .unwrap();
-    let response = soon(path, id.clone().oneshot(request)).await.unwrap();
+    let response = with_timeout(path, id.clone().oneshot(request))
+        .await
+        .unwrap();
     let status = response.status().as_u16();
     text(response).await;
     settle().await;

@@ -5,7 +5,7 @@ use omneo_id::client::HttpClient;
 use omneo_id::upstream::RequestBody;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::pool::{Client, OK, erase};
+use super::in_memory::{Client, OK, erase};
 use super::stale::status;
 use super::tenants::connections;
 

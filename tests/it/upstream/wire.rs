@@ -11,7 +11,9 @@ use tokio::io::AsyncWriteExt;
 use tower::ServiceExt;
 
 use super::support::{TOKEN, data, frames, get, permitted, text, trailers};
-use super::tenants::{BOTH, Protocol, connections, raw, read_head, serve, upstream_to};
+use super::tenants::{
+    BOTH, Protocol, connections, forward_get, raw, read_head, serve, upstream_to,
+};
 
 #[tokio::test]
 async fn a_request_over_http1_has_one_host_and_one_credential() {
@@ -100,7 +102,7 @@ async fn every_body_arrives_with_each_method_and_protocol() {
     for protocol in BOTH {
         let upstream = upstream_to(&origin, protocol);
         for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
-            let ask = async |body: Body| {
+            let send = async |body: Body| {
                 let request = permitted(Request::builder().method(method).uri("/x"));
                 let response = upstream
                     .clone()
@@ -116,19 +118,19 @@ async fn every_body_arrives_with_each_method_and_protocol() {
                 _ => "None None",
             };
             assert_eq!(
-                ask(Body::empty()).await,
+                send(Body::empty()).await,
                 (String::new(), expected.to_owned()),
                 "{case}"
             );
 
-            let sized = ask(Body::from(Bytes::from_static(b"sized"))).await;
+            let sized = send(Body::from(Bytes::from_static(b"sized"))).await;
             assert_eq!(
                 sized,
                 ("sized".to_owned(), r#"Some("5") None"#.to_owned()),
                 "{case}"
             );
 
-            let streamed = ask(frames([data("un"), data("known")])).await;
+            let streamed = send(frames([data("un"), data("known")])).await;
             let expected = match protocol {
                 Protocol::Http1 => r#"None Some("chunked")"#,
                 Protocol::Http2 => "None None",
@@ -172,10 +174,7 @@ async fn request_trailers_are_not_forwarded() {
 #[tokio::test]
 async fn response_trailers_are_forwarded() {
     let expect = async |origin: &str, protocol| {
-        let response = upstream_to(origin, protocol)
-            .oneshot(get("/x"))
-            .await
-            .unwrap();
+        let response = forward_get(origin, protocol).await;
         let body = response.into_body().collect().await.unwrap();
         let trailers: HeaderMap = body.trailers().unwrap().clone();
         assert_eq!(trailers["x-checksum"], "abc");
@@ -199,12 +198,12 @@ async fn a_response_without_a_body_keeps_its_content_length() {
     let not_modified = "HTTP/1.1 304 Not Modified\r\ncontent-length: 12\r\netag: \"a\"\r\n\r\n";
     let head = "HTTP/1.1 200 OK\r\ncontent-length: 12\r\n\r\n";
     let no_content = "HTTP/1.1 204 No Content\r\n\r\n";
-    for (method, answer, status, length) in [
+    for (method, tenant_response, status, length) in [
         (Method::GET, not_modified, 304, Some("12")),
         (Method::HEAD, head, 200, Some("12")),
         (Method::DELETE, no_content, 204, None),
     ] {
-        let origin = raw(answer, false).await;
+        let origin = raw(tenant_response, false).await;
         let upstream = upstream_to(&origin, Protocol::Http1);
         // Twice over one connection, to detect bytes that are left on it.
         for _ in 0..2 {
@@ -221,13 +220,10 @@ async fn a_response_without_a_body_keeps_its_content_length() {
 
 #[tokio::test]
 async fn interim_responses_are_ignored() {
-    let answer = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: <a>\r\n\r\n\
+    let tenant_response = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: <a>\r\n\r\n\
                   HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
-    let origin = raw(answer, false).await;
-    let response = upstream_to(&origin, Protocol::Http1)
-        .oneshot(get("/x"))
-        .await
-        .unwrap();
+    let origin = raw(tenant_response, false).await;
+    let response = forward_get(&origin, Protocol::Http1).await;
     assert_eq!(response.status(), 200);
     assert!(!response.headers().contains_key("link"));
     assert_eq!(text(response).await, "ok");
@@ -240,10 +236,7 @@ async fn a_compressed_body_is_forwarded_unchanged() {
         false,
     )
     .await;
-    let response = upstream_to(&origin, Protocol::Http1)
-        .oneshot(get("/x"))
-        .await
-        .unwrap();
+    let response = forward_get(&origin, Protocol::Http1).await;
     assert_eq!(response.headers()["content-encoding"], "gzip");
     assert_eq!(text(response).await, "\x1f\x0b\x08\x00");
 }
@@ -256,8 +249,8 @@ async fn a_connection_is_reused() {
         *count.lock().unwrap() += 1;
         async move {
             while read_head(&mut stream).await.is_some() {
-                let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
-                stream.write_all(answer).await.unwrap();
+                let tenant_response = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+                stream.write_all(tenant_response).await.unwrap();
             }
         }
     })

@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
 use tower::ServiceExt;
 
-use super::pool::{Tenant, futures, head};
+use super::in_memory::{Tenant, futures, head};
 use super::staged::http1::{Outcome, faults, inject};
 use super::support::{get, kind, permitted, tenant};
 
@@ -26,7 +26,7 @@ const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 /// Counts the writes that arrived completely, by their target.
 type Writes = Arc<Mutex<HashMap<String, usize>>>;
 
-async fn answer(mut stream: DuplexStream, writes: Writes) {
+async fn serve(mut stream: DuplexStream, writes: Writes) {
     let faults = faults();
     while let Some(head) = head(&mut stream).await {
         let target = head.split(' ').nth(1).unwrap().to_owned();
@@ -71,7 +71,7 @@ async fn every_fault_has_its_response_and_affects_no_other_request() {
     let writes = Writes::default();
     let taken = Arc::clone(&writes);
     let client = connections.client(HttpClient::builder(), 64 * 1024, move |stream| {
-        answer(stream, Arc::clone(&taken))
+        serve(stream, Arc::clone(&taken))
     });
     let upstream = Upstream::new(client, tenant())
         .with_head_timeout(HEAD)
@@ -84,7 +84,7 @@ async fn every_fault_has_its_response_and_affects_no_other_request() {
             let (upstream, other) = (upstream.clone(), upstream.clone());
             async move {
                 let case = format!("{bytes:?}, {then:?}");
-                let asking = upstream.oneshot(put(&format!("/x/{number}")));
+                let call = upstream.oneshot(put(&format!("/x/{number}")));
                 // Other requests before, during and after the fault.
                 let beside = async {
                     for _ in 0..20 {
@@ -95,7 +95,7 @@ async fn every_fault_has_its_response_and_affects_no_other_request() {
                         sleep(Duration::from_secs(2)).await;
                     }
                 };
-                let failing = async { outcome(asking.await.unwrap()).await };
+                let failing = async { outcome(call.await.unwrap()).await };
                 let (outcome, ()) = tokio::join!(failing, beside);
                 assert_eq!(outcome, expected, "{case}");
             }
@@ -109,7 +109,7 @@ async fn every_fault_has_its_response_and_affects_no_other_request() {
     }
     drop(upstream);
     sleep(Duration::from_secs(2)).await;
-    assert_eq!(connections.live.count(), 0);
+    assert_eq!(connections.open_connections.count(), 0);
     assert_eq!(Handle::current().metrics().num_alive_tasks(), before);
 }
 
@@ -140,17 +140,19 @@ async fn a_tenant_that_is_slow_for_a_minute_recovers_with_the_next_request() {
         let start = Instant::now();
         // More than the limit in flight: the others are rejected at once.
         let calls = (0..60).map(|_| upstream.clone().oneshot(get("/x")));
-        let answers = futures(calls).await;
+        let responses = futures(calls).await;
         assert_eq!(start.elapsed(), HEAD);
         let of = |wanted| {
-            let kinds = answers.iter().map(|answer| kind(answer.as_ref().unwrap()));
+            let kinds = responses
+                .iter()
+                .map(|response| kind(response.as_ref().unwrap()));
             kinds.filter(|kind| *kind == wanted).count()
         };
         assert_eq!(of(RejectionKind::TenantTimeout), 50);
         assert_eq!(of(RejectionKind::TenantBusy), 10);
         late += 50;
         assert_eq!(
-            connections.live.count(),
+            connections.open_connections.count(),
             0,
             "a call that timed out leaves no connection"
         );
@@ -158,8 +160,8 @@ async fn a_tenant_that_is_slow_for_a_minute_recovers_with_the_next_request() {
     assert_eq!(connections.opened(), late);
     // Afterwards no call is in flight, and requests are served normally.
     let start = Instant::now();
-    for answer in futures((0..50).map(|_| upstream.clone().oneshot(get("/x")))).await {
-        assert_eq!(answer.unwrap().status(), 200);
+    for response in futures((0..50).map(|_| upstream.clone().oneshot(get("/x")))).await {
+        assert_eq!(response.unwrap().status(), 200);
     }
     assert_eq!(start.elapsed(), Duration::ZERO);
 }

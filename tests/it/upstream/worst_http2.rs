@@ -1,17 +1,13 @@
 //! Each fault at each stage over HTTP/2, where another request shares the connection: the outcome
 //! of both, and no leak.
 
-use std::convert::Infallible;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
-use http_body::Frame;
 use http_body_util::BodyExt;
 use omneo_id::client::HttpClient;
 use omneo_id::{Body, RejectionKind, Upstream};
@@ -21,10 +17,11 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tower::ServiceExt;
 
-use super::pool::{Tenant, futures};
+use super::in_memory::{Tenant, futures};
 use super::staged::http2::{Fault, LARGE, Outcome, faults, serve};
-use super::support::{get, kind, permitted, tenant};
+use super::support::{data, get, kind, permitted, tenant};
 use super::tenants::{frame, settle};
+use crate::support::body::FrameBody;
 
 const HEAD: Duration = Duration::from_secs(10);
 const BODY: Duration = Duration::from_secs(20);
@@ -41,7 +38,10 @@ fn put(length: usize) -> Request<Body> {
 }
 
 /// The outcome, and the time until then.
-async fn outcome(upstream: Upstream<super::pool::Client>, fault: &Fault) -> (Outcome, Duration) {
+async fn outcome(
+    upstream: Upstream<super::in_memory::Client>,
+    fault: &Fault,
+) -> (Outcome, Duration) {
     let start = Instant::now();
     let response = upstream.oneshot(put(fault.length)).await.unwrap();
     if response.status() != 200 {
@@ -92,7 +92,7 @@ async fn check_fault(fault: &Fault, is_kept: bool) {
                 if met.fetch_add(1, Ordering::SeqCst) == 0 {
                     serve(&mut stream, &fault, &writes, over).await;
                 } else {
-                    super::pool::http2_tenant(stream).await;
+                    super::in_memory::http2_tenant(stream).await;
                 }
             }
         },
@@ -100,7 +100,7 @@ async fn check_fault(fault: &Fault, is_kept: bool) {
     let upstream = Upstream::new(client, tenant())
         .with_head_timeout(HEAD)
         .with_body_idle_timeout(BODY);
-    let ask = || async {
+    let send = || async {
         let response = upstream.clone().oneshot(get("/x")).await.unwrap();
         if response.status() == 200 {
             let whole = response.into_body().collect().await.unwrap();
@@ -110,14 +110,14 @@ async fn check_fault(fault: &Fault, is_kept: bool) {
         Some(kind(&response))
     };
     if is_kept {
-        assert_eq!(ask().await, None);
+        assert_eq!(send().await, None);
     }
     let start = Instant::now();
     let beside = async {
         for round in 0..20 {
             sleep(Duration::from_secs(if round == 0 { 1 } else { 2 })).await;
             let asked = start.elapsed();
-            match ask().await {
+            match send().await {
                 None => {}
                 Some(kind) => {
                     assert!(
@@ -144,7 +144,7 @@ async fn check_fault(fault: &Fault, is_kept: bool) {
     );
     drop(upstream);
     sleep(Duration::from_secs(30)).await;
-    assert_eq!(connections.live.count(), 0, "{case}");
+    assert_eq!(connections.open_connections.count(), 0, "{case}");
     drop(end);
     settle().await;
     assert_eq!(
@@ -189,7 +189,7 @@ async fn allow_streams_then_none(
     stream.write_all(&frame(settings, 0, 0, &[])).await?;
     loop {
         let (head, payload) = next_frame(&mut stream).await?;
-        let answer = match (head[3], head[4] & 1) {
+        let response = match (head[3], head[4] & 1) {
             (kind, 0) if kind == settings => frame(settings, 1, 0, &[]),
             (kind, 0) if kind == ping => frame(ping, 1, 0, &payload),
             (kind, _) if kind == headers => {
@@ -199,7 +199,7 @@ async fn allow_streams_then_none(
             }
             _ => continue,
         };
-        stream.write_all(&answer).await?;
+        stream.write_all(&response).await?;
     }
 }
 
@@ -208,7 +208,7 @@ async fn allow_streams_then_none(
 fn without_streams(
     connections: &Tenant,
     max_connections: usize,
-) -> (Upstream<super::pool::Client>, Arc<AtomicUsize>) {
+) -> (Upstream<super::in_memory::Client>, Arc<AtomicUsize>) {
     let (heads, met) = (Arc::new(AtomicUsize::new(0)), AtomicUsize::new(0));
     let (seen, met) = (Arc::clone(&heads), Arc::new(met));
     let builder = HttpClient::builder()
@@ -219,7 +219,7 @@ fn without_streams(
         async move {
             match met.fetch_add(1, Ordering::SeqCst) {
                 0 => drop(allow_streams_then_none(stream, heads).await),
-                _ => super::pool::http2_tenant(stream).await,
+                _ => super::in_memory::http2_tenant(stream).await,
             }
         }
     });
@@ -235,14 +235,14 @@ async fn requests_use_another_connection_at_once_when_one_allows_no_streams() {
     assert_eq!(first.status(), 204);
     settle().await;
     let start = Instant::now();
-    for answer in futures((0..10).map(|_| upstream.clone().oneshot(put(4)))).await {
-        assert_eq!(answer.unwrap().status(), 200);
+    for response in futures((0..10).map(|_| upstream.clone().oneshot(put(4)))).await {
+        assert_eq!(response.unwrap().status(), 200);
     }
     assert_eq!(start.elapsed(), Duration::ZERO);
     assert_eq!((heads.load(Ordering::SeqCst), connections.opened()), (1, 2));
     // The first connection is dropped after the connect timeout.
     sleep(Duration::from_secs(6)).await;
-    assert_eq!(connections.live.count(), 1);
+    assert_eq!(connections.open_connections.count(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -257,7 +257,7 @@ async fn requests_wait_for_a_further_connection_when_the_only_one_allows_no_stre
     let start = Instant::now();
     let held = Arc::new(());
     let calls = (0..10).map(|_| {
-        let body = Body::new(HoldingBody(Arc::clone(&held), Some("body")));
+        let body = Body::new(FrameBody::new([data("body")]).with_guard(Arc::clone(&held)));
         let request = permitted(Request::put("/x")).body(body).unwrap();
         upstream.clone().oneshot(request)
     });
@@ -268,15 +268,15 @@ async fn requests_wait_for_a_further_connection_when_the_only_one_allows_no_stre
     // A dropped request drops its body, which may hold the connection of a client.
     assert_eq!(Arc::strong_count(&held), 1);
     let calls = (0..10).map(|_| upstream.clone().oneshot(put(4)));
-    for answer in futures(calls).await {
-        assert_eq!(answer.unwrap().status(), 200);
+    for response in futures(calls).await {
+        assert_eq!(response.unwrap().status(), 200);
     }
     assert_eq!(start.elapsed(), Duration::from_secs(5));
     assert_eq!(heads.load(Ordering::SeqCst), 1, "no request is sent late");
     assert_eq!(connections.opened(), 2);
     drop(upstream);
     sleep(Duration::from_secs(2)).await;
-    assert_eq!(connections.live.count(), 0);
+    assert_eq!(connections.open_connections.count(), 0);
     assert_eq!(Handle::current().metrics().num_alive_tasks(), before);
 }
 
@@ -289,7 +289,7 @@ async fn allow_one_stream_then_none(mut stream: DuplexStream) -> io::Result<()> 
     stream.write_all(&streams(1)).await?;
     loop {
         let (head, _) = next_frame(&mut stream).await?;
-        let answer = match (head[3], head[4] & 1) {
+        let response = match (head[3], head[4] & 1) {
             (kind, 0) if kind == settings => frame(settings, 1, 0, &[]),
             (kind, _) if kind == headers => {
                 sleep(Duration::from_secs(1)).await;
@@ -297,7 +297,7 @@ async fn allow_one_stream_then_none(mut stream: DuplexStream) -> io::Result<()> 
             }
             _ => continue,
         };
-        stream.write_all(&answer).await?;
+        stream.write_all(&response).await?;
     }
 }
 
@@ -311,15 +311,17 @@ async fn a_tenant_that_stops_allowing_streams_delays_requests_briefly() {
         async move {
             match met.fetch_add(1, Ordering::SeqCst) {
                 0 => drop(allow_one_stream_then_none(stream).await),
-                _ => super::pool::http2_tenant(stream).await,
+                _ => super::in_memory::http2_tenant(stream).await,
             }
         }
     });
     let upstream = Upstream::new(client, tenant()).with_head_timeout(HEAD);
     let start = Instant::now();
     let calls = (0..3).map(|_| upstream.clone().oneshot(put(4)));
-    let answers = futures(calls).await.into_iter();
-    let mut statuses: Vec<_> = answers.map(|answer| answer.unwrap().status()).collect();
+    let responses = futures(calls).await.into_iter();
+    let mut statuses: Vec<_> = responses
+        .map(|response| response.unwrap().status())
+        .collect();
     statuses.sort();
     // One got a response, one failed with its connection, one was retried on another connection.
     assert_eq!(statuses, [200, 204, 502]);
@@ -331,24 +333,6 @@ async fn a_tenant_that_stops_allowing_streams_delays_requests_briefly() {
     let next = upstream.oneshot(put(4)).await.unwrap();
     assert_eq!(next.status(), 200);
     assert_eq!(connections.opened(), 2);
-}
-
-/// A body that keeps a reference until it is dropped.
-struct HoldingBody(
-    #[expect(dead_code, reason = "counted")] Arc<()>,
-    Option<&'static str>,
-);
-
-impl http_body::Body for HoldingBody {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.1.take().map(|data| Ok(Frame::data(data.into()))))
-    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -368,6 +352,6 @@ async fn an_unused_connection_does_not_wait_for_the_tenant() {
     let response = upstream.oneshot(put(LARGE)).await.unwrap();
     assert_eq!(kind(&response), RejectionKind::TenantTimeout);
     sleep(Duration::from_secs(30)).await;
-    assert_eq!(connections.live.count(), 0);
+    assert_eq!(connections.open_connections.count(), 0);
     drop(end);
 }

@@ -219,15 +219,15 @@ pub(crate) fn faults() -> Vec<Fault> {
         }
         let http1 = b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec();
         add("another protocol", stage, &[http1], Stalls, NoResponse);
-        let unasked = frame(PUSH_PROMISE, END_HEADERS, &[0, 0, 0, 2, 0x82]);
+        let push_promise = frame(PUSH_PROMISE, END_HEADERS, &[0, 0, 0, 2, 0x82]);
         let mut elsewhere = head(OK);
         elsewhere[8] = 101;
-        let mut nowhere = frame(DATA, 0, b"x");
-        nowhere[8] = 0;
+        let mut stream_zero = frame(DATA, 0, b"x");
+        stream_zero[8] = 0;
         for (name, sent) in [
-            ("a push", unasked),
+            ("a push", push_promise),
             ("a response to an unknown stream", elsewhere),
-            ("data on stream zero", nowhere),
+            ("data on stream zero", stream_zero),
             ("settings of five bytes", frame(SETTINGS, 0, &[0; 5])),
             ("a window of nothing", frame(WINDOW_UPDATE, 0, &[0; 4])),
             (
@@ -257,7 +257,7 @@ pub(crate) fn faults() -> Vec<Fault> {
         let twice = [head(OK), frame(DATA, 0, b"hello"), head(OK)];
         add("a second head", stage, &twice, Stalls, Truncated);
         let flood = vec![head(INTERIM); 50];
-        add("interim answers", stage, &flood, Repeats, Timeout);
+        add("interim responses", stage, &flood, Repeats, Timeout);
         let unknown = frame(0xfa, 0xff, b"of a later version");
         add("unknown frames", stage, &[unknown], Repeats, Timeout);
         let pings = vec![frame(PING, 0, &[7; 8]); 50];
@@ -347,8 +347,8 @@ async fn serve_frames(
                 stream.write_all(&frame(PING, ACK, &payload)).await?;
             }
             HEADERS if flags & END_STREAM != 0 => {
-                let answer = [self::head(OK), frame(DATA, END_STREAM, b"ok")].concat();
-                stream.write_all(&addressed(&answer, number)).await?;
+                let response = [self::head(OK), frame(DATA, END_STREAM, b"ok")].concat();
+                stream.write_all(&addressed(&response, number)).await?;
             }
             HEADERS => {
                 writes.fetch_add(1, Ordering::SeqCst);

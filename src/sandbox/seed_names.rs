@@ -8,7 +8,7 @@ impl Sandbox {
     /// An API token with every scope, unless
     /// [`SandboxBuilder::api_token`](super::SandboxBuilder::api_token) replaces it.
     pub const API_TOKEN: &'static str = names::API_TOKEN;
-    /// A second API token with every scope, as a rotation needs it.
+    /// A second API token with every scope, for tests of a rotation.
     pub const SECOND_API_TOKEN: &'static str = names::SECOND_API_TOKEN;
     /// An API token that reads and searches everything; writes are 403.
     pub const READ_ONLY_API_TOKEN: &'static str = names::READ_ONLY_API_TOKEN;
@@ -36,7 +36,7 @@ impl Sandbox {
     /// Grace's number.
     pub const GRACE_PHONE: &'static str = names::GRACE_PHONE;
 
-    /// Alan Turing: has no phone.
+    /// Alan Turing: a profile without a phone number.
     pub const ALAN_ID: &'static str = names::ALAN_ID;
     /// Alan's address.
     pub const ALAN_EMAIL: &'static str = names::ALAN_EMAIL;

@@ -1,3 +1,5 @@
+//! The forwarding headers of a request to the tenant: `X-Forwarded-*`, `Forwarded`, `Via`.
+
 use http::Version;
 use http::header::{FORWARDED, HeaderMap, HeaderName, HeaderValue, VIA};
 use http::uri::{Authority, Scheme};
@@ -132,7 +134,7 @@ fn append_entry(entries: &str, own: &HeaderValue) -> HeaderValue {
     HeaderValue::try_from(format!("{entries}, {own_text}")).unwrap_or_else(|_| own.clone())
 }
 
-pub(super) fn insert_x_forwarded(client: &ClientInfo, headers: &mut HeaderMap) {
+fn insert_x_forwarded(client: &ClientInfo, headers: &mut HeaderMap) {
     if let Some(addrs) = client.x_forwarded_for() {
         headers.insert(X_FORWARDED_FOR, addrs.clone());
     }
@@ -155,111 +157,4 @@ fn insert_nonempty(headers: &mut HeaderMap, name: HeaderName, value: &str) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn applied(
-        forwarding: &Forwarding,
-        client: Option<&ClientInfo>,
-        version: Version,
-    ) -> Vec<String> {
-        let mut headers = HeaderMap::new();
-        forwarding.apply(&mut headers, client, version);
-        let mut lines: Vec<_> = headers
-            .iter()
-            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
-            .collect();
-        lines.sort();
-        lines
-    }
-
-    fn client() -> ClientInfo {
-        ClientInfo::default()
-            .add_addr("2001:db8::7".parse().unwrap())
-            .add_addr([10, 0, 0, 1].into())
-            .with_scheme(Scheme::HTTPS)
-            .with_host("shop.test:8443".parse().unwrap())
-    }
-
-    #[test]
-    fn the_client_is_described_in_the_selected_headers() {
-        let forwarded =
-            "forwarded: for=\"[2001:db8::7]\";proto=https;host=\"shop.test:8443\", for=10.0.0.1";
-        let x = [
-            "x-forwarded-for: 2001:db8::7, 10.0.0.1",
-            "x-forwarded-host: shop.test:8443",
-            "x-forwarded-proto: https",
-        ];
-        let lines =
-            |forwarding: Forwarding| applied(&forwarding, Some(&client()), Version::HTTP_11);
-        assert_eq!(Forwarding::default(), Forwarding::x_forwarded());
-        assert_eq!(lines(Forwarding::x_forwarded()), x);
-        assert_eq!(lines(Forwarding::forwarded()), [forwarded]);
-        assert_eq!(lines(Forwarding::both()), [&[forwarded][..], &x].concat());
-        assert!(lines(Forwarding::none()).is_empty());
-    }
-
-    #[test]
-    fn via_is_sent_if_configured() {
-        let via = "via: 1.1 omneo-id";
-        let lines = |forwarding: Forwarding| {
-            let lines = applied(&forwarding, Some(&client()), Version::HTTP_11);
-            lines.into_iter().filter(|line| line.starts_with("via"))
-        };
-        for forwarding in [
-            Forwarding::x_forwarded(),
-            Forwarding::forwarded(),
-            Forwarding::both(),
-            Forwarding::none(),
-        ] {
-            assert_eq!(lines(forwarding.clone()).count(), 0, "{forwarding:?}");
-            let sent: Vec<_> = lines(forwarding.clone().with_via()).collect();
-            assert_eq!(sent, [via], "{forwarding:?}");
-        }
-        let none = Forwarding::none().with_via();
-        assert_eq!(applied(&none, None, Version::HTTP_11), [via]);
-
-        let behind_a_proxy = client().with_via("1.0 fred".to_owned());
-        let lines = |forwarding: Forwarding| {
-            let mut headers = HeaderMap::new();
-            forwarding.apply(&mut headers, Some(&behind_a_proxy), Version::HTTP_11);
-            headers
-                .remove(VIA)
-                .map(|via| via.to_str().unwrap().to_owned())
-        };
-        assert_eq!(lines(Forwarding::none()), None);
-        let extended = Some("1.0 fred, 1.1 omneo-id".to_owned());
-        assert_eq!(lines(Forwarding::none().with_via()), extended);
-    }
-
-    #[test]
-    fn unknown_values_are_not_sent() {
-        for forwarding in [Forwarding::both(), Forwarding::x_forwarded()] {
-            assert!(applied(&forwarding, None, Version::HTTP_11).is_empty());
-            let nothing = ClientInfo::default();
-            assert!(applied(&forwarding, Some(&nothing), Version::HTTP_11).is_empty());
-        }
-        let scheme = ClientInfo::default().with_scheme(Scheme::HTTP);
-        let forwarding = Forwarding::forwarded();
-        assert_eq!(
-            applied(&forwarding, Some(&scheme), Version::HTTP_11),
-            ["forwarded: proto=http"]
-        );
-    }
-
-    #[test]
-    fn via_has_the_version_of_the_clients_request() {
-        let forwarding = Forwarding::default()
-            .with_pseudonym("id.shop.test")
-            .unwrap();
-        for (version, expected) in [
-            (Version::HTTP_10, "via: 1.0 id.shop.test"),
-            (Version::HTTP_11, "via: 1.1 id.shop.test"),
-            (Version::HTTP_2, "via: 2.0 id.shop.test"),
-            (Version::HTTP_3, "via: 3.0 id.shop.test"),
-        ] {
-            assert_eq!(applied(&forwarding, None, version), [expected]);
-        }
-        assert!(Forwarding::default().with_pseudonym("two names").is_err());
-    }
-}
+mod tests;

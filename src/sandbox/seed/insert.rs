@@ -1,6 +1,6 @@
 //! Inserts the seed into a store.
 
-use super::belongings::{self, SOWN};
+use super::belongings::{self, CREATED_AT};
 use super::locations;
 use super::people::PEOPLE;
 use crate::sandbox::records::connection;
@@ -15,15 +15,15 @@ const CONNECTIONS: [(&str, &str, &str); 4] = [
     (names::KIM_ID, names::ZOE_ID, "accepted"),
 ];
 
-pub(crate) fn plant(store: &mut Store) {
-    for (place, person) in PEOPLE.iter().enumerate() {
-        let profile = belongings::profile(store, place, person);
+pub(crate) fn insert(store: &mut Store) {
+    for (index, person) in PEOPLE.iter().enumerate() {
+        let profile = belongings::profile(store, index, person);
         store.profiles.push(profile);
     }
     for ((connector, connected, status), number) in CONNECTIONS.into_iter().zip(1..) {
         store
             .connections
-            .push(connection(number, connector, connected, status, SOWN));
+            .push(connection(number, connector, connected, status, CREATED_AT));
     }
     store.locations = locations::all();
 }

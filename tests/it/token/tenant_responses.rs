@@ -1,12 +1,12 @@
-//! The answers of the tenant: a status, a media type and a body each, and the minted token.
+//! The responses of the tenant: a status, a media type and a body each, and the minted token.
 
 use super::*;
 
 const HTML: &str = "text/html; charset=UTF-8";
 const BOM: &str = "\u{feff}";
 
-/// A tenant with this answer.
-fn answering(status: u16, media: &'static str, body: impl Into<Bytes>) -> Tenant {
+/// A tenant with this response.
+fn respond_with(status: u16, media: &'static str, body: impl Into<Bytes>) -> Tenant {
     let body = body.into();
     Tenant::new(move || {
         let mut response = Response::builder().status(status);
@@ -22,7 +22,7 @@ async fn an_empty_2xx_of_auth_verify_accepts_the_token_with_any_media_type() {
     for status in [200, 201, 202, 203, 204] {
         for media in ["", HTML, "application/json", "text/plain"] {
             for body in ["", "\n", " \r\n", BOM] {
-                let tenant = answering(status, media, body);
+                let tenant = respond_with(status, media, body);
                 let subject = minted(tenant.endpoint(), "{}").await;
                 assert_eq!(subject, Subject::Anonymous, "{status} {media} {body:?}");
             }
@@ -51,7 +51,7 @@ async fn the_status_member_of_auth_verify_decides() {
         ("[1,", 502),
     ] {
         for status in [200, 201] {
-            let tenant = answering(status, json, body);
+            let tenant = respond_with(status, json, body);
             let (found, ..) = send(tenant.endpoint(), post("{}")).await;
             assert_eq!(found, expected, "{status} {body}");
         }
@@ -73,14 +73,14 @@ async fn an_html_page_in_place_of_auth_verify_mints_no_token() {
         ("text/xml", "<?xml version=\"1.0\"?>"),
     ] {
         for status in [200, 203] {
-            let tenant = answering(status, media, body);
+            let tenant = respond_with(status, media, body);
             let (found, ..) = send(tenant.endpoint(), post("{}")).await;
             assert_eq!(found, 502, "{media} {body}");
         }
     }
     // Bytes that are not UTF-8: a page with a content coding, or in UTF-16.
     for body in [&b"\x1f\x8b\x08\x00"[..], b"\xff\xfe<\x00h\x00"] {
-        let tenant = answering(200, "text/plain", body);
+        let tenant = respond_with(200, "text/plain", body);
         assert_eq!(send(tenant.endpoint(), post("{}")).await.0, 502);
     }
     let coded = Tenant::new(|| {
@@ -90,7 +90,7 @@ async fn an_html_page_in_place_of_auth_verify_mints_no_token() {
     assert_eq!(send(coded.endpoint(), post("{}")).await.0, 502);
     // Plain text is neither JSON nor HTML.
     for media in ["", "text/plain", "application/json"] {
-        let tenant = answering(200, media, "OK");
+        let tenant = respond_with(200, media, "OK");
         assert_eq!(minted(tenant.endpoint(), "{}").await, Subject::Anonymous);
     }
 }
@@ -98,26 +98,26 @@ async fn an_html_page_in_place_of_auth_verify_mints_no_token() {
 #[tokio::test]
 async fn any_2xx_with_a_profile_answers_a_look_up() {
     let data = format!(r#"{{"data":{{"id":"{PID}"}}}}"#);
-    let asked = json!({ "id": PID }).to_string();
+    let received = json!({ "id": PID }).to_string();
     for status in [200, 201, 202, 203] {
         for media in ["", HTML, "application/json"] {
             for body in [data.clone(), format!("{BOM}{data}"), format!(" {data}\n")] {
-                let tenant = answering(status, media, body);
-                assert_eq!(minted(tenant.endpoint(), &asked).await, ada());
+                let tenant = respond_with(status, media, body);
+                assert_eq!(minted(tenant.endpoint(), &received).await, ada());
             }
         }
     }
-    // An answer without `data` does not show whether the profile exists.
+    // A response without `data` does not show whether the profile exists.
     for status in [200, 201, 204] {
         for body in ["", " ", BOM] {
-            let tenant = answering(status, HTML, body);
-            let (found, ..) = send(tenant.endpoint(), post(asked.clone())).await;
+            let tenant = respond_with(status, HTML, body);
+            let (found, ..) = send(tenant.endpoint(), post(received.clone())).await;
             assert_eq!(found, 502, "{status} {body:?}");
         }
     }
     for status in [100, 301, 304, 400, 409] {
-        let tenant = answering(status, "application/json", data.clone());
-        let (found, ..) = send(tenant.endpoint(), post(asked.clone())).await;
+        let tenant = respond_with(status, "application/json", data.clone());
+        let (found, ..) = send(tenant.endpoint(), post(received.clone())).await;
         assert_eq!(found, 502, "{status}");
     }
 }

@@ -10,12 +10,15 @@ use omneo_id::{ApiToken, Body, MeRewriteLayer, Rejection, RejectionKind, Subject
 use tower::{Layer, ServiceExt, service_fn};
 
 use super::support::{
-    TOKEN, ask, cause, data, frames, get, kind, permitted, tenant, text, trailers,
+    TOKEN, cause, data, frames, get, kind, permitted, send, tenant, text, trailers,
 };
 
 /// The response to the client, if the tenant's response has this status and these headers.
-async fn answered(status: u16, headers: &'static [(&'static str, &'static str)]) -> Response<Body> {
-    let answer = move || {
+async fn forwarded(
+    status: u16,
+    headers: &'static [(&'static str, &'static str)],
+) -> Response<Body> {
+    let tenant_response = move || {
         let mut response = Response::builder().status(status);
         for (name, value) in headers {
             response = response.header(*name, *value);
@@ -25,24 +28,33 @@ async fn answered(status: u16, headers: &'static [(&'static str, &'static str)])
             .body(frames([data("a page of the tenant's")]))
             .unwrap()
     };
-    ask(get("/locations"), answer).await.0
+    send(get("/locations"), tenant_response).await.0
 }
 
 #[tokio::test]
 async fn a_response_is_forwarded_without_headers_about_the_tenant() {
-    let response = answered(
+    let response = forwarded(
         200,
         &[
             ("access-control-allow-origin", "*"),
+            ("access-control-expose-headers", "x"),
+            ("alt-svc", "h3=\":443\""),
             ("connection", "x-hop"),
+            ("content-location", "/api/v3/profiles/bob"),
             ("content-type", "application/json"),
             ("forwarded", "for=10.0.0.1"),
             ("host", "api.acme.test"),
             ("link", "<a>"),
-            ("link", "<b>"),
+            ("link", "<b>, <c>"),
+            ("keep-alive", "timeout=5"),
             ("location", "https://api.acme.test/api/v3/locations/7"),
             ("server", "nginx"),
             ("set-cookie", "a=b"),
+            ("set-cookie", "c=d"),
+            ("strict-transport-security", "max-age=1"),
+            ("trailer", "x-checksum"),
+            ("transfer-encoding", "chunked"),
+            ("x-accel-redirect", "/internal"),
             ("x-forwarded-for", "10.0.0.1"),
             ("x-hop", "1"),
             ("x-powered-by", "PHP"),
@@ -59,7 +71,8 @@ async fn a_response_is_forwarded_without_headers_about_the_tenant() {
     let expected = [
         ("content-type", "application/json"),
         ("link", "<a>"),
-        ("link", "<b>"),
+        ("link", "<b>, <c>"),
+        ("trailer", "x-checksum"),
     ];
     assert_eq!(headers, expected);
     let extensions = response.extensions();
@@ -72,12 +85,18 @@ async fn a_server_error_of_the_tenant_is_replaced() {
     use RejectionKind::*;
     for (status, expected, code) in [
         (101, TenantAnswer, 502),
+        (103, TenantAnswer, 502),
         (401, TenantCredentials, 502),
+        (407, TenantAnswer, 502),
+        (421, TenantAnswer, 502),
         (500, TenantFailed, 502),
+        (502, TenantFailed, 502),
         (503, TenantBusy, 503),
         (504, TenantTimeout, 504),
+        (599, TenantFailed, 502),
+        (600, TenantAnswer, 502),
     ] {
-        let response = answered(status, &[("x-note", "SQLSTATE")]).await;
+        let response = forwarded(status, &[("x-note", "SQLSTATE")]).await;
         assert_eq!(kind(&response), expected);
         assert_eq!(response.status().as_u16(), code);
         assert_eq!(cause(&response).status().unwrap().as_u16(), status);
@@ -85,7 +104,7 @@ async fn a_server_error_of_the_tenant_is_replaced() {
         assert!(!text(response).await.contains("a page"));
     }
     for status in [200, 201, 302, 403, 404, 422, 429] {
-        let response = answered(status, &[("retry-after", "9")]).await;
+        let response = forwarded(status, &[("retry-after", "9")]).await;
         assert_eq!(response.status().as_u16(), status);
         assert_eq!(response.headers()["retry-after"], "9");
         assert_eq!(text(response).await, "a page of the tenant's");
@@ -94,22 +113,26 @@ async fn a_server_error_of_the_tenant_is_replaced() {
 
 #[tokio::test]
 async fn retry_after_of_a_busy_tenant_is_forwarded() {
-    let told = answered(503, &[("retry-after", "120")]).await;
-    assert_eq!(told.headers()["retry-after"], "120");
-    let untold = answered(503, &[]).await;
-    assert_eq!(untold.headers()["retry-after"], "1");
+    let with_header = forwarded(503, &[("retry-after", "120")]).await;
+    assert_eq!(with_header.headers()["retry-after"], "120");
+    let without_header = forwarded(503, &[]).await;
+    assert_eq!(without_header.headers()["retry-after"], "1");
 }
 
 #[tokio::test]
 async fn a_401_to_a_callers_token_is_forwarded() {
-    let request = Request::get("/auth/verify")
-        .extension(CallAs(ApiToken::new("of-the-caller").unwrap()))
-        .body(Body::empty())
-        .unwrap();
-    let answer = || Response::builder().status(401).body(Body::empty()).unwrap();
-    let (response, _) = ask(request, answer).await;
+    let responded = async |status: u16| {
+        let request = Request::get("/auth/verify")
+            .extension(CallAs(ApiToken::new("of-the-caller").unwrap()))
+            .body(Body::empty())
+            .unwrap();
+        let tenant_response = move || Response::builder().status(status).body(Body::empty());
+        send(request, move || tenant_response().unwrap()).await.0
+    };
+    let response = responded(401).await;
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
     assert!(response.extensions().get::<Rejection>().is_none());
+    assert_eq!(kind(&responded(500).await), RejectionKind::TenantFailed);
 }
 
 #[tokio::test]
@@ -157,7 +180,7 @@ async fn response_headers_that_echo_the_token_are_removed() {
 
 #[tokio::test]
 async fn trailers_are_forwarded_and_filtered() {
-    let answer = || {
+    let tenant_response = || {
         let last = trailers(&[
             ("x-checksum", "abc"),
             ("x-echo", concat!("Bearer ", "7|4fzKq0pLw8sN1vXyT2uR")),
@@ -170,7 +193,7 @@ async fn trailers_are_forwarded_and_filtered() {
         let response = Response::builder().header("trailer", "x-checksum");
         response.body(frames([data("a"), last])).unwrap()
     };
-    let (response, _) = ask(get("/locations"), answer).await;
+    let (response, _) = send(get("/locations"), tenant_response).await;
     assert_eq!(response.headers()["trailer"], "x-checksum");
     let body = response.into_body().collect().await.unwrap();
     let trailers = body.trailers().unwrap();
@@ -233,14 +256,14 @@ async fn the_removed_response_headers_can_be_configured() {
 
 #[tokio::test]
 async fn a_response_with_contradictory_framing_is_replaced() {
-    let response = answered(200, &[("connection", "a b")]).await;
+    let response = forwarded(200, &[("connection", "a b")]).await;
     assert_eq!(kind(&response), RejectionKind::TenantAnswer);
 }
 
 #[tokio::test]
 async fn a_206_without_a_range_in_the_request_is_replaced() {
     for content_type in ["text/plain", "multipart/byteranges; boundary=x"] {
-        let answer = move || {
+        let tenant_response = move || {
             Response::builder()
                 .status(206)
                 .header("content-range", "bytes 0-11/22")
@@ -254,14 +277,14 @@ async fn a_206_without_a_range_in_the_request_is_replaced() {
             .body(Body::empty())
             .unwrap();
         for request in [get("/locations"), request] {
-            let (response, _) = ask(request, answer).await;
+            let (response, _) = send(request, tenant_response).await;
             assert_eq!(kind(&response), RejectionKind::TenantAnswer);
             assert_eq!(cause(&response).status(), Some(StatusCode::PARTIAL_CONTENT));
             assert!(!text(response).await.contains("4fzK"));
         }
     }
     // A 416 reports an invalid range, and contains none.
-    let response = answered(416, &[("content-range", "bytes */22")]).await;
+    let response = forwarded(416, &[("content-range", "bytes */22")]).await;
     assert_eq!(response.status(), StatusCode::RANGE_NOT_SATISFIABLE);
 }
 
@@ -304,7 +327,7 @@ async fn an_echoed_token_is_not_forwarded_in_ranges() {
 
 #[tokio::test]
 async fn the_api_token_in_a_later_frame_aborts_the_response() {
-    let (response, _) = ask(get("/locations"), || {
+    let (response, _) = send(get("/locations"), || {
         Response::new(frames([data("a "), data(TOKEN), data(" b")]))
     })
     .await;

@@ -5,16 +5,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The number of requests in flight.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Flights(Arc<AtomicUsize>);
+pub(crate) struct InFlight(Arc<AtomicUsize>);
 
 /// Counts as one request in flight until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Flight(Flights);
+pub(crate) struct InFlightGuard(InFlight);
 
-impl Flights {
-    pub(crate) fn begin(&self) -> Flight {
+impl InFlight {
+    pub(crate) fn start(&self) -> InFlightGuard {
         self.0.fetch_add(1, Ordering::AcqRel);
-        Flight(self.clone())
+        InFlightGuard(self.clone())
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -22,7 +22,7 @@ impl Flights {
     }
 }
 
-impl Drop for Flight {
+impl Drop for InFlightGuard {
     fn drop(&mut self) {
         self.0.0.fetch_sub(1, Ordering::AcqRel);
     }

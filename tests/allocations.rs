@@ -245,12 +245,12 @@ impl LayerSetup {
 /// The allocations of `http` for one pointer-sized extension of such a request.
 fn extension(prepare: impl Fn(&mut Request<()>)) -> u64 {
     #[derive(Clone)]
-    struct Extension(#[allow(dead_code)] std::sync::Arc<()>);
+    struct Extension(#[allow(dead_code)] Arc<()>);
 
     assert_eq!(size_of::<Extension>(), size_of::<VerifiedToken>());
     let mut request = Request::new(());
     prepare(&mut request);
-    let value = Extension(std::sync::Arc::new(()));
+    let value = Extension(Arc::new(()));
     measure(|| drop(request.extensions_mut().insert(value))).count_total
 }
 

@@ -186,8 +186,8 @@ impl OmneoIdBuilder {
         self
     }
 
-    /// Lets clients exchange a valid ID token of a profile for a new one, with `POST /auth/refresh`:
-    /// see [`RefreshEndpoint`]. Default is off: 404.
+    /// Lets clients exchange a valid ID token of a profile for a new one, with
+    /// `POST /auth/refresh`: see [`RefreshEndpoint`]. Default is off: 404.
     pub fn refresh(mut self, refresh: Refresh) -> Self {
         self.refresh = Some(refresh);
         self

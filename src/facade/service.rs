@@ -164,8 +164,8 @@ impl<C> OmneoId<C> {
         &self.config.revocations
     }
 
-    /// The issuer of the ID tokens of this service: the same keys, lifetime, issuer and audience. For
-    /// an application with a login of its own, which mints tokens without an API token.
+    /// The issuer of the ID tokens of this service: the same keys, lifetime, issuer and audience.
+    /// For an application with a login of its own, which mints tokens without an API token.
     ///
     /// ```
     /// use omneo_id::token::{IssueError, IssuedToken};

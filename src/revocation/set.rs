@@ -160,7 +160,8 @@ impl Set {
     /// The revocation of all tokens that were issued up to now.
     pub(super) fn end_all(&self, now: u64) -> Revocation {
         let latest = self.minted_ahead().latest;
-        // Not if the clock was set back since: new tokens would not be valid until it has caught up.
+        // Not if the clock was set back since: new tokens would not be valid until it has caught
+        // up.
         let is_near = latest <= now.saturating_add(MAX_LEEWAY);
         let issued_until = if is_near { now.max(latest) } else { now };
         Revocation::All {

@@ -19,15 +19,15 @@ use crate::revocation::Revocations;
 /// The service of `DELETE /auth/token`: ends the ID token of the request, anonymous or not.
 ///
 /// Put it behind [`JwtAuthLayer`](crate::JwtAuthLayer), whose verifier has the same
-/// [`Revocations`]: the service ends the [`VerifiedToken`] in the request's extensions, and responds
-/// with 204. A request without one is rejected with 401, and so is a repetition, by the auth layer.
-/// Requests with the same token that pass the auth layer at the same time are all responded to with
+/// [`Revocations`]: the service ends the [`VerifiedToken`] in the request's extensions, and
+/// responds with 204. A request without one is rejected with 401, and so is a repetition, by the
+/// auth layer. Requests with the same token that pass the auth layer at the same time all get a
 /// 204.
 ///
 /// Other tokens of the profile stay valid, refreshed ones included; to end these, see
-/// [`RevokeEndpoint`](super::RevokeEndpoint). An anonymous token without `jti` cannot be ended: 422.
-/// If the set is full, the response is a 503 and the token stays valid. If the store of the set
-/// fails, it is a 503 too; the token is ended in this process. The request body is not read.
+/// [`RevokeEndpoint`](super::RevokeEndpoint). An anonymous token without `jti` cannot be ended:
+/// 422. If the set is full, the response is a 503 and the token stays valid. If the store of the
+/// set fails, it is a 503 too; the token is ended in this process. The request body is not read.
 ///
 /// ```
 /// use http::Request;

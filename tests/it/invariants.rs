@@ -399,10 +399,3 @@ fn for_all(property: impl Fn(&GeneratedRequest) -> Result<(), TestCaseError>) {
 fn is_expected(status: u16) -> bool {
     status < 500 || matches!(status, 501 | 505)
 }
-
-async fn tokens(shop: &Shop) -> Tokens {
-    Tokens {
-        ada: shop.mint_for_ada().await,
-        anonymous: shop.mint_anonymous().await,
-    }
-}

@@ -20,7 +20,7 @@ use omneo_id::{Keyring, OmneoId, Rejection, Revocations, SigningKey, Subject};
 use serde_json::{Value, json};
 use tower::{Service, ServiceExt};
 
-use crate::support::{Answer, SECRET, Shop, TestClock, bearer};
+use crate::support::{CollectedResponse, SECRET, Shop, TestClock, bearer};
 
 /// A method, a target, and a bearer token if it is not empty.
 fn request(method: Method, uri: &str, token: &str) -> Request<Full<Bytes>> {
@@ -63,16 +63,16 @@ fn clock(clock: &TestClock) -> impl Fn() -> u64 + Send + Sync + 'static {
 }
 
 impl Shop {
-    async fn revoke(&self, body: &Value) -> Answer {
+    async fn revoke(&self, body: &Value) -> CollectedResponse {
         self.post("/auth/revoke", Sandbox::API_TOKEN, body).await
     }
 
-    async fn sign_out(&self, token: &str) -> Answer {
+    async fn sign_out(&self, token: &str) -> CollectedResponse {
         self.call(request(Method::DELETE, "/auth/token", token))
             .await
     }
 
-    async fn refresh(&self, token: &str) -> Answer {
+    async fn refresh(&self, token: &str) -> CollectedResponse {
         self.call(request(Method::POST, "/auth/refresh", token))
             .await
     }
@@ -122,11 +122,11 @@ fn claims(token: &str) -> Value {
 }
 
 /// The token in the response of the mint or of a refresh.
-fn token_of(answer: &Answer) -> String {
-    assert_eq!(answer.status, 200, "{answer:?}");
-    assert_eq!(answer.header("content-type"), "application/json");
-    assert_eq!(answer.header("cache-control"), "no-store");
-    let data = answer.data();
+fn token_of(response: &CollectedResponse) -> String {
+    assert_eq!(response.status, 200, "{response:?}");
+    assert_eq!(response.header("content-type"), "application/json");
+    assert_eq!(response.header("cache-control"), "no-store");
+    let data = response.data();
     let token = data["token"].as_str().unwrap().to_owned();
     assert_eq!(claims(&token)["exp"], data["exp"]);
     token

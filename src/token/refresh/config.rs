@@ -36,8 +36,8 @@ impl Refresh {
     /// Refreshes tokens until their session has this age, in whole seconds from 1 second to 400
     /// days. No refreshed token outlives its session.
     ///
-    /// A session begins with the first token: at its claim `auth_time`, or else its `iat`. Refreshed
-    /// tokens have that time as `auth_time`.
+    /// A session begins with the first token: at its claim `auth_time`, or else its `iat`.
+    /// Refreshed tokens have that time as `auth_time`.
     ///
     /// # Errors
     /// If the age has a fraction of a second, or is out of range.
@@ -55,13 +55,14 @@ impl Refresh {
         })
     }
 
-    /// Ends the previous token when it is refreshed, so that a copy of it is of no use.
+    /// Ends the previous token when it is refreshed, so that a copy of it is invalid.
     ///
-    /// A token can then be refreshed once. Of the tabs of a browser that refresh one token at the
-    /// same time, usually one receives a new token and the others receive 401, which have to use the
-    /// new token of the first: share it (`localStorage`), and refresh under a lock (`navigator.locks`).
-    /// Requests that overlap to the instant, or reach two processes before these have exchanged the
-    /// revocation, may each receive a token.
+    /// A token can then be refreshed once. If the tabs of a browser refresh one token at the same
+    /// time, usually one tab receives a new token and the others receive a 401. The others have to
+    /// use the new token of the first: keep the token in `localStorage`, refresh it under a lock
+    /// (`navigator.locks`), and read it again before a refresh and after a 401. Requests that
+    /// overlap to the instant, or reach two processes before these have exchanged the revocation,
+    /// may each receive a token.
     ///
     /// Default is to keep the previous token valid until its `exp`.
     #[must_use]

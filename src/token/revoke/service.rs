@@ -41,8 +41,8 @@ use crate::token::server_request::{ALLOWED, ServerRequest};
 ///
 /// The response is a 204, also if there were no such tokens. The API token is checked as by
 /// [`TokenEndpoint`](crate::TokenEndpoint). Only a body with `id_handle` looks up a profile (404 if
-/// it does not exist), so the tokens of a deleted profile can be ended by its id. If the set is full
-/// or its store fails, the response is a 503.
+/// it does not exist), so the tokens of a deleted profile can be ended by its id. If the set is
+/// full or its store fails, the response is a 503.
 ///
 /// `S` is the tenant, as for the token endpoint. See the [module docs](crate::token).
 #[derive(Clone)]

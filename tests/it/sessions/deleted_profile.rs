@@ -21,8 +21,8 @@ async fn a_deletion_or_purge_ends_the_sessions_of_the_profile() {
         let shop = Shop::open();
         let (token, other) = (shop.issue(&ada()), shop.issue(&ada()));
         let of_grace = shop.issue(&grace());
-        let answer = shop.call(request(method.clone(), uri, &token)).await;
-        assert!(answer.status.is_success(), "{method} {uri} {answer:?}");
+        let response = shop.call(request(method.clone(), uri, &token)).await;
+        assert!(response.status.is_success(), "{method} {uri} {response:?}");
         assert_eq!(shop.sandbox.take_requests().len(), 1);
         assert!(
             shop.sandbox.profile(Sandbox::ADA_ID).is_none(),
@@ -30,8 +30,8 @@ async fn a_deletion_or_purge_ends_the_sessions_of_the_profile() {
         );
         for token in [&token, &other] {
             assert_eq!(shop.refusal(token).await, Some("revoked"), "{method} {uri}");
-            let answer = shop.get("/profiles/me", token).await;
-            assert_eq!(answer.status, 401);
+            let response = shop.get("/profiles/me", token).await;
+            assert_eq!(response.status, 401);
         }
         assert_eq!(shop.refusal(&of_grace).await, None);
         let again = shop.call(request(method, uri, &token)).await;
@@ -40,7 +40,7 @@ async fn a_deletion_or_purge_ends_the_sessions_of_the_profile() {
     }
 }
 
-/// A service in front of a tenant that answers every request with this status.
+/// A service in front of a tenant that responses every request with this status.
 fn in_front_of(
     status: u16,
     policy: AccessPolicy,
@@ -181,10 +181,10 @@ async fn a_deletion_whose_sessions_cannot_be_ended_stays_a_success() {
     ] {
         let token = shop.issue(&ada());
         let (log, _guard) = crate::support::logs::Log::capture();
-        let answer = shop
+        let response = shop
             .call(request(Method::DELETE, "/profiles/me", &token))
             .await;
-        assert!(answer.status.is_success());
+        assert!(response.status.is_success());
         assert!(
             log.text()
                 .contains("the sessions of a deleted profile were not ended")

@@ -25,7 +25,7 @@ fn shop(ring: &Keyring) -> Shop {
     Shop::with(|builder| builder.keyring(ring.clone()))
 }
 
-async fn get(shop: &Shop, if_none_match: &[&str]) -> Answer {
+async fn get(shop: &Shop, if_none_match: &[&str]) -> CollectedResponse {
     let mut request = request(Method::GET, "/auth/jwks", "");
     for value in if_none_match {
         let value = value.parse().unwrap();
@@ -38,26 +38,26 @@ async fn get(shop: &Shop, if_none_match: &[&str]) -> Answer {
 async fn the_public_keys_verify_the_tokens_of_the_service() {
     for key in [ed25519(), p256()] {
         let shop = shop(&Keyring::new(key.clone()));
-        let answer = get(&shop, &[]).await.expect(200);
-        assert_eq!(answer.header("content-type"), "application/jwk-set+json");
-        assert_eq!(answer.header("cache-control"), "public, max-age=300");
+        let response = get(&shop, &[]).await.expect(200);
+        assert_eq!(response.header("content-type"), "application/jwk-set+json");
+        assert_eq!(response.header("cache-control"), "public, max-age=300");
         assert_eq!(
-            answer.header("content-length"),
-            answer.body.len().to_string()
+            response.header("content-length"),
+            response.body.len().to_string()
         );
-        let etag = answer.header("etag");
+        let etag = response.header("etag");
         assert!(
             etag.starts_with('"') && etag.ends_with('"') && etag.len() > 10,
             "{etag}"
         );
-        let json = answer.json();
+        let json = response.json();
         assert_eq!(json["keys"].as_array().unwrap().len(), 1);
         let jwk = &json["keys"][0];
         assert_eq!(jwk["kid"], key.key_id().unwrap());
         assert_eq!(jwk["alg"], key.algorithm().as_str());
         assert_eq!(jwk["use"], "sig");
         assert!(jwk.get("d").is_none(), "the private key");
-        let ring = Keyring::from_jwks(&answer.body).unwrap();
+        let ring = Keyring::from_jwks(&response.body).unwrap();
         let verifier = TokenVerifier::new(ring).with_clock(clock(&shop.clock));
         assert_eq!(
             verifier.verify(&shop.issue(&ada())).unwrap().subject(),
@@ -97,14 +97,14 @@ async fn a_current_representation_is_not_sent_again() {
         (&[etag.trim_matches('"')], 200),
         (&[""], 200),
     ] {
-        let answer = get(&shop, values).await;
-        assert_eq!(answer.status, status, "{values:?}");
-        assert_eq!(answer.header("etag"), etag);
-        assert_eq!(answer.header("cache-control"), "public, max-age=300");
+        let response = get(&shop, values).await;
+        assert_eq!(response.status, status, "{values:?}");
+        assert_eq!(response.header("etag"), etag);
+        assert_eq!(response.header("cache-control"), "public, max-age=300");
         if status == 304 {
-            assert!(answer.body.is_empty());
-            assert!(!answer.headers.contains_key("content-length"));
-            assert!(!answer.headers.contains_key("content-type"));
+            assert!(response.body.is_empty());
+            assert!(!response.headers.contains_key("content-length"));
+            assert!(!response.headers.contains_key("content-type"));
         }
     }
     let mut head = request(Method::HEAD, "/auth/jwks", "");
@@ -142,13 +142,13 @@ async fn the_keys_follow_their_rotation() {
 async fn a_ring_of_secrets_has_no_such_route() {
     let shop = Shop::open();
     for method in [Method::GET, Method::HEAD, Method::OPTIONS, Method::POST] {
-        let mut answers = Vec::new();
+        let mut responses = Vec::new();
         for uri in ["/auth/jwks", "/auth/unknown"] {
-            let answer = shop.call(request(method.clone(), uri, "")).await;
-            answers.push((answer.status, answer.headers, answer.body));
+            let response = shop.call(request(method.clone(), uri, "")).await;
+            responses.push((response.status, response.headers, response.body));
         }
-        assert_eq!(answers[0].0, 404, "{method}");
-        assert_eq!(answers[0], answers[1], "{method}");
+        assert_eq!(responses[0].0, 404, "{method}");
+        assert_eq!(responses[0], responses[1], "{method}");
     }
     let grpc = shop
         .call(as_grpc(request(Method::GET, "/auth/jwks", "")))
@@ -184,11 +184,11 @@ async fn the_service_alone_responds_to_every_method() {
 
     let shop = shop(&Keyring::new(ed25519()));
     for method in [Method::POST, Method::DELETE] {
-        let answer = shop
+        let response = shop
             .call(request(method, "/auth/jwks", ""))
             .await
             .expect(405);
-        assert_eq!(answer.header("allow"), "GET, HEAD, OPTIONS");
+        assert_eq!(response.header("allow"), "GET, HEAD, OPTIONS");
     }
     let options = shop.call(request(Method::OPTIONS, "/auth/jwks", "")).await;
     assert_eq!(

@@ -33,16 +33,16 @@ async fn the_route_is_off_by_default_like_any_unknown_route() {
     let shop = Shop::open();
     let token = shop.issue(&ada());
     for method in [Method::POST, Method::GET, Method::OPTIONS, Method::DELETE] {
-        let mut answers = Vec::new();
+        let mut responses = Vec::new();
         for uri in ["/auth/refresh", "/auth/unknown"] {
             for token in ["", &token] {
-                let answer = shop.call(request(method.clone(), uri, token)).await;
-                answers.push((answer.status, answer.headers, answer.body));
+                let response = shop.call(request(method.clone(), uri, token)).await;
+                responses.push((response.status, response.headers, response.body));
             }
         }
-        assert_eq!(answers[0].0, 404);
+        assert_eq!(responses[0].0, 404);
         assert!(
-            answers.iter().all(|answer| *answer == answers[0]),
+            responses.iter().all(|response| *response == responses[0]),
             "{method}"
         );
     }
@@ -58,8 +58,8 @@ async fn a_refreshed_token_keeps_the_start_of_its_session() {
     let mut token = first.clone();
     for _ in 0..3 {
         shop.clock.advance(HOUR / 2);
-        let answer = shop.refresh(&token).await;
-        let refreshed = token_of(&answer);
+        let response = shop.refresh(&token).await;
+        let refreshed = token_of(&response);
         let calls = shop.sandbox.take_requests();
         assert_eq!(calls.len(), 1);
         assert_eq!(calls[0].path(), "/api/v3/profiles/search-id");
@@ -152,16 +152,16 @@ async fn only_a_token_of_a_session_is_refreshed() {
         (json!({ "iat": now, "auth_time": now, "pid": "null" }), None),
         (json!({ "iat": now, "auth_time": now, "pid": "../x" }), None),
     ] {
-        let answer = shop.refresh(&token(&claims)).await;
+        let response = shop.refresh(&token(&claims)).await;
         let calls = shop.sandbox.take_requests();
         match expected {
             Some(start) => {
-                let refreshed = self::claims(&token_of(&answer));
+                let refreshed = self::claims(&token_of(&response));
                 assert_eq!(refreshed["auth_time"], start, "{claims}");
             }
             None => {
-                assert_eq!(answer.status, 401, "{claims}");
-                assert_eq!(answer.body, r#"{"message":"Unauthenticated."}"#);
+                assert_eq!(response.status, 401, "{claims}");
+                assert_eq!(response.body, r#"{"message":"Unauthenticated."}"#);
                 assert!(calls.is_empty(), "{claims}");
             }
         }
@@ -197,10 +197,10 @@ async fn one_of_two_concurrent_refreshes_rotates_the_token() {
         let request = request(Method::POST, "/auth/refresh", &token);
         shop.id.clone().call(request)
     };
-    // Both have passed the auth layer, and the tenant answers both.
+    // Both have passed the auth layer, and the tenant responses both.
     let (first, second) = (refresh(), refresh());
-    let first = Answer::collect(first.await.unwrap()).await;
-    let second = Answer::collect(second.await.unwrap()).await;
+    let first = CollectedResponse::collect(first.await.unwrap()).await;
+    let second = CollectedResponse::collect(second.await.unwrap()).await;
     let new = token_of(&first);
     assert_eq!(second.status, 401);
     assert_eq!(shop.sandbox.take_requests().len(), 2);
@@ -216,7 +216,7 @@ async fn one_of_two_concurrent_refreshes_rotates_the_token() {
         shop.id.clone().call(request)
     });
     for response in both {
-        let token = token_of(&Answer::collect(response.await.unwrap()).await);
+        let token = token_of(&CollectedResponse::collect(response.await.unwrap()).await);
         assert_eq!(shop.refusal(&token).await, None);
     }
     assert_eq!(shop.refusal(&token).await, None);
@@ -239,9 +239,9 @@ async fn the_tokens_of_a_profile_that_does_not_exist_end() {
             .is_success()
     );
     assert_eq!(shop.refusal(&token).await, None);
-    let answer = shop.refresh(&token).await.expect(401);
-    assert_eq!(answer.rejection, Some(RejectionKind::InvalidToken));
-    assert_eq!(answer.body, r#"{"message":"Unauthenticated."}"#);
+    let response = shop.refresh(&token).await.expect(401);
+    assert_eq!(response.rejection, Some(RejectionKind::InvalidToken));
+    assert_eq!(response.body, r#"{"message":"Unauthenticated."}"#);
     assert_eq!(shop.refusal(&token).await, Some("revoked"));
     assert_eq!(shop.refusal(&other).await, Some("revoked"));
     assert_eq!(shop.refusal(&of_grace).await, None);
@@ -270,8 +270,8 @@ async fn failures_of_the_tenant_neither_refresh_nor_end_a_token() {
         ] {
             let status = StatusCode::from_u16(status).unwrap();
             shop.sandbox.inject(Fault::status(status));
-            let answer = shop.refresh(&token).await;
-            assert_eq!(answer.status, expected, "{status}");
+            let response = shop.refresh(&token).await;
+            assert_eq!(response.status, expected, "{status}");
             assert_eq!(shop.refusal(&token).await, None, "{status}");
         }
         shop.sandbox.inject(Fault::reset());
@@ -294,8 +294,11 @@ async fn a_rotation_that_cannot_be_stored() {
     // The previous token was not ended: the client tries again with it.
     let shop = shop_with_full_set();
     let token = shop.issue(&ada());
-    let answer = shop.refresh(&token).await.expect(503);
-    assert_eq!(answer.rejection, Some(RejectionKind::RevocationUnavailable));
+    let response = shop.refresh(&token).await.expect(503);
+    assert_eq!(
+        response.rejection,
+        Some(RejectionKind::RevocationUnavailable)
+    );
     assert_eq!(shop.refusal(&token).await, None);
     // It was ended in this process: the client needs the new one.
     let shop = shop_with_failing_store();
@@ -316,9 +319,9 @@ async fn the_body_of_a_refresh_is_not_read() {
         assert_eq!(claims(&refreshed)["pid"], Sandbox::ADA_ID);
     }
     for method in [Method::GET, Method::DELETE, Method::PUT] {
-        let answer = shop.call(request(method, "/auth/refresh", &token)).await;
+        let response = shop.call(request(method, "/auth/refresh", &token)).await;
         assert_eq!(
-            (answer.status.as_u16(), answer.header("allow")),
+            (response.status.as_u16(), response.header("allow")),
             (405, "POST, OPTIONS")
         );
     }
@@ -345,7 +348,7 @@ async fn a_login_after_the_end_of_all_sessions_can_be_refreshed_at_once() {
     shop.refresh(&refreshed).await.expect(401);
 }
 
-/// The endpoint alone. The tenant calls `during` before it answers.
+/// The endpoint alone. The tenant calls `during` before it responses.
 fn endpoint_alone<F>(
     refresh: Refresh,
     during: impl Fn(Revocations) -> F + Clone + Send + 'static,
@@ -399,7 +402,7 @@ async fn the_service_alone_works_behind_the_auth_layer() {
     let (service, issuer, verifier) = endpoint_alone(twelve_hours(), |_| async {});
     let token = issuer.issue(&ada()).unwrap();
     let response = send(service.clone(), refresh_request(token.token())).await;
-    let refreshed = token_of(&Answer::collect(response).await);
+    let refreshed = token_of(&CollectedResponse::collect(response).await);
     let refreshed = verifier.verify(&refreshed).unwrap();
     let first = verifier.verify(token.token()).unwrap();
     assert_eq!(refreshed.subject(), &ada());

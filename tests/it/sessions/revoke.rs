@@ -54,10 +54,10 @@ async fn each_form_ends_the_tokens_that_it_names() {
             Value::Null => json!({ "jti": claims(&tokens[0])["jti"] }),
             body => body,
         };
-        let answer = shop.revoke(&body).await;
-        assert_eq!(answer.status, 204, "{body}");
-        assert!(answer.body.is_empty());
-        assert_eq!(answer.header("cache-control"), "no-store");
+        let response = shop.revoke(&body).await;
+        assert_eq!(response.status, 204, "{body}");
+        assert!(response.body.is_empty());
+        assert_eq!(response.header("cache-control"), "no-store");
         let calls = shop.sandbox.take_requests();
         assert_eq!(calls.len(), 1, "{body}");
         assert_eq!(calls[0].path(), format!("/api/v3{call}"), "{body}");
@@ -94,8 +94,8 @@ async fn the_tokens_of_a_deleted_profile_are_ended_by_its_id() {
             .is_success()
     );
     let identity = json!({ "id": Sandbox::ADA_ID, "id_handle": "profile_id" });
-    let answer = shop.revoke(&identity).await.expect(404);
-    assert_eq!(answer.rejection, Some(RejectionKind::NotFound));
+    let response = shop.revoke(&identity).await.expect(404);
+    assert_eq!(response.rejection, Some(RejectionKind::NotFound));
     assert_eq!(shop.refusal(&token).await, None);
     shop.revoke(&json!({ "id": Sandbox::ADA_ID }))
         .await
@@ -110,16 +110,16 @@ async fn an_unknown_identity_or_handle_is_rejected() {
         ("unknown", Sandbox::ADA_IDENTITY_HANDLE),
         (Sandbox::ADA_IDENTITY, "x"),
     ] {
-        let answer = shop.revoke(&json!({ "id": id, "id_handle": handle })).await;
-        assert_eq!(answer.status, 404, "{id} {handle}");
+        let response = shop.revoke(&json!({ "id": id, "id_handle": handle })).await;
+        assert_eq!(response.status, 404, "{id} {handle}");
     }
     shop.sandbox
         .inject(Fault::status(StatusCode::UNPROCESSABLE_ENTITY));
-    let answer = shop
+    let response = shop
         .revoke(&json!({ "id": "1", "id_handle": "x" }))
         .await
         .expect(422);
-    assert!(answer.json()["errors"]["id_handle"].is_array());
+    assert!(response.json()["errors"]["id_handle"].is_array());
 }
 
 #[tokio::test]
@@ -134,9 +134,9 @@ async fn the_api_token_is_checked_by_the_tenant() {
     ] {
         // An ID token is known here, ended or not.
         for credential in ["", &valid, &ended] {
-            let answer = shop.call(revoke(credential, &body)).await.expect(401);
-            assert_eq!(answer.body, r#"{"message":"Unauthenticated."}"#);
-            assert!(answer.headers.contains_key("www-authenticate"));
+            let response = shop.call(revoke(credential, &body)).await.expect(401);
+            assert_eq!(response.body, r#"{"message":"Unauthenticated."}"#);
+            assert!(response.headers.contains_key("www-authenticate"));
             shop.assert_no_calls();
         }
     }
@@ -230,9 +230,9 @@ async fn an_invalid_body_ends_nothing_and_names_the_field() {
             "id_handle",
         ),
     ] {
-        let answer = shop.revoke(&body).await;
-        assert_eq!(answer.status, 422, "{body}");
-        let errors = answer.json();
+        let response = shop.revoke(&body).await;
+        assert_eq!(response.status, 422, "{body}");
+        let errors = response.json();
         assert!(errors["errors"][field].is_array(), "{body} {errors}");
         assert!(errors["message"].is_string());
     }
@@ -270,8 +270,8 @@ async fn failures_of_the_tenant_end_nothing() {
         ] {
             let status = StatusCode::from_u16(status).unwrap();
             shop.sandbox.inject(Fault::status(status));
-            let answer = shop.revoke(&body).await;
-            assert_eq!(answer.status, expected, "{body} {status}");
+            let response = shop.revoke(&body).await;
+            assert_eq!(response.status, expected, "{body} {status}");
         }
         shop.sandbox.inject(Fault::reset());
         shop.revoke(&body).await.expect(502);
@@ -287,9 +287,12 @@ async fn a_full_set_or_a_failing_store_is_a_503() {
     for (shop, cause) in [(&full, None), (&failing, Some("revoked"))] {
         let token = shop.issue(&ada());
         for body in [&ada_id, &json!({ "jti": "x" })] {
-            let answer = shop.revoke(body).await.expect(503);
-            assert_eq!(answer.rejection, Some(RejectionKind::RevocationUnavailable));
-            assert_eq!(answer.header("retry-after"), "5");
+            let response = shop.revoke(body).await.expect(503);
+            assert_eq!(
+                response.rejection,
+                Some(RejectionKind::RevocationUnavailable)
+            );
+            assert_eq!(response.header("retry-after"), "5");
         }
         assert_eq!(shop.refusal(&token).await, cause);
         let grpc = as_grpc(revoke(Sandbox::API_TOKEN, &ada_id));

@@ -15,9 +15,9 @@ async fn a_sign_out_ends_its_token_and_no_other() {
     for subject in [ada(), Subject::Anonymous] {
         let (token, other) = (shop.issue(&subject), shop.issue(&subject));
         assert_eq!(shop.refusal(&token).await, None, "cached");
-        let answer = shop.sign_out(&token).await.expect(204);
-        assert!(answer.body.is_empty());
-        assert_eq!(answer.header("cache-control"), "no-store");
+        let response = shop.sign_out(&token).await.expect(204);
+        assert!(response.body.is_empty());
+        assert_eq!(response.header("cache-control"), "no-store");
         assert_eq!(shop.refusal(&token).await, Some("revoked"));
         assert_eq!(shop.refusal(&other).await, None);
         let repeated = shop.sign_out(&token).await.expect(401);
@@ -43,8 +43,8 @@ async fn an_ended_token_is_ended_on_every_route() {
         (Method::POST, "/auth/refresh"),
         (Method::DELETE, "/auth/token"),
     ] {
-        let answer = shop.call(request(method, uri, &token)).await;
-        assert_eq!(answer.status, 401, "{uri}");
+        let response = shop.call(request(method, uri, &token)).await;
+        assert_eq!(response.status, 401, "{uri}");
     }
     shop.assert_no_calls();
 }
@@ -58,8 +58,8 @@ async fn every_spelling_of_the_route_ends_the_token() {
         "/id/api/v1//auth//token?x=1",
     ] {
         let token = shop.issue(&ada());
-        let answer = shop.call(request(Method::DELETE, uri, &token)).await;
-        assert_eq!(answer.status, 204, "{uri}");
+        let response = shop.call(request(Method::DELETE, uri, &token)).await;
+        assert_eq!(response.status, 204, "{uri}");
     }
 }
 
@@ -92,8 +92,8 @@ async fn a_token_without_an_id() {
     let now = shop.clock.now();
     // An anonymous one cannot be told apart from others.
     let token = shop.sign(&json!({ "pid": "null", "iat": now, "exp": now + 60 }));
-    let answer = shop.sign_out(&token).await.expect(422);
-    assert!(answer.json()["errors"]["jti"].is_array());
+    let response = shop.sign_out(&token).await.expect(422);
+    assert!(response.json()["errors"]["jti"].is_array());
     assert_eq!(shop.refusal(&token).await, None);
     // That of a profile is ended with all tokens of the profile that were issued until then.
     let token = shop.sign(&json!({ "pid": Sandbox::ADA_ID, "iat": now, "exp": now + 60 }));
@@ -106,18 +106,21 @@ async fn a_token_without_an_id() {
 async fn a_sign_out_that_cannot_be_stored_is_a_503() {
     let shop = shop_with_full_set();
     let token = shop.issue(&ada());
-    let answer = shop.sign_out(&token).await.expect(503);
-    assert_eq!(answer.rejection, Some(RejectionKind::RevocationUnavailable));
-    assert_eq!(answer.header("retry-after"), "5");
+    let response = shop.sign_out(&token).await.expect(503);
+    assert_eq!(
+        response.rejection,
+        Some(RejectionKind::RevocationUnavailable)
+    );
+    assert_eq!(response.header("retry-after"), "5");
     assert_eq!(shop.refusal(&token).await, None, "it is not ended");
     assert_eq!(shop.id.revocations().stats().rejected, 1);
 
     let shop = shop_with_failing_store();
     let token = shop.issue(&ada());
     let grpc = as_grpc(request(Method::DELETE, "/auth/token", &token));
-    let answer = shop.call(grpc).await.expect(200);
-    assert_eq!(answer.header("grpc-status"), "14");
-    assert_eq!(answer.header("grpc-retry-pushback-ms"), "5000");
+    let response = shop.call(grpc).await.expect(200);
+    assert_eq!(response.header("grpc-status"), "14");
+    assert_eq!(response.header("grpc-retry-pushback-ms"), "5000");
     assert_eq!(shop.refusal(&token).await, Some("revoked"), "ended here");
 }
 

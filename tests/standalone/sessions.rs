@@ -107,7 +107,7 @@ async fn all_threads_reject_a_token_that_has_signed_out() {
     ] {
         assert_eq!(scrape.value(name, labels), Some(number), "{name}");
     }
-    // Without a store, there is no state of it.
+    // The memory store has no state.
     assert_eq!(scrape.series("omneo_id_revocations_store_up").count(), 0);
 }
 

@@ -125,7 +125,8 @@ where
     S: Clone,
 {
     /// Checks the store of ended sessions, then mints an anonymous token and drops it. The tenant
-    /// verifies the API token for it, over the same connections and with the same timeouts as for requests of clients.
+    /// verifies the API token for it, over the same connections and with the same timeouts as for
+    /// requests of clients.
     async fn probe(&self) -> Readiness {
         if let Some(readiness) = Readiness::from_sessions(&self.sessions) {
             return readiness;

@@ -102,8 +102,8 @@ impl RedisStore {
         Ok(self)
     }
 
-    /// Trusts these root certificates, in PEM form, instead of the bundled ones. They have no effect
-    /// for `redis://`.
+    /// Trusts these root certificates, in PEM form, instead of the bundled ones. They have no
+    /// effect for `redis://`.
     ///
     /// # Errors
     /// If there is none, or one is invalid.

@@ -55,7 +55,7 @@ impl Refresh {
         })
     }
 
-    /// Ends the previous token when it is refreshed, so that a copy of it is of no use.
+    /// Ends the previous token when it is refreshed, so that a copy of it is invalid.
     ///
     /// A token can then be refreshed once. If the tabs of a browser refresh one token at the same
     /// time, usually one tab receives a new token and the others receive a 401. The others have to

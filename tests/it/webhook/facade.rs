@@ -52,6 +52,20 @@ async fn a_deleted_profile_is_signed_out_and_its_next_token_works() {
     shop.get("/profiles/me", &again).await.expect(200);
 }
 
+/// As the docs of the module `webhook` have it: a replay is not suppressed, because that would also
+/// suppress the second deletion of a profile that was restored.
+#[tokio::test]
+async fn a_repeated_event_ends_the_tokens_that_the_profile_has_by_then() {
+    let shop = shop();
+    let webhook = || shop.call(signed(DELETED, &json!({ "id": Sandbox::ADA_ID })));
+    webhook().await.expect(204);
+    shop.clock.advance(10);
+    let ada = shop.mint_for_ada().await;
+    shop.get("/profiles/me", &ada).await.expect(200);
+    webhook().await.expect(204);
+    shop.get("/profiles/me", &ada).await.expect(401);
+}
+
 #[tokio::test]
 async fn the_route_is_unknown_without_an_endpoint() {
     let shop = Shop::open();

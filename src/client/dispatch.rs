@@ -15,10 +15,10 @@ use tower::Service;
 use super::ClientError;
 use super::body::ConnectionBody;
 use super::host_pool::{HostPool, PooledConnection, Reuse};
-use super::http1_connection::{Copies, Http1Connection};
+use super::http1_connection::Http1Connection;
 use super::http2_connection::Http2Connection;
 use super::pool::{Age, Pool};
-use super::replay::{is_always_replayable, is_replayable};
+use super::replay::{RecordedBody, Replay, is_always_replayable, is_replayable};
 use super::send_error::{Resend, SendError};
 use crate::error::BoxError;
 use crate::request_body::RequestBody;
@@ -128,11 +128,14 @@ where
             let host = self.host_pool.host().clone();
             request.headers_mut().insert(HOST, host);
         }
-        let copies = match may_retry && is_replayable(&request) {
-            true => Copies::One,
-            false => Copies::None,
+        let (request, replay) = match may_retry && is_replayable(&request) {
+            true => {
+                let (request, replay) = Replay::record(request);
+                (request, Some(replay))
+            }
+            false => (request.map(RecordedBody::unrecorded), None),
         };
-        connection.send(request, Arc::clone(&self.host_pool) as _, copies)
+        connection.send(request, replay, Arc::clone(&self.host_pool) as _)
     }
 
     async fn send_http2(

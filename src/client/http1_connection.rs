@@ -21,7 +21,7 @@ use super::replay::{RecordedBody, Replay};
 use super::send_error::{Resend, SendError};
 use super::stats::ConnectionGuard;
 use super::write_progress::{ProgressIo, WriteProgress};
-use crate::request_body::{RequestBody, UploadState};
+use crate::request_body::UploadState;
 
 /// hyper's limit for each of the two buffers of a connection, 64 KiB. The head of a response must
 /// fit into one: nginx limits the heads that it forwards to 4 or 8 KiB, hyper's own default is
@@ -60,13 +60,6 @@ pub(super) struct Http1Connection {
 pub(super) trait IdlePool: Send + Sync {
     /// Keeps a connection that has become idle, or drops it if the pool is full.
     fn put(self: Arc<Self>, connection: Box<Http1Connection>);
-}
-
-/// Whether a copy of a request is kept until its response begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Copies {
-    None,
-    One,
 }
 
 impl Http1Connection {
@@ -134,23 +127,16 @@ impl Http1Connection {
     /// Sends one request. The connection returns to `pool` when the response body has ended.
     ///
     /// # Errors
-    /// With the request, if none of it was sent. With a copy of the request, if `copies` is
-    /// [`Copies::One`] and the connection was closed before the first byte of a response.
+    /// With the request, if none of it was sent. With the copy of the request in `replay`, if the
+    /// connection was closed before the first byte of a response.
     #[inline]
     pub(super) fn send(
         mut self: Box<Self>,
-        request: Request<RequestBody>,
+        request: Request<RecordedBody>,
+        replay: Option<Replay>,
         pool: Arc<dyn IdlePool>,
-        copies: Copies,
     ) -> impl Future<Output = Result<Response<ConnectionBody>, Box<SendError>>> + Send + use<> {
         let upload = request.body().upload();
-        let (request, replay) = match copies {
-            Copies::One => {
-                let (request, replay) = Replay::record(request);
-                (request, Some(replay))
-            }
-            Copies::None => (request.map(RecordedBody::unrecorded), None),
-        };
         self.write_progress.expect_response();
         SendFuture {
             upload,

@@ -12,7 +12,7 @@ use http_body::{Body as _, Frame, SizeHint};
 
 use crate::body::Body;
 use crate::error::BoxError;
-use crate::request_body::{ClientBodyError, Replayable, RequestBody};
+use crate::request_body::{ClientBodyError, Replayable, RequestBody, UploadState};
 
 /// How much of a body is recorded, 64 KiB: as much as hyper buffers of it. hyper may have taken
 /// that much from a body before it notices that the connection is closed.
@@ -89,6 +89,10 @@ impl RecordedBody {
             body,
             recording: None,
         }
+    }
+
+    pub(super) fn upload(&self) -> Option<UploadState> {
+        self.body.upload()
     }
 
     pub(super) fn into_inner(mut self) -> RequestBody {

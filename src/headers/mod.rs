@@ -24,7 +24,6 @@ mod bearer;
 mod hop;
 mod list;
 mod media;
-mod name_list;
 mod request_headers;
 #[cfg(feature = "client")]
 mod response_headers;

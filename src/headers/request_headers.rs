@@ -1,9 +1,6 @@
-use std::sync::Arc;
-
 use http::HeaderMap;
 use http::header::HeaderName;
 
-use super::name_list::{append_name, contains_name};
 use super::retain::retain;
 use crate::error::{ConfigError, ConfigErrorKind};
 
@@ -90,7 +87,7 @@ const NEVER_PREFIXES: &[&str] = &["proxy-", "sec-", "x-forwarded-"];
 #[derive(Clone, Debug, Default)]
 pub struct RequestHeaders {
     /// In addition to the default list.
-    allowed: Option<Arc<[HeaderName]>>,
+    allowed: Vec<HeaderName>,
 }
 
 impl RequestHeaders {
@@ -112,13 +109,13 @@ impl RequestHeaders {
                 "the tenant would trust it, or it changes the meaning of the request",
             ));
         }
-        self.allowed = Some(append_name(self.allowed.as_ref(), parsed));
+        self.allowed.push(parsed);
         Ok(self)
     }
 
     /// Whether a header of this name is forwarded.
     pub fn allows(&self, name: &HeaderName) -> bool {
-        is_default(name.as_str()) || contains_name(self.allowed.as_ref(), name)
+        is_default(name.as_str()) || self.allowed.contains(name)
     }
 
     /// The names of all headers that are forwarded, for the `Access-Control-Allow-Headers` of the
@@ -134,8 +131,7 @@ impl RequestHeaders {
     /// ```
     pub fn names(&self) -> impl Iterator<Item = HeaderName> {
         let default = DEFAULT.iter().copied().map(HeaderName::from_static);
-        let allowed = self.allowed.iter().flat_map(|names| names.iter().cloned());
-        default.chain(allowed)
+        default.chain(self.allowed.iter().cloned())
     }
 
     /// Removes every header that is not allowed.

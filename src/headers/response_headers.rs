@@ -1,8 +1,5 @@
-use std::sync::Arc;
-
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 
-use super::name_list::{append_name, contains_name};
 use super::retain::retain;
 use crate::error::{ConfigError, ConfigErrorKind};
 
@@ -133,9 +130,9 @@ fn is_rate_limit(name: &str) -> bool {
 #[derive(Clone, Debug, Default)]
 pub struct ResponseHeaders {
     /// Exceptions from the default list.
-    allowed: Option<Arc<[HeaderName]>>,
+    allowed: Vec<HeaderName>,
     /// In addition to the default list.
-    removed: Option<Arc<[HeaderName]>>,
+    removed: Vec<HeaderName>,
 }
 
 impl ResponseHeaders {
@@ -150,7 +147,7 @@ impl ResponseHeaders {
         if name == AUTHORIZATION {
             return Err(invalid(name.as_str(), "it would carry a credential"));
         }
-        self.allowed = Some(append_name(self.allowed.as_ref(), name));
+        self.allowed.push(name);
         Ok(self)
     }
 
@@ -159,14 +156,13 @@ impl ResponseHeaders {
     /// # Errors
     /// If `name` is not a valid header name.
     pub fn remove(mut self, name: &str) -> Result<Self, ConfigError> {
-        self.removed = Some(append_name(self.removed.as_ref(), parse(name)?));
+        self.removed.push(parse(name)?);
         Ok(self)
     }
 
     /// Whether a header of this name is forwarded.
     pub fn allows(&self, name: &HeaderName) -> bool {
-        !contains_name(self.removed.as_ref(), name)
-            && (!is_removed(name.as_str()) || contains_name(self.allowed.as_ref(), name))
+        !self.removed.contains(name) && (!is_removed(name.as_str()) || self.allowed.contains(name))
     }
 
     /// Removes every header that is not allowed.

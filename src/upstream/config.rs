@@ -1,4 +1,3 @@
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::Forwarding;
@@ -12,7 +11,7 @@ use crate::tenant::Tenant;
 pub(super) struct Config {
     pub(super) tenant: Tenant,
     /// The API token, which must not occur in a response.
-    pub(super) secret: Option<Arc<Secret>>,
+    pub(super) secret: Option<Secret>,
     pub(super) request_headers: RequestHeaders,
     pub(super) response_headers: ResponseHeaders,
     pub(super) forwarding: Forwarding,
@@ -26,7 +25,7 @@ impl Config {
         let secret = tenant.api_token().telltale().map(Secret::new);
         Self {
             tenant,
-            secret: secret.map(Arc::new),
+            secret,
             request_headers: RequestHeaders::default(),
             response_headers: ResponseHeaders::default(),
             forwarding: Forwarding::default(),

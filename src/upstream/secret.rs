@@ -4,6 +4,7 @@ use memchr::memchr_iter;
 use memchr::memmem::Finder;
 
 /// A byte string that must not occur in a response.
+#[derive(Clone)]
 pub(super) struct Secret {
     finder: Finder<'static>,
 }

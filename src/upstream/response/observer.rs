@@ -56,7 +56,7 @@ impl ResponseObserver {
 
     /// The secret that must not occur in the body. `None`: the body is not scanned.
     pub(super) fn secret(&self) -> Option<&Secret> {
-        let secret = self.config.secret.as_deref();
+        let secret = self.config.secret.as_ref();
         secret.filter(|_| self.is_unencoded)
     }
 

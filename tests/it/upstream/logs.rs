@@ -42,7 +42,7 @@ async fn outcomes_are_logged_without_request_data() {
         ),
         (
             "HTTP/1.1 500 Oh\r\nx: ada\r\ncontent-length: 3\r\n\r\nada",
-            "answered 500",
+            "responded with 500",
         ),
         ("ada", "tenant_answer"),
     ] {

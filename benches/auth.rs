@@ -15,7 +15,10 @@ use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use http::{HeaderValue, Request, Response};
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{DecodingKey, Validation, decode};
-use omneo_id::{JwtAuthLayer, Keyring, SigningKey, Subject, TokenIssuer, TokenVerifier};
+use omneo_id::revocation::Revocation;
+use omneo_id::{
+    JwtAuthLayer, Keyring, Revocations, SigningKey, Subject, TokenIssuer, TokenVerifier,
+};
 use serde::Deserialize;
 use tower::{Layer, ServiceExt, service_fn};
 use turns::{by_turns, now};
@@ -228,5 +231,92 @@ fn request(authorization: &HeaderValue) -> Request<()> {
     request
 }
 
-criterion_group!(benches, verify, many, flood, layer);
+/// Cache hits of a verifier without revocations, with an empty set, with a million entries, and
+/// with a set that has changed since the last use of the token. The change itself is not measured.
+fn revocations(criterion: &mut Criterion) {
+    const TOKENS: usize = 64;
+    let ring = Keyring::new(SigningKey::hs256(SECRET).unwrap());
+    let issuer = TokenIssuer::new(ring.clone());
+    let tokens: Vec<String> = (0..TOKENS)
+        .map(|n| {
+            let subject = Subject::Profile(format!("profile-{n}").parse().unwrap());
+            issuer.issue(&subject).unwrap().into_token()
+        })
+        .collect();
+    let verifier = || TokenVerifier::new(ring.clone());
+    let (empty, full) = (Revocations::new(), Revocations::new());
+    let end = |revocations: &Revocations, number: usize| {
+        let revocation = Revocation::Token {
+            token_id: format!("{number:032x}").into(),
+            expires_at: u64::MAX,
+        };
+        revocations.apply(&revocation).unwrap();
+    };
+    let start = Instant::now();
+    // The last entries are added during the measurement.
+    (0..900_000).for_each(|number| end(&full, number));
+    println!(
+        "revocations: 900 000 entries were added in {:?}",
+        start.elapsed()
+    );
+    let verifiers = [
+        ("none", verifier()),
+        ("empty", verifier().with_revocations(empty)),
+        ("a million", verifier().with_revocations(full.clone())),
+    ];
+    let verify = |verifier: &TokenVerifier| {
+        for token in &tokens {
+            black_box(verifier.verify(black_box(token)).unwrap());
+        }
+    };
+    let [none, empty, million] = by_turns([
+        &|| verify(&verifiers[0].1),
+        &|| verify(&verifiers[1].1),
+        &|| verify(&verifiers[2].1),
+    ])
+    .map(|time| time.as_secs_f64() * 1e9 / TOKENS as f64);
+    // One change, then one use of each token.
+    let mut changed = f64::MAX;
+    for number in 900_000..902_000 {
+        end(&full, number);
+        let start = Instant::now();
+        verify(&verifiers[2].1);
+        changed = changed.min(start.elapsed().as_secs_f64() * 1e9 / TOKENS as f64);
+    }
+    println!(
+        "revocations: a cache hit takes {none:.1} ns; with an empty set {:+.1} ns, with a million \
+         entries {:+.1} ns, after a change {:+.1} ns\n",
+        empty - none,
+        million - none,
+        changed - none,
+    );
+
+    let mut group = criterion.benchmark_group("64 cache hits, revocations");
+    for (name, verifier) in &verifiers {
+        group.bench_function(*name, |bench| bench.iter(|| verify(verifier)));
+    }
+    let mut number = 902_000;
+    group.bench_function("a million, after a change", |bench| {
+        bench.iter_custom(|rounds| {
+            let mut time = Duration::ZERO;
+            for _ in 0..rounds {
+                // A profile without a token: an id that is ended already would change nothing.
+                number += 1;
+                let ended = Revocation::Profile {
+                    profile: "another".parse().unwrap(),
+                    issued_until: number as u64,
+                    expires_at: u64::MAX,
+                };
+                full.apply(&ended).unwrap();
+                let start = Instant::now();
+                verify(&verifiers[2].1);
+                time += start.elapsed();
+            }
+            time
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, verify, many, flood, layer, revocations);
 criterion_main!(benches);

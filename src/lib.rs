@@ -48,6 +48,7 @@ pub mod token;
 pub mod upsert;
 #[cfg(feature = "client")]
 pub mod upstream;
+pub mod webhook;
 
 pub use auth::layer::JwtAuthLayer;
 pub use auth::verify::TokenVerifier;
@@ -69,3 +70,4 @@ pub use token::issue::TokenIssuer;
 pub use token::mint::service::TokenEndpoint;
 #[cfg(feature = "client")]
 pub use upstream::service::Upstream;
+pub use webhook::service::WebhookEndpoint;

@@ -120,6 +120,8 @@ pub enum Route {
     Locations,
     /// `/locations/{id}`
     Location,
+    /// `/hooks/omneo`
+    Webhook,
 }
 
 impl Route {
@@ -142,6 +144,7 @@ impl Route {
             Self::Profiles,
             Self::Locations,
             Self::Location,
+            Self::Webhook,
         ]
         .into_iter()
     }
@@ -158,6 +161,7 @@ impl Route {
             Self::Profiles => "profiles",
             Self::Locations => "locations",
             Self::Location => "location",
+            Self::Webhook => "webhook",
         }
     }
 
@@ -173,6 +177,7 @@ impl Route {
             Self::Profiles => "/profiles",
             Self::Locations => "/locations",
             Self::Location => "/locations/{id}",
+            Self::Webhook => "/hooks/omneo",
         }
     }
 }

@@ -7,13 +7,18 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use allocation_counter::measure;
 use http::{HeaderValue, Request, Response};
 use omneo_id::auth::JwtAuth;
 use omneo_id::identity::VerifiedToken;
-use omneo_id::{JwtAuthLayer, Keyring, SigningKey, Subject, TokenIssuer, TokenVerifier};
+use omneo_id::revocation::Revocation;
+use omneo_id::{
+    JwtAuthLayer, Keyring, Revocations, SigningKey, Subject, TokenIssuer, TokenVerifier,
+};
 use tower::{Layer, Service};
 
 /// The claims, their profile and token id, and the copy of the token in the cache.
@@ -78,6 +83,73 @@ fn a_flood_of_invalid_tokens_allocates_no_lasting_memory_and_evicts_no_valid_tok
     assert!(storm.bytes_max < 16 * 1024, "{}", storm.bytes_max);
     let cached = measure(|| drop(verifier.verify(&token)));
     assert_eq!(cached.count_total, 0);
+}
+
+#[test]
+fn a_cached_token_costs_no_allocation_with_revocations() {
+    let ring = Keyring::new(SigningKey::hs256([7; 32]).unwrap());
+    let revocations = Revocations::new();
+    let verifier = TokenVerifier::new(ring.clone()).with_revocations(revocations.clone());
+    let token = token(ring);
+    verifier.verify(&token).unwrap();
+    // An empty set, a changed one, and an unchanged one.
+    for is_changed in [false, true, false] {
+        if is_changed {
+            end(&revocations, "another", u64::MAX);
+        }
+        let cost = measure(|| drop(verifier.verify(&token).unwrap()));
+        assert_eq!(cost.count_total, 0);
+    }
+}
+
+fn end(revocations: &Revocations, token_id: &str, expires_at: u64) {
+    let token_id = token_id.into();
+    let revocation = Revocation::Token {
+        token_id,
+        expires_at,
+    };
+    revocations.apply(&revocation).unwrap();
+}
+
+#[test]
+fn a_million_expired_revocations_leave_no_memory() {
+    let time = Arc::new(AtomicU64::new(1));
+    let revocations = Revocations::new().with_clock({
+        let time = Arc::clone(&time);
+        move || time.load(Ordering::Relaxed)
+    });
+    // The first change of a thread allocates a node of `arc-swap`, for good.
+    end(&revocations, "first", 2);
+    time.store(2, Ordering::Relaxed);
+    revocations.evict_expired();
+    let life = measure(|| {
+        for number in 0..1_000_000 {
+            end(&revocations, &format!("{number:032x}"), 3 + number % 60);
+        }
+        assert_eq!(revocations.stats().entries, 1_000_000);
+        time.store(63, Ordering::Relaxed);
+        revocations.evict_expired();
+        assert_eq!(revocations.stats().entries, 0);
+    });
+    assert_eq!(life.bytes_current, 0);
+    // About 140 bytes each.
+    let peak = life.bytes_max / 1_000_000;
+    assert!(peak < 180, "{peak} bytes per entry");
+    // A table that is in use evicts by itself, shard by shard.
+    let life = measure(|| {
+        for second in 0..20 {
+            time.store(1000 + 100 * second, Ordering::Relaxed);
+            for number in 0..20_000 {
+                end(
+                    &revocations,
+                    &format!("{second} {number}"),
+                    1060 + 100 * second,
+                );
+            }
+        }
+    });
+    assert!(revocations.stats().entries < 100_000);
+    assert!(life.bytes_max < 20 * 1024 * 1024, "{}", life.bytes_max);
 }
 
 #[test]
@@ -173,12 +245,12 @@ impl LayerSetup {
 /// The allocations of `http` for one pointer-sized extension of such a request.
 fn extension(prepare: impl Fn(&mut Request<()>)) -> u64 {
     #[derive(Clone)]
-    struct Extension(#[allow(dead_code)] std::sync::Arc<()>);
+    struct Extension(#[allow(dead_code)] Arc<()>);
 
     assert_eq!(size_of::<Extension>(), size_of::<VerifiedToken>());
     let mut request = Request::new(());
     prepare(&mut request);
-    let value = Extension(std::sync::Arc::new(()));
+    let value = Extension(Arc::new(()));
     measure(|| drop(request.extensions_mut().insert(value))).count_total
 }
 

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
@@ -7,11 +8,14 @@ use http::{HeaderValue, Method, Request, Response};
 use http_body_util::Full;
 
 use super::source::Sources;
-use super::{AuthMode, AuthOutcome, TokenVerifier};
+use super::{AuthFailure, AuthMode, AuthOutcome, TokenVerifier, VerifyError};
 use crate::headers::{CredentialsError, WireProtocol};
 use crate::identity::{Subject, VerifiedToken};
 use crate::rejection::{Rejection, RejectionKind};
 use crate::report::TokenCheck;
+
+/// `Retry-After` while the revocations are not current: the store is read again within seconds.
+const STALE_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// The configuration of a layer, shared with all services that the layer creates.
 #[derive(Clone)]
@@ -133,12 +137,23 @@ impl Config {
             Ok(Some(token)) => self
                 .verifier
                 .verify_bytes(token)
-                .map_err(|error| self.rejection(RejectionKind::InvalidToken).because(error)),
+                .map_err(|error| self.refuse_token(error)),
             Ok(None) => Err(self.rejection(RejectionKind::MissingCredentials)),
             Err(error @ CredentialsError::Ambiguous) => Err(self
                 .rejection(RejectionKind::AmbiguousCredentials)
                 .because(error)),
             Err(error) => Err(self.rejection(RejectionKind::InvalidToken).because(error)),
+        }
+    }
+
+    fn refuse_token(&self, error: VerifyError) -> Rejection {
+        match AuthFailure::Token(error.kind()).rejection_kind() {
+            RejectionKind::RevocationUnavailable => {
+                Rejection::new(RejectionKind::RevocationUnavailable)
+                    .with_retry_after(STALE_RETRY_AFTER)
+                    .because(error)
+            }
+            kind => self.rejection(kind).because(error),
         }
     }
 

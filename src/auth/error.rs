@@ -84,6 +84,9 @@ kinds! {
     /// The token, or all tokens of its profile, were ended: see
     /// [`Revocations`](crate::Revocations).
     Revoked => "revoked", "the token was revoked";
+    /// The store of revocations could not be read for longer than is tolerated: see
+    /// [`OnOutage`](crate::revocation::OnOutage). The answer is 503.
+    RevocationsStale => "revocations_stale", "the store of revocations cannot be read";
     /// The [filter](super::TokenFilter) of the verifier does not accept the token.
     Filtered => "filtered", "the token filter does not accept the token";
 }

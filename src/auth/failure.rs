@@ -58,15 +58,20 @@ impl AuthFailure {
         match rejection.kind() {
             RejectionKind::MissingCredentials => return Some(Self::Missing),
             RejectionKind::AmbiguousCredentials => return Some(Self::Ambiguous),
-            RejectionKind::InvalidToken => {}
+            RejectionKind::InvalidToken | RejectionKind::RevocationUnavailable => {}
             _ => return None,
         }
-        let Some(cause) = rejection.source() else {
-            return Some(Self::Refused);
-        };
-        if let Some(error) = cause.downcast_ref::<VerifyError>() {
+        let cause = rejection.source();
+        if let Some(error) = cause.and_then(|cause| cause.downcast_ref::<VerifyError>()) {
             return Some(Self::Token(error.kind()));
         }
+        // A session could not be ended.
+        if rejection.kind() == RejectionKind::RevocationUnavailable {
+            return None;
+        }
+        let Some(cause) = cause else {
+            return Some(Self::Refused);
+        };
         Some(match cause.downcast_ref::<CredentialsError>() {
             Some(CredentialsError::Ambiguous) => Self::Ambiguous,
             Some(CredentialsError::Scheme) => Self::Scheme,
@@ -91,6 +96,7 @@ impl AuthFailure {
         match self {
             Self::Missing => RejectionKind::MissingCredentials,
             Self::Ambiguous => RejectionKind::AmbiguousCredentials,
+            Self::Token(VerifyErrorKind::RevocationsStale) => RejectionKind::RevocationUnavailable,
             Self::Scheme | Self::Credential | Self::Refused | Self::Token(_) => {
                 RejectionKind::InvalidToken
             }
@@ -123,7 +129,11 @@ mod tests {
             };
             assert_eq!(AuthFailure::from_rejection(&rejection), Some(failure));
         }
-        for kind in [RejectionKind::NotFound, RejectionKind::TenantCredentials] {
+        for kind in [
+            RejectionKind::NotFound,
+            RejectionKind::TenantCredentials,
+            RejectionKind::RevocationUnavailable,
+        ] {
             assert_eq!(AuthFailure::from_rejection(&kind.into()), None);
         }
     }

@@ -20,6 +20,7 @@ use crate::tenant::{ApiToken, Origin, Tenant};
 use crate::token::{JwksEndpoint, Refresh, RefreshEndpoint, TokenEndpoint};
 use crate::upsert::{CommsPolicy, CommsUpsertLayer};
 use crate::upstream::{Forwarding, Upstream};
+use crate::webhook::WebhookEndpoint;
 
 /// Configures an [`OmneoId`].
 ///
@@ -40,6 +41,7 @@ pub struct OmneoIdBuilder {
     response_headers: ResponseHeaders,
     forwarding: Forwarding,
     verify_cache: Option<Duration>,
+    webhook: Option<WebhookEndpoint>,
     head_timeout: Option<Duration>,
     max_in_flight: Option<usize>,
     body_idle_timeout: Duration,
@@ -70,6 +72,7 @@ impl Default for OmneoIdBuilder {
             response_headers: ResponseHeaders::default(),
             forwarding: Forwarding::default(),
             verify_cache: None,
+            webhook: None,
             head_timeout: None,
             max_in_flight: None,
             body_idle_timeout: Duration::from_secs(60),
@@ -187,6 +190,25 @@ impl OmneoIdBuilder {
     /// `POST /auth/refresh`: see [`RefreshEndpoint`]. Default is off: 404.
     pub fn refresh(mut self, refresh: Refresh) -> Self {
         self.refresh = Some(refresh);
+        self
+    }
+
+    /// Enables `POST /hooks/omneo`, which ends the tokens of profiles that the tenant announces as
+    /// deleted or merged, in the set of [`revocations`](Self::revocations). Default is none: the
+    /// route is 404.
+    ///
+    /// ```
+    /// use omneo_id::{OmneoIdBuilder, WebhookEndpoint};
+    ///
+    /// fn with_webhook(
+    ///     builder: OmneoIdBuilder,
+    ///     secret: &str,
+    /// ) -> Result<OmneoIdBuilder, omneo_id::error::ConfigError> {
+    ///     Ok(builder.webhook(WebhookEndpoint::new(secret)?))
+    /// }
+    /// ```
+    pub fn webhook(mut self, webhook: WebhookEndpoint) -> Self {
+        self.webhook = Some(webhook);
         self
     }
 
@@ -336,6 +358,8 @@ impl OmneoIdBuilder {
                 "a mount is empty or looks like /id/api/v1",
             )
         })?;
+        let webhook =
+            (self.webhook).map(|webhook| webhook.for_facade(revocations.clone(), read_timeout));
         let config = Config {
             mount: mount.into(),
             auth: JwtAuthLayer::new(tokens.verifier.clone()),
@@ -354,6 +378,7 @@ impl OmneoIdBuilder {
                     .with_read_timeout(read_timeout)
             }),
             token,
+            webhook,
             trusted_tokens,
             body_idle_timeout: self.body_idle_timeout,
         };

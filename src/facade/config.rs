@@ -18,6 +18,7 @@ use crate::revocation::Revocations;
 use crate::tenant::ApiToken;
 use crate::token::{JwksEndpoint, RefreshEndpoint, RevokeEndpoint, TokenEndpoint};
 use crate::upsert::CommsUpsertLayer;
+use crate::webhook::WebhookEndpoint;
 
 /// The configuration that all clones of a service share.
 pub(super) struct Config {
@@ -34,6 +35,8 @@ pub(super) struct Config {
     /// `None`: the route is off.
     pub(super) refresh: Option<RefreshEndpoint<()>>,
     pub(super) jwks: JwksEndpoint,
+    /// `None`: the route is off.
+    pub(super) webhook: Option<WebhookEndpoint>,
     /// The API tokens that authorize a sign-up without an ID token.
     pub(super) trusted_tokens: Vec<ApiToken>,
     /// The idle timeout of request bodies that are read here.
@@ -46,6 +49,7 @@ impl Config {
         let is_served = match route {
             Route::Refresh => self.refresh.is_some(),
             Route::Jwks => self.jwks.has_public_keys(),
+            Route::Webhook => self.webhook.is_some(),
             _ => true,
         };
         match is_served {

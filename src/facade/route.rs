@@ -16,6 +16,7 @@ impl Route {
             "/auth/jwks" => return Some(Self::Jwks),
             "/profiles" => return Some(Self::Profiles),
             "/locations" => return Some(Self::Locations),
+            "/hooks/omneo" => return Some(Self::Webhook),
             _ => {}
         }
         match path.below("/profiles/me") {
@@ -36,7 +37,7 @@ impl Route {
     pub(super) const fn allow(self) -> &'static str {
         match self {
             Self::Token => "POST, DELETE, OPTIONS",
-            Self::Revoke | Self::Refresh | Self::Profiles => "POST, OPTIONS",
+            Self::Revoke | Self::Refresh | Self::Profiles | Self::Webhook => "POST, OPTIONS",
             Self::Me | Self::MeResource => "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
             Self::Jwks | Self::Locations | Self::Location => "GET, HEAD, OPTIONS",
         }
@@ -46,7 +47,7 @@ impl Route {
     pub(super) fn supports(self, method: &Method) -> bool {
         match self {
             Self::Token => method == Method::POST || method == Method::DELETE,
-            Self::Revoke | Self::Refresh | Self::Profiles => method == Method::POST,
+            Self::Revoke | Self::Refresh | Self::Profiles | Self::Webhook => method == Method::POST,
             // The tenant decides which other methods its resources support.
             Self::Me | Self::MeResource => method != Method::TRACE && method != Method::CONNECT,
             Self::Jwks | Self::Locations | Self::Location => {
@@ -99,6 +100,9 @@ mod tests {
             ("/locations/12/", Some(Route::Location)),
             ("/locations/external_id/12", None),
             ("/locations/%31", None),
+            ("/hooks/omneo", Some(Route::Webhook)),
+            ("/hooks/omneo/x", None),
+            ("/hooks", None),
             ("/rewards", None),
             ("/", None),
         ] {

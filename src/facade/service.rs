@@ -46,6 +46,7 @@ use crate::upstream::Upstream;
 /// | any method `/profiles/me…` | ID token of a profile | the tenant's, from `/profiles/{id}…` |
 /// | `POST /profiles` | ID token, anonymous too, or the API token | signs up, or changes consent |
 /// | `GET /locations`, `GET /locations/{id}` | ID token, anonymous too | the tenant's stores |
+/// | `POST /hooks/omneo` | the tenant's signature | none: ends the tokens of a deleted profile; off without [`webhook`](crate::OmneoIdBuilder::webhook) |
 ///
 /// Other paths are rejected with 404, other methods with 405.
 ///
@@ -308,6 +309,14 @@ impl<C> OmneoId<C> {
                 let (check, future) = config.auth.layer(upsert).authenticate_and_call(request);
                 (check, Kind::TwoLayers { future })
             }
+            Route::Webhook => match &config.webhook {
+                Some(webhook) => {
+                    let mut webhook = webhook.clone();
+                    let future = webhook.call(config.with_idle_timeout(request));
+                    (None, Kind::Endpoint { future })
+                }
+                None => (None, reject(&request, RejectionKind::NotFound.into())),
+            },
             Route::Token if request.method() == Method::DELETE => {
                 let sign_out = SignOut::new(config.revocations.clone());
                 let mut auth = config.auth.layer(sign_out);

@@ -43,14 +43,27 @@
 //! - The set covers one process. A [`RevocationStore`] carries it to others.
 
 mod error;
+mod exchange;
+mod outage;
+#[cfg(feature = "redis")]
+mod redis;
 mod revocation;
 pub(crate) mod revocations;
 mod set;
 mod store;
+mod store_state;
+#[cfg(feature = "client")]
+mod sync;
 mod table;
+mod text;
 
 pub use error::{RevokeError, RevokeErrorKind};
+pub use outage::OnOutage;
+#[cfg(feature = "redis")]
+pub use redis::RedisStore;
 pub use revocation::Revocation;
 pub use revocations::RevocationStats;
 pub(crate) use revocations::Revocations;
-pub use store::{RevocationStore, StoreFuture};
+pub use store::{Receiver, RevocationStore, StoreFuture};
+pub use store_state::StoreStats;
+pub use text::InvalidRevocation;

@@ -1,7 +1,9 @@
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::set::Set;
+use super::store_state::{StoreState, StoreStats, Writing};
 use super::{Revocation, RevocationStore, RevokeError};
 use crate::clock::{Clock, SystemClock};
 use crate::identity::{Claims, ProfileId, Subject};
@@ -16,13 +18,17 @@ pub struct Revocations(Arc<Shared>);
 struct Shared {
     config: Config,
     set: Set,
+    store_state: StoreState,
 }
 
 #[derive(Clone)]
-struct Config {
+pub(super) struct Config {
     clock: Arc<dyn Clock>,
     capacity: usize,
     store: Option<Arc<dyn RevocationStore>>,
+    pub(super) sync_interval: Duration,
+    /// For how long verifiers tolerate that the store cannot be read, in seconds.
+    pub(super) tolerance: Option<u64>,
 }
 
 /// The size of a set of [`Revocations`], for gauges.
@@ -35,6 +41,8 @@ pub struct RevocationStats {
     pub capacity: usize,
     /// How many revocations were rejected because the set was full.
     pub rejected: u64,
+    /// The state of the store; `None` without one.
+    pub store: Option<StoreStats>,
 }
 
 impl Revocations {
@@ -47,16 +55,21 @@ impl Revocations {
             clock: Arc::new(SystemClock),
             capacity: Self::DEFAULT_CAPACITY,
             store: None,
+            sync_interval: Self::DEFAULT_SYNC_INTERVAL,
+            tolerance: None,
         })
     }
 
     fn from_config(config: Config) -> Self {
-        let set = Set::new(config.capacity);
-        Self(Arc::new(Shared { config, set }))
+        Self(Arc::new(Shared {
+            set: Set::new(config.capacity),
+            store_state: StoreState::new(),
+            config,
+        }))
     }
 
     /// A handle to one set cannot configure it: each change starts with an empty set.
-    fn edit(self, change: impl FnOnce(&mut Config)) -> Self {
+    pub(super) fn edit(self, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = self.0.config.clone();
         change(&mut config);
         Self::from_config(config)
@@ -82,7 +95,7 @@ impl Revocations {
     }
 
     /// Replaces the store that carries revocations to other processes, and starts with an empty
-    /// set.
+    /// set. With the feature `client`, spawn `synchronize`, which reads the store.
     ///
     /// Default is none: the set covers this process only.
     #[must_use]
@@ -152,12 +165,13 @@ impl Revocations {
         self.0.set.table().evict_expired(self.now());
     }
 
-    /// A snapshot for gauges. It takes no lock.
+    /// A snapshot for gauges.
     pub fn stats(&self) -> RevocationStats {
         RevocationStats {
             entries: self.0.set.table().len(),
             capacity: self.0.set.table().capacity(),
             rejected: self.0.set.rejected(),
+            store: self.store().map(|_| self.store_state().stats(self.now())),
         }
     }
 
@@ -180,15 +194,45 @@ impl Revocations {
 
     async fn revoke(&self, revocation: Revocation, now: u64) -> Result<(), RevokeError> {
         self.0.set.apply(&revocation, now)?;
-        match &self.0.config.store {
-            Some(store) => store.write(&revocation).await.map_err(RevokeError::store),
-            None => Ok(()),
-        }
+        log_ended(&revocation);
+        let Some(store) = self.store() else {
+            return Ok(());
+        };
+        let writing = Writing::new(self.store_state(), &revocation);
+        store.write(&revocation).await.map_err(RevokeError::store)?;
+        writing.succeeded();
+        Ok(())
     }
 
-    fn now(&self) -> u64 {
+    pub(super) fn store(&self) -> Option<&dyn RevocationStore> {
+        self.0.config.store.as_deref()
+    }
+
+    pub(super) fn store_state(&self) -> &StoreState {
+        &self.0.store_state
+    }
+
+    /// `None` without a store: then the set is always current.
+    pub(super) fn tolerance(&self) -> Option<u64> {
+        self.store().and(self.0.config.tolerance)
+    }
+
+    #[cfg(feature = "client")]
+    pub(super) fn sync_interval(&self) -> Duration {
+        self.0.config.sync_interval
+    }
+
+    pub(super) fn now(&self) -> u64 {
         self.0.config.clock.now()
     }
+}
+
+/// Does not log the token or the profile.
+fn log_ended(revocation: &Revocation) {
+    #[cfg(feature = "tracing")]
+    tracing::info!(ended = revocation.scope(), "sessions were ended");
+    #[cfg(not(feature = "tracing"))]
+    let _ = revocation;
 }
 
 impl Default for Revocations {

@@ -1,6 +1,7 @@
 //! Minting: [`TokenIssuer`] signs ID tokens, [`TokenEndpoint`] issues them over HTTP.
 //!
-//! Use the issuer alone in an application that authenticates its users itself:
+//! Use the issuer alone in an application that authenticates its users itself. The issuer can add
+//! claims of the application: see [`TokenIssuer::issue_with`].
 //!
 //! ```
 //! use omneo_id::{Keyring, SigningKey, Subject, TokenIssuer, TokenVerifier};
@@ -53,8 +54,10 @@
 
 mod api_token;
 mod events;
+mod extra_claims;
 mod field;
 pub(crate) mod issue;
+mod issue_error;
 mod jwks;
 mod lookup;
 pub(crate) mod mint;
@@ -65,8 +68,9 @@ mod revoke_error;
 mod server_request;
 mod sign_out;
 
+pub use issue::IssuedToken;
 pub(crate) use issue::TokenIssuer;
-pub use issue::{IssueError, IssuedToken};
+pub use issue_error::{IssueError, IssueErrorKind};
 pub use jwks::JwksEndpoint;
 #[cfg(any(doc, feature = "client"))]
 pub(crate) use mint::TokenEndpoint;

@@ -17,6 +17,7 @@ mod docs;
 mod facade;
 mod grpc;
 mod invariants;
+mod issuer;
 mod keys;
 mod me;
 mod naive;
@@ -37,3 +38,4 @@ mod upsert;
 #[cfg(feature = "client")]
 mod upstream;
 mod vectors;
+mod webhook;

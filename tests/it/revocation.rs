@@ -1,7 +1,10 @@
 //! The set of ended tokens, with verifier and issuer, through the public API.
 
+#[cfg(feature = "redis")]
+mod redis;
 mod sessions;
 mod set;
+mod store;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

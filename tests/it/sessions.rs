@@ -14,7 +14,7 @@ use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body_util::Full;
 use omneo_id::auth::AuthFailure;
-use omneo_id::revocation::{Revocation, RevocationStore, StoreFuture};
+use omneo_id::revocation::{Receiver, Revocation, RevocationStore, StoreFuture};
 use omneo_id::sandbox::{Sandbox, TestTokens};
 use omneo_id::{Keyring, OmneoId, Rejection, Revocations, SigningKey, Subject};
 use serde_json::{Value, json};
@@ -163,8 +163,9 @@ impl RevocationStore for Store {
         })
     }
 
-    fn read_all(&self) -> StoreFuture<'_, Vec<Revocation>> {
-        Box::pin(async { Ok(self.written()) })
+    fn read_all<'a>(&'a self, receiver: &'a mut Receiver<'a>) -> StoreFuture<'a, ()> {
+        receiver(self.written());
+        Box::pin(async { Ok(()) })
     }
 }
 

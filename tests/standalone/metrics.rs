@@ -111,6 +111,7 @@ async fn a_scrape_counts_requests_by_outcome() {
         "refresh",
         "revoke",
         "token",
+        "webhook",
     ];
     assert!(values["route"].iter().eq(&routes));
     let word = |value: &&str| {

@@ -13,6 +13,8 @@ const API_TOKENS: &[&str] = &[
     "pinned-by-the-operator",
     "api-secret",
     "the-api-token",
+    "sandbox-webhook-secret",
+    "sesame-4711",
 ];
 
 /// Names of the profiles in the sandbox and in the scripted tenants, matched as whole words.

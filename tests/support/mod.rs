@@ -21,6 +21,8 @@ pub(crate) mod forbidden;
 #[cfg(feature = "client")]
 pub(crate) mod framing;
 pub(crate) mod logs;
+#[cfg(feature = "redis")]
+pub(crate) mod redis_peer;
 mod response;
 pub(crate) mod scripted_body;
 mod shop;

@@ -1,9 +1,6 @@
 //! The set itself: bounds, expiry, and what other processes write.
 
-use std::sync::{Arc, Mutex};
-
-use omneo_id::Revocations;
-use omneo_id::revocation::{Revocation, RevocationStore, RevokeErrorKind, StoreFuture};
+use omneo_id::revocation::{Revocation, RevokeErrorKind};
 
 use super::{DAY, HOUR, NOW, Process, ada, grace, profile};
 
@@ -107,62 +104,4 @@ fn an_expired_revocation_has_no_effect() {
     }
     process.assert_valid(&token);
     assert_eq!(process.revocations.stats().entries, 0);
-}
-
-#[derive(Clone, Default)]
-struct Store(Arc<Mutex<Vec<Revocation>>>);
-
-impl RevocationStore for Store {
-    fn write<'a>(&'a self, revocation: &'a Revocation) -> StoreFuture<'a, ()> {
-        Box::pin(async move {
-            match revocation {
-                Revocation::Token { token_id, .. } if &**token_id == "lost" => {
-                    Err("the store does not respond".into())
-                }
-                _ => {
-                    self.0.lock().unwrap().push(revocation.clone());
-                    Ok(())
-                }
-            }
-        })
-    }
-
-    fn read_all(&self) -> StoreFuture<'_, Vec<Revocation>> {
-        Box::pin(async { Ok(self.0.lock().unwrap().clone()) })
-    }
-}
-
-#[tokio::test]
-async fn a_store_carries_revocations_to_another_process() {
-    let store = Store::default();
-    let process = Process::with(|revocations| revocations.with_store(store.clone()));
-    let other = Process::new();
-    let token = process.mint(&ada());
-    let signed_out = process.mint(&grace());
-    let verified = process.verifier.verify(&signed_out).unwrap();
-    process
-        .revocations
-        .revoke_token(verified.claims())
-        .await
-        .unwrap();
-    process
-        .revocations
-        .revoke_profile(&profile("ada"))
-        .await
-        .unwrap();
-    for revocation in store.read_all().await.unwrap() {
-        other.revocations.apply(&revocation).unwrap();
-    }
-    other.assert_revoked(&token);
-    other.assert_revoked(&signed_out);
-    other.assert_valid(&other.mint(&ada()));
-}
-
-#[tokio::test]
-async fn a_failed_write_is_an_error_and_the_token_is_ended_here() {
-    let revocations = Revocations::new().with_store(Store::default());
-    let error = revocations.revoke_token_id("lost").await.unwrap_err();
-    assert_eq!(error.kind(), RevokeErrorKind::Store);
-    assert_eq!(revocations.stats().entries, 1);
-    assert!(std::error::Error::source(&error).is_some());
 }

@@ -1,0 +1,13 @@
+//! A store of revocations in Redis, with the feature `redis`.
+
+mod connect;
+mod failure;
+mod keys;
+mod pool;
+mod store;
+mod subscription;
+#[cfg(feature = "tls")]
+mod tls;
+mod url;
+
+pub use store::RedisStore;

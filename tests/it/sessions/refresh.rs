@@ -348,45 +348,53 @@ async fn a_login_after_the_end_of_all_sessions_can_be_refreshed_at_once() {
     shop.refresh(&refreshed).await.expect(401);
 }
 
-/// The endpoint alone. The tenant calls `during` before it responses.
-fn endpoint_alone<F>(
-    refresh: Refresh,
-    during: impl Fn(Revocations) -> F + Clone + Send + 'static,
-) -> (
-    impl Service<
-        Request<Full<Bytes>>,
-        Response = Response<omneo_id::body::ResponseBody<Full<Bytes>>>,
-        Error = Infallible,
-    > + Clone,
-    TokenIssuer,
-    TokenVerifier,
-)
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    let revocations = Revocations::new();
-    let set = revocations.clone();
-    let tenant = service_fn(move |request: Request<Body>| {
-        let extensions = request.extensions();
-        assert!(
-            extensions.get::<AllowForward>().is_some(),
-            "the configured API token"
-        );
-        assert!(extensions.get::<CallAs>().is_none());
-        assert!(extensions.get::<VerifiedToken>().is_none());
-        assert_eq!(request.headers()["x-request-id"], "7");
-        let effect = during(set.clone());
-        async move {
-            effect.await;
-            let json = json!({ "data": { "id": Sandbox::ADA_ID } }).to_string();
-            Ok::<_, Infallible>(Response::new(Body::from(Bytes::from(json))))
+/// Issuer and verifier of the endpoint alone, with their set.
+struct Parties {
+    revocations: Revocations,
+    issuer: TokenIssuer,
+    verifier: TokenVerifier,
+}
+
+impl Parties {
+    fn new() -> Self {
+        let revocations = Revocations::new();
+        Self {
+            issuer: TokenIssuer::new(ring()).with_revocations(revocations.clone()),
+            verifier: TokenVerifier::new(ring()).with_revocations(revocations.clone()),
+            revocations,
         }
-    });
-    let issuer = TokenIssuer::new(ring()).with_revocations(revocations.clone());
-    let verifier = TokenVerifier::new(ring()).with_revocations(revocations.clone());
-    let endpoint = RefreshEndpoint::new(tenant, issuer.clone(), revocations, refresh);
-    let layered = JwtAuthLayer::new(verifier.clone()).layer(endpoint);
-    (layered, issuer, verifier)
+    }
+
+    /// The response to a refresh of this token. The tenant awaits `during` before it responds.
+    async fn refresh<F>(
+        &self,
+        refresh: Refresh,
+        token: &str,
+        during: impl Fn(Revocations) -> F + Clone + Send + 'static,
+    ) -> CollectedResponse
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let set = self.revocations.clone();
+        let tenant = service_fn(move |request: Request<Body>| {
+            let extensions = request.extensions();
+            let is_allowed = extensions.get::<AllowForward>().is_some();
+            assert!(is_allowed, "the configured API token");
+            assert!(extensions.get::<CallAs>().is_none());
+            assert!(extensions.get::<VerifiedToken>().is_none());
+            assert_eq!(request.headers()["x-request-id"], "7");
+            let effect = during(set.clone());
+            async move {
+                effect.await;
+                let json = json!({ "data": { "id": Sandbox::ADA_ID } }).to_string();
+                Ok::<_, Infallible>(Response::new(Body::from(Bytes::from(json))))
+            }
+        });
+        let (issuer, set) = (self.issuer.clone(), self.revocations.clone());
+        let endpoint = RefreshEndpoint::new(tenant, issuer, set, refresh);
+        let service = JwtAuthLayer::new(self.verifier.clone()).layer(endpoint);
+        CollectedResponse::collect(send(service, refresh_request(token)).await).await
+    }
 }
 
 fn refresh_request(token: &str) -> Request<Full<Bytes>> {
@@ -399,15 +407,18 @@ fn refresh_request(token: &str) -> Request<Full<Bytes>> {
 
 #[tokio::test]
 async fn the_service_alone_works_behind_the_auth_layer() {
-    let (service, issuer, verifier) = endpoint_alone(twelve_hours(), |_| async {});
-    let token = issuer.issue(&ada()).unwrap();
-    let response = send(service.clone(), refresh_request(token.token())).await;
-    let refreshed = token_of(&CollectedResponse::collect(response).await);
-    let refreshed = verifier.verify(&refreshed).unwrap();
-    let first = verifier.verify(token.token()).unwrap();
+    let parties = Parties::new();
+    let token = parties.issuer.issue(&ada()).unwrap();
+    let refresh = async |token: &str| {
+        let during = |_| async {};
+        parties.refresh(twelve_hours(), token, during).await
+    };
+    let refreshed = token_of(&refresh(token.token()).await);
+    let refreshed = parties.verifier.verify(&refreshed).unwrap();
+    let first = parties.verifier.verify(token.token()).unwrap();
     assert_eq!(refreshed.subject(), &ada());
     assert_eq!(refreshed.claims().auth_time, first.claims().issued_at);
-    assert_eq!(send(service, refresh_request("")).await.status(), 401);
+    assert_eq!(refresh("").await.status, 401);
 
     let issuer = TokenIssuer::new(ring());
     let bare = RefreshEndpoint::new(
@@ -436,26 +447,25 @@ async fn a_token_that_ends_while_the_tenant_is_called_is_not_refreshed() {
     };
     let end_all = |set: Revocations| async move { set.revoke_all().await.unwrap() };
     for refresh in [twelve_hours(), twelve_hours().rotate()] {
-        let (service, issuer, _) = endpoint_alone(refresh, end_profile);
-        let token = issuer.issue(&ada()).unwrap();
-        let response = send(service, refresh_request(token.token())).await;
-        assert_eq!(response.status(), 401);
-        let (service, issuer, _) = endpoint_alone(refresh, end_all);
-        let token = issuer.issue(&ada()).unwrap();
-        let response = send(service, refresh_request(token.token())).await;
-        assert_eq!(response.status(), 401);
+        let parties = Parties::new();
+        let token = parties.issuer.issue(&ada()).unwrap();
+        let response = parties.refresh(refresh, token.token(), end_profile).await;
+        assert_eq!(response.status, 401);
+        let token = parties.issuer.issue(&ada()).unwrap();
+        let response = parties.refresh(refresh, token.token(), end_all).await;
+        assert_eq!(response.status, 401);
     }
-    let token_id = Arc::new(Mutex::new(String::new()));
-    let ended = Arc::clone(&token_id);
-    let (service, issuer, verifier) = endpoint_alone(twelve_hours(), move |set| {
-        let id = ended.lock().unwrap().clone();
-        async move { set.revoke_token_id(&id).await.unwrap() }
-    });
-    let token = issuer.issue(&ada()).unwrap();
-    let claims = verifier.verify(token.token()).unwrap();
-    *token_id.lock().unwrap() = claims.claims().token_id.as_deref().unwrap().to_owned();
-    let response = send(service, refresh_request(token.token())).await;
-    assert_eq!(response.status(), 401);
+    let parties = Parties::new();
+    let token = parties.issuer.issue(&ada()).unwrap();
+    let verified = parties.verifier.verify(token.token()).unwrap();
+    let end_token = move |set: Revocations| {
+        let verified = verified.clone();
+        async move { set.revoke_token(verified.claims()).await.unwrap() }
+    };
+    let response = parties
+        .refresh(twelve_hours(), token.token(), end_token)
+        .await;
+    assert_eq!(response.status, 401);
 }
 
 #[test]

@@ -64,7 +64,8 @@ pub enum ConfigErrorKind {
     InvalidAccessRule,
     /// A header may not be forwarded to the tenant.
     InvalidHeader,
-    /// An issuer, audience, realm or key id contains characters that its field cannot carry.
+    /// An issuer, audience, realm, key id or name of a claim contains characters that its field
+    /// cannot carry, or is reserved.
     InvalidValue,
 }
 

@@ -48,6 +48,7 @@ pub mod token;
 pub mod upsert;
 #[cfg(feature = "client")]
 pub mod upstream;
+pub mod webhook;
 
 pub use auth::layer::JwtAuthLayer;
 pub use auth::verify::TokenVerifier;
@@ -66,6 +67,7 @@ pub use revocation::revocations::Revocations;
 pub use tenant::api_token::ApiToken;
 pub use tenant::settings::Tenant;
 pub use token::issue::TokenIssuer;
-pub use token::service::TokenEndpoint;
+pub use token::mint::service::TokenEndpoint;
 #[cfg(feature = "client")]
 pub use upstream::service::Upstream;
+pub use webhook::service::WebhookEndpoint;

@@ -104,6 +104,12 @@ impl Report {
 pub enum Route {
     /// `/auth/token`
     Token,
+    /// `/auth/revoke`
+    Revoke,
+    /// `/auth/refresh`
+    Refresh,
+    /// `/auth/jwks`
+    Jwks,
     /// `/profiles/me`
     Me,
     /// Below `/profiles/me`
@@ -114,6 +120,8 @@ pub enum Route {
     Locations,
     /// `/locations/{id}`
     Location,
+    /// `/hooks/omneo`
+    Webhook,
 }
 
 impl Route {
@@ -128,11 +136,15 @@ impl Route {
     pub fn all() -> impl ExactSizeIterator<Item = Self> {
         [
             Self::Token,
+            Self::Revoke,
+            Self::Refresh,
+            Self::Jwks,
             Self::Me,
             Self::MeResource,
             Self::Profiles,
             Self::Locations,
             Self::Location,
+            Self::Webhook,
         ]
         .into_iter()
     }
@@ -141,11 +153,15 @@ impl Route {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Token => "token",
+            Self::Revoke => "revoke",
+            Self::Refresh => "refresh",
+            Self::Jwks => "jwks",
             Self::Me => "me",
             Self::MeResource => "me_resource",
             Self::Profiles => "profiles",
             Self::Locations => "locations",
             Self::Location => "location",
+            Self::Webhook => "webhook",
         }
     }
 
@@ -153,11 +169,15 @@ impl Route {
     pub const fn template(self) -> &'static str {
         match self {
             Self::Token => "/auth/token",
+            Self::Revoke => "/auth/revoke",
+            Self::Refresh => "/auth/refresh",
+            Self::Jwks => "/auth/jwks",
             Self::Me => "/profiles/me",
             Self::MeResource => "/profiles/me/{*rest}",
             Self::Profiles => "/profiles",
             Self::Locations => "/locations",
             Self::Location => "/locations/{id}",
+            Self::Webhook => "/hooks/omneo",
         }
     }
 }

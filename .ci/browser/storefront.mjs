@@ -33,6 +33,9 @@ const signIn = async (page, name) => {
 const entry = (page, method, path, status) =>
   page.locator(`.entry[data-method="${method}"][data-path="${path}"][data-status="${status}"]`).first()
 
+/** The errors without those that the browser reports for each response with a status 4xx. */
+const unexpected = (seen) => seen.complaints.filter((text) => !text.startsWith('Failed to load resource: the server responded with a status of 4'))
+
 export const checks = (browser, origin) => ({
   'a customer signs in and sees the own profile': async () => {
     const { page, seen, close } = await open(browser, origin)
@@ -135,9 +138,8 @@ export const checks = (browser, origin) => ({
     }
     await entry(page, 'GET', `${MOUNT}/profiles/${GRACE}`, 404).waitFor()
     // The browser reports each 4xx as an error. Other errors fail the check.
-    const refusals = seen.complaints.filter((text) => text.startsWith('Failed to load resource: the server responded with a status of 4'))
-    assert.deepEqual(seen.complaints.filter((text) => !refusals.includes(text)), [])
-    assert.equal(refusals.length, expected.length)
+    assert.deepEqual(unexpected(seen), [])
+    assert.equal(seen.complaints.length, expected.length)
     await close()
   },
   'a failure is shown until the next success': async () => {
@@ -158,13 +160,57 @@ export const checks = (browser, origin) => ({
     assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Mint another')
     await close()
   },
-  'a sign-out deletes the token': async () => {
-    const { page, close } = await open(browser, origin)
+  'a sign-out ends the token, and the next request with it is rejected': async () => {
+    const { page, seen, close } = await open(browser, origin)
     await signIn(page, 'Zoë Ångström')
+    const token = await page.locator('.jwt').innerText()
     await page.getByRole('button', { name: 'Sign out' }).click()
+    await page.locator('#session-result', { hasText: 'Sign out: 204. The next request with the same token: 401.' }).waitFor()
+    await entry(page, 'DELETE', `${MOUNT}/auth/token`, 204).waitFor()
+    await entry(page, 'GET', `${MOUNT}/profiles/me`, 401).waitFor()
     await page.getByText('Not signed in.').waitFor()
     assert.equal(await page.locator('.jwt').count(), 0)
     assert.equal(await page.locator('[role="switch"]').count(), 0)
+    assert.equal(await page.evaluate(() => document.activeElement.id), 'sign-in')
+    const me = await page.request.get(`${origin}${MOUNT}/profiles/me`, { headers: { authorization: `Bearer ${token}` } })
+    assert.equal(me.status(), 401)
+    assert.deepEqual(unexpected(seen), [])
+    await signIn(page, 'Zoë Ångström')
+    assert.equal(await page.locator('#session-result').isVisible(), false)
+    await close()
+  },
+  'all sessions of a customer end, those of others continue': async () => {
+    const [one, two, other] = await Promise.all([open(browser, origin), open(browser, origin), open(browser, origin)])
+    await signIn(one.page, 'Kim Park')
+    await signIn(two.page, 'Kim Park')
+    await signIn(other.page, 'Alan Turing')
+    await one.page.getByRole('button', { name: 'End all sessions of this customer' }).click()
+    await one.page.locator('#session-result', { hasText: 'End all sessions: 204. The next request with the same token: 401.' }).waitFor()
+    await entry(one.page, 'POST', '/demo/end-sessions', 204).waitFor()
+    await two.page.getByRole('switch', { name: 'Letters' }).click()
+    await two.page.locator('#notice', { hasText: 'The session was ended: sign in again.' }).waitFor()
+    await other.page.getByRole('switch', { name: 'Letters' }).click()
+    await entry(other.page, 'PUT', `${MOUNT}/profiles/me/attributes/comms`, 200).waitFor()
+    // A sign-in in the same second works.
+    await signIn(one.page, 'Kim Park')
+    for (const { seen, close } of [one, two, other]) {
+      assert.deepEqual(unexpected(seen), [])
+      await close()
+    }
+  },
+  'a refresh replaces the token': async () => {
+    const { page, seen, close } = await open(browser, origin)
+    await signIn(page, 'Grace Hopper')
+    const before = await page.locator('.jwt').innerText()
+    await page.getByRole('button', { name: 'Refresh' }).focus()
+    await page.keyboard.press('Enter')
+    await entry(page, 'POST', `${MOUNT}/auth/refresh`, 200).waitFor()
+    await page.locator('.claims dt', { hasText: 'auth_time' }).waitFor()
+    assert.notEqual(await page.locator('.jwt').innerText(), before)
+    assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Refresh')
+    await page.getByRole('switch', { name: 'Letters' }).click()
+    await entry(page, 'PUT', `${MOUNT}/profiles/me/attributes/comms`, 200).waitFor()
+    assert.deepEqual(seen.complaints, [])
     await close()
   },
   'the content security policy allows only the needs of the page': async () => {
@@ -208,6 +254,9 @@ export const checks = (browser, origin) => ({
       await page.getByText('Rejected: 404, ').first().waitFor()
       for (const summary of (await page.locator('.entry summary').all()).slice(0, 3)) await summary.click()
       await judge('signed in')
+      await page.getByRole('button', { name: 'Sign out' }).click()
+      await page.locator('#session-result').waitFor()
+      await judge('signed out')
       await close()
     },
   ]))),

@@ -17,8 +17,9 @@ sys.path.insert(0, str(HERE.parent))
 from e2e import ADA, MOUNT, RELEASE, ask, server  # noqa: E402
 
 API_TOKEN = "sandbox-api-token"
-# All operations except the three outside the mount, and the deletion of the profile.
-TESTED = 26
+# All operations except the three outside the mount, the deletion of the profile, and the two that
+# end tokens.
+TESTED = 28
 LIMIT = 240
 
 

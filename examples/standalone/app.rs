@@ -32,15 +32,22 @@ pub(crate) fn builder(config: &Config) -> Result<OmneoIdBuilder, ConfigError> {
     } else {
         Forwarding::default()
     };
-    let builder = OmneoId::builder()
+    let mut builder = OmneoId::builder()
         .upstream(&origin)?
         .base_path(tenant.base_path())
         .api_token(&config.api_token)
         .signing_key(config.signing_key.clone())
         .token_lifetime(config.token_ttl)
         .token_cache_capacity(config.token_cache)
+        .revocations(config.sessions.revocations.clone())
         .forwarding(forwarding)
         .mount(&*config.mount);
+    if let Some(refresh) = config.sessions.refresh {
+        builder = builder.refresh(refresh.policy()?);
+    }
+    if let Some(webhook) = &config.sessions.webhook {
+        builder = builder.webhook(webhook.clone());
+    }
     Ok(builder)
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use omneo_id::keys::Algorithm;
 use omneo_id::sandbox::Sandbox;
 
 use crate::config::Config;
@@ -25,14 +26,24 @@ pub(crate) fn text(address: SocketAddr, metrics: Option<SocketAddr>, config: &Co
     });
     format!(
         "Omneo ID is listening on {id}\nTenant: {tenant}\n{metrics}{}\
-         OpenAPI: {origin}/openapi.json\n\n{}\n{}",
+         OpenAPI: {origin}/openapi.json\n{}\n\n{}\n{}",
         match config.sandbox {
             Some(_) => format!("Demonstration page: {origin}/\n"),
             None => String::new(),
         },
+        sessions(config),
         values.preface,
-        lines(&id, &values)
+        lines(&id, &values, config)
     )
+}
+
+fn sessions(config: &Config) -> String {
+    let sessions = &config.sessions;
+    let refresh = match sessions.refresh {
+        None => "not refreshed".to_owned(),
+        Some(refresh) => format!("refreshed until they are {} old", refresh.age()),
+    };
+    format!("Sessions: {refresh}; ended in {}", sessions.store.scope())
 }
 
 /// The values in the lines.
@@ -73,7 +84,7 @@ impl Values {
     }
 }
 
-fn lines(id: &str, values: &Values) -> String {
+fn lines(id: &str, values: &Values, config: &Config) -> String {
     let Values {
         api_token,
         profile,
@@ -84,20 +95,20 @@ fn lines(id: &str, values: &Values) -> String {
     } = values;
     let json = "-H 'content-type: application/json'";
     let status = r"-w ' -> %{http_code}\n'";
-    let mint = |variable: &str, body: &str| {
+    let token = |variable: &str, arguments: &str| {
         format!(
             concat!(
-                r#"{variable}=$(curl -s {id}/auth/token -H "authorization: Bearer {api_token}" "#,
-                r#"{json} -d '{body}' | sed -n 's/.*"token":"\([^"]*\)".*/\1/p'); "#,
-                r#"echo "${variable}""#
+                r#"{variable}=$(curl -s {arguments} "#,
+                r#"| sed -n 's/.*"token":"\([^"]*\)".*/\1/p'); echo "${variable}""#
             ),
             variable = variable,
-            id = id,
-            api_token = api_token,
-            json = json,
-            body = body
+            arguments = arguments,
         )
     };
+    let as_server = |route: &str, body: &str| {
+        format!(r#"{id}/auth/{route} -H "authorization: Bearer {api_token}" {json} -d '{body}'"#)
+    };
+    let mint = |variable: &str, body: &str| token(variable, &as_server("token", body));
     let call = |variable: &str, arguments: &str| {
         format!(r#"curl -s {status} -H "authorization: Bearer ${variable}" {arguments}"#)
     };
@@ -107,6 +118,15 @@ fn lines(id: &str, values: &Values) -> String {
         call("ANONYMOUS", &format!("{id}/profiles {json} -d '{body}'"))
     };
     let no_news = r#"{"email_promo":false}"#;
+    let refresh = r#"-X POST -H "authorization: Bearer $TOKEN""#;
+    let refresh = (
+        "Exchange the token for a new one of the same session",
+        token("TOKEN", &format!("{refresh} {id}/auth/refresh")),
+    );
+    let public_keys = match has_public_keys(config) {
+        true => "Read the public keys of the tokens: 200",
+        false => "The tokens are signed with a secret, so there are no public keys: 404",
+    };
     let paragraphs = [
         (
             "Mint a token for a profile, by its id",
@@ -154,12 +174,39 @@ fn lines(id: &str, values: &Values) -> String {
                 &format!("-g '{id}/locations?filter[is_published]=1&page[size]=2'"),
             ),
         ),
+        (public_keys, format!("curl -s {status} {id}/auth/jwks")),
     ];
+    let endings = [
+        (
+            "Sign out: end the token: 204",
+            call("TOKEN", &format!("-X DELETE {id}/auth/token")),
+        ),
+        (
+            "The ended token is rejected: 401",
+            call("TOKEN", &format!("{id}/profiles/me")),
+        ),
+        (
+            "End all sessions of the profile, as its shop's server does: 204",
+            format!(
+                "curl -s {status} {}",
+                as_server("revoke", &format!(r#"{{"id":"{profile}"}}"#))
+            ),
+        ),
+    ];
+    let refresh = config.sessions.refresh.map(|_| refresh);
+    let paragraphs = paragraphs.into_iter().chain(refresh).chain(endings);
     paragraphs
-        .iter()
         .map(|(title, line)| format!("# {title}\n{line}\n"))
         .collect::<Vec<_>>()
         .join("\n")
+}
+
+fn has_public_keys(config: &Config) -> bool {
+    let algorithm = config.signing_key.algorithm();
+    !matches!(
+        algorithm,
+        Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512
+    )
 }
 
 /// An address to connect to: loopback instead of the unspecified address.

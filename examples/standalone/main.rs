@@ -14,6 +14,7 @@
 //! | `app` | the stack of layers and services |
 //! | `banner` | the text that is printed at the start |
 //! | `request_log` | request ids, the log line of each request, and its counters |
+//! | `sessions` | maintenance of the ended sessions |
 //! | `config/` | flags and environment variables |
 //! | `cors/` | cross-origin requests |
 //! | `server/` | connections, timeouts, worker threads, graceful shutdown |
@@ -27,6 +28,7 @@ mod config;
 mod cors;
 mod request_log;
 mod server;
+mod sessions;
 mod start;
 mod storefront;
 

@@ -31,7 +31,7 @@ use crate::server::log_writer::LogWriter;
 use crate::server::serve::serve_until_signal;
 use crate::server::signals::Signals;
 use crate::server::workers::Workers;
-use crate::{app, banner};
+use crate::{app, banner, sessions};
 
 /// Exit code for an invalid flag or variable, as in `clap`.
 const USAGE: u8 = 2;
@@ -175,6 +175,8 @@ where
     OmneoId<C>: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>,
     OmneoId<C>: Clone + Send + Sync + 'static,
 {
+    let revocations = config.sessions.revocations.clone();
+    tokio::spawn(sessions::maintain(revocations.clone()));
     let admin = Arc::new(AdminRoutes::new(&id, config));
     let request_log = RequestLogLayer::new(RandomState::new());
     let (mut ids, mut counts) = (vec![id.clone()], Vec::new());
@@ -198,6 +200,7 @@ where
         counts,
         connections: workers.connection_counters(),
         stats: Box::new(move || id.stats()),
+        revocations,
         client: Box::new(move || ids.iter().map(client_stats).sum()),
         log: log.clone(),
     };
@@ -211,6 +214,7 @@ where
     if config.key_is_random {
         warn!("no signing key is set: tokens are valid only in this process, until it ends");
     }
+    sessions::log(&config.sessions);
     let banner = banner::text(address, metrics, config);
     // In a thread of its own: a full pipe at stdout must not block the start.
     let _ = thread::Builder::new().spawn(move || print(&banner));

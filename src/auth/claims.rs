@@ -2,14 +2,15 @@
 //! borrowed text, and checked against the verifier's policy.
 
 use std::borrow::Cow;
+use std::fmt;
 
-use serde::de::Error;
+use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::VerifyErrorKind;
 use super::header::Text;
-use crate::identity::{Claims, Subject};
+use crate::identity::{Claims, ExtraClaims, Subject};
 
 /// The requirements of a verifier besides the signature.
 #[derive(Clone, Debug)]
@@ -36,8 +37,8 @@ pub(super) enum AudiencePolicy {
 impl Policy {
     /// Checks the payload of a token whose signature is valid, and returns its claims.
     pub(super) fn check(&self, payload: &[u8], now: u64) -> Result<Claims, VerifyErrorKind> {
-        let payload = Payload::parse(payload)?;
-        let claims = payload.to_claims()?;
+        let (payload, json) = Payload::parse(payload)?;
+        let claims = payload.to_claims(json)?;
         self.check_times(&claims, now)?;
         let issuer_fits = match &self.issuer {
             None => true,
@@ -79,59 +80,119 @@ impl Policy {
     }
 }
 
-/// The claims that a verifier reads; others are ignored. The derived code rejects a name that
-/// occurs twice.
-#[derive(Deserialize)]
+/// The claims that a verifier reads, and whether there are others. A name that occurs twice is
+/// rejected.
+#[derive(Default)]
 struct Payload<'a> {
-    #[serde(borrow, default)]
-    pid: Pid<'a>,
-    #[serde(default, deserialize_with = "present")]
+    pid: Option<Pid<'a>>,
     exp: Option<NumericDate>,
-    #[serde(default, deserialize_with = "present")]
     nbf: Option<NumericDate>,
-    #[serde(default, deserialize_with = "present")]
     iat: Option<NumericDate>,
-    #[serde(borrow, default, deserialize_with = "present")]
+    auth_time: Option<NumericDate>,
     iss: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "present")]
     aud: Option<Audience<'a>>,
-    #[serde(borrow, default, deserialize_with = "present")]
     jti: Option<Text<'a>>,
-}
-
-/// As the derived code for an `Option`, but `null` is a value of the wrong type, not an absent
-/// value.
-fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    T::deserialize(deserializer).map(Some)
+    has_others: bool,
 }
 
 impl<'a> Payload<'a> {
-    fn parse(json: &'a [u8]) -> Result<Self, VerifyErrorKind> {
+    fn parse(json: &'a [u8]) -> Result<(Self, &'a str), VerifyErrorKind> {
         let json = std::str::from_utf8(json).map_err(|_| VerifyErrorKind::Malformed)?;
-        // The derived code also accepts an array of values in place of an object.
+        // An array is valid JSON, but not a claims set.
         if !json.trim_ascii_start().starts_with('{') {
             return Err(VerifyErrorKind::Malformed);
         }
-        serde_json::from_str(json).map_err(|error| match error.is_data() {
-            true => VerifyErrorKind::InvalidClaims,
-            false => VerifyErrorKind::Malformed,
-        })
+        match serde_json::from_str(json) {
+            Ok(payload) => Ok((payload, json)),
+            Err(error) if error.is_data() => Err(VerifyErrorKind::InvalidClaims),
+            Err(_) => Err(VerifyErrorKind::Malformed),
+        }
     }
 
-    fn to_claims(&self) -> Result<Claims, VerifyErrorKind> {
+    fn to_claims(&self, json: &str) -> Result<Claims, VerifyErrorKind> {
+        let subject = self.pid.as_ref().unwrap_or(&Pid::None).to_subject();
         let expires_at = self.exp.ok_or(VerifyErrorKind::NoExpiry)?.floor();
-        let mut claims = Claims::new(self.pid.to_subject(), expires_at);
+        let mut claims = Claims::new(subject, expires_at);
         // Without its fraction: a token that was issued within the second in which its sessions
         // were ended is ended, too.
         claims.issued_at = self.iat.map(NumericDate::floor);
         claims.not_before = self.nbf.map(NumericDate::ceil);
-        claims.token_id = self.jti.as_ref().map(|Text(jti)| (&**jti).into());
+        claims.auth_time = self.auth_time.map(NumericDate::floor);
+        claims.token_id = self.jti.as_ref().map(Text::to_boxed);
+        claims.issuer = self.iss.as_ref().map(Text::to_boxed);
+        claims.audience = self
+            .aud
+            .as_ref()
+            .map(Audience::to_boxed)
+            .unwrap_or_default();
+        if self.has_others {
+            claims.extra = ExtraClaims::from_payload(json);
+        }
         Ok(claims)
     }
+}
+
+impl<'de> Deserialize<'de> for Payload<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(PayloadVisitor)
+    }
+}
+
+struct PayloadVisitor;
+
+impl<'de> Visitor<'de> for PayloadVisitor {
+    type Value = Payload<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a claims set")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut payload = Payload::default();
+        let mut others: Vec<Cow<'de, str>> = Vec::new();
+        while let Some(Text(name)) = map.next_key()? {
+            // `Claims::WITH_FIELD` has the same names.
+            match &*name {
+                "pid" => set(&mut payload.pid, &mut map)?,
+                "exp" => set(&mut payload.exp, &mut map)?,
+                "nbf" => set(&mut payload.nbf, &mut map)?,
+                "iat" => set(&mut payload.iat, &mut map)?,
+                "auth_time" => set(&mut payload.auth_time, &mut map)?,
+                "iss" => set(&mut payload.iss, &mut map)?,
+                "aud" => set(&mut payload.aud, &mut map)?,
+                "jti" => set(&mut payload.jti, &mut map)?,
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                    others.push(name);
+                }
+            }
+        }
+        // RFC 7519 §4: "The Claim Names within a JWT Claims Set MUST be unique". Sorted, because a
+        // token may have a thousand of them.
+        others.sort_unstable();
+        if others.is_sorted_by(|a, b| a < b) {
+            payload.has_others = !others.is_empty();
+            Ok(payload)
+        } else {
+            Err(duplicate())
+        }
+    }
+}
+
+/// Sets a claim that may occur once. `null` is a value of the wrong type, not an absent value.
+fn set<'de, A, T>(claim: &mut Option<T>, map: &mut A) -> Result<(), A::Error>
+where
+    A: MapAccess<'de>,
+    T: Deserialize<'de>,
+{
+    match claim.replace(map.next_value()?) {
+        None => Ok(()),
+        Some(_) => Err(duplicate()),
+    }
+}
+
+fn duplicate<E: Error>() -> E {
+    E::custom("a claim occurs twice")
 }
 
 /// Seconds since 1970, possibly with a fraction: RFC 7519 §2 `NumericDate`. From 0 to the year
@@ -178,6 +239,13 @@ impl Audience<'_> {
             Self::Many(many) => many.iter().any(|Text(one)| one == audience),
         }
     }
+
+    fn to_boxed(&self) -> Box<[Box<str>]> {
+        match self {
+            Self::One(one) => [(&**one).into()].into(),
+            Self::Many(many) => many.iter().map(Text::to_boxed).collect(),
+        }
+    }
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Audience<'a> {
@@ -191,10 +259,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Audience<'a> {
     }
 }
 
-/// The `pid` claim: a string, absent (or `null`), or another type.
-#[derive(Default)]
+/// The `pid` claim: a string, `null`, or another type.
 enum Pid<'a> {
-    #[default]
     None,
     Text(Cow<'a, str>),
     Other,

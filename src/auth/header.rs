@@ -112,6 +112,12 @@ impl<'de> Visitor<'de> for MembersVisitor {
 #[serde(transparent)]
 pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
+impl Text<'_> {
+    pub(super) fn to_boxed(&self) -> Box<str> {
+        (&*self.0).into()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -298,13 +298,18 @@ fn verify(
     // With a fourth segment, the payload contains a dot, which is not base64url.
     let claims = decode(signature, &mut scratch.signature)
         .and_then(|signature| check_signature(header, message, signature, keys))
-        .and_then(|()| decode(payload, &mut scratch.payload))
-        .and_then(|payload| policy.check(payload, now));
+        .and_then(|key_id| {
+            let payload = decode(payload, &mut scratch.payload)?;
+            let mut claims = policy.check(payload, now)?;
+            claims.key_id = key_id;
+            Ok(claims)
+        });
     // Fails only while the thread is being destroyed.
     let _ = SCRATCH.try_with(|cell| cell.set(scratch));
     claims
 }
 
+/// Returns the `kid` of the header.
 // The backend's trait is over `Vec<u8>`.
 #[allow(clippy::ptr_arg)]
 fn check_signature(
@@ -312,12 +317,15 @@ fn check_signature(
     message: &str,
     signature: &Vec<u8>,
     keys: &KeySet,
-) -> Result<(), VerifyErrorKind> {
+) -> Result<Option<Arc<str>>, VerifyErrorKind> {
     let verifies = |key: &VerifyingKey| key.verify(message.as_bytes(), signature);
     // A header of our own issuer is compared, not parsed. Only a foreign issuer sends others.
     let own = (keys.verifying_keys().iter()).find(|key| key.header() == header);
-    let verified = match own {
-        Some(key) => keys.candidates(key.algorithm(), key.key_id()).any(verifies),
+    let (verified, key_id) = match own {
+        Some(key) => {
+            let mut candidates = keys.candidates(key.algorithm(), key.key_id());
+            (candidates.any(verifies), key.shared_key_id())
+        }
         None => {
             let mut json = Vec::new();
             let header = Header::parse(decode(header, &mut json)?)?;
@@ -327,11 +335,14 @@ fn check_signature(
             if candidates.peek().is_none() {
                 return Err(no_candidate(keys, &header));
             }
-            candidates.any(verifies)
+            (
+                candidates.any(verifies),
+                header.key_id.as_deref().map(Arc::from),
+            )
         }
     };
     match verified {
-        true => Ok(()),
+        true => Ok(key_id),
         false => Err(VerifyErrorKind::Signature),
     }
 }

@@ -2,7 +2,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::service::{Config, OmneoId};
+use super::config::Config;
+use super::deleted_profile::Deletions;
+use super::service::OmneoId;
 use super::token_settings::{TokenSettings, missing};
 use crate::auth::{JwtAuthLayer, TokenFilter};
 use crate::client::HttpClient;
@@ -15,9 +17,10 @@ use crate::me::MeRewriteLayer;
 use crate::path::{AccessPolicy, plain_prefix};
 use crate::revocation::Revocations;
 use crate::tenant::{ApiToken, Origin, Tenant};
-use crate::token::TokenEndpoint;
+use crate::token::{JwksEndpoint, Refresh, RefreshEndpoint, TokenEndpoint};
 use crate::upsert::{CommsPolicy, CommsUpsertLayer};
 use crate::upstream::{Forwarding, Upstream};
+use crate::webhook::WebhookEndpoint;
 
 /// Configures an [`OmneoId`].
 ///
@@ -31,12 +34,14 @@ pub struct OmneoIdBuilder {
     tokens: TokenSettings,
     clock: Arc<dyn Clock>,
     pinned_tokens: Option<Vec<ApiToken>>,
+    refresh: Option<Refresh>,
     comms_policy: CommsPolicy,
     access: Option<AccessPolicy>,
     request_headers: RequestHeaders,
     response_headers: ResponseHeaders,
     forwarding: Forwarding,
     verify_cache: Option<Duration>,
+    webhook: Option<WebhookEndpoint>,
     head_timeout: Option<Duration>,
     max_in_flight: Option<usize>,
     body_idle_timeout: Duration,
@@ -60,12 +65,14 @@ impl Default for OmneoIdBuilder {
             tokens: TokenSettings::default(),
             clock: Arc::new(SystemClock),
             pinned_tokens: None,
+            refresh: None,
             comms_policy: CommsPolicy::default(),
             access: None,
             request_headers: RequestHeaders::default(),
             response_headers: ResponseHeaders::default(),
             forwarding: Forwarding::default(),
             verify_cache: None,
+            webhook: None,
             head_timeout: None,
             max_in_flight: None,
             body_idle_timeout: Duration::from_secs(60),
@@ -176,6 +183,32 @@ impl OmneoIdBuilder {
     /// seconds from 1 to 60: see [`TokenEndpoint::with_verify_cache`]. Default is none.
     pub fn verify_cache(mut self, life: Duration) -> Self {
         self.verify_cache = Some(life);
+        self
+    }
+
+    /// Lets clients exchange a valid ID token of a profile for a new one, with
+    /// `POST /auth/refresh`: see [`RefreshEndpoint`]. Default is off: 404.
+    pub fn refresh(mut self, refresh: Refresh) -> Self {
+        self.refresh = Some(refresh);
+        self
+    }
+
+    /// Enables `POST /hooks/omneo`, which ends the tokens of profiles that the tenant announces as
+    /// deleted or merged, in the set of [`revocations`](Self::revocations). Default is none: the
+    /// route is 404.
+    ///
+    /// ```
+    /// use omneo_id::{OmneoIdBuilder, WebhookEndpoint};
+    ///
+    /// fn with_webhook(
+    ///     builder: OmneoIdBuilder,
+    ///     secret: &str,
+    /// ) -> Result<OmneoIdBuilder, omneo_id::error::ConfigError> {
+    ///     Ok(builder.webhook(WebhookEndpoint::new(secret)?))
+    /// }
+    /// ```
+    pub fn webhook(mut self, webhook: WebhookEndpoint) -> Self {
+        self.webhook = Some(webhook);
         self
     }
 
@@ -309,7 +342,8 @@ impl OmneoIdBuilder {
         }
         // Pinned tokens replace the configured API token as the credential of a sign-up.
         let read_timeout = self.body_read_timeout;
-        let mut token = TokenEndpoint::new((), tokens.issuer).with_read_timeout(read_timeout);
+        let (issuer, revocations) = (tokens.issuer, tokens.revocations);
+        let mut token = TokenEndpoint::new((), issuer.clone()).with_read_timeout(read_timeout);
         if let Some(life) = self.verify_cache {
             token = token.with_verify_cache(life)?;
         }
@@ -324,11 +358,19 @@ impl OmneoIdBuilder {
                 "a mount is empty or looks like /id/api/v1",
             )
         })?;
+        let webhook =
+            (self.webhook).map(|webhook| webhook.for_facade(revocations.clone(), read_timeout));
         let config = Config {
             mount: mount.into(),
             auth: JwtAuthLayer::new(tokens.verifier.clone()),
             verifier: tokens.verifier,
-            revocations: tokens.revocations,
+            revoke: token.revoke_endpoint(revocations.clone()),
+            jwks: JwksEndpoint::new(issuer.keyring().clone()),
+            refresh: self
+                .refresh
+                .map(|refresh| RefreshEndpoint::new((), issuer, revocations.clone(), refresh)),
+            revocations,
+            deletions: Deletions::new()?,
             upsert: CommsUpsertLayer::new(self.comms_policy.or_read_timeout(read_timeout)),
             me: self.access.map(|policy| {
                 MeRewriteLayer::new()
@@ -336,6 +378,7 @@ impl OmneoIdBuilder {
                     .with_read_timeout(read_timeout)
             }),
             token,
+            webhook,
             trusted_tokens,
             body_idle_timeout: self.body_idle_timeout,
         };

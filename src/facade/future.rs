@@ -20,8 +20,12 @@ use crate::upstream;
 type OneLayer<F> = ResponseFuture<upstream::ResponseFuture<F>, Body, Infallible>;
 /// Two layers in front of the tenant.
 type TwoLayers<F> = ResponseFuture<OneLayer<F>, ResponseBody<Body>, Infallible>;
-/// The token endpoint boxes its futures, which are rare.
-type Token = Pin<Box<dyn Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send>>;
+/// The endpoints for tokens box their futures, which are rare.
+type Endpoint = Pin<Box<dyn Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send>>;
+/// An endpoint behind the auth layer.
+type Authenticated = ResponseFuture<Endpoint, Full<Bytes>, Infallible>;
+/// The deletion of a profile, followed by the end of its sessions.
+pub(super) type Deletion = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
 pin_project! {
     /// The response future of [`OmneoId`](super::OmneoId).
@@ -40,7 +44,9 @@ pin_project! {
     pub(super) enum Kind<F> {
         OneLayer { #[pin] future: OneLayer<F> },
         TwoLayers { #[pin] future: TwoLayers<F> },
-        Token { future: Token },
+        Endpoint { future: Endpoint },
+        Authenticated { #[pin] future: Authenticated },
+        Deletion { future: Deletion },
     }
 }
 
@@ -82,7 +88,9 @@ where
         match self.project() {
             KindProj::OneLayer { future } => future.poll(cx).map_ok(into_body),
             KindProj::TwoLayers { future } => future.poll(cx).map_ok(into_body),
-            KindProj::Token { future } => future.as_mut().poll(cx).map_ok(into_body),
+            KindProj::Endpoint { future } => future.as_mut().poll(cx).map_ok(into_body),
+            KindProj::Authenticated { future } => future.poll(cx).map_ok(into_body),
+            KindProj::Deletion { future } => future.as_mut().poll(cx),
         }
     }
 }

@@ -4,6 +4,8 @@
 //! `route` is the table of routes, and `service` calls the stack of the route.
 
 mod builder;
+mod config;
+mod deleted_profile;
 mod future;
 mod request_checks;
 mod route;

@@ -11,8 +11,12 @@ impl Route {
     pub(super) fn from_path(path: &CanonicalPath<'_>) -> Option<Self> {
         match path.as_str() {
             "/auth/token" => return Some(Self::Token),
+            "/auth/revoke" => return Some(Self::Revoke),
+            "/auth/refresh" => return Some(Self::Refresh),
+            "/auth/jwks" => return Some(Self::Jwks),
             "/profiles" => return Some(Self::Profiles),
             "/locations" => return Some(Self::Locations),
+            "/hooks/omneo" => return Some(Self::Webhook),
             _ => {}
         }
         match path.below("/profiles/me") {
@@ -32,19 +36,23 @@ impl Route {
     /// The supported methods, as the `Allow` header lists them.
     pub(super) const fn allow(self) -> &'static str {
         match self {
-            Self::Token | Self::Profiles => "POST, OPTIONS",
+            Self::Token => "POST, DELETE, OPTIONS",
+            Self::Revoke | Self::Refresh | Self::Profiles | Self::Webhook => "POST, OPTIONS",
             Self::Me | Self::MeResource => "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
-            Self::Locations | Self::Location => "GET, HEAD, OPTIONS",
+            Self::Jwks | Self::Locations | Self::Location => "GET, HEAD, OPTIONS",
         }
     }
 
     /// Whether the route supports this method. `OPTIONS` is handled before.
     pub(super) fn supports(self, method: &Method) -> bool {
         match self {
-            Self::Token | Self::Profiles => method == Method::POST,
+            Self::Token => method == Method::POST || method == Method::DELETE,
+            Self::Revoke | Self::Refresh | Self::Profiles | Self::Webhook => method == Method::POST,
             // The tenant decides which other methods its resources support.
             Self::Me | Self::MeResource => method != Method::TRACE && method != Method::CONNECT,
-            Self::Locations | Self::Location => method == Method::GET || method == Method::HEAD,
+            Self::Jwks | Self::Locations | Self::Location => {
+                method == Method::GET || method == Method::HEAD
+            }
         }
     }
 }
@@ -68,6 +76,12 @@ mod tests {
             ("//auth//token", Some(Route::Token)),
             ("/auth/token/", Some(Route::Token)),
             ("/auth/token/x", None),
+            ("/auth/revoke", Some(Route::Revoke)),
+            ("//auth/revoke/", Some(Route::Revoke)),
+            ("/auth/refresh", Some(Route::Refresh)),
+            ("/auth/jwks", Some(Route::Jwks)),
+            ("/auth/jwks.json", None),
+            ("/auth/Refresh", None),
             ("/auth", None),
             ("/auth/verify", None),
             ("/profiles", Some(Route::Profiles)),
@@ -86,6 +100,9 @@ mod tests {
             ("/locations/12/", Some(Route::Location)),
             ("/locations/external_id/12", None),
             ("/locations/%31", None),
+            ("/hooks/omneo", Some(Route::Webhook)),
+            ("/hooks/omneo/x", None),
+            ("/hooks", None),
             ("/rewards", None),
             ("/", None),
         ] {

@@ -4,31 +4,31 @@ use std::mem;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Buf;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use http_body::Body as HttpBody;
 use tower::{Layer, Service};
 
+use super::config::Config;
+use super::deleted_profile::end_sessions_after;
 use super::future::{Kind, OmneoIdFuture};
 use super::request_checks::{check_method, find_route};
 use super::stats::OmneoIdStats;
 use super::trace::Trace;
-use crate::auth::{JwtAuthLayer, TokenVerifier};
-use crate::body::{Body, IdleTimeout};
+use crate::auth::JwtAuthLayer;
+use crate::body::Body;
 use crate::client::HttpClient;
 use crate::error::BoxError;
-use crate::headers::{Bearer, WireProtocol};
-use crate::me::{MeRewriteLayer, RestrictedMeLayer};
-use crate::path::AccessPolicy;
+use crate::headers::WireProtocol;
+use crate::me::MeRewriteLayer;
 use crate::rejection::{Rejection, RejectionKind};
 use crate::report::{Report, Route, TokenCheck};
 use crate::request_body::RequestBody;
 use crate::revocation::Revocations;
-use crate::tenant::{AllowForward, ApiToken};
-use crate::token::TokenEndpoint;
-use crate::upsert::{CommsUpsertLayer, TrustedCaller};
+use crate::tenant::AllowForward;
+use crate::token::{SignOut, TokenIssuer};
+use crate::upsert::TrustedCaller;
 use crate::upstream::Upstream;
 
 /// Omneo ID as a service, in front of one tenant that is called through the client `C`.
@@ -39,9 +39,14 @@ use crate::upstream::Upstream;
 /// | route | credential | response |
 /// | --- | --- | --- |
 /// | `POST /auth/token` | the tenant's API token | a new ID token |
+/// | `DELETE /auth/token` | ID token, anonymous too | ends this token |
+/// | `POST /auth/revoke` | the tenant's API token | ends tokens |
+/// | `POST /auth/refresh` | ID token of a profile | a new ID token; [off by default](crate::OmneoIdBuilder::refresh) |
+/// | `GET /auth/jwks` | none | the public keys; 404 if the keys are secrets |
 /// | any method `/profiles/me…` | ID token of a profile | the tenant's, from `/profiles/{id}…` |
 /// | `POST /profiles` | ID token, anonymous too, or the API token | signs up, or changes consent |
 /// | `GET /locations`, `GET /locations/{id}` | ID token, anonymous too | the tenant's stores |
+/// | `POST /hooks/omneo` | the tenant's signature | none: ends the tokens of a deleted profile; off without [`webhook`](crate::OmneoIdBuilder::webhook) |
 ///
 /// Other paths are rejected with 404, other methods with 405.
 ///
@@ -73,22 +78,6 @@ use crate::upstream::Upstream;
 pub struct OmneoId<C = HttpClient> {
     upstream: Upstream<C>,
     config: Arc<Config>,
-}
-
-/// The configuration that all clones share.
-pub(super) struct Config {
-    pub(super) mount: Box<str>,
-    pub(super) auth: JwtAuthLayer,
-    pub(super) verifier: TokenVerifier,
-    pub(super) revocations: Revocations,
-    /// `None` if every method is permitted on every path of `me`.
-    pub(super) me: Option<RestrictedMeLayer>,
-    pub(super) upsert: CommsUpsertLayer,
-    pub(super) token: TokenEndpoint<()>,
-    /// The API tokens that authorize a sign-up without an ID token.
-    pub(super) trusted_tokens: Vec<ApiToken>,
-    /// The idle timeout of request bodies that are read here.
-    pub(super) body_idle_timeout: Duration,
 }
 
 impl<C> OmneoId<C> {
@@ -175,6 +164,21 @@ impl<C> OmneoId<C> {
         &self.config.revocations
     }
 
+    /// The issuer of the ID tokens of this service: the same keys, lifetime, issuer and audience.
+    /// For an application with a login of its own, which mints tokens without an API token.
+    ///
+    /// ```
+    /// use omneo_id::token::{IssueError, IssuedToken};
+    /// use omneo_id::{OmneoId, ProfileId, Subject};
+    ///
+    /// fn signed_in(id: &OmneoId, customer: ProfileId) -> Result<IssuedToken, IssueError> {
+    ///     id.issuer().issue(&Subject::Profile(customer))
+    /// }
+    /// ```
+    pub fn issuer(&self) -> &TokenIssuer {
+        self.config.token.issuer()
+    }
+
     /// A snapshot for gauges. It takes no lock.
     ///
     /// It is the same for all clones, and for services over another client. The
@@ -232,7 +236,8 @@ impl<C> OmneoId<C> {
         B: HttpBody<Data: Buf, Error: Into<BoxError>> + Send + 'static,
         ResBody: HttpBody<Data: Buf, Error: Into<BoxError>> + Send + 'static,
     {
-        let route = match find_route(&mut request, &self.config.mount) {
+        let route = find_route(&mut request, &self.config.mount);
+        let route = match route.and_then(|route| self.config.check_served(route)) {
             Ok(route) => route,
             Err(rejection) => return (Report::default(), reject(&request, rejection)),
         };
@@ -264,6 +269,7 @@ impl<C> OmneoId<C> {
         let ready_inner = mem::replace(&mut self.upstream, not_ready_inner);
         match route {
             Route::Me | Route::MeResource => {
+                let deleted = config.deleted_profile(&request);
                 let (check, future) = match &config.me {
                     None => {
                         let me = MeRewriteLayer::new().layer(ready_inner);
@@ -276,7 +282,15 @@ impl<C> OmneoId<C> {
                         config.auth.layer(me).authenticate_and_call(request)
                     }
                 };
-                (check, Kind::TwoLayers { future })
+                let kind = match deleted {
+                    None => Kind::TwoLayers { future },
+                    Some(profile) => {
+                        let revocations = config.revocations.clone();
+                        let future = end_sessions_after(future, profile, revocations);
+                        Kind::Deletion { future }
+                    }
+                };
+                (check, kind)
             }
             Route::Locations | Route::Location => {
                 request.extensions_mut().insert(AllowForward::new());
@@ -295,15 +309,44 @@ impl<C> OmneoId<C> {
                 let (check, future) = config.auth.layer(upsert).authenticate_and_call(request);
                 (check, Kind::TwoLayers { future })
             }
-            Route::Token if config.has_id_token(&request) => {
+            Route::Webhook => match &config.webhook {
+                Some(webhook) => {
+                    let mut webhook = webhook.clone();
+                    let future = webhook.call(config.with_idle_timeout(request));
+                    (None, Kind::Endpoint { future })
+                }
+                None => (None, reject(&request, RejectionKind::NotFound.into())),
+            },
+            Route::Token if request.method() == Method::DELETE => {
+                let sign_out = SignOut::new(config.revocations.clone());
+                let mut auth = config.auth.layer(sign_out);
+                let (check, future) = auth.authenticate_and_call(request);
+                (check, Kind::Authenticated { future })
+            }
+            Route::Token | Route::Revoke if config.has_id_token(&request) => {
                 let rejection = RejectionKind::InvalidToken.into();
                 (None, reject(&request, rejection))
             }
             Route::Token => {
                 let mut endpoint = config.token.with_inner(ready_inner);
                 let future = endpoint.call(config.with_idle_timeout(request));
-                (None, Kind::Token { future })
+                (None, Kind::Endpoint { future })
             }
+            Route::Revoke => {
+                let mut endpoint = config.revoke.with_inner(ready_inner);
+                let future = endpoint.call(config.with_idle_timeout(request));
+                (None, Kind::Endpoint { future })
+            }
+            Route::Refresh => match &config.refresh {
+                Some(refresh) => {
+                    let endpoint = refresh.with_inner(ready_inner);
+                    let mut auth = config.auth.layer(endpoint);
+                    let (check, future) = auth.authenticate_and_call(request);
+                    (check, Kind::Authenticated { future })
+                }
+                None => (None, reject(&request, RejectionKind::NotFound.into())),
+            },
+            Route::Jwks => (None, Kind::ready(config.jwks.respond(&request))),
         }
     }
 }
@@ -311,41 +354,6 @@ impl<C> OmneoId<C> {
 fn reject<B, F>(request: &Request<B>, rejection: Rejection) -> Kind<F> {
     let protocol = WireProtocol::from_headers(request.headers());
     Kind::ready(rejection.into_response(protocol))
-}
-
-impl Config {
-    fn access(&self) -> Option<&AccessPolicy> {
-        self.me.as_ref().map(RestrictedMeLayer::access)
-    }
-
-    /// Whether the request carries an API token that authorizes a sign-up.
-    fn has_trusted_token<B>(&self, request: &Request<B>) -> bool {
-        let Ok(Some(bearer)) = Bearer::unvalidated(request.headers()) else {
-            return false;
-        };
-        // Compares all tokens, so that the duration does not reveal which one matched.
-        self.trusted_tokens
-            .iter()
-            .fold(false, |found, token| token.equals(bearer) | found)
-    }
-
-    /// Whether the request carries a valid ID token. An ID token cannot mint others, so the
-    /// tenant need not be called to reject it.
-    fn has_id_token<B>(&self, request: &Request<B>) -> bool {
-        matches!(
-            Bearer::from_headers(request.headers()),
-            Ok(Some(bearer)) if self.verifier.verify(bearer.as_str()).is_ok()
-        )
-    }
-
-    /// Adds an idle timeout to a request body that is read here. The forwarding service has its
-    /// own for bodies that it streams.
-    fn with_idle_timeout<B>(&self, request: Request<B>) -> Request<Body>
-    where
-        B: HttpBody<Data: Buf, Error: Into<BoxError>> + Send + 'static,
-    {
-        request.map(|body| Body::new(IdleTimeout::new(body, self.body_idle_timeout)))
-    }
 }
 
 impl<C: Clone> Clone for OmneoId<C> {

@@ -53,7 +53,6 @@ pub(crate) use retain::retain;
 pub(crate) use retry_after::retry_after;
 #[cfg(feature = "client")]
 pub(crate) use single_value::Repeated;
-#[cfg(any(feature = "client", feature = "sandbox"))]
 pub(crate) use single_value::single_value;
 #[cfg(feature = "client")]
 pub(crate) use trace_context::remove_invalid_trace_context;

@@ -15,7 +15,10 @@
 //! # Ok::<(), omneo_id::identity::InvalidProfileId>(())
 //! ```
 
+mod extra;
 pub(crate) mod subject;
 
+pub(crate) use extra::ExtraClaims;
+pub use extra::InvalidClaim;
 pub use subject::{Claims, InvalidProfileId, VerifiedToken};
 pub(crate) use subject::{ProfileId, Subject};

@@ -45,6 +45,7 @@ mod der;
 mod jwk;
 pub(crate) mod keyring;
 mod keyset;
+mod mac;
 mod material;
 mod secret;
 pub(crate) mod signing;
@@ -53,5 +54,8 @@ pub(crate) mod verifying;
 pub use algorithm::Algorithm;
 pub(crate) use keyring::Keyring;
 pub use keyset::KeySet;
+#[cfg(feature = "sandbox")]
+pub(crate) use mac::hmac_sha256;
+pub(crate) use mac::{MAC_LEN, MIN_MAC_SECRET_LEN, MacKey};
 pub(crate) use signing::SigningKey;
 pub(crate) use verifying::VerifyingKey;

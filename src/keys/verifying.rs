@@ -199,6 +199,11 @@ impl VerifyingKey {
         self.key_id.as_deref()
     }
 
+    /// The key id, shared with the tokens that it verifies.
+    pub(crate) fn shared_key_id(&self) -> Option<Arc<str>> {
+        self.key_id.clone()
+    }
+
     pub(crate) fn header(&self) -> &str {
         &self.header
     }

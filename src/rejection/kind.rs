@@ -50,6 +50,8 @@ table! {
     MissingCredentials => UNAUTHORIZED, 16, "missing_credentials", "Unauthenticated.";
     /// A token was presented and is invalid, for any reason.
     InvalidToken => UNAUTHORIZED, 16, "invalid_token", "Unauthenticated.";
+    /// A webhook whose signature is missing or invalid.
+    InvalidSignature => UNAUTHORIZED, 16, "invalid_signature", "Unauthenticated.";
     /// Credentials contradict each other: two `Authorization` headers.
     AmbiguousCredentials => BAD_REQUEST, 3, "ambiguous_credentials",
         "More than one credential was sent.";

@@ -122,6 +122,9 @@ impl Rejection {
             RejectionKind::AmbiguousCredentials => {
                 r#"Bearer realm="omneo-id", error="invalid_request""#
             }
+            // RFC 9110 §15.5.2: "The server generating a 401 response MUST send a WWW-Authenticate
+            // header field". A bearer token would not help the sender of a webhook.
+            RejectionKind::InvalidSignature => r#"HMAC-SHA256 realm="omneo-id""#,
             _ => return None,
         };
         Some(match self.own_challenge() {

@@ -33,6 +33,16 @@ pub enum Revocation {
 }
 
 impl Revocation {
+    /// A stable name of the scope, for logs: `token`, `profile` or `all`.
+    #[cfg(feature = "tracing")]
+    pub(super) const fn scope(&self) -> &'static str {
+        match self {
+            Self::Token { .. } => "token",
+            Self::Profile { .. } => "profile",
+            Self::All { .. } => "all",
+        }
+    }
+
     /// The second from which on the revocation has no effect, so that it can be removed.
     pub fn expires_at(&self) -> u64 {
         match self {

@@ -194,6 +194,7 @@ impl Revocations {
 
     async fn revoke(&self, revocation: Revocation, now: u64) -> Result<(), RevokeError> {
         self.0.set.apply(&revocation, now)?;
+        log_ended(&revocation);
         let Some(store) = self.store() else {
             return Ok(());
         };
@@ -224,6 +225,14 @@ impl Revocations {
     pub(super) fn now(&self) -> u64 {
         self.0.config.clock.now()
     }
+}
+
+/// Does not log the token or the profile.
+fn log_ended(revocation: &Revocation) {
+    #[cfg(feature = "tracing")]
+    tracing::info!(ended = revocation.scope(), "sessions were ended");
+    #[cfg(not(feature = "tracing"))]
+    let _ = revocation;
 }
 
 impl Default for Revocations {

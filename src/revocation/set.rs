@@ -19,8 +19,7 @@ pub(super) struct Set {
     table: Table,
     /// Tokens of any subject with an earlier `iat` are ended.
     all_valid_from: AtomicU64,
-    /// Whether a token was minted with the `iat` of `all_valid_from` while the clock was before it.
-    all_minted_ahead: Mutex<bool>,
+    minted_ahead: Mutex<MintedAhead>,
     /// Incremented after each change that ends tokens.
     version: AtomicU64,
     /// How long an entry is kept whose tokens have an unknown expiry, in seconds.
@@ -28,12 +27,22 @@ pub(super) struct Set {
     rejected: AtomicU64,
 }
 
+/// The latest `iat` of the tokens that were minted while the clock was before it. A token is minted
+/// ahead if its subject has an entry of the same second.
+#[derive(Default)]
+struct MintedAhead {
+    /// For an entry that concerns all subjects.
+    of_all: u64,
+    /// For any entry.
+    latest: u64,
+}
+
 impl Set {
     pub(super) fn new(capacity: usize) -> Self {
         Self {
             table: Table::new(capacity),
             all_valid_from: AtomicU64::new(0),
-            all_minted_ahead: Mutex::new(false),
+            minted_ahead: Mutex::default(),
             version: AtomicU64::new(0),
             retention: AtomicU64::new(retention(DEFAULT_MAX_LIFETIME)),
             rejected: AtomicU64::new(0),
@@ -75,9 +84,10 @@ impl Set {
     pub(super) fn issue_at(&self, subject: &Subject, now: u64) -> u64 {
         let mut issued_at = now;
         if self.all_valid_from.load(Ordering::Acquire) > now {
-            let mut minted_ahead = self.all_minted_ahead();
-            *minted_ahead = true;
+            let mut minted_ahead = self.minted_ahead();
             issued_at = self.all_valid_from.load(Ordering::Acquire);
+            minted_ahead.of_all = issued_at.max(minted_ahead.of_all);
+            minted_ahead.latest = issued_at.max(minted_ahead.latest);
         }
         let Some(profile) = subject.profile() else {
             return issued_at;
@@ -87,11 +97,14 @@ impl Set {
             return issued_at;
         }
         let name = Name::Profile(profile.as_str());
+        let mut minted_ahead = self.minted_ahead();
         let marked = self.table.update(&name, now, |entry| {
             entry.minted_ahead = true;
             entry.valid_from
         });
-        marked.unwrap_or(valid_from).max(issued_at)
+        let issued_at = marked.unwrap_or(valid_from).max(issued_at);
+        minted_ahead.latest = issued_at.max(minted_ahead.latest);
+        issued_at
     }
 
     /// The revocation of one token.
@@ -137,15 +150,20 @@ impl Set {
     /// The revocation of all tokens of a profile that were issued up to now.
     pub(super) fn end_profile(&self, profile: &ProfileId, now: u64) -> Revocation {
         let entry = self.profile(profile);
-        let latest = latest_issued(now, entry.valid_from, entry.minted_ahead);
+        let mut latest = now.max(self.minted_ahead().of_all);
+        if entry.minted_ahead {
+            latest = latest.max(entry.valid_from);
+        }
         self.end_until(profile, latest, now)
     }
 
     /// The revocation of all tokens that were issued up to now.
     pub(super) fn end_all(&self, now: u64) -> Revocation {
-        let minted_ahead = self.all_minted_ahead();
-        let valid_from = self.all_valid_from.load(Ordering::Acquire);
-        let issued_until = latest_issued(now, valid_from, *minted_ahead);
+        let latest = self.minted_ahead().latest;
+        // Not if the clock was set back since: new tokens would not be valid until it has caught
+        // up.
+        let is_near = latest <= now.saturating_add(MAX_LEEWAY);
+        let issued_until = if is_near { now.max(latest) } else { now };
         Revocation::All {
             issued_until,
             expires_at: self.expires_at(issued_until),
@@ -188,11 +206,10 @@ impl Set {
             }
             Revocation::All { issued_until, .. } => {
                 let valid_from = issued_until.saturating_add(1);
-                let mut minted_ahead = self.all_minted_ahead();
+                // With the lock, so that no token is minted with the previous value meanwhile.
+                let _minted_ahead = self.minted_ahead();
                 let before = self.all_valid_from.fetch_max(valid_from, Ordering::AcqRel);
-                let raises = before < valid_from;
-                *minted_ahead &= !raises;
-                raises
+                before < valid_from
             }
         };
         if ends_more {
@@ -219,8 +236,8 @@ impl Set {
         entry.unwrap_or_default()
     }
 
-    fn all_minted_ahead(&self) -> MutexGuard<'_, bool> {
-        let mutex = &self.all_minted_ahead;
+    fn minted_ahead(&self) -> MutexGuard<'_, MintedAhead> {
+        let mutex = &self.minted_ahead;
         mutex.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -250,14 +267,6 @@ impl Entry {
             self.minted_ahead = false;
         }
         raises
-    }
-}
-
-/// The latest `iat` of the tokens that this process has minted until now.
-fn latest_issued(now: u64, valid_from: u64, minted_ahead: bool) -> u64 {
-    match minted_ahead {
-        true => now.max(valid_from),
-        false => now,
     }
 }
 

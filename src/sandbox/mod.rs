@@ -92,6 +92,7 @@ mod service;
 mod store;
 mod tokens;
 mod validate;
+mod webhook;
 
 pub use body::SandboxBody;
 pub use builder::SandboxBuilder;

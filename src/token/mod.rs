@@ -1,6 +1,7 @@
 //! Minting: [`TokenIssuer`] signs ID tokens, [`TokenEndpoint`] issues them over HTTP.
 //!
-//! Use the issuer alone in an application that authenticates its users itself:
+//! Use the issuer alone in an application that authenticates its users itself. The issuer can add
+//! claims of the application: see [`TokenIssuer::issue_with`].
 //!
 //! ```
 //! use omneo_id::{Keyring, SigningKey, Subject, TokenIssuer, TokenVerifier};
@@ -51,15 +52,28 @@
 //! # }).unwrap();
 //! ```
 
-mod api_token_cache;
+mod api_token;
+mod events;
+mod extra_claims;
+mod field;
 pub(crate) mod issue;
+mod issue_error;
+mod jwks;
 mod lookup;
-mod request;
+pub(crate) mod mint;
+mod refresh;
 mod response;
-pub(crate) mod service;
-mod tenant_call;
+mod revoke;
+mod revoke_error;
+mod server_request;
+mod sign_out;
 
+pub use issue::IssuedToken;
 pub(crate) use issue::TokenIssuer;
-pub use issue::{IssueError, IssuedToken};
+pub use issue_error::{IssueError, IssueErrorKind};
+pub use jwks::JwksEndpoint;
 #[cfg(any(doc, feature = "client"))]
-pub(crate) use service::TokenEndpoint;
+pub(crate) use mint::TokenEndpoint;
+pub use refresh::{Refresh, RefreshEndpoint};
+pub use revoke::RevokeEndpoint;
+pub use sign_out::SignOut;

@@ -1,6 +1,6 @@
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderValue, Response};
+use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use serde::Serialize;
 
@@ -19,7 +19,7 @@ struct Data<'a> {
 }
 
 /// The 200 with the issued token.
-pub(super) fn token_response(token: &IssuedToken) -> Response<Full<Bytes>> {
+pub(in crate::token) fn token_response(token: &IssuedToken) -> Response<Full<Bytes>> {
     let body = TokenBody {
         data: Data {
             token: token.token(),
@@ -32,5 +32,14 @@ pub(super) fn token_response(token: &IssuedToken) -> Response<Full<Bytes>> {
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// The 204 to a request that has ended tokens.
+pub(in crate::token) fn no_content() -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let no_store = HeaderValue::from_static("no-store");
+    response.headers_mut().insert(CACHE_CONTROL, no_store);
     response
 }

@@ -19,7 +19,7 @@ fn ring() -> Keyring {
     Keyring::new(SigningKey::hs256(SECRET).unwrap())
 }
 
-fn verifier() -> TokenVerifier {
+pub(crate) fn verifier() -> TokenVerifier {
     TokenVerifier::new(ring()).with_clock(|| NOW)
 }
 
@@ -37,7 +37,7 @@ fn encode(text: impl AsRef<[u8]>) -> String {
 }
 
 /// Signs any header and payload, including those that the issuer never produces.
-fn sign(header: &str, payload: &[u8]) -> String {
+pub(crate) fn sign(header: &str, payload: &[u8]) -> String {
     sign_with(SECRET.as_bytes(), header, payload)
 }
 
@@ -58,12 +58,12 @@ fn hmac_sha256(secret: &[u8], message: &[u8]) -> Vec<u8> {
     signer.unwrap().try_sign(message).unwrap()
 }
 
-const HS256: &str = r#"{"alg":"HS256"}"#;
+pub(crate) const HS256: &str = r#"{"alg":"HS256"}"#;
 
 fn claims(claims: &Value) -> Result<VerifiedToken, VerifyError> {
     verifier().verify(&sign(HS256, claims.to_string().as_bytes()))
 }
 
-fn kind<T: std::fmt::Debug>(result: Result<T, VerifyError>) -> VerifyErrorKind {
+pub(crate) fn kind<T: std::fmt::Debug>(result: Result<T, VerifyError>) -> VerifyErrorKind {
     result.unwrap_err().kind()
 }

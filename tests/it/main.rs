@@ -17,6 +17,7 @@ mod docs;
 mod facade;
 mod grpc;
 mod invariants;
+mod issuer;
 mod keys;
 mod me;
 mod naive;
@@ -26,6 +27,7 @@ mod read_timeout;
 mod report;
 mod revocation;
 mod routes;
+mod sessions;
 mod structure;
 #[path = "../support/mod.rs"]
 mod support;
@@ -36,3 +38,4 @@ mod upsert;
 #[cfg(feature = "client")]
 mod upstream;
 mod vectors;
+mod webhook;

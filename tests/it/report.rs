@@ -49,7 +49,7 @@ fn calls(report: Report) -> Option<(u32, Option<u16>)> {
 
 #[tokio::test]
 async fn every_response_has_a_report_of_its_request() {
-    use Route::{Location, Locations, Me, MeResource, Profiles, Token};
+    use Route::{Location, Locations, Me, MeResource, Profiles, Revoke, Token};
     use TokenCheck::{Remembered, Verified};
 
     let shop = Shop::open();
@@ -60,7 +60,7 @@ async fn every_response_has_a_report_of_its_request() {
         "email": "ada.lovelace@example.com",
         "attributes": {"comms": {"email_promo": true}},
     });
-    let none = json!({});
+    let (none, all) = (json!({}), json!({"all": true}));
     let one = Some((1, Some(200)));
     for (method, uri, token, body, route, check, tenant) in [
         (
@@ -196,6 +196,21 @@ async fn every_response_has_a_report_of_its_request() {
         ("POST", "/auth/token", api, &none, Some(Token), None, one),
         ("POST", "/auth/token", ada, &none, Some(Token), None, None),
         ("GET", "/auth/token", api, &none, Some(Token), None, None),
+        ("POST", "/auth/revoke", api, &all, Some(Revoke), None, one),
+        ("POST", "/auth/revoke", api, &none, Some(Revoke), None, None),
+        ("POST", "/auth/revoke", ada, &all, Some(Revoke), None, None),
+        ("DELETE", "/auth/token", ada, &none, Some(Token), None, None),
+        (
+            "DELETE",
+            "/auth/token",
+            None,
+            &none,
+            Some(Token),
+            None,
+            None,
+        ),
+        ("POST", "/auth/refresh", ada, &none, None, None, None),
+        ("GET", "/auth/jwks", None, &none, None, None, None),
         ("GET", "/nothing", ada, &none, None, None, None),
     ] {
         let response = send(&shop, method, uri, token, body).await;

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use crate::config::{Config, Limits, LogFormat, Parsed};
+use crate::config::{Config, Limits, LogFormat, OnOutage, Parsed};
 use crate::process::{Server, run};
 
 const SECRET: &str = crate::process::SECRET;
@@ -136,6 +136,62 @@ fn all_flags_are_applied() {
 }
 
 #[test]
+fn sessions_end_in_memory_and_are_refreshed_in_the_sandbox_only() {
+    let sandbox = parse(&[]).unwrap().sessions;
+    assert_eq!(sandbox.store.as_str(), "memory");
+    assert_eq!(sandbox.on_outage, OnOutage::Serve);
+    let refresh = sandbox.refresh.expect("on in the sandbox");
+    assert_eq!(refresh.max_age, Duration::from_secs(12 * 3600));
+    assert!(!refresh.rotate);
+    let tenant = ["--upstream", "https://api.acme.getomneo.com", "--api-token"];
+    let tenant = [&tenant[..], &["t"]].concat();
+    assert!(parse(&tenant).unwrap().sessions.refresh.is_none());
+    let flags = [
+        "--revocations",
+        "redis://cache.example:6379/1",
+        "--revocations-on-outage",
+        "refuse:60s",
+        "--refresh",
+        "30days",
+        "--refresh-rotate",
+    ];
+    let config = parse(&[&tenant[..], &flags].concat()).unwrap();
+    assert!(config.warnings.is_empty(), "{:?}", config.warnings);
+    let sessions = config.sessions;
+    assert_eq!(sessions.store.as_str(), "redis");
+    let after = Duration::from_secs(60);
+    assert_eq!(sessions.on_outage, OnOutage::Refuse { after });
+    let refresh = sessions.refresh.expect("a refresh");
+    assert_eq!(refresh.max_age, Duration::from_secs(30 * 24 * 3600));
+    assert!(refresh.rotate);
+    assert!(sandbox.webhook.is_none() && sessions.webhook.is_none());
+}
+
+#[test]
+fn flags_of_sessions_without_an_effect_are_warned_about() {
+    for (flags, hint) in [
+        (
+            &["--revocations-on-outage", "refuse:60s"][..],
+            "--revocations-on-outage has no effect",
+        ),
+        (
+            &["--refresh", "off", "--refresh-rotate"],
+            "--refresh-rotate has no effect",
+        ),
+        (&["--refresh", "1h"], "does not prolong sessions"),
+        (
+            &["--revocations", "redis://:hunter2@cache.example"],
+            "--revocations has a password",
+        ),
+    ] {
+        let warnings = parse(flags).unwrap().warnings;
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(warnings[0].contains(hint), "{warnings:?}");
+        assert!(!warnings[0].contains(SHORT), "{warnings:?}");
+    }
+}
+
+#[test]
 fn a_configured_api_token_is_not_public() {
     assert!(parse(&[]).unwrap().public_token.is_some());
     let config = parse(&["--sandbox", "--api-token", "of-my-own"]).unwrap();
@@ -254,6 +310,95 @@ fn an_invalid_flag_is_reported_in_one_line_with_exit_code_2() {
             "OMNEO_ID_LOG_FORMAT",
         ),
         (&["--metrics-listen", "9464"], &[], "--metrics-listen"),
+        (&["--revocations", SHORT], &[], "--revocations is neither"),
+        (&["--revocations", ""], &[], "--revocations is neither"),
+        (&["--revocations", "redis://"], &[], "--revocations: "),
+        (
+            &["--revocations", "redis://a.example:6379?password=hunter2"],
+            &[],
+            "--revocations: ",
+        ),
+        (
+            &[],
+            &[("OMNEO_ID_REVOCATIONS", "http://:hunter2@a.example")],
+            "OMNEO_ID_REVOCATIONS is neither",
+        ),
+        (
+            &[
+                "--revocations",
+                "redis://:hunter2@a.example",
+                "--revocations-file",
+                "/dev/null",
+            ],
+            &[],
+            "give --revocations or --revocations-file, not both",
+        ),
+        (
+            &["--revocations-file", "/no/such/file"],
+            &[],
+            "--revocations-file: cannot read",
+        ),
+        (
+            &[],
+            &[("OMNEO_ID_REVOCATIONS_FILE", "/dev/null")],
+            "OMNEO_ID_REVOCATIONS_FILE is neither",
+        ),
+        (
+            &["--revocations-on-outage", "never"],
+            &[],
+            "--revocations-on-outage",
+        ),
+        (&["--revocations-on-outage", "refuse"], &[], "refuse:60s"),
+        (
+            &["--revocations-on-outage", "refuse:soon"],
+            &[],
+            "not a duration",
+        ),
+        (
+            &["--revocations-on-outage", "refuse:5s"],
+            &[],
+            "longer than 5s",
+        ),
+        (
+            &[],
+            &[("OMNEO_ID_REVOCATIONS_ON_OUTAGE", "refuse:60.5s")],
+            "OMNEO_ID_REVOCATIONS_ON_OUTAGE",
+        ),
+        (&["--refresh", "soon"], &[], "--refresh"),
+        (&["--refresh", "0s"], &[], "--refresh"),
+        (&["--refresh", "1500ms"], &[], "fraction"),
+        (&[], &[("OMNEO_ID_REFRESH", "2years")], "OMNEO_ID_REFRESH"),
+        (&["--refresh-rotate=yes"], &[], "--refresh-rotate"),
+        (
+            &["--webhook-secret", SECRET],
+            &[],
+            "--webhook-secret is given without a tenant",
+        ),
+        (
+            &[
+                "--webhook-secret",
+                SECRET,
+                "--webhook-secret-file",
+                "/dev/null",
+            ],
+            &[],
+            "not both",
+        ),
+        (
+            &["--sandbox", "--webhook-secret-file", "/dev/null"],
+            &[],
+            "--webhook-secret-file: /dev/null is empty",
+        ),
+        (
+            &["--sandbox", "--webhook-secret", SHORT],
+            &[],
+            "--webhook-secret: ",
+        ),
+        (
+            &["--sandbox"],
+            &[("OMNEO_ID_WEBHOOK_SECRET", SHORT)],
+            "OMNEO_ID_WEBHOOK_SECRET: ",
+        ),
         (
             &[],
             &[("OMNEO_ID_METRICS_LISTEN", "nowhere")],
@@ -328,6 +473,13 @@ fn help_lists_every_variable_and_shows_no_secret() {
         "OMNEO_ID_LOG",
         "OMNEO_ID_LOG_FORMAT",
         "OMNEO_ID_METRICS_LISTEN",
+        "OMNEO_ID_REVOCATIONS",
+        "OMNEO_ID_REVOCATIONS_FILE",
+        "OMNEO_ID_REVOCATIONS_ON_OUTAGE",
+        "OMNEO_ID_REFRESH",
+        "OMNEO_ID_REFRESH_ROTATE",
+        "OMNEO_ID_WEBHOOK_SECRET",
+        "OMNEO_ID_WEBHOOK_SECRET_FILE",
     ] {
         assert!(help.contains(variable), "{variable}");
     }

@@ -172,6 +172,8 @@ async fn the_template_of_the_route_is_logged() {
         ("/locations", "/locations", "locations"),
         ("/locations/7", "/locations/{id}", "location"),
         ("/auth/token", "/auth/token", "token"),
+        ("/auth/revoke", "/auth/revoke", "revoke"),
+        ("/auth/refresh", "/auth/refresh", "refresh"),
     ];
     for (number, (path, ..)) in cases.iter().enumerate() {
         let mut request = get_as(&token, &format!("{MOUNT}{path}"));

@@ -31,6 +31,7 @@ mod raw_client;
 mod responses;
 mod scrape;
 mod secret_files;
+mod sessions;
 mod shutdown;
 mod storefront;
 mod tenant;
@@ -43,7 +44,11 @@ mod support;
 
 use support::{forbidden, framing, script};
 
-#[allow(dead_code, reason = "the tests use a part of the example")]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the tests use a part of the example"
+)]
 #[path = "../../examples/standalone/config/mod.rs"]
 mod config;
 

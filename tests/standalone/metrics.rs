@@ -100,6 +100,7 @@ async fn a_scrape_counts_requests_by_outcome() {
         ["cause", "kind", "le", "outcome", "route", "status"]
     );
     let routes = [
+        "jwks",
         "location",
         "locations",
         "me",
@@ -107,7 +108,10 @@ async fn a_scrape_counts_requests_by_outcome() {
         "none",
         "other",
         "profiles",
+        "refresh",
+        "revoke",
         "token",
+        "webhook",
     ];
     assert!(values["route"].iter().eq(&routes));
     let word = |value: &&str| {

@@ -3,9 +3,11 @@
 use http::Request;
 use http_body_util::Full;
 use omneo_id::RejectionKind;
+use omneo_id::sandbox::Sandbox;
 use serde_json::{Value, json};
 
-use crate::process::Server;
+use crate::process::{MOUNT, Server};
+use crate::secret_files::{ED25519, Temporary};
 use crate::tenant::SlowTenant;
 
 async fn description(server: &Server) -> Value {
@@ -78,4 +80,42 @@ async fn the_status_of_every_rejection_kind_is_described() {
         let response = description.pointer(pointer).unwrap();
         assert!(response["description"].is_string(), "{name}");
     }
+}
+
+/// Fails if the server answers a request without credentials as it is not described.
+#[tokio::test]
+async fn every_operation_answers_a_request_without_credentials_as_described() {
+    let pem = Temporary::new("openapi-key", ED25519.as_bytes());
+    let flags = ["--sandbox", "--webhook-secret", Sandbox::WEBHOOK_SECRET];
+    let key = ["--signing-key-file", pem.path()];
+    let server = Server::start(&[&flags[..], &key].concat(), &[]);
+    let description = description(&server).await;
+    let mut operations = 0;
+    for (path, item) in description["paths"].as_object().unwrap() {
+        let mount = if item["servers"].is_null() { MOUNT } else { "" };
+        let uri = format!("{mount}{}", path.replace(['{', '}'], ""));
+        for method in ["get", "post", "put", "patch", "delete"] {
+            let Some(operation) = item.get(method) else {
+                continue;
+            };
+            let name = method.to_uppercase();
+            let request = Request::builder().method(name.as_str()).uri(&uri);
+            let response = server.send(request.body(Full::default()).unwrap()).await;
+            let status = response.status();
+            let described = &operation["responses"];
+            assert!(
+                described.get(status.as_str()).is_some(),
+                "{name} {path}: {status} is not described"
+            );
+            let is_open = ["/healthz", "/readyz", "/openapi.json", "/auth/jwks"];
+            let expected = if is_open.contains(&path.as_str()) {
+                200
+            } else {
+                401
+            };
+            assert_eq!(status, expected, "{name} {path}");
+            operations += 1;
+        }
+    }
+    assert!(operations > 20, "{operations}");
 }

@@ -6,6 +6,11 @@ use std::path::PathBuf;
 use crate::process::{SECRET, Server, get_as};
 use crate::variables::{TENANT, problem};
 
+/// The Ed25519 key of RFC 8410, section 10.3.
+pub(crate) const ED25519: &str = "-----BEGIN PRIVATE KEY-----\n\
+    MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n\
+    -----END PRIVATE KEY-----\n";
+
 /// A file that is removed when this is dropped.
 pub(crate) struct Temporary(PathBuf);
 
@@ -51,11 +56,7 @@ fn a_token_file_must_be_one_line_of_text() {
 
 #[tokio::test]
 async fn a_key_file_may_hold_pem_or_a_secret() {
-    // The Ed25519 key of RFC 8410, section 10.3.
-    let pem = "-----BEGIN PRIVATE KEY-----\n\
-               MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n\
-               -----END PRIVATE KEY-----\n";
-    for (content, algorithm) in [(pem, "EdDSA"), (&format!("{SECRET}\n"), "HS256")] {
+    for (content, algorithm) in [(ED25519, "EdDSA"), (&format!("{SECRET}\n"), "HS256")] {
         let file = Temporary::new(&format!("key-{algorithm}"), content.as_bytes());
         let server = Server::start(&["--sandbox", "--signing-key-file", file.path()], &[]);
         let token = server.mint("sandbox-api-token", "{}").await;

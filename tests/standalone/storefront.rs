@@ -35,6 +35,12 @@ fn sign_in(body: &(impl ToString + ?Sized)) -> Request<Full<Bytes>> {
         .unwrap()
 }
 
+fn end_sessions(body: &(impl ToString + ?Sized)) -> Request<Full<Bytes>> {
+    let mut request = sign_in(body);
+    *request.uri_mut() = "/demo/end-sessions".parse().unwrap();
+    request
+}
+
 fn nonce(response: &Response<Bytes>) -> String {
     let policy = header(response, "content-security-policy");
     let (_, rest) = policy.split_once("script-src 'nonce-").unwrap();
@@ -140,6 +146,39 @@ async fn sign_in_mints_profile_tokens_and_anonymous_ones() {
         .await;
     assert_eq!(unknown.status(), 404);
     assert_eq!(body(&unknown)["data"], Value::Null);
+}
+
+#[tokio::test]
+async fn the_shop_ends_all_sessions_of_a_customer() {
+    let server = Server::start(&[], &[]);
+    let mut tokens = Vec::new();
+    for profile in [Sandbox::ADA_ID, Sandbox::ADA_ID, Sandbox::GRACE_ID] {
+        let minted = server.send(sign_in(&json!({ "profile": profile }))).await;
+        tokens.push(body(&minted)["data"]["token"].as_str().unwrap().to_owned());
+    }
+    let end = json!({ "profile": Sandbox::ADA_ID });
+    assert_eq!(server.send(end_sessions(&end)).await.status(), 204);
+    for (token, expected) in tokens.iter().zip([401, 401, 200]) {
+        let me = get_as(token, &format!("{MOUNT}/profiles/me"));
+        assert_eq!(server.send(me).await.status(), expected);
+    }
+    for invalid in [
+        json!({}),
+        json!({ "profile": null }),
+        json!({ "profile": "../purge" }),
+        json!({ "profile": Sandbox::ADA_ID, "expired": true }),
+        json!({ "all": true }),
+    ] {
+        let rejected = server.send(end_sessions(&invalid)).await;
+        assert_eq!(rejected.status(), 422, "{invalid}");
+    }
+    let mut text = end_sessions(&end);
+    let plain = "text/plain".parse().unwrap();
+    text.headers_mut().insert("content-type", plain);
+    assert_eq!(server.send(text).await.status(), 415);
+    let get = server.get("/demo/end-sessions").await;
+    assert_eq!(get.status(), 405);
+    assert_eq!(header(&get, "allow"), "POST");
 }
 
 #[tokio::test]
@@ -264,6 +303,7 @@ async fn with_a_tenant_the_page_and_the_sign_in_do_not_exist() {
         sign_in(&json!({ "profile": null })),
         sign_in(&json!({ "profile": Sandbox::ADA_ID, "expired": true })),
         Request::get("/demo/sign-in").body(Full::default()).unwrap(),
+        end_sessions(&json!({ "profile": Sandbox::ADA_ID })),
     ] {
         let case = format!("{} {}", request.method(), request.uri());
         assert_eq!(server.send(request).await.status(), 404, "{case}");

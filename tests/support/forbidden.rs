@@ -13,6 +13,7 @@ const API_TOKENS: &[&str] = &[
     "pinned-by-the-operator",
     "api-secret",
     "the-api-token",
+    "sandbox-webhook-secret",
     "sesame-4711",
 ];
 

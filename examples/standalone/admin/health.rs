@@ -1,5 +1,5 @@
 //! `GET /healthz`, liveness: the process answers. `GET /readyz`, readiness: the tenant is reachable
-//! and accepts our API token.
+//! and accepts our API token, and the ended sessions have been read from their store.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout};
 use tower::{Service, ServiceExt};
 
 use super::readiness::Readiness;
-use crate::config::Config;
+use crate::config::{Config, Sessions};
 
 /// Timeout of a probe.
 const PROBE_LIMIT: Duration = Duration::from_secs(2);
@@ -34,6 +34,7 @@ struct Shared<S> {
     id: S,
     mint: String,
     api_token: ApiToken,
+    sessions: Arc<Sessions>,
     latest: Mutex<Option<Probe>>,
     /// The last result that was logged.
     logged: Mutex<Option<Readiness>>,
@@ -53,6 +54,7 @@ where
             id,
             mint: format!("{}/auth/token", config.mount.trim_end_matches('/')),
             api_token: config.tenant.api_token().clone(),
+            sessions: Arc::clone(&config.sessions),
             latest: Mutex::default(),
             logged: Mutex::default(),
         }))
@@ -122,9 +124,12 @@ where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     S: Clone,
 {
-    /// Mints an anonymous token and drops it. The tenant verifies the API token for it, over the
-    /// same connections and with the same timeouts as for requests of clients.
+    /// Checks the store of ended sessions, then mints an anonymous token and drops it. The tenant
+    /// verifies the API token for it, over the same connections and with the same timeouts as for requests of clients.
     async fn probe(&self) -> Readiness {
+        if let Some(readiness) = Readiness::from_sessions(&self.sessions) {
+            return readiness;
+        }
         let mut request = Request::new(Body::from(Bytes::from_static(b"{}")));
         *request.method_mut() = Method::POST;
         let Ok(uri) = self.mint.parse() else {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 
 use omneo_id::auth::AuthFailure;
 use omneo_id::client::ClientStats;
-use omneo_id::{OmneoIdStats, RejectionKind};
+use omneo_id::{OmneoIdStats, RejectionKind, Revocations};
 
 use super::request_counts::{BOUNDS, Histogram, OUTCOMES, RequestCounts, STATUSES, routes};
 use crate::server::log_writer::LogWriter;
@@ -23,6 +23,7 @@ pub(crate) struct Metrics {
     pub(crate) stats: Box<dyn Fn() -> OmneoIdStats + Send + Sync>,
     /// `None` if the tenant is not called over the network.
     pub(crate) client: Box<dyn Fn() -> Option<ClientStats> + Send + Sync>,
+    pub(crate) revocations: Revocations,
     pub(crate) log: LogWriter,
 }
 
@@ -32,6 +33,7 @@ impl Metrics {
         let mut text = Text(String::with_capacity(16 * 1024));
         self.requests(&mut text);
         self.tenant(&mut text);
+        self.revocations(&mut text);
         self.process(&mut text);
         text.0
     }
@@ -98,6 +100,46 @@ impl Metrics {
         let help = "Time that a request waited for the response heads of the tenant.";
         text.head(name, "histogram", help);
         self.histogram(text, name, "", |count| Some(&count.tenant_durations));
+    }
+
+    fn revocations(&self, text: &mut Text) {
+        let stats = self.revocations.stats();
+        for (name, kind, help, value) in [
+            (
+                "omneo_id_revocations_entries",
+                "gauge",
+                "Entries in the set of ended sessions.",
+                stats.entries as u64,
+            ),
+            (
+                "omneo_id_revocations_capacity",
+                "gauge",
+                "Capacity of the set of ended sessions.",
+                stats.capacity as u64,
+            ),
+            (
+                "omneo_id_revocations_rejected_total",
+                "counter",
+                "Revocations that were rejected because the set was full.",
+                stats.rejected,
+            ),
+        ] {
+            text.one(name, kind, help, value);
+        }
+        let Some(store) = stats.store else {
+            return;
+        };
+        let name = "omneo_id_revocations_store_up";
+        let help = "Whether the last read of the store of ended sessions has succeeded.";
+        text.one(name, "gauge", help, store.is_up.into());
+        let name = "omneo_id_revocations_unwritten";
+        let help = "Revocations that the store has not confirmed.";
+        text.one(name, "gauge", help, store.unwritten as u64);
+        if let Some(age) = store.last_read {
+            let name = "omneo_id_revocations_store_age_seconds";
+            let help = "Time since the last successful read of the store.";
+            text.one(name, "gauge", help, age.as_secs());
+        }
     }
 
     fn process(&self, text: &mut Text) {

@@ -9,6 +9,8 @@ use omneo_id::{Rejection, RejectionKind};
 use tokio_rustls::rustls;
 use tracing::{info, warn};
 
+use crate::config::{OnOutage, Sessions};
+
 /// Whether requests of clients succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Readiness {
@@ -30,6 +32,8 @@ pub(crate) enum Reason {
     Tls,
     Unreachable,
     NoSigningKey,
+    Unsynchronized,
+    Stale,
     Unknown,
 }
 
@@ -48,6 +52,8 @@ impl Reason {
             Self::Tls => "no TLS connection to the tenant is possible",
             Self::Unreachable => "the tenant cannot be reached",
             Self::NoSigningKey => "there is no key to sign with",
+            Self::Unsynchronized => "the ended sessions have not been read from their store",
+            Self::Stale => "the store of ended sessions cannot be read",
             Self::Unknown => "the probe did not finish",
         }
     }
@@ -83,6 +89,19 @@ impl Readiness {
             _ if tenant == Some(StatusCode::NOT_FOUND) => Reason::NoSuchApi,
             _ => Reason::Unusable,
         })
+    }
+
+    /// `None` unless the store of ended sessions makes requests fail.
+    pub(crate) fn from_sessions(sessions: &Sessions) -> Option<Self> {
+        let revocations = &sessions.revocations;
+        if !revocations.is_synchronized() {
+            return Some(Self::NotReady(Reason::Unsynchronized));
+        }
+        let OnOutage::Refuse { after } = sessions.on_outage else {
+            return None;
+        };
+        let age = revocations.stats().store?.last_read?;
+        (age > after).then_some(Self::NotReady(Reason::Stale))
     }
 
     pub(crate) fn log(self) {

@@ -11,10 +11,12 @@ use super::variables::{self, Variable, Variables};
 
 /// Pairs of mutually exclusive flags. A flag on the command line overrides the variable of its
 /// counterpart.
-const ALTERNATIVES: [(&str, &str); 3] = [
+const ALTERNATIVES: [(&str, &str); 5] = [
     ("upstream", "sandbox"),
     ("api-token", "api-token-file"),
     ("signing-key", "signing-key-file"),
+    ("revocations", "revocations-file"),
+    ("webhook-secret", "webhook-secret-file"),
 ];
 
 /// The result of parsing a command line.
@@ -81,6 +83,11 @@ impl Arguments {
         is_given(&self.matches, flag)
     }
 
+    /// Whether a flag is set on the command line, not by a variable.
+    pub(super) fn is_typed(&self, flag: &str) -> bool {
+        self.has(flag) && !self.variables.contains_key(flag)
+    }
+
     /// The flag, or the variable that set it, for messages.
     pub(super) fn name(&self, flag: &str) -> String {
         match self.variables.get(flag) {
@@ -93,6 +100,12 @@ impl Arguments {
     pub(super) fn invalid(&self, flag: &str) -> impl FnOnce(String) -> String {
         let name = self.name(flag);
         move |problem| format!("{name} {problem}")
+    }
+
+    /// Puts the name of a flag in front of a problem with its file.
+    pub(super) fn invalid_file(&self, flag: &str) -> impl FnOnce(String) -> String {
+        let name = self.name(flag);
+        move |problem| format!("{name}: {problem}")
     }
 }
 

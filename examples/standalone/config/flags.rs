@@ -50,6 +50,39 @@ pub(super) struct Flags {
     #[arg(long, value_name = "DURATION")]
     pub(super) token_ttl: Option<String>,
 
+    /// Where ended sessions are stored: memory, for this process, or the URL of a Redis server,
+    /// redis:// or rediss://, for all processes of the tenant. Default is memory.
+    #[arg(long, value_name = "STORE")]
+    pub(super) revocations: Option<String>,
+
+    /// File with the URL of the Redis server, for a URL with a password.
+    #[arg(long, value_name = "FILE")]
+    pub(super) revocations_file: Option<PathBuf>,
+
+    /// What happens while the Redis server does not respond: serve requests with the ended sessions
+    /// that are known, or refuse ID tokens after a time, such as refuse:60s. Default is serve.
+    #[arg(long, value_name = "serve|refuse:DURATION")]
+    pub(super) revocations_on_outage: Option<String>,
+
+    /// Refresh ID tokens until their session has this age, such as 12h, or off. Default is off,
+    /// with the embedded sandbox 12h.
+    #[arg(long, value_name = "DURATION")]
+    pub(super) refresh: Option<String>,
+
+    /// End an ID token when it is refreshed. Default is to keep it until it expires.
+    #[arg(long)]
+    pub(super) refresh_rotate: bool,
+
+    /// Secret that signs the tenant's webhooks, at least 16 bytes. Default is none: webhooks are
+    /// not served.
+    #[arg(long, value_name = "SECRET")]
+    pub(super) webhook_secret: Option<String>,
+
+    /// File with the secret that signs the tenant's webhooks; several secrets, one per line, are
+    /// accepted alike.
+    #[arg(long, value_name = "FILE")]
+    pub(super) webhook_secret_file: Option<PathBuf>,
+
     /// Allowed origins of cross-origin requests, repeatable or comma-separated;
     /// https://*.shop.example allows all subdomains, * any origin. Default is none.
     #[arg(long, value_name = "ORIGIN", value_delimiter = ',')]

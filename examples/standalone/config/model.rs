@@ -1,12 +1,14 @@
 //! The checked configuration.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use omneo_id::sandbox::Sandbox;
 use omneo_id::{SigningKey, Tenant};
 use tracing_subscriber::EnvFilter;
 
+use super::sessions::Sessions;
 use crate::cors::Cors;
 
 /// All settings of the server.
@@ -23,6 +25,7 @@ pub(crate) struct Config {
     pub(crate) token_ttl: Duration,
     /// Capacity of the cache of verified tokens.
     pub(crate) token_cache: usize,
+    pub(crate) sessions: Arc<Sessions>,
     /// `None` if cross-origin requests are not allowed.
     pub(crate) cors: Option<Cors>,
     /// Whether requests to the tenant carry a `Via` header.

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 use omneo_id::sandbox::Sandbox;
@@ -11,7 +12,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::arguments::{Arguments, Parsed};
 use super::model::{Config, Limits, LogFormat};
-use super::{secrets, values};
+use super::{secrets, sessions, values};
 use crate::cors::{self, Cors};
 
 /// The origin of the embedded sandbox. No request is sent to it.
@@ -22,12 +23,14 @@ const MAX_CONNECTIONS: usize = 1_000_000;
 const MAX_TOKENS: usize = 1_000_000;
 
 /// Flags that configure a tenant. They are rejected without `--upstream` or `--sandbox`.
-const TENANT_FLAGS: [&str; 5] = [
+const TENANT_FLAGS: [&str; 7] = [
     "api-token",
     "api-token-file",
     "signing-key",
     "signing-key-file",
     "upstream-base",
+    "webhook-secret",
+    "webhook-secret-file",
 ];
 
 impl Config {
@@ -81,7 +84,15 @@ fn check(arguments: &Arguments) -> Result<Config, String> {
     };
     let threads = number(arguments, "threads", &flags.threads, 1..=MAX_THREADS)?;
     let token_cache = number(arguments, "token-cache", &flags.token_cache, 0..=MAX_TOKENS)?;
+    let token_ttl = duration(
+        arguments,
+        "token-ttl",
+        &flags.token_ttl,
+        60 * 60,
+        values::duration,
+    )?;
     let mut warnings = arguments.warnings.clone();
+    let sessions = sessions::sessions(arguments, &tenant, token_ttl, &mut warnings)?;
     Ok(Config {
         listen,
         tenant,
@@ -90,14 +101,9 @@ fn check(arguments: &Arguments) -> Result<Config, String> {
         public_token,
         signing_key,
         key_is_random,
-        token_ttl: duration(
-            arguments,
-            "token-ttl",
-            &flags.token_ttl,
-            60 * 60,
-            values::duration,
-        )?,
+        token_ttl,
         token_cache: token_cache.unwrap_or(1024),
+        sessions: Arc::new(sessions),
         cors: cors(arguments, &mut warnings)?,
         via: flags.via,
         mount: flags.mount.as_deref().unwrap_or("/id/api/v1").to_owned(),

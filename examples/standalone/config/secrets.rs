@@ -1,4 +1,4 @@
-//! Secrets: the API token and the signing key, each as a value or in a file.
+//! Secrets: the API token, the signing key and those of webhooks, each as a value or in a file.
 
 use std::fs::File;
 use std::io::Read;
@@ -16,14 +16,31 @@ pub(super) fn api_token(arguments: &Arguments) -> Result<Option<String>, String>
     let Some(file) = &arguments.flags.api_token_file else {
         return Ok(arguments.flags.api_token.clone());
     };
-    let token = read(file).and_then(|content| {
-        let text =
-            String::from_utf8(content).map_err(|_| format!("{} is not UTF-8", file.display()))?;
-        Ok(text.trim().to_owned())
-    });
-    token
-        .map(Some)
-        .map_err(|problem| format!("{}: {problem}", arguments.name("api-token-file")))
+    let token = text(file).map_err(arguments.invalid_file("api-token-file"))?;
+    Ok(Some(token))
+}
+
+/// The secrets that sign webhooks, at least one, and their flag; `None` if it is not set.
+pub(super) fn webhook(
+    arguments: &Arguments,
+) -> Result<Option<(&'static str, Vec<String>)>, String> {
+    let flags = &arguments.flags;
+    let Some(file) = &flags.webhook_secret_file else {
+        let secret = flags.webhook_secret.as_ref();
+        return Ok(secret.map(|secret| ("webhook-secret", vec![secret.clone()])));
+    };
+    let flag = "webhook-secret-file";
+    let content = text(file).map_err(arguments.invalid_file(flag))?;
+    let lines = content.lines().map(str::trim);
+    let secrets = lines.filter(|line| !line.is_empty());
+    let secrets: Vec<_> = secrets.map(str::to_owned).collect();
+    if secrets.is_empty() {
+        return Err(arguments.invalid_file(flag)(format!(
+            "{} is empty",
+            file.display()
+        )));
+    }
+    Ok(Some((flag, secrets)))
 }
 
 /// The signing key, if it is set.
@@ -47,7 +64,7 @@ pub(super) fn signing_key(arguments: &Arguments) -> Result<Option<SigningKey>, S
         key.map_err(|error| format!("{}: {error}", file.display()))
     });
     key.map(Some)
-        .map_err(|problem| format!("{}: {problem}", arguments.name("signing-key-file")))
+        .map_err(arguments.invalid_file("signing-key-file"))
 }
 
 /// A random key, which only this process knows.
@@ -56,6 +73,13 @@ pub(super) fn random_key() -> Result<SigningKey, String> {
     getrandom::fill(&mut secret)
         .map_err(|error| format!("cannot generate a signing key: {error}"))?;
     SigningKey::hs256(secret).map_err(|error| error.to_string())
+}
+
+/// The text of a file, without white space at both ends.
+pub(super) fn text(file: &Path) -> Result<String, String> {
+    let text = String::from_utf8(read(file)?);
+    let text = text.map_err(|_| format!("{} is not UTF-8", file.display()))?;
+    Ok(text.trim().to_owned())
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, String> {

@@ -28,6 +28,15 @@ pub(super) fn timeout(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A duration other than zero, without a fraction of a second.
+pub(super) fn whole_seconds(text: &str) -> Result<Duration, String> {
+    let duration = timeout(text)?;
+    match duration.subsec_nanos() {
+        0 => Ok(duration),
+        _ => Err(format!("{text:?} has a fraction of a second")),
+    }
+}
+
 /// A number in this range.
 pub(super) fn number(text: &str, range: RangeInclusive<usize>) -> Result<usize, String> {
     let number = text.parse().ok().filter(|number| range.contains(number));

@@ -1,5 +1,5 @@
 //! The demonstration page in front of the embedded sandbox: `page.html`, `style.css` and
-//! `script.js`, served as one document, and the sign-in endpoint of its shop.
+//! `script.js`, served as one document, and the endpoints of its shop.
 
 mod service;
 

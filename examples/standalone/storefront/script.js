@@ -153,7 +153,7 @@ const announce = (text) => {
 /** Announces an error, and shows it. */
 const fail = (title, answer) => {
   announce(`${title}: ${answer.status || 'no response'}${answer.body?.message ? `, ${answer.body.message}` : ''}`)
-  const hint = answer.status === 401 && token && !isAlive(token) ? ' The token has expired: mint another one.' : ''
+  const hint = answer.status !== 401 || !token ? '' : isAlive(token) ? ' The session was ended: sign in again.' : ' The token has expired: mint another one.'
   at('notice').textContent = at('announcement').textContent + hint
   at('notice').hidden = false
 }
@@ -175,18 +175,20 @@ function showToken() {
   const [head, payload, signature] = token.split('.')
   const dot = () => make('i', { class: 'd' }, '.')
   const claims = claimsOf(token)
-  const hadFocus = body.contains(document.activeElement)
+  const focused = body.contains(document.activeElement) ? document.activeElement.id : null
   const rows = { alg: fromBase64(head).alg, ...claims }
-  const meaning = { pid: 'the profile', iat: clock(claims.iat), exp: clock(claims.exp), jti: 'the id of this token' }
+  const meaning = { pid: 'the profile', iat: clock(claims.iat), exp: clock(claims.exp), jti: 'the id of this token', ...(claims.auth_time && { auth_time: clock(claims.auth_time) }) }
   body.replaceChildren(
     make('p', { class: 'jwt', tabindex: '0', role: 'group', 'aria-label': 'The token as it is sent' },
       make('i', { class: 'h' }, head), dot(), make('i', { class: 'p' }, payload), dot(), make('i', { class: 's' }, signature)),
     make('dl', { class: 'claims' }, ...Object.entries(rows).flatMap(([name, value]) => [
       make('dt', {}, name), make('dd', {}, String(value), meaning[name] ? make('span', { class: 'hn' }, `  ${meaning[name]}`) : undefined)])),
     make('div', { class: 'tools' },
-      make('button', { type: 'button', class: 'plain', onclick: () => signIn(customer) }, 'Mint another'),
-      make('button', { type: 'button', class: 'plain', id: 'sign-out', onclick: signOut }, 'Sign out')))
-  if (hadFocus) body.querySelector('button').focus()
+      make('button', { type: 'button', class: 'plain', id: 'mint-another', onclick: () => signIn(customer) }, 'Mint another'),
+      settings.refreshes ? make('button', { type: 'button', class: 'plain', id: 'refresh', onclick: refresh }, 'Refresh') : undefined,
+      make('button', { type: 'button', class: 'plain', id: 'sign-out', onclick: signOut }, 'Sign out'),
+      make('button', { type: 'button', class: 'plain', id: 'end-sessions', onclick: endSessions }, 'End all sessions of this customer')))
+  if (focused !== null) (at(focused) ?? body.querySelector('button')).focus()
   tick()
 }
 
@@ -229,6 +231,7 @@ async function signIn(person) {
   if (!minted) return fail('No token was minted', {})
   customer = person
   token = minted
+  at('session-result').hidden = true
   for (const button of at('people').children) button.setAttribute('aria-pressed', String(button.dataset.profile === person.id))
   showToken()
   showAttempts()
@@ -244,7 +247,37 @@ async function signIn(person) {
   announce(`Signed in as ${profile.body.data.full_name}.`)
 }
 
-function signOut() {
+/** Exchanges the token for a new one of the same session. */
+async function refresh() {
+  const mine = session
+  const answer = await call('POST', '/auth/refresh', { bearer: token, note: 'a new token of the same session' })
+  if (mine !== session) return
+  if (!answer.ok) return fail('Not refreshed', answer)
+  token = answer.body.data.token
+  showToken()
+  announce('The token was refreshed.')
+}
+
+/** Ends the token of this page. Other sessions of the customer continue. */
+async function signOut() {
+  const ended = token
+  const answer = await call('DELETE', '/auth/token', { bearer: ended, note: 'end this token', quiet: true })
+  await leave('Sign out', ended, answer)
+}
+
+/** Ends all tokens of the customer. Only a server with the API token can. */
+async function endSessions() {
+  const ended = token
+  const answer = await call('POST', settings.endSessions, { body: { profile: customer.id }, note: 'your server ends all tokens of this customer', outside: true, quiet: true })
+  await leave('End all sessions', ended, answer)
+}
+
+/** Deletes the ended token, after one more request with it, which is rejected. */
+async function leave(action, ended, answer) {
+  // 401: the token had ended before.
+  if (!answer.ok && answer.status !== 401) return fail(`${action} failed`, answer)
+  const again = await me('GET', '', { bearer: ended, note: 'the ended token' })
+  if (token !== ended) return
   session += 1
   customer = token = null
   for (const button of at('people').children) button.setAttribute('aria-pressed', 'false')
@@ -253,7 +286,10 @@ function signOut() {
   at('consent-body').replaceChildren(make('p', { class: 'empty' }, 'Sign in to see the consent of this customer.'))
   showToken()
   showAttempts()
-  announce('Signed out: the page has deleted the token.')
+  const result = at('session-result')
+  result.replaceChildren(make('b', {}, `${action}: ${answer.status}. `), `The next request with the same token: ${again.status || 'no response'}.`)
+  result.hidden = false
+  announce(result.textContent)
   at('sign-in').focus()
 }
 

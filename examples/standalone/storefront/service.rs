@@ -1,5 +1,5 @@
-//! The demonstration page and its sign-in endpoint. Only for the embedded sandbox: the endpoint
-//! mints a token for every caller.
+//! The demonstration page and the endpoints of its shop. Only for the embedded sandbox: they mint
+//! tokens, and end sessions, for every caller.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -21,7 +21,8 @@ use omneo_id::{
     ApiToken, Body, Keyring, ProfileId, Rejection, RejectionKind, Subject, TokenIssuer,
 };
 use serde::Deserialize;
-use serde_json::json;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 use tokio::time::timeout;
 use tower::{Service, ServiceExt};
 
@@ -29,6 +30,7 @@ use crate::config::Config;
 
 const PAGE: &str = "/";
 const SIGN_IN: &str = "/demo/sign-in";
+const END_SESSIONS: &str = "/demo/end-sessions";
 /// Limit for a request body, which is a JSON object of about 80 bytes.
 const MAX_BODY: usize = 4 * 1024;
 /// Timeout for a whole request body, as in Omneo ID.
@@ -50,10 +52,11 @@ const CUSTOMERS: [(&str, &str, &str); 6] = [
     ),
 ];
 
-/// Serves the page and, in the role of the shop's server, mints its tokens with the API token.
+/// Serves the page and, in the role of the shop's server, calls Omneo ID with the API token.
 pub(crate) struct Storefront<S> {
     id: S,
     mint: String,
+    revoke: String,
     api_token: ApiToken,
     expired: TokenIssuer,
     page: String,
@@ -70,6 +73,13 @@ struct SignIn {
     expired: bool,
 }
 
+/// The body of a request to end all sessions of a customer.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EndSessions {
+    profile: String,
+}
+
 impl<S> Storefront<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
@@ -83,22 +93,24 @@ where
         Some(Self {
             id: id.clone(),
             mint: format!("{mount}/auth/token"),
+            revoke: format!("{mount}/auth/revoke"),
             api_token: config.tenant.api_token().clone(),
             expired: TokenIssuer::new(keyring).with_clock(PastClock),
-            page: render(mount),
+            page: render(mount, config.sessions.refresh.is_some()),
         })
     }
 
-    /// Whether a request is for the page or the sign-in endpoint.
+    /// Whether a request is for the page or an endpoint of its shop.
     pub(crate) fn matches<B>(request: &Request<B>) -> bool {
-        matches!(request.uri().path(), PAGE | SIGN_IN)
+        matches!(request.uri().path(), PAGE | SIGN_IN | END_SESSIONS)
     }
 
     pub(crate) async fn respond(&self, request: Request<Body>) -> Response<Body> {
         let response = match (request.uri().path(), request.method()) {
             (PAGE, &Method::GET | &Method::HEAD) => Ok(self.page()),
             (PAGE, _) => Err(Rejection::method_not_allowed("GET, HEAD")),
-            (_, &Method::POST) => self.sign_in(request).await,
+            (SIGN_IN, &Method::POST) => self.sign_in(request).await,
+            (_, &Method::POST) => self.end_sessions(request).await,
             _ => Err(Rejection::method_not_allowed("POST")),
         };
         response
@@ -137,21 +149,32 @@ where
 
     /// Mints a token as a shop's server does after its own sign-in, which this one omits.
     async fn sign_in(&self, request: Request<Body>) -> Result<Response<Body>, Rejection> {
-        let sign_in = read(request).await?;
-        let profile: Option<ProfileId> = match sign_in.profile.as_deref().map(str::parse) {
-            None => None,
-            Some(Ok(profile)) => Some(profile),
-            Some(Err(error)) => return Err(invalid_body().because(error)),
-        };
+        let sign_in: SignIn = read(request).await?;
+        let profile = sign_in.profile.as_deref().map(parse).transpose()?;
         if sign_in.expired {
             return Ok(self.issue_expired(profile));
         }
-        let mut request = Request::new(Body::from(Bytes::from(match &profile {
-            Some(profile) => json!({ "id": profile.as_str() }).to_string(),
-            None => "{}".to_owned(),
-        })));
+        let body = match &profile {
+            Some(profile) => json!({ "id": profile.as_str() }),
+            None => json!({}),
+        };
+        self.call(&self.mint, body).await
+    }
+
+    /// Ends all sessions of a customer, as a shop's server does for its staff.
+    async fn end_sessions(&self, request: Request<Body>) -> Result<Response<Body>, Rejection> {
+        let end: EndSessions = read(request).await?;
+        let profile = parse(&end.profile)?;
+        let body = json!({ "id": profile.as_str() });
+        self.call(&self.revoke, body).await
+    }
+
+    /// Calls Omneo ID with the API token.
+    async fn call(&self, path: &str, body: Value) -> Result<Response<Body>, Rejection> {
+        let body = Bytes::from(body.to_string());
+        let mut request = Request::new(Body::from(body));
         *request.method_mut() = Method::POST;
-        let uri = self.mint.parse();
+        let uri = path.parse();
         *request.uri_mut() = uri.map_err(|_| Rejection::new(RejectionKind::NotFound))?;
         let headers = request.headers_mut();
         headers.insert(AUTHORIZATION, self.api_token.to_header());
@@ -177,7 +200,7 @@ where
 
 /// Reads the body, which must be JSON. This also rejects cross-origin pages that CORS does not
 /// allow: a browser sends JSON to another origin only after a preflight.
-async fn read(request: Request<Body>) -> Result<SignIn, Rejection> {
+async fn read<T: DeserializeOwned>(request: Request<Body>) -> Result<T, Rejection> {
     if !is_json(request.headers()) {
         return Err(RejectionKind::UnsupportedMediaType.into());
     }
@@ -193,6 +216,11 @@ async fn read(request: Request<Body>) -> Result<SignIn, Rejection> {
         })
     })?;
     serde_json::from_slice(&body.to_bytes()).map_err(|error| invalid_body().because(error))
+}
+
+fn parse(profile: &str) -> Result<ProfileId, Rejection> {
+    let profile = profile.parse();
+    profile.map_err(|error| invalid_body().because(error))
 }
 
 fn invalid_body() -> Rejection {
@@ -218,12 +246,14 @@ impl Clock for PastClock {
 }
 
 /// The page as one document without subresources, with a placeholder for the nonce.
-fn render(mount: &str) -> String {
+fn render(mount: &str, refreshes: bool) -> String {
     let customers =
         CUSTOMERS.map(|(id, name, note)| json!({ "id": id, "name": name, "note": note }));
     let settings = json!({
         "mount": mount,
         "signIn": SIGN_IN,
+        "endSessions": END_SESSIONS,
+        "refreshes": refreshes,
         "customers": customers,
         "known": Sandbox::ADA_EMAIL,
         "wishlist": Sandbox::WISHLIST,

@@ -64,7 +64,10 @@ async fn a_route_lists_its_methods_in_allow() {
     let shop = Shop::open();
     let token = shop.mint_for_ada().await;
     for (method, path, allow) in [
-        (Method::GET, "/auth/token", "POST, OPTIONS"),
+        (Method::GET, "/auth/token", "POST, DELETE, OPTIONS"),
+        (Method::PUT, "/auth/token", "POST, DELETE, OPTIONS"),
+        (Method::GET, "/auth/revoke", "POST, OPTIONS"),
+        (Method::DELETE, "/auth/revoke", "POST, OPTIONS"),
         (Method::GET, "/profiles", "POST, OPTIONS"),
         (Method::DELETE, "/profiles", "POST, OPTIONS"),
         (Method::POST, "/locations", "GET, HEAD, OPTIONS"),

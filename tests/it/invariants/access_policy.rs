@@ -66,8 +66,9 @@ fn a_denied_request_is_never_executed() {
         .unwrap();
     let runtime = runtime();
     let shop = Shop::with(|builder| builder.access_policy(policy));
-    let tokens = runtime.block_on(tokens(&shop));
     for_all(|generated| {
+        shop.clock.advance(1);
+        let tokens = Tokens::issue(&shop.id);
         let Some(request) = generated.request(&tokens) else {
             return Err(TestCaseError::reject("no request"));
         };
@@ -93,7 +94,8 @@ fn a_denied_request_is_never_executed() {
         prop_assert!(shop.sandbox.profile(Sandbox::ADA_ID).is_some());
         Ok(())
     });
-    let response = runtime.block_on(shop.get("/profiles/me", &tokens.ada));
+    let token = Tokens::issue(&shop.id).ada;
+    let response = runtime.block_on(shop.get("/profiles/me", &token));
     assert_eq!(response.status, StatusCode::OK);
     assert!(json!(response.json()["data"]["id"]) == json!(Sandbox::ADA_ID));
 }

@@ -19,8 +19,9 @@ fn is_refusal(kind: RejectionKind) -> bool {
 fn every_call_stays_at_or_below_the_profile_without_credentials_of_the_client() {
     let runtime = runtime();
     let shop = Shop::open();
-    let tokens = runtime.block_on(tokens(&shop));
     for_all(|generated| {
+        shop.clock.advance(1);
+        let tokens = Tokens::issue(&shop.id);
         let Some(request) = generated.request(&tokens) else {
             return Err(TestCaseError::reject("no request"));
         };

@@ -58,13 +58,8 @@ async fn echo(
 #[test]
 fn an_echoed_api_token_never_reaches_the_client() {
     let runtime = runtime();
-    let tokens = runtime.block_on(async {
-        let shop = Shop::open();
-        Tokens {
-            ada: shop.mint_for_ada().await,
-            anonymous: shop.mint_anonymous().await,
-        }
-    });
+    let clock = Arc::new(AtomicU64::new(1_700_000_000));
+    let time = Arc::clone(&clock);
     let forwarded = Arc::new(Mutex::new(0_usize));
     let count = Arc::clone(&forwarded);
     let client = service_fn(move |request: Request<RequestBody>| {
@@ -77,11 +72,13 @@ fn an_echoed_api_token_never_reaches_the_client() {
         .unwrap()
         .api_token(Sandbox::API_TOKEN)
         .signing_key(SigningKey::hs256(SECRET).unwrap())
-        .clock(|| 1_700_000_000)
+        .clock(move || time.load(Ordering::Relaxed))
         .build_with_client(client)
         .unwrap();
     let aborted = Cell::new(0_usize);
     let is_not_in_the_response = |generated: &GeneratedRequest| {
+        clock.fetch_add(1, Ordering::Relaxed);
+        let tokens = Tokens::issue(&id);
         let Some(request) = generated.request(&tokens) else {
             return Err(TestCaseError::reject("no request"));
         };

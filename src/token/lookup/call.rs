@@ -1,12 +1,10 @@
-//! The call of the tenant that a mint request needs.
-
 use std::future::poll_fn;
 
 use http::{Extensions, HeaderMap, Request, Response};
 use tower::Service;
 
-use super::lookup::{self, Credential};
-use super::request::MintRequest;
+use super::Lookup;
+use super::answer::{self, Credential};
 use crate::body::Body;
 use crate::error::BoxError;
 use crate::identity::{Subject, VerifiedToken};
@@ -20,39 +18,44 @@ use crate::tenant::{AllowForward, ApiToken, CallAs};
 /// The tenant answers with a whole profile: a few KiB, or more with many custom fields.
 const MAX_ANSWER_LEN: usize = 1024 * 1024;
 
-/// Calls the tenant, after it is ready, for the subject of the token.
-pub(super) async fn look_up<S, ResBody>(
+/// The request of a caller, without its body. The look-up copies its correlation headers and
+/// extensions.
+pub(in crate::token) struct Caller {
+    pub(in crate::token) headers: HeaderMap,
+    pub(in crate::token) extensions: Extensions,
+}
+
+/// Calls the tenant, after it is ready, for a subject.
+///
+/// The call has the API token `call_as`, or the configured one.
+pub(in crate::token) async fn look_up<S, ResBody>(
     mut tenant: S,
-    request: ParsedRequest,
+    lookup: &Lookup,
+    call_as: Option<ApiToken>,
+    caller: Caller,
     report: &mut Report,
-) -> Result<Subject, MintError<S::Error>>
+) -> Result<Subject, CallError<S::Error>>
 where
     S: Service<Request<Body>, Response = Response<ResBody>>,
     ResBody: http_body::Body<Error: Into<BoxError>>,
 {
-    let ParsedRequest {
-        mint,
-        call_as,
-        headers,
-        extensions,
-    } = request;
-    let mut request = lookup::request(&mint, &headers);
-    let credential = set_extensions(request.extensions_mut(), extensions, call_as);
+    let mut request = lookup.to_request(&caller.headers);
+    let credential = set_extensions(request.extensions_mut(), caller.extensions, call_as);
     poll_fn(|cx| tenant.poll_ready(cx))
         .await
-        .map_err(MintError::Inner)?;
-    let response = tenant.call(request).await.map_err(MintError::Inner)?;
+        .map_err(CallError::Inner)?;
+    let response = tenant.call(request).await.map_err(CallError::Inner)?;
     let (parts, body) = response.into_parts();
     report.add_call(&parts.extensions);
     // A layer in front of the tenant has rejected the call.
     if let Some(rejection) = parts.extensions.get::<Rejection>() {
         return Err(rejection.clone().into());
     }
-    lookup::check_status(&mint, credential, parts.status, &parts.headers)?;
+    answer::check_status(lookup, credential, parts.status, &parts.headers)?;
     let body = collect(body, MAX_ANSWER_LEN)
         .await
         .map_err(CollectError::into_tenant_rejection)?;
-    Ok(lookup::subject(&mint, &parts.headers, &body)?)
+    Ok(answer::subject(lookup, &parts.headers, &body)?)
 }
 
 /// Copies the extensions of the caller's request to the look-up, except for its subject and
@@ -83,26 +86,17 @@ fn set_extensions(
     }
 }
 
-/// Why no token was minted: a response to the caller, or an error of the inner service.
-pub(super) enum MintError<E> {
+/// Why a call failed: a response to the caller, or an error of the inner service.
+pub(in crate::token) enum CallError<E> {
     Rejected(Rejection),
     Inner(E),
 }
 
-impl<E, R> From<R> for MintError<E>
+impl<E, R> From<R> for CallError<E>
 where
     R: Into<Rejection>,
 {
     fn from(rejection: R) -> Self {
         Self::Rejected(rejection.into())
     }
-}
-
-/// A request whose body has been read and parsed.
-pub(super) struct ParsedRequest {
-    pub(super) mint: MintRequest,
-    /// The caller's API token, unless it was checked here.
-    pub(super) call_as: Option<ApiToken>,
-    pub(super) headers: HeaderMap,
-    pub(super) extensions: Extensions,
 }

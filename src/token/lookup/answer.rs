@@ -1,19 +1,11 @@
-//! The look-up of the subject at the tenant: builds the request and interprets the answer.
-
-use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
-use serde::Serialize;
+use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
-use super::request::{MintRequest, PROFILE_ID};
-use crate::body::Body;
+use super::Lookup;
 use crate::headers::{is_html, is_unencoded};
 use crate::identity::{ProfileId, Subject};
 use crate::rejection::{FieldErrors, Rejection, RejectionKind, TenantStatusRules};
 use crate::tenant::without_bom;
-
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The API token of the look-up, which a 401 or 403 concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,61 +16,9 @@ pub(super) enum Credential {
     Configured,
 }
 
-#[derive(Serialize)]
-struct SearchId<'a> {
-    r#type: &'a str,
-    id: &'a str,
-}
-
-/// The headers of the caller's request that the look-up copies, for correlation in logs and traces.
-const FORWARDED_HEADERS: [HeaderName; 3] = [
-    HeaderName::from_static("x-request-id"),
-    HeaderName::from_static("traceparent"),
-    HeaderName::from_static("tracestate"),
-];
-
-/// The look-up of a mint request: method, target, headers and body.
-pub(super) fn request(mint: &MintRequest, caller: &HeaderMap) -> http::Request<Body> {
-    let mut request = match mint {
-        MintRequest::Anonymous => verify_request(),
-        MintRequest::Profile { id } => search_request(PROFILE_ID, id),
-        MintRequest::Identity { handle, id } => search_request(handle, id),
-    };
-    for name in FORWARDED_HEADERS {
-        for value in caller.get_all(&name) {
-            request.headers_mut().append(&name, value.clone());
-        }
-    }
-    request
-}
-
-/// Finds a profile by an id of this type.
-fn search_request(id_type: &str, id: &str) -> http::Request<Body> {
-    // Two strings always serialise.
-    let body = serde_json::to_vec(&SearchId {
-        r#type: id_type,
-        id,
-    })
-    .unwrap_or_default();
-    let mut request = http::Request::new(Body::from(Bytes::from(body)));
-    *request.method_mut() = Method::POST;
-    *request.uri_mut() = Uri::from_static("/profiles/search-id");
-    request.headers_mut().insert(ACCEPT, JSON);
-    request.headers_mut().insert(CONTENT_TYPE, JSON);
-    request
-}
-
-/// Checks the API token only.
-fn verify_request() -> http::Request<Body> {
-    let mut request = http::Request::new(Body::empty());
-    *request.uri_mut() = Uri::from_static("/auth/verify");
-    request.headers_mut().insert(ACCEPT, JSON);
-    request
-}
-
 /// The rejection of any status other than a 2xx.
 pub(super) fn check_status(
-    mint: &MintRequest,
+    lookup: &Lookup,
     credential: Credential,
     status: StatusCode,
     headers: &HeaderMap,
@@ -89,8 +29,8 @@ pub(super) fn check_status(
     };
     match status {
         status if status.is_success() => Ok(()),
-        StatusCode::NOT_FOUND => Err(not_found(mint)),
-        StatusCode::UNPROCESSABLE_ENTITY => Err(unprocessable(mint)),
+        StatusCode::NOT_FOUND => Err(not_found(lookup)),
+        StatusCode::UNPROCESSABLE_ENTITY => Err(unprocessable(lookup)),
         _ => Err(rules
             .rejection(status, headers)
             .unwrap_or_else(|| RejectionKind::TenantAnswer.into())),
@@ -99,22 +39,20 @@ pub(super) fn check_status(
 
 /// The profile does not exist. A 404 to `auth/verify`, however, is not the caller's fault: the
 /// tenant must have that route.
-fn not_found(mint: &MintRequest) -> Rejection {
-    match mint {
-        MintRequest::Anonymous => RejectionKind::TenantAnswer.into(),
-        MintRequest::Profile { .. } | MintRequest::Identity { .. } => {
-            RejectionKind::NotFound.into()
-        }
+fn not_found(lookup: &Lookup) -> Rejection {
+    match lookup {
+        Lookup::ApiToken => RejectionKind::TenantAnswer.into(),
+        Lookup::Profile { .. } | Lookup::Identity { .. } => RejectionKind::NotFound.into(),
     }
 }
 
 /// The tenant rejects the parameters. A malformed profile id matches no profile; an unknown handle
 /// is the caller's mistake.
-fn unprocessable(mint: &MintRequest) -> Rejection {
-    match mint {
-        MintRequest::Anonymous => RejectionKind::TenantAnswer.into(),
-        MintRequest::Profile { .. } => RejectionKind::NotFound.into(),
-        MintRequest::Identity { .. } => {
+fn unprocessable(lookup: &Lookup) -> Rejection {
+    match lookup {
+        Lookup::ApiToken => RejectionKind::TenantAnswer.into(),
+        Lookup::Profile { .. } => RejectionKind::NotFound.into(),
+        Lookup::Identity { .. } => {
             let mut errors = FieldErrors::default();
             errors.add("id_handle", "The selected id_handle is invalid.");
             Rejection::invalid_fields(errors)
@@ -122,25 +60,25 @@ fn unprocessable(mint: &MintRequest) -> Rejection {
     }
 }
 
-/// The subject of the new token, from the body of a 2xx.
+/// The subject that the tenant has found, from the body of a 2xx.
 pub(super) fn subject(
-    mint: &MintRequest,
+    lookup: &Lookup,
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<Subject, Rejection> {
-    let expected = match mint {
-        MintRequest::Anonymous => {
+    let expected = match lookup {
+        Lookup::ApiToken => {
             return check_verify_body(headers, body).map(|()| Subject::Anonymous);
         }
-        MintRequest::Profile { id } => Some(id),
-        MintRequest::Identity { .. } => None,
+        Lookup::Profile { id } => Some(id),
+        Lookup::Identity { .. } => None,
     };
     let unusable = || Rejection::new(RejectionKind::TenantAnswer);
     let answer: Value =
         serde_json::from_slice(without_bom(body)).map_err(|error| unusable().because(error))?;
     let data = answer.get("data").ok_or_else(unusable)?;
     if data.is_null() || data.as_array().is_some_and(Vec::is_empty) {
-        return Err(not_found(mint));
+        return Err(not_found(lookup));
     }
     let id = data.get("id").and_then(Value::as_str).unwrap_or_default();
     let id: ProfileId = id.parse().map_err(|error| unusable().because(error))?;

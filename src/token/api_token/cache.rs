@@ -1,8 +1,14 @@
 //! API tokens that the tenant has accepted recently.
 
+use std::ops::RangeInclusive;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use crate::error::{ConfigError, ConfigErrorKind};
 use crate::tenant::ApiToken;
+
+/// How long an API token may be cached, in seconds: a revoked token stays usable for so long.
+const TTL: RangeInclusive<u64> = 1..=60;
 
 /// The most cached tokens. Only a few servers mint for a tenant, and each look-up compares with all
 /// cached tokens.
@@ -22,11 +28,20 @@ struct Entry {
 }
 
 impl ApiTokenCache {
-    pub(super) fn new(ttl: u64) -> Self {
-        Self {
-            ttl,
-            tokens: Mutex::default(),
+    /// # Errors
+    /// If the time has a fraction of a second, or is not from 1 to 60 seconds.
+    pub(super) fn new(ttl: Duration) -> Result<Self, ConfigError> {
+        let seconds = ttl.as_secs();
+        if ttl.subsec_nanos() != 0 || !TTL.contains(&seconds) {
+            return Err(ConfigError::new(
+                ConfigErrorKind::InvalidDuration,
+                "a check of an API token is cached for 1 to 60 seconds, in whole seconds",
+            ));
         }
+        Ok(Self {
+            ttl: seconds,
+            tokens: Mutex::default(),
+        })
     }
 
     pub(super) fn ttl(&self) -> u64 {
@@ -71,9 +86,13 @@ mod tests {
         ApiToken::new(token).unwrap()
     }
 
+    fn cache() -> ApiTokenCache {
+        ApiTokenCache::new(Duration::from_secs(60)).unwrap()
+    }
+
     #[test]
     fn a_token_is_cached_until_its_ttl_has_passed() {
-        let cache = ApiTokenCache::new(60);
+        let cache = cache();
         cache.insert(token("valid"), 1000);
         assert!(cache.contains(&token("valid"), 1000));
         assert!(cache.contains(&token("valid"), 1059));
@@ -89,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_hit_does_not_extend_the_ttl_and_a_new_check_does() {
-        let cache = ApiTokenCache::new(60);
+        let cache = cache();
         cache.insert(token("valid"), 1000);
         assert!(cache.contains(&token("valid"), 1050));
         cache.insert(token("valid"), 1055);
@@ -99,14 +118,14 @@ mod tests {
 
     #[test]
     fn a_clock_set_back_expires_tokens() {
-        let cache = ApiTokenCache::new(60);
+        let cache = cache();
         cache.insert(token("valid"), 1000);
         assert!(!cache.contains(&token("valid"), 999));
     }
 
     #[test]
     fn the_oldest_token_is_evicted() {
-        let cache = ApiTokenCache::new(60);
+        let cache = cache();
         for n in 0..CAPACITY + 5 {
             cache.insert(token(&format!("token-{n}")), 1000);
         }

@@ -1,0 +1,44 @@
+//! The ended sessions, which all worker threads share: their maintenance, and the log at the start.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use omneo_id::Revocations;
+use tokio::time::sleep;
+use tracing::info;
+
+use crate::config::Sessions;
+
+/// How often expired entries are removed, to return their memory.
+const EVICT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Keeps the set current and small. It ends when it is dropped.
+pub(crate) async fn maintain(revocations: Revocations) -> Infallible {
+    let evict = async {
+        loop {
+            sleep(EVICT_INTERVAL).await;
+            revocations.evict_expired();
+        }
+    };
+    tokio::select! {
+        never = revocations.synchronize() => never,
+        never = evict => never,
+    }
+}
+
+/// Logs the settings, without the URL of the store: it may contain a password.
+pub(crate) fn log(sessions: &Sessions) {
+    let refresh = match sessions.refresh {
+        None => "off".to_owned(),
+        Some(refresh) => refresh.age().to_string(),
+    };
+    info!(
+        store = sessions.store.as_str(),
+        on_outage = %sessions.on_outage,
+        %refresh,
+        rotate = sessions.refresh.is_some_and(|refresh| refresh.rotate),
+        webhook = if sessions.webhook.is_some() { "on" } else { "off" },
+        "sessions are ended in {}",
+        sessions.store.scope()
+    );
+}

@@ -1,0 +1,41 @@
+use bytes::Bytes;
+use http::header::CACHE_CONTROL;
+use http::{HeaderValue, Response, StatusCode};
+use http_body_util::Full;
+
+/// The outcome of a webhook with a valid signature, in the extensions of its response, for logs and
+/// metrics. The response itself does not depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WebhookOutcome {
+    /// The tokens of a profile that is gone have ended.
+    TokensEnded,
+    /// The listeners have received an event of a location.
+    LocationChanged,
+    /// The event has no effect on this service.
+    Ignored,
+    /// The event would have an effect, but cannot be read. Nothing was done.
+    Unreadable,
+}
+
+impl WebhookOutcome {
+    /// A stable name for logs and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::TokensEnded => "tokens_ended",
+            Self::LocationChanged => "location_changed",
+            Self::Ignored => "ignored",
+            Self::Unreadable => "unreadable",
+        }
+    }
+
+    /// 204: the tenant sends the event no more.
+    pub(super) fn into_response(self) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::default());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        let no_store = HeaderValue::from_static("no-store");
+        response.headers_mut().insert(CACHE_CONTROL, no_store);
+        response.extensions_mut().insert(self);
+        response
+    }
+}

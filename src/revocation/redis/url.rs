@@ -7,6 +7,7 @@ use crate::error::{ConfigError, ConfigErrorKind};
 pub(super) struct RedisUrl {
     pub(super) host: String,
     pub(super) port: u16,
+    #[cfg(feature = "tls")]
     pub(super) is_tls: bool,
     /// Database and credentials.
     pub(super) settings: RedisConnectionInfo,
@@ -52,6 +53,7 @@ impl RedisUrl {
         Ok(Self {
             host: host.clone(),
             port: *port,
+            #[cfg(feature = "tls")]
             is_tls,
             settings: (settings.clone())
                 .set_protocol(ProtocolVersion::RESP2)
@@ -97,7 +99,10 @@ mod tests {
         ] {
             let parsed = RedisUrl::parse(url).unwrap();
             assert_eq!((&*parsed.host, parsed.port), (host, port), "{url}");
+            #[cfg(feature = "tls")]
             assert_eq!(parsed.is_tls, is_tls, "{url}");
+            #[cfg(not(feature = "tls"))]
+            assert!(!is_tls);
             let settings = parsed.settings;
             assert_eq!(settings.username(), user, "{url}");
             assert_eq!(settings.password(), password, "{url}");

@@ -6,6 +6,7 @@ mod echoes;
 
 use std::cell::Cell;
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -16,7 +17,7 @@ use http_body::Frame;
 use http_body_util::{BodyExt, Full};
 use omneo_id::sandbox::{CapturedRequest, Sandbox};
 use omneo_id::upstream::RequestBody;
-use omneo_id::{AccessPolicy, OmneoId, Rejection, RejectionKind, SigningKey};
+use omneo_id::{AccessPolicy, OmneoId, Rejection, RejectionKind, SigningKey, Subject};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
@@ -366,6 +367,15 @@ struct Tokens {
 }
 
 impl Tokens {
+    /// New tokens. A generated request may end those of another case.
+    fn issue<C>(id: &OmneoId<C>) -> Self {
+        let issue = |subject: &Subject| id.issuer().issue(subject).unwrap().into_token();
+        Self {
+            ada: issue(&Subject::Profile(Sandbox::ADA_ID.parse().unwrap())),
+            anonymous: issue(&Subject::Anonymous),
+        }
+    }
+
     fn get(&self, caller: Caller) -> Option<&str> {
         match caller {
             Caller::Ada => Some(&self.ada),

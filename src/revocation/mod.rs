@@ -45,9 +45,9 @@
 mod error;
 mod exchange;
 mod outage;
+mod record;
 #[cfg(feature = "redis")]
 mod redis;
-mod revocation;
 pub(crate) mod revocations;
 mod set;
 mod store;
@@ -59,9 +59,9 @@ mod text;
 
 pub use error::{RevokeError, RevokeErrorKind};
 pub use outage::OnOutage;
+pub use record::Revocation;
 #[cfg(feature = "redis")]
 pub use redis::RedisStore;
-pub use revocation::Revocation;
 pub use revocations::RevocationStats;
 pub(crate) use revocations::Revocations;
 pub use store::{Receiver, RevocationStore, StoreFuture};

@@ -428,7 +428,7 @@ fn tokens_are_accepted_and_refused_as_the_model_says() {
         .build()
         .unwrap();
     let config = Config {
-        cases: std::env::var("PROPTEST_CASES").map_or(150, |cases| cases.parse().unwrap()),
+        cases: std::env::var("PROPTEST_CASES").map_or(64, |cases| cases.parse().unwrap()),
         failure_persistence: None,
         ..Config::default()
     };

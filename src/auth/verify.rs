@@ -227,7 +227,7 @@ impl TokenVerifier {
         if let Some(verified) = cache.get(token, config.keyring.generation()) {
             config.policy.check_times(verified.claims(), now)?;
             config.check_use(&verified)?;
-            return Ok((verified, TokenCheck::Remembered));
+            return Ok((verified, TokenCheck::Cached));
         }
         let text = std::str::from_utf8(token).map_err(|_| VerifyErrorKind::Malformed)?;
         let snapshot = config.keyring.snapshot();

@@ -211,8 +211,8 @@ impl Metrics {
         let help = "Open connections to the tenant, by state.";
         text.head(name, "gauge", help);
         text.line(name, "{state=\"idle\"}", client.idle as u64);
-        let used = client.open.saturating_sub(client.idle);
-        text.line(name, "{state=\"used\"}", used as u64);
+        let in_use = client.open.saturating_sub(client.idle);
+        text.line(name, "{state=\"in_use\"}", in_use as u64);
     }
 
     /// Writes a histogram. `label` ends in a comma, or is empty.

@@ -59,7 +59,7 @@ where
 
 /// The time in which a client must send a body that is collected. Default is none.
 ///
-/// It is a total: under an idle timeout alone, a client can hold a connection with a few bytes.
+/// It is a total: under an idle timeout alone, a client can occupy a connection with a few bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ReadTimeout {
     #[cfg(feature = "client")]

@@ -1,6 +1,6 @@
 //! The request's subject, as an argument of axum handlers.
 //!
-//! A request without a subject is answered as the layers answer it: 401, never 500. A host that
+//! A request without a subject is rejected as the layers reject it: 401, never 500. A host that
 //! authenticates by other means may insert no [`Subject`] for unauthenticated requests, and a
 //! preflight may pass without a token. So the client decides whether there is a subject, and an
 //! extractor cannot detect a missing layer. A missing layer rejects every request; the cause is in

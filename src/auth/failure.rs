@@ -4,7 +4,8 @@ use super::{VerifyError, VerifyErrorKind};
 use crate::headers::CredentialsError;
 use crate::rejection::{Rejection, RejectionKind};
 
-/// Why a request was not authenticated: a closed set, for metrics and logs. Clients never see it.
+/// Why a request was not authenticated: a closed set, for metrics and logs. It is not sent to
+/// clients.
 ///
 /// ```
 /// use http::Response;
@@ -20,9 +21,9 @@ use crate::rejection::{Rejection, RejectionKind};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AuthFailure {
-    /// The request carries no credential.
+    /// The request has no credential.
     Missing,
-    /// The request carries more than one credential.
+    /// The request has more than one credential.
     Ambiguous,
     /// The scheme of the `Authorization` header is not `Bearer`.
     Scheme,

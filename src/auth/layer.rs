@@ -122,7 +122,7 @@ impl JwtAuthLayer {
     }
 
     /// Forwards CORS preflights without a token: `OPTIONS` with `Origin` and
-    /// `Access-Control-Request-Method`. Use it if the inner service answers preflights. A CORS
+    /// `Access-Control-Request-Method`. Use it if the inner service responds to preflights. A CORS
     /// layer outside of this one is the better choice.
     ///
     /// Default is to treat preflights as any other request.

@@ -54,16 +54,16 @@
 //! ```
 //!
 //! - Put a CORS layer *outside* of this one: rejections need CORS headers too, and preflights carry
-//!   no token. [`JwtAuthLayer::pass_preflights`] is for inner services that answer preflights.
+//!   no token. [`JwtAuthLayer::pass_preflights`] is for inner services that respond to preflights.
 //! - With the feature `axum`, handlers take a [`VerifiedToken`](crate::identity::VerifiedToken), a
 //!   [`Subject`](crate::Subject) or a [`ProfileId`](crate::ProfileId) as an argument, and `Option`s
-//!   of them behind [`AuthMode::Optional`]. A request without a subject is answered with 401. An
+//!   of them behind [`AuthMode::Optional`]. A request without a subject is rejected with 401. An
 //!   anonymous token has no `ProfileId`: 404. Behind [`JwtAuthLayer::gate_only`] these extractors
 //!   find no subject.
 //! - gRPC requests are rejected in gRPC; the request's `content-type` decides.
 //! - A cached token costs no signature check, and allocates only for the request's extensions;
 //!   [`JwtAuthLayer::gate_only`] avoids that allocation too.
-//! - To refuse tokens before they expire, see [`Revocations`](crate::Revocations) and
+//! - To reject tokens before they expire, see [`Revocations`](crate::Revocations) and
 //!   [`TokenVerifier::with_filter`](crate::TokenVerifier::with_filter).
 //! - To replace keys while requests run, see [`Keyring`](crate::Keyring).
 

@@ -1,4 +1,4 @@
-//! Keys that sign and verify tokens, and the ring that holds the current ones.
+//! Keys that sign and verify tokens, and the keyring of the current ones.
 //!
 //! A [`SigningKey`] signs and verifies, a [`VerifyingKey`] only verifies; each has one
 //! [`Algorithm`], which a token cannot change. A [`Keyring`] signs with one key and verifies with

@@ -74,7 +74,7 @@ impl Rejection {
         response
     }
 
-    /// gRPC over HTTP/2, "Responses": a `Trailers-Only` answer is 200 with the status in the
+    /// gRPC over HTTP/2, "Responses": a `Trailers-Only` response is 200 with the status in the
     /// headers and no body. Clients take a plain 401 for a transport failure.
     fn grpc_response(&self, content_type: &'static str) -> Response<Full<Bytes>> {
         let mut response = Response::new(Full::default());

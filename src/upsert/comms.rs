@@ -1,4 +1,4 @@
-//! The field names of the comms attribute. Pure.
+//! The field names of the comms attribute.
 
 use super::schema::Rule;
 

@@ -1,4 +1,4 @@
-//! The write that follows a look-up: an update, a creation or none. Pure.
+//! The write that follows a look-up: an update, a creation or none.
 
 use bytes::Bytes;
 

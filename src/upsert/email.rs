@@ -1,4 +1,4 @@
-//! Normalises e-mail addresses for comparison and storage. Pure.
+//! Normalises e-mail addresses for comparison and storage.
 
 use email_address::{EmailAddress, Options};
 use idna::AsciiDenyList;

@@ -81,7 +81,7 @@ pub(super) struct InFlightGuard {
 
 impl InFlightGuard {
     /// The number of creations of the address that have ended. A look-up that begins after this
-    /// call sees their profiles.
+    /// call finds their profiles.
     pub(super) fn creations_ended(&self) -> u64 {
         let mut addresses = self.in_flight.lock();
         addresses

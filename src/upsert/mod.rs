@@ -141,9 +141,9 @@
 //! identities and balances. Limit the fields that an anonymous caller may set with the scopes of
 //! the API token.
 //!
-//! Limit the rate of sign-ups per client; a `tower` layer in front of this one sees the same route.
-//! Set a deadline for the request body, for example with `IdleTimeout` in [`body`](crate::body),
-//! because a sign-up waits for the whole body.
+//! Limit the rate of sign-ups per client, for example by a `tower` layer in front of this one. Set
+//! a deadline for the request body, for example with `IdleTimeout` in [`body`](crate::body), because
+//! a sign-up waits for the complete body.
 
 mod availability;
 mod comms;

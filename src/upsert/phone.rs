@@ -1,4 +1,4 @@
-//! Phone numbers in E.164 form. Pure.
+//! Phone numbers in E.164 form.
 
 use std::ops::RangeInclusive;
 

@@ -24,7 +24,7 @@ use crate::identity::Subject;
 use crate::rejection::{Rejection, RejectionKind};
 use crate::report::Report;
 
-/// Marks the request of a server that presented the tenant's API token, and so may sign people up
+/// Marks the request of a server that presented the tenant's API token, and so may sign up people
 /// without an ID token.
 ///
 /// The layer that has validated the API token inserts it into the request's extensions. A sign-up
@@ -128,7 +128,7 @@ fn is_sign_up(method: &Method, uri: &Uri) -> bool {
     method == Method::POST && path.starts_with('/') && path.trim_matches('/') == "profiles"
 }
 
-/// A sign-up that has a result, but whose response may have to wait.
+/// A sign-up that has a result, but whose response may be delayed.
 struct FinishedSignUp<E> {
     result: Result<UpsertOutcome, UpsertError<E>>,
     latency: UniformLatency,
@@ -202,7 +202,7 @@ fn admit(bytes: &[u8], shared: &Shared) -> Result<(SignUp, InFlightGuard), Rejec
     Ok((sign_up, in_flight))
 }
 
-/// Replaces an error that reveals whether the person is a customer, if the policy says so.
+/// Replaces an error that reveals whether the person is a customer, if the policy conceals it.
 fn conceal<E>(
     policy: &CommsPolicy,
     result: Result<UpsertOutcome, UpsertError<E>>,

@@ -82,7 +82,7 @@ impl SignUp {
         self.mobile_phone.as_deref()
     }
 
-    /// The whole payload, with normalised addresses.
+    /// The complete payload, with normalised addresses.
     pub(super) fn payload(&self) -> &Object {
         &self.payload
     }

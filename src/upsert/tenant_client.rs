@@ -47,8 +47,7 @@ where
 pub(super) enum UpsertError<E> {
     /// A rejection, which becomes a response.
     Rejected(Rejection),
-    /// A rejection that only a new person, or only a known one, can cause. The policy may conceal
-    /// it.
+    /// A rejection that reveals whether the person has a profile. The policy may conceal it.
     Revealing(Rejection),
     /// The error of the inner service, which is returned unchanged.
     Inner(E),

@@ -1,5 +1,5 @@
 //! Validates a payload against the documented schema, before the look-up, and normalises its
-//! addresses: the normal form is compared, looked up and stored. Pure.
+//! addresses: the normal form is compared, looked up and stored.
 
 use super::comms;
 use super::json::{Json, Object};

@@ -51,7 +51,7 @@ impl WebhookEndpoint {
     /// The longest body, in bytes. A longer one is rejected with 413.
     pub const MAX_BODY_LEN: usize = 1024 * 1024;
 
-    /// Accepts webhooks that are signed with this secret, as it stands in Omneo's console. Use a
+    /// Accepts webhooks that are signed with this secret, as configured in Omneo's console. Use a
     /// random one, such as the output of `openssl rand -hex 32`.
     ///
     /// # Errors
@@ -161,7 +161,7 @@ impl Config {
         if request.method() != Method::POST {
             return Err(Rejection::method_not_allowed(ALLOWED));
         }
-        // Before the body is read: most requests of strangers end here.
+        // Before the body is read: most requests that Omneo has not sent are rejected here.
         let signature = Signature::from_headers(request.headers()).map_err(invalid_signature)?;
         if is_too_long(request.headers()) {
             return Err(RejectionKind::PayloadTooLarge.into());

@@ -48,7 +48,7 @@ pub(super) fn parse(body: &[u8]) -> Result<Lookup, Rejection> {
     })
 }
 
-/// The two known members, each at most once, and whether there are others.
+/// The members `id` and `id_handle`, each at most once, and whether there are others.
 struct Members {
     id: Option<Field>,
     id_handle: Option<Field>,

@@ -148,15 +148,15 @@ impl Config {
             return Err(RefreshRefusal::TooOld.into());
         }
         let subject = self.look_up(tenant, profile, request, report).await?;
-        // The tenant may have taken long.
+        // The session may have ended during the call of the tenant.
         if clock.now() >= session.ends_at {
             return Err(RefreshRefusal::TooOld.into());
         }
         let issued = self
             .issuer
             .refresh(&subject, session.started_at, session.ends_at)?;
-        // Checked after the new token was signed. A revocation before this check ends the previous
-        // token, which is seen here; a later one ends the new token, too, as its `iat` has passed.
+        // After the new token was signed. A revocation before this check ends the previous token,
+        // which the check detects; a later one ends the new token, too, as its `iat` has passed.
         if self.revocations.is_revoked(token) {
             return Err(RefreshRefusal::Ended.into());
         }

@@ -77,7 +77,7 @@ fn cause(rejection: &Rejection) -> String {
 }
 
 /// Whether the text of `source` may contain personal data. Errors of the application's bodies and
-/// of other clients may contain a whole URL, with the query.
+/// of other clients may contain a complete URL, with the query.
 fn is_foreign(error: &(dyn Error + 'static), source: &(dyn Error + 'static)) -> bool {
     error.is::<ClientBodyError>()
         || (error.is::<UpstreamError>()

@@ -92,7 +92,7 @@ impl Exchange {
             Framing::from_body(&body),
         )?;
         body.set_declared_length(length);
-        let guard = config.in_flight.enter().ok_or_else(|| {
+        let guard = config.in_flight.try_acquire().ok_or_else(|| {
             Rejection::new(RejectionKind::TenantBusy)
                 .with_retry_after(BUSY_RETRY_AFTER)
                 .because(UpstreamError(Cause::InFlight(config.in_flight.max())))

@@ -53,7 +53,7 @@ fn is_http(scheme: &str) -> bool {
 }
 
 /// Whether host and port are the tenant's. The scheme and default ports are ignored: a tenant
-/// behind a load balancer may not know that clients connect over https.
+/// behind a load balancer may be configured with http although clients connect over https.
 fn is_tenant(authority: &str, tenant: &Tenant) -> bool {
     let Ok(authority) = authority.parse::<Authority>() else {
         return false;

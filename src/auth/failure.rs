@@ -37,7 +37,7 @@ pub enum AuthFailure {
 
 impl AuthFailure {
     /// The failures that are not about an ID token.
-    const OTHERS: [Self; 5] = [
+    const WITHOUT_TOKEN: [Self; 5] = [
         Self::Missing,
         Self::Ambiguous,
         Self::Scheme,
@@ -46,12 +46,12 @@ impl AuthFailure {
     ];
 
     /// The number of failures.
-    pub const COUNT: usize = Self::OTHERS.len() + VerifyErrorKind::ALL.len();
+    pub const COUNT: usize = Self::WITHOUT_TOKEN.len() + VerifyErrorKind::ALL.len();
 
     /// Every failure, in a fixed order.
     pub fn all() -> impl Iterator<Item = Self> {
         let tokens = VerifyErrorKind::ALL.iter().copied().map(Self::Token);
-        Self::OTHERS.into_iter().chain(tokens)
+        Self::WITHOUT_TOKEN.into_iter().chain(tokens)
     }
 
     /// The failure behind a rejection. `None` for a rejection of another kind.

@@ -67,6 +67,21 @@
 //!   [`TokenVerifier::with_filter`](crate::TokenVerifier::with_filter).
 //! - To replace keys while requests run, see [`Keyring`](crate::Keyring).
 
+//! # Files
+//!
+//! | file | role |
+//! | --- | --- |
+//! | `layer`, `service` | `JwtAuthLayer` and `JwtAuth` |
+//! | `authenticate` | the decision on a request: forward or reject; the layer's configuration |
+//! | `mode`, `outcome`, `failure` | `AuthMode`, the `AuthOutcome` of a forwarded request, the `AuthFailure` behind a rejection |
+//! | `source` | finds the token in a header, cookie or query |
+//! | `verify` | `TokenVerifier`: cache, signature, claims, revocations, filter |
+//! | `header`, `claims` | parse and check the two JSON parts of a token |
+//! | `cache` | the verified tokens |
+//! | `filter` | `TokenFilter`, a check of the application |
+//! | `error` | why a token is invalid |
+//! | `extract` | the extractors for axum |
+
 mod authenticate;
 mod cache;
 mod claims;
@@ -78,6 +93,7 @@ mod filter;
 mod header;
 pub(crate) mod layer;
 mod mode;
+mod outcome;
 mod service;
 mod source;
 pub(crate) mod verify;
@@ -88,6 +104,7 @@ pub use failure::AuthFailure;
 pub use filter::TokenFilter;
 #[cfg(any(doc, feature = "client"))]
 pub(crate) use layer::JwtAuthLayer;
-pub use mode::{AuthMode, AuthOutcome};
+pub use mode::AuthMode;
+pub use outcome::AuthOutcome;
 pub use service::JwtAuth;
 pub(crate) use verify::TokenVerifier;

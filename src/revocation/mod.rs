@@ -42,6 +42,19 @@
 //! - The set is bounded: see [`Revocations::with_capacity`].
 //! - The set covers one process. A [`RevocationStore`] carries it to others.
 
+//! # Files
+//!
+//! | file | role |
+//! | --- | --- |
+//! | `revocations` | `Revocations`: the set, and its store if it has one |
+//! | `set`, `table` | which tokens an entry ends; the entries, which readers read without a lock |
+//! | `record`, `text` | `Revocation`, one change of a set, and its text form |
+//! | `error` | `RevokeError` |
+//! | `store` | the trait `RevocationStore` |
+//! | `exchange`, `sync` | one exchange with a store; `synchronize`, which repeats it |
+//! | `store_state`, `outage` | how current the set is; the behaviour if it is not |
+//! | `redis` | `RedisStore` |
+
 mod error;
 mod exchange;
 mod outage;

@@ -6,9 +6,8 @@ use http_body::Body;
 use serde::de::IgnoredAny;
 
 use crate::error::BoxError;
-use crate::read::{CollectError, collect};
+use crate::read::{CollectError, collect, without_bom};
 use crate::rejection::{Rejection, RejectionKind, TenantStatusRules};
-use crate::tenant::without_bom;
 
 /// Bytes of a response body that are read: room for a page of 50 large profiles (`PAGE_SIZE` in
 /// `lookup.rs`).

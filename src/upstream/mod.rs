@@ -116,7 +116,6 @@ mod config;
 mod content_length;
 mod error;
 mod forwarding;
-mod profile_path;
 mod request;
 mod response;
 mod secret;

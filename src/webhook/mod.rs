@@ -88,6 +88,15 @@
 //! that member: without it, a party that has captured a signed body can send it as
 //! `profile.deleted`. Use `https`, and replace the secret if a request was logged.
 
+//! # Files
+//!
+//! | file | role |
+//! | --- | --- |
+//! | `service` | `WebhookEndpoint` |
+//! | `signature` | the secrets, and the check of the signature |
+//! | `event`, `profiles`, `location` | parse the event: its type, its profiles, its location |
+//! | `outcome` | `WebhookOutcome`, and the response |
+
 mod event;
 mod location;
 mod outcome;

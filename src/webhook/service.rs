@@ -42,8 +42,6 @@ struct Config {
 }
 
 const ALLOWED: &str = "POST";
-/// A store reconnects, and entries of a full set expire, within some seconds.
-const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 impl WebhookEndpoint {
     /// The shortest secret, in bytes.
@@ -114,7 +112,7 @@ impl WebhookEndpoint {
     pub(crate) fn for_facade(self, revocations: Revocations, timeout: Duration) -> Self {
         self.edit(|config| {
             config.revocations = Some(revocations);
-            config.read_timeout = config.read_timeout.or(timeout);
+            config.read_timeout = config.read_timeout.with_default(timeout);
         })
     }
 }
@@ -196,11 +194,7 @@ impl Config {
         };
         for profile in profiles {
             // The sender repeats the event after a 503; a profile may then end twice.
-            revocations.revoke_profile(profile).await.map_err(|error| {
-                Rejection::new(RejectionKind::RevocationUnavailable)
-                    .with_retry_after(RETRY_AFTER)
-                    .because(error)
-            })?;
+            revocations.revoke_profile(profile).await?;
         }
         Ok(WebhookOutcome::TokensEnded)
     }

@@ -1,5 +1,5 @@
-//! Log events: outcomes and causes, never a header, a path, a query or a body. The facade's
-//! documentation has a table of the fields.
+//! Log events: outcomes and causes, never a header, a path, a query or a body.
+//! [`docs::observability`](crate::docs::observability) has a table of the fields.
 
 use std::error::Error;
 use std::time::Duration;

@@ -5,7 +5,7 @@ use crate::tenant::ApiToken;
 
 /// The credential of a call: a 401 from the tenant refers to it.
 #[derive(Clone, Debug)]
-pub(in crate::upstream) enum Credential {
+pub(in crate::upstream) enum CallCredential {
     /// The API token of the tenant.
     Tenant,
     /// A token that the caller sent.
@@ -18,12 +18,12 @@ pub(in crate::upstream) enum Credential {
 /// The kind of the rejection that replaces the response.
 pub(in crate::upstream) fn check_status(
     status: StatusCode,
-    credential: &Credential,
+    credential: &CallCredential,
     has_range: bool,
 ) -> Result<(), RejectionKind> {
     let rules = match credential {
-        Credential::Tenant => TenantStatusRules::FORWARDED,
-        Credential::Caller(_) => TenantStatusRules::FORWARDED_AS_CALLER,
+        CallCredential::Tenant => TenantStatusRules::FORWARDED,
+        CallCredential::Caller(_) => TenantStatusRules::FORWARDED_AS_CALLER,
     };
     match status {
         // RFC 9110 §15.3.7: the response to a range request. Without one, the client would treat it

@@ -3,7 +3,7 @@
 //! ```sh
 //! cargo run --example axum
 //!
-//! # The front page accepts requests without a token: 200 "Welcome to Acme, stranger."
+//! # The front page accepts requests without a token: 200 "Welcome to Acme, guest."
 //! curl -s -w ' -> %{http_code}\n' http://127.0.0.1:8080/
 //! # The account page needs a token: 401 "Unauthenticated."
 //! curl -s -w ' -> %{http_code}\n' http://127.0.0.1:8080/account
@@ -52,7 +52,7 @@ struct Shop {
 async fn front_page(State(shop): State<Shop>, subject: Option<Subject>) -> String {
     let visitor = match &subject {
         Some(Subject::Profile(id)) => id.as_str(),
-        Some(Subject::Anonymous) | None => "stranger",
+        Some(Subject::Anonymous) | None => "guest",
     };
     format!("Welcome to {}, {visitor}.\n", shop.name)
 }
@@ -63,9 +63,12 @@ async fn account(State(shop): State<Shop>, id: ProfileId, token: VerifiedToken) 
     format!("The account of {id} at {}, until {until}.\n", shop.name)
 }
 
-/// Reports the client's address to the tenant, which otherwise sees only our connections. Behind a
-/// balancer, `TrustedProxies` reads the address from its headers.
-async fn tell_client(ConnectInfo(peer): ConnectInfo<SocketAddr>, mut request: Request) -> Request {
+/// Reports the client's address to the tenant, which otherwise receives none. Behind a balancer,
+/// `TrustedProxies` reads the address from its headers.
+async fn insert_client_info(
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    mut request: Request,
+) -> Request {
     let client = ClientInfo::default().add_addr(peer.ip().to_canonical());
     request.extensions_mut().insert(client);
     request
@@ -75,7 +78,9 @@ fn app() -> Result<Router, ConfigError> {
     let id = OmneoId::builder()
         .upstream("https://api.acme.getomneo.com")?
         .api_token(Sandbox::API_TOKEN)
-        .signing_key(SigningKey::hs256("not a secret: everybody can read this")?)
+        .signing_key(SigningKey::hs256(
+            "an example key, published in the repository",
+        )?)
         // An in-memory tenant; `build()` calls the real one.
         .build_with_client(Sandbox::new())?;
     let auth = id.auth_layer();
@@ -104,7 +109,7 @@ fn app() -> Result<Router, ConfigError> {
         .with_state(Shop { name: "Acme" })
         // It verifies tokens itself, so the auth layer does not wrap it.
         .nest_service("/id/api/v1", id)
-        .layer(map_request(tell_client))
+        .layer(map_request(insert_client_info))
         // Outermost: error responses need CORS headers too, and preflights end here.
         .layer(cors))
 }
@@ -125,7 +130,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let listener = TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:8080")).await?;
     let mut terminate = terminate()?;
     println!("listening on http://{}", listener.local_addr()?);
-    let told_to_end = async move {
+    let shutdown_signal = async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = tokio::signal::ctrl_c() => {}
@@ -133,5 +138,5 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let app = app()?.into_make_service_with_connect_info::<SocketAddr>();
     let server = axum::serve(listener, app);
-    Ok(server.with_graceful_shutdown(told_to_end).await?)
+    Ok(server.with_graceful_shutdown(shutdown_signal).await?)
 }

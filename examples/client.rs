@@ -37,7 +37,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tower::{ServiceBuilder, ServiceExt};
 
-/// The tenant, as a client in this process. It is the only owner of the API token.
+/// The tenant, as a client in this process. Only this type has the API token.
 #[derive(Clone)]
 struct Acme(MeRewrite<Upstream<Sandbox>>);
 
@@ -47,7 +47,7 @@ impl Acme {
         let tenant = Tenant::new("https://api.acme.getomneo.com", api_token)?;
         Ok(Self(
             ServiceBuilder::new()
-                // The me layer confines every path to the profile.
+                // The me layer restricts every path to the profile.
                 .layer(MeRewriteLayer::new())
                 // An in-memory tenant; `HttpClient::new()?` calls the real one.
                 .service(Upstream::new(Sandbox::new(), tenant)),
@@ -76,7 +76,7 @@ impl Acme {
             .body(Body::empty())
             .map_err(|error| unusable().because(error))?;
         let Ok(response) = self.0.clone().oneshot(request).await;
-        // After a rejection or failure the reason is in the extensions.
+        // If the call was rejected or has failed, the reason is in the extensions.
         if let Some(rejection) = response.extensions().get::<Rejection>() {
             return Err(rejection.clone());
         }
@@ -140,12 +140,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:8080")).await?;
     let mut terminate = terminate()?;
     println!("listening on http://{}", listener.local_addr()?);
-    let told_to_end = async move {
+    let shutdown_signal = async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = tokio::signal::ctrl_c() => {}
         }
     };
     let server = axum::serve(listener, app()?);
-    Ok(server.with_graceful_shutdown(told_to_end).await?)
+    Ok(server.with_graceful_shutdown(shutdown_signal).await?)
 }

@@ -43,7 +43,9 @@ fn app() -> Result<OmneoId<Sandbox>, ConfigError> {
     OmneoId::builder()
         .upstream("https://api.acme.getomneo.com")?
         .api_token(Sandbox::API_TOKEN)
-        .signing_key(SigningKey::hs256("not a secret: everybody can read this")?)
+        .signing_key(SigningKey::hs256(
+            "an example key, published in the repository",
+        )?)
         .mount("/id/api/v1")
         // An in-memory tenant; `build()` calls the real one.
         .build_with_client(Sandbox::new())
@@ -87,7 +89,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 continue;
             }
         };
-        // Reports the client's address to the tenant, which otherwise sees only our connections.
+        // Reports the client's address to the tenant, which otherwise receives none.
         let client = ClientInfo::default().add_addr(peer.ip().to_canonical());
         let service = app.clone().map_request(move |mut request: Request<_>| {
             request.extensions_mut().insert(client.clone());

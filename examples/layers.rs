@@ -98,7 +98,9 @@ use tokio::signal::windows::ctrl_shutdown as terminate;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let keys = Keyring::new(SigningKey::hs256("not a secret: everybody can read this")?);
+    let keys = Keyring::new(SigningKey::hs256(
+        "an example key, published in the repository",
+    )?);
     // The other service mints the token.
     let issuer = TokenIssuer::new(keys.clone()).with_audience("storefront")?;
     let ada: ProfileId = "ada-1".parse()?;
@@ -109,12 +111,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut terminate = terminate()?;
     println!("listening on http://{}", listener.local_addr()?);
     println!("TOKEN={}", token.token());
-    let told_to_end = async move {
+    let shutdown_signal = async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = tokio::signal::ctrl_c() => {}
         }
     };
     let server = axum::serve(listener, app(keys)?);
-    Ok(server.with_graceful_shutdown(told_to_end).await?)
+    Ok(server.with_graceful_shutdown(shutdown_signal).await?)
 }

@@ -36,18 +36,18 @@ use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use tower::Layer;
 
 /// A stand-in for the application's service: tonic's health service.
-struct Greeter;
+struct HealthService;
 
 type CallResult = Result<HealthCheckResponse, Status>;
 
 #[tonic::async_trait]
-impl Health for Greeter {
+impl Health for HealthService {
     async fn check(
         &self,
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<HealthCheckResponse>, Status> {
         println!(
-            "{:?} is asking",
+            "{:?} has called a gRPC method",
             Subject::from_extensions(request.extensions())
         );
         let status = ServingStatus::Serving as i32;
@@ -65,8 +65,8 @@ impl Health for Greeter {
     }
 }
 
-/// Reports the client's address to the tenant, which otherwise sees only our connections.
-async fn tell_client(
+/// Reports the client's address to the tenant, which otherwise receives none.
+async fn insert_client_info(
     Extension(connection): Extension<TcpConnectInfo>,
     mut request: extract::Request,
 ) -> extract::Request {
@@ -88,20 +88,22 @@ fn app(guarded: Guarded) -> Result<Router, ConfigError> {
     let id = OmneoId::builder()
         .upstream("https://api.acme.getomneo.com")?
         .api_token(Sandbox::API_TOKEN)
-        .signing_key(SigningKey::hs256("not a secret: everybody can read this")?)
+        .signing_key(SigningKey::hs256(
+            "an example key, published in the repository",
+        )?)
         // An in-memory tenant; `build()` calls the real one.
         .build_with_client(Sandbox::new())?;
     let auth = id.auth_layer();
-    let greeter = HealthServer::new(Greeter);
+    let health = HealthServer::new(HealthService);
     let services = match guarded {
         // `add_service` adds further services, with or without the layer.
-        Guarded::One => Routes::new(auth.named_layer(greeter)).into_axum_router(),
+        Guarded::One => Routes::new(auth.named_layer(health)).into_axum_router(),
         // In a gRPC-only server, `Server::builder().layer(auth)` does the same.
-        Guarded::All => Router::new().fallback_service(auth.layer(Routes::new(greeter).prepare())),
+        Guarded::All => Router::new().fallback_service(auth.layer(Routes::new(health).prepare())),
     };
     // It verifies tokens itself, so the auth layer does not wrap it.
     let app = services.nest_service("/id/api/v1", id);
-    Ok(app.layer(map_request(tell_client)))
+    Ok(app.layer(map_request(insert_client_info)))
 }
 
 /// Waits for SIGTERM; on Windows, for the shutdown of the system.
@@ -126,7 +128,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let listener = TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:8080")).await?;
     let mut terminate = terminate()?;
     println!("listening on http://{}", listener.local_addr()?);
-    let told_to_end = async move {
+    let shutdown_signal = async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = tokio::signal::ctrl_c() => {}
@@ -136,6 +138,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = { server }.add_routes(Routes::from(app));
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     Ok(server
-        .serve_with_incoming_shutdown(incoming, told_to_end)
+        .serve_with_incoming_shutdown(incoming, shutdown_signal)
         .await?)
 }

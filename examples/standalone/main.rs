@@ -14,6 +14,7 @@
 //! | `app` | the stack of layers and services |
 //! | `banner` | the text that is printed at the start |
 //! | `request_log` | request ids, the log line of each request, and its counters |
+//! | `log_writer` | writes the log in a thread of its own |
 //! | `sessions` | maintenance of the ended sessions |
 //! | `config/` | flags and environment variables |
 //! | `cors/` | cross-origin requests |
@@ -26,6 +27,7 @@ mod app;
 mod banner;
 mod config;
 mod cors;
+mod log_writer;
 mod request_log;
 mod server;
 mod sessions;
@@ -38,7 +40,7 @@ use std::time::Duration;
 
 use mimalloc::MiMalloc;
 
-use crate::server::log_writer::LogWriter;
+use crate::log_writer::LogWriter;
 
 /// Most allocations are small and live for one request, which suits mimalloc.
 #[global_allocator]

@@ -85,7 +85,7 @@ fn a_name_without_a_test_is_found() {
 
 #[test]
 fn every_rejection_code_is_in_the_docs_for_operators() {
-    let table = OPERATIONS.split("# What an answer means").nth(1).unwrap();
+    let table = OPERATIONS.split("# Status codes and their causes").nth(1).unwrap();
     for kind in RejectionKind::ALL {
         let status = kind.status().as_u16().to_string();
         let row = table
@@ -155,7 +155,7 @@ fn the_limits_in_the_pages_are_those_of_the_code() {
             &upstream,
         ),
         (
-            "| head of the tenant's answer | 30 s ",
+            "| head of the tenant's response | 30 s ",
             "head_timeout: 30s,",
             &upstream,
         ),

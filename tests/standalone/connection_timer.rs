@@ -14,7 +14,7 @@ use tower::{Service, service_fn};
 
 use crate::config::Limits;
 use crate::server::connection_activity::ConnectionActivity;
-use crate::server::timeouts::{ConnectionTimer, Timeout, next_check};
+use crate::server::timeouts::{ConnectionTimer, TimerEvent, next_check};
 use crate::server::tracked_service::TrackedService;
 use crate::server::upload::Upload;
 
@@ -46,8 +46,8 @@ async fn after_one_request(
     (activity, timer, upload)
 }
 
-async fn reached(timer: &mut Pin<Box<ConnectionTimer>>) -> Timeout {
-    poll_fn(|cx| timer.as_mut().poll_timeout(cx)).await
+async fn reached(timer: &mut Pin<Box<ConnectionTimer>>) -> TimerEvent {
+    poll_fn(|cx| timer.as_mut().poll_event(cx)).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -55,8 +55,8 @@ async fn the_buffers_are_freed_before_the_idle_timeout() {
     let (_, timer, upload) = after_one_request("").await;
     assert!(upload.is_none());
     let mut timer = Box::pin(timer);
-    assert_eq!(reached(&mut timer).await, Timeout::Buffers);
-    assert_eq!(reached(&mut timer).await, Timeout::Idle);
+    assert_eq!(reached(&mut timer).await, TimerEvent::ReleaseBuffers);
+    assert_eq!(reached(&mut timer).await, TimerEvent::IdleTimeout);
 }
 
 #[tokio::test(start_paused = true)]
@@ -64,23 +64,26 @@ async fn the_buffers_are_kept_while_an_upload_is_open() {
     let (_, timer, upload) = after_one_request("body").await;
     let mut timer = Box::pin(timer);
     assert!(upload.is_some());
-    assert_eq!(reached(&mut timer).await, Timeout::Idle);
+    assert_eq!(reached(&mut timer).await, TimerEvent::IdleTimeout);
     drop(upload);
-    assert_eq!(reached(&mut timer).await, Timeout::Buffers);
+    assert_eq!(reached(&mut timer).await, TimerEvent::ReleaseBuffers);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_buffers_are_kept_over_http2_and_before_the_first_request() {
     let (activity, timer, _) = after_one_request("").await;
     activity.set_http2();
-    assert_eq!(reached(&mut Box::pin(timer)).await, Timeout::Idle);
+    assert_eq!(reached(&mut Box::pin(timer)).await, TimerEvent::IdleTimeout);
 
     let timer = ConnectionTimer::new(Arc::default(), LIMITS);
-    assert_eq!(reached(&mut Box::pin(timer)).await, Timeout::Header);
+    assert_eq!(
+        reached(&mut Box::pin(timer)).await,
+        TimerEvent::HeaderTimeout
+    );
 }
 
 /// The time until a timeout, on the paused clock of tokio.
-async fn took(timer: &mut Pin<Box<ConnectionTimer>>, expected: Timeout) -> Duration {
+async fn took(timer: &mut Pin<Box<ConnectionTimer>>, expected: TimerEvent) -> Duration {
     let began = Instant::now();
     assert_eq!(reached(timer).await, expected);
     began.elapsed()
@@ -103,7 +106,10 @@ async fn the_header_timeout_covers_the_first_request() {
         }
         // A part of the head does not extend it.
         activity.record_read(b"G");
-        assert_kept(LIMITS.header, took(&mut timer, Timeout::Header).await);
+        assert_kept(
+            LIMITS.header,
+            took(&mut timer, TimerEvent::HeaderTimeout).await,
+        );
     }
 }
 
@@ -111,7 +117,7 @@ async fn the_header_timeout_covers_the_first_request() {
 async fn the_header_timeout_begins_with_the_first_byte() {
     let (activity, timer, _) = after_one_request("").await;
     let mut timer = Box::pin(timer);
-    assert_eq!(reached(&mut timer).await, Timeout::Buffers);
+    assert_eq!(reached(&mut timer).await, TimerEvent::ReleaseBuffers);
     let idle = timeout(Duration::from_secs(40), reached(&mut timer)).await;
     assert!(idle.is_err(), "{idle:?}");
     // Line ends before a head do not count.
@@ -119,7 +125,10 @@ async fn the_header_timeout_begins_with_the_first_byte() {
     let idle = timeout(Duration::from_secs(10), reached(&mut timer)).await;
     assert!(idle.is_err(), "{idle:?}");
     activity.record_read(b"\r\nG");
-    assert_kept(LIMITS.header, took(&mut timer, Timeout::Header).await);
+    assert_kept(
+        LIMITS.header,
+        took(&mut timer, TimerEvent::HeaderTimeout).await,
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -131,10 +140,10 @@ async fn the_idle_timeout_applies_between_two_requests_also_with_http2_frames() 
             activity.set_http2();
             activity.record_read(b"a ping");
         } else {
-            assert_eq!(reached(&mut timer).await, Timeout::Buffers);
+            assert_eq!(reached(&mut timer).await, TimerEvent::ReleaseBuffers);
         }
         let tolerance = Duration::from_secs(6);
-        let took = took(&mut timer, Timeout::Idle).await;
+        let took = took(&mut timer, TimerEvent::IdleTimeout).await;
         assert!(
             LIMITS.idle <= took + tolerance && took <= LIMITS.idle + tolerance,
             "{took:?}"
@@ -150,7 +159,7 @@ async fn a_closing_connection_without_requests_ends_after_a_second() {
     timer.as_mut().close();
     assert_kept(
         Duration::from_secs(1),
-        took(&mut timer, Timeout::Idle).await,
+        took(&mut timer, TimerEvent::IdleTimeout).await,
     );
 }
 

@@ -51,6 +51,8 @@ async fn pages_may_send_forwarded_headers_and_those_of_tracing_scripts() {
         "newrelic",
         "elastic-apm-traceparent",
         "x-amzn-trace-id",
+        "x-dtc",
+        "x-dtpc",
         "x-request-id",
         "x-requested-with",
         "x-shop",

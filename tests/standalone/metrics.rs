@@ -151,7 +151,7 @@ async fn connections_and_calls_in_flight_are_counted() {
             ("omneo_id_connections", &[][..], 1.0),
             ("omneo_id_requests_in_flight", &[], 1.0),
             ("omneo_id_tenant_calls_in_flight", &[], 1.0),
-            ("omneo_id_tenant_connections", &[("state", "used")], 1.0),
+            ("omneo_id_tenant_connections", &[("state", "in_use")], 1.0),
         ] {
             assert!(scrape.value(name, labels) >= Some(number), "{name}");
         }

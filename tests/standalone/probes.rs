@@ -105,20 +105,20 @@ async fn each_response_of_the_tenant_has_its_reason() {
         (json("503 Service Unavailable"), Some("the tenant is busy")),
         (
             json("504 Gateway Timeout"),
-            Some("the tenant does not answer in time"),
+            Some("the tenant does not respond in time"),
         ),
         (
             json("302 Found\r\nlocation: /login"),
-            Some("the tenant gives an unusable answer"),
+            Some("the tenant returns an unusable response"),
         ),
         (
             json("418 Teapot"),
-            Some("the tenant gives an unusable answer"),
+            Some("the tenant returns an unusable response"),
         ),
-        (html, Some("the tenant gives an unusable answer")),
+        (html, Some("the tenant returns an unusable response")),
         (
             "nonsense".to_owned(),
-            Some("the tenant gives an unusable answer"),
+            Some("the tenant returns an unusable response"),
         ),
     ] {
         let tenant = Tenant::start(&answer, MANY).await;
@@ -131,7 +131,7 @@ async fn each_response_of_the_tenant_has_its_reason() {
 async fn each_failure_of_the_tenant_has_its_reason() {
     // A tenant that does not respond.
     let tenant = Tenant::start(VERIFIED, 0).await;
-    check(tenant.server(), Some("the tenant does not answer in time")).await;
+    check(tenant.server(), Some("the tenant does not respond in time")).await;
 
     // A tenant without TLS, and one with a certificate of an unknown issuer.
     for acceptor in [None, Some(acceptor())] {

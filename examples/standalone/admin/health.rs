@@ -1,4 +1,4 @@
-//! `GET /healthz`, liveness: the process answers. `GET /readyz`, readiness: the tenant is reachable
+//! `GET /healthz`, liveness: the process responds. `GET /readyz`, readiness: the tenant is reachable
 //! and accepts our API token, and the ended sessions have been read from their store.
 
 use std::convert::Infallible;
@@ -17,10 +17,10 @@ use super::readiness::Readiness;
 use crate::config::{Config, Sessions};
 
 /// Timeout of a probe.
-const PROBE_LIMIT: Duration = Duration::from_secs(2);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long the result of a probe is reused. Clients may request it without limit; the tenant is
 /// called at most once in this time.
-const PROBE_LIFE: Duration = Duration::from_secs(1);
+const PROBE_RESULT_TTL: Duration = Duration::from_secs(1);
 
 /// Whether a path is `/healthz` or `/readyz`.
 pub(crate) fn is_probe(path: &str) -> bool {
@@ -113,7 +113,7 @@ where
 
 fn is_current(probe: &Probe) -> bool {
     match *probe.borrow() {
-        Some((when, _)) => when.elapsed() < PROBE_LIFE,
+        Some((when, _)) => when.elapsed() < PROBE_RESULT_TTL,
         // `Err`: its task was dropped without a result.
         None => probe.has_changed().is_ok(),
     }
@@ -140,7 +140,7 @@ where
         let headers = request.headers_mut();
         headers.insert(AUTHORIZATION, self.api_token.to_header());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        match timeout(PROBE_LIMIT, self.id.clone().oneshot(request)).await {
+        match timeout(PROBE_TIMEOUT, self.id.clone().oneshot(request)).await {
             Ok(Ok(response)) => Readiness::from_response(&response),
             Err(_) => Readiness::TIMEOUT,
         }

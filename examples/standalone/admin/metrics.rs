@@ -11,7 +11,7 @@ use omneo_id::client::ClientStats;
 use omneo_id::{OmneoIdStats, RejectionKind, Revocations};
 
 use super::request_counts::{BOUNDS, Histogram, OUTCOMES, RequestCounts, STATUSES, routes};
-use crate::server::log_writer::LogWriter;
+use crate::log_writer::LogWriter;
 
 pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -39,8 +39,8 @@ impl Metrics {
     }
 
     /// Adds up a counter of all threads.
-    fn sum(&self, of: impl Fn(&RequestCounts) -> Option<&AtomicU64>) -> u64 {
-        let each = self.counts.iter().filter_map(|count| of(count));
+    fn sum(&self, counter: impl Fn(&RequestCounts) -> Option<&AtomicU64>) -> u64 {
+        let each = self.counts.iter().filter_map(|count| counter(count));
         let each = each.map(|count| count.load(Ordering::Relaxed));
         each.fold(0, u64::wrapping_add)
     }
@@ -211,8 +211,8 @@ impl Metrics {
         let help = "Open connections to the tenant, by state.";
         text.head(name, "gauge", help);
         text.line(name, "{state=\"idle\"}", client.idle as u64);
-        let used = client.open.saturating_sub(client.idle);
-        text.line(name, "{state=\"used\"}", used as u64);
+        let in_use = client.open.saturating_sub(client.idle);
+        text.line(name, "{state=\"in_use\"}", in_use as u64);
     }
 
     /// Writes a histogram. `label` ends in a comma, or is empty.
@@ -221,12 +221,12 @@ impl Metrics {
         text: &mut Text,
         name: &str,
         label: &str,
-        of: impl Fn(&RequestCounts) -> Option<&Histogram>,
+        histogram: impl Fn(&RequestCounts) -> Option<&Histogram>,
     ) {
         let mut below = 0;
         let bucket = format!("{name}_bucket");
         for index in 0..=BOUNDS.len() {
-            below += self.sum(|count| of(count)?.buckets.get(index));
+            below += self.sum(|count| histogram(count)?.buckets.get(index));
             let bound = match BOUNDS.get(index) {
                 Some(ms) => (*ms as f64 / 1e3).to_string(),
                 None => "+Inf".to_owned(),
@@ -237,7 +237,7 @@ impl Metrics {
             "" => String::new(),
             label => format!("{{{label}}}"),
         };
-        let nanos = self.sum(|count| Some(&of(count)?.nanos));
+        let nanos = self.sum(|count| Some(&histogram(count)?.nanos));
         let seconds = format!("{}.{:09}", nanos / 1_000_000_000, nanos % 1_000_000_000);
         text.line(&format!("{name}_sum"), &labels, seconds);
         text.line(&format!("{name}_count"), &labels, below);

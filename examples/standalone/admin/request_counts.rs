@@ -12,7 +12,7 @@ use omneo_id::report::{Report, Route, TenantCalls};
 use omneo_id::{Rejection, RejectionKind};
 
 /// Further values of the label `route`: `none` for requests without a route in Omneo ID, `other`
-/// for requests that other layers answer, such as probes and preflights.
+/// for requests that other layers handle, such as probes and preflights.
 const FURTHER_ROUTES: [&str; 2] = ["none", "other"];
 
 /// The values of the label `route`, in the order of the tables.

@@ -24,9 +24,9 @@ use super::metrics::{self, Metrics};
 const MAX_CONNECTIONS: usize = 16;
 /// Timeout of a request head, which also closes idle connections. Longer than the usual scrape
 /// intervals of up to 2 minutes: a scrape that crosses the end of its connection is lost.
-const HEAD_LIMIT: Duration = Duration::from_secs(150);
-/// Limit for the age of a connection, also of one whose client reads slowly.
-const LIFE: Duration = Duration::from_secs(60 * 60);
+const HEADER_TIMEOUT: Duration = Duration::from_secs(150);
+/// Limit for the age of a connection. It also applies to a client that reads slowly.
+const MAX_CONNECTION_AGE: Duration = Duration::from_secs(60 * 60);
 /// Pause after an accept error such as EMFILE.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -57,10 +57,10 @@ async fn serve(listener: TcpListener, metrics: Arc<Metrics>) {
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_LIMIT)
+            .header_read_timeout(HEADER_TIMEOUT)
             .serve_connection(TokioIo::new(stream), service);
         tokio::spawn(async move {
-            if let Ok(Err(error)) = timeout(LIFE, connection).await {
+            if let Ok(Err(error)) = timeout(MAX_CONNECTION_AGE, connection).await {
                 debug!(%error, "a connection for metrics has failed");
             }
             drop(permit);

@@ -18,7 +18,7 @@ pub(super) struct Flags {
     pub(super) listen: Option<String>,
 
     /// The tenant's origin, such as https://api.acme.getomneo.com. Default is the embedded sandbox,
-    /// if neither an API token nor a signing key is set.
+    /// if no other setting of a tenant is given.
     #[arg(long, value_name = "ORIGIN")]
     pub(super) upstream: Option<String>,
 
@@ -26,7 +26,7 @@ pub(super) struct Flags {
     #[arg(long, value_name = "PATH")]
     pub(super) upstream_base: Option<String>,
 
-    /// Serve the embedded sandbox also if an API token or a signing key is set.
+    /// Serve the embedded sandbox also if other settings of a tenant are given.
     #[arg(long)]
     pub(super) sandbox: bool,
 
@@ -60,7 +60,7 @@ pub(super) struct Flags {
     pub(super) revocations_file: Option<PathBuf>,
 
     /// What happens while the Redis server does not respond: serve requests with the ended sessions
-    /// that are known, or refuse ID tokens after a time, such as refuse:60s. Default is serve.
+    /// that are known, or reject ID tokens after a time, such as refuse:60s. Default is serve.
     #[arg(long, value_name = "serve|refuse:DURATION")]
     pub(super) revocations_on_outage: Option<String>,
 

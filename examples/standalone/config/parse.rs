@@ -37,7 +37,7 @@ impl Config {
     /// Parses the command line, and environment variables for the flags that it omits.
     ///
     /// # Errors
-    /// If a flag or a variable is invalid. The message is one line and holds no secret.
+    /// If a flag or a variable is invalid. The message is one line and contains no secret.
     pub(crate) fn parse(
         argv: impl IntoIterator<Item = OsString>,
         environment: impl IntoIterator<Item = (OsString, OsString)>,

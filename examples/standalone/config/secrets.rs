@@ -67,7 +67,7 @@ pub(super) fn signing_key(arguments: &Arguments) -> Result<Option<SigningKey>, S
         .map_err(arguments.invalid_file("signing-key-file"))
 }
 
-/// A random key, which only this process knows.
+/// A random key, which exists only in this process.
 pub(super) fn random_key() -> Result<SigningKey, String> {
     let mut secret = [0; 32];
     getrandom::fill(&mut secret)

@@ -45,7 +45,7 @@ pub(super) fn name(flag: &str) -> String {
 /// Reads the variables of these flags. An empty variable counts as unset.
 ///
 /// # Errors
-/// If a name is similar to that of a variable, or a value is not UTF-8. Messages hold no values.
+/// If a name is similar to that of a variable, or a value is not UTF-8. Messages contain no values.
 pub(super) fn read(
     flags: &[String],
     environment: impl IntoIterator<Item = (OsString, OsString)>,

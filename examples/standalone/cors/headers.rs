@@ -46,6 +46,7 @@ const ALLOWED: &[&str] = &[
     "x-instana-s",
     "x-instana-t",
     // Dynatrace
+    "x-dtc",
     "x-dtpc",
     "x-dtreferer",
     // AppDynamics

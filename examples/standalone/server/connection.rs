@@ -1,19 +1,21 @@
 //! A client connection and its states.
 //!
 //! ```text
-//!          first bytes            idle for 5 to 10 s (HTTP/1.1)
-//!   Idle ───────────────▶ Http1 ───────────────▶ Idle ──▶ …
-//!     └─────────────────▶ Http2
+//!              first bytes        idle for 5 to 10 s (HTTP/1.1)
+//!   Detached ───────────────▶ Http1 ───────────────▶ Detached ──▶ …
+//!     └─────────────────────▶ Http2
 //! ```
 //!
-//! `hyper` keeps tens of kilobytes per HTTP/1.1 connection: buffers, and space for a request. An
-//! idle connection keeps only its socket and its service; so does one before its first byte.
+//! A detached connection has a socket and a service, and no `hyper` connection. It is detached
+//! before its first byte, and again when it has been idle. `hyper` keeps tens of kilobytes per
+//! HTTP/1.1 connection: buffers, and space for a request.
 //!
-//! Only `hyper` knows whether a connection is between two requests: `graceful_shutdown` completes
-//! at once if it is, and otherwise cannot complete before the next read. So `release_buffers` calls
-//! it while the socket returns `Pending` for reads, and takes back the bytes of a next request that
-//! `hyper` has already read. `hyper` would also complete while a handler may still read the body
-//! of the last request, after an early response: [`ConnectionActivity`] counts such uploads.
+//! `hyper` does not expose whether a connection is between two requests. `graceful_shutdown`
+//! completes at once if it is, and otherwise cannot complete before the next read. So
+//! `release_buffers` calls it while the socket returns `Pending` for reads, and takes back the bytes
+//! of a next request that `hyper` has already read. `hyper` would also complete while a handler may
+//! still read the body of the last request, after an early response: [`ConnectionActivity`] counts
+//! such uploads.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -34,12 +36,12 @@ use tracing::debug;
 
 use super::coalescing_writer::CoalescingWriter;
 use super::connection_activity::ConnectionActivity;
+use super::context::ServerContext;
 use super::protocol_detection::Protocol;
-use super::protocols::Protocols;
 use super::socket::Socket;
 use super::workers::StreamExecutor;
 
-/// Size of the read that resumes an idle connection, on the stack. Most request heads are smaller;
+/// Size of the read that resumes a detached connection, on the stack. Most request heads are smaller;
 /// `hyper` reads the rest of larger ones.
 const FIRST_READ: usize = 2 * 1024;
 
@@ -52,7 +54,7 @@ where
     S: HttpService<Incoming>,
 {
     activity: Arc<ConnectionActivity>,
-    protocols: Arc<Protocols>,
+    context: Arc<ServerContext>,
     state: State<S>,
 }
 
@@ -60,7 +62,7 @@ enum State<S>
 where
     S: HttpService<Incoming>,
 {
-    Idle(IdleConnection<S>),
+    Detached(DetachedConnection<S>),
     Http1(Box<http1::Connection<Http1Io, S>>),
     Http2 {
         connection: Box<http2::Connection<Http2Io, S, StreamExecutor>>,
@@ -72,7 +74,7 @@ where
 /// The result of polling a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// A request has begun on an idle connection. The connection must be polled again.
+    /// A request has begun on a detached connection. The connection must be polled again.
     Resumed,
     Closed,
 }
@@ -87,13 +89,13 @@ where
         stream: TcpStream,
         service: S,
         activity: Arc<ConnectionActivity>,
-        protocols: Arc<Protocols>,
+        context: Arc<ServerContext>,
     ) -> Self {
         let socket = Socket::new(stream, Arc::clone(&activity));
         Self {
             activity,
-            protocols,
-            state: State::Idle(IdleConnection {
+            context,
+            state: State::Detached(DetachedConnection {
                 socket,
                 service,
                 protocol: None,
@@ -111,7 +113,7 @@ where
                     _ => ready!(result),
                 }
             }
-            State::Idle(idle) => match ready!(idle.poll_request(cx)) {
+            State::Detached(detached) => match ready!(detached.poll_request(cx)) {
                 Ok(Some(protocol)) => {
                     self.resume(protocol);
                     return Poll::Ready(Event::Resumed);
@@ -159,7 +161,7 @@ where
         socket.unread(parts.read_buf);
         socket.skip_line_ends();
         let has_begun = socket.has_unread();
-        self.state = State::Idle(IdleConnection {
+        self.state = State::Detached(DetachedConnection {
             socket,
             service: parts.service,
             protocol: Some(Protocol::Http1),
@@ -168,15 +170,15 @@ where
             debug!("a connection has a partial request head and keeps its buffers");
             self.resume(Protocol::Http1);
         } else {
-            self.protocols.trim.notify();
+            self.context.trim.notify();
             debug!("an idle connection has freed its buffers");
         }
     }
 
-    /// Begins a graceful shutdown. An idle connection closes at once; HTTP/2 sends `GOAWAY`.
+    /// Begins a graceful shutdown. A detached connection closes at once; HTTP/2 sends `GOAWAY`.
     pub(crate) fn graceful_shutdown(&mut self) {
         match &mut self.state {
-            State::Idle(_) | State::Closed => self.state = State::Closed,
+            State::Detached(_) | State::Closed => self.state = State::Closed,
             State::Http1(connection) => Pin::new(&mut **connection).graceful_shutdown(),
             State::Http2 { connection, .. } => Pin::new(&mut **connection).graceful_shutdown(),
         }
@@ -185,7 +187,7 @@ where
     /// Hands the socket to `hyper`.
     fn resume(&mut self, protocol: Protocol) {
         let state = mem::replace(&mut self.state, State::Closed);
-        let State::Idle(IdleConnection {
+        let State::Detached(DetachedConnection {
             socket, service, ..
         }) = state
         else {
@@ -194,14 +196,14 @@ where
         self.state = match protocol {
             Protocol::Http1 => {
                 let io = TokioIo::new(socket);
-                let connection = self.protocols.http1.serve_connection(io, service);
+                let connection = self.context.http1.serve_connection(io, service);
                 State::Http1(Box::new(connection))
             }
             Protocol::Http2 => {
                 self.activity.set_http2();
                 let writer = CoalescingWriter::new(socket);
                 let io = TokioIo::new(writer.handle());
-                let connection = self.protocols.http2.serve_connection(io, service);
+                let connection = self.context.http2.serve_connection(io, service);
                 let connection = Box::new(connection);
                 State::Http2 { connection, writer }
             }
@@ -217,14 +219,14 @@ where
 }
 
 /// A connection without `hyper`.
-struct IdleConnection<S> {
+struct DetachedConnection<S> {
     socket: Socket<TcpStream>,
     service: S,
     /// `None` before the first request.
     protocol: Option<Protocol>,
 }
 
-impl<S> IdleConnection<S> {
+impl<S> DetachedConnection<S> {
     /// Waits for the first bytes of a request. `None`: the client has closed the connection.
     fn poll_request(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Protocol>>> {
         loop {

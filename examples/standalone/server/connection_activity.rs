@@ -1,12 +1,23 @@
 //! Counters of a connection. The service and the socket update them, the connection's timer reads
 //! them. A request costs a few relaxed atomic operations and does not read the clock.
+//!
+//! The write timeout is measured in quarters. The timer sets the number of the current quarter, and
+//! a response frame is counted in the quarter in which the connection has taken it:
+//!
+//! ```text
+//!  quarter   q        q+1   q+2   q+3   q+4   q+5               q+6
+//!            a frame  4 complete quarters     the check finds   a late check finds
+//!            is taken without a read          the frame         the frame
+//! ```
+//!
+//! One counter per quarter replaces a timestamp per response.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 
-/// Number of counters in the ring of [`ConnectionActivity::unread`]. A response is unread for at
-/// most six quarters before the connection is closed.
+/// Number of counters in the ring of [`ConnectionActivity::unread`]: the current quarter and the six
+/// before it, rounded up to a power of two.
 const QUARTERS: usize = 8;
 
 /// The state of a connection, for its timer.
@@ -73,7 +84,7 @@ impl ConnectionActivity {
     }
 
     pub(crate) fn end_upload(&self) {
-        // Delays the release of the buffers by one check: by then `hyper` has seen the end, too.
+        // Delays the release of the buffers by one check: by then `hyper` has read the end, too.
         self.record_progress();
         self.uploads.fetch_sub(1, Release);
     }
@@ -121,7 +132,7 @@ impl ConnectionActivity {
         }
     }
 
-    /// Whether the client has not read a response for the whole write timeout: four complete
+    /// Whether the client has not read a response for the full write timeout: four complete
     /// quarters. This is found in the fifth quarter after the one of the unread frame, or in the
     /// sixth if a check is late.
     fn has_stalled(&self, now: usize) -> bool {
@@ -154,7 +165,7 @@ pub(crate) struct ActivitySnapshot {
     pub(crate) has_open: bool,
     /// The socket's send buffer is full.
     pub(crate) is_write_blocked: bool,
-    /// A response was not read for the whole write timeout.
+    /// A response was not read for the full write timeout.
     pub(crate) has_stalled: bool,
     /// At least one request has begun.
     pub(crate) has_request: bool,

@@ -23,18 +23,19 @@ use tracing::debug;
 
 use super::connection::{Connection, Event};
 use super::connection_activity::ConnectionActivity;
-use super::protocols::Protocols;
-use super::timeouts::{ConnectionTimer, Timeout};
+use super::context::ServerContext;
+use super::timeouts::{ConnectionTimer, TimerEvent};
 use super::tracked_service::{ResponseFuture, TrackedBody, TrackedService};
 use crate::config::Limits;
 
 /// An idle HTTP/1.1 connection stays open for this long after the shutdown has begun: time for a
-/// request that the client sent before it could see the end. Covers one slow round trip.
+/// request that the client sent before it received the end of the connection. Covers one slow
+/// round trip.
 const GRACE: Duration = Duration::from_millis(500);
 
 /// Serves a connection until it is closed by the client, by a timeout or by the shutdown.
 pub(crate) async fn serve_connection<S, B>(
-    protocols: Arc<Protocols>,
+    context: Arc<ServerContext>,
     (stream, peer): (net::TcpStream, SocketAddr),
     app: S,
     limits: Limits,
@@ -63,18 +64,16 @@ pub(crate) async fn serve_connection<S, B>(
         stack: TrackedService::new(app, Arc::clone(&activity)),
         client: ClientInfo::default().add_addr(peer.ip().to_canonical()),
     };
-    let mut connection = Connection::new(
-        stream,
-        service,
-        Arc::clone(&activity),
-        Arc::clone(&protocols),
-    );
+    let mut connection =
+        Connection::new(stream, service, Arc::clone(&activity), Arc::clone(&context));
     let mut timer = pin!(ConnectionTimer::new(Arc::clone(&activity), limits));
     // Opt out of tokio's coop budget: with an exhausted budget it would return `Pending` without
     // a registered waker.
     let mut shutdown = pin!(unconstrained(shutdown_begins(&mut shutdown, &activity)));
-    // `shutdown` has been polled and has a waker.
+    // `shutdown` has been polled, so it wakes this task when the shutdown begins. It is polled again
+    // only then: a poll costs more than reading the flag.
     let mut is_subscribed = false;
+    // `graceful_shutdown` has been called, by the shutdown or by a timeout over HTTP/2.
     let mut is_closing = false;
     poll_fn(|cx| {
         loop {
@@ -87,15 +86,17 @@ pub(crate) async fn serve_connection<S, B>(
                 Poll::Ready(Event::Closed) => return Poll::Ready(()),
                 Poll::Pending => {}
             }
-            match timer.as_mut().poll_timeout(cx) {
-                Poll::Ready(Timeout::Buffers) if is_closing => continue,
-                Poll::Ready(Timeout::Buffers) => {
+            match timer.as_mut().poll_event(cx) {
+                // The connection closes soon.
+                Poll::Ready(TimerEvent::ReleaseBuffers) if is_closing => continue,
+                Poll::Ready(TimerEvent::ReleaseBuffers) => {
                     connection.release_buffers(cx);
                     continue;
                 }
-                Poll::Ready(timeout) => {
-                    debug!(limit = ?timeout, "closed a connection after a timeout");
-                    let is_idle = matches!(timeout, Timeout::Idle | Timeout::Header);
+                Poll::Ready(event) => {
+                    debug!(limit = ?event, "closed a connection after a timeout");
+                    let is_idle =
+                        matches!(event, TimerEvent::IdleTimeout | TimerEvent::HeaderTimeout);
                     if is_closing || !is_idle || !activity.is_http2() {
                         return Poll::Ready(());
                     }
@@ -107,7 +108,7 @@ pub(crate) async fn serve_connection<S, B>(
                 }
                 Poll::Pending => {}
             }
-            let is_shutting_down = protocols.is_shutting_down.load(Ordering::Acquire);
+            let is_shutting_down = context.is_shutting_down.load(Ordering::Acquire);
             if is_closing || is_subscribed && !is_shutting_down {
                 return Poll::Pending;
             }
@@ -121,7 +122,7 @@ pub(crate) async fn serve_connection<S, B>(
         }
     })
     .await;
-    protocols.trim.notify();
+    context.trim.notify();
 }
 
 /// Waits for the moment to close this connection after the shutdown has begun. HTTP/2: at once,

@@ -7,20 +7,20 @@
 //! | `listener`, `signals`, `descriptors` | the listening socket, SIGTERM and SIGINT, file descriptors |
 //! | `workers` | one thread and one runtime per core |
 //! | `connection_task` | the task of one connection |
-//! | `connection`, `protocols`, `protocol_detection` | its states, with and without `hyper` |
+//! | `connection`, `protocol_detection` | its states, with and without `hyper` |
+//! | `context` | the settings of `hyper`, and the state that all connections share |
 //! | `socket`, `coalescing_writer` | the I/O types between `hyper` and the TCP stream |
 //! | `connection_activity`, `tracked_service`, `upload`, `timeouts` | counters, and the timer that reads them |
-//! | `log_writer` | writes the log in a thread of its own |
+//! | `trim_allocator` | returns freed memory to the system |
 
 pub(crate) mod coalescing_writer;
 pub(crate) mod connection;
 pub(crate) mod connection_activity;
 pub(crate) mod connection_task;
+pub(crate) mod context;
 pub(crate) mod descriptors;
 pub(crate) mod listener;
-pub(crate) mod log_writer;
 pub(crate) mod protocol_detection;
-pub(crate) mod protocols;
 pub(crate) mod serve;
 pub(crate) mod signals;
 pub(crate) mod socket;

@@ -15,8 +15,8 @@ use tower::Service;
 use tracing::{info, warn};
 
 use super::connection_task::serve_connection;
+use super::context::ServerContext;
 use super::listener::{accept, accept_queued};
-use super::protocols::Protocols;
 use super::signals::Signals;
 use super::workers::Workers;
 use crate::config::Limits;
@@ -34,7 +34,7 @@ pub(crate) async fn serve_until_signal<S, B>(
     S::Future: Send,
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
-    let protocols = Arc::new(Protocols::new());
+    let context = Arc::new(ServerContext::new());
     let permits = Arc::new(Semaphore::new(limits.connections));
     // Each connection holds a receiver: without receivers, all connections are closed.
     let shutdown = watch::Sender::new(false);
@@ -44,12 +44,12 @@ pub(crate) async fn serve_until_signal<S, B>(
         };
         let app = worker.app().clone();
         let shutdown = shutdown.subscribe();
-        let protocols = Arc::clone(&protocols);
+        let context = Arc::clone(&context);
         worker.spawn(serve_connection(
-            protocols, accepted, app, limits, shutdown, permit,
+            context, accepted, app, limits, shutdown, permit,
         ));
     };
-    let mut trim = pin!(protocols.trim.run());
+    let mut trim = pin!(context.trim.run());
     loop {
         let next = async {
             let permit = Arc::clone(&permits).acquire_owned().await.ok();
@@ -62,7 +62,7 @@ pub(crate) async fn serve_until_signal<S, B>(
             () = &mut trim => {}
         }
     }
-    protocols.is_shutting_down.store(true, Ordering::Release);
+    context.is_shutting_down.store(true, Ordering::Release);
     shutdown.send_replace(true);
     // The kernel has completed the handshake of these connections: their clients may have sent
     // requests.

@@ -28,21 +28,21 @@ const MIN_WAIT: Duration = Duration::from_millis(10);
 const ALIGNMENT: Duration = Duration::from_millis(100);
 static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// The timeout that a connection has reached.
+/// The event that the timer of a connection reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Timeout {
+pub(crate) enum TimerEvent {
     /// The connection is idle and can free its buffers. Reported once per idle period.
-    Buffers,
+    ReleaseBuffers,
     /// The idle timeout, between two requests.
-    Idle,
+    IdleTimeout,
     /// The header timeout, before the first request or with an unfinished head.
-    Header,
+    HeaderTimeout,
     /// The write timeout, with a response that the client does not read.
-    Write,
+    WriteTimeout,
 }
 
 pin_project! {
-    /// Reports the timeouts of a connection.
+    /// Reports when a connection reaches a timeout, or can free its buffers.
     pub(crate) struct ConnectionTimer {
         activity: Arc<ConnectionActivity>,
         limits: Limits,
@@ -85,7 +85,7 @@ impl ConnectionTimer {
         this.sleep.reset(now + CLOSE.min(interval(this.limits)));
     }
 
-    pub(crate) fn poll_timeout(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Timeout> {
+    pub(crate) fn poll_event(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<TimerEvent> {
         let mut this = self.project();
         // Reads the clock only for a head that needs more than one read, which is rare. The next
         // check is early enough for its timeout.
@@ -105,10 +105,10 @@ impl ConnectionTimer {
             let now = Instant::now();
             let quarter = quarters(now.duration_since(*this.began), this.limits.write);
             let snapshot = this.activity.snapshot(quarter);
-            let (timeout, wait) = this.history.check(snapshot, now, this.limits);
+            let (event, wait) = this.history.check(snapshot, now, this.limits);
             this.sleep.as_mut().reset(next_check(now, wait, *EPOCH));
-            if let Some(timeout) = timeout {
-                return Poll::Ready(timeout);
+            if let Some(event) = event {
+                return Poll::Ready(event);
             }
         }
     }
@@ -120,7 +120,7 @@ struct History {
     /// The progress counter, and when this value was first seen.
     progress: usize,
     since: Instant,
-    /// The progress counter when `Buffers` was last reported.
+    /// The progress counter when `ReleaseBuffers` was last reported.
     released: usize,
     /// When the connection was accepted.
     began: Instant,
@@ -143,30 +143,34 @@ impl History {
     }
 
     /// The timeout that applies now, and the moment that it counts from.
-    fn current(&self, snapshot: ActivitySnapshot, limits: &Limits) -> (Timeout, Duration, Instant) {
+    fn current(
+        &self,
+        snapshot: ActivitySnapshot,
+        limits: &Limits,
+    ) -> (TimerEvent, Duration, Instant) {
         if snapshot.has_open || snapshot.is_write_blocked {
-            (Timeout::Write, limits.write, self.since)
+            (TimerEvent::WriteTimeout, limits.write, self.since)
         } else if self.is_closing {
-            (Timeout::Idle, CLOSE, self.since)
+            (TimerEvent::IdleTimeout, CLOSE, self.since)
         } else if !snapshot.has_request {
-            (Timeout::Header, limits.header, self.began)
+            (TimerEvent::HeaderTimeout, limits.header, self.began)
         } else if let Some(head) = self.head {
-            (Timeout::Header, limits.header, head)
+            (TimerEvent::HeaderTimeout, limits.header, head)
         } else {
-            (Timeout::Idle, limits.idle, self.since)
+            (TimerEvent::IdleTimeout, limits.idle, self.since)
         }
     }
 
-    /// The timeout that is reached, if any, and the time until the next check.
+    /// The event to report, if any, and the time until the next check.
     fn check(
         &mut self,
         snapshot: ActivitySnapshot,
         now: Instant,
         limits: &Limits,
-    ) -> (Option<Timeout>, Duration) {
+    ) -> (Option<TimerEvent>, Duration) {
         let interval = interval(limits);
         if snapshot.has_stalled {
-            return (Some(Timeout::Write), interval);
+            return (Some(TimerEvent::WriteTimeout), interval);
         }
         let has_progress = snapshot.progress != self.progress;
         // An open response counts as progress unless the socket is blocked; `has_stalled` covers
@@ -187,7 +191,7 @@ impl History {
             return (None, IDLE_BUFFERS.min(wait));
         }
         self.released = snapshot.progress;
-        (Some(Timeout::Buffers), wait)
+        (Some(TimerEvent::ReleaseBuffers), wait)
     }
 }
 

@@ -56,7 +56,7 @@ pub(crate) fn with_tracked_body(mut request: Request<Incoming>) -> Request<Body>
 
 struct TrackedUpload {
     body: Incoming,
-    // Dropped after the body: by then `hyper` knows that the body is not read.
+    // Dropped after the body: `hyper` registers the drop of the body first.
     _upload: Upload,
 }
 

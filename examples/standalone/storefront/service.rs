@@ -33,7 +33,7 @@ const SIGN_IN: &str = "/demo/sign-in";
 const END_SESSIONS: &str = "/demo/end-sessions";
 /// Limit for a request body, which is a JSON object of about 80 bytes.
 const MAX_BODY: usize = 4 * 1024;
-/// Timeout for a whole request body, as in Omneo ID.
+/// Timeout for a complete request body, as in Omneo ID.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// Age of the expired tokens: more than the longest lifetime (24 h) and leeway.
 const EXPIRED_AGE: Duration = Duration::from_secs(48 * 60 * 60);

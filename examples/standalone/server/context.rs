@@ -32,9 +32,9 @@ const MAX_LOCAL_RESETS: usize = 1024;
 /// detected after 40 s at most, before the idle timeout of 75 s.
 const PING: Duration = Duration::from_secs(20);
 
-/// The `hyper` builder of each protocol, and what all connections share.
+/// The `hyper` builder of each protocol, and the state that all connections share.
 #[derive(Debug)]
-pub(crate) struct Protocols {
+pub(crate) struct ServerContext {
     pub(crate) http1: http1::Builder,
     pub(crate) http2: http2::Builder<StreamExecutor>,
     pub(crate) trim: TrimAllocator,
@@ -42,7 +42,7 @@ pub(crate) struct Protocols {
     pub(crate) is_shutting_down: AtomicBool,
 }
 
-impl Protocols {
+impl ServerContext {
     pub(crate) fn new() -> Self {
         let mut http1 = http1::Builder::new();
         http1

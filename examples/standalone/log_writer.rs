@@ -16,7 +16,7 @@ use tracing_subscriber::fmt::MakeWriter;
 /// Size of the buffer: about 3000 request lines of 350 bytes.
 const CAPACITY: usize = 1024 * 1024;
 
-/// A bounded buffer of lines in front of a thread that writes them. Each write is a whole line.
+/// A bounded buffer of lines in front of a thread that writes them. Each write is a complete line.
 #[derive(Clone)]
 pub(crate) struct LogWriter(Arc<Shared>);
 

@@ -89,6 +89,17 @@ impl ConfigError {
     }
 }
 
+/// Checks the name of an issuer or audience.
+pub(crate) fn issuer_or_audience(name: &str) -> Result<Box<str>, ConfigError> {
+    match name.is_empty() {
+        true => Err(ConfigError::new(
+            ConfigErrorKind::InvalidValue,
+            "an issuer or audience cannot be empty",
+        )),
+        false => Ok(name.into()),
+    }
+}
+
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)

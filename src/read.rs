@@ -57,9 +57,16 @@ where
     Ok(bytes)
 }
 
+/// The JSON of a tenant without a byte order mark. PHP sends one with every response if a source
+/// file starts with it. [RFC 8259 §8.1](https://www.rfc-editor.org/rfc/rfc8259#section-8.1) lets a
+/// parser ignore it.
+pub(crate) fn without_bom(text: &[u8]) -> &[u8] {
+    text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text)
+}
+
 /// The time in which a client must send a body that is collected. Default is none.
 ///
-/// It is a total: under an idle timeout alone, a client can hold a connection with a few bytes.
+/// It is a total: under an idle timeout alone, a client can occupy a connection with a few bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ReadTimeout {
     #[cfg(feature = "client")]
@@ -76,7 +83,7 @@ impl ReadTimeout {
     }
 
     /// This timeout, or `default` if none is set.
-    pub(crate) fn or(self, default: Duration) -> Self {
+    pub(crate) fn with_default(self, default: Duration) -> Self {
         Self::new(self.timeout.unwrap_or(default))
     }
 
@@ -142,20 +149,20 @@ impl CollectError {
         }
     }
 
-    /// The rejection of a request whose body this was.
+    /// The rejection if this was the body of a request.
     pub(crate) fn into_request_rejection(self) -> Rejection {
         match self {
             Self::TooLong => RejectionKind::PayloadTooLarge.into(),
             #[cfg(feature = "client")]
             Self::TimedOut => RejectionKind::RequestTimeout.into(),
             Self::Failed(error) => {
-                let kind = request_body_rejection(&*error.0);
+                let kind = request_body_rejection_kind(&*error.0);
                 error.or_rejection(kind)
             }
         }
     }
 
-    /// The rejection of a request whose tenant response had this body.
+    /// The rejection if this was the body of a response of the tenant.
     pub(crate) fn into_tenant_rejection(self) -> Rejection {
         match self {
             Self::TooLong => RejectionKind::TenantAnswer.into(),
@@ -168,7 +175,7 @@ impl CollectError {
 
 /// The kind of rejection of a request whose body failed with `error`: it was too long, idle or
 /// aborted.
-pub(crate) fn request_body_rejection(error: &(dyn Error + 'static)) -> RejectionKind {
+pub(crate) fn request_body_rejection_kind(error: &(dyn Error + 'static)) -> RejectionKind {
     #[cfg(feature = "client")]
     if find_source::<IdleError>(error).is_some() {
         return RejectionKind::RequestTimeout;

@@ -23,9 +23,9 @@ pub(super) struct Config {
     pub(super) verifier: TokenVerifier,
     pub(super) mode: AuthMode,
     pub(super) sources: Sources,
-    pub(super) credential: Credential,
+    pub(super) credential: VerifiedCredential,
     pub(super) preflight: Preflight,
-    pub(super) extensions: Extensions,
+    pub(super) extension: SubjectExtension,
     pub(super) challenges: Option<Challenges>,
     pub(super) rejection_handler: Arc<RejectionHandler>,
 }
@@ -35,7 +35,7 @@ pub(super) type RejectionHandler =
 
 /// Whether a verified credential is forwarded.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Credential {
+pub(super) enum VerifiedCredential {
     Remove,
     Keep,
 }
@@ -49,7 +49,7 @@ pub(super) enum Preflight {
 
 /// Whether the result is inserted into the request's extensions.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Extensions {
+pub(super) enum SubjectExtension {
     Insert,
     Omit,
 }
@@ -68,9 +68,9 @@ impl Config {
             verifier,
             mode: AuthMode::Required,
             sources: Sources::default(),
-            credential: Credential::Remove,
+            credential: VerifiedCredential::Remove,
             preflight: Preflight::Authenticate,
-            extensions: Extensions::Insert,
+            extension: SubjectExtension::Insert,
             challenges: None,
             rejection_handler: Arc::new(Rejection::into_response),
         }
@@ -95,7 +95,7 @@ impl Config {
         let check = verified.as_ref().ok().map(|(_, check)| *check);
         let outcome = verified.map(|(token, _)| token);
         match &outcome {
-            Ok(_) if matches!(self.credential, Credential::Remove) => {
+            Ok(_) if matches!(self.credential, VerifiedCredential::Remove) => {
                 self.sources.remove_from_headers(request.headers_mut());
                 if let Some(uri) = self.sources.without_parameter(request.uri()) {
                     *request.uri_mut() = uri;
@@ -127,7 +127,7 @@ impl Config {
     where
         T: Clone + Send + Sync + 'static,
     {
-        if matches!(self.extensions, Extensions::Insert) {
+        if matches!(self.extension, SubjectExtension::Insert) {
             request.extensions_mut().insert(value);
         }
     }
@@ -228,7 +228,7 @@ impl fmt::Debug for Config {
             .field("sources", &self.sources)
             .field("credential", &self.credential)
             .field("preflight", &self.preflight)
-            .field("extensions", &self.extensions)
+            .field("extensions", &self.extension)
             .finish_non_exhaustive()
     }
 }

@@ -42,11 +42,11 @@ pub struct CacheStats {
     pub misses: u64,
     /// The number of cached tokens.
     pub len: usize,
-    /// The configured capacity. The cache is sharded and may hold up to five eighths more.
+    /// The configured capacity. The cache is sharded and may contain up to five eighths more.
     pub capacity: usize,
 }
 
-/// A whole token, as key of the map.
+/// A complete token, as key of the map.
 struct Token<T>(T);
 
 /// The content of a token, valid for one generation of keys.
@@ -120,7 +120,7 @@ impl Cache {
 
     /// Each shard has its own capacity, and tokens are distributed to shards at random. Five
     /// eighths more than the mean are five standard deviations of a shard's 64 tokens: no shard
-    /// evicts while the cache as a whole has room.
+    /// evicts while the cache in total has room.
     fn max_len(&self) -> u64 {
         let len = match self.capacity {
             ..ONE_SHARD => self.capacity,
@@ -131,7 +131,7 @@ impl Cache {
 }
 
 /// Hashes the last 16 bytes only: they are part of the signature, so they differ if any other part
-/// does. SipHash of a whole token takes 50 ns longer; a hit takes 30 ns.
+/// does. SipHash of a complete token takes 50 ns longer; a hit takes 30 ns.
 ///
 /// The key of `RandomState` is random, so a client cannot choose the position of a token. It cannot
 /// fill a shard with collisions either, as only signed tokens are inserted. A forged token is

@@ -1,7 +1,7 @@
 use std::error::Error;
 use std::fmt;
 
-/// Why a token was rejected. It appears in logs and response extensions; clients never see it.
+/// Why a token was rejected. It appears in logs and response extensions; it is not sent to clients.
 ///
 /// It contains no part of the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +60,7 @@ kinds! {
     Malformed => "malformed", "the token is malformed";
     /// A header that changes how the token is read (`crit`, `b64`, `zip`, `enc`) or contains a key
     /// (`jwk`, `jku`, `x5c`, `x5u`), or a `typ` of another kind of token.
-    UnsupportedHeader => "unsupported_header", "the token's header asks for an unsupported feature";
+    UnsupportedHeader => "unsupported_header", "the token's header has an unsupported parameter";
     /// An algorithm that no key of the ring has, `none` included.
     Algorithm => "algorithm", "no key has the token's algorithm";
     /// A `kid` that matches no key of the ring.
@@ -85,7 +85,7 @@ kinds! {
     /// [`Revocations`](crate::Revocations).
     Revoked => "revoked", "the token was revoked";
     /// The store of revocations could not be read for longer than is tolerated: see
-    /// [`OnOutage`](crate::revocation::OnOutage). The answer is 503.
+    /// [`OnOutage`](crate::revocation::OnOutage). The response is 503.
     RevocationsStale => "revocations_stale", "the store of revocations cannot be read";
     /// The [filter](super::TokenFilter) of the verifier does not accept the token.
     Filtered => "filtered", "the token filter does not accept the token";

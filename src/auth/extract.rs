@@ -1,6 +1,6 @@
 //! The request's subject, as an argument of axum handlers.
 //!
-//! A request without a subject is answered as the layers answer it: 401, never 500. A host that
+//! A request without a subject is rejected as the layers reject it: 401, never 500. A host that
 //! authenticates by other means may insert no [`Subject`] for unauthenticated requests, and a
 //! preflight may pass without a token. So the client decides whether there is a subject, and an
 //! extractor cannot detect a missing layer. A missing layer rejects every request; the cause is in
@@ -11,12 +11,10 @@ use std::error::Error;
 use std::fmt;
 
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
-use axum_core::response::{IntoResponse, Response};
 use http::Extensions;
 use http::request::Parts;
 
 use super::AuthOutcome;
-use crate::headers::WireProtocol;
 use crate::identity::{ProfileId, Subject, VerifiedToken};
 use crate::rejection::{Rejection, RejectionKind};
 
@@ -119,13 +117,5 @@ where
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
         let subject = Subject::from_extensions(&parts.extensions);
         Ok(subject.and_then(Subject::profile).cloned())
-    }
-}
-
-/// The HTTP response of the rejection table. axum converts without the request, so gRPC requests
-/// cannot be detected here.
-impl IntoResponse for Rejection {
-    fn into_response(self) -> Response {
-        self.into_response(WireProtocol::Http).into_response()
     }
 }

@@ -4,7 +4,8 @@ use super::{VerifyError, VerifyErrorKind};
 use crate::headers::CredentialsError;
 use crate::rejection::{Rejection, RejectionKind};
 
-/// Why a request was not authenticated: a closed set, for metrics and logs. Clients never see it.
+/// Why a request was not authenticated: a closed set, for metrics and logs. It is not sent to
+/// clients.
 ///
 /// ```
 /// use http::Response;
@@ -20,9 +21,9 @@ use crate::rejection::{Rejection, RejectionKind};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AuthFailure {
-    /// The request carries no credential.
+    /// The request has no credential.
     Missing,
-    /// The request carries more than one credential.
+    /// The request has more than one credential.
     Ambiguous,
     /// The scheme of the `Authorization` header is not `Bearer`.
     Scheme,
@@ -36,7 +37,7 @@ pub enum AuthFailure {
 
 impl AuthFailure {
     /// The failures that are not about an ID token.
-    const OTHERS: [Self; 5] = [
+    const WITHOUT_TOKEN: [Self; 5] = [
         Self::Missing,
         Self::Ambiguous,
         Self::Scheme,
@@ -45,12 +46,12 @@ impl AuthFailure {
     ];
 
     /// The number of failures.
-    pub const COUNT: usize = Self::OTHERS.len() + VerifyErrorKind::ALL.len();
+    pub const COUNT: usize = Self::WITHOUT_TOKEN.len() + VerifyErrorKind::ALL.len();
 
     /// Every failure, in a fixed order.
     pub fn all() -> impl Iterator<Item = Self> {
         let tokens = VerifyErrorKind::ALL.iter().copied().map(Self::Token);
-        Self::OTHERS.into_iter().chain(tokens)
+        Self::WITHOUT_TOKEN.into_iter().chain(tokens)
     }
 
     /// The failure behind a rejection. `None` for a rejection of another kind.

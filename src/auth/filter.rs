@@ -17,7 +17,7 @@ use crate::identity::VerifiedToken;
 /// # }
 /// ```
 pub trait TokenFilter: Send + Sync + 'static {
-    /// Whether the token is accepted. A token that is not accepted is answered with the same 401 as
+    /// Whether the token is accepted. A token that is not accepted gets the same 401 as
     /// an invalid one.
     fn accepts(&self, token: &VerifiedToken) -> bool;
 }

@@ -107,7 +107,7 @@ impl<'de> Visitor<'de> for MembersVisitor {
     }
 }
 
-/// A string, borrowed unless it holds escapes; no other type.
+/// A string, borrowed unless it has escapes; no other type.
 #[derive(Deserialize)]
 #[serde(transparent)]
 pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);

@@ -5,7 +5,7 @@ use http::Response;
 use http_body_util::Full;
 use tower::Layer;
 
-use super::authenticate::{Challenges, Config, Credential, Extensions, Preflight};
+use super::authenticate::{Challenges, Config, Preflight, SubjectExtension, VerifiedCredential};
 use super::{AuthMode, JwtAuth, TokenVerifier};
 use crate::error::{ConfigError, ConfigErrorKind};
 use crate::headers::WireProtocol;
@@ -118,11 +118,11 @@ impl JwtAuthLayer {
     /// Default is to remove a verified credential, so that it is not forwarded.
     #[must_use]
     pub fn keep_credential(self) -> Self {
-        self.edit(|config| config.credential = Credential::Keep)
+        self.edit(|config| config.credential = VerifiedCredential::Keep)
     }
 
     /// Forwards CORS preflights without a token: `OPTIONS` with `Origin` and
-    /// `Access-Control-Request-Method`. Use it if the inner service answers preflights. A CORS
+    /// `Access-Control-Request-Method`. Use it if the inner service responds to preflights. A CORS
     /// layer outside of this one is the better choice.
     ///
     /// Default is to treat preflights as any other request.
@@ -142,7 +142,7 @@ impl JwtAuthLayer {
     /// Default is to insert the verified token.
     #[must_use]
     pub fn gate_only(self) -> Self {
-        self.edit(|config| config.extensions = Extensions::Omit)
+        self.edit(|config| config.extension = SubjectExtension::Omit)
     }
 
     /// Replaces the function that builds the response to a rejected request.

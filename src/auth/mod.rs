@@ -54,18 +54,33 @@
 //! ```
 //!
 //! - Put a CORS layer *outside* of this one: rejections need CORS headers too, and preflights carry
-//!   no token. [`JwtAuthLayer::pass_preflights`] is for inner services that answer preflights.
+//!   no token. [`JwtAuthLayer::pass_preflights`] is for inner services that respond to preflights.
 //! - With the feature `axum`, handlers take a [`VerifiedToken`](crate::identity::VerifiedToken), a
 //!   [`Subject`](crate::Subject) or a [`ProfileId`](crate::ProfileId) as an argument, and `Option`s
-//!   of them behind [`AuthMode::Optional`]. A request without a subject is answered with 401. An
+//!   of them behind [`AuthMode::Optional`]. A request without a subject is rejected with 401. An
 //!   anonymous token has no `ProfileId`: 404. Behind [`JwtAuthLayer::gate_only`] these extractors
 //!   find no subject.
 //! - gRPC requests are rejected in gRPC; the request's `content-type` decides.
 //! - A cached token costs no signature check, and allocates only for the request's extensions;
 //!   [`JwtAuthLayer::gate_only`] avoids that allocation too.
-//! - To refuse tokens before they expire, see [`Revocations`](crate::Revocations) and
+//! - To reject tokens before they expire, see [`Revocations`](crate::Revocations) and
 //!   [`TokenVerifier::with_filter`](crate::TokenVerifier::with_filter).
 //! - To replace keys while requests run, see [`Keyring`](crate::Keyring).
+
+//! # Files
+//!
+//! | file | role |
+//! | --- | --- |
+//! | `layer`, `service` | `JwtAuthLayer` and `JwtAuth` |
+//! | `authenticate` | the decision on a request: forward or reject; the layer's configuration |
+//! | `mode`, `outcome`, `failure` | `AuthMode`, the `AuthOutcome` of a forwarded request, the `AuthFailure` behind a rejection |
+//! | `source` | finds the token in a header, cookie or query |
+//! | `verify` | `TokenVerifier`: cache, signature, claims, revocations, filter |
+//! | `header`, `claims` | parse and check the two JSON parts of a token |
+//! | `cache` | the verified tokens |
+//! | `filter` | `TokenFilter`, a check of the application |
+//! | `error` | why a token is invalid |
+//! | `extract` | the extractors for axum |
 
 mod authenticate;
 mod cache;
@@ -78,6 +93,7 @@ mod filter;
 mod header;
 pub(crate) mod layer;
 mod mode;
+mod outcome;
 mod service;
 mod source;
 pub(crate) mod verify;
@@ -88,6 +104,7 @@ pub use failure::AuthFailure;
 pub use filter::TokenFilter;
 #[cfg(any(doc, feature = "client"))]
 pub(crate) use layer::JwtAuthLayer;
-pub use mode::{AuthMode, AuthOutcome};
+pub use mode::AuthMode;
+pub use outcome::AuthOutcome;
 pub use service::JwtAuth;
 pub(crate) use verify::TokenVerifier;

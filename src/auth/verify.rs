@@ -11,7 +11,7 @@ use super::claims::{AudiencePolicy, Policy};
 use super::header::Header;
 use super::{TokenFilter, VerifyError, VerifyErrorKind};
 use crate::clock::{Clock, SystemClock};
-use crate::error::{ConfigError, ConfigErrorKind};
+use crate::error::{ConfigError, ConfigErrorKind, issuer_or_audience};
 use crate::identity::{Claims, VerifiedToken};
 use crate::keys::{KeySet, Keyring, VerifyingKey};
 use crate::report::TokenCheck;
@@ -57,7 +57,8 @@ struct Config {
 }
 
 impl TokenVerifier {
-    /// The longest token that is verified, in bytes. A longer one is rejected unread.
+    /// The longest token that is verified, in bytes. A longer one is rejected unread: nginx limits a
+    /// header to 8 KiB by default.
     pub const MAX_TOKEN_LEN: usize = 8 * 1024;
 
     const MAX_LEEWAY: Duration = Duration::from_secs(60);
@@ -110,7 +111,7 @@ impl TokenVerifier {
     /// # Errors
     /// If it is empty.
     pub fn with_issuer(self, issuer: &str) -> Result<Self, ConfigError> {
-        let issuer = Some(name(issuer)?);
+        let issuer = Some(issuer_or_audience(issuer)?);
         Ok(self.edit(|config| config.policy.issuer = issuer))
     }
 
@@ -121,7 +122,7 @@ impl TokenVerifier {
     /// # Errors
     /// If it is empty.
     pub fn with_audience(self, audience: &str) -> Result<Self, ConfigError> {
-        let audience = AudiencePolicy::Contains(name(audience)?);
+        let audience = AudiencePolicy::Contains(issuer_or_audience(audience)?);
         Ok(self.edit(|config| config.policy.audience = audience))
     }
 
@@ -227,7 +228,7 @@ impl TokenVerifier {
         if let Some(verified) = cache.get(token, config.keyring.generation()) {
             config.policy.check_times(verified.claims(), now)?;
             config.check_use(&verified)?;
-            return Ok((verified, TokenCheck::Remembered));
+            return Ok((verified, TokenCheck::Cached));
         }
         let text = std::str::from_utf8(token).map_err(|_| VerifyErrorKind::Malformed)?;
         let snapshot = config.keyring.snapshot();
@@ -260,16 +261,6 @@ impl Config {
             Some(filter) if !filter.accepts(token) => Err(VerifyErrorKind::Filtered),
             _ => Ok(()),
         }
-    }
-}
-
-fn name(name: &str) -> Result<Box<str>, ConfigError> {
-    match name.is_empty() {
-        true => Err(ConfigError::new(
-            ConfigErrorKind::InvalidValue,
-            "an issuer or audience cannot be empty",
-        )),
-        false => Ok(name.into()),
     }
 }
 

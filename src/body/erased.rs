@@ -44,7 +44,7 @@ impl Body {
         Self(Kind::Empty)
     }
 
-    /// Converts any body, and boxes it only if no other variant can hold it. Size hint, end of
+    /// Converts any body, and boxes it only if no other variant fits. Size hint, end of
     /// stream and trailers stay those of `body`.
     pub fn new<B>(body: B) -> Self
     where

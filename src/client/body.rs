@@ -12,12 +12,12 @@ use crate::request_body::StreamGuard;
 
 /// How much of a dropped body is read so that its connection can be reused: at most what hyper has
 /// buffered. Reading it costs less than a new connection.
-const DRAIN: usize = 64 * 1024;
+const MAX_DRAINED: usize = 64 * 1024;
 
 /// The connection of a body, which makes progress only while it is polled.
 pub(crate) trait DriveConnection: Send + 'static {
     /// Reads and writes as much as possible. Ready once the connection is closed.
-    fn poll_drive(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+    fn poll_connection(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 
     /// Called when the body was read to its end.
     fn body_ended(self: Box<Self>);
@@ -99,10 +99,10 @@ impl ConnectionBody {
 impl Drop for ConnectionBody {
     /// Drains the data that has arrived. If the body ends with it, the connection is reused.
     fn drop(&mut self) {
-        let mut left = DRAIN;
+        let mut left = MAX_DRAINED;
         // Not if more data is declared; and not during a panic, where a second one in the
         // connection would abort the process.
-        if self.incoming.size_hint().lower() > DRAIN as u64 || std::thread::panicking() {
+        if self.incoming.size_hint().lower() > MAX_DRAINED as u64 || std::thread::panicking() {
             return;
         }
         // No wake-up is needed: this does not wait for data that has not arrived.
@@ -132,7 +132,7 @@ impl http_body::Body for ConnectionBody {
         if frame.is_pending()
             && let Some(connection) = &mut this.connection
         {
-            if connection.poll_drive(cx).is_ready() {
+            if connection.poll_connection(cx).is_ready() {
                 this.connection = None;
             }
             frame = Pin::new(&mut this.incoming).poll_frame(cx);

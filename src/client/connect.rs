@@ -24,13 +24,13 @@ fn tcp(connect_timeout: Duration) -> HttpConnector {
     let mut tcp = HttpConnector::new();
     tcp.set_nodelay(true);
     // hyper-util divides it among the addresses of a name, so that an unreachable address leaves
-    // time for the next one. `Timed` bounds the total.
+    // time for the next one. `TimeoutConnector` bounds the total.
     tcp.set_connect_timeout(Some(connect_timeout));
     tcp
 }
 
 #[cfg(not(feature = "tls"))]
-pub(super) fn default(
+pub(super) fn default_connector(
     connect_timeout: Duration,
     _http2_only: bool,
 ) -> Result<DefaultConnector, ConfigError> {
@@ -38,7 +38,7 @@ pub(super) fn default(
 }
 
 #[cfg(feature = "tls")]
-pub(super) fn default(
+pub(super) fn default_connector(
     connect_timeout: Duration,
     http2_only: bool,
 ) -> Result<DefaultConnector, ConfigError> {
@@ -65,18 +65,18 @@ pub(super) fn default(
 
 /// A connector with one timeout for name resolution, TCP and TLS together.
 #[derive(Clone)]
-pub(super) struct Timed<K> {
+pub(super) struct TimeoutConnector<K> {
     connector: K,
     timeout: Duration,
 }
 
-impl<K> Timed<K> {
+impl<K> TimeoutConnector<K> {
     pub(super) fn new(connector: K, timeout: Duration) -> Self {
         Self { connector, timeout }
     }
 }
 
-impl<K> Service<Uri> for Timed<K>
+impl<K> Service<Uri> for TimeoutConnector<K>
 where
     K: Service<Uri>,
     K::Error: Into<BoxError>,

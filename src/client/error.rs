@@ -71,7 +71,7 @@ impl ClientError {
             || error
                 .source()
                 .and_then(|cause| cause.downcast_ref::<io::Error>())
-                .is_some_and(|cause| is_end(cause.kind()))
+                .is_some_and(|cause| is_closed_by_peer(cause.kind()))
     }
 
     /// Whether an HTTP/2 error concerns the connection, not only one stream.
@@ -92,7 +92,7 @@ impl ClientError {
 }
 
 /// Whether a socket error means that the peer has closed the connection.
-fn is_end(kind: io::ErrorKind) -> bool {
+fn is_closed_by_peer(kind: io::ErrorKind) -> bool {
     matches!(
         kind,
         io::ErrorKind::BrokenPipe

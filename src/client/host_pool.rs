@@ -67,7 +67,7 @@ impl HostPool {
     }
 
     /// Takes an open connection, or a stream of one, out of the pool.
-    pub(super) fn checkout(&self, reuse: Reuse) -> Option<PooledConnection> {
+    pub(super) fn try_checkout(&self, reuse: Reuse) -> Option<PooledConnection> {
         if let Some(connection) = self.http2.try_stream() {
             return Some(PooledConnection::Http2(connection));
         }

@@ -26,7 +26,7 @@ use crate::request_body::UploadState;
 /// hyper's limit for each of the two buffers of a connection, 64 KiB. The head of a response must
 /// fit into one: nginx limits the heads that it forwards to 4 or 8 KiB, hyper's own default is
 /// about 400 KiB.
-const BUFFER: usize = 64 * 1024;
+const MAX_BUFFER_SIZE: usize = 64 * 1024;
 
 /// How long the server keeps an idle connection open if its responses have no `Keep-Alive` header.
 /// Apache closes one after 5 seconds by default, the shortest time of the widely used servers.
@@ -36,7 +36,7 @@ const KEEP_ALIVE_HEADER: HeaderName = HeaderName::from_static("keep-alive");
 
 /// The time that a request may need to reach the server. `Keep-Alive` counts in whole seconds: this
 /// is its smallest unit, and well above the round-trip time of any network.
-const TRANSIT: Duration = Duration::from_secs(1);
+const KEEP_ALIVE_MARGIN: Duration = Duration::from_secs(1);
 
 /// An HTTP/1.1 connection. It makes progress only while it is polled.
 ///
@@ -56,7 +56,8 @@ pub(super) struct Http1Connection {
     keep_alive: Duration,
 }
 
-/// The pool of the idle HTTP/1.1 connections to one origin.
+/// The pool of the idle HTTP/1.1 connections to one origin. A trait, so that this file does not
+/// import the pool.
 pub(super) trait IdlePool: Send + Sync {
     /// Keeps a connection that has become idle, or drops it if the pool is full.
     fn put(self: Arc<Self>, connection: Box<Http1Connection>);
@@ -75,7 +76,7 @@ impl Http1Connection {
         let write_progress = Arc::<WriteProgress>::default();
         let io = ProgressIo::wrap(io, Arc::clone(&write_progress));
         let (sender, connection) = http1::Builder::new()
-            .max_buf_size(BUFFER)
+            .max_buf_size(MAX_BUFFER_SIZE)
             .handshake(io)
             .await?;
         Ok(Box::new(Self {
@@ -101,14 +102,14 @@ impl Http1Connection {
         let Some(driver) = &mut self.driver else {
             return false;
         };
-        driver.poll_closed(cx).is_pending()
+        driver.poll_connection(cx).is_pending()
             && self.sender.is_ready()
-            && !self.write_progress.is_full()
+            && !self.write_progress.is_write_blocked()
     }
 
     /// Whether a request will reach the server before it closes the idle connection.
     pub(super) fn is_recent(&self) -> bool {
-        self.idle_since.elapsed() < self.keep_alive.saturating_sub(TRANSIT)
+        self.idle_since.elapsed() < self.keep_alive.saturating_sub(KEEP_ALIVE_MARGIN)
     }
 
     pub(super) fn idle_since(&self) -> Instant {
@@ -171,11 +172,11 @@ impl Http1Connection {
 }
 
 impl DriveConnection for Http1Connection {
-    fn poll_drive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_connection(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(driver) = &mut self.driver else {
             return Poll::Ready(());
         };
-        let closed = driver.poll_closed(cx);
+        let closed = driver.poll_connection(cx);
         if closed.is_ready() {
             self.driver = None;
         }
@@ -217,7 +218,7 @@ where
             return Poll::Pending;
         };
         // A closed connection is dropped by this: hyper then returns the request, or fails it.
-        let _ = connection.poll_drive(cx);
+        let _ = connection.poll_connection(cx);
         let result = ready!(this.response.poll(cx));
         let Some((mut connection, pool)) = this.connection.take() else {
             return Poll::Pending;
@@ -239,7 +240,9 @@ where
         connection.keep_alive = keep_alive(response.headers()).unwrap_or(KEEP_ALIVE);
         let upload = this.upload.take();
         Poll::Ready(Ok(response.map(|body| match upload {
-            Some(upload) if !upload.is_finished() || connection.write_progress.is_full() => {
+            Some(upload)
+                if !upload.is_finished() || connection.write_progress.is_write_blocked() =>
+            {
                 connection.into_early_body(body, upload)
             }
             _ => {

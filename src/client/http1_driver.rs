@@ -34,8 +34,8 @@ impl Http1Driver {
     }
 
     /// Reads and writes as much as possible. Ready once the connection is closed.
-    pub(super) fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        // Errors are reported to the request or the body that they concern.
+    pub(super) fn poll_connection(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // hyper reports each error to its request or body, too.
         self.connection.as_mut().poll(cx).map(|_| ())
     }
 }
@@ -56,17 +56,17 @@ pub(super) async fn finish_upload(
         // An error, always: no value is sent.
         let _ = reader_dropped.await;
         loop {
-            let before = write_progress.writes();
+            let before = write_progress.write_count();
             sleep(PROGRESS_INTERVAL).await;
-            // A client that sends nothing is the concern of the idle timeout of its body.
-            let is_servers_turn =
-                write_progress.is_full() || matches!(upload.waiting_on(), WaitingOn::Server(_));
-            if is_servers_turn && write_progress.writes() == before {
+            // The idle timeout of the request body applies to a client that sends no data.
+            let waits_for_server = write_progress.is_write_blocked()
+                || matches!(upload.waiting_on(), WaitingOn::Server(_));
+            if waits_for_server && write_progress.write_count() == before {
                 return;
             }
         }
     });
-    poll_fn(|cx| match driver.poll_closed(cx) {
+    poll_fn(|cx| match driver.poll_connection(cx) {
         Poll::Ready(()) => Poll::Ready(()),
         Poll::Pending => stalled.as_mut().poll(cx),
     })

@@ -55,7 +55,8 @@ pub(super) fn builder() -> Builder<TokioExecutor> {
     builder
 }
 
-/// The pool that counts the streams of its HTTP/2 connections. Each connection has an `id` in it.
+/// The pool that counts the streams of its HTTP/2 connections. Each connection has an `id` in it. A
+/// trait, so that this file does not import the pool.
 pub(super) trait StreamPool: Send + Sync {
     /// One stream of the connection was closed.
     fn release(self: Arc<Self>, id: u64);
@@ -115,14 +116,15 @@ impl Drop for StreamPermit {
     }
 }
 
-/// The entry of a connection in its pool, which is removed when this is dropped.
-pub(super) struct PoolEntry {
+/// The membership of a connection in its pool. The pool removes the connection when this is
+/// dropped.
+pub(super) struct PoolMembership {
     pool: Weak<dyn StreamPool>,
     id: u64,
     stream_limit: usize,
 }
 
-impl PoolEntry {
+impl PoolMembership {
     pub(super) fn new(pool: Weak<dyn StreamPool>, id: u64, stream_limit: usize) -> Self {
         Self {
             pool,
@@ -140,7 +142,7 @@ impl PoolEntry {
     }
 }
 
-impl Drop for PoolEntry {
+impl Drop for PoolMembership {
     fn drop(&mut self) {
         if let Some(pool) = self.pool.upgrade() {
             pool.remove(self.id);
@@ -151,14 +153,14 @@ impl Drop for PoolEntry {
 /// Drives a connection until it is closed, and reports to its pool how many streams the server
 /// allows. `settings` is notified of changes.
 ///
-/// A connection on which the server has allowed no streams for `patience` is dropped, and the
+/// A connection on which the server has allowed no streams for `no_streams_timeout` is dropped, and the
 /// requests that hyper has queued fail with it. hyper returns all of them unsent except the first,
 /// and they are retried on another connection.
 pub(super) async fn drive<T>(
     connection: Connection<T, RequestBody, TokioExecutor>,
-    mut entry: PoolEntry,
+    mut membership: PoolMembership,
     settings: Arc<Notify>,
-    patience: Duration,
+    no_streams_timeout: Duration,
 ) where
     T: Read + Write + Send + Unpin + 'static,
 {
@@ -166,7 +168,7 @@ pub(super) async fn drive<T>(
     let mut changed = pin!(settings.notified());
     let mut without_streams = None;
     poll_fn(|cx| {
-        // Errors are reported to the requests that they concern.
+        // hyper reports each error to its requests, too.
         if connection.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
         }
@@ -174,12 +176,12 @@ pub(super) async fn drive<T>(
             changed.set(settings.notified());
         }
         let limit = connection.current_max_send_streams();
-        entry.set_stream_limit(limit);
+        membership.set_stream_limit(limit);
         if limit > 0 {
             without_streams = None;
             return Poll::Pending;
         }
-        let expired = without_streams.get_or_insert_with(|| Box::pin(sleep(patience)));
+        let expired = without_streams.get_or_insert_with(|| Box::pin(sleep(no_streams_timeout)));
         expired.as_mut().poll(cx)
     })
     .await;

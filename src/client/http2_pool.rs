@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 use super::http2_connection::{
-    Http2Connection, INITIAL_STREAMS, MAX_STREAMS, PoolEntry, StreamPool,
+    Http2Connection, INITIAL_STREAMS, MAX_STREAMS, PoolMembership, StreamPool,
 };
 use super::limits::Limits;
 use super::{ClientError, ConnectTimeout};
@@ -35,7 +35,7 @@ pub(super) struct Http2Pool {
 
 struct State {
     /// Sorted by age. The oldest is preferred, so that the others become idle and are closed.
-    connections: Vec<Entry>,
+    connections: Vec<ConnectionEntry>,
     waiters: VecDeque<Waiter>,
     /// How many connections are being opened.
     connecting: usize,
@@ -48,7 +48,7 @@ struct State {
     next_id: u64,
 }
 
-struct Entry {
+struct ConnectionEntry {
     id: u64,
     sender: SendRequest<RequestBody>,
     in_flight: usize,
@@ -57,14 +57,14 @@ struct Entry {
     used: Instant,
 }
 
-type Waiter = oneshot::Sender<Result<Checkout, ClientError>>;
+type Waiter = oneshot::Sender<Result<StreamOrPermit, ClientError>>;
 
-/// The result of a checkout.
-pub(super) enum Checkout {
+/// The result of [`wait_for_stream`](Http2Pool::wait_for_stream).
+pub(super) enum StreamOrPermit {
     /// A stream of an open connection.
     Stream(Http2Connection),
-    /// The right to open a connection.
-    Connect(Connecting),
+    /// A permit to open a connection.
+    Permit(ConnectPermit),
 }
 
 impl Http2Pool {
@@ -97,19 +97,19 @@ impl Http2Pool {
         state.reserve(self)
     }
 
-    /// Waits for a stream, or for the right to open a connection. If the origin has not negotiated
-    /// HTTP/2, that right is immediate.
+    /// Waits for a stream, or for a permit to open a connection. If the origin has not negotiated
+    /// HTTP/2, the permit is immediate.
     ///
     /// # Errors
     /// If the attempt to connect that this request waited for has failed, or if the wait has lasted
     /// for two connect timeouts without an open connection: its own attempt and one before it.
-    pub(super) async fn checkout(self: &Arc<Self>) -> Result<Checkout, ClientError> {
+    pub(super) async fn wait_for_stream(self: &Arc<Self>) -> Result<StreamOrPermit, ClientError> {
         let (waiter, mut served) = oneshot::channel();
         self.update(|state| state.waiters.push_back(waiter));
         let mut attempts = 0;
         while attempts < 2 {
             match timeout(self.limits.connect_timeout, &mut served).await {
-                Ok(Ok(checkout)) => return checkout,
+                Ok(Ok(result)) => return result,
                 // Unreachable: a waiter is removed only to be served.
                 Ok(Err(_)) => break,
                 // A stream will become free. The deadline of the request limits this wait.
@@ -129,7 +129,7 @@ impl Http2Pool {
 
     /// Removes the connections that are closed or have been idle for too long.
     pub(super) fn reap(self: &Arc<Self>) {
-        self.remove_if(|entry| entry.is_over(self.limits.idle_timeout));
+        self.remove_if(|entry| entry.is_expired(self.limits.idle_timeout));
     }
 
     /// Removes all connections.
@@ -151,7 +151,7 @@ impl Http2Pool {
         idle.count()
     }
 
-    fn remove_if(self: &Arc<Self>, mut is_removed: impl FnMut(&Entry) -> bool) {
+    fn remove_if(self: &Arc<Self>, mut is_removed: impl FnMut(&ConnectionEntry) -> bool) {
         let removed: Vec<_> = self.update(|state| {
             let removed = state.connections.extract_if(.., |entry| is_removed(entry));
             let removed = removed.collect();
@@ -171,8 +171,8 @@ impl Http2Pool {
         drop(state);
         // Not under the lock: if a request has stopped waiting, its stream is dropped here, and
         // `release` locks.
-        for (waiter, checkout) in served {
-            drop(waiter.send(Ok(checkout)));
+        for (waiter, result) in served {
+            drop(waiter.send(Ok(result)));
         }
         result
     }
@@ -193,7 +193,7 @@ impl StreamPool for Http2Pool {
 
     fn set_stream_limit(self: Arc<Self>, id: u64, limit: usize) {
         self.update(|state| {
-            // A limit of 0 concerns this connection only: servers send it before a shutdown.
+            // A limit of 0 applies to this connection only: servers send it before a shutdown.
             if limit > 0 {
                 state.stream_limit = limit;
             }
@@ -213,99 +213,103 @@ fn weak(pool: &Arc<Http2Pool>) -> Weak<dyn StreamPool> {
 }
 
 impl State {
-    fn entry(&mut self, id: u64) -> Option<&mut Entry> {
+    fn entry(&mut self, id: u64) -> Option<&mut ConnectionEntry> {
         self.connections.iter_mut().find(|entry| entry.id == id)
     }
 
     /// Counts a stream on the first connection that has a free one.
     fn reserve(&mut self, pool: &Arc<Http2Pool>) -> Option<Http2Connection> {
         let mut entries = self.connections.iter_mut();
-        let entry = entries.find(|entry| entry.has_room(pool.limits.idle_timeout))?;
+        let entry = entries.find(|entry| entry.has_free_stream(pool.limits.idle_timeout))?;
         entry.in_flight += 1;
         entry.used = Instant::now();
         let sender = entry.sender.clone();
         Some(Http2Connection::new(sender, weak(pool), entry.id))
     }
 
-    /// Pairs waiting requests with free streams, and with rights to open a connection.
-    fn serve(&mut self, pool: &Arc<Http2Pool>) -> Vec<(Waiter, Checkout)> {
+    /// Pairs waiting requests with free streams, and with permits to open a connection.
+    fn serve(&mut self, pool: &Arc<Http2Pool>) -> Vec<(Waiter, StreamOrPermit)> {
         let mut served = Vec::new();
         while let Some(waiter) = self.waiters.front() {
             if waiter.is_closed() {
                 self.waiters.pop_front();
                 continue;
             }
-            let checkout = if let Some(connection) = self.reserve(pool) {
-                Checkout::Stream(connection)
+            let result = if let Some(connection) = self.reserve(pool) {
+                StreamOrPermit::Stream(connection)
             } else if !self.speaks_http2 || self.needs_connection(&pool.limits) {
                 self.connecting += usize::from(self.speaks_http2);
-                Checkout::Connect(Connecting {
+                StreamOrPermit::Permit(ConnectPermit {
                     pool: Arc::clone(pool),
                     is_counted: self.speaks_http2,
                 })
             } else {
                 break;
             };
-            served.extend(self.waiters.pop_front().zip(Some(checkout)));
+            served.extend(self.waiters.pop_front().zip(Some(result)));
         }
         served
     }
 
-    /// Whether more requests wait than the connections being opened will have streams for.
+    /// Whether a waiting request may open a connection: the limit permits it, more requests wait
+    /// than the connections being opened will have streams for, and no attempt has just failed.
     fn needs_connection(&self, limits: &Limits) -> bool {
-        let is_open = |entry: &&Entry| !entry.is_over(limits.idle_timeout);
-        let open = self.connections.iter().filter(is_open).count();
-        let has_others = self.connecting > 0 || open > 0;
-        let is_delayed = || self.retry_at.is_some_and(|at| at > Instant::now());
+        let connections = self.connections.iter();
+        let open = connections
+            .filter(|entry| !entry.is_expired(limits.idle_timeout))
+            .count();
+        if open + self.connecting >= limits.max_http2_connections {
+            return false;
+        }
         // The first stream of a new connection belongs to the request that opens it.
         let streams = self.stream_limit.min(MAX_STREAMS).saturating_sub(1);
         let expected = self.connecting * streams;
-        open + self.connecting < limits.max_http2_connections
-            && expected < self.waiters.len()
-            && expected < self.waiters.iter().filter(|w| !w.is_closed()).count()
-            && !(has_others && is_delayed())
+        // The length first: it is an upper bound, and most calls end here.
+        if expected >= self.waiters.len()
+            || expected >= self.waiters.iter().filter(|w| !w.is_closed()).count()
+        {
+            return false;
+        }
+        let has_others = self.connecting > 0 || open > 0;
+        !has_others || self.retry_at.is_none_or(|at| at <= Instant::now())
     }
 }
 
-impl Entry {
-    fn has_room(&self, idle_timeout: Duration) -> bool {
-        self.in_flight < self.stream_limit.min(MAX_STREAMS) && !self.is_over(idle_timeout)
+impl ConnectionEntry {
+    fn has_free_stream(&self, idle_timeout: Duration) -> bool {
+        self.in_flight < self.stream_limit.min(MAX_STREAMS) && !self.is_expired(idle_timeout)
     }
 
     /// Whether the connection is closed, or has been idle for this long.
-    fn is_over(&self, idle_timeout: Duration) -> bool {
+    fn is_expired(&self, idle_timeout: Duration) -> bool {
         let is_old = self.in_flight == 0 && self.used.elapsed() >= idle_timeout;
         is_old || self.sender.is_closed()
     }
 }
 
-/// The right to open a connection. If it is dropped unused, a waiting request gets it.
-pub(super) struct Connecting {
+/// A permit to open a connection. If it is dropped unused, a waiting request gets it.
+pub(super) struct ConnectPermit {
     pool: Arc<Http2Pool>,
     /// Whether `State::connecting` includes it.
     is_counted: bool,
 }
 
-impl Connecting {
+impl ConnectPermit {
     /// Decides whether a new transport that has negotiated HTTP/2 is used.
-    ///
-    /// # Errors
-    /// If the transport is not needed: a stream of a connection that another request has opened
-    /// meanwhile; `None` if all their streams are in use and the limit of connections is reached.
-    pub(super) fn admit(&mut self) -> Result<(), Option<Http2Connection>> {
+    pub(super) fn admit(&mut self) -> Admission {
         if self.is_counted {
-            return Ok(());
+            return Admission::Admitted;
         }
         if let Some(connection) = self.pool.try_stream() {
-            return Err(Some(connection));
+            return Admission::UseStream(connection);
         }
         let mut state = self.pool.lock();
         if state.connections.len() + state.connecting >= self.pool.limits.max_http2_connections {
-            return Err(None);
+            return Admission::Wait;
         }
         state.connecting += 1;
         self.is_counted = true;
-        Ok(())
+        Admission::Admitted
     }
 
     /// The stream limit of the new connection until its SETTINGS arrive: that of the others.
@@ -318,14 +322,14 @@ impl Connecting {
         mut self,
         sender: SendRequest<RequestBody>,
         stream_limit: usize,
-    ) -> (Http2Connection, PoolEntry) {
+    ) -> (Http2Connection, PoolMembership) {
         let is_counted = mem::take(&mut self.is_counted);
         let pool = &self.pool;
         let id = pool.update(|state| {
             state.connecting -= usize::from(is_counted);
             let id = state.next_id;
             state.next_id += 1;
-            state.connections.push(Entry {
+            state.connections.push(ConnectionEntry {
                 id,
                 sender: sender.clone(),
                 in_flight: 1,
@@ -335,8 +339,8 @@ impl Connecting {
             pool.open.store(state.connections.len(), Relaxed);
             id
         });
-        let entry = PoolEntry::new(weak(pool), id, stream_limit);
-        (Http2Connection::new(sender, weak(pool), id), entry)
+        let membership = PoolMembership::new(weak(pool), id, stream_limit);
+        (Http2Connection::new(sender, weak(pool), id), membership)
     }
 
     /// The attempt has failed. If other connections are open or being opened, the request waits for
@@ -365,7 +369,16 @@ impl Connecting {
     }
 }
 
-impl Drop for Connecting {
+/// Whether a new transport is used.
+pub(super) enum Admission {
+    Admitted,
+    /// The request uses a stream of a connection that another request has opened meanwhile.
+    UseStream(Http2Connection),
+    /// The request waits for a stream: the limit of connections is reached.
+    Wait,
+}
+
+impl Drop for ConnectPermit {
     fn drop(&mut self) {
         if self.is_counted {
             self.pool.update(|state| state.connecting -= 1);

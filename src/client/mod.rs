@@ -1,7 +1,7 @@
 //! A pooled HTTP client over hyper's connections, for HTTP/1.1 and HTTP/2.
 //!
-//! [`HttpClient`] is a [`tower::Service`] that sends requests with an absolute URI. It knows no
-//! tenant: [`Upstream`](crate::Upstream) gives it requests that are complete.
+//! [`HttpClient`] is a [`tower::Service`] that sends requests with an absolute URI. It imports
+//! nothing of a tenant; [`Upstream`](crate::Upstream) calls it with complete requests.
 //!
 //! ```
 //! use std::time::Duration;
@@ -54,12 +54,12 @@
 //!
 //! # States of an HTTP/2 connection
 //!
-//! A task, `drive`, polls it until it is closed. The pool holds its sender; each request holds an
+//! A task, `drive`, polls it until it is closed. The pool has its sender; each request has an
 //! `Http2Connection`, which counts one stream.
 //!
 //! | state | meaning | next state |
 //! | --- | --- | --- |
-//! | connecting | a request holds `Connecting` | open; or a retry by another request |
+//! | connecting | a request has a `ConnectPermit` | open; or a retry by another request |
 //! | open | the pool reserves streams on it, up to its stream limit | idle; retired |
 //! | idle | open, with no stream in use | open; retired after the idle timeout |
 //! | retired | no longer in the pool: after `GOAWAY`, an error, or no streams for the connect timeout | closed with its last stream |

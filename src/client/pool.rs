@@ -12,19 +12,19 @@ use tokio::sync::Notify;
 use tower::Service;
 
 use super::ClientError;
-use super::connect::Timed;
+use super::connect::TimeoutConnector;
 use super::host_pool::{HostPool, PooledConnection};
 use super::http1_connection::Http1Connection;
 use super::http2_connection::{self, drive};
 use super::http2_io::Http2Io;
-use super::http2_pool::{Checkout, Connecting};
+use super::http2_pool::{Admission, ConnectPermit, StreamOrPermit};
 use super::limits::Limits;
 use super::stats::{ClientStats, ConnectionCounters};
 use crate::error::BoxError;
 
 /// The open connections of a client, by origin, and the connector of new ones.
 pub(super) struct Pool<K> {
-    connector: Timed<K>,
+    connector: TimeoutConnector<K>,
     http2: http2::Builder<TokioExecutor>,
     http2_only: bool,
     limits: Limits,
@@ -44,14 +44,14 @@ type Origin = (Scheme, Authority);
 
 /// Whether a connection has been used before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Age {
-    New,
+pub(super) enum ConnectionUse {
+    First,
     /// The server may have closed it while it was idle.
     Reused,
 }
 
 impl<K> Pool<K> {
-    pub(super) fn new(connector: Timed<K>, limits: Limits, http2_only: bool) -> Self {
+    pub(super) fn new(connector: TimeoutConnector<K>, limits: Limits, http2_only: bool) -> Self {
         Self {
             connector,
             http2: http2_connection::builder(),
@@ -83,7 +83,11 @@ impl<K> Pool<K> {
         let host_pool = match hosts.all.get(&origin) {
             Some(host_pool) => Arc::clone(host_pool),
             None => {
-                let host_pool = Arc::new(HostPool::new(host(uri)?, self.limits, self.http2_only));
+                let host_pool = Arc::new(HostPool::new(
+                    host_header(uri)?,
+                    self.limits,
+                    self.http2_only,
+                ));
                 // Remove pools that have no connection and no request, so that the map does not
                 // grow with each origin that was ever used.
                 hosts.all.retain(|_, host_pool| {
@@ -110,15 +114,15 @@ where
         &self,
         host_pool: &Arc<HostPool>,
         uri: &Uri,
-    ) -> Result<(PooledConnection, Age), ClientError> {
+    ) -> Result<(PooledConnection, ConnectionUse), ClientError> {
         loop {
-            let connecting = match host_pool.http2().checkout().await? {
-                Checkout::Stream(connection) => {
-                    return Ok((PooledConnection::Http2(connection), Age::Reused));
+            let permit = match host_pool.http2().wait_for_stream().await? {
+                StreamOrPermit::Stream(connection) => {
+                    return Ok((PooledConnection::Http2(connection), ConnectionUse::Reused));
                 }
-                Checkout::Connect(connecting) => connecting,
+                StreamOrPermit::Permit(permit) => permit,
             };
-            if let Some(opened) = self.open(host_pool, uri, connecting).await? {
+            if let Some(opened) = self.open(host_pool, uri, permit).await? {
                 return Ok(opened);
             }
         }
@@ -129,28 +133,34 @@ where
         &self,
         host_pool: &Arc<HostPool>,
         uri: &Uri,
-        mut connecting: Connecting,
-    ) -> Result<Option<(PooledConnection, Age)>, ClientError> {
+        mut permit: ConnectPermit,
+    ) -> Result<Option<(PooledConnection, ConnectionUse)>, ClientError> {
         let io = match self.open_transport(uri).await {
             Ok(io) => io,
-            Err(error) => return connecting.failed(error).map(|()| None),
+            Err(error) => return permit.failed(error).map(|()| None),
         };
         let is_http2 = self.http2_only || io.connected().is_negotiated_h2();
         host_pool.http2().set_protocol(is_http2);
         let guard = self.counters.open();
         if !is_http2 {
-            drop(connecting);
+            drop(permit);
             let is_proxied = io.connected().is_proxied();
             let connection = Http1Connection::handshake(io, guard, is_proxied)
                 .await
                 .map_err(ClientError::connection)?;
-            return Ok(Some((PooledConnection::Http1(connection), Age::New)));
+            let connection = PooledConnection::Http1(connection);
+            return Ok(Some((connection, ConnectionUse::First)));
         }
-        if let Err(instead) = connecting.admit() {
-            return Ok(instead.map(|stream| (PooledConnection::Http2(stream), Age::Reused)));
+        match permit.admit() {
+            Admission::Admitted => {}
+            Admission::UseStream(stream) => {
+                let connection = PooledConnection::Http2(stream);
+                return Ok(Some((connection, ConnectionUse::Reused)));
+            }
+            Admission::Wait => return Ok(None),
         }
         let settings = Arc::new(Notify::new());
-        let stream_limit = connecting.initial_stream_limit();
+        let stream_limit = permit.initial_stream_limit();
         let handshake = self
             .http2
             .clone()
@@ -160,14 +170,15 @@ where
             Ok(opened) => opened,
             Err(error) => {
                 let error = ClientError::connection(error);
-                return connecting.failed(error).map(|()| None);
+                return permit.failed(error).map(|()| None);
             }
         };
-        let (stream, entry) = connecting.connected(sender, stream_limit);
-        let patience = self.limits.connect_timeout;
-        tokio::spawn(drive(connection, entry, settings, patience));
+        let (stream, membership) = permit.connected(sender, stream_limit);
+        let no_streams_timeout = self.limits.connect_timeout;
+        tokio::spawn(drive(connection, membership, settings, no_streams_timeout));
         host_pool.reap_http2();
-        Ok(Some((PooledConnection::Http2(stream), Age::New)))
+        let connection = PooledConnection::Http2(stream);
+        Ok(Some((connection, ConnectionUse::First)))
     }
 
     async fn open_transport(&self, uri: &Uri) -> Result<K::Response, ClientError> {
@@ -183,7 +194,7 @@ where
 }
 
 /// The value of `Host` for a target: without the port, if that is the default of the scheme.
-fn host(target: &Uri) -> Option<HeaderValue> {
+fn host_header(target: &Uri) -> Option<HeaderValue> {
     let default = match target.scheme_str()? {
         "http" => 80,
         "https" => 443,

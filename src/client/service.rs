@@ -13,7 +13,7 @@ use hyper_util::client::legacy::connect::Connection;
 use tower::Service;
 
 use super::body::ConnectionBody;
-use super::connect::{self, Timed};
+use super::connect::{self, TimeoutConnector};
 use super::dispatch::{Dispatch, DispatchFuture};
 use super::limits::Limits;
 use super::pool::Pool;
@@ -33,7 +33,7 @@ use crate::request_body::RequestBody;
 ///   ([RFC 9112 §9.3.1](https://www.rfc-editor.org/rfc/rfc9112#section-9.3.1)). The client keeps
 ///   the first 64 KiB of a body for this; a request of which more was sent fails.
 /// - Once: a `GET` or `HEAD` without a body that an HTTP/2 server refused by `REFUSED_STREAM` or by
-///   a graceful `GOAWAY`. nginx refuses so the requests that cross the end of a connection.
+///   a graceful `GOAWAY`. nginx sends it for requests that arrive while it closes the connection.
 ///
 /// No other request is retried, regardless of the error. A request that cannot be retried, such as
 /// a `POST`, reuses only HTTP/1.1 connections that the server keeps open: they have been idle for
@@ -217,7 +217,7 @@ impl HttpClientBuilder {
     /// # Errors
     /// If TLS cannot be set up.
     pub fn build(self) -> Result<HttpClient, ConfigError> {
-        let connector = connect::default(self.limits.connect_timeout, self.http2_only)?;
+        let connector = connect::default_connector(self.limits.connect_timeout, self.http2_only)?;
         Ok(self.build_with_connector(connector))
     }
 
@@ -240,7 +240,7 @@ impl HttpClientBuilder {
         K::Error: Into<BoxError>,
         K::Future: Send + 'static,
     {
-        let connector = Timed::new(connector, self.limits.connect_timeout);
+        let connector = TimeoutConnector::new(connector, self.limits.connect_timeout);
         HttpClient {
             pool: Arc::new(Pool::new(connector, self.limits, self.http2_only)),
         }

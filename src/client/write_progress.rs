@@ -21,20 +21,20 @@ const READ_AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// hyper buffers more of a request body than the server has accepted and exposes no counter.
 #[derive(Debug, Default)]
 pub(super) struct WriteProgress {
-    is_full: AtomicBool,
-    writes: AtomicUsize,
+    is_write_blocked: AtomicBool,
+    write_count: AtomicUsize,
     has_response: AtomicBool,
 }
 
 impl WriteProgress {
     /// Whether written bytes wait for the server to accept them. Stays true after a failed write.
-    pub(super) fn is_full(&self) -> bool {
-        self.is_full.load(Relaxed)
+    pub(super) fn is_write_blocked(&self) -> bool {
+        self.is_write_blocked.load(Relaxed)
     }
 
     /// A counter that changes when the server accepts bytes, or stops accepting them.
-    pub(super) fn writes(&self) -> usize {
-        self.writes.load(Relaxed)
+    pub(super) fn write_count(&self) -> usize {
+        self.write_count.load(Relaxed)
     }
 
     /// Whether a byte was received since [`expect_response`](Self::expect_response).
@@ -54,20 +54,21 @@ impl WriteProgress {
     }
 
     fn record<T>(&self, write: &Poll<io::Result<T>>) {
-        self.set_full(write.is_pending());
+        self.set_write_blocked(write.is_pending());
     }
 
-    fn set_full(&self, is_full: bool) {
+    fn set_write_blocked(&self, is_write_blocked: bool) {
         // The value rarely changes. The check avoids a write to a cache line that cores share.
-        if is_full != self.is_full() {
-            self.is_full.store(is_full, Relaxed);
+        if is_write_blocked != self.is_write_blocked() {
+            self.is_write_blocked.store(is_write_blocked, Relaxed);
             self.count();
         }
     }
 
     /// Called only by the task that drives the connection, so that a load and a store suffice.
     fn count(&self) {
-        self.writes.store(self.writes().wrapping_add(1), Relaxed);
+        self.write_count
+            .store(self.write_count().wrapping_add(1), Relaxed);
     }
 }
 
@@ -124,7 +125,7 @@ impl<T: AsyncWrite + Unpin> ProgressIo<T> {
     fn fail(&mut self, error: io::Error, cx: &Context<'_>) {
         // hyper reads before it writes. Wake it, so that it reads again.
         cx.waker().wake_by_ref();
-        self.write_progress.set_full(true);
+        self.write_progress.set_write_blocked(true);
         self.failure = Some(WriteFailure {
             error,
             deadline: None,

@@ -80,7 +80,7 @@ impl TrustedProxies {
     ///   from the client and are dropped.
     /// - `X-Forwarded-Proto` and `-Host` are used if `peer` is trusted and each occurs once.
     /// - `Forwarded` is read in the same way; `proto` and `host` are those of the client's element.
-    ///   A malformed header is ignored as a whole.
+    ///   A malformed header is ignored completely.
     /// - `Via` is used if `peer` is trusted. It is copied without comments, up to 16 entries.
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> ClientInfo {
         let mut client = match self.source {

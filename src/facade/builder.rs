@@ -134,7 +134,7 @@ impl OmneoIdBuilder {
     }
 
     /// Sets a check of the application's own for each valid ID token: see
-    /// [`TokenVerifier::with_filter`]. Default is to accept all.
+    /// [`TokenVerifier::with_filter`](crate::TokenVerifier::with_filter). Default is to accept all.
     pub fn token_filter(mut self, filter: impl TokenFilter) -> Self {
         self.tokens.filter = Some(Arc::new(filter));
         self
@@ -272,7 +272,8 @@ impl OmneoIdBuilder {
         self
     }
 
-    /// Sets how many verified ID tokens are cached: see [`TokenVerifier::with_cache_capacity`].
+    /// Sets how many verified ID tokens are cached: see
+    /// [`TokenVerifier::with_cache_capacity`](crate::TokenVerifier::with_cache_capacity).
     /// Default is 1024.
     ///
     /// ```

@@ -70,7 +70,7 @@ impl Config {
         // Compares all tokens, so that the duration does not reveal which one matched.
         self.trusted_tokens
             .iter()
-            .fold(false, |found, token| token.equals(bearer) | found)
+            .fold(false, |found, token| token.matches_bytes(bearer) | found)
     }
 
     /// Whether the request carries an ID token that is valid or was ended. An ID token cannot mint

@@ -38,7 +38,7 @@ impl<'a> Bearer<'a> {
     /// The bearer credential of a request. `Ok(None)`: the request has no `Authorization` header.
     ///
     /// # Errors
-    /// If the header is repeated, has another scheme, or does not hold a `b64token`.
+    /// If the header is repeated, has another scheme, or does not have a `b64token`.
     pub fn from_headers(headers: &'a HeaderMap) -> Result<Option<Self>, CredentialsError> {
         let Some(token) = Self::unvalidated(headers)? else {
             return Ok(None);

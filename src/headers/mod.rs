@@ -1,4 +1,4 @@
-//! Pure rules on headers: header policies, bearer credentials, hop-by-hop headers, media types.
+//! Rules on headers: header policies, bearer credentials, hop-by-hop headers, media types.
 //!
 //! Each rule is a function of a [`HeaderMap`](http::HeaderMap), without a service or a body.
 //!
@@ -19,6 +19,18 @@
 //! assert_eq!(headers.len(), 1, "the language, and nothing else");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+
+//! # Files
+//!
+//! | file | role |
+//! | --- | --- |
+//! | `request_headers`, `response_headers` | the policies: which headers are forwarded |
+//! | `list`, `retain` | a list of names; removes all other headers |
+//! | `hop` | hop-by-hop headers, `Connection`, `TE` and WebSocket handshakes |
+//! | `bearer` | the credential of `Authorization` |
+//! | `media` | media types and content codings |
+//! | `wire_protocol` | HTTP, gRPC or gRPC-Web |
+//! | `retry_after`, `trace_context`, `single_value` | parse `Retry-After`, `traceparent`, and a header that occurs once |
 
 mod bearer;
 mod hop;

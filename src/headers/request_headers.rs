@@ -71,7 +71,7 @@ const NEVER_PREFIXES: &[&str] = &["proxy-", "sec-", "x-forwarded-"];
 ///
 /// Every other header is removed, credentials and cookies included.
 ///
-/// `Range` and `If-Range` are not on the list, so the tenant sends whole responses. The scan for
+/// `Range` and `If-Range` are not on the list, so the tenant sends complete responses. The scan for
 /// an echoed API token cannot find a token that is split over several ranges. A 206 that the tenant
 /// sends without a `Range` in the request is replaced by a 502. If you [allow](Self::allow)
 /// `range`, partial responses pass without a complete scan.

@@ -120,7 +120,7 @@ fn is_rate_limit(name: &str) -> bool {
 /// ```
 /// use omneo_id::headers::ResponseHeaders;
 ///
-/// // One more header is removed, and clients may see the tenant's limits.
+/// // One more header is removed, and the tenant's limits are forwarded.
 /// let policy = ResponseHeaders::default().remove("x-node")?.allow("x-ratelimit-limit")?;
 /// assert!(!policy.allows(&"set-cookie".parse().unwrap()));
 /// assert!(policy.allows(&"x-ratelimit-limit".parse().unwrap()));

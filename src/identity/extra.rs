@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 /// The payload of a token as JSON text, if it has claims without a field.
 ///
 /// One allocation for all claims. A claim is parsed when it is read, into the type that the caller
-/// asks for.
+/// requests.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct ExtraClaims(Option<Box<str>>);
 
@@ -69,7 +69,7 @@ impl<'de> Visitor<'de> for Member<'_, 'de> {
     }
 }
 
-/// Whether a name, without its escapes, equals this one. It allocates nothing.
+/// Whether a name, without its escapes, equals this one. It does not allocate.
 struct Equals<'n>(&'n str);
 
 impl<'de> DeserializeSeed<'de> for Equals<'_> {
@@ -99,9 +99,9 @@ impl fmt::Debug for ExtraClaims {
     }
 }
 
-/// A claim does not have the type that the caller asked for.
+/// A claim does not have the requested type.
 ///
-/// It contains the name of the claim, not its value.
+/// The error contains the name of the claim, not its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidClaim {
     name: Box<str>,

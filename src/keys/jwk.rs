@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 
 use super::Algorithm;
 use super::der::strip_zeros;
-use super::material::{Public, invalid};
+use super::key_file::{PublicKey, invalid};
 use crate::error::ConfigError;
 
 /// The members of a JWK that describe a verifying key.
 pub(super) struct Jwk<'a> {
-    pub(super) public: Public,
+    pub(super) public: PublicKey,
     pub(super) algorithm: Option<Algorithm>,
     pub(super) key_id: Option<&'a str>,
 }
@@ -46,15 +46,15 @@ impl<'a> Jwk<'a> {
     }
 }
 
-fn public(jwk: &Value) -> Option<Public> {
+fn public(jwk: &Value) -> Option<PublicKey> {
     match (text(jwk, "kty")?, text(jwk, "crv")) {
-        ("RSA", _) => Some(Public::Rsa {
+        ("RSA", _) => Some(PublicKey::Rsa {
             n: strip_zeros(&bytes(jwk, "n")?).into(),
             e: strip_zeros(&bytes(jwk, "e")?).into(),
         }),
-        ("EC", Some("P-256")) => Some(Public::P256 { point: point(jwk)? }),
-        ("EC", Some("P-384")) => Some(Public::P384 { point: point(jwk)? }),
-        ("OKP", Some("Ed25519")) => Some(Public::Ed25519 {
+        ("EC", Some("P-256")) => Some(PublicKey::P256 { point: point(jwk)? }),
+        ("EC", Some("P-384")) => Some(PublicKey::P384 { point: point(jwk)? }),
+        ("OKP", Some("Ed25519")) => Some(PublicKey::Ed25519 {
             x: bytes(jwk, "x")?,
         }),
         _ => None,
@@ -76,12 +76,12 @@ fn bytes(jwk: &Value, name: &str) -> Option<Vec<u8>> {
 }
 
 /// The JWK of a public key.
-pub(super) fn to_value(public: &Public, algorithm: Algorithm, key_id: Option<&str>) -> Value {
+pub(super) fn to_value(public: &PublicKey, algorithm: Algorithm, key_id: Option<&str>) -> Value {
     let mut jwk = match public {
-        Public::Rsa { n, e } => json!({ "kty": "RSA", "n": encode(n), "e": encode(e) }),
-        Public::P256 { point } => ec_value("P-256", point),
-        Public::P384 { point } => ec_value("P-384", point),
-        Public::Ed25519 { x } => json!({ "kty": "OKP", "crv": "Ed25519", "x": encode(x) }),
+        PublicKey::Rsa { n, e } => json!({ "kty": "RSA", "n": encode(n), "e": encode(e) }),
+        PublicKey::P256 { point } => ec_value("P-256", point),
+        PublicKey::P384 { point } => ec_value("P-384", point),
+        PublicKey::Ed25519 { x } => json!({ "kty": "OKP", "crv": "Ed25519", "x": encode(x) }),
     };
     if let Some(members) = jwk.as_object_mut() {
         members.insert("use".into(), "sig".into());

@@ -1,4 +1,4 @@
-//! Keys that sign and verify tokens, and the ring that holds the current ones.
+//! Keys that sign and verify tokens, and the keyring of the current ones.
 //!
 //! A [`SigningKey`] signs and verifies, a [`VerifyingKey`] only verifies; each has one
 //! [`Algorithm`], which a token cannot change. A [`Keyring`] signs with one key and verifies with
@@ -38,22 +38,36 @@
 //! Key material is wiped when the last clone is dropped. A thread that has verified with a secret
 //! keeps the backend's form of it until it verifies with another secret, or ends. `Debug` shows
 //! algorithm and key id only.
+//!
+//! # Files
+//!
+//! | file | role |
+//! | --- | --- |
+//! | `keyring` | `Keyring`: the current set, replaced while requests run |
+//! | `key_set` | `KeySet`: one key that signs, and the keys that verify |
+//! | `signing`, `verifying` | `SigningKey` and `VerifyingKey` |
+//! | `algorithm` | `Algorithm`, and the kinds of keys that it needs |
+//! | `key_file` | private and public keys, parsed from PEM or DER |
+//! | `der`, `jwk` | the encodings of keys: ASN.1, and JSON |
+//! | `secret` | rejects HMAC secrets that are too short or not secret |
+//! | `mac` | the HMAC of webhooks |
+//! | `backend` | the signature backend: `aws-lc-rs` or `rust-crypto` |
 
 mod algorithm;
 mod backend;
 mod der;
 mod jwk;
+mod key_file;
+mod key_set;
 pub(crate) mod keyring;
-mod keyset;
 mod mac;
-mod material;
 mod secret;
 pub(crate) mod signing;
 pub(crate) mod verifying;
 
 pub use algorithm::Algorithm;
+pub use key_set::KeySet;
 pub(crate) use keyring::Keyring;
-pub use keyset::KeySet;
 #[cfg(feature = "sandbox")]
 pub(crate) use mac::hmac_sha256;
 pub(crate) use mac::{MAC_LEN, MIN_MAC_SECRET_LEN, MacKey};

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use jsonwebtoken::EncodingKey;
 
-use super::material::{Private, invalid};
+use super::key_file::{PrivateKey, invalid};
 use super::{Algorithm, VerifyingKey, backend, secret};
 use crate::error::ConfigError;
 
@@ -73,7 +73,7 @@ impl SigningKey {
     /// under 2048 or over 4096 bits.
     pub fn from_pem(pem: &[u8]) -> Result<Self, ConfigError> {
         backend::require()?;
-        Self::from_private(Private::from_pem(pem)?)
+        Self::from_private(PrivateKey::from_pem(pem)?)
     }
 
     /// As [`from_pem`](Self::from_pem), from DER.
@@ -82,10 +82,10 @@ impl SigningKey {
     /// As [`from_pem`](Self::from_pem).
     pub fn from_der(der: &[u8]) -> Result<Self, ConfigError> {
         backend::require()?;
-        Self::from_private(Private::from_der(der)?)
+        Self::from_private(PrivateKey::from_der(der)?)
     }
 
-    fn from_private(private: Private) -> Result<Self, ConfigError> {
+    fn from_private(private: PrivateKey) -> Result<Self, ConfigError> {
         debug_assert!(private.family == private.public.family());
         let verifying = VerifyingKey::from_public(private.public)?;
         Self::new_checked(private.key.into(), verifying)

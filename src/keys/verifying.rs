@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::algorithm::Family;
 use super::jwk::{self, Jwk};
-use super::material::{Public, invalid};
+use super::key_file::{PublicKey, invalid};
 use super::{Algorithm, backend, secret};
 use crate::error::{ConfigError, ConfigErrorKind};
 
@@ -22,7 +22,7 @@ pub struct VerifyingKey {
     algorithm: Algorithm,
     key: Arc<DecodingKey>,
     /// `None` for a secret.
-    public: Option<Arc<Public>>,
+    public: Option<Arc<PublicKey>>,
     key_id: Option<Arc<str>>,
     /// The header segment of tokens that the corresponding signing key issues. The verifier
     /// compares it and does not parse it.
@@ -65,7 +65,7 @@ impl VerifyingKey {
     /// If the file is not exactly one public key of these kinds, or is RSA with under 2048 or over
     /// 4096 bits.
     pub fn from_pem(pem: &[u8]) -> Result<Self, ConfigError> {
-        Self::from_public(Public::from_pem(pem)?)
+        Self::from_public(PublicKey::from_pem(pem)?)
     }
 
     /// As [`from_pem`](Self::from_pem), from DER: `SubjectPublicKeyInfo`, or PKCS#1 for RSA.
@@ -73,7 +73,7 @@ impl VerifyingKey {
     /// # Errors
     /// As [`from_pem`](Self::from_pem).
     pub fn from_der(der: &[u8]) -> Result<Self, ConfigError> {
-        Self::from_public(Public::from_der(der)?)
+        Self::from_public(PublicKey::from_der(der)?)
     }
 
     /// A public key from a JSON Web Key ([RFC 7517](https://www.rfc-editor.org/rfc/rfc7517)), with
@@ -110,7 +110,7 @@ impl VerifyingKey {
         })
     }
 
-    pub(super) fn from_public(public: Public) -> Result<Self, ConfigError> {
+    pub(super) fn from_public(public: PublicKey) -> Result<Self, ConfigError> {
         let algorithm = match public.family() {
             Family::Rsa => Algorithm::RS256,
             Family::P256 => Algorithm::ES256,
@@ -128,11 +128,11 @@ impl VerifyingKey {
     fn new(
         algorithm: Algorithm,
         key: Arc<DecodingKey>,
-        public: Option<Arc<Public>>,
+        public: Option<Arc<PublicKey>>,
     ) -> Result<Self, ConfigError> {
         backend::require()?;
         let modulus_len = match public.as_deref() {
-            Some(Public::Rsa { n, .. }) => n.len(),
+            Some(PublicKey::Rsa { n, .. }) => n.len(),
             _ => 0,
         };
         Ok(Self {

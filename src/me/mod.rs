@@ -37,7 +37,7 @@
 //! # Ok::<(), omneo_id::error::ConfigError>(())
 //! ```
 //!
-//! Other paths below `/profiles` are rejected with 404. `OPTIONS` on `me` is answered here.
+//! Other paths below `/profiles` are rejected with 404. The layer responds to `OPTIONS` on `me`.
 //! `TRACE`, `CONNECT` and methods that are not in upper case are rejected with 405. Queries are
 //! checked by [`check_query`](crate::path::check_query). Requests to paths outside `/profiles` are
 //! not changed. The layer inserts a [`MeRequest`](crate::path::MeRequest) with the original target

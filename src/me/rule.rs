@@ -24,7 +24,7 @@ pub(super) enum ContentCheck {
 
 /// Applies the me rule and the access policy to a request, in place.
 ///
-/// Breaks with the response to a request that is rejected or answered here.
+/// Breaks with the response to a request that is rejected, or to `OPTIONS`.
 pub(super) fn rewrite<B>(
     request: &mut Request<B>,
     access: Option<&AccessPolicy>,

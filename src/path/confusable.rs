@@ -1,6 +1,6 @@
 /// Ranges of characters that a tenant may map to one of `. / \ ; ? #` after the check.
 ///
-/// Two mappings are covered: NFKC normalisation (from the Unicode Character Database, where
+/// Two mappings are covered: NFKC normalization (from the Unicode Character Database, where
 /// compatibility decompositions never change once assigned), and the best-fit mapping of legacy
 /// code pages.
 const RANGES: [(char, char); 29] = [

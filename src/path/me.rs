@@ -100,6 +100,16 @@ impl MeRequest {
         &self.original
     }
 
+    /// The part of a tenant path after `/profiles/{id}` of this profile: empty, or beginning with a
+    /// slash. `None`: the path is outside that profile.
+    #[cfg(feature = "client")]
+    pub(crate) fn below_profile<'a>(&self, path: &'a str) -> Option<&'a str> {
+        let remainder = path
+            .strip_prefix("/profiles/")?
+            .strip_prefix(self.profile.as_str())?;
+        (remainder.is_empty() || remainder.starts_with('/')).then_some(remainder)
+    }
+
     /// A reference to a resource of this profile, for the client.
     ///
     /// `remainder` is the part of the tenant's path after the profile's id. The result is relative

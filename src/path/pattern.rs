@@ -51,7 +51,7 @@ impl Pattern {
                 }
                 "*" => segments.push(Segment::Any),
                 "" => return Err("it has an empty segment"),
-                _ if segment.contains('*') => return Err("* matches a whole segment"),
+                _ if segment.contains('*') => return Err("* matches a complete segment"),
                 _ if segment.contains('%') => return Err("it is written without percent-encoding"),
                 _ if check_text(segment.as_bytes()).is_err() || segment.trim() != segment => {
                     return Err("it cannot match a path that is forwarded");

@@ -17,7 +17,7 @@ pub enum PathRefusal {
     /// A `%` without two hexadecimal digits, bytes that are not UTF-8, or bytes that should have
     /// been percent-encoded.
     Encoding,
-    /// A character that Unicode normalisation maps to one of the above.
+    /// A character that Unicode normalization maps to one of the above.
     Confusable,
     /// Percent-encoded more than four times.
     TooDeep,
@@ -36,7 +36,7 @@ impl fmt::Display for PathRefusal {
             Self::Parameter => "the path contains a path parameter",
             Self::Control => "the path contains a control character",
             Self::Encoding => "the path is not properly percent-encoded",
-            Self::Confusable => "the path contains a character that normalises to a separator",
+            Self::Confusable => "the path contains a character that normalizes to a separator",
             Self::TooDeep => "the path is percent-encoded too often",
             Self::NotMe => "only the profile `me` can be requested",
             Self::Anonymous => "the token does not belong to a profile",

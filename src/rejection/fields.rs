@@ -2,7 +2,7 @@ use serde::{Serialize, Serializer};
 
 /// Invalid fields with their messages, in the order of [`add`](Self::add): the `errors` of a 422.
 ///
-/// Nested fields are dotted, as in the tenant's answers: `attributes.comms.email_promo`.
+/// Nested fields are dotted, as in the tenant's responses: `attributes.comms.email_promo`.
 ///
 /// ```
 /// use omneo_id::rejection::FieldErrors;

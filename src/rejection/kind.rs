@@ -98,10 +98,10 @@ table! {
     /// The tenant rejects the configured API token.
     TenantCredentials => BAD_GATEWAY, 14, "tenant_credentials",
         "The upstream service refused the request.";
-    /// The tenant's answer cannot be used.
+    /// The tenant's response cannot be used.
     TenantAnswer => BAD_GATEWAY, 14, "tenant_answer",
         "The upstream service gave an unusable answer.";
-    /// The tenant answered with a 5xx.
+    /// The tenant responded with a 5xx.
     TenantFailed => BAD_GATEWAY, 14, "tenant_failed", "The upstream service failed.";
     /// No token can be minted: the ring has no signing key.
     NoSigningKey => SERVICE_UNAVAILABLE, 14, "no_signing_key", "No token can be issued at present.";
@@ -111,7 +111,7 @@ table! {
         "Sessions cannot be checked or ended at present.";
     /// The tenant, or the connection pool to it, is at capacity.
     TenantBusy => SERVICE_UNAVAILABLE, 14, "tenant_busy", "The upstream service is busy.";
-    /// The tenant did not answer in time.
+    /// The tenant did not respond in time.
     TenantTimeout => GATEWAY_TIMEOUT, 4, "tenant_timeout",
         "The upstream service did not answer in time.";
 }

@@ -28,7 +28,7 @@ struct Message<'a> {
 
 /// The response to `OPTIONS`: 204, with the methods of a path in the `Allow` header.
 ///
-/// Not a rejection, but built here, so that all of the crate's own responses come from one module.
+/// In this module, because it has the table of the crate's own responses.
 pub fn options(allow: impl Into<Cow<'static, str>>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::default());
     *response.status_mut() = StatusCode::NO_CONTENT;
@@ -40,6 +40,15 @@ fn insert_allow(headers: &mut HeaderMap, allow: &str) {
     // Method names and commas are always a valid header value.
     if let Ok(allow) = HeaderValue::from_str(allow) {
         headers.insert(ALLOW, allow);
+    }
+}
+
+/// The HTTP response. axum converts without the request, so gRPC requests cannot be detected here.
+#[cfg(feature = "axum")]
+#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
+impl axum_core::response::IntoResponse for Rejection {
+    fn into_response(self) -> axum_core::response::Response {
+        self.into_response(WireProtocol::Http).into_response()
     }
 }
 
@@ -74,7 +83,7 @@ impl Rejection {
         response
     }
 
-    /// gRPC over HTTP/2, "Responses": a `Trailers-Only` answer is 200 with the status in the
+    /// gRPC over HTTP/2, "Responses": a `Trailers-Only` response is 200 with the status in the
     /// headers and no body. Clients take a plain 401 for a transport failure.
     fn grpc_response(&self, content_type: &'static str) -> Response<Full<Bytes>> {
         let mut response = Response::new(Full::default());
@@ -108,7 +117,7 @@ impl Rejection {
         };
         match serde_json::to_vec(&message) {
             Ok(json) => json.into(),
-            // Strings and maps of strings always serialise; the table's message is the fallback.
+            // Strings and maps of strings always serialize; the table's message is the fallback.
             Err(_) => Bytes::from_static(self.kind().json().as_bytes()),
         }
     }

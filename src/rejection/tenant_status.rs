@@ -26,7 +26,7 @@ impl TenantStatusRules {
         too_many_requests: None,
     };
 
-    /// For a request that is forwarded with the caller's API token: a 401 concerns the caller.
+    /// For a request that is forwarded with the caller's API token: a 401 is about that token.
     #[cfg(feature = "client")]
     pub(crate) const FORWARDED_AS_CALLER: Self = Self {
         unauthorized: None,

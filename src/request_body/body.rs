@@ -12,7 +12,7 @@ use super::length::{DeclaredLength, LengthError};
 use super::upload_state::UploadState;
 use crate::body::{Body, IdleTimeout};
 use crate::error::BoxError;
-use crate::read::request_body_rejection;
+use crate::read::request_body_rejection_kind;
 use crate::rejection::RejectionKind;
 
 /// The body of a request to the tenant: the client's body, without its trailers.
@@ -184,7 +184,7 @@ impl ClientBodyError {
         match self.source.downcast_ref() {
             Some(LengthError::TooLong) => RejectionKind::MalformedBody,
             Some(LengthError::TooShort) => RejectionKind::BodyAborted,
-            None => request_body_rejection(&*self.source),
+            None => request_body_rejection_kind(&*self.source),
         }
     }
 }

@@ -21,12 +21,12 @@ impl InFlight {
     }
 
     /// The current number. It may include requests that are about to be rejected.
-    pub(crate) fn now(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.now.load(Ordering::Relaxed)
     }
 
     /// Counts a request as in flight until the guard is dropped. Returns `None` above the limit.
-    pub(crate) fn enter(&self) -> Option<InFlightGuard> {
+    pub(crate) fn try_acquire(&self) -> Option<InFlightGuard> {
         // Counted before the check: above the limit, the drop of the guard reverts it.
         let before = self.now.fetch_add(1, Ordering::Relaxed);
         let guard = InFlightGuard(Arc::clone(&self.now));

@@ -2,7 +2,7 @@
 //!
 //! [`Upstream`](crate::Upstream) wraps the client's body in a `RequestBody` and
 //! [`HttpClient`](crate::client::HttpClient) sends it. Both share its `UploadState`: the deadline
-//! needs to know which side it waits for, and the connection whether the upload is finished.
+//! pauses while the client has not sent its data, and the connection waits for the upload's end.
 //!
 //! | file | role |
 //! | --- | --- |

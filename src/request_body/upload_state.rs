@@ -79,8 +79,8 @@ impl UploadState {
         self.in_flight_ref()
     }
 
-    /// Returns a reference that keeps the request in flight. Its holder must drop it within a
-    /// limited time.
+    /// Returns a reference that keeps the request in flight. The caller must drop it when the
+    /// upload ends.
     pub(crate) fn in_flight_ref(&self) -> InFlightRef {
         self.state().in_flight_refs += 1;
         InFlightRef(self.clone())

@@ -16,8 +16,8 @@ pub struct RevokeError {
 pub enum RevokeErrorKind {
     /// The set is full: the sessions were not ended.
     Full,
-    /// The sessions were ended in this process. The store did not accept the revocation, so other
-    /// processes may not know of it yet.
+    /// The sessions were ended in this process. The store did not accept the revocation, so they
+    /// may continue in other processes.
     Store,
     /// The token has no `jti` and no profile, so it cannot be ended alone.
     NoTokenId,

@@ -5,8 +5,8 @@ impl Revocations {
     /// Writes the revocations that the store did not accept before, then reads the store once: all
     /// revocations at the first time, then the new ones.
     ///
-    /// `synchronize` (feature `client`) does so at intervals; this is for a host without tokio.
-    /// Without a store, it does nothing.
+    /// `synchronize` (feature `client`) does so at intervals; this method is for a host without
+    /// tokio. It has no effect without a store.
     ///
     /// # Errors
     /// If the store cannot be written or read.

@@ -1,7 +1,7 @@
-//! Ended sessions: [`Revocations`] is the set of ID tokens that are refused before they expire.
+//! Ended sessions: [`Revocations`] is the set of ID tokens that are rejected before they expire.
 //!
-//! Use it to sign people out, to end all sessions of a customer, or to refuse the tokens of a
-//! profile that was deleted. A verifier with the set refuses an ended token at its next use, cached
+//! Use it to sign customers out, to end all sessions of a customer, or to reject the tokens of a
+//! profile that was deleted. A verifier with the set rejects an ended token at its next use, cached
 //! or not, with the same 401 as any other invalid token:
 //!
 //! ```
@@ -30,17 +30,30 @@
 //! # }).unwrap();
 //! ```
 //!
-//! - `iat` is in whole seconds. A token is refused if its `iat` is not after the second in which
-//!   its sessions were ended; a token without `iat` counts as issued at 0. An issuer that has the
+//! - `iat` is in whole seconds. A token is ended if its `iat` is not after the second in which its
+//!   sessions were ended; a token without `iat` counts as issued at 0. An issuer that has the
 //!   set therefore mints the next token of the subject with an `iat` in the following second, which
 //!   verifiers accept within their leeway.
 //! - The second is that of the process that ends the sessions. If the clock of another process is
 //!   ahead of it, the tokens that the other process has minted within that difference stay valid.
-//! - An entry is kept until no token that it refuses can be valid otherwise, then it is removed. A
-//!   token without `iat` that was not valid yet when its sessions were ended, because its lifetime
-//!   was too long, can outlive the entry.
+//! - An entry is removed when all tokens that it ends have expired. A token without `iat` whose
+//!   remaining lifetime exceeded the verifier's limit when its sessions were ended can outlive the
+//!   entry.
 //! - The set is bounded: see [`Revocations::with_capacity`].
 //! - The set covers one process. A [`RevocationStore`] carries it to others.
+
+//! # Files
+//!
+//! | file | role |
+//! | --- | --- |
+//! | `revocations` | `Revocations`: the set, and its store if it has one |
+//! | `set`, `table` | which tokens an entry ends; the entries, which readers read without a lock |
+//! | `record`, `text` | `Revocation`, one change of a set, and its text form |
+//! | `error` | `RevokeError` |
+//! | `store` | the trait `RevocationStore` |
+//! | `exchange`, `sync` | one exchange with a store; `synchronize`, which repeats it |
+//! | `store_state`, `outage` | how current the set is; the behaviour if it is not |
+//! | `redis` | `RedisStore` |
 
 mod error;
 mod exchange;

@@ -2,15 +2,15 @@ use std::time::Duration;
 
 use super::Revocations;
 
-/// What a verifier does while the store of revocations cannot be read.
+/// The behaviour of verifiers while the store of revocations cannot be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnOutage {
-    /// It verifies with the revocations that this process knows.
+    /// Tokens are verified with the revocations that this process has read.
     #[default]
     Serve,
-    /// It refuses all tokens with 503 while the last read of the store is longer ago than `after`,
-    /// in whole seconds, and before the first read.
+    /// All tokens are rejected with 503 while the last read of the store is longer ago than
+    /// `after`, in whole seconds, and before the first read.
     Refuse {
         /// How long an outage is tolerated. Let it exceed the
         /// [interval of the reads](crate::Revocations::with_sync_interval).
@@ -22,9 +22,9 @@ impl Revocations {
     /// The default of [`with_sync_interval`](Self::with_sync_interval).
     pub const DEFAULT_SYNC_INTERVAL: Duration = Duration::from_secs(5);
 
-    /// Replaces how often the store is read, and starts with an empty set. A session that another
-    /// process ends is known here within this time and the time of the read, also if the
-    /// subscription to the store is cut without a sign. Zero counts as one millisecond.
+    /// Replaces how often the store is read, and starts with an empty set. A revocation of another
+    /// process has an effect here within this time and the time of the read, also if the connection
+    /// of the subscription was lost without a FIN. Zero counts as one millisecond.
     ///
     /// Default is 5 seconds.
     #[must_use]
@@ -33,8 +33,8 @@ impl Revocations {
         self.edit(|config| config.sync_interval = interval)
     }
 
-    /// Replaces what verifiers do while the store cannot be read, and starts with an empty set. It
-    /// has no effect without a store.
+    /// Replaces the behaviour of verifiers while the store cannot be read, and starts with an empty
+    /// set. It has no effect without a store.
     ///
     /// Default is [`OnOutage::Serve`].
     #[must_use]
@@ -47,8 +47,8 @@ impl Revocations {
         })
     }
 
-    /// Whether the whole store has been read once: a process that has not is not ready. Without a
-    /// store, it is true.
+    /// Whether the store has been read completely once; before that, the process is not ready.
+    /// Always true without a store.
     pub fn is_synchronized(&self) -> bool {
         self.store().is_none() || self.store_state().last_read().is_some()
     }

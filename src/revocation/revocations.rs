@@ -8,7 +8,7 @@ use super::{Revocation, RevocationStore, RevokeError};
 use crate::clock::{Clock, SystemClock};
 use crate::identity::{Claims, ProfileId, Subject};
 
-/// The tokens that are refused before they expire.
+/// The tokens that are rejected before they expire.
 ///
 /// A handle: clones share one set, so a change is visible to all verifiers and issuers that have
 /// it. Readers take no lock. See the [module docs](super).
@@ -27,7 +27,8 @@ pub(super) struct Config {
     capacity: usize,
     store: Option<Arc<dyn RevocationStore>>,
     pub(super) sync_interval: Duration,
-    /// For how long verifiers tolerate that the store cannot be read, in seconds.
+    /// How long the store may be unreadable before verifiers reject all tokens, in seconds. `None`:
+    /// they never do.
     pub(super) tolerance: Option<u64>,
 }
 
@@ -103,8 +104,7 @@ impl Revocations {
         self.edit(|config| config.store = Some(Arc::new(store)))
     }
 
-    /// Ends one token, such as that of a person who signs out. Other tokens of the profile stay
-    /// valid.
+    /// Ends one token, for example at a sign-out. Other tokens of the profile stay valid.
     ///
     /// Of one profile, 32 tokens are ended one by one within a token lifetime; a further one ends
     /// the tokens of the profile that were issued before it, too. So does a token without a `jti`.

@@ -11,8 +11,9 @@ use crate::identity::{Claims, ProfileId, Subject};
 pub(super) const MAX_LEEWAY: u64 = 60;
 /// The longest lifetime that a verifier accepts by default, in seconds.
 const DEFAULT_MAX_LIFETIME: u64 = 24 * 60 * 60;
-/// How many tokens of one profile are ended one by one within a token lifetime. A person has fewer
-/// devices; a further one ends the older tokens of the profile with it.
+/// How many tokens of one profile are ended one by one within a token lifetime. A customer has
+/// fewer devices. A further one also ends the older tokens of the profile, so that one profile
+/// cannot fill the set.
 const MAX_ENDED_TOKENS: u32 = 32;
 
 pub(super) struct Set {
@@ -31,9 +32,9 @@ pub(super) struct Set {
 /// ahead if its subject has an entry of the same second.
 #[derive(Default)]
 struct MintedAhead {
-    /// For an entry that concerns all subjects.
+    /// By a revocation of all tokens.
     of_all: u64,
-    /// For any entry.
+    /// By any revocation.
     latest: u64,
 }
 
@@ -160,8 +161,8 @@ impl Set {
     /// The revocation of all tokens that were issued up to now.
     pub(super) fn end_all(&self, now: u64) -> Revocation {
         let latest = self.minted_ahead().latest;
-        // Not if the clock was set back since: new tokens would not be valid until it has caught
-        // up.
+        // A `latest` far in the future means that the clock was set back since. If it were used,
+        // new tokens would be invalid until the clock reaches it.
         let is_near = latest <= now.saturating_add(MAX_LEEWAY);
         let issued_until = if is_near { now.max(latest) } else { now };
         Revocation::All {

@@ -13,7 +13,7 @@ pub type Receiver<'a> = dyn FnMut(Vec<Revocation>) + Send + 'a;
 
 /// Carries revocations between processes.
 ///
-/// Requests never wait for a store: each process verifies with the revocations that it knows.
+/// Requests never wait for a store: each process verifies with the revocations that it has read.
 /// [`Revocations::synchronize`](crate::Revocations::synchronize) reads the store.
 ///
 /// A store may deliver a revocation more than once, expired ones and those of the same process

@@ -28,8 +28,8 @@ pub(super) struct StoreState {
     unwritten: Mutex<VecDeque<Revocation>>,
 }
 
-/// How many unconfirmed revocations are kept. Their callers have an error: those of further ones
-/// repeat the call.
+/// How many unconfirmed revocations are queued: about 1 MB. Each caller has received an error, so
+/// that it can repeat a revocation that is not queued.
 const MAX_UNWRITTEN: usize = 10_000;
 
 impl StoreState {

@@ -17,11 +17,11 @@ use crate::error::BoxError;
 const FIRST_DELAY: Duration = Duration::from_millis(250);
 
 impl Revocations {
-    /// Keeps this set and its store the same: reads the whole store, then subscribes to it, and
-    /// reads changes at the [interval](Self::with_sync_interval). It also writes the revocations
-    /// that the store did not accept before.
+    /// Synchronizes this set with its store: reads all revocations and subscribes to the store,
+    /// then reads the new ones at the [interval](Self::with_sync_interval). It also writes the
+    /// revocations that the store did not accept before.
     ///
-    /// Spawn it once, within tokio. It ends when it is dropped. Without a store, it does nothing.
+    /// Spawn the future once, within tokio. It never completes. Without a store, it has no effect.
     ///
     /// With the feature `tracing`, the begin of an outage is one warning and its end one event of
     /// level `info`.
@@ -70,7 +70,7 @@ impl Revocations {
     async fn keep_listening(&self, store: &dyn RevocationStore) -> Infallible {
         let interval = self.sync_interval();
         let mut backoff = Backoff::new(interval);
-        // The end of the last subscription that lasted, and whether the failures since are logged.
+        // When the first failure after a lasting subscription occurred, and whether it is logged.
         let (mut failing_since, mut is_logged) = (None, false);
         loop {
             let start = Instant::now();
@@ -81,7 +81,7 @@ impl Revocations {
                 (failing_since, is_logged) = (None, false);
             }
             let failing_since: &mut Instant = failing_since.get_or_insert_with(Instant::now);
-            // During an outage, reads fail, too, and that is logged: wait for the next reads.
+            // During an outage, reads fail, too, and `keep_reading` logs that.
             let is_lasting = failing_since.elapsed() > interval.saturating_mul(2);
             if is_lasting && !is_logged && self.store_state().is_up() {
                 log_no_subscription(&error);

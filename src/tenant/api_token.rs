@@ -12,6 +12,13 @@ use crate::error::{ConfigError, ConfigErrorKind};
 pub struct ApiToken(HeaderValue);
 
 const SCHEME: &str = "Bearer ";
+/// A shorter text occurs in responses by chance.
+#[cfg(feature = "client")]
+const MIN_PATTERN_LEN: usize = 8;
+/// The part of a token that is searched for instead of the complete token has at least 16
+/// characters: 16 letters and digits have more than 90 bits.
+#[cfg(feature = "client")]
+const MIN_PART_LEN: usize = 16;
 
 impl ApiToken {
     /// A token as the tenant's administrator created it, without `Bearer`.
@@ -35,41 +42,34 @@ impl ApiToken {
 
     /// Whether `token` is this token. The time depends only on the lengths.
     pub fn matches(&self, token: &str) -> bool {
-        self.equals(token.as_bytes())
-    }
-
-    /// As [`matches`](Self::matches).
-    pub(crate) fn is_same(&self, other: &Self) -> bool {
-        self.equals(other.as_bytes())
+        self.matches_bytes(token.as_bytes())
     }
 
     /// As [`matches`](Self::matches), for arbitrary bytes.
-    pub(crate) fn equals(&self, other: &[u8]) -> bool {
-        let own = self.as_bytes();
-        own.len() == other.len()
-            && own
+    pub(crate) fn matches_bytes(&self, other: &[u8]) -> bool {
+        let token = self.as_bytes();
+        token.len() == other.len()
+            && token
                 .iter()
                 .zip(other)
                 .fold(0, |different, (a, b)| black_box(different | (a ^ b)))
                 == 0
     }
 
-    /// The part of the token to search for in answers.
-    ///
-    /// `None` for a token of under 8 characters: such a short text occurs by chance.
+    /// The part of the token to search for in responses. `None` for a token of under 8 characters.
     #[cfg(feature = "client")]
-    pub(crate) fn telltale(&self) -> Option<&[u8]> {
+    pub(crate) fn search_pattern(&self) -> Option<&[u8]> {
         // Laravel's tokens look like `7|4fzK…`, and `|` has several encodings. A part without it
         // that is long enough occurs in each of them.
         let parts = self.as_bytes().split(|byte| !byte.is_ascii_alphanumeric());
         let part = match parts.max_by_key(|part| part.len()) {
-            Some(part) if part.len() >= 16 => part,
+            Some(part) if part.len() >= MIN_PART_LEN => part,
             _ => self.as_bytes(),
         };
-        (part.len() >= 8).then_some(part)
+        (part.len() >= MIN_PATTERN_LEN).then_some(part)
     }
 
-    fn as_bytes(&self) -> &[u8] {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes().get(SCHEME.len()..).unwrap_or_default()
     }
 }

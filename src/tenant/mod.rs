@@ -19,13 +19,11 @@
 //! ```
 
 pub(crate) mod api_token;
-mod json;
 mod markers;
 mod origin;
 pub(crate) mod settings;
 
 pub(crate) use api_token::ApiToken;
-pub(crate) use json::without_bom;
 pub use markers::{AllowForward, CallAs};
 pub(crate) use origin::Origin;
 #[cfg(any(doc, feature = "client"))]

@@ -52,7 +52,7 @@ impl Field {
 }
 
 /// Trims white space and invisible characters as Laravel's middleware `TrimStrings` does, so that
-/// the tenant's answer is about the same text.
+/// the tenant's response is about the same text.
 fn trimmed(text: &str) -> &str {
     let invisible = ['\u{feff}', '\u{200b}', '\u{200e}'];
     text.trim_matches(|character: char| character.is_whitespace() || invisible.contains(&character))

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::extra_claims::{self, ExtraClaimNames};
 use super::{IssueError, IssueErrorKind};
 use crate::clock::{Clock, SystemClock};
-use crate::error::{ConfigError, ConfigErrorKind};
+use crate::error::{ConfigError, ConfigErrorKind, issuer_or_audience};
 use crate::identity::Subject;
 use crate::keys::Keyring;
 use crate::revocation::Revocations;
@@ -102,7 +102,7 @@ impl TokenIssuer {
     /// # Errors
     /// If it is empty.
     pub fn with_issuer(self, issuer: &str) -> Result<Self, ConfigError> {
-        let issuer = Some(name(issuer)?);
+        let issuer = Some(issuer_or_audience(issuer)?);
         Ok(self.edit(|inner| inner.issuer = issuer))
     }
 
@@ -113,7 +113,7 @@ impl TokenIssuer {
     /// # Errors
     /// If it is empty.
     pub fn with_audience(self, audience: &str) -> Result<Self, ConfigError> {
-        let audience = Some(name(audience)?);
+        let audience = Some(issuer_or_audience(audience)?);
         Ok(self.edit(|inner| inner.audience = audience))
     }
 
@@ -265,16 +265,6 @@ impl TokenIssuer {
             issued_at,
             expires_at,
         })
-    }
-}
-
-fn name(name: &str) -> Result<Box<str>, ConfigError> {
-    match name.is_empty() {
-        true => Err(ConfigError::new(
-            ConfigErrorKind::InvalidValue,
-            "an issuer or audience cannot be empty",
-        )),
-        false => Ok(name.into()),
     }
 }
 

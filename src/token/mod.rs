@@ -1,4 +1,5 @@
-//! Minting: [`TokenIssuer`] signs ID tokens, [`TokenEndpoint`] issues them over HTTP.
+//! ID tokens: [`TokenIssuer`] signs them, [`TokenEndpoint`] issues them over HTTP,
+//! [`RefreshEndpoint`] replaces one by a newer one, and [`RevokeEndpoint`] and [`SignOut`] end them.
 //!
 //! Use the issuer alone in an application that authenticates its users itself. The issuer can add
 //! claims of the application: see [`TokenIssuer::issue_with`].
@@ -51,6 +52,21 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! # }).unwrap();
 //! ```
+
+//! # Files
+//!
+//! | file | role |
+//! | --- | --- |
+//! | `issue` | `TokenIssuer` and `IssuedToken` |
+//! | `extra_claims`, `issue_error` | the claims that an application adds; why no token was issued |
+//! | `mint`, `revoke` | the endpoints of servers, which send an API token: `TokenEndpoint`, `RevokeEndpoint` |
+//! | `refresh`, `sign_out` | the endpoints of clients, which send an ID token: `RefreshEndpoint`, `SignOut` |
+//! | `jwks` | `JwksEndpoint`, the public keys |
+//! | `server_request` | checks and reads a request of a server |
+//! | `api_token` | the check of an API token, and the cache of such checks |
+//! | `lookup` | the call of the tenant that finds the subject |
+//! | `field` | an id or a handle in a request body |
+//! | `response`, `revoke_error`, `events` | the responses, rejections and log events of the endpoints |
 
 mod api_token;
 mod events;

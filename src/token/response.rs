@@ -26,7 +26,7 @@ pub(in crate::token) fn token_response(token: &IssuedToken) -> Response<Full<Byt
             exp: token.expires_at(),
         },
     };
-    // A string and a number always serialise.
+    // A string and a number always serialize.
     let json = serde_json::to_vec(&body).unwrap_or_default();
     let mut response = Response::new(Full::from(json));
     let headers = response.headers_mut();

@@ -1,4 +1,4 @@
-//! The tenant's availability query, which names the profile that has an address. Pure.
+//! The tenant's availability query, which names the profile that has an address.
 
 use bytes::Bytes;
 use serde::Deserialize;

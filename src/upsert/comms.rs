@@ -1,4 +1,4 @@
-//! The field names of the comms attribute. Pure.
+//! The field names of the comms attribute.
 
 use super::schema::Rule;
 
@@ -26,7 +26,7 @@ const TIMES: [&str; 2] = ["email_consent_updated_at", "sms_consent_updated_at"];
 const TERMS: [&str; 2] = ["terms_accepted_at", "terms_accepted_version"];
 
 /// Every consent field that the service documents.
-pub(super) fn documented() -> impl Iterator<Item = String> {
+pub(super) fn documented_fields() -> impl Iterator<Item = String> {
     let flags = CHANNELS
         .iter()
         .flat_map(|channel| CONSENTS.map(|consent| format!("{channel}_{consent}")));

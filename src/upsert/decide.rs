@@ -1,4 +1,4 @@
-//! The write that follows a look-up: an update, a creation or none. Pure.
+//! The write that follows a look-up: an update, a creation or none.
 
 use bytes::Bytes;
 
@@ -32,7 +32,7 @@ pub enum Decision {
     Update {
         /// The id of the profile.
         profile: ProfileId,
-        /// The recognised consent fields of the payload, as a JSON object.
+        /// The recognized consent fields of the payload, as a JSON object.
         body: Bytes,
     },
     /// Creates a profile: `POST /profiles`.
@@ -57,7 +57,7 @@ impl CommsPolicy {
         }
     }
 
-    /// The body of an update: the recognised consent fields with a value, as a flat object. `None`
+    /// The body of an update: the recognized consent fields with a value, as a flat object. `None`
     /// if there are none. Null and a blank string count as missing.
     pub fn update_body(&self, sign_up: &SignUp) -> Option<Bytes> {
         let members = sign_up.comms().map(|comms| comms.0.as_slice());
@@ -65,7 +65,7 @@ impl CommsPolicy {
             members
                 .unwrap_or_default()
                 .iter()
-                .filter(|(name, value)| self.recognises(name) && !value.is_blank())
+                .filter(|(name, value)| self.recognizes(name) && !value.is_blank())
                 .cloned()
                 .collect(),
         );
@@ -75,7 +75,7 @@ impl CommsPolicy {
         (!consent.0.is_empty()).then(|| to_bytes(&consent))
     }
 
-    /// The body of a creation: the normalised payload without the fields that only the tenant may
+    /// The body of a creation: the normalized payload without the fields that only the tenant may
     /// write. A missing, null or blank field gets its documented default (names `unknown`,
     /// `email_promo` true, `email_optout` false). The defaults are independent: `email_promo` is
     /// added even if the payload sets `email_optout` to true.
@@ -141,7 +141,7 @@ fn to_object(value: Option<&Json>) -> Object {
 }
 
 fn to_bytes(object: &Object) -> Bytes {
-    // Objects with string keys always serialise.
+    // Objects with string keys always serialize.
     serde_json::to_vec(object).unwrap_or_default().into()
 }
 

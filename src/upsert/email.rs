@@ -1,4 +1,4 @@
-//! Normalises e-mail addresses for comparison and storage. Pure.
+//! Normalizes e-mail addresses for comparison and storage.
 
 use email_address::{EmailAddress, Options};
 use idna::AsciiDenyList;
@@ -10,7 +10,7 @@ use super::invisible::is_invisible;
 /// RFC 5321 §4.5.3.1.3: a path has at most 256 octets, including its two angle brackets.
 const MAX_LENGTH: usize = 254;
 
-/// Normalises an address: trims it, converts the local part to Unicode NFC with ASCII letters in
+/// Normalizes an address: trims it, converts the local part to Unicode NFC with ASCII letters in
 /// lower case, and the domain to A-labels (`xn--…`). `None` if the address is invalid.
 ///
 /// Only the ASCII letters of a local part are folded. The folding of other letters (`İ`, `ſ`)
@@ -43,7 +43,7 @@ pub(super) fn normalize(text: &str) -> Option<String> {
     is_valid.then_some(address)
 }
 
-/// The normalised address with its domain in U-labels; `None` if the domain has no A-labels.
+/// The normalized address with its domain in U-labels; `None` if the domain has no A-labels.
 pub(super) fn with_u_labels(address: &str) -> Option<String> {
     let (local, domain) = address.rsplit_once('@')?;
     if has_one_spelling(domain) {
@@ -58,7 +58,7 @@ pub(super) fn with_u_labels(address: &str) -> Option<String> {
     (unicode != domain).then(|| [local, "@", &unicode].concat())
 }
 
-/// Whether an address, once normalised, equals the second one.
+/// Whether an address, once normalized, equals the second one.
 pub(super) fn normalizes_to(text: &str, normalized: &str) -> bool {
     match text.is_ascii() {
         // Without non-ASCII characters, only the letter case and white space can differ.

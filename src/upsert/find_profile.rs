@@ -6,7 +6,7 @@ use http::StatusCode;
 use super::availability;
 use super::lookup::{LookupKey, LookupResult, Page, unusable_response};
 use super::sign_up::SignUp;
-use super::tenant_client::{Forward, TenantClient, UpsertError};
+use super::tenant_client::{TenantClient, TenantService, UpsertError};
 use super::tenant_response::TenantResponse;
 use crate::identity::ProfileId;
 use crate::rejection::{Rejection, RejectionKind};
@@ -16,7 +16,7 @@ use crate::rejection::{Rejection, RejectionKind};
 ///
 /// Every spelling of the e-mail is queried even after a match. The number of calls therefore does
 /// not depend on the stored spelling, or on a stored e-mail.
-pub(super) async fn find_profile<S: Forward<B>, B>(
+pub(super) async fn find_profile<S: TenantService<B>, B>(
     tenant: &mut TenantClient<S, B>,
     sign_up: &SignUp,
     pages: u32,
@@ -40,7 +40,7 @@ pub(super) async fn find_profile<S: Forward<B>, B>(
 /// Reads the first page in the tenant's default size, and a larger one if the profile is not on it.
 /// A profile beyond that is found later: the tenant rejects the creation of a second profile with
 /// its address.
-async fn find_by_key<S: Forward<B>, B>(
+async fn find_by_key<S: TenantService<B>, B>(
     tenant: &mut TenantClient<S, B>,
     key: LookupKey<'_>,
     pages: u32,
@@ -52,7 +52,7 @@ async fn find_by_key<S: Forward<B>, B>(
     Ok(page.result)
 }
 
-async fn read_page<S: Forward<B>, B>(
+async fn read_page<S: TenantService<B>, B>(
     tenant: &mut TenantClient<S, B>,
     key: LookupKey<'_>,
     path: String,
@@ -69,7 +69,7 @@ async fn read_page<S: Forward<B>, B>(
 /// [`UpsertError::Revealing`] for a profile whose address is equal only in the tenant's collation,
 /// which may compare `é` and `e` as equal, and for every unusable response: this query is sent only
 /// after the tenant has rejected the address, so a separate error would reveal that it is taken.
-pub(super) async fn find_address_owner<S: Forward<B>, B>(
+pub(super) async fn find_address_owner<S: TenantService<B>, B>(
     tenant: &mut TenantClient<S, B>,
     sign_up: &SignUp,
 ) -> Result<Option<ProfileId>, UpsertError<S::Error>> {
@@ -83,7 +83,7 @@ pub(super) async fn find_address_owner<S: Forward<B>, B>(
     }
 }
 
-async fn query_address_owner<S: Forward<B>, B>(
+async fn query_address_owner<S: TenantService<B>, B>(
     tenant: &mut TenantClient<S, B>,
     sign_up: &SignUp,
 ) -> Result<Option<ProfileId>, UpsertError<S::Error>> {

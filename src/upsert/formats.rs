@@ -1,4 +1,4 @@
-//! The formats of a URL, of a date and time, and of a currency code. Pure.
+//! The formats of a URL, of a date and time, and of a currency code.
 
 use http::Uri;
 

@@ -24,7 +24,7 @@ const MAX_WAIT: Duration = Duration::from_secs(5);
 
 /// The sign-ups in flight, by address.
 #[derive(Clone, Default)]
-pub(super) struct InFlight(Arc<Mutex<HashMap<Arc<str>, AddressState>>>);
+pub(super) struct AddressLimits(Arc<Mutex<HashMap<Arc<str>, AddressState>>>);
 
 /// The sign-ups in flight of one address.
 #[derive(Default)]
@@ -37,12 +37,12 @@ struct AddressState {
     wakers: Vec<(u64, Waker)>,
 }
 
-impl InFlight {
+impl AddressLimits {
     /// Counts a sign-up as in flight until the guard is dropped.
     ///
     /// # Errors
     /// 503 if [`MAX_PER_ADDRESS`] sign-ups of the address are in flight.
-    pub(super) fn admit(&self, address: &str) -> Result<InFlightGuard, Rejection> {
+    pub(super) fn admit(&self, address: &str) -> Result<SignUpGuard, Rejection> {
         let address: Arc<str> = address.into();
         let mut addresses = self.lock();
         let entry = addresses.entry(Arc::clone(&address)).or_default();
@@ -53,7 +53,7 @@ impl InFlight {
         let id = entry.next_id;
         entry.next_id += 1;
         drop(addresses);
-        Ok(InFlightGuard {
+        Ok(SignUpGuard {
             in_flight: self.clone(),
             address,
             id,
@@ -73,15 +73,15 @@ fn busy(reason: &'static str) -> Rejection {
 }
 
 /// A sign-up in flight. Dropping the guard decrements the count of its address.
-pub(super) struct InFlightGuard {
-    in_flight: InFlight,
+pub(super) struct SignUpGuard {
+    in_flight: AddressLimits,
     address: Arc<str>,
     id: u64,
 }
 
-impl InFlightGuard {
+impl SignUpGuard {
     /// The number of creations of the address that have ended. A look-up that begins after this
-    /// call sees their profiles.
+    /// call finds their profiles.
     pub(super) fn creations_ended(&self) -> u64 {
         let mut addresses = self.in_flight.lock();
         addresses
@@ -141,7 +141,7 @@ impl InFlightGuard {
     }
 }
 
-impl Drop for InFlightGuard {
+impl Drop for SignUpGuard {
     fn drop(&mut self) {
         let mut addresses = self.in_flight.lock();
         let Entry::Occupied(mut entry) = addresses.entry(Arc::clone(&self.address)) else {
@@ -163,7 +163,7 @@ impl Drop for InFlightGuard {
 
 /// A creation in progress. Dropping the guard ends it, and wakes the sign-ups that wait for its
 /// end.
-pub(super) struct CreationGuard<'a>(&'a InFlightGuard);
+pub(super) struct CreationGuard<'a>(&'a SignUpGuard);
 
 impl Drop for CreationGuard<'_> {
     fn drop(&mut self) {
@@ -185,13 +185,13 @@ impl Drop for CreationGuard<'_> {
 mod tests {
     use super::*;
 
-    fn poll(guard: &InFlightGuard, seen: u64) -> Poll<()> {
+    fn poll(guard: &SignUpGuard, seen: u64) -> Poll<()> {
         guard.poll_ended(seen, &mut Context::from_waker(Waker::noop()))
     }
 
     #[test]
     fn the_sign_ups_in_flight_of_an_address_are_bounded() {
-        let in_flight = InFlight::default();
+        let in_flight = AddressLimits::default();
         let mut guards: Vec<_> = (0..MAX_PER_ADDRESS)
             .map(|_| in_flight.admit("a").unwrap())
             .collect();
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn one_creation_of_an_address_is_in_progress_at_a_time() {
-        let in_flight = InFlight::default();
+        let in_flight = AddressLimits::default();
         let [first, second, other] = ["a", "a", "b"].map(|key| in_flight.admit(key).unwrap());
         let creation = first.begin_creation(0).unwrap();
         assert!(second.begin_creation(0).is_none());
@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_dropped_sign_up_removes_its_waker() {
-        let in_flight = InFlight::default();
+        let in_flight = AddressLimits::default();
         let [first, second] = ["a", "a"].map(|key| in_flight.admit(key).unwrap());
         let creation = first.begin_creation(0).unwrap();
         for _ in 0..3 {

@@ -1,4 +1,4 @@
-//! Characters without a visible glyph. Pure.
+//! Characters without a visible glyph.
 
 /// Whether a text has only invisible characters. The tenant's framework trims these from each
 /// string of a request, and stores an empty string as null.

@@ -1,4 +1,4 @@
-//! The query of a look-up, and the profile that its response names. Pure.
+//! The query of a look-up, and the profile that its response names.
 
 use std::fmt::Write;
 

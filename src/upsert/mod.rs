@@ -51,13 +51,13 @@
 //! 2. The payload is validated against the documented schema of a profile (422, with every invalid
 //!    field). `email` is required. A phone number needs its country code, because a guessed one
 //!    could yield the number of another person. A trunk zero after the country code is invalid.
-//! 3. Addresses are normalised. E-mail: the domain in A-labels (`xn--…`), the local part in Unicode
+//! 3. Addresses are normalized. E-mail: the domain in A-labels (`xn--…`), the local part in Unicode
 //!    NFC, ASCII letters in lower case. Phone: E.164, without separators and invisible characters.
 //! 4. The person is looked up by e-mail, then by mobile phone. The tenant's filters match loosely,
-//!    so a profile counts only if its normalised address is equal. A domain with A-labels is
+//!    so a profile counts only if its normalized address is equal. A domain with A-labels is
 //!    queried in A-labels and in U-labels. At most two pages of a list are read.
 //! 5. If a profile is found, one `PUT /profiles/{id}/attributes/comms` sends the consent fields
-//!    that the [`CommsPolicy`] recognises and that have a value. Null and blank strings count as
+//!    that the [`CommsPolicy`] recognizes and that have a value. Null and blank strings count as
 //!    missing; without any value, no request is sent. If no profile is found, one `POST /profiles`
 //!    sends the payload, with the documented defaults for missing, null and blank fields.
 //! 6. If the tenant rejects the address of a creation as taken, another sign-up has created the
@@ -107,7 +107,7 @@
 //!   creations. By default its 422 is relayed, because people must be able to correct their input.
 //!   Such a rule can reveal that an identity, such as a shop's customer number, has a profile. If
 //!   concealed, the response is 200, and the sign-up is lost except for an event in the log.
-//! - **Collation.** This layer compares normalised addresses (step 3). The tenant's database may
+//! - **Collation.** This layer compares normalized addresses (step 3). The tenant's database may
 //!   compare `é` and `e` as equal. It then rejects a creation although no look-up finds a profile.
 //!   That 422 is never relayed, because it would reveal a customer, and the consent of the other
 //!   profile is never changed. The response is 502 with an error in the log, or concealed as above.
@@ -141,16 +141,34 @@
 //! identities and balances. Limit the fields that an anonymous caller may set with the scopes of
 //! the API token.
 //!
-//! Limit the rate of sign-ups per client; a `tower` layer in front of this one sees the same route.
-//! Set a deadline for the request body, for example with `IdleTimeout` in [`body`](crate::body),
-//! because a sign-up waits for the whole body.
+//! Limit the rate of sign-ups per client, for example by a `tower` layer in front of this one. Set
+//! a deadline for the request body, for example with `IdleTimeout` in [`body`](crate::body), because
+//! a sign-up waits for the complete body.
+
+//! # Files
+//!
+//! | file | role |
+//! | --- | --- |
+//! | `layer`, `service` | `CommsUpsertLayer` and `CommsUpsert` |
+//! | `policy`, `outcome` | `CommsPolicy`; `UpsertOutcome` |
+//! | `read_body`, `sign_up` | read the request; `SignUp`, the validated payload |
+//! | `validate`, `schema`, `json` | check a payload against the documented fields |
+//! | `email`, `phone`, `formats`, `invisible`, `comms` | the rules of single fields |
+//! | `in_flight` | limits the sign-ups of one address |
+//! | `process` | look-up, then update or creation |
+//! | `find_profile`, `lookup`, `availability` | the calls of a look-up; their queries and responses |
+//! | `decide` | the write that follows a look-up |
+//! | `tenant_client`, `tenant_response`, `tenant_errors` | the calls of the tenant; its responses; its validation errors |
+//! | `uniform_latency` | delays the response |
+//!
+//! The files of the rules (`validate` to `comms`, `lookup`, `availability`, `decide`,
+//! `tenant_errors`) do no I/O.
 
 mod availability;
 mod comms;
 mod decide;
 mod email;
 mod find_profile;
-mod flow;
 mod formats;
 mod in_flight;
 mod invisible;
@@ -160,6 +178,7 @@ mod lookup;
 mod outcome;
 mod phone;
 mod policy;
+mod process;
 mod read_body;
 mod schema;
 mod service;

@@ -1,4 +1,4 @@
-//! Phone numbers in E.164 form. Pure.
+//! Phone numbers in E.164 form.
 
 use std::ops::RangeInclusive;
 
@@ -20,7 +20,7 @@ const LEADING_ZERO: [(&str, RangeInclusive<usize>); 10] = [
     ("992", 9..=9),   // Tajikistan
 ];
 
-/// Normalises a phone number to E.164: `+`, the country code and the national number, 8 to 15
+/// Normalizes a phone number to E.164: `+`, the country code and the national number, 8 to 15
 /// digits in total. `None` if the number is invalid.
 ///
 /// Separators (white space, dashes, `.`, parentheses) and invisible characters are removed. A

@@ -6,7 +6,7 @@ use super::comms;
 use crate::error::{ConfigError, ConfigErrorKind};
 use crate::read::ReadTimeout;
 
-/// Configures [`CommsUpsert`](super::CommsUpsert): limits, the recognised consent fields, and how
+/// Configures [`CommsUpsert`](super::CommsUpsert): limits, the recognized consent fields, and how
 /// much a response may reveal.
 ///
 /// ```
@@ -15,8 +15,8 @@ use crate::read::ReadTimeout;
 /// let policy = CommsPolicy::new()
 ///     .with_body_limit(16 * 1024)
 ///     .add_field("whatsapp_promo")?;
-/// assert!(policy.recognises("email_optout"));
-/// assert!(policy.recognises("whatsapp_promo"));
+/// assert!(policy.recognizes("email_optout"));
+/// assert!(policy.recognizes("whatsapp_promo"));
 /// assert!(CommsPolicy::new().add_field("email_bounced").is_err());
 /// # Ok::<(), omneo_id::error::ConfigError>(())
 /// ```
@@ -26,7 +26,7 @@ pub struct CommsPolicy {
     read_timeout: ReadTimeout,
     fields: BTreeSet<String>,
     defaults_on_update: bool,
-    conceals: bool,
+    conceals_tenant_validation: bool,
     #[cfg(feature = "client")]
     latency: Option<Duration>,
 }
@@ -41,9 +41,9 @@ impl CommsPolicy {
         Self {
             body_limit: 64 * 1024,
             read_timeout: ReadTimeout::default(),
-            fields: comms::documented().collect(),
+            fields: comms::documented_fields().collect(),
             defaults_on_update: false,
-            conceals: false,
+            conceals_tenant_validation: false,
             #[cfg(feature = "client")]
             latency: None,
         }
@@ -71,7 +71,7 @@ impl CommsPolicy {
         self
     }
 
-    /// Sets the recognised fields of `attributes.comms`. Only these are validated, and only these
+    /// Sets the recognized fields of `attributes.comms`. Only these are validated, and only these
     /// may change in an existing profile. A field that the service does not document is a
     /// boolean.
     ///
@@ -93,7 +93,7 @@ impl CommsPolicy {
             .try_fold(self, |policy, name| policy.add_field(name))
     }
 
-    /// Adds a recognised field of `attributes.comms`, a boolean.
+    /// Adds a recognized field of `attributes.comms`, a boolean.
     ///
     /// Default is the list at [`with_fields`](Self::with_fields).
     ///
@@ -143,7 +143,7 @@ impl CommsPolicy {
     /// with 502 to ambiguous data.
     #[must_use]
     pub fn conceal_tenant_validation(mut self) -> Self {
-        self.conceals = true;
+        self.conceals_tenant_validation = true;
         self
     }
 
@@ -172,7 +172,7 @@ impl CommsPolicy {
     }
 
     /// Whether a field of `attributes.comms` is validated, and may change in an existing profile.
-    pub fn recognises(&self, field: &str) -> bool {
+    pub fn recognizes(&self, field: &str) -> bool {
         self.fields.contains(field)
     }
 
@@ -188,7 +188,7 @@ impl CommsPolicy {
     #[cfg(feature = "client")]
     #[must_use]
     pub(crate) fn or_read_timeout(mut self, default: Duration) -> Self {
-        self.read_timeout = self.read_timeout.or(default);
+        self.read_timeout = self.read_timeout.with_default(default);
         self
     }
 
@@ -196,8 +196,8 @@ impl CommsPolicy {
         self.defaults_on_update
     }
 
-    pub(super) fn conceals(&self) -> bool {
-        self.conceals
+    pub(super) fn conceals_tenant_validation(&self) -> bool {
+        self.conceals_tenant_validation
     }
 
     #[cfg(feature = "client")]

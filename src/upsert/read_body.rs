@@ -8,7 +8,7 @@ use crate::headers::{is_json, is_unencoded};
 use crate::read::{CollectError, ReadTimeout};
 use crate::rejection::{Rejection, RejectionKind};
 
-/// Checks the declared type, encoding and length of a body before it is read. Pure.
+/// Checks the declared type, encoding and length of a body before it is read.
 pub(super) fn check_headers(headers: &HeaderMap, limit: usize) -> Result<(), Rejection> {
     if !is_json(headers) || !is_unencoded(headers) {
         return Err(RejectionKind::UnsupportedMediaType.into());

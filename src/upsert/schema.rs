@@ -27,7 +27,7 @@ pub(super) enum Rule {
     List(&'static Self),
     /// An object with these fields. Further fields are valid.
     Object(&'static [Field]),
-    /// The comms attribute, whose fields the policy recognises.
+    /// The comms attribute, whose fields the policy recognizes.
     Comms,
 }
 

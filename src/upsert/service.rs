@@ -8,13 +8,13 @@ use http::{Method, Request, Response, Uri};
 use http_body_util::{Either, Full};
 use tower::Service;
 
-use super::flow::upsert;
-use super::in_flight::{InFlight, InFlightGuard};
+use super::in_flight::{AddressLimits, SignUpGuard};
 use super::outcome::UpsertOutcome;
 use super::policy::CommsPolicy;
+use super::process::upsert;
 use super::read_body::{check_headers, read_body};
 use super::sign_up::SignUp;
-use super::tenant_client::{Forward, TenantClient, UpsertError};
+use super::tenant_client::{TenantClient, TenantService, UpsertError};
 use super::uniform_latency::UniformLatency;
 use crate::body::ResponseBody;
 use crate::error::BoxError;
@@ -24,7 +24,7 @@ use crate::identity::Subject;
 use crate::rejection::{Rejection, RejectionKind};
 use crate::report::Report;
 
-/// Marks the request of a server that presented the tenant's API token, and so may sign people up
+/// Marks the request of a server that presented the tenant's API token, and so may sign up people
 /// without an ID token.
 ///
 /// The layer that has validated the API token inserts it into the request's extensions. A sign-up
@@ -45,14 +45,14 @@ pub struct CommsUpsert<S> {
 #[derive(Default)]
 pub(super) struct Shared {
     policy: CommsPolicy,
-    in_flight: InFlight,
+    in_flight: AddressLimits,
 }
 
 impl Shared {
     pub(super) fn new(policy: CommsPolicy) -> Self {
         Self {
             policy,
-            in_flight: InFlight::default(),
+            in_flight: AddressLimits::default(),
         }
     }
 }
@@ -128,12 +128,12 @@ fn is_sign_up(method: &Method, uri: &Uri) -> bool {
     method == Method::POST && path.starts_with('/') && path.trim_matches('/') == "profiles"
 }
 
-/// A sign-up that has a result, but whose response may have to wait.
+/// A sign-up that has a result, but whose response may be delayed.
 struct FinishedSignUp<E> {
     result: Result<UpsertOutcome, UpsertError<E>>,
     latency: UniformLatency,
     /// `None` if the sign-up was rejected before it was counted.
-    in_flight: Option<InFlightGuard>,
+    in_flight: Option<SignUpGuard>,
     report: Report,
 }
 
@@ -152,7 +152,7 @@ impl<E> FinishedSignUp<E> {
 /// Processes a request up to its result.
 async fn sign_up<S, B>(service: S, shared: &Shared, request: Request<B>) -> FinishedSignUp<S::Error>
 where
-    S: Forward<B>,
+    S: TenantService<B>,
     B: http_body::Body<Error: Into<BoxError>>,
 {
     let policy = &shared.policy;
@@ -196,13 +196,13 @@ where
 }
 
 /// Validates a payload, and counts the sign-up as in flight.
-fn admit(bytes: &[u8], shared: &Shared) -> Result<(SignUp, InFlightGuard), Rejection> {
+fn admit(bytes: &[u8], shared: &Shared) -> Result<(SignUp, SignUpGuard), Rejection> {
     let sign_up = SignUp::parse(bytes, &shared.policy)?;
     let in_flight = shared.in_flight.admit(sign_up.email())?;
     Ok((sign_up, in_flight))
 }
 
-/// Replaces an error that reveals whether the person is a customer, if the policy says so.
+/// Replaces an error that reveals whether the person is a customer, if the policy conceals_tenant_validation it.
 fn conceal<E>(
     policy: &CommsPolicy,
     result: Result<UpsertOutcome, UpsertError<E>>,
@@ -210,7 +210,9 @@ fn conceal<E>(
     #[cfg(feature = "tracing")]
     log_error(policy, &result);
     match result {
-        Err(UpsertError::Revealing(_)) if policy.conceals() => Ok(UpsertOutcome::Concealed),
+        Err(UpsertError::Revealing(_)) if policy.conceals_tenant_validation() => {
+            Ok(UpsertOutcome::Concealed)
+        }
         result => result,
     }
 }
@@ -223,7 +225,7 @@ fn log_error<E>(policy: &CommsPolicy, result: &Result<UpsertOutcome, UpsertError
     use std::error::Error;
 
     let (rejection, is_concealed) = match result {
-        Err(UpsertError::Revealing(rejection)) => (rejection, policy.conceals()),
+        Err(UpsertError::Revealing(rejection)) => (rejection, policy.conceals_tenant_validation()),
         Err(UpsertError::Rejected(rejection)) => (rejection, false),
         Ok(_) | Err(UpsertError::Inner(_)) => return,
     };

@@ -65,7 +65,7 @@ impl SignUp {
         })
     }
 
-    /// The normalised e-mail address: trimmed, the local part in Unicode NFC, the domain in
+    /// The normalized e-mail address: trimmed, the local part in Unicode NFC, the domain in
     /// A-labels (`xn--…`), ASCII letters in lower case.
     pub fn email(&self) -> &str {
         &self.email
@@ -82,7 +82,7 @@ impl SignUp {
         self.mobile_phone.as_deref()
     }
 
-    /// The whole payload, with normalised addresses.
+    /// The complete payload, with normalized addresses.
     pub(super) fn payload(&self) -> &Object {
         &self.payload
     }

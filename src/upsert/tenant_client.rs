@@ -29,13 +29,13 @@ fn is_copied(name: &HeaderName) -> bool {
 }
 
 /// The inner service of a sign-up, which forwards requests to the tenant.
-pub(super) trait Forward<B>:
+pub(super) trait TenantService<B>:
     Service<Request<Either<B, Full<Bytes>>>, Response = Response<Self::ResponseBody>>
 {
     type ResponseBody: http_body::Body<Error: Into<BoxError>>;
 }
 
-impl<S, B, RB> Forward<B> for S
+impl<S, B, RB> TenantService<B> for S
 where
     S: Service<Request<Either<B, Full<Bytes>>>, Response = Response<RB>>,
     RB: http_body::Body<Error: Into<BoxError>>,
@@ -47,8 +47,7 @@ where
 pub(super) enum UpsertError<E> {
     /// A rejection, which becomes a response.
     Rejected(Rejection),
-    /// A rejection that only a new person, or only a known one, can cause. The policy may conceal
-    /// it.
+    /// A rejection that reveals whether the person has a profile. The policy may conceal it.
     Revealing(Rejection),
     /// The error of the inner service, which is returned unchanged.
     Inner(E),
@@ -92,7 +91,7 @@ impl<S, B> TenantClient<S, B> {
     }
 }
 
-impl<S: Forward<B>, B> TenantClient<S, B> {
+impl<S: TenantService<B>, B> TenantClient<S, B> {
     pub(super) async fn get(
         &mut self,
         path: String,

@@ -1,4 +1,4 @@
-//! Validation errors in the tenant's 422 response, bounded and sanitised for the client. Pure.
+//! Validation errors in the tenant's 422 response, bounded and sanitized for the client.
 
 use std::collections::BTreeMap;
 

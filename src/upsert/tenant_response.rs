@@ -6,14 +6,14 @@ use http_body::Body;
 use serde::de::IgnoredAny;
 
 use crate::error::BoxError;
-use crate::read::{CollectError, collect};
+use crate::read::{CollectError, collect, without_bom};
 use crate::rejection::{Rejection, RejectionKind, TenantStatusRules};
-use crate::tenant::without_bom;
 
-/// Bytes of a response body that are read: room for a page of 100 large profiles.
+/// Bytes of a response body that are read: room for a page of 50 large profiles (`PAGE_SIZE` in
+/// `lookup.rs`).
 const MAX_BODY: usize = 8 * 1024 * 1024;
 
-/// A response of the tenant with its whole body.
+/// A response of the tenant with its complete body.
 pub(super) struct TenantResponse {
     pub(super) status: StatusCode,
     pub(super) body: Bytes,

@@ -27,12 +27,12 @@ impl UniformLatency {
             .as_nanos()
             .div_ceil(quantum.as_nanos().max(1))
             .max(1);
-        let release = u32::try_from(quanta)
+        let deadline = u32::try_from(quanta)
             .ok()
             .and_then(|quanta| quantum.checked_mul(quanta))
             .and_then(|after| start.checked_add(after));
-        if let Some(release) = release {
-            tokio::time::sleep_until(release).await;
+        if let Some(deadline) = deadline {
+            tokio::time::sleep_until(deadline).await;
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Validates a payload against the documented schema, before the look-up, and normalises its
-//! addresses: the normal form is compared, looked up and stored. Pure.
+//! Validates a payload against the documented schema, before the look-up, and normalizes its
+//! addresses: the normal form is compared, looked up and stored.
 
 use super::comms;
 use super::json::{Json, Object};
@@ -12,7 +12,7 @@ use crate::rejection::FieldErrors;
 /// documented profile has fewer than 100 fields.
 const MAX_ERRORS: usize = 100;
 
-/// Returns every validation error of a payload, and normalises its e-mail and phone numbers.
+/// Returns every validation error of a payload, and normalizes its e-mail and phone numbers.
 ///
 /// The tenant validates only creations. Every rule that can be checked without the tenant is
 /// therefore checked here, before the look-up, so that an error does not reveal whether the person
@@ -130,7 +130,7 @@ impl Validator<'_> {
 
     fn comms(&mut self, comms: &mut Object) {
         for (name, value) in &mut comms.0 {
-            if !self.policy.recognises(name) || value.is_blank() {
+            if !self.policy.recognizes(name) || value.is_blank() {
                 continue;
             }
             self.at(name, |validator| validator.value(value, comms::rule(name)));

@@ -22,7 +22,7 @@ pub(super) struct Config {
 
 impl Config {
     pub(super) fn new(tenant: Tenant) -> Self {
-        let secret = tenant.api_token().telltale().map(Secret::new);
+        let secret = tenant.api_token().search_pattern().map(Secret::new);
         Self {
             tenant,
             secret,

@@ -105,7 +105,7 @@
 //! # Ranges
 //! `Range` and `If-Range` are not forwarded unless
 //! [`RequestHeaders`](crate::headers::RequestHeaders) allows them: the scan for an echoed API token
-//! needs whole responses. A 206 to a request without `Range` is replaced by a 502.
+//! needs complete responses. A 206 to a request without `Range` is replaced by a 502.
 //!
 //! # Caveats
 //! Deadlines need a tokio runtime with its timer enabled. Ambiguous paths and queries that override
@@ -116,7 +116,6 @@ mod config;
 mod content_length;
 mod error;
 mod forwarding;
-mod profile_path;
 mod request;
 mod response;
 mod secret;

@@ -107,7 +107,7 @@ impl<C> Upstream<C> {
 
     /// The number of calls in flight, from the request to the end of the response body.
     pub fn in_flight(&self) -> usize {
-        self.config.in_flight.now().min(self.max_in_flight())
+        self.config.in_flight.count().min(self.max_in_flight())
     }
 
     /// The limit of calls in flight.

@@ -1,7 +1,7 @@
-//! What a webhook announces: a pure function of its header and body.
+//! Parses the event of a webhook from its header and body.
 //!
-//! Omneo publishes the names of the events, not the members of their bodies. So a body is read
-//! defensively: a member counts only if it cannot name another profile than the intended one.
+//! Omneo documents the names of the events, not the members of their bodies. A member therefore
+//! counts only if it cannot name another profile than the intended one.
 
 use http::{HeaderMap, HeaderName};
 use serde_json::Value;
@@ -22,7 +22,7 @@ pub(super) enum Event {
     Other,
 }
 
-/// Why an event that may concern this service has no effect.
+/// Why an event of a handled type has no effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unreadable {
     /// Neither the header nor the body names the event.
@@ -32,7 +32,7 @@ pub(super) enum Unreadable {
     ConflictingEvents,
     /// The body is not JSON.
     NotJson,
-    /// The body names no profile that is gone.
+    /// The body does not name a deleted or merged profile.
     NoProfile,
 }
 
@@ -91,8 +91,8 @@ fn has_effect(event: &str) -> bool {
     event == DELETED || event == MERGED || event.starts_with(LOCATION)
 }
 
-/// The name of the event in the body. A text in another notation than that of event names
-/// (`deleted`, `1`) may be something else, so it is not compared with the header.
+/// The name of the event in the body. A text without a dot (`deleted`, `1`) is not an event name,
+/// so it is not compared with the header.
 fn event_of_body(body: &Value) -> Option<&str> {
     body.get("event")?
         .as_str()

@@ -29,8 +29,8 @@ impl LocationEvent {
         &self.name
     }
 
-    /// The id of the location; `None` if the body names none or several. The event may then concern
-    /// any location.
+    /// The id of the location; `None` if the body names none or several. The event may then be
+    /// about any location.
     pub fn location_id(&self) -> Option<&str> {
         self.location_id.as_deref()
     }
@@ -64,7 +64,7 @@ fn id(value: &Value) -> Option<Box<str>> {
 
 /// A subscriber to [`LocationEvent`]s, in the process. Any `Fn(&LocationEvent)` is one.
 ///
-/// It is called before the webhook is answered, so it must not block.
+/// It is called before the response to the webhook is sent, so it must not block.
 pub trait LocationListener: Send + Sync + 'static {
     /// Handles an event whose signature is valid. The tenant may deliver it more than once, or out
     /// of order.

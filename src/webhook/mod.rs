@@ -1,8 +1,8 @@
-//! Webhooks: the tenant announces that a profile is gone, and the tokens of the profile end.
+//! Webhooks: if the tenant announces that a profile was deleted or merged, its tokens end.
 //!
 //! [`WebhookEndpoint`] is the service of `POST /hooks/omneo`. Use it beside verifiers that have
 //! [`Revocations`](crate::Revocations), as the target of a webhook in Omneo's console;
-//! [`OmneoIdBuilder::webhook`](crate::OmneoIdBuilder::webhook) adds it to the whole service.
+//! [`OmneoIdBuilder::webhook`](crate::OmneoIdBuilder::webhook) adds it to the complete service.
 //!
 //! ```
 //! use omneo_id::{Keyring, Revocations, SigningKey, Subject, TokenIssuer, TokenVerifier};
@@ -50,7 +50,7 @@
 //! | request | response |
 //! | --- | --- |
 //! | a valid signature | 204, for every event and every body |
-//! | no signature, several, or one that no secret has made | 401 |
+//! | no signature, several, or one that matches none of the secrets | 401 |
 //! | a body over 1 MiB | 413 |
 //! | a body that does not arrive in time | 408 |
 //! | the tokens cannot be ended: the set is full, or its store fails | 503 |
@@ -71,23 +71,31 @@
 //! | others | none | none |
 //!
 //! `x-omneo-event` names the event, or the member `event` of the body if the header is absent.
-//! Omneo does not publish the members of a body, so they are read defensively. A profile counts
-//! only if its id is a UUID. A body that names no such profile ends no token; the first one of each
-//! kind is logged as a warning, and the response's [`WebhookOutcome`] is
-//! [`Unreadable`](WebhookOutcome::Unreadable).
+//! Omneo does not document the members of a body. A profile counts only if its id is a UUID. A body
+//! without such a profile ends no token; the first one of each kind is logged as a warning, and the
+//! response's [`WebhookOutcome`] is [`Unreadable`](WebhookOutcome::Unreadable).
 //!
 //! # Replays
 //!
 //! A webhook has no time and no unique id, so a valid one stays valid until the secret is replaced.
-//! A replay ends the tokens that the profile has by then, which signs a person out again, and does
-//! nothing else. It is not suppressed: the profile of a genuine event is gone and gets no new
-//! tokens, and a memory of signatures would also suppress the second deletion of a profile that was
-//! restored in between. That would leave tokens valid, which is the worse failure.
+//! A replay ends the tokens that the profile has by then, which signs a customer out again, and has
+//! no other effect. It is not suppressed: the profile of a genuine event does not exist and gets no
+//! new tokens, and a cache of signatures would also suppress the second deletion of a profile that
+//! was restored in between. That would leave tokens valid, which is the worse failure.
 //!
 //! The signature covers the body, not the header that names the event. A header that contradicts
-//! the member `event` of the body therefore has no effect. Whether Omneo sends that member is
-//! unpublished: without it, a party that has captured a signed body can send it as
+//! the member `event` of the body therefore has no effect. Omneo does not document whether it sends
+//! that member: without it, a party that has captured a signed body can send it as
 //! `profile.deleted`. Use `https`, and replace the secret if a request was logged.
+
+//! # Files
+//!
+//! | file | role |
+//! | --- | --- |
+//! | `service` | `WebhookEndpoint` |
+//! | `signature` | the secrets, and the check of the signature |
+//! | `event`, `profiles`, `location` | parse the event: its type, its profiles, its location |
+//! | `outcome` | `WebhookOutcome`, and the response |
 
 mod event;
 mod location;

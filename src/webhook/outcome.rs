@@ -8,13 +8,13 @@ use http_body_util::Full;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum WebhookOutcome {
-    /// The tokens of a profile that is gone have ended.
+    /// The tokens of a deleted or merged profile have ended.
     TokensEnded,
     /// The listeners have received an event of a location.
     LocationChanged,
     /// The event has no effect on this service.
     Ignored,
-    /// The event would have an effect, but cannot be read. Nothing was done.
+    /// The event would have an effect, but cannot be parsed. It is ignored.
     Unreadable,
 }
 
@@ -29,7 +29,7 @@ impl WebhookOutcome {
         }
     }
 
-    /// 204: the tenant sends the event no more.
+    /// 204: the tenant does not send the event again.
     pub(super) fn into_response(self) -> Response<Full<Bytes>> {
         let mut response = Response::new(Full::default());
         *response.status_mut() = StatusCode::NO_CONTENT;

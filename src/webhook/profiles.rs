@@ -1,4 +1,4 @@
-//! The profiles that an event names as gone.
+//! The deleted or merged profiles that an event names.
 
 use serde_json::Value;
 

@@ -42,8 +42,6 @@ struct Config {
 }
 
 const ALLOWED: &str = "POST";
-/// A store reconnects, and entries of a full set expire, within some seconds.
-const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 impl WebhookEndpoint {
     /// The shortest secret, in bytes.
@@ -51,7 +49,7 @@ impl WebhookEndpoint {
     /// The longest body, in bytes. A longer one is rejected with 413.
     pub const MAX_BODY_LEN: usize = 1024 * 1024;
 
-    /// Accepts webhooks that are signed with this secret, as it stands in Omneo's console. Use a
+    /// Accepts webhooks that are signed with this secret, as configured in Omneo's console. Use a
     /// random one, such as the output of `openssl rand -hex 32`.
     ///
     /// # Errors
@@ -114,7 +112,7 @@ impl WebhookEndpoint {
     pub(crate) fn for_facade(self, revocations: Revocations, timeout: Duration) -> Self {
         self.edit(|config| {
             config.revocations = Some(revocations);
-            config.read_timeout = config.read_timeout.or(timeout);
+            config.read_timeout = config.read_timeout.with_default(timeout);
         })
     }
 }
@@ -161,7 +159,7 @@ impl Config {
         if request.method() != Method::POST {
             return Err(Rejection::method_not_allowed(ALLOWED));
         }
-        // Before the body is read: most requests of strangers end here.
+        // Before the body is read: most requests that Omneo has not sent are rejected here.
         let signature = Signature::from_headers(request.headers()).map_err(invalid_signature)?;
         if is_too_long(request.headers()) {
             return Err(RejectionKind::PayloadTooLarge.into());
@@ -196,11 +194,7 @@ impl Config {
         };
         for profile in profiles {
             // The sender repeats the event after a 503; a profile may then end twice.
-            revocations.revoke_profile(profile).await.map_err(|error| {
-                Rejection::new(RejectionKind::RevocationUnavailable)
-                    .with_retry_after(RETRY_AFTER)
-                    .because(error)
-            })?;
+            revocations.revoke_profile(profile).await?;
         }
         Ok(WebhookOutcome::TokensEnded)
     }

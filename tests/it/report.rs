@@ -50,7 +50,7 @@ fn calls(report: Report) -> Option<(u32, Option<u16>)> {
 #[tokio::test]
 async fn every_response_has_a_report_of_its_request() {
     use Route::{Location, Locations, Me, MeResource, Profiles, Revoke, Token};
-    use TokenCheck::{Remembered, Verified};
+    use TokenCheck::{Cached, Verified};
 
     let shop = Shop::open();
     let ada = shop.mint_for_ada().await;
@@ -78,7 +78,7 @@ async fn every_response_has_a_report_of_its_request() {
             ada,
             &none,
             Some(Me),
-            Some(Remembered),
+            Some(Cached),
             one,
         ),
         (
@@ -87,7 +87,7 @@ async fn every_response_has_a_report_of_its_request() {
             ada,
             &none,
             Some(Me),
-            Some(Remembered),
+            Some(Cached),
             one,
         ),
         (
@@ -96,7 +96,7 @@ async fn every_response_has_a_report_of_its_request() {
             ada,
             &none,
             Some(MeResource),
-            Some(Remembered),
+            Some(Cached),
             one,
         ),
         ("GET", "/profiles/me", None, &none, Some(Me), None, None),
@@ -154,7 +154,7 @@ async fn every_response_has_a_report_of_its_request() {
             anonymous,
             &none,
             Some(Locations),
-            Some(Remembered),
+            Some(Cached),
             one,
         ),
         (
@@ -163,7 +163,7 @@ async fn every_response_has_a_report_of_its_request() {
             ada,
             &none,
             Some(Location),
-            Some(Remembered),
+            Some(Cached),
             Some((1, Some(404))),
         ),
         (
@@ -172,7 +172,7 @@ async fn every_response_has_a_report_of_its_request() {
             anonymous,
             &mail,
             Some(Profiles),
-            Some(Remembered),
+            Some(Cached),
             Some((2, Some(200))),
         ),
         (
@@ -190,7 +190,7 @@ async fn every_response_has_a_report_of_its_request() {
             anonymous,
             &none,
             Some(Profiles),
-            Some(Remembered),
+            Some(Cached),
             None,
         ),
         ("POST", "/auth/token", api, &none, Some(Token), None, one),

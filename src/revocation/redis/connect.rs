@@ -112,7 +112,7 @@ async fn in_time<T>(connecting: impl Future<Output = Result<T, Failure>>) -> Res
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        // Otherwise the task waits for the answer to the last command.
+        // Otherwise the task waits for the response to the last command.
         self.driver.abort();
     }
 }

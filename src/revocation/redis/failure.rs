@@ -25,8 +25,8 @@ impl Failure {
         self
     }
 
-    /// A failed handshake. Redis repeats the arguments of a command that it does not know, and
-    /// those of `AUTH` are the credentials: only the code of an error is shown.
+    /// A failed handshake. The error for an unknown command repeats its arguments, and those of
+    /// `AUTH` are the credentials: only the code of an error is shown.
     pub(super) fn from_handshake(error: &RedisError) -> Self {
         let message = match error.code() {
             Some(code) => format!("Redis refused the handshake: {}", printable(code)).into(),
@@ -48,7 +48,7 @@ impl Failure {
     }
 }
 
-/// Text of the server for a log: without control characters, and short.
+/// The text of a server for a log: without control characters, and at most 200 characters.
 fn printable(text: &str) -> String {
     let printable = text.chars().map(|c| if c.is_control() { ' ' } else { c });
     printable.take(200).collect()

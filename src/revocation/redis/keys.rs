@@ -2,14 +2,14 @@ use crate::error::{ConfigError, ConfigErrorKind};
 
 /// The names in Redis, all with the prefix of one tenant.
 ///
-/// One sorted set holds the revocations. With a key per revocation, a full read would have to
-/// `SCAN` the whole server, with the keys of all its other users.
+/// One sorted set contains the revocations. With a key per revocation, a full read would have to
+/// `SCAN` all keys of the server, those of other applications included.
 #[derive(Clone, Debug)]
 pub(super) struct Keys {
     pub(super) prefix: Box<str>,
     /// A sorted set: members are revocations as text, scores their expiry.
     pub(super) revocations: Box<str>,
-    /// A stream of the latest revocations, for readers that know the earlier ones.
+    /// A stream of the latest revocations, for readers that have read the earlier ones.
     pub(super) log: Box<str>,
     /// A channel on which each revocation is published.
     pub(super) channel: Box<str>,

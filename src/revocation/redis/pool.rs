@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout};
 use super::connect::{Connection, Connector};
 use super::failure::Failure;
 
-/// How long Redis may take to answer.
+/// How long Redis may take to respond.
 pub(super) const COMMAND_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The one connection for commands, opened when it is needed.
@@ -32,14 +32,14 @@ impl Pool {
         }
     }
 
-    /// Sends commands and waits for their answers.
+    /// Sends commands and waits for their responses.
     ///
     /// They are sent again on a new connection if a reused one fails: a proxy may have dropped it,
     /// or the server behind it is now a replica. All commands of the store can be repeated.
     pub(super) async fn query<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, Failure> {
         let (connection, is_new) = self.connection(None).await?;
         let failure = match query(&connection, commands).await {
-            Ok(answer) => return Ok(answer),
+            Ok(response) => return Ok(response),
             Err(failure) => failure,
         };
         if is_new {
@@ -48,7 +48,7 @@ impl Pool {
         }
         let (connection, _) = self.connection(Some(&connection)).await?;
         match query(&connection, commands).await {
-            Ok(answer) => Ok(answer),
+            Ok(response) => Ok(response),
             Err(failure) => {
                 self.discard(&connection).await;
                 Err(failure)
@@ -102,8 +102,8 @@ async fn query<T: FromRedisValue>(
 ) -> Result<T, Failure> {
     let mut commands = connection.commands.clone();
     match timeout(COMMAND_TIMEOUT, pipeline.query_async(&mut commands)).await {
-        Ok(Ok(answer)) => Ok(answer),
+        Ok(Ok(response)) => Ok(response),
         Ok(Err(error)) => Err(Failure::from_command(&error)),
-        Err(_) => Err(Failure::new("Redis has not answered in time")),
+        Err(_) => Err(Failure::new("Redis has not responded in time")),
     }
 }

@@ -17,15 +17,15 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::ConfigError;
 use crate::revocation::{Receiver, Revocation, RevocationStore, StoreFuture};
 
-/// How many revocations one answer holds: about 100 KB.
+/// How many revocations are read at once: about 100 KB.
 const PAGE: usize = 1000;
-/// How many of the latest revocations are kept for readers that know the earlier ones. A reader
-/// that has missed more reads all.
+/// How many of the latest revocations are kept for readers that have read the earlier ones. A
+/// reader that has missed more reads all.
 const LOG_LEN: usize = 10_000;
 /// Expired revocations are kept for this long, because the clocks of the processes differ.
 const CLOCK_DIFFERENCE: u64 = 60;
 /// The expiry of the keys, after the last write or refresh. It removes the keys of a tenant that is
-/// gone, and not the revocations: each of them has an expiry of its own.
+/// not served any more. The revocations have expired long before: each has an expiry of its own.
 const KEY_TTL: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// How often a reader renews the expiry of the keys.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(60 * 60);
@@ -34,13 +34,13 @@ const REFRESH_INTERVAL: Duration = Duration::from_secs(60 * 60);
 ///
 /// Each revocation is a member of one sorted set, with its expiry as the score, and is published
 /// once. [`Revocations::synchronize`](crate::Revocations::synchronize) subscribes, and also reads
-/// at intervals, because a subscription can be cut without a sign.
+/// at intervals, because the connection of a subscription can be lost without a FIN.
 ///
 /// One server, or the primary of a group behind one address: a cluster's redirections are not
-/// followed. Commands are answered within 2 seconds or fail; a failed command is sent once more on
-/// a new connection. Let the server persist its data (`appendonly yes`) and evict no keys
-/// (`maxmemory-policy noeviction`): a process that is started later does not know of a revocation
-/// that the server has lost.
+/// followed. A command fails after 2 seconds without a response, and is sent once more on a new
+/// connection. Configure the server to persist its data (`appendonly yes`) and to evict no keys
+/// (`maxmemory-policy noeviction`): a process that is started later cannot read a revocation that
+/// the server has lost.
 ///
 /// ```
 /// use omneo_id::Revocations;
@@ -114,7 +114,7 @@ impl RedisStore {
         Ok(self)
     }
 
-    /// Replaces the clock that tells which revocations have expired.
+    /// Replaces the clock by which revocations expire.
     ///
     /// Default is the [system's](SystemClock).
     #[must_use]
@@ -183,7 +183,7 @@ impl RedisStore {
         Ok(())
     }
 
-    /// Reads the entries of the log after the last one that is known; all revocations if the log
+    /// Reads the entries of the log after the last one that was read; all revocations if the log
     /// does not have that one any more. A server that has lost data does not have it either.
     async fn read_new(&self, apply: &mut Receiver<'_>) -> Result<(), Failure> {
         while let Some(last_id) = self.known_id() {
@@ -210,7 +210,7 @@ impl RedisStore {
         self.read_set(apply).await
     }
 
-    /// The last known id, unless all have to be read.
+    /// The id of the last entry that was read, unless all have to be read.
     fn known_id(&self) -> Option<String> {
         let progress = self.progress();
         let is_fresh = |refreshed: Instant| refreshed.elapsed() < REFRESH_INTERVAL;

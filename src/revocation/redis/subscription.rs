@@ -27,8 +27,8 @@ impl Subscription {
 
     /// Waits for the next message.
     ///
-    /// A connection that a proxy has dropped without a FIN looks idle. The answer to a `PING` tells
-    /// the two apart.
+    /// A connection that a proxy has dropped without a FIN looks idle. The response to a `PING`
+    /// distinguishes the two.
     pub(super) async fn next(&mut self) -> Result<Vec<u8>, Failure> {
         loop {
             let message = poll_fn(|cx| Pin::new(&mut self.stream).poll_next(cx));
@@ -44,7 +44,7 @@ impl Subscription {
         match timeout(COMMAND_TIMEOUT, self.sink.ping::<Value>()).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(Failure::from_command(&error)),
-            Err(_) => Err(Failure::new("the subscription has not answered in time")),
+            Err(_) => Err(Failure::new("the subscription has not responded in time")),
         }
     }
 }

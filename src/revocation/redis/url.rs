@@ -28,14 +28,14 @@ impl RedisUrl {
         if is_tls && cfg!(not(feature = "tls")) {
             return Err(invalid("a rediss:// URL needs the feature `tls`"));
         }
-        // The client ignores parameters that it does not know, so `?ssl=true` would select
-        // plaintext. `#insecure` would switch off the check of certificates.
+        // `redis` ignores unknown parameters, so `?ssl=true` would select plaintext. `#insecure`
+        // would disable the check of certificates.
         if rest.contains(['?', '#']) {
             return Err(invalid(
                 "the URL of Redis has no `?` and no `#`; in a password, they are %3F and %23",
             ));
         }
-        // The TLS of the client is not used, so its parser refuses rediss://.
+        // The TLS features of `redis` are disabled, so its parser rejects rediss://.
         let parsed = format!("redis://{rest}").into_connection_info();
         let info: ConnectionInfo = parsed.map_err(|_| {
             invalid("the URL of Redis is redis://[[user]:password@]host[:port][/database]")

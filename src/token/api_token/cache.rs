@@ -51,15 +51,15 @@ impl ApiTokenCache {
     /// Whether the token is cached. Constant-time: the duration does not reveal how much of a guess
     /// is right. The tokens themselves are compared, not hashes, so a collision cannot pass.
     pub(super) fn contains(&self, token: &ApiToken, now: u64) -> bool {
-        self.fresh(now)
-            .iter()
-            .fold(false, |found, entry| found | entry.token.is_same(token))
+        self.fresh(now).iter().fold(false, |found, entry| {
+            found | (entry.token.matches_bytes(token.as_bytes()))
+        })
     }
 
     /// Caches a token that the tenant has accepted in a call sent at `checked_at`.
     pub(super) fn insert(&self, token: ApiToken, checked_at: u64) {
         let mut tokens = self.fresh(checked_at);
-        tokens.retain(|entry| !entry.token.is_same(&token));
+        tokens.retain(|entry| !entry.token.matches_bytes(token.as_bytes()));
         if tokens.len() == CAPACITY {
             tokens.remove(0);
         }

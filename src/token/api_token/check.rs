@@ -13,9 +13,8 @@ use crate::error::{BoxError, ConfigError};
 use crate::headers::{Bearer, CredentialsError};
 use crate::identity::Subject;
 use crate::rejection::{Rejection, RejectionKind};
-use crate::report::Report;
 use crate::tenant::ApiToken;
-use crate::token::lookup::{CallError, Caller, Lookup, look_up};
+use crate::token::lookup::{CallError, Caller, Lookup, TenantClient};
 
 /// The check of the API token of a caller. Clones share the cache.
 #[derive(Clone)]
@@ -72,25 +71,24 @@ impl ApiTokenCheck {
     /// for an API token that needs no further check.
     pub(in crate::token) async fn look_up<S, ResBody>(
         &self,
-        tenant: S,
+        tenant: &mut TenantClient<S>,
         lookup: &Lookup,
         call_as: Option<ApiToken>,
         caller: Caller,
-        report: &mut Report,
     ) -> Result<Subject, CallError<S::Error>>
     where
         S: Service<Request<Body>, Response = Response<ResBody>>,
         ResBody: http_body::Body<Error: Into<BoxError>>,
     {
         if *lookup != Lookup::ApiToken {
-            return look_up(tenant, lookup, call_as, caller, report).await;
+            return tenant.look_up(lookup, call_as, caller).await;
         }
         let Some(token) = call_as else {
             return Ok(Subject::Anonymous);
         };
         let (cache, now) = (self.cache.as_deref(), self.clock.now());
         if !cache.is_some_and(|cache| cache.contains(&token, now)) {
-            look_up(tenant, lookup, Some(token.clone()), caller, report).await?;
+            tenant.look_up(lookup, Some(token.clone()), caller).await?;
             if let Some(cache) = cache {
                 cache.insert(token, now);
             }
@@ -123,9 +121,9 @@ fn invalid_token(cause: impl Error + Send + Sync + 'static) -> Rejection {
 
 /// Compares with all pinned tokens, so that the duration does not depend on the match.
 fn check_pinned(pinned: &[ApiToken], credential: &[u8]) -> Result<(), Rejection> {
-    let is_pinned = pinned
-        .iter()
-        .fold(false, |found, pinned| found | pinned.equals(credential));
+    let is_pinned = pinned.iter().fold(false, |found, pinned| {
+        found | pinned.matches_bytes(credential)
+    });
     match is_pinned {
         true => Ok(()),
         false => Err(RejectionKind::InvalidToken.into()),

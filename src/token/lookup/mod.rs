@@ -1,9 +1,9 @@
 //! The look-up of a subject at the tenant: its request, the call, and the interpretation of the
-//! answer.
+//! response.
 
-mod answer;
-mod call;
 mod query;
+mod response;
+mod tenant_client;
 
-pub(super) use call::{CallError, Caller, look_up};
 pub(super) use query::Lookup;
+pub(super) use tenant_client::{CallError, Caller, TenantClient};

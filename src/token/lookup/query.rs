@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::body::Body;
 
-/// A question to the tenant.
+/// A look-up of a subject, or a check of an API token, by the tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::token) enum Lookup {
     /// Whether the API token of the call is valid. The subject is anonymous.
@@ -61,7 +61,7 @@ struct SearchId<'a> {
 
 /// Finds a profile by an id of this type.
 fn search_request(id_type: &str, id: &str) -> Request<Body> {
-    // Two strings always serialise.
+    // Two strings always serialize.
     let body = serde_json::to_vec(&SearchId {
         r#type: id_type,
         id,

@@ -25,7 +25,7 @@ pub(super) fn parse(body: &[u8]) -> Result<Lookup, Rejection> {
             .because(error)
     })?;
     let mut errors = FieldErrors::default();
-    if members.is_misspelled() {
+    if members.has_only_unknown() {
         errors.add(
             "id",
             "The id field is required when there are members other than id and id_handle.",
@@ -48,18 +48,18 @@ pub(super) fn parse(body: &[u8]) -> Result<Lookup, Rejection> {
     })
 }
 
-/// The two known members, each at most once, and whether there are others.
+/// The members `id` and `id_handle`, each at most once, and whether there are others.
 struct Members {
     id: Option<Field>,
     id_handle: Option<Field>,
-    others: bool,
+    has_unknown: bool,
 }
 
 impl Members {
-    /// Whether the names are misspelled. Such a body, `profile_id` for example, must not result in
-    /// an anonymous token.
-    fn is_misspelled(&self) -> bool {
-        self.others && self.id.is_none() && self.id_handle.is_none()
+    /// Such a body may have a misspelled name, `profile_id` for example: it must not result in an
+    /// anonymous token.
+    fn has_only_unknown(&self) -> bool {
+        self.has_unknown && self.id.is_none() && self.id_handle.is_none()
     }
 }
 
@@ -78,14 +78,14 @@ impl<'de> Deserialize<'de> for Members {
                 let mut members = Members {
                     id: None,
                     id_handle: None,
-                    others: false,
+                    has_unknown: false,
                 };
                 while let Some(name) = map.next_key::<String>()? {
                     let slot = match name.as_str() {
                         "id" => &mut members.id,
                         "id_handle" => &mut members.id_handle,
                         _ => {
-                            members.others = true;
+                            members.has_unknown = true;
                             map.next_value::<IgnoredAny>()?;
                             continue;
                         }

@@ -16,12 +16,11 @@ use crate::error::{BoxError, ConfigError};
 use crate::headers::WireProtocol;
 use crate::read::ReadTimeout;
 use crate::rejection::options;
-use crate::report::Report;
 use crate::revocation::Revocations;
 use crate::tenant::ApiToken;
 use crate::token::api_token::ApiTokenCheck;
 use crate::token::events::log_rejected;
-use crate::token::lookup::CallError;
+use crate::token::lookup::{CallError, TenantClient};
 use crate::token::response::token_response;
 use crate::token::server_request::{ALLOWED, ServerRequest};
 use crate::token::{IssuedToken, RevokeEndpoint, TokenIssuer};
@@ -161,8 +160,8 @@ where
             if request.method() == Method::OPTIONS {
                 return Ok(options(ALLOWED));
             }
-            let mut report = Report::default();
-            let mut response = match config.mint(not_ready_inner, request, &mut report).await {
+            let mut tenant = TenantClient::new(not_ready_inner);
+            let mut response = match config.mint(&mut tenant, request).await {
                 Ok(token) => token_response(&token),
                 Err(CallError::Rejected(rejection)) => {
                     log_rejected(&rejection, "no token was minted");
@@ -170,7 +169,7 @@ where
                 }
                 Err(CallError::Inner(error)) => return Err(error),
             };
-            response.extensions_mut().insert(report);
+            response.extensions_mut().insert(tenant.into_report());
             Ok(response)
         })
     }
@@ -180,9 +179,8 @@ impl Config {
     /// Reads the request, looks up its subject, and issues the token.
     async fn mint<S, ReqBody, ResBody>(
         &self,
-        tenant: S,
+        tenant: &mut TenantClient<S>,
         request: Request<ReqBody>,
-        report: &mut Report,
     ) -> Result<IssuedToken, CallError<S::Error>>
     where
         S: Service<Request<Body>, Response = Response<ResBody>>,
@@ -196,7 +194,7 @@ impl Config {
         } = request;
         let subject = self
             .api_tokens
-            .look_up(tenant, &lookup, call_as, caller, report)
+            .look_up(tenant, &lookup, call_as, caller)
             .await?;
         Ok(self.issuer.issue(&subject)?)
     }

@@ -29,7 +29,7 @@ pub(super) enum Previous {
     End,
 }
 
-/// The accepted ages, in seconds. A year and a month is the longest life of a cookie in a browser.
+/// The accepted ages, in seconds. 400 days is the longest lifetime of a cookie in browsers.
 const AGES: RangeInclusive<u64> = 1..=400 * 24 * 60 * 60;
 
 impl Refresh {
@@ -60,9 +60,9 @@ impl Refresh {
     /// A token can then be refreshed once. If the tabs of a browser refresh one token at the same
     /// time, usually one tab receives a new token and the others receive a 401. The others have to
     /// use the new token of the first: keep the token in `localStorage`, refresh it under a lock
-    /// (`navigator.locks`), and read it again before a refresh and after a 401. Requests that
-    /// overlap to the instant, or reach two processes before these have exchanged the revocation,
-    /// may each receive a token.
+    /// (`navigator.locks`), and read it again before a refresh and after a 401. Concurrent requests
+    /// may each receive a token, and so may requests to two processes before these have exchanged
+    /// the revocation.
     ///
     /// Default is to keep the previous token valid until its `exp`.
     #[must_use]
@@ -71,7 +71,7 @@ impl Refresh {
         self
     }
 
-    /// The session of a token; `None` if the token does not tell when its session began.
+    /// The session of a token; `None` if the token has neither `auth_time` nor `iat`.
     pub(super) fn session(&self, token: &Claims, now: u64) -> Option<Session> {
         let started_at = token.auth_time.or(token.issued_at)?;
         // A start after `iat`, or in the future, would prolong the session.

@@ -7,7 +7,7 @@ pub(super) enum RefreshRefusal {
     /// The token has neither `auth_time` nor `iat`.
     NoStart,
     TooOld,
-    /// The tenant does not know the profile.
+    /// The profile does not exist at the tenant.
     NoProfile,
     /// The token was ended while the tenant was called.
     Ended,

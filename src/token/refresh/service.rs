@@ -17,10 +17,9 @@ use crate::error::BoxError;
 use crate::headers::WireProtocol;
 use crate::identity::{ProfileId, Subject, VerifiedToken};
 use crate::rejection::{Rejection, RejectionKind, options};
-use crate::report::Report;
 use crate::revocation::{Revocations, RevokeErrorKind};
 use crate::token::events::{log_not_revoked, log_rejected};
-use crate::token::lookup::{CallError, Caller, Lookup, look_up};
+use crate::token::lookup::{CallError, Caller, Lookup, TenantClient};
 use crate::token::response::token_response;
 use crate::token::{IssuedToken, TokenIssuer};
 
@@ -106,8 +105,8 @@ where
             if parts.method == Method::OPTIONS {
                 return Ok(options(ALLOWED));
             }
-            let mut report = Report::default();
-            let mut response = match config.refresh(not_ready_inner, parts, &mut report).await {
+            let mut tenant = TenantClient::new(not_ready_inner);
+            let mut response = match config.refresh(&mut tenant, parts).await {
                 Ok(token) => token_response(&token),
                 Err(CallError::Rejected(rejection)) => {
                     log_rejected(&rejection, "no token was refreshed");
@@ -115,7 +114,7 @@ where
                 }
                 Err(CallError::Inner(error)) => return Err(error),
             };
-            response.extensions_mut().insert(report);
+            response.extensions_mut().insert(tenant.into_report());
             Ok(response)
         })
     }
@@ -124,9 +123,8 @@ where
 impl Config {
     async fn refresh<S, ResBody>(
         &self,
-        tenant: S,
+        tenant: &mut TenantClient<S>,
         request: Parts,
-        report: &mut Report,
     ) -> Result<IssuedToken, CallError<S::Error>>
     where
         S: Service<Request<Body>, Response = Response<ResBody>>,
@@ -147,16 +145,16 @@ impl Config {
         if clock.now() >= session.ends_at {
             return Err(RefreshRefusal::TooOld.into());
         }
-        let subject = self.look_up(tenant, profile, request, report).await?;
-        // The tenant may have taken long.
+        let subject = self.look_up(tenant, profile, request).await?;
+        // The session may have ended during the call of the tenant.
         if clock.now() >= session.ends_at {
             return Err(RefreshRefusal::TooOld.into());
         }
         let issued = self
             .issuer
             .refresh(&subject, session.started_at, session.ends_at)?;
-        // Checked after the new token was signed. A revocation before this check ends the previous
-        // token, which is seen here; a later one ends the new token, too, as its `iat` has passed.
+        // After the new token was signed. A revocation before this check ends the previous token,
+        // which the check detects; a later one ends the new token, too, as its `iat` has passed.
         if self.revocations.is_revoked(token) {
             return Err(RefreshRefusal::Ended.into());
         }
@@ -175,10 +173,9 @@ impl Config {
     /// Looks up the profile with the configured API token. If it does not exist, its tokens end.
     async fn look_up<S, ResBody>(
         &self,
-        tenant: S,
+        tenant: &mut TenantClient<S>,
         profile: &ProfileId,
         request: Parts,
-        report: &mut Report,
     ) -> Result<Subject, CallError<S::Error>>
     where
         S: Service<Request<Body>, Response = Response<ResBody>>,
@@ -191,7 +188,7 @@ impl Config {
             headers: request.headers,
             extensions: request.extensions,
         };
-        match look_up(tenant, &lookup, None, caller, report).await {
+        match tenant.look_up(&lookup, None, caller).await {
             Err(CallError::Rejected(rejection)) if rejection.kind() == RejectionKind::NotFound => {}
             found => return found,
         }

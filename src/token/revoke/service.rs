@@ -18,12 +18,11 @@ use crate::headers::WireProtocol;
 use crate::identity::{ProfileId, Subject};
 use crate::read::ReadTimeout;
 use crate::rejection::{RejectionKind, options};
-use crate::report::Report;
 use crate::revocation::{Revocations, RevokeError};
 use crate::tenant::ApiToken;
 use crate::token::api_token::ApiTokenCheck;
 use crate::token::events::log_rejected;
-use crate::token::lookup::{CallError, Lookup};
+use crate::token::lookup::{CallError, Lookup, TenantClient};
 use crate::token::response::no_content;
 use crate::token::server_request::{ALLOWED, ServerRequest};
 
@@ -168,9 +167,8 @@ where
             if request.method() == Method::OPTIONS {
                 return Ok(options(ALLOWED));
             }
-            let mut report = Report::default();
-            let revoked = config.revoke(not_ready_inner, request, &mut report).await;
-            let mut response = match revoked {
+            let mut tenant = TenantClient::new(not_ready_inner);
+            let mut response = match config.revoke(&mut tenant, request).await {
                 Ok(()) => no_content(),
                 Err(CallError::Rejected(rejection)) => {
                     log_rejected(&rejection, "no session was ended");
@@ -178,7 +176,7 @@ where
                 }
                 Err(CallError::Inner(error)) => return Err(error),
             };
-            response.extensions_mut().insert(report);
+            response.extensions_mut().insert(tenant.into_report());
             Ok(response)
         })
     }
@@ -188,9 +186,8 @@ impl Config {
     /// Reads the request, checks the caller, and ends the tokens.
     async fn revoke<S, ReqBody, ResBody>(
         &self,
-        tenant: S,
+        tenant: &mut TenantClient<S>,
         request: Request<ReqBody>,
-        report: &mut Report,
     ) -> Result<(), CallError<S::Error>>
     where
         S: Service<Request<Body>, Response = Response<ResBody>>,
@@ -208,7 +205,7 @@ impl Config {
         } = request;
         let subject = self
             .api_tokens
-            .look_up(tenant, lookup, call_as, caller, report)
+            .look_up(tenant, lookup, call_as, caller)
             .await?;
         match (ended, subject) {
             (RevokeRequest::Token(id), _) => self.revocations.revoke_token_id(&id).await?,

@@ -33,7 +33,7 @@ fn a_creation_keeps_the_order_and_the_numbers_of_the_payload() {
 }
 
 #[test]
-fn the_recognised_fields_are_configurable() {
+fn the_recognized_fields_are_configurable() {
     let policy = CommsPolicy::new().with_fields(["sms_promo"]).unwrap();
     let policy = policy.add_field("whatsapp_promo").unwrap();
     assert_eq!(

@@ -1,5 +1,5 @@
-//! Log events: outcomes and causes, never a header, a path, a query or a body. The facade's
-//! documentation has a table of the fields.
+//! Log events: outcomes and causes, never a header, a path, a query or a body.
+//! [`docs::observability`](crate::docs::observability) has a table of the fields.
 
 use std::error::Error;
 use std::time::Duration;
@@ -77,7 +77,7 @@ fn cause(rejection: &Rejection) -> String {
 }
 
 /// Whether the text of `source` may contain personal data. Errors of the application's bodies and
-/// of other clients may contain a whole URL, with the query.
+/// of other clients may contain a complete URL, with the query.
 fn is_foreign(error: &(dyn Error + 'static), source: &(dyn Error + 'static)) -> bool {
     error.is::<ClientBodyError>()
         || (error.is::<UpstreamError>()

@@ -1,3 +1,5 @@
+//! One call of the tenant: the request to it, and the response to the client.
+
 use std::mem;
 use std::sync::Arc;
 use std::task::Context;
@@ -26,7 +28,9 @@ use crate::tenant::{AllowForward, CallAs};
 use crate::upstream::config::Config;
 use crate::upstream::error::{Cause, UpstreamError};
 use crate::upstream::request::{self, Framing};
-use crate::upstream::response::{self, Credential, InFlightHandle, ProxiedBody, ResponseObserver};
+use crate::upstream::response::{
+    self, CallCredential, InFlightHandle, ProxiedBody, ResponseFilter,
+};
 
 /// `Retry-After` of a rejection, if the tenant is busy and sends none.
 const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -36,7 +40,7 @@ pub(in crate::upstream) struct Exchange {
     pub(super) config: Arc<Config>,
     protocol: WireProtocol,
     me: Option<MeRequest>,
-    credential: Credential,
+    credential: CallCredential,
     /// Whether the request to the tenant has a `Range`.
     has_range: bool,
     pub(super) upload: Option<UploadState>,
@@ -70,12 +74,12 @@ impl Exchange {
         let me = extensions.remove::<MeRequest>();
         let client = extensions.remove::<ClientInfo>();
         let credential = match extensions.remove::<CallAs>() {
-            Some(CallAs(token)) => Credential::Caller(token),
-            None => Credential::Tenant,
+            Some(CallAs(token)) => CallCredential::Caller(token),
+            None => CallCredential::Tenant,
         };
         let is_allowed = extensions.remove::<AllowForward>().is_some();
         let replayable = extensions.remove::<Replayable>();
-        if me.is_none() && matches!(credential, Credential::Tenant) && !is_allowed {
+        if me.is_none() && matches!(credential, CallCredential::Tenant) && !is_allowed {
             // The API token grants access to every profile: without an explicit decision the
             // request is not sent.
             return Err(RejectionKind::NotFound.into());
@@ -92,7 +96,7 @@ impl Exchange {
             Framing::from_body(&body),
         )?;
         body.set_declared_length(length);
-        let guard = config.in_flight.enter().ok_or_else(|| {
+        let guard = config.in_flight.try_acquire().ok_or_else(|| {
             Rejection::new(RejectionKind::TenantBusy)
                 .with_retry_after(BUSY_RETRY_AFTER)
                 .because(UpstreamError(Cause::InFlight(config.in_flight.max())))
@@ -102,14 +106,14 @@ impl Exchange {
             None => InFlightHandle::Exclusive(guard),
         };
         let token = match &credential {
-            Credential::Tenant => config.tenant.api_token(),
-            Credential::Caller(token) => token,
+            CallCredential::Tenant => config.tenant.api_token(),
+            CallCredential::Caller(token) => token,
         };
         let forwarding = &config.forwarding;
         forwarding.apply(headers, client.as_ref(), parts.version);
         request::insert_tenant_headers(headers, &config.tenant, token);
         if trailers {
-            request::accept_trailers(headers);
+            request::insert_te_trailers(headers);
         }
         parts.uri = uri;
         // The version of the client's connection does not apply to the tenant's connection.
@@ -170,23 +174,23 @@ impl Exchange {
         #[cfg(feature = "tracing")]
         events::response_received(&self.config.tenant, parts.status, latency);
         let idle_timeout = self.config.body_idle_timeout;
-        let observer = ResponseObserver {
+        let filter = ResponseFilter {
             config: self.config,
             credential: self.credential,
             is_unencoded: is_unencoded(&parts.headers),
             in_flight: self.in_flight,
         };
-        observer.remove_secrets(&mut parts.headers);
-        let body = ProxiedBody::new(body, idle_timeout, observer);
+        filter.remove_secrets(&mut parts.headers);
+        let body = ProxiedBody::new(body, idle_timeout, filter);
         if body.is_end_stream() {
             return Response::from_parts(parts, Body::empty());
         }
         // Boxed before the poll: the body is large, and moves only once.
         let mut body = Box::pin(body);
-        if let Err((error, observer)) = body.as_mut().poll_first(cx) {
-            self.config = observer.config;
-            self.credential = observer.credential;
-            self.in_flight = observer.in_flight;
+        if let Err((error, filter)) = body.as_mut().poll_first(cx) {
+            self.config = filter.config;
+            self.credential = filter.credential;
+            self.in_flight = filter.in_flight;
             let error = UpstreamError(Cause::Malformed(error));
             return self.reject(RejectionKind::TenantAnswer, error, Some(parts.status), None);
         }

@@ -84,7 +84,7 @@ where
             }
             KindProj::Response { response } => response.take(),
         };
-        // Drop the call now: the caller may hold a completed future for long.
+        // Drop the call now: the caller may keep a completed future for long.
         kind.set(Kind::Response { response: None });
         match response {
             Some(response) => Poll::Ready(Ok(response)),

@@ -25,7 +25,7 @@ impl Framing {
             _ if body.is_end_stream() => Self::Empty,
             // The body has not ended, so the hint is not its length: a body limited to zero bytes
             // has this hint. With a declared length of zero, an HTTP/1.1 client would not poll it
-            // and would not see the error of the limit.
+            // and would not receive the error of the limit.
             Some(0) | None => Self::Unknown,
             Some(exact) => Self::Exact(exact),
         }

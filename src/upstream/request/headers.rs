@@ -72,7 +72,7 @@ pub(in crate::upstream) fn insert_tenant_headers(
 
 /// Inserts `TE: trailers`, for a client that accepts trailers: over HTTP/1.1 a tenant may otherwise
 /// omit them (RFC 9110 §10.1.4). HTTP/2 does not need these headers; its client removes both.
-pub(in crate::upstream) fn accept_trailers(headers: &mut HeaderMap) {
+pub(in crate::upstream) fn insert_te_trailers(headers: &mut HeaderMap) {
     headers.insert(CONNECTION, HeaderValue::from_static("te"));
     headers.insert(TE, HeaderValue::from_static("trailers"));
 }

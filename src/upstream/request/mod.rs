@@ -5,5 +5,5 @@ mod headers;
 mod target;
 
 pub(super) use framing::Framing;
-pub(super) use headers::{accept_trailers, filter_headers, insert_tenant_headers};
+pub(super) use headers::{filter_headers, insert_te_trailers, insert_tenant_headers};
 pub(super) use target::tenant_uri;

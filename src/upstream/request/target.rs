@@ -7,7 +7,6 @@ use http::{Method, Request, Version};
 use crate::path::{CanonicalPath, MeRequest, QueryRefusal, check_query};
 use crate::rejection::{Rejection, RejectionKind};
 use crate::tenant::Tenant;
-use crate::upstream::profile_path::below_profile;
 
 /// `{scheme}://{authority}{base_path}{path}{query}`. Path and query are unchanged, except that runs
 /// of slashes are merged.
@@ -80,7 +79,7 @@ fn is_within_api(target: &Uri, tenant: &Tenant, me: Option<&MeRequest>) -> bool 
     target.scheme() == Some(tenant.scheme())
         && target.authority().map(Authority::as_str) == Some(tenant.authority().as_str())
         && below.starts_with('/')
-        && me.is_none_or(|me| below_profile(below, me).is_some())
+        && me.is_none_or(|me| me.below_profile(below).is_some())
 }
 
 #[cfg(test)]

@@ -129,7 +129,7 @@ mod tests {
             me,
         )
         .unwrap();
-        let secret = tenant.api_token().telltale().map(Secret::new);
+        let secret = tenant.api_token().search_pattern().map(Secret::new);
         remove_secret(&mut headers, &secret.unwrap());
         to_lines(&headers)
     }

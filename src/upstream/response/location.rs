@@ -4,7 +4,6 @@ use http::uri::Authority;
 
 use crate::path::{CanonicalPath, MeRequest};
 use crate::tenant::Tenant;
-use crate::upstream::profile_path::below_profile;
 
 /// A `Location` at or below the subject's profile, as a reference under `/profiles/me`.
 ///
@@ -24,7 +23,7 @@ pub(super) fn to_public(location: &str, tenant: &Tenant, me: &MeRequest) -> Opti
     };
     let path = CanonicalPath::parse(path).ok()?;
     let below = path.below(tenant.base_path())?;
-    let mut remainder = below_profile(below, me)?.to_owned();
+    let mut remainder = me.below_profile(below)?.to_owned();
     if let Some(query) = query {
         remainder.push('?');
         remainder.push_str(query);
@@ -53,7 +52,7 @@ fn is_http(scheme: &str) -> bool {
 }
 
 /// Whether host and port are the tenant's. The scheme and default ports are ignored: a tenant
-/// behind a load balancer may not know that clients connect over https.
+/// behind a load balancer may be configured with http although clients connect over https.
 fn is_tenant(authority: &str, tenant: &Tenant) -> bool {
     let Ok(authority) = authority.parse::<Authority>() else {
         return false;

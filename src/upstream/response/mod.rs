@@ -1,14 +1,22 @@
 //! The response to the client: status, headers, body.
+//!
+//! | file | role |
+//! | --- | --- |
+//! | `status` | whether a response of this status is forwarded |
+//! | `headers`, `location`, `framing` | filter the headers; rewrite `Location`; check `Content-Length` |
+//! | `proxied_body` | the body: idle timeout, scan, trailers |
+//! | `filter` | `ResponseFilter`: removes secrets and filters trailers |
+//! | `secret_scanner` | finds the API token in a body |
 
+mod filter;
 mod framing;
 mod headers;
 mod location;
-mod observer;
 mod proxied_body;
 mod secret_scanner;
 mod status;
 
+pub(super) use filter::{InFlightHandle, ResponseFilter};
 pub(super) use headers::filter_headers;
-pub(super) use observer::{InFlightHandle, ResponseObserver};
 pub(super) use proxied_body::ProxiedBody;
-pub(super) use status::{Credential, check_status};
+pub(super) use status::{CallCredential, check_status};

@@ -8,19 +8,19 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::observer::ResponseObserver;
+use super::filter::ResponseFilter;
 use super::secret_scanner::{SecretFound, SecretScanner};
 use crate::body::IdleTimeout;
 use crate::error::BoxError;
 
 pin_project! {
     /// The body of a forwarded response: with an idle timeout, filtered trailers, a scan for a
-    /// secret, and an observer until it ends.
+    /// secret, and a filter until it ends.
     pub(crate) struct ProxiedBody<B> {
         #[pin]
         body: IdleTimeout<B>,
         // `None` after the body has ended.
-        observer: Option<ResponseObserver>,
+        filter: Option<ResponseFilter>,
         // The data frame that `poll_first` has read.
         first: Option<Bytes>,
         scanner: SecretScanner,
@@ -32,10 +32,10 @@ pin_project! {
 }
 
 impl<B> ProxiedBody<B> {
-    pub(crate) fn new(body: B, idle_timeout: Duration, observer: ResponseObserver) -> Self {
+    pub(crate) fn new(body: B, idle_timeout: Duration, filter: ResponseFilter) -> Self {
         Self {
             body: IdleTimeout::new(body, idle_timeout),
-            observer: Some(observer),
+            filter: Some(filter),
             first: None,
             scanner: SecretScanner::default(),
             trailers: None,
@@ -51,18 +51,18 @@ where
     /// Reads the first frame if it is ready, and stores it for `poll_frame`.
     ///
     /// # Errors
-    /// The error of the body and its observer, if the body fails before that frame: the response
+    /// The error of the body and its filter, if the body fails before that frame: the response
     /// head can still be replaced.
     pub(crate) fn poll_first(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Result<(), (BoxError, ResponseObserver)> {
+    ) -> Result<(), (BoxError, ResponseFilter)> {
         let frame = self.as_mut().poll_frame(cx);
         let this = self.project();
         if this.error.is_some()
-            && let (Some(error), Some(observer)) = (this.error.take(), this.observer.take())
+            && let (Some(error), Some(filter)) = (this.error.take(), this.filter.take())
         {
-            return Err((error, observer));
+            return Err((error, filter));
         }
         if let Poll::Ready(Some(Ok(frame))) = frame {
             match frame.into_data() {
@@ -90,7 +90,7 @@ where
             return Poll::Ready(Some(Ok(Frame::data(first))));
         }
         if let Some(error) = this.error.take() {
-            *this.observer = None;
+            *this.filter = None;
             return Poll::Ready(Some(Err(error)));
         }
         loop {
@@ -98,14 +98,14 @@ where
                 return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
             }
             // The body has ended, and the scanner has returned its buffer.
-            let Some(observer) = this.observer.as_ref() else {
+            let Some(filter) = this.filter.as_ref() else {
                 return Poll::Ready(None);
             };
             let frame = match ready!(this.body.as_mut().poll_frame(cx)) {
                 Some(Ok(frame)) => frame,
                 Some(Err(error)) => return fail_next_poll(this.error, error, cx),
                 None => {
-                    *this.observer = None;
+                    *this.filter = None;
                     let rest = this.scanner.finish();
                     return Poll::Ready(rest.map(|data| Ok(Frame::data(data))));
                 }
@@ -113,14 +113,14 @@ where
             match frame.into_data() {
                 Ok(mut data) => {
                     let data = data.copy_to_bytes(data.remaining());
-                    let Some(secret) = observer.secret() else {
+                    let Some(secret) = filter.secret() else {
                         return Poll::Ready(Some(Ok(Frame::data(data))));
                     };
                     match this.scanner.scan(data, secret) {
                         Ok(data) if data.is_empty() => {}
                         Ok(data) => return Poll::Ready(Some(Ok(Frame::data(data)))),
                         Err(SecretFound) => {
-                            observer.on_secret_found();
+                            filter.on_secret_found();
                             return fail_next_poll(this.error, SecretFound.into(), cx);
                         }
                     }
@@ -129,7 +129,7 @@ where
                     let Ok(mut trailers) = frame.into_trailers() else {
                         continue;
                     };
-                    observer.filter_trailers(&mut trailers);
+                    filter.filter_trailers(&mut trailers);
                     *this.trailers = Some(trailers);
                     if let Some(data) = this.scanner.finish() {
                         return Poll::Ready(Some(Ok(Frame::data(data))));

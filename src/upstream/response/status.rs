@@ -5,7 +5,7 @@ use crate::tenant::ApiToken;
 
 /// The credential of a call: a 401 from the tenant refers to it.
 #[derive(Clone, Debug)]
-pub(in crate::upstream) enum Credential {
+pub(in crate::upstream) enum CallCredential {
     /// The API token of the tenant.
     Tenant,
     /// A token that the caller sent.
@@ -18,20 +18,20 @@ pub(in crate::upstream) enum Credential {
 /// The kind of the rejection that replaces the response.
 pub(in crate::upstream) fn check_status(
     status: StatusCode,
-    credential: &Credential,
+    credential: &CallCredential,
     has_range: bool,
 ) -> Result<(), RejectionKind> {
     let rules = match credential {
-        Credential::Tenant => TenantStatusRules::FORWARDED,
-        Credential::Caller(_) => TenantStatusRules::FORWARDED_AS_CALLER,
+        CallCredential::Tenant => TenantStatusRules::FORWARDED,
+        CallCredential::Caller(_) => TenantStatusRules::FORWARDED_AS_CALLER,
     };
     match status {
-        // RFC 9110 §15.3.7: the response to a range request. Without one, the client would treat
-        // it as a whole response, and the secret scanner cannot find a token split over ranges.
+        // RFC 9110 §15.3.7: the response to a range request. Without one, the client would treat it
+        // as a complete response, and the secret scanner cannot find a token split over ranges.
         StatusCode::PARTIAL_CONTENT if !has_range => Err(RejectionKind::TenantAnswer),
         // `Upgrade` is never forwarded, and other 1xx are not final responses.
         status if status.is_informational() => Err(RejectionKind::TenantAnswer),
-        // These concern the connection to the tenant: proxy credentials, host, protocol.
+        // These are about the connection to the tenant: proxy credentials, host, protocol.
         StatusCode::PROXY_AUTHENTICATION_REQUIRED
         | StatusCode::MISDIRECTED_REQUEST
         | StatusCode::UPGRADE_REQUIRED => Err(RejectionKind::TenantAnswer),

@@ -97,7 +97,7 @@ fn a_planted_import_sideways_or_up_is_found() {
         ("path/me.rs", "use crate::rejection::Rejection;"),
         ("client/pool.rs", "use crate::upstream::Upstream;"),
         ("token/mint.rs", "use crate::client::HttpClient;"),
-        ("facade/route.rs", "use crate::sandbox::Sandbox;"),
+        ("facade/service.rs", "use crate::sandbox::Sandbox;"),
         ("me/rule.rs", "use crate::Rejection;"),
     ] {
         let module = &planted(&[(file, code)])[0];

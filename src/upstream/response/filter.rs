@@ -3,7 +3,7 @@ use std::sync::Arc;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, HeaderMap, VARY};
 
 use super::headers::remove_secret;
-use super::status::Credential;
+use super::status::CallCredential;
 use crate::headers::remove_hop_by_hop;
 use crate::request_body::{InFlightGuard, InFlightRef};
 use crate::upstream::config::Config;
@@ -11,9 +11,9 @@ use crate::upstream::secret::Secret;
 
 /// Filters a response, and counts the call as in flight until it is dropped, at the end of the
 /// body.
-pub(in crate::upstream) struct ResponseObserver {
+pub(in crate::upstream) struct ResponseFilter {
     pub(in crate::upstream) config: Arc<Config>,
-    pub(in crate::upstream) credential: Credential,
+    pub(in crate::upstream) credential: CallCredential,
     /// Whether the body can be scanned for the secret: it has no content coding.
     pub(in crate::upstream) is_unencoded: bool,
     pub(in crate::upstream) in_flight: InFlightHandle,
@@ -27,14 +27,14 @@ pub(in crate::upstream) enum InFlightHandle {
     Shared(InFlightRef),
 }
 
-impl ResponseObserver {
+impl ResponseFilter {
     /// Removes the headers that contain the credential of the call or the tenant's API token.
     pub(in crate::upstream) fn remove_secrets(&self, headers: &mut HeaderMap) {
         if let Some(secret) = &self.config.secret {
             remove_secret(headers, secret);
         }
-        if let Credential::Caller(token) = &self.credential
-            && let Some(secret) = token.telltale().map(Secret::new)
+        if let CallCredential::Caller(token) = &self.credential
+            && let Some(secret) = token.search_pattern().map(Secret::new)
         {
             remove_secret(headers, &secret);
         }

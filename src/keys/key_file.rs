@@ -28,22 +28,22 @@ const NOT_PUBLIC: &str =
     "the public key is not of a kind that can be used: Ed25519, P-256, P-384 or RSA";
 
 /// A private key, in the encoding that the backend expects for its family.
-pub(super) struct Private {
+pub(super) struct PrivateKey {
     pub(super) family: Family,
     pub(super) key: EncodingKey,
-    pub(super) public: Public,
+    pub(super) public: PublicKey,
 }
 
 /// The parameters of a public key as in RFC 7518 §6: big-endian bytes.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) enum Public {
+pub(super) enum PublicKey {
     Rsa { n: Vec<u8>, e: Vec<u8> },
     P256 { point: Vec<u8> },
     P384 { point: Vec<u8> },
     Ed25519 { x: Vec<u8> },
 }
 
-impl Private {
+impl PrivateKey {
     pub(super) fn from_pem(pem: &[u8]) -> Result<Self, ConfigError> {
         let (label, der) = der::from_pem(pem)
             .ok_or_else(|| invalid("a key file must have exactly one PEM block"))?;
@@ -72,7 +72,7 @@ impl Private {
 }
 
 /// RFC 5958 `OneAsymmetricKey`.
-fn pkcs8(der: &[u8]) -> Option<Private> {
+fn pkcs8(der: &[u8]) -> Option<PrivateKey> {
     let mut reader = Reader::only(der, SEQUENCE)?;
     reader.read(INTEGER)?;
     let family = algorithm_identifier(reader.read(SEQUENCE)?)?;
@@ -80,9 +80,9 @@ fn pkcs8(der: &[u8]) -> Option<Private> {
     match family {
         Family::Rsa => rsa(key),
         Family::P256 | Family::P384 => ec(der, family),
-        Family::Ed25519 => Some(Private {
+        Family::Ed25519 => Some(PrivateKey {
             family,
-            public: Public::Ed25519 {
+            public: PublicKey::Ed25519 {
                 x: backend::ed_public(der)?,
             },
             key: EncodingKey::from_ed_der(der),
@@ -92,21 +92,21 @@ fn pkcs8(der: &[u8]) -> Option<Private> {
 }
 
 /// RFC 8017 A.1.2 `RSAPrivateKey`.
-fn rsa(der: &[u8]) -> Option<Private> {
+fn rsa(der: &[u8]) -> Option<PrivateKey> {
     let mut reader = Reader::only(der, SEQUENCE)?;
     reader.read(INTEGER)?;
     let n = reader.read_unsigned()?.to_vec();
     let e = reader.read_unsigned()?.to_vec();
-    Some(Private {
+    Some(PrivateKey {
         family: Family::Rsa,
-        public: Public::Rsa { n, e },
+        public: PublicKey::Rsa { n, e },
         key: EncodingKey::from_rsa_der(der),
     })
 }
 
 /// RFC 5915 `ECPrivateKey`, as `openssl ecparam -genkey` writes it. Wrapped into PKCS#8, the only
 /// encoding that the backends accept.
-fn sec1(der: &[u8]) -> Option<Private> {
+fn sec1(der: &[u8]) -> Option<PrivateKey> {
     let mut reader = Reader::only(der, SEQUENCE)?;
     reader.read(INTEGER)?;
     reader.read(OCTET_STRING)?;
@@ -124,24 +124,24 @@ fn sec1(der: &[u8]) -> Option<Private> {
     ec(&pkcs8, family_of_curve(curve)?)
 }
 
-fn ec(pkcs8: &[u8], family: Family) -> Option<Private> {
+fn ec(pkcs8: &[u8], family: Family) -> Option<PrivateKey> {
     let public = match family {
-        Family::P256 => Public::P256 {
+        Family::P256 => PublicKey::P256 {
             point: backend::ec_public(pkcs8, Algorithm::ES256)?,
         },
-        Family::P384 => Public::P384 {
+        Family::P384 => PublicKey::P384 {
             point: backend::ec_public(pkcs8, Algorithm::ES384)?,
         },
         Family::Hmac | Family::Rsa | Family::Ed25519 => return None,
     };
-    Some(Private {
+    Some(PrivateKey {
         family,
         public,
         key: EncodingKey::from_ec_der(pkcs8),
     })
 }
 
-impl Public {
+impl PublicKey {
     pub(super) fn from_pem(pem: &[u8]) -> Result<Self, ConfigError> {
         let (label, der) = der::from_pem(pem)
             .ok_or_else(|| invalid("a key file must have exactly one PEM block"))?;
@@ -204,7 +204,7 @@ impl Public {
 }
 
 /// RFC 5280 §4.1.2.7.
-fn spki(der: &[u8]) -> Option<Public> {
+fn spki(der: &[u8]) -> Option<PublicKey> {
     let mut reader = Reader::only(der, SEQUENCE)?;
     let family = algorithm_identifier(reader.read(SEQUENCE)?)?;
     // The first byte of a bit string counts the unused bits of its last one.
@@ -213,19 +213,19 @@ fn spki(der: &[u8]) -> Option<Public> {
     };
     match family {
         Family::Rsa => rsa_public(key),
-        Family::P256 => Some(Public::P256 { point: key.into() }),
-        Family::P384 => Some(Public::P384 { point: key.into() }),
-        Family::Ed25519 => Some(Public::Ed25519 { x: key.into() }),
+        Family::P256 => Some(PublicKey::P256 { point: key.into() }),
+        Family::P384 => Some(PublicKey::P384 { point: key.into() }),
+        Family::Ed25519 => Some(PublicKey::Ed25519 { x: key.into() }),
         Family::Hmac => None,
     }
 }
 
 /// RFC 8017 A.1.1 `RSAPublicKey`.
-fn rsa_public(der: &[u8]) -> Option<Public> {
+fn rsa_public(der: &[u8]) -> Option<PublicKey> {
     let mut reader = Reader::only(der, SEQUENCE)?;
     let n = reader.read_unsigned()?.to_vec();
     let e = reader.read_unsigned()?.to_vec();
-    Some(Public::Rsa { n, e })
+    Some(PublicKey::Rsa { n, e })
 }
 
 fn algorithm_identifier(content: &[u8]) -> Option<Family> {

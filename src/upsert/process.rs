@@ -2,12 +2,12 @@ use http::{Method, StatusCode};
 
 use super::decide::Decision;
 use super::find_profile::{find_address_owner, find_profile};
-use super::in_flight::InFlightGuard;
+use super::in_flight::SignUpGuard;
 use super::lookup::MAX_PAGES;
 use super::outcome::UpsertOutcome;
 use super::policy::CommsPolicy;
 use super::sign_up::SignUp;
-use super::tenant_client::{Forward, TenantClient, UpsertError};
+use super::tenant_client::{TenantClient, TenantService, UpsertError};
 use super::tenant_errors::ValidationErrors;
 
 /// Looks up the person, then updates the profile or creates one.
@@ -18,11 +18,11 @@ use super::tenant_errors::ValidationErrors;
 ///
 /// Only creations wait for each other, and each waits at most once. The sign-up of a known person
 /// never waits, so its duration does not depend on the number of sign-ups of its address.
-pub(super) async fn upsert<S: Forward<B>, B>(
+pub(super) async fn upsert<S: TenantService<B>, B>(
     tenant: &mut TenantClient<S, B>,
     policy: &CommsPolicy,
     sign_up: &SignUp,
-    in_flight: &InFlightGuard,
+    in_flight: &SignUpGuard,
 ) -> Result<UpsertOutcome, UpsertError<S::Error>> {
     let mut address_taken = None;
     let mut was_deleted = false;

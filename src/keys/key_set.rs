@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::material::invalid;
+use super::key_file::invalid;
 use super::{Algorithm, SigningKey, VerifyingKey, jwk};
 use crate::error::{ConfigError, ConfigErrorKind};
 

@@ -1,14 +1,101 @@
+#[cfg(feature = "client")]
 use http::Method;
 
+#[cfg(feature = "client")]
 use crate::path::CanonicalPath;
-use crate::report::Route;
 
 /// The longest id of a location, in bytes. An integer or a UUID is shorter.
+#[cfg(feature = "client")]
 const MAX_LOCATION_ID: usize = 64;
 
+/// A route of [`OmneoId`](crate::OmneoId).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Route {
+    /// `/auth/token`
+    Token,
+    /// `/auth/revoke`
+    Revoke,
+    /// `/auth/refresh`
+    Refresh,
+    /// `/auth/jwks`
+    Jwks,
+    /// `/profiles/me`
+    Me,
+    /// Below `/profiles/me`
+    MeResource,
+    /// `/profiles`
+    Profiles,
+    /// `/locations`
+    Locations,
+    /// `/locations/{id}`
+    Location,
+    /// `/hooks/omneo`
+    Webhook,
+}
+
+impl Route {
+    /// Every route, for example to create one counter for each.
+    ///
+    /// ```
+    /// use omneo_id::report::Route;
+    ///
+    /// let names: Vec<&str> = Route::all().map(Route::name).collect();
+    /// assert!(names.contains(&"me_resource"));
+    /// ```
+    pub fn all() -> impl ExactSizeIterator<Item = Self> {
+        [
+            Self::Token,
+            Self::Revoke,
+            Self::Refresh,
+            Self::Jwks,
+            Self::Me,
+            Self::MeResource,
+            Self::Profiles,
+            Self::Locations,
+            Self::Location,
+            Self::Webhook,
+        ]
+        .into_iter()
+    }
+
+    /// A stable name for metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Revoke => "revoke",
+            Self::Refresh => "refresh",
+            Self::Jwks => "jwks",
+            Self::Me => "me",
+            Self::MeResource => "me_resource",
+            Self::Profiles => "profiles",
+            Self::Locations => "locations",
+            Self::Location => "location",
+            Self::Webhook => "webhook",
+        }
+    }
+
+    /// The template of the path below the mount, as in the attribute `http.route`.
+    pub const fn template(self) -> &'static str {
+        match self {
+            Self::Token => "/auth/token",
+            Self::Revoke => "/auth/revoke",
+            Self::Refresh => "/auth/refresh",
+            Self::Jwks => "/auth/jwks",
+            Self::Me => "/profiles/me",
+            Self::MeResource => "/profiles/me/{*rest}",
+            Self::Profiles => "/profiles",
+            Self::Locations => "/locations",
+            Self::Location => "/locations/{id}",
+            Self::Webhook => "/hooks/omneo",
+        }
+    }
+}
+
+#[cfg(feature = "client")]
 impl Route {
     /// The route of a path below the mount.
-    pub(super) fn from_path(path: &CanonicalPath<'_>) -> Option<Self> {
+    pub(crate) fn from_path(path: &CanonicalPath<'_>) -> Option<Self> {
         match path.as_str() {
             "/auth/token" => return Some(Self::Token),
             "/auth/revoke" => return Some(Self::Revoke),
@@ -29,12 +116,12 @@ impl Route {
     }
 
     /// Whether the me rule applies to this route.
-    pub(super) const fn is_me(self) -> bool {
+    pub(crate) const fn is_me(self) -> bool {
         matches!(self, Self::Me | Self::MeResource)
     }
 
     /// The supported methods, as the `Allow` header lists them.
-    pub(super) const fn allow(self) -> &'static str {
+    pub(crate) const fn allow(self) -> &'static str {
         match self {
             Self::Token => "POST, DELETE, OPTIONS",
             Self::Revoke | Self::Refresh | Self::Profiles | Self::Webhook => "POST, OPTIONS",
@@ -44,7 +131,7 @@ impl Route {
     }
 
     /// Whether the route supports this method. `OPTIONS` is handled before.
-    pub(super) fn supports(self, method: &Method) -> bool {
+    pub(crate) fn supports(self, method: &Method) -> bool {
         match self {
             Self::Token => method == Method::POST || method == Method::DELETE,
             Self::Revoke | Self::Refresh | Self::Profiles | Self::Webhook => method == Method::POST,
@@ -57,14 +144,17 @@ impl Route {
     }
 }
 
+#[cfg(feature = "client")]
 fn is_location_id(id: &str) -> bool {
     (1..=MAX_LOCATION_ID).contains(&id.len()) && id.bytes().all(is_location_id_byte)
 }
 
+#[cfg(feature = "client")]
 fn is_location_id_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
 }
 
+#[cfg(feature = "client")]
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,5 +199,11 @@ mod tests {
             let path = CanonicalPath::parse(path).unwrap();
             assert_eq!(Route::from_path(&path), expected, "{}", path.as_str());
         }
+    }
+
+    #[test]
+    fn all_routes_are_listed_once() {
+        let names: std::collections::BTreeSet<_> = Route::all().map(Route::name).collect();
+        assert_eq!(names.len(), Route::all().len());
     }
 }

@@ -4,29 +4,16 @@ use serde_json::Value;
 use super::Lookup;
 use crate::headers::{is_html, is_unencoded};
 use crate::identity::{ProfileId, Subject};
+use crate::read::without_bom;
 use crate::rejection::{FieldErrors, Rejection, RejectionKind, TenantStatusRules};
-use crate::tenant::without_bom;
-
-/// The API token of the look-up, which a 401 or 403 concerns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Credential {
-    /// The caller's: the look-up also checks that token.
-    Caller,
-    /// The configured one: the caller's token has been checked before.
-    Configured,
-}
 
 /// The rejection of any status other than a 2xx.
 pub(super) fn check_status(
     lookup: &Lookup,
-    credential: Credential,
+    rules: TenantStatusRules,
     status: StatusCode,
     headers: &HeaderMap,
 ) -> Result<(), Rejection> {
-    let rules = match credential {
-        Credential::Caller => TenantStatusRules::MINT_AS_CALLER,
-        Credential::Configured => TenantStatusRules::MINT,
-    };
     match status {
         status if status.is_success() => Ok(()),
         StatusCode::NOT_FOUND => Err(not_found(lookup)),
@@ -74,15 +61,15 @@ pub(super) fn subject(
         Lookup::Identity { .. } => None,
     };
     let unusable = || Rejection::new(RejectionKind::TenantAnswer);
-    let answer: Value =
+    let json: Value =
         serde_json::from_slice(without_bom(body)).map_err(|error| unusable().because(error))?;
-    let data = answer.get("data").ok_or_else(unusable)?;
+    let data = json.get("data").ok_or_else(unusable)?;
     if data.is_null() || data.as_array().is_some_and(Vec::is_empty) {
         return Err(not_found(lookup));
     }
     let id = data.get("id").and_then(Value::as_str).unwrap_or_default();
     let id: ProfileId = id.parse().map_err(|error| unusable().because(error))?;
-    // The answer must be about the requested profile.
+    // The response must be about the requested profile.
     match expected.is_none_or(|expected| expected.eq_ignore_ascii_case(id.as_str())) {
         true => Ok(Subject::Profile(id)),
         false => Err(unusable()),
@@ -105,7 +92,7 @@ fn check_verify_body(headers: &HeaderMap, body: &[u8]) -> Result<(), Rejection> 
     }
     let text = std::str::from_utf8(content).map_err(|error| unusable().because(error))?;
     let status = match serde_json::from_str::<Value>(text) {
-        Ok(answer) => answer.get("status").cloned(),
+        Ok(json) => json.get("status").cloned(),
         Err(error) if text.starts_with(['{', '[']) => return Err(unusable().because(error)),
         Err(_) => None,
     };

@@ -7,8 +7,8 @@ use omneo_id::sandbox::Sandbox;
 
 use crate::config::Config;
 
-/// The text for a server on this address. It contains no secrets: a configured API token is shown as a
-/// shell variable.
+/// The text for a server on this address. It contains no secrets: a configured API token is shown
+/// as a shell variable.
 pub(crate) fn text(address: SocketAddr, metrics: Option<SocketAddr>, config: &Config) -> String {
     let origin = format!("http://{}", connectable(address));
     let id = format!("{origin}{}", config.mount.trim_end_matches('/'));

@@ -85,7 +85,10 @@ fn a_name_without_a_test_is_found() {
 
 #[test]
 fn every_rejection_code_is_in_the_docs_for_operators() {
-    let table = OPERATIONS.split("# Status codes and their causes").nth(1).unwrap();
+    let table = OPERATIONS
+        .split("# Status codes and their causes")
+        .nth(1)
+        .unwrap();
     for kind in RejectionKind::ALL {
         let status = kind.status().as_u16().to_string();
         let row = table

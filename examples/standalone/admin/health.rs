@@ -1,5 +1,5 @@
-//! `GET /healthz`, liveness: the process responds. `GET /readyz`, readiness: the tenant is reachable
-//! and accepts our API token, and the ended sessions have been read from their store.
+//! `GET /healthz`, liveness: the process responds. `GET /readyz`, readiness: the tenant is
+//! reachable and accepts our API token, and the ended sessions have been read from their store.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};

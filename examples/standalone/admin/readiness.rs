@@ -51,7 +51,7 @@ impl Reason {
             Self::Timeout => "the tenant does not respond in time",
             Self::Tls => "no TLS connection to the tenant is possible",
             Self::Unreachable => "the tenant cannot be reached",
-            Self::NoSigningKey => "there is no key to sign with",
+            Self::NoSigningKey => "the keyring has no key to sign with",
             Self::Unsynchronized => "the ended sessions have not been read from their store",
             Self::Stale => "the store of ended sessions cannot be read",
             Self::Unknown => "the probe did not finish",

@@ -12,10 +12,10 @@
 //!
 //! `hyper` does not expose whether a connection is between two requests. `graceful_shutdown`
 //! completes at once if it is, and otherwise cannot complete before the next read. So
-//! `release_buffers` calls it while the socket returns `Pending` for reads, and takes back the bytes
-//! of a next request that `hyper` has already read. `hyper` would also complete while a handler may
-//! still read the body of the last request, after an early response: [`ConnectionActivity`] counts
-//! such uploads.
+//! `release_buffers` calls it while the socket returns `Pending` for reads, and takes back the
+//! bytes of a next request that `hyper` has already read. `hyper` would also complete while a
+//! handler may still read the body of the last request, after an early response:
+//! [`ConnectionActivity`] counts such uploads.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -41,8 +41,8 @@ use super::protocol_detection::Protocol;
 use super::socket::Socket;
 use super::workers::StreamExecutor;
 
-/// Size of the read that resumes a detached connection, on the stack. Most request heads are smaller;
-/// `hyper` reads the rest of larger ones.
+/// Size of the read that resumes a detached connection, on the stack. Most request heads are
+/// smaller; `hyper` reads the rest of larger ones.
 const FIRST_READ: usize = 2 * 1024;
 
 type Http1Io = TokioIo<Socket<TcpStream>>;

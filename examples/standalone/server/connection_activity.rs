@@ -16,8 +16,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 
-/// Number of counters in the ring of [`ConnectionActivity::unread`]: the current quarter and the six
-/// before it, rounded up to a power of two.
+/// Number of counters in the ring of [`ConnectionActivity::unread`]: the current quarter and the
+/// six before it, rounded up to a power of two.
 const QUARTERS: usize = 8;
 
 /// The state of a connection, for its timer.

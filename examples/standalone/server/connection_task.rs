@@ -70,8 +70,8 @@ pub(crate) async fn serve_connection<S, B>(
     // Opt out of tokio's coop budget: with an exhausted budget it would return `Pending` without
     // a registered waker.
     let mut shutdown = pin!(unconstrained(shutdown_begins(&mut shutdown, &activity)));
-    // `shutdown` has been polled, so it wakes this task when the shutdown begins. It is polled again
-    // only then: a poll costs more than reading the flag.
+    // `shutdown` has been polled, so it wakes this task when the shutdown begins. It is polled
+    // again only then: a poll costs more than reading the flag.
     let mut is_subscribed = false;
     // `graceful_shutdown` has been called, by the shutdown or by a timeout over HTTP/2.
     let mut is_closing = false;

@@ -13,7 +13,7 @@ use crate::example::Example;
 
 /// The key of the example, which is public.
 fn tokens() -> TestTokens {
-    let key = SigningKey::hs256("not a secret: everybody can read this").unwrap();
+    let key = SigningKey::hs256("an example key, published in the repository").unwrap();
     TestTokens::new(&Keyring::new(key)).unwrap()
 }
 

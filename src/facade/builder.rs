@@ -27,12 +27,13 @@ use crate::webhook::WebhookEndpoint;
 /// Invalid values are rejected here or in [`build`](Self::build), before the first request. `Debug`
 /// shows no secret.
 #[must_use]
+#[derive(Default)]
 pub struct OmneoIdBuilder {
     origin: Option<Origin>,
     base_path: Option<String>,
     api_token: Option<Result<ApiToken, ConfigError>>,
     tokens: TokenSettings,
-    clock: Arc<dyn Clock>,
+    clock: Option<Arc<dyn Clock>>,
     pinned_tokens: Option<Vec<ApiToken>>,
     refresh: Option<Refresh>,
     comms_policy: CommsPolicy,
@@ -44,41 +45,20 @@ pub struct OmneoIdBuilder {
     webhook: Option<WebhookEndpoint>,
     head_timeout: Option<Duration>,
     max_in_flight: Option<usize>,
-    body_idle_timeout: Duration,
-    body_read_timeout: Duration,
+    body_idle_timeout: Option<Duration>,
+    body_read_timeout: Option<Duration>,
     mount: String,
 }
+
+/// The idle timeout of bodies by default: that of nginx (`client_body_timeout`).
+const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// The total time for a body that is collected, by default. A sign-up has a few KiB.
+const BODY_READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl OmneoId {
     /// A builder. Upstream, API token and signing key have no default.
     pub fn builder() -> OmneoIdBuilder {
         OmneoIdBuilder::default()
-    }
-}
-
-impl Default for OmneoIdBuilder {
-    fn default() -> Self {
-        Self {
-            origin: None,
-            base_path: None,
-            api_token: None,
-            tokens: TokenSettings::default(),
-            clock: Arc::new(SystemClock),
-            pinned_tokens: None,
-            refresh: None,
-            comms_policy: CommsPolicy::default(),
-            access: None,
-            request_headers: RequestHeaders::default(),
-            response_headers: ResponseHeaders::default(),
-            forwarding: Forwarding::default(),
-            verify_cache: None,
-            webhook: None,
-            head_timeout: None,
-            max_in_flight: None,
-            body_idle_timeout: Duration::from_secs(60),
-            body_read_timeout: Duration::from_secs(30),
-            mount: String::new(),
-        }
     }
 }
 
@@ -165,9 +145,17 @@ impl OmneoIdBuilder {
         self
     }
 
+    /// Sets the names of the claims that the [issuer](OmneoId::issuer) may add to tokens: see
+    /// [`TokenIssuer::with_extra_claims`](crate::TokenIssuer::with_extra_claims). A refresh copies
+    /// them. Default is none.
+    pub fn extra_claims<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.tokens.extra_claims = names.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// Replaces the clock. Default is [`SystemClock`].
     pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Arc::new(clock);
+        self.clock = Some(Arc::new(clock));
         self
     }
 
@@ -253,7 +241,7 @@ impl OmneoIdBuilder {
 
     /// Sets how long a body may be idle, in either direction. Default is 60 s.
     pub fn body_idle_timeout(mut self, timeout: Duration) -> Self {
-        self.body_idle_timeout = timeout;
+        self.body_idle_timeout = Some(timeout);
         self
     }
 
@@ -261,7 +249,7 @@ impl OmneoIdBuilder {
     /// that): of a mint, of a sign-up, and of a `POST` that an access policy checks. Other bodies
     /// stream and have no total limit. [`Duration::MAX`] disables the limit. Default is 30 s.
     pub fn body_read_timeout(mut self, timeout: Duration) -> Self {
-        self.body_read_timeout = timeout;
+        self.body_read_timeout = Some(timeout);
         self
     }
 
@@ -329,25 +317,27 @@ impl OmneoIdBuilder {
             tenant = tenant.with_base_path(path)?;
         }
 
-        let tokens = self.tokens.build(&self.clock)?;
+        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
+        let tokens = self.tokens.build(&clock)?;
+        let body_idle_timeout = self.body_idle_timeout.unwrap_or(BODY_IDLE_TIMEOUT);
         let mut upstream = Upstream::new(client, tenant)
             .with_request_headers(self.request_headers)
             .with_response_headers(self.response_headers)
             .with_forwarding(self.forwarding)
-            .with_body_idle_timeout(self.body_idle_timeout);
+            .with_body_idle_timeout(body_idle_timeout);
         if let Some(timeout) = self.head_timeout {
             upstream = upstream.with_head_timeout(timeout);
         }
         if let Some(max) = self.max_in_flight {
             upstream = upstream.with_max_in_flight(max);
         }
-        // Pinned tokens replace the configured API token as the credential of a sign-up.
-        let read_timeout = self.body_read_timeout;
+        let read_timeout = self.body_read_timeout.unwrap_or(BODY_READ_TIMEOUT);
         let (issuer, revocations) = (tokens.issuer, tokens.revocations);
         let mut token = TokenEndpoint::new((), issuer.clone()).with_read_timeout(read_timeout);
         if let Some(life) = self.verify_cache {
             token = token.with_verify_cache(life)?;
         }
+        // Pinned tokens replace the configured API token as the credential of a sign-up.
         let mut trusted_tokens = vec![api_token];
         if let Some(pinned) = self.pinned_tokens {
             token = token.with_pinned_tokens(pinned.iter().cloned());
@@ -381,7 +371,7 @@ impl OmneoIdBuilder {
             token,
             webhook,
             trusted_tokens,
-            body_idle_timeout: self.body_idle_timeout,
+            body_idle_timeout,
         };
         Ok(OmneoId::new(upstream, config))
     }

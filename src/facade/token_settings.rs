@@ -20,6 +20,7 @@ pub(super) struct TokenSettings {
     pub(super) issuer: Option<String>,
     pub(super) audience: Option<String>,
     pub(super) cache_capacity: Option<usize>,
+    pub(super) extra_claims: Vec<String>,
 }
 
 /// Issuer and verifier of one service.
@@ -52,6 +53,7 @@ impl TokenSettings {
         if let Some(filter) = self.filter {
             verifier = verifier.with_filter(move |token: &VerifiedToken| filter.accepts(token));
         }
+        issuer = issuer.with_extra_claims(&self.extra_claims)?;
         if let Some(lifetime) = self.lifetime {
             issuer = issuer.with_lifetime(lifetime)?;
         }

@@ -106,7 +106,7 @@ impl Revocations {
 
     /// Ends one token, for example at a sign-out. Other tokens of the profile stay valid.
     ///
-    /// Of one profile, 32 tokens are ended one by one within a token lifetime; a further one ends
+    /// Of one profile, 256 tokens are ended one by one within a token lifetime; a further one ends
     /// the tokens of the profile that were issued before it, too. So does a token without a `jti`.
     ///
     /// # Errors

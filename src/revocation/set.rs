@@ -11,10 +11,10 @@ use crate::identity::{Claims, ProfileId, Subject};
 pub(super) const MAX_LEEWAY: u64 = 60;
 /// The longest lifetime that a verifier accepts by default, in seconds.
 const DEFAULT_MAX_LIFETIME: u64 = 24 * 60 * 60;
-/// How many tokens of one profile are ended one by one within a token lifetime. A customer has
-/// fewer devices. A further one also ends the older tokens of the profile, so that one profile
-/// cannot fill the set.
-const MAX_ENDED_TOKENS: u32 = 32;
+/// How many tokens of one profile are ended one by one within a token lifetime: enough for a client
+/// that rotates its token every 15 seconds, while tokens live an hour. A further one ends the older
+/// tokens of the profile, too, so that one profile cannot fill the set.
+const MAX_ENDED_TOKENS: u32 = 256;
 
 pub(super) struct Set {
     table: Table,
@@ -124,9 +124,18 @@ impl Set {
         if let Some(profile) = profile {
             // A repetition, after the store has failed, does not count again.
             let is_new = self.table.get(&Name::Token(token_id)).is_none();
+            let lifetime = token
+                .expires_at
+                .saturating_sub(token.issued_at.unwrap_or(now));
             let ended = self.update(&Name::Profile(profile.as_str()), now, |entry| {
+                if entry.counted_until <= now {
+                    entry.ended_tokens = 0;
+                    entry.latest_ended = 0;
+                    entry.counted_until = now.saturating_add(lifetime);
+                }
                 entry.ended_tokens = entry.ended_tokens.saturating_add(is_new.into());
                 entry.latest_ended = entry.latest_ended.max(issued_at);
+                let expires_at = expires_at.max(entry.counted_until);
                 entry.expires_at = entry.expires_at.max(expires_at);
                 *entry
             })?;

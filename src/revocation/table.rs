@@ -52,10 +52,12 @@ pub(super) struct Entry {
     pub(super) valid_from: u64,
     /// Whether a token was minted with the `iat` of `valid_from` while the clock was before it.
     pub(super) minted_ahead: bool,
-    /// How many tokens of the profile were ended alone.
+    /// How many tokens of the profile were ended alone, since the last count began.
     pub(super) ended_tokens: u32,
     /// The latest `iat` of those tokens.
     pub(super) latest_ended: u64,
+    /// When the next count begins, in seconds.
+    pub(super) counted_until: u64,
     /// The second from which on the entry has no effect.
     pub(super) expires_at: u64,
 }

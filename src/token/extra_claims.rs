@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{IssueError, IssueErrorKind};
 use crate::error::{ConfigError, ConfigErrorKind};
+use crate::identity::Claims;
 
 /// The names of extra claims that an issuer accepts.
 #[derive(Clone, Debug, Default)]
@@ -62,6 +63,15 @@ impl ExtraClaimNames {
             true => Ok(claims),
             false => Err(IssueErrorKind::ClaimsTooLarge.into()),
         }
+    }
+
+    /// The listed claims of another token.
+    pub(super) fn copy(&self, token: &Claims) -> Map<String, Value> {
+        let claims = self.0.iter().filter_map(|name| {
+            let value = token.get(name).ok().flatten();
+            value.map(|value| (name.to_string(), value))
+        });
+        claims.collect()
     }
 }
 

@@ -13,7 +13,7 @@ use super::extra_claims::{self, ExtraClaimNames};
 use super::{IssueError, IssueErrorKind};
 use crate::clock::{Clock, SystemClock};
 use crate::error::{ConfigError, ConfigErrorKind, issuer_or_audience};
-use crate::identity::Subject;
+use crate::identity::{self, Subject};
 use crate::keys::Keyring;
 use crate::revocation::Revocations;
 
@@ -165,15 +165,17 @@ impl TokenIssuer {
         self.sign(subject, None, None)
     }
 
-    /// Signs a token of a session that has started at `auth_time`. The token expires at `ends_at`
-    /// at the latest.
+    /// Signs the next token of a session that has started at `auth_time`, with the listed extra
+    /// claims of the previous token. It expires at `ends_at` at the latest.
     pub(super) fn refresh(
         &self,
         subject: &Subject,
+        previous: &identity::Claims,
         auth_time: u64,
         ends_at: u64,
     ) -> Result<IssuedToken, IssueError> {
-        self.sign(subject, Some((auth_time, ends_at)), None)
+        let extra = self.0.extra.copy(previous);
+        self.sign(subject, Some((auth_time, ends_at)), Some(&extra))
     }
 
     /// Signs a token with further claims: any value that serializes to a JSON object, such as a

@@ -60,6 +60,13 @@ impl Process {
         self.issuer.issue(subject).unwrap().into_token()
     }
 
+    /// Ends one token.
+    async fn end(&self, token: &str) {
+        let verified = self.verifier.verify(token).unwrap();
+        let ended = self.revocations.revoke_token(verified.claims()).await;
+        ended.unwrap();
+    }
+
     fn check(&self, token: &str) -> Result<(), VerifyErrorKind> {
         let result = self.verifier.verify(token);
         result.map(drop).map_err(|error| error.kind())

@@ -34,8 +34,9 @@ use crate::token::{IssuedToken, TokenIssuer};
 ///
 /// `S` is the tenant. It is called with the configured API token, to look up the profile. If the
 /// profile does not exist, its tokens end, and the response is a 401. A token that is ended while
-/// the tenant is called is not refreshed. The new token has the claims of a minted one and
-/// `auth_time`; further claims of the previous token are not copied. The request body is not read.
+/// the tenant is called is not refreshed. The new token has the claims of a minted one, `auth_time`,
+/// and those extra claims of the previous token that the issuer
+/// [may issue](TokenIssuer::with_extra_claims). The request body is not read.
 ///
 /// See the [module docs](crate::token).
 #[derive(Clone)]
@@ -152,7 +153,7 @@ impl Config {
         }
         let issued = self
             .issuer
-            .refresh(&subject, session.started_at, session.ends_at)?;
+            .refresh(&subject, token, session.started_at, session.ends_at)?;
         // After the new token was signed. A revocation before this check ends the previous token,
         // which the check detects; a later one ends the new token, too, as its `iat` has passed.
         if self.revocations.is_revoked(token) {

@@ -214,36 +214,47 @@ async fn a_token_without_jti_ends_with_the_earlier_tokens_of_its_profile() {
 async fn many_ended_tokens_of_one_profile_become_one_entry() {
     let process = Process::new();
     let mut tokens = Vec::new();
-    for second in 0..33 {
+    for second in 0..257 {
         process.set_time(NOW + second);
         tokens.push(process.mint(&ada()));
     }
     let first = process.mint(&grace());
-    process.set_time(NOW + 33);
+    process.set_time(NOW + 257);
     let last = process.mint(&ada());
     for token in &tokens[1..] {
-        let verified = process.verifier.verify(token).unwrap();
-        process
-            .revocations
-            .revoke_token(verified.claims())
-            .await
-            .unwrap();
+        process.end(token).await;
     }
     process.assert_valid(&tokens[0]);
-    // One more than 32: the tokens up to the latest ended one are ended.
-    let verified = process.verifier.verify(&tokens[0]).unwrap();
-    process
-        .revocations
-        .revoke_token(verified.claims())
-        .await
-        .unwrap();
+    // One more than 256: the tokens up to the latest ended one are ended.
+    process.end(&tokens[0]).await;
     let entries = process.revocations.stats().entries;
-    assert_eq!(entries, 33, "32 tokens and the profile");
+    assert_eq!(entries, 257, "256 tokens and the profile");
     for token in &tokens {
         process.assert_revoked(token);
     }
     process.assert_valid(&last);
     process.assert_valid(&first);
+}
+
+#[tokio::test]
+async fn a_client_that_rotates_its_token_for_days_ends_no_other_session() {
+    let process = Process::new();
+    let mut entries = 0;
+    for minute in (0..3 * DAY / 60).step_by(15) {
+        // Another device, which rotates its token rarely.
+        process.set_time(NOW + 60 * minute);
+        let other = process.mint(&ada());
+        for second in 0..40 {
+            process.set_time(NOW + 60 * minute + second);
+            let token = process.mint(&ada());
+            process.end(&token).await;
+            process.assert_revoked(&token);
+        }
+        process.assert_valid(&other);
+        entries = process.revocations.stats().entries.max(entries);
+    }
+    // 160 an hour, each kept for an hour and the leeway.
+    assert!(entries <= 1 + 160 + 40, "{entries}");
 }
 
 #[tokio::test]

@@ -475,3 +475,19 @@ fn an_invalid_age_is_a_configuration_error() {
         assert_eq!(error.kind(), ConfigErrorKind::InvalidDuration);
     }
 }
+
+#[tokio::test]
+async fn a_refresh_copies_the_extra_claims_that_the_issuer_may_issue() {
+    let shop = Shop::with(|builder| builder.refresh(twelve_hours()).extra_claims(["tier"]));
+    let issuer = shop.id.issuer().clone();
+    let issuer = issuer.with_extra_claims(["tier", "cart"]).unwrap();
+    let extra = json!({ "tier": { "level": 3, "since": 1.50 }, "cart": 7 });
+    let token = issuer.issue_with(&ada(), extra).unwrap();
+    let mut token = token.into_token();
+    for _ in 0..2 {
+        token = token_of(&shop.refresh(&token).await);
+        let claims = claims(&token);
+        assert_eq!(claims["tier"], json!({ "level": 3, "since": 1.50 }));
+        assert_eq!(claims.get("cart"), None);
+    }
+}

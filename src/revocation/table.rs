@@ -11,10 +11,12 @@ use arc_swap::ArcSwap;
 /// microseconds, and reading a million from a store some seconds. An empty set takes 8 bytes per
 /// shard.
 const SHARDS: usize = 16 * 1024;
+/// A change also removes the expired entries of this many shards: 2000 changes sweep all of them.
+const SWEPT_SHARDS: usize = 8;
 
 /// A sharded copy-on-write map. A reader loads the current version of one shard. A writer replaces
-/// a shard by a changed copy without expired entries, so expired entries need no other owner, and
-/// their memory is returned.
+/// a shard by a changed copy without expired entries, and sweeps some others, so that the memory of
+/// expired entries is returned.
 pub(super) struct Table {
     shards: Box<[ArcSwap<Shard>]>,
     /// The shard without entries, which all empty shards share.
@@ -22,8 +24,8 @@ pub(super) struct Table {
     len: AtomicUsize,
     capacity: usize,
     hashers: [RandomState; 2],
-    /// Locked during a change.
-    writer: Mutex<()>,
+    /// Locked during a change. The index of the shard that is swept next.
+    writer: Mutex<usize>,
 }
 
 #[derive(Default)]
@@ -74,7 +76,7 @@ impl Table {
             len: AtomicUsize::new(0),
             capacity,
             hashers: [RandomState::new(), RandomState::new()],
-            writer: Mutex::new(()),
+            writer: Mutex::new(0),
         }
     }
 
@@ -109,7 +111,8 @@ impl Table {
         now: u64,
         change: impl FnOnce(&mut Entry) -> T,
     ) -> Result<T, Full> {
-        let _guard = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next_swept = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        self.sweep(&mut next_swept, now);
         let key = self.key(name);
         let mut entry = self.find(key);
         if entry.is_none() && self.len() >= self.capacity {
@@ -126,6 +129,17 @@ impl Table {
         Ok(result)
     }
 
+    /// Removes the expired entries of a few shards, so that the table does not fill with them. The
+    /// caller holds the lock.
+    fn sweep(&self, next: &mut usize, now: u64) {
+        for _ in 0..SWEPT_SHARDS {
+            if let Some(shard) = self.shards.get(*next) {
+                self.remove_expired_of(shard, now);
+            }
+            *next = (*next + 1) % SHARDS;
+        }
+    }
+
     /// Removes the entries that have no effect from `now` on.
     pub(super) fn evict_expired(&self, now: u64) {
         let _guard = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
@@ -135,10 +149,14 @@ impl Table {
     /// The caller holds the lock.
     fn remove_expired(&self, now: u64) {
         for shard in &self.shards {
-            let current = shard.load();
-            if !current.entries.is_empty() && current.next_expiry <= now {
-                self.replace(shard, now, None);
-            }
+            self.remove_expired_of(shard, now);
+        }
+    }
+
+    fn remove_expired_of(&self, shard: &ArcSwap<Shard>, now: u64) {
+        let current = shard.load();
+        if !current.entries.is_empty() && current.next_expiry <= now {
+            self.replace(shard, now, None);
         }
     }
 

@@ -105,3 +105,20 @@ fn an_expired_revocation_has_no_effect() {
     process.assert_valid(&token);
     assert_eq!(process.revocations.stats().entries, 0);
 }
+
+#[test]
+fn changes_sweep_expired_entries_without_a_call() {
+    let process = Process::new();
+    let end = |number: u64, expires_at: u64| {
+        let token_id = number.to_string().into();
+        let revocation = Revocation::Token {
+            token_id,
+            expires_at,
+        };
+        process.revocations.apply(&revocation).unwrap();
+    };
+    (0..3000).for_each(|number| end(number, NOW + 60));
+    process.set_time(NOW + 60);
+    (3000..6000).for_each(|number| end(number, NOW + 120));
+    assert_eq!(process.revocations.stats().entries, 3000);
+}

@@ -116,7 +116,7 @@ where
                 Err(UpsertError::Inner(error)) => return Err(error),
             };
             response.extensions_mut().insert(sign_up.report);
-            Ok(response.map(ResponseBody::own))
+            Ok(response.map(ResponseBody::from_layer))
         })
     }
 }

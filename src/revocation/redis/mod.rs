@@ -4,8 +4,7 @@
 //! | --- | --- |
 //! | `store` | `RedisStore`: the commands |
 //! | `keys` | the names in Redis |
-//! | `pool` | the connection for commands; sends a command again if a reused connection fails |
-//! | `subscription` | the messages of the channel |
+//! | `pool`, `subscription` | the connection for commands; the messages of the channel |
 //! | `connect`, `tls`, `url` | open a connection; TLS; the URL of the server |
 //! | `failure` | an error without credentials |
 

@@ -80,8 +80,7 @@ impl<S> RevokeEndpoint<S> {
         }
     }
 
-    /// Replaces the tenant's check of API tokens: only these tokens are accepted, compared here in
-    /// constant time. Look-ups then use the configured token.
+    /// As [`TokenEndpoint::with_pinned_tokens`](crate::TokenEndpoint::with_pinned_tokens).
     ///
     /// Default is to let the tenant check.
     #[must_use]
@@ -114,8 +113,7 @@ impl<S> RevokeEndpoint<S> {
         self
     }
 
-    /// Replaces the total time in which the caller must send its body; 408 after that.
-    /// [`Duration::MAX`] disables the limit. Needs the time driver of a tokio runtime.
+    /// As [`TokenEndpoint::with_read_timeout`](crate::TokenEndpoint::with_read_timeout).
     ///
     /// Default is unlimited; [`OmneoId`](crate::OmneoId) sets 30 seconds.
     #[cfg(feature = "client")]

@@ -17,13 +17,11 @@ use crate::error::{BoxError, ConfigError};
 use crate::headers::WireProtocol;
 use crate::identity::{ProfileId, Subject};
 use crate::read::ReadTimeout;
-use crate::rejection::{RejectionKind, options};
+use crate::rejection::{RejectionKind, no_content, options};
 use crate::revocation::{Revocations, RevokeError};
 use crate::tenant::ApiToken;
 use crate::token::api_token::ApiTokenCheck;
-use crate::token::events::log_rejected;
 use crate::token::lookup::{CallError, Lookup, TenantClient};
-use crate::token::response::no_content;
 use crate::token::server_request::{ALLOWED, ServerRequest};
 
 /// The service of `POST /auth/revoke`: a server ends ID tokens before they expire.
@@ -166,16 +164,9 @@ where
                 return Ok(options(ALLOWED));
             }
             let mut tenant = TenantClient::new(not_ready_inner);
-            let mut response = match config.revoke(&mut tenant, request).await {
-                Ok(()) => no_content(),
-                Err(CallError::Rejected(rejection)) => {
-                    log_rejected(&rejection, "no session was ended");
-                    rejection.into_response(protocol)
-                }
-                Err(CallError::Inner(error)) => return Err(error),
-            };
-            response.extensions_mut().insert(tenant.into_report());
-            Ok(response)
+            let result = config.revoke(&mut tenant, request).await;
+            let result = result.map(|()| no_content());
+            tenant.respond(result, protocol, "no session was ended")
         })
     }
 }

@@ -33,8 +33,8 @@ fn weak(why: &'static str) -> Result<(), ConfigError> {
     Err(ConfigError::new(ConfigErrorKind::WeakSecret, why))
 }
 
-/// Whether a secret looks like readable text: at least three fifths of it have the form of words. In
-/// passphrases with separators and digits, more has that form; in random base64, much less.
+/// Whether a secret looks like readable text: at least three fifths of it have the form of words.
+/// In passphrases with separators and digits, more has that form; in random base64, much less.
 pub(super) fn is_readable(secret: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(secret) else {
         return false;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 /// Checks the data of a body against the length that the head of its request declares.
 ///
 /// hyper truncates a longer body at the declared length over HTTP/1.1, and the request looks
-/// complete. So the last data is buffered back until the body has ended.
+/// complete. So the last data is buffered until the body has ended.
 #[derive(Debug, Default)]
 pub(crate) struct DeclaredLength {
     /// Bytes that have not been received; `None` without a declared length.
@@ -22,7 +22,7 @@ impl DeclaredLength {
         }
     }
 
-    /// Returns the data that may be sent, or holds it back. `is_last`: the body ends with `data`.
+    /// Returns the data that may be sent, or buffers it. `is_last`: the body ends with `data`.
     pub(crate) fn check(
         &mut self,
         data: Bytes,

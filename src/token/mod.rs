@@ -1,5 +1,5 @@
 //! ID tokens: [`TokenIssuer`] signs them, [`TokenEndpoint`] issues them over HTTP,
-//! [`RefreshEndpoint`] replaces one by a newer one, and [`RevokeEndpoint`] and [`SignOut`] end them.
+//! [`RefreshEndpoint`] replaces one by a newer one, [`RevokeEndpoint`] and [`SignOut`] end them.
 //!
 //! Use the issuer alone in an application that authenticates its users itself. The issuer can add
 //! claims of the application: see [`TokenIssuer::issue_with`].

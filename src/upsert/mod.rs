@@ -142,8 +142,8 @@
 //! the API token.
 //!
 //! Limit the rate of sign-ups per client, for example by a `tower` layer in front of this one. Set
-//! a deadline for the request body, for example with `IdleTimeout` in [`body`](crate::body), because
-//! a sign-up waits for the complete body.
+//! a deadline for the request body, for example with `IdleTimeout` in [`body`](crate::body): a
+//! sign-up waits for the complete body.
 
 //! # Files
 //!

@@ -89,6 +89,20 @@ impl ConfigError {
     }
 }
 
+/// The first error of type `E` in the chain of sources, starting with `error` itself.
+pub(crate) fn find_source<'a, E: Error + 'static>(
+    error: &'a (dyn Error + 'static),
+) -> Option<&'a E> {
+    let mut error = Some(error);
+    while let Some(current) = error {
+        if let Some(found) = current.downcast_ref() {
+            return Some(found);
+        }
+        error = current.source();
+    }
+    None
+}
+
 /// Checks the name of an issuer or audience.
 pub(crate) fn issuer_or_audience(name: &str) -> Result<Box<str>, ConfigError> {
     match name.is_empty() {

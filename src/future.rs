@@ -78,7 +78,7 @@ where
                 Poll::Ready(Ok(response.map(ResponseBody::inner)))
             }
             KindProj::Ready { response } => match response.take() {
-                Some(response) => Poll::Ready(Ok(response.map(ResponseBody::own))),
+                Some(response) => Poll::Ready(Ok(response.map(ResponseBody::from_layer))),
                 // Polled after completion. The contract of `Future` allows any result but
                 // undefined behaviour; a panic would end the connection.
                 None => Poll::Pending,

@@ -1,4 +1,4 @@
-//! Macros of several layers.
+//! Macros that several layers use.
 
 /// Defines the accessors of a field, by default `inner`, for the `impl` block of a service.
 macro_rules! define_inner_service_accessors {

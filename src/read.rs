@@ -14,7 +14,7 @@ use http_body_util::{BodyExt, LengthLimitError};
 
 #[cfg(feature = "client")]
 use crate::body::IdleError;
-use crate::error::BoxError;
+use crate::error::{BoxError, find_source};
 use crate::rejection::{Rejection, RejectionKind};
 
 /// Collects a body of at most `limit` bytes.
@@ -184,18 +184,6 @@ pub(crate) fn request_body_rejection_kind(error: &(dyn Error + 'static)) -> Reje
         Some(_) => RejectionKind::PayloadTooLarge,
         None => RejectionKind::BodyAborted,
     }
-}
-
-/// The first error of type `E` in the chain of sources, starting with `error` itself.
-fn find_source<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
-    let mut error = Some(error);
-    while let Some(current) = error {
-        if let Some(found) = current.downcast_ref() {
-            return Some(found);
-        }
-        error = current.source();
-    }
-    None
 }
 
 /// The error of a body of any type.

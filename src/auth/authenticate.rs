@@ -137,7 +137,7 @@ impl Config {
             Ok(Some(token)) => self
                 .verifier
                 .verify_bytes(token)
-                .map_err(|error| self.refuse_token(error)),
+                .map_err(|error| self.reject_token(error)),
             Ok(None) => Err(self.rejection(RejectionKind::MissingCredentials)),
             Err(error @ CredentialsError::Ambiguous) => Err(self
                 .rejection(RejectionKind::AmbiguousCredentials)
@@ -146,7 +146,7 @@ impl Config {
         }
     }
 
-    fn refuse_token(&self, error: VerifyError) -> Rejection {
+    fn reject_token(&self, error: VerifyError) -> Rejection {
         match AuthFailure::Token(error.kind()).rejection_kind() {
             RejectionKind::RevocationUnavailable => {
                 Rejection::new(RejectionKind::RevocationUnavailable)

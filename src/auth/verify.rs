@@ -57,8 +57,8 @@ struct Config {
 }
 
 impl TokenVerifier {
-    /// The longest token that is verified, in bytes. A longer one is rejected unread: nginx limits a
-    /// header to 8 KiB by default.
+    /// The longest token that is verified, in bytes: the default limit of nginx for a header. A
+    /// longer one is rejected unread.
     pub const MAX_TOKEN_LEN: usize = 8 * 1024;
 
     const MAX_LEEWAY: Duration = Duration::from_secs(60);

@@ -1,6 +1,6 @@
 //! Bodies: [`Body`], of any origin, and [`ResponseBody`], of an inner service or of a layer.
 //!
-//! Use [`Body`] where one type must represent every body: the facade responds with it. The layers are
+//! Use [`Body`] where one type must represent every body: the facade returns it. The layers are
 //! generic: they respond with a [`ResponseBody`] of the inner service's body.
 //!
 //! ```

@@ -23,7 +23,7 @@ pin_project! {
     #[derive(Clone, Debug)]
     enum Kind<B> {
         Inner { #[pin] body: B },
-        Own { #[pin] body: Full<Bytes> },
+        Layer { #[pin] body: Full<Bytes> },
     }
 }
 
@@ -34,9 +34,9 @@ impl<B> ResponseBody<B> {
         }
     }
 
-    pub(crate) fn own(body: Full<Bytes>) -> Self {
+    pub(crate) fn from_layer(body: Full<Bytes>) -> Self {
         Self {
-            kind: Kind::Own { body },
+            kind: Kind::Layer { body },
         }
     }
 
@@ -47,7 +47,7 @@ impl<B> ResponseBody<B> {
     pub fn into_inner(self) -> Result<B, Full<Bytes>> {
         match self.kind {
             Kind::Inner { body } => Ok(body),
-            Kind::Own { body } => Err(body),
+            Kind::Layer { body } => Err(body),
         }
     }
 }
@@ -55,7 +55,7 @@ impl<B> ResponseBody<B> {
 impl<B> Default for ResponseBody<B> {
     /// An empty body of a layer.
     fn default() -> Self {
-        Self::own(Full::default())
+        Self::from_layer(Full::default())
     }
 }
 
@@ -72,21 +72,21 @@ where
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         match self.project().kind.project() {
             KindProj::Inner { body } => body.poll_frame(cx),
-            KindProj::Own { body } => body.poll_frame(cx).map_err(|never| match never {}),
+            KindProj::Layer { body } => body.poll_frame(cx).map_err(|never| match never {}),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Inner { body } => body.is_end_stream(),
-            Kind::Own { body } => body.is_end_stream(),
+            Kind::Layer { body } => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
             Kind::Inner { body } => body.size_hint(),
-            Kind::Own { body } => body.size_hint(),
+            Kind::Layer { body } => body.size_hint(),
         }
     }
 }

@@ -67,21 +67,13 @@ where
             Some(connection) => NextConnection::Pooled(connection),
             None => NextConnection::New,
         };
-        Box::pin(self.run(Attempt {
-            connection,
-            request,
-            retry,
-        }))
+        Box::pin(self.run((connection, request, retry)))
     }
 
     /// Sends a request, and sends it again as long as [`next_attempt`] permits it.
     async fn run(self, mut attempt: Attempt) -> Result<Response<ConnectionBody>, ClientError> {
         loop {
-            let Attempt {
-                connection,
-                request,
-                retry,
-            } = attempt;
+            let (connection, request, retry) = attempt;
             let pooled = match connection {
                 NextConnection::Pooled(connection) => Some(connection),
                 NextConnection::PooledOrNew => self.host_pool.try_checkout(reuse(&request)),
@@ -179,11 +171,7 @@ fn bodyless((method, headers): (Method, HeaderMap)) -> Request<RequestBody> {
 }
 
 /// One attempt to send a request.
-struct Attempt {
-    connection: NextConnection,
-    request: Request<RequestBody>,
-    retry: Retry,
-}
+type Attempt = (NextConnection, Request<RequestBody>, Retry);
 
 /// The connection of an attempt.
 enum NextConnection {
@@ -210,19 +198,14 @@ fn next_attempt(
     connection_use: ConnectionUse,
     retry: Retry,
 ) -> Result<Attempt, ClientError> {
-    let (connection, request, retry) = match failed.resend {
+    match failed.resend {
         Some(Resend::Unsent(unsent)) if connection_use == ConnectionUse::Reused => {
-            (NextConnection::PooledOrNew, unsent, retry)
+            Ok((NextConnection::PooledOrNew, unsent, retry))
         }
-        Some(Resend::Refused(copy)) => (NextConnection::PooledOrNew, copy, Retry::Used),
-        Some(Resend::Unanswered(copy)) => (NextConnection::New, copy, Retry::Used),
-        _ => return Err(failed.error),
-    };
-    Ok(Attempt {
-        connection,
-        request,
-        retry,
-    })
+        Some(Resend::Refused(copy)) => Ok((NextConnection::PooledOrNew, copy, Retry::Used)),
+        Some(Resend::Unanswered(copy)) => Ok((NextConnection::New, copy, Retry::Used)),
+        _ => Err(failed.error),
+    }
 }
 
 /// Which idle connections `request` may reuse.

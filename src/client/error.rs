@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::BoxError;
+use crate::error::{BoxError, find_source};
 
 /// The error of [`HttpClient`](super::HttpClient): no response was received. The cause is its
 /// source.
@@ -74,20 +74,13 @@ impl ClientError {
                 .is_some_and(|cause| is_closed_by_peer(cause.kind()))
     }
 
-    /// Whether an HTTP/2 error concerns the connection, not only one stream.
+    /// Whether an HTTP/2 error ends the connection, not only one stream.
     pub(super) fn ends_connection(&self) -> bool {
         self.http2().is_some_and(|error| !error.is_reset())
     }
 
     fn http2(&self) -> Option<&h2::Error> {
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            if let Some(error) = error.downcast_ref() {
-                return Some(error);
-            }
-            cause = error.source();
-        }
-        None
+        find_source(self)
     }
 }
 

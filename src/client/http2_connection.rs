@@ -153,9 +153,9 @@ impl Drop for PoolMembership {
 /// Drives a connection until it is closed, and reports to its pool how many streams the server
 /// allows. `settings` is notified of changes.
 ///
-/// A connection on which the server has allowed no streams for `no_streams_timeout` is dropped, and the
-/// requests that hyper has queued fail with it. hyper returns all of them unsent except the first,
-/// and they are retried on another connection.
+/// A connection on which the server has allowed no streams for `no_streams_timeout` is dropped, and
+/// the requests that hyper has queued fail with it. hyper returns all of them unsent except the
+/// first, and they are retried on another connection.
 pub(super) async fn drive<T>(
     connection: Connection<T, RequestBody, TokioExecutor>,
     mut membership: PoolMembership,

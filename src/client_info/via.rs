@@ -5,7 +5,7 @@ use http::{HeaderName, Version};
 
 use super::forwarded::split_token;
 
-/// The longest header that is forwarded, in bytes.
+/// The longest header that is forwarded, in bytes: room for some dozens of proxies.
 const MAX_LENGTH: usize = 1024;
 
 /// The most entries that are forwarded, as many as hops of a chain of trusted proxies.

@@ -29,7 +29,7 @@ default_allowed! {
 
 /// Names that cannot be allowed: credentials, connection and framing, routing, method and URL
 /// overrides, and headers that a tenant trusts as facts about the client.
-const NEVER: &[&str] = &[
+const NOT_ALLOWED: &[&str] = &[
     "authorization",
     "connection",
     "cookie",
@@ -57,7 +57,7 @@ const NEVER: &[&str] = &[
 ];
 
 /// Prefixes of names that cannot be allowed.
-const NEVER_PREFIXES: &[&str] = &["proxy-", "sec-", "x-forwarded-"];
+const NOT_ALLOWED_PREFIXES: &[&str] = &["proxy-", "sec-", "x-forwarded-"];
 
 /// Which request headers of a client are forwarded to the tenant: an allow-list. Its counterpart
 /// for responses is [`ResponseHeaders`](crate::headers::ResponseHeaders).
@@ -141,7 +141,10 @@ impl RequestHeaders {
 }
 
 fn is_reserved(name: &str) -> bool {
-    NEVER.contains(&name) || NEVER_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    NOT_ALLOWED.contains(&name)
+        || NOT_ALLOWED_PREFIXES
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
 }
 
 /// Whether PHP or CGI maps this name to the variable of another header.
@@ -162,8 +165,10 @@ mod tests {
 
     #[test]
     fn reserved_names_cannot_be_allowed() {
-        let listed = NEVER.iter().map(|name| (*name).to_owned());
-        let with_prefixes = NEVER_PREFIXES.iter().map(|prefix| format!("{prefix}x"));
+        let listed = NOT_ALLOWED.iter().map(|name| (*name).to_owned());
+        let with_prefixes = NOT_ALLOWED_PREFIXES
+            .iter()
+            .map(|prefix| format!("{prefix}x"));
         let others = [
             "",
             "a b",

@@ -4,7 +4,7 @@ use http::HeaderMap;
 use http::header::{DATE, RETRY_AFTER};
 
 /// A longer wait is ignored: it is a mistake, such as a time stamp in place of seconds.
-const MAX: Duration = Duration::from_secs(24 * 60 * 60);
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The wait in `Retry-After`, in either form of
 /// [RFC 9110 §10.2.3](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3). `None`: the header is
@@ -23,7 +23,7 @@ pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
             until.duration_since(sent).unwrap_or_default()
         }
     };
-    (after <= MAX).then_some(after)
+    (after <= MAX_RETRY_AFTER).then_some(after)
 }
 
 #[cfg(test)]

@@ -17,13 +17,13 @@ pub struct KeySet {
 const MAX_TRIES: usize = 8;
 
 impl KeySet {
-    /// The most keys of a set.
+    /// The most keys of a set: far more than a rotation needs.
     pub const MAX_KEYS: usize = 64;
 
     /// A set with one key, which signs and verifies.
     pub fn new(signing: SigningKey) -> Self {
         let verifying = signing.verifying_key();
-        verifying.warn_if_readable();
+        verifying.warn_if_guessable();
         Self {
             verifying: vec![verifying],
             signing: Some(signing),
@@ -84,7 +84,7 @@ impl KeySet {
         if self.verifying.len() == Self::MAX_KEYS {
             return Err(invalid("a ring has at most 64 keys"));
         }
-        key.warn_if_readable();
+        key.warn_if_guessable();
         self.verifying.push(key);
         Ok(self)
     }

@@ -60,7 +60,7 @@ impl Keyring {
     /// If another key of the same algorithm has the same key id, 8 keys of the algorithm have no
     /// key id, or the ring has [`MAX_KEYS`](KeySet::MAX_KEYS) keys. The ring is then unchanged.
     pub fn add_verifying_key(&self, key: VerifyingKey) -> Result<(), ConfigError> {
-        self.update(|keys| keys.clone().with_verifying_key(key))
+        self.update(|keys| keys.clone().with_verifying_key(key).map(Some))
     }
 
     /// Removes the verifying keys with this key id, and returns how many were removed. Tokens that
@@ -89,7 +89,7 @@ impl Keyring {
     /// is the last key of the ring. The ring is then unchanged.
     pub fn remove_verifying_key(&self, key_id: &str) -> Result<usize, ConfigError> {
         let mut removed = 0;
-        self.try_update(|keys| {
+        self.update(|keys| {
             let next = keys.without_verifying_key(key_id)?;
             removed = keys.verifying_keys().len() - next.verifying_keys().len();
             Ok((removed > 0).then_some(next))
@@ -100,7 +100,7 @@ impl Keyring {
     /// Replaces all keys. Tokens of removed keys are rejected from now on. All clones of this ring
     /// share the change.
     pub fn replace(&self, keys: KeySet) {
-        let Ok(()) = self.update(|_| Ok::<_, std::convert::Infallible>(keys));
+        let Ok(()) = self.update(|_| Ok::<_, std::convert::Infallible>(Some(keys)));
     }
 
     /// The current keys.
@@ -123,24 +123,20 @@ impl Keyring {
         self.0.current.load()
     }
 
-    fn update<E>(&self, next: impl FnOnce(&KeySet) -> Result<KeySet, E>) -> Result<(), E> {
-        self.try_update(|keys| next(keys).map(Some))
-    }
-
-    /// Replaces the current keys by `next` of them, unless that is `None`.
-    fn try_update<E>(
+    /// Replaces the current keys by a changed set, unless `change` returns `None`.
+    fn update<E>(
         &self,
-        next: impl FnOnce(&KeySet) -> Result<Option<KeySet>, E>,
+        change: impl FnOnce(&KeySet) -> Result<Option<KeySet>, E>,
     ) -> Result<(), E> {
         let writer = &self.0.writer;
         let _guard = writer.lock().unwrap_or_else(PoisonError::into_inner);
         let current = self.snapshot();
-        let Some(keys) = next(&current.keys)? else {
+        let Some(keys) = change(&current.keys)? else {
             return Ok(());
         };
         let generation = current.generation + 1;
-        let next = Snapshot { keys, generation };
-        self.0.current.store(Arc::new(next));
+        let snapshot = Snapshot { keys, generation };
+        self.0.current.store(Arc::new(snapshot));
         self.0.generation.store(generation, Ordering::Release);
         Ok(())
     }
@@ -190,7 +186,7 @@ mod tests {
             // A read lock would deadlock here.
             assert_eq!(ring.snapshot().generation, 0);
             assert_eq!(ring.generation(), 0);
-            Ok::<_, Infallible>(KeySet::new(key("second")))
+            Ok::<_, Infallible>(Some(KeySet::new(key("second"))))
         });
         made.unwrap();
         assert_eq!((held.generation, ring.snapshot().generation), (0, 1));

@@ -34,8 +34,7 @@ fn weak(why: &'static str) -> Result<(), ConfigError> {
 }
 
 /// Whether a secret looks like readable text: at least three fifths of it have the form of words.
-///
-/// Random base64 and hexadecimal digits do not look so.
+/// In passphrases with separators and digits, more has that form; in random base64, much less.
 pub(super) fn is_readable(secret: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(secret) else {
         return false;
@@ -65,7 +64,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Three letters or more, as `word`, `Word` or `WORD`, with a vowel and at most four consonants in
-/// a row.
+/// a row: few words have more.
 fn is_word(run: &str) -> bool {
     let letters = run.chars().count();
     let upper = run

@@ -28,9 +28,9 @@ pub struct VerifyingKey {
     /// compares it and does not parse it.
     header: Arc<str>,
     signature_len: usize,
-    /// For a secret that looks like readable text: the log of one warning, shared by all clones.
+    /// For a secret that can be guessed: the log of one warning, shared by all clones.
     #[cfg_attr(not(feature = "tracing"), expect(dead_code, reason = "only logged"))]
-    readable: Option<Arc<Once>>,
+    weak_secret_warning: Option<Arc<Once>>,
 }
 
 impl VerifyingKey {
@@ -105,7 +105,7 @@ impl VerifyingKey {
         secret::check(algorithm, secret)?;
         let key = Self::new(algorithm, DecodingKey::from_secret(secret).into(), None)?;
         Ok(Self {
-            readable: secret::is_readable(secret).then(|| Arc::new(Once::new())),
+            weak_secret_warning: secret::is_readable(secret).then(|| Arc::new(Once::new())),
             ..key
         })
     }
@@ -142,7 +142,7 @@ impl VerifyingKey {
             key_id: None,
             header: header(algorithm, None),
             signature_len: algorithm.signature_len().unwrap_or(modulus_len),
-            readable: None,
+            weak_secret_warning: None,
         })
     }
 
@@ -174,7 +174,8 @@ impl VerifyingKey {
     /// the ring.
     ///
     /// # Errors
-    /// If the key id is empty, longer than 128 bytes, or contains a control character.
+    /// If the key id is empty, longer than 128 bytes, or contains a control character. A SHA-256
+    /// thumbprint, a usual key id, has up to 64 bytes.
     pub fn with_key_id(self, key_id: &str) -> Result<Self, ConfigError> {
         if key_id.is_empty() || key_id.len() > 128 || key_id.chars().any(char::is_control) {
             return Err(ConfigError::new(
@@ -215,9 +216,9 @@ impl VerifyingKey {
     }
 
     /// Logs one warning if the key is a secret that looks like readable text.
-    pub(super) fn warn_if_readable(&self) {
+    pub(super) fn warn_if_guessable(&self) {
         #[cfg(feature = "tracing")]
-        if let Some(once) = &self.readable {
+        if let Some(once) = &self.weak_secret_warning {
             once.call_once(|| {
                 tracing::warn!(
                     key_id = self.key_id(),

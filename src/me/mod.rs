@@ -70,10 +70,10 @@
 //! up the caller's own id. It would find another profile only if that profile has this id as an
 //! external identifier. So do not import an identity whose identifier is another profile's id.
 
-mod content;
+mod body;
 pub(crate) mod layer;
 mod restricted;
-mod rule;
+mod rewrite;
 mod service;
 
 #[cfg(any(doc, feature = "client"))]

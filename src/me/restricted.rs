@@ -11,8 +11,8 @@ use http::{Request, Response};
 use http_body_util::{Either, Full};
 use tower::Service;
 
-use super::content::read_content;
-use super::rule::{ContentCheck, rewrite};
+use super::body::read_body;
+use super::rewrite::{BodyCheck, rewrite};
 use crate::body::ResponseBody;
 use crate::error::BoxError;
 use crate::future::ResponseFuture;
@@ -89,7 +89,7 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         match rewrite(&mut request, Some(&self.access)) {
-            ControlFlow::Continue(ContentCheck::Required) if !request.body().is_end_stream() => {}
+            ControlFlow::Continue(BodyCheck::Required) if !request.body().is_end_stream() => {}
             ControlFlow::Continue(_) => {
                 return ResponseFuture::inner(self.inner.call(request.map(Either::Left)));
             }
@@ -103,10 +103,12 @@ where
         let timeout = self.read_timeout;
         ResponseFuture::boxed(async move {
             let protocol = WireProtocol::from_headers(request.headers());
-            let request = match read_content(request, timeout).await {
+            let request = match read_body(request, timeout).await {
                 Ok(request) => request,
                 Err(rejection) => {
-                    return Ok(rejection.into_response(protocol).map(ResponseBody::own));
+                    return Ok(rejection
+                        .into_response(protocol)
+                        .map(ResponseBody::from_layer));
                 }
             };
             poll_fn(|cx| inner.poll_ready(cx)).await?;

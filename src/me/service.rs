@@ -4,7 +4,7 @@ use std::task::{Context, Poll};
 use http::{Request, Response};
 use tower::Service;
 
-use super::rule::rewrite;
+use super::rewrite::rewrite;
 use crate::body::ResponseBody;
 use crate::future::ResponseFuture;
 

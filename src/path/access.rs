@@ -148,11 +148,11 @@ impl AccessPolicy {
     /// # Errors
     /// If the request is not permitted.
     pub(crate) fn check(&self, method: &Method, remainder: &str) -> Result<(), AccessRefusal> {
-        let readings = readings(remainder);
-        if self.permits_method(method, &readings) {
+        let decoded_forms = decoded_forms(remainder);
+        if self.permits_method(method, &decoded_forms) {
             return Ok(());
         }
-        let allow = self.listed_methods(&readings);
+        let allow = self.listed_methods(&decoded_forms);
         Err(if allow.is_empty() {
             AccessRefusal::Path
         } else {
@@ -164,26 +164,26 @@ impl AccessPolicy {
 
     /// The permitted methods of a path, for the `Allow` header of a response to `OPTIONS`.
     pub(crate) fn allow_header(&self, remainder: &str) -> String {
-        allow_list(&self.listed_methods(&readings(remainder)))
+        allow_list(&self.listed_methods(&decoded_forms(remainder)))
     }
 
     /// Whether all methods are permitted on this path, unknown ones included. If not, a request
     /// must not override its method at the tenant.
     pub(crate) fn permits_every_method(&self, remainder: &str) -> bool {
         let allows = |rule: &Rule| matches!(rule.methods, Methods::All);
-        self.permits_readings(&readings(remainder), allows, |_| true)
+        self.permits_forms(&decoded_forms(remainder), allows, |_| true)
     }
 
-    fn listed_methods(&self, readings: &[Vec<String>]) -> Vec<Method> {
+    fn listed_methods(&self, decoded_forms: &[Vec<String>]) -> Vec<Method> {
         let methods = LISTED_METHODS.into_iter();
         methods
-            .filter(|method| self.permits_method(method, readings))
+            .filter(|method| self.permits_method(method, decoded_forms))
             .collect()
     }
 
-    fn permits_method(&self, method: &Method, readings: &[Vec<String>]) -> bool {
-        self.permits_readings(
-            readings,
+    fn permits_method(&self, method: &Method, decoded_forms: &[Vec<String>]) -> bool {
+        self.permits_forms(
+            decoded_forms,
             |rule| rule.has_method(method),
             |rule| rule.has_method_ignoring_case(method),
         )
@@ -191,13 +191,13 @@ impl AccessPolicy {
 
     /// Whether every reading is permitted. `allows` and `denies` select the rules that apply to the
     /// method.
-    fn permits_readings(
+    fn permits_forms(
         &self,
-        readings: &[Vec<String>],
+        decoded_forms: &[Vec<String>],
         allows: impl Fn(&Rule) -> bool,
         denies: impl Fn(&Rule) -> bool,
     ) -> bool {
-        readings.iter().all(|path| {
+        decoded_forms.iter().all(|path| {
             let (mut denied, mut allowed) = (self.denied.iter(), self.allowed.iter());
             !denied.any(|rule| denies(rule) && rule.pattern.matches(path, Compare::Loose))
                 && (self.default == DefaultAccess::Allow
@@ -270,16 +270,16 @@ fn includes_head(named: &Method, method: &str) -> bool {
 
 /// The segments of the path at each depth of decoding: decoded once, twice, and so on until no
 /// escape remains.
-fn readings(remainder: &str) -> Vec<Vec<String>> {
+fn decoded_forms(remainder: &str) -> Vec<Vec<String>> {
     let segments = remainder.split('/').filter(|segment| !segment.is_empty());
     let first: Vec<String> = segments
         .map(|segment| decode_segment(segment).into_owned())
         .collect();
-    let mut readings = vec![first];
-    while let Some(next) = readings.last().and_then(|last| decode_again(last)) {
-        readings.push(next);
+    let mut decoded_forms = vec![first];
+    while let Some(next) = decoded_forms.last().and_then(|last| decode_again(last)) {
+        decoded_forms.push(next);
     }
-    readings
+    decoded_forms
 }
 
 fn decode_again(path: &[String]) -> Option<Vec<String>> {

@@ -135,7 +135,7 @@ fn check_segment(segment: &str) -> Result<(), PathRefusal> {
     }
     let mut text = Cow::Borrowed(raw);
     for _ in 0..=MAX_DEPTH {
-        check_text(&text)?;
+        check_decoded_segment(&text)?;
         match decode(&text) {
             Cow::Borrowed(_) => return Ok(()),
             Cow::Owned(decoded) => text = Cow::Owned(decoded),
@@ -145,7 +145,7 @@ fn check_segment(segment: &str) -> Result<(), PathRefusal> {
 }
 
 /// Checks a segment at one depth of decoding.
-pub(super) fn check_text(text: &[u8]) -> Result<(), PathRefusal> {
+pub(super) fn check_decoded_segment(text: &[u8]) -> Result<(), PathRefusal> {
     // Overlong forms of `.` and `/` are not UTF-8, so they are rejected here.
     let text = std::str::from_utf8(text).map_err(|_| PathRefusal::Encoding)?;
     for character in text.chars() {

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::canonical::check_text;
+use super::canonical::check_decoded_segment;
 
 /// A path pattern below `me`, with wildcards: `/lists/*/items/**`.
 #[derive(Clone, PartialEq, Eq)]
@@ -53,7 +53,9 @@ impl Pattern {
                 "" => return Err("it has an empty segment"),
                 _ if segment.contains('*') => return Err("* matches a complete segment"),
                 _ if segment.contains('%') => return Err("it is written without percent-encoding"),
-                _ if check_text(segment.as_bytes()).is_err() || segment.trim() != segment => {
+                _ if check_decoded_segment(segment.as_bytes()).is_err()
+                    || segment.trim() != segment =>
+                {
                     return Err("it cannot match a path that is forwarded");
                 }
                 _ => segments.push(Segment::Literal(segment.into())),

@@ -25,6 +25,7 @@ pub(crate) mod value;
 
 pub use fields::FieldErrors;
 pub(crate) use kind::RejectionKind;
+pub(crate) use response::no_content;
 pub use response::options;
 pub(crate) use tenant_status::TenantStatusRules;
 pub(crate) use value::Rejection;

@@ -36,6 +36,14 @@ pub fn options(allow: impl Into<Cow<'static, str>>) -> Response<Full<Bytes>> {
     response
 }
 
+/// The 204 of the endpoints without a response body.
+pub(crate) fn no_content() -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
+    response
+}
+
 fn insert_allow(headers: &mut HeaderMap, allow: &str) {
     // Method names and commas are always a valid header value.
     if let Ok(allow) = HeaderValue::from_str(allow) {

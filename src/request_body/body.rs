@@ -132,7 +132,7 @@ impl http_body::Body for RequestBody {
             let passed = match frame.transpose() {
                 Ok(None) => self.length.finish().map_err(Into::into),
                 Ok(Some(frame)) => match frame.into_data() {
-                    Ok(data) => self.length.pass(data, is_last).map_err(Into::into),
+                    Ok(data) => self.length.check(data, is_last).map_err(Into::into),
                     // Trailers are dropped.
                     Err(_) => continue,
                 },
@@ -155,7 +155,7 @@ impl http_body::Body for RequestBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        if let Some(left) = self.length.left() {
+        if let Some(left) = self.length.remaining() {
             return SizeHint::with_exact(left);
         }
         let hint = self.body.size_hint();

@@ -6,60 +6,60 @@ use bytes::Bytes;
 /// Checks the data of a body against the length that the head of its request declares.
 ///
 /// hyper truncates a longer body at the declared length over HTTP/1.1, and the request looks
-/// complete. So the last data is held back until the body has ended.
+/// complete. So the last data is buffered until the body has ended.
 #[derive(Debug, Default)]
 pub(crate) struct DeclaredLength {
     /// Bytes that have not been received; `None` without a declared length.
-    left: Option<u64>,
-    held: Option<Bytes>,
+    remaining: Option<u64>,
+    buffered: Option<Bytes>,
 }
 
 impl DeclaredLength {
     pub(crate) fn new(length: Option<u64>) -> Self {
         Self {
-            left: length,
-            held: None,
+            remaining: length,
+            buffered: None,
         }
     }
 
-    /// Returns the data that may be sent, or holds it back. `is_last`: the body ends with `data`.
-    pub(crate) fn pass(
+    /// Returns the data that may be sent, or buffers it. `is_last`: the body ends with `data`.
+    pub(crate) fn check(
         &mut self,
         data: Bytes,
         is_last: bool,
     ) -> Result<Option<Bytes>, LengthError> {
-        let Some(left) = &mut self.left else {
+        let Some(remaining) = &mut self.remaining else {
             return Ok(Some(data));
         };
         // Lossless: `usize` has at most 64 bits.
         let size = data.len() as u64;
-        *left = left.checked_sub(size).ok_or(LengthError::TooLong)?;
-        if is_last || *left > 0 {
+        *remaining = remaining.checked_sub(size).ok_or(LengthError::TooLong)?;
+        if is_last || *remaining > 0 {
             return Ok(Some(data));
         }
         if !data.is_empty() {
-            self.held = Some(data);
+            self.buffered = Some(data);
         }
         Ok(None)
     }
 
-    /// Returns the held data. To be called when the body has ended.
+    /// Returns the buffered data. To be called when the body has ended.
     pub(crate) fn finish(&mut self) -> Result<Option<Bytes>, LengthError> {
-        match self.left {
+        match self.remaining {
             Some(1..) => Err(LengthError::TooShort),
-            Some(0) | None => Ok(self.held.take()),
+            Some(0) | None => Ok(self.buffered.take()),
         }
     }
 
     /// Whether all declared bytes were received and sent.
     pub(crate) fn is_complete(&self) -> bool {
-        self.held.is_none() && !matches!(self.left, Some(1..))
+        self.buffered.is_none() && !matches!(self.remaining, Some(1..))
     }
 
     /// Bytes that have not been sent; `None` without a declared length.
-    pub(crate) fn left(&self) -> Option<u64> {
-        let held = self.held.as_ref().map_or(0, Bytes::len);
-        self.left.map(|left| left + held as u64)
+    pub(crate) fn remaining(&self) -> Option<u64> {
+        let buffered = self.buffered.as_ref().map_or(0, Bytes::len);
+        self.remaining.map(|remaining| remaining + buffered as u64)
     }
 }
 
@@ -96,10 +96,10 @@ mod tests {
         let mut passed = Vec::new();
         for (at, frame) in (1..).zip(frames) {
             let is_last = knows_end && at == frames.len();
-            passed.extend(declared.pass(Bytes::from_static(frame.as_bytes()), is_last)?);
+            passed.extend(declared.check(Bytes::from_static(frame.as_bytes()), is_last)?);
             let sent: usize = passed.iter().map(Bytes::len).sum();
-            let left = length.map(|length| length - sent as u64);
-            assert_eq!(declared.left(), left, "{frames:?}");
+            let remaining = length.map(|length| length - sent as u64);
+            assert_eq!(declared.remaining(), remaining, "{frames:?}");
         }
         passed.extend(declared.finish()?);
         assert!(declared.is_complete());
@@ -139,10 +139,10 @@ mod tests {
     fn the_last_byte_is_held_back_until_the_end() {
         let mut declared = DeclaredLength::new(Some(5));
         let frame = |text: &'static str| Bytes::from_static(text.as_bytes());
-        assert_eq!(declared.pass(frame("he"), false), Ok(Some(frame("he"))));
-        assert_eq!(declared.pass(frame("llo"), false), Ok(None));
+        assert_eq!(declared.check(frame("he"), false), Ok(Some(frame("he"))));
+        assert_eq!(declared.check(frame("llo"), false), Ok(None));
         assert!(!declared.is_complete());
-        assert_eq!(declared.pass(frame(""), false), Ok(None));
+        assert_eq!(declared.check(frame(""), false), Ok(None));
         assert_eq!(declared.finish(), Ok(Some(frame("llo"))));
         assert!(declared.is_complete());
     }

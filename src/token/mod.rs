@@ -1,5 +1,5 @@
 //! ID tokens: [`TokenIssuer`] signs them, [`TokenEndpoint`] issues them over HTTP,
-//! [`RefreshEndpoint`] replaces one by a newer one, and [`RevokeEndpoint`] and [`SignOut`] end them.
+//! [`RefreshEndpoint`] replaces one by a newer one, [`RevokeEndpoint`] and [`SignOut`] end them.
 //!
 //! Use the issuer alone in an application that authenticates its users itself. The issuer can add
 //! claims of the application: see [`TokenIssuer::issue_with`].
@@ -57,13 +57,11 @@
 //!
 //! | file | role |
 //! | --- | --- |
-//! | `issue` | `TokenIssuer` and `IssuedToken` |
-//! | `extra_claims`, `issue_error` | the claims that an application adds; why no token was issued |
+//! | `issue`, `extra_claims`, `issue_error` | `TokenIssuer`; the claims of an application; errors |
 //! | `mint`, `revoke` | the endpoints of servers, which send an API token: `TokenEndpoint`, `RevokeEndpoint` |
 //! | `refresh`, `sign_out` | the endpoints of clients, which send an ID token: `RefreshEndpoint`, `SignOut` |
 //! | `jwks` | `JwksEndpoint`, the public keys |
-//! | `server_request` | checks and reads a request of a server |
-//! | `api_token` | the check of an API token, and the cache of such checks |
+//! | `server_request`, `api_token` | reads a request of a server; checks its API token |
 //! | `lookup` | the call of the tenant that finds the subject |
 //! | `field` | an id or a handle in a request body |
 //! | `response`, `revoke_error`, `events` | the responses, rejections and log events of the endpoints |

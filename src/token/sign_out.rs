@@ -10,10 +10,9 @@ use http_body_util::Full;
 use tower::Service;
 
 use super::events::log_rejected;
-use super::response::no_content;
 use crate::headers::WireProtocol;
 use crate::identity::VerifiedToken;
-use crate::rejection::{Rejection, RejectionKind, options};
+use crate::rejection::{Rejection, RejectionKind, no_content, options};
 use crate::revocation::Revocations;
 
 /// The service of `DELETE /auth/token`: ends the ID token of the request, anonymous or not.

@@ -1,3 +1,4 @@
+use bytes::Bytes;
 use http::{Method, StatusCode};
 
 use super::decide::Decision;
@@ -9,6 +10,8 @@ use super::policy::CommsPolicy;
 use super::sign_up::SignUp;
 use super::tenant_client::{TenantClient, TenantService, UpsertError};
 use super::tenant_errors::ValidationErrors;
+use crate::identity::ProfileId;
+use crate::rejection::Rejection;
 
 /// Looks up the person, then updates the profile or creates one.
 ///
@@ -41,22 +44,11 @@ pub(super) async fn upsert<S: TenantService<B>, B>(
         }
         match policy.decide(sign_up, profile) {
             Decision::Nothing => return Ok(UpsertOutcome::Unchanged),
-            Decision::Update { profile, body } => {
-                let path = ["/profiles/", profile.as_str(), "/attributes/comms"].concat();
-                let response = tenant.write(Method::PUT, path, body).await?;
-                match response.status {
-                    _ if response.is_stored() => return Ok(UpsertOutcome::Updated),
-                    StatusCode::NOT_FOUND if !was_deleted => was_deleted = true,
-                    StatusCode::NOT_FOUND => {
-                        return Err(UpsertError::Revealing(response.unexpected_status()));
-                    }
-                    StatusCode::UNPROCESSABLE_ENTITY => {
-                        let errors = ValidationErrors::parse(&response.body, "attributes.comms.");
-                        return Err(UpsertError::Revealing(errors.rejection));
-                    }
-                    _ => return Err(response.unexpected_status().into()),
-                }
-            }
+            Decision::Update { profile, body } => match update(tenant, &profile, body).await? {
+                Write::Stored => return Ok(UpsertOutcome::Updated),
+                Write::Conflict(_) if !was_deleted => was_deleted = true,
+                Write::Conflict(rejection) => return Err(UpsertError::Revealing(rejection)),
+            },
             Decision::Create { body } => {
                 let creation = in_flight.begin_creation(creations_ended);
                 if creation.is_none() && !has_waited {
@@ -64,22 +56,56 @@ pub(super) async fn upsert<S: TenantService<B>, B>(
                     in_flight.wait_for_creation(creations_ended, policy).await?;
                     continue;
                 }
-                let path = "/profiles".to_owned();
-                let response = tenant.write(Method::POST, path, body).await?;
-                drop(creation);
-                match response.status {
-                    _ if response.is_stored() => return Ok(UpsertOutcome::Created),
-                    StatusCode::UNPROCESSABLE_ENTITY => {
-                        let errors = ValidationErrors::parse(&response.body, "");
-                        if !errors.is_about_the_address {
-                            return Err(UpsertError::Revealing(errors.rejection));
-                        }
-                        address_taken = Some(errors.rejection);
-                    }
-                    _ => return Err(response.unexpected_status().into()),
+                match create(tenant, body).await? {
+                    Write::Stored => return Ok(UpsertOutcome::Created),
+                    Write::Conflict(rejection) => address_taken = Some(rejection),
                 }
             }
         }
         pages = 1;
+    }
+}
+
+/// The result of a write that is not an error.
+enum Write {
+    Stored,
+    /// The look-up is outdated: its profile was deleted, or a profile has the address now.
+    Conflict(Rejection),
+}
+
+async fn update<S: TenantService<B>, B>(
+    tenant: &mut TenantClient<S, B>,
+    profile: &ProfileId,
+    body: Bytes,
+) -> Result<Write, UpsertError<S::Error>> {
+    let path = ["/profiles/", profile.as_str(), "/attributes/comms"].concat();
+    let response = tenant.write(Method::PUT, path, body).await?;
+    match response.status {
+        _ if response.is_stored() => Ok(Write::Stored),
+        StatusCode::NOT_FOUND => Ok(Write::Conflict(response.unexpected_status())),
+        StatusCode::UNPROCESSABLE_ENTITY => {
+            let errors = ValidationErrors::parse(&response.body, "attributes.comms.");
+            Err(UpsertError::Revealing(errors.rejection))
+        }
+        _ => Err(response.unexpected_status().into()),
+    }
+}
+
+async fn create<S: TenantService<B>, B>(
+    tenant: &mut TenantClient<S, B>,
+    body: Bytes,
+) -> Result<Write, UpsertError<S::Error>> {
+    let path = "/profiles".to_owned();
+    let response = tenant.write(Method::POST, path, body).await?;
+    match response.status {
+        _ if response.is_stored() => Ok(Write::Stored),
+        StatusCode::UNPROCESSABLE_ENTITY => {
+            let errors = ValidationErrors::parse(&response.body, "");
+            match errors.is_about_the_address {
+                true => Ok(Write::Conflict(errors.rejection)),
+                false => Err(UpsertError::Revealing(errors.rejection)),
+            }
+        }
+        _ => Err(response.unexpected_status().into()),
     }
 }

@@ -116,7 +116,7 @@ where
                 Err(UpsertError::Inner(error)) => return Err(error),
             };
             response.extensions_mut().insert(sign_up.report);
-            Ok(response.map(ResponseBody::own))
+            Ok(response.map(ResponseBody::from_layer))
         })
     }
 }
@@ -202,7 +202,7 @@ fn admit(bytes: &[u8], shared: &Shared) -> Result<(SignUp, SignUpGuard), Rejecti
     Ok((sign_up, in_flight))
 }
 
-/// Replaces an error that reveals whether the person is a customer, if the policy conceals_tenant_validation it.
+/// Replaces an error that reveals whether the person is a customer, if the policy conceals it.
 fn conceal<E>(
     policy: &CommsPolicy,
     result: Result<UpsertOutcome, UpsertError<E>>,

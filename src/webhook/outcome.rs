@@ -1,7 +1,8 @@
 use bytes::Bytes;
-use http::header::CACHE_CONTROL;
-use http::{HeaderValue, Response, StatusCode};
+use http::Response;
 use http_body_util::Full;
+
+use crate::rejection::no_content;
 
 /// The outcome of a webhook with a valid signature, in the extensions of its response, for logs and
 /// metrics. The response itself does not depend on it.
@@ -31,10 +32,7 @@ impl WebhookOutcome {
 
     /// 204: the tenant does not send the event again.
     pub(super) fn into_response(self) -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::default());
-        *response.status_mut() = StatusCode::NO_CONTENT;
-        let no_store = HeaderValue::from_static("no-store");
-        response.headers_mut().insert(CACHE_CONTROL, no_store);
+        let mut response = no_content();
         response.extensions_mut().insert(self);
         response
     }

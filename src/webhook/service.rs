@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Once};
 use std::task::{Context, Poll};
+#[cfg(feature = "client")]
 use std::time::Duration;
 
 use bytes::Bytes;

@@ -1,13 +1,4 @@
 //! A store of revocations in Redis, with the feature `redis`.
-//!
-//! | file | role |
-//! | --- | --- |
-//! | `store` | `RedisStore`: the commands |
-//! | `keys` | the names in Redis |
-//! | `pool` | the connection for commands; sends a command again if a reused connection fails |
-//! | `subscription` | the messages of the channel |
-//! | `connect`, `tls`, `url` | open a connection; TLS; the URL of the server |
-//! | `failure` | an error without credentials |
 
 mod connect;
 mod failure;

@@ -1,12 +1,15 @@
 use std::future::poll_fn;
 
+use bytes::Bytes;
 use http::{Extensions, HeaderMap, Request, Response};
+use http_body_util::Full;
 use tower::Service;
 
 use super::Lookup;
 use super::response;
 use crate::body::Body;
 use crate::error::BoxError;
+use crate::headers::WireProtocol;
 use crate::identity::{Subject, VerifiedToken};
 use crate::path::MeRequest;
 use crate::read::{CollectError, collect};
@@ -14,6 +17,7 @@ use crate::rejection::{Rejection, TenantStatusRules};
 use crate::report::Report;
 use crate::request_body::Replayable;
 use crate::tenant::{AllowForward, ApiToken, CallAs};
+use crate::token::events::log_rejected;
 
 /// The response contains a complete profile: a few KiB, or more with many custom fields.
 const MAX_RESPONSE_LEN: usize = 1024 * 1024;
@@ -39,9 +43,24 @@ impl<S> TenantClient<S> {
         }
     }
 
-    /// The report of the calls, for the extensions of the response.
-    pub(in crate::token) fn into_report(self) -> Report {
-        self.report
+    /// The response to the caller, with the report of the calls. A rejection is logged with
+    /// `message`.
+    pub(in crate::token) fn respond<E>(
+        self,
+        result: Result<Response<Full<Bytes>>, CallError<E>>,
+        protocol: WireProtocol,
+        message: &'static str,
+    ) -> Result<Response<Full<Bytes>>, E> {
+        let mut response = match result {
+            Ok(response) => response,
+            Err(CallError::Rejected(rejection)) => {
+                log_rejected(&rejection, message);
+                rejection.into_response(protocol)
+            }
+            Err(CallError::Inner(error)) => return Err(error),
+        };
+        response.extensions_mut().insert(self.report);
+        Ok(response)
     }
 
     /// Calls the tenant, after it is ready, for a subject.

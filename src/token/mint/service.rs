@@ -19,7 +19,6 @@ use crate::rejection::options;
 use crate::revocation::Revocations;
 use crate::tenant::ApiToken;
 use crate::token::api_token::ApiTokenCheck;
-use crate::token::events::log_rejected;
 use crate::token::lookup::{CallError, TenantClient};
 use crate::token::response::token_response;
 use crate::token::server_request::{ALLOWED, ServerRequest};
@@ -161,16 +160,9 @@ where
                 return Ok(options(ALLOWED));
             }
             let mut tenant = TenantClient::new(not_ready_inner);
-            let mut response = match config.mint(&mut tenant, request).await {
-                Ok(token) => token_response(&token),
-                Err(CallError::Rejected(rejection)) => {
-                    log_rejected(&rejection, "no token was minted");
-                    rejection.into_response(protocol)
-                }
-                Err(CallError::Inner(error)) => return Err(error),
-            };
-            response.extensions_mut().insert(tenant.into_report());
-            Ok(response)
+            let result = config.mint(&mut tenant, request).await;
+            let result = result.map(|token| token_response(&token));
+            tenant.respond(result, protocol, "no token was minted")
         })
     }
 }

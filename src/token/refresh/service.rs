@@ -18,7 +18,7 @@ use crate::headers::WireProtocol;
 use crate::identity::{ProfileId, Subject, VerifiedToken};
 use crate::rejection::{Rejection, RejectionKind, options};
 use crate::revocation::{Revocations, RevokeErrorKind};
-use crate::token::events::{log_not_revoked, log_rejected};
+use crate::token::events::log_not_revoked;
 use crate::token::lookup::{CallError, Caller, Lookup, TenantClient};
 use crate::token::response::token_response;
 use crate::token::{IssuedToken, TokenIssuer};
@@ -107,16 +107,9 @@ where
                 return Ok(options(ALLOWED));
             }
             let mut tenant = TenantClient::new(not_ready_inner);
-            let mut response = match config.refresh(&mut tenant, parts).await {
-                Ok(token) => token_response(&token),
-                Err(CallError::Rejected(rejection)) => {
-                    log_rejected(&rejection, "no token was refreshed");
-                    rejection.into_response(protocol)
-                }
-                Err(CallError::Inner(error)) => return Err(error),
-            };
-            response.extensions_mut().insert(tenant.into_report());
-            Ok(response)
+            let result = config.refresh(&mut tenant, parts).await;
+            let result = result.map(|token| token_response(&token));
+            tenant.respond(result, protocol, "no token was refreshed")
         })
     }
 }

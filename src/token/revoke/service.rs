@@ -17,13 +17,11 @@ use crate::error::{BoxError, ConfigError};
 use crate::headers::WireProtocol;
 use crate::identity::{ProfileId, Subject};
 use crate::read::ReadTimeout;
-use crate::rejection::{RejectionKind, options};
+use crate::rejection::{RejectionKind, no_content, options};
 use crate::revocation::{Revocations, RevokeError};
 use crate::tenant::ApiToken;
 use crate::token::api_token::ApiTokenCheck;
-use crate::token::events::log_rejected;
 use crate::token::lookup::{CallError, Lookup, TenantClient};
-use crate::token::response::no_content;
 use crate::token::server_request::{ALLOWED, ServerRequest};
 
 /// The service of `POST /auth/revoke`: a server ends ID tokens before they expire.
@@ -80,8 +78,7 @@ impl<S> RevokeEndpoint<S> {
         }
     }
 
-    /// Replaces the tenant's check of API tokens: only these tokens are accepted, compared here in
-    /// constant time. Look-ups then use the configured token.
+    /// As [`TokenEndpoint::with_pinned_tokens`](crate::TokenEndpoint::with_pinned_tokens).
     ///
     /// Default is to let the tenant check.
     #[must_use]
@@ -114,8 +111,7 @@ impl<S> RevokeEndpoint<S> {
         self
     }
 
-    /// Replaces the total time in which the caller must send its body; 408 after that.
-    /// [`Duration::MAX`] disables the limit. Needs the time driver of a tokio runtime.
+    /// As [`TokenEndpoint::with_read_timeout`](crate::TokenEndpoint::with_read_timeout).
     ///
     /// Default is unlimited; [`OmneoId`](crate::OmneoId) sets 30 seconds.
     #[cfg(feature = "client")]
@@ -168,16 +164,9 @@ where
                 return Ok(options(ALLOWED));
             }
             let mut tenant = TenantClient::new(not_ready_inner);
-            let mut response = match config.revoke(&mut tenant, request).await {
-                Ok(()) => no_content(),
-                Err(CallError::Rejected(rejection)) => {
-                    log_rejected(&rejection, "no session was ended");
-                    rejection.into_response(protocol)
-                }
-                Err(CallError::Inner(error)) => return Err(error),
-            };
-            response.extensions_mut().insert(tenant.into_report());
-            Ok(response)
+            let result = config.revoke(&mut tenant, request).await;
+            let result = result.map(|()| no_content());
+            tenant.respond(result, protocol, "no session was ended")
         })
     }
 }

@@ -16,7 +16,7 @@ const ALLOW: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 /// Whether the content of a request must be checked before the request is forwarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ContentCheck {
+pub(super) enum BodyCheck {
     NotRequired,
     /// The content could name another method, which the access policy denies.
     Required,
@@ -28,10 +28,10 @@ pub(super) enum ContentCheck {
 pub(super) fn rewrite<B>(
     request: &mut Request<B>,
     access: Option<&AccessPolicy>,
-) -> ControlFlow<Response<Full<Bytes>>, ContentCheck> {
+) -> ControlFlow<Response<Full<Bytes>>, BodyCheck> {
     let target = match find_target(request) {
         Ok(Some(target)) => target,
-        Ok(None) => return ControlFlow::Continue(ContentCheck::NotRequired),
+        Ok(None) => return ControlFlow::Continue(BodyCheck::NotRequired),
         Err(rejection) => return reject(request, rejection),
     };
     if *request.method() == Method::OPTIONS {
@@ -76,7 +76,7 @@ fn find_target<B>(request: &Request<B>) -> Result<Option<Target>, Rejection> {
         Err(PathRefusal::Anonymous) if subject.is_none() => {
             Err(RejectionKind::MissingCredentials.into())
         }
-        Err(reason) => Err(Rejection::new(kind_of(reason)).because(reason)),
+        Err(reason) => Err(Rejection::new(rejection_kind(reason)).because(reason)),
     }
 }
 
@@ -107,7 +107,7 @@ fn check_method(
     method: &Method,
     below_me: &str,
     access: Option<&AccessPolicy>,
-) -> Result<ContentCheck, Rejection> {
+) -> Result<BodyCheck, Rejection> {
     // RFC 9110 §9.1: methods are case-sensitive. Symfony converts them to upper case, so `delete`
     // would be one method here and another one at the tenant.
     let is_upper_case = method
@@ -118,14 +118,14 @@ fn check_method(
         return Err(Rejection::method_not_allowed(ALLOW));
     }
     let Some(access) = access else {
-        return Ok(ContentCheck::NotRequired);
+        return Ok(BodyCheck::NotRequired);
     };
     access.check(method, below_me).map_err(access_rejection)?;
     // Symfony reads a method from the content of a POST, and of no other method.
     if *method == Method::POST && !access.permits_every_method(below_me) {
-        return Ok(ContentCheck::Required);
+        return Ok(BodyCheck::Required);
     }
-    Ok(ContentCheck::NotRequired)
+    Ok(BodyCheck::NotRequired)
 }
 
 fn access_rejection(reason: AccessRefusal) -> Rejection {
@@ -136,7 +136,7 @@ fn access_rejection(reason: AccessRefusal) -> Rejection {
     rejection.because(reason)
 }
 
-fn kind_of(reason: PathRefusal) -> RejectionKind {
+fn rejection_kind(reason: PathRefusal) -> RejectionKind {
     match reason {
         PathRefusal::NotMe => RejectionKind::NotFound,
         PathRefusal::Anonymous => RejectionKind::NoProfile,

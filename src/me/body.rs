@@ -15,7 +15,7 @@ use crate::read::{CollectError, ReadTimeout};
 use crate::rejection::{Rejection, RejectionKind};
 
 /// The most content that is read, in bytes. A sign-up has the same limit.
-const MAX_CONTENT: usize = 64 * 1024;
+const MAX_BODY_LEN: usize = 64 * 1024;
 
 /// How the tenant parses content.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +28,7 @@ enum Media {
 ///
 /// # Errors
 /// If the content cannot be read or parsed, or names a method.
-pub(super) async fn read_content<B>(
+pub(super) async fn read_body<B>(
     request: Request<B>,
     timeout: ReadTimeout,
 ) -> Result<Request<Full<Bytes>>, Rejection>
@@ -37,7 +37,7 @@ where
 {
     let (parts, body) = request.into_parts();
     let media = media(&parts.headers)?;
-    let content = timeout.collect(body, MAX_CONTENT).await;
+    let content = timeout.collect(body, MAX_BODY_LEN).await;
     let content = content.map_err(CollectError::into_request_rejection)?;
     check(media, &content)?;
     Ok(Request::from_parts(parts, Full::new(content)))

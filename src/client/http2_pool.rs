@@ -27,8 +27,8 @@ const RETRY_DELAY: Duration = Duration::from_secs(1);
 /// Waiting requests are served in order, as streams become free and connections are opened.
 pub(super) struct Http2Pool {
     limits: Limits,
-    /// The number of connections. Each checkout reads it, so that requests to an HTTP/1.1 origin do
-    /// not lock `state`.
+    /// The number of connections. Each checkout reads it, so that requests to an HTTP/1.1 origin
+    /// do not lock `state`.
     open: AtomicUsize,
     state: Mutex<State>,
 }

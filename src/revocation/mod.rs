@@ -31,8 +31,8 @@
 //! ```
 //!
 //! - `iat` is in whole seconds. A token is ended if its `iat` is not after the second in which its
-//!   sessions were ended; a token without `iat` counts as issued at 0. An issuer that has the
-//!   set therefore mints the next token of the subject with an `iat` in the following second, which
+//!   sessions were ended; a token without `iat` counts as issued at 0. An issuer that has the set
+//!   therefore mints the next token of the subject with an `iat` in the following second, which
 //!   verifiers accept within their leeway.
 //! - The second is that of the process that ends the sessions. If the clock of another process is
 //!   ahead of it, the tokens that the other process has minted within that difference stay valid.

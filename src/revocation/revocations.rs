@@ -27,8 +27,8 @@ pub(super) struct Config {
     capacity: usize,
     store: Option<Arc<dyn RevocationStore>>,
     pub(super) sync_interval: Duration,
-    /// How long the store may be unreadable before verifiers reject all tokens, in seconds. `None`:
-    /// they never do.
+    /// How long the store may be unreadable before verifiers reject all tokens, in seconds.
+    /// `None`: they never do.
     pub(super) tolerance: Option<u64>,
 }
 

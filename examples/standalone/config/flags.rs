@@ -59,8 +59,9 @@ pub(super) struct Flags {
     #[arg(long, value_name = "FILE")]
     pub(super) revocations_file: Option<PathBuf>,
 
-    /// What happens while the Redis server does not respond: serve requests with the ended sessions
-    /// that are known, or reject ID tokens after a time, such as refuse:60s. Default is serve.
+    /// What happens while the Redis server does not respond: serve requests with the ended
+    /// sessions that are known, or reject ID tokens after a time, such as refuse:60s. Default
+    /// is serve.
     #[arg(long, value_name = "serve|refuse:DURATION")]
     pub(super) revocations_on_outage: Option<String>,
 

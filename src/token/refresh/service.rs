@@ -34,8 +34,8 @@ use crate::token::{IssuedToken, TokenIssuer};
 ///
 /// `S` is the tenant. It is called with the configured API token, to look up the profile. If the
 /// profile does not exist, its tokens end, and the response is a 401. A token that is ended while
-/// the tenant is called is not refreshed. The new token has the claims of a minted one, `auth_time`,
-/// and those extra claims of the previous token that the issuer
+/// the tenant is called is not refreshed. The new token has the claims of a minted one,
+/// `auth_time`, and those extra claims of the previous token that the issuer
 /// [may issue](TokenIssuer::with_extra_claims). The request body is not read.
 ///
 /// See the [module docs](crate::token).

@@ -490,4 +490,10 @@ async fn a_refresh_copies_the_extra_claims_that_the_issuer_may_issue() {
         assert_eq!(claims["tier"], json!({ "level": 3, "since": 1.50 }));
         assert_eq!(claims.get("cart"), None);
     }
+    let ring = shop.id.issuer().keyring().clone();
+    let verifier = TokenVerifier::new(ring).with_clock(clock(&shop.clock));
+    let verified = verifier.verify(&token).unwrap();
+    assert!(verified.claims().auth_time.is_some());
+    // A claim that has a field is not an extra claim.
+    assert_eq!(verified.claims().get::<u64>("auth_time"), Ok(None));
 }

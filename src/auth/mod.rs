@@ -66,7 +66,7 @@
 //! - To reject tokens before they expire, see [`Revocations`](crate::Revocations) and
 //!   [`TokenVerifier::with_filter`](crate::TokenVerifier::with_filter).
 //! - To replace keys while requests run, see [`Keyring`](crate::Keyring).
-
+//!
 //! # Files
 //!
 //! | file | role |

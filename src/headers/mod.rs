@@ -19,7 +19,7 @@
 //! assert_eq!(headers.len(), 1, "the language, and nothing else");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
-
+//!
 //! # Files
 //!
 //! | file | role |

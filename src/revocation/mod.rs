@@ -41,7 +41,7 @@
 //!   entry.
 //! - The set is bounded: see [`Revocations::with_capacity`].
 //! - The set covers one process. A [`RevocationStore`] carries it to others.
-
+//!
 //! # Files
 //!
 //! | file | role |

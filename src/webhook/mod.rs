@@ -87,7 +87,7 @@
 //! the member `event` of the body therefore has no effect. Omneo does not document whether it sends
 //! that member: without it, a party that has captured a signed body can send it as
 //! `profile.deleted`. Use `https`, and replace the secret if a request was logged.
-
+//!
 //! # Files
 //!
 //! | file | role |

@@ -4,10 +4,21 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderValue;
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http_body_util::Full;
+use serde::Serialize;
 
+use super::response::{NO_STORE, insert_allow};
 use super::{FieldErrors, RejectionKind};
 use crate::error::BoxError;
+use crate::headers::WireProtocol;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+const GRPC_RETRY_PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
 
 /// A response of this crate's own: a rejected request or a failed call of the tenant.
 ///
@@ -116,21 +127,119 @@ impl Rejection {
     }
 
     /// Whether the message or the fields differ from the kind's own.
-    pub(super) fn has_own_message(&self) -> bool {
+    fn has_own_message(&self) -> bool {
         let details = self.details.as_ref();
         details.is_some_and(|details| details.message.is_some() || details.errors.is_some())
     }
 
-    pub(super) fn retry_after(&self) -> Option<Duration> {
+    fn retry_after(&self) -> Option<Duration> {
         self.details.as_ref()?.retry_after
     }
 
-    pub(super) fn allow(&self) -> Option<&str> {
+    fn allow(&self) -> Option<&str> {
         self.details.as_ref()?.allow.as_deref()
     }
 
-    pub(super) fn own_challenge(&self) -> Option<&HeaderValue> {
+    fn own_challenge(&self) -> Option<&HeaderValue> {
         self.details.as_ref()?.challenge.as_ref()
+    }
+
+    /// The response, in the protocol of the rejected request. Its extensions contain the rejection.
+    pub fn into_response(self, protocol: WireProtocol) -> Response<Full<Bytes>> {
+        let mut response = match protocol {
+            WireProtocol::Http => self.http_response(),
+            WireProtocol::Grpc => self.grpc_response("application/grpc"),
+            WireProtocol::GrpcWeb => self.grpc_response("application/grpc-web"),
+            WireProtocol::GrpcWebText => self.grpc_response("application/grpc-web-text"),
+        };
+        response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
+        response.extensions_mut().insert(self);
+        response
+    }
+
+    fn http_response(&self) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::new(self.json()));
+        *response.status_mut() = self.kind().status();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, JSON);
+        if let Some(challenge) = self.challenge() {
+            headers.insert(WWW_AUTHENTICATE, challenge);
+        }
+        if let Some(allow) = self.allow() {
+            insert_allow(headers, allow);
+        }
+        if let Some(after) = self.retry_after() {
+            headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(after)));
+        }
+        response
+    }
+
+    /// gRPC over HTTP/2, "Responses": a `Trailers-Only` response is 200 with the status in the
+    /// headers and no body. Clients take a plain 401 for a transport failure.
+    fn grpc_response(&self, content_type: &'static str) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::default());
+        *response.status_mut() = StatusCode::OK;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        headers.insert(
+            GRPC_STATUS,
+            HeaderValue::from(u16::from(self.kind().grpc_status())),
+        );
+        // The table's messages are ASCII without `%`: they need no percent-encoding.
+        headers.insert(
+            GRPC_MESSAGE,
+            HeaderValue::from_static(self.kind().message()),
+        );
+        if let Some(after) = self.retry_after() {
+            // gRPC clients parse a signed 32-bit number.
+            let milliseconds = i32::try_from(after.as_millis()).unwrap_or(i32::MAX);
+            headers.insert(GRPC_RETRY_PUSHBACK, HeaderValue::from(milliseconds));
+        }
+        response
+    }
+
+    fn json(&self) -> Bytes {
+        if !self.has_own_message() {
+            return Bytes::from_static(self.kind().json().as_bytes());
+        }
+        let message = Message {
+            message: self.message(),
+            errors: self.errors(),
+        };
+        match serde_json::to_vec(&message) {
+            Ok(json) => json.into(),
+            // Strings and maps of strings always serialize; the table's message is the fallback.
+            Err(_) => Bytes::from_static(self.kind().json().as_bytes()),
+        }
+    }
+
+    /// [RFC 6750 §3](https://www.rfc-editor.org/rfc/rfc6750#section-3): a request without any
+    /// credential gets a challenge without an error code. No challenge contains the cause.
+    fn challenge(&self) -> Option<HeaderValue> {
+        let default = match self.kind() {
+            RejectionKind::MissingCredentials => r#"Bearer realm="omneo-id""#,
+            RejectionKind::InvalidToken => r#"Bearer realm="omneo-id", error="invalid_token""#,
+            RejectionKind::AmbiguousCredentials => {
+                r#"Bearer realm="omneo-id", error="invalid_request""#
+            }
+            // RFC 9110 §15.5.2: "The server generating a 401 response MUST send a WWW-Authenticate
+            // header field". A bearer token would not help the sender of a webhook.
+            RejectionKind::InvalidSignature => r#"HMAC-SHA256 realm="omneo-id""#,
+            _ => return None,
+        };
+        Some(match self.own_challenge() {
+            Some(challenge) => challenge.clone(),
+            None => HeaderValue::from_static(default),
+        })
+    }
+}
+
+/// The HTTP response. axum converts without the request, so gRPC requests cannot be detected here.
+#[cfg(feature = "axum")]
+#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
+impl axum_core::response::IntoResponse for Rejection {
+    fn into_response(self) -> axum_core::response::Response {
+        self.into_response(WireProtocol::Http).into_response()
     }
 }
 
@@ -161,4 +270,16 @@ impl Error for Rejection {
         let cause = self.details.as_ref()?.cause.as_ref()?;
         Some(&**cause)
     }
+}
+
+/// The shape of the tenant's own errors.
+#[derive(Serialize)]
+struct Message<'a> {
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errors: Option<&'a FieldErrors>,
+}
+
+fn whole_seconds(after: Duration) -> u64 {
+    after.as_secs() + u64::from(after.subsec_nanos() > 0)
 }

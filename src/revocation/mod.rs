@@ -51,18 +51,18 @@
 //! | `record`, `text` | `Revocation`, one change of a set, and its text form |
 //! | `error` | `RevokeError` |
 //! | `store` | the trait `RevocationStore` |
-//! | `exchange`, `sync` | one exchange with a store; `synchronize`, which repeats it |
+//! | `shared`, `sync` | the state of a set, and one exchange with its store; the task that repeats it |
 //! | `store_state`, `outage` | how current the set is; the behaviour if it is not |
 //! | `redis` | `RedisStore` |
 
 mod error;
-mod exchange;
 mod outage;
 mod record;
 #[cfg(feature = "redis")]
 mod redis;
 pub(crate) mod revocations;
 mod set;
+mod shared;
 mod store;
 mod store_state;
 #[cfg(feature = "client")]

@@ -1,11 +1,16 @@
+#[cfg(feature = "client")]
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::set::Set;
-use super::store_state::{StoreState, StoreStats, Writing};
-use super::{Revocation, RevocationStore, RevokeError};
+use super::shared::{Config, Shared};
+use super::store_state::{StoreStats, Writing};
+#[cfg(feature = "client")]
+use super::sync::synchronize;
+use super::{OnOutage, Revocation, RevocationStore, RevokeError};
 use crate::clock::{Clock, SystemClock};
+use crate::error::BoxError;
 use crate::identity::{Claims, ProfileId, Subject};
 
 /// The tokens that are rejected before they expire.
@@ -14,23 +19,6 @@ use crate::identity::{Claims, ProfileId, Subject};
 /// it. Readers take no lock. See the [module docs](super).
 #[derive(Clone)]
 pub struct Revocations(Arc<Shared>);
-
-struct Shared {
-    config: Config,
-    set: Set,
-    store_state: StoreState,
-}
-
-#[derive(Clone)]
-pub(super) struct Config {
-    clock: Arc<dyn Clock>,
-    capacity: usize,
-    store: Option<Arc<dyn RevocationStore>>,
-    pub(super) sync_interval: Duration,
-    /// How long the store may be unreadable before verifiers reject all tokens, in seconds.
-    /// `None`: they never do.
-    pub(super) tolerance: Option<u64>,
-}
 
 /// The size of a set of [`Revocations`], for gauges.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,6 +38,9 @@ impl Revocations {
     /// The default of [`with_capacity`](Self::with_capacity).
     pub const DEFAULT_CAPACITY: usize = 1_000_000;
 
+    /// The default of [`with_sync_interval`](Self::with_sync_interval).
+    pub const DEFAULT_SYNC_INTERVAL: Duration = Duration::from_secs(5);
+
     /// An empty set.
     pub fn new() -> Self {
         Self::from_config(Config {
@@ -62,15 +53,11 @@ impl Revocations {
     }
 
     fn from_config(config: Config) -> Self {
-        Self(Arc::new(Shared {
-            set: Set::new(config.capacity),
-            store_state: StoreState::new(),
-            config,
-        }))
+        Self(Arc::new(Shared::new(config)))
     }
 
     /// A handle to one set cannot configure it: each change starts with an empty set.
-    pub(super) fn edit(self, change: impl FnOnce(&mut Config)) -> Self {
+    fn edit(self, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = self.0.config.clone();
         change(&mut config);
         Self::from_config(config)
@@ -102,6 +89,31 @@ impl Revocations {
     #[must_use]
     pub fn with_store(self, store: impl RevocationStore) -> Self {
         self.edit(|config| config.store = Some(Arc::new(store)))
+    }
+
+    /// Replaces how often the store is read, and starts with an empty set. A revocation of another
+    /// process has an effect here within this time and the time of the read, also if the connection
+    /// of the subscription was lost without a FIN. Zero counts as one millisecond.
+    ///
+    /// Default is 5 seconds.
+    #[must_use]
+    pub fn with_sync_interval(self, interval: Duration) -> Self {
+        let interval = interval.max(Duration::from_millis(1));
+        self.edit(|config| config.sync_interval = interval)
+    }
+
+    /// Replaces the behaviour of verifiers while the store cannot be read, and starts with an empty
+    /// set. It has no effect without a store.
+    ///
+    /// Default is [`OnOutage::Serve`].
+    #[must_use]
+    pub fn with_on_outage(self, on_outage: OnOutage) -> Self {
+        self.edit(|config| {
+            config.tolerance = match on_outage {
+                OnOutage::Serve => None,
+                OnOutage::Refuse { after } => Some(after.as_secs()),
+            };
+        })
     }
 
     /// Ends one token, for example at a sign-out. Other tokens of the profile stay valid.
@@ -165,13 +177,56 @@ impl Revocations {
         self.0.set.table().evict_expired(self.now());
     }
 
+    /// Synchronizes this set with its store: reads all revocations and subscribes to the store,
+    /// then reads the new ones at the [interval](Self::with_sync_interval). It also writes the
+    /// revocations that the store did not accept before.
+    ///
+    /// Spawn the future once, within tokio. It never completes. Without a store, it has no effect.
+    ///
+    /// With the feature `tracing`, the begin of an outage is one warning and its end one event of
+    /// level `info`.
+    #[cfg(feature = "client")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "client")))]
+    pub fn synchronize(&self) -> impl Future<Output = Infallible> + Send + use<> {
+        synchronize(Arc::clone(&self.0))
+    }
+
+    /// Writes the revocations that the store did not accept before, then reads the store once: all
+    /// revocations at the first time, then the new ones.
+    ///
+    /// `synchronize` (feature `client`) does so at intervals; this method is for a host without
+    /// tokio. It has no effect without a store.
+    ///
+    /// # Errors
+    /// If the store cannot be written or read.
+    pub async fn read_store(&self) -> Result<(), BoxError> {
+        match self.store() {
+            Some(store) => self.0.exchange(store).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the store has been read completely once; before that, the process is not ready.
+    /// Always true without a store.
+    pub fn is_synchronized(&self) -> bool {
+        self.0.is_synchronized()
+    }
+
     /// A snapshot for gauges.
     pub fn stats(&self) -> RevocationStats {
         RevocationStats {
             entries: self.0.set.table().len(),
             capacity: self.0.set.table().capacity(),
             rejected: self.0.set.rejected(),
-            store: self.store().map(|_| self.store_state().stats(self.now())),
+            store: self.store().map(|_| self.0.store_state.stats(self.now())),
+        }
+    }
+
+    /// Whether the store could not be read for longer than is tolerated.
+    pub(crate) fn is_stale(&self) -> bool {
+        match self.tolerance() {
+            None => false,
+            Some(tolerance) => self.0.store_state.is_stale(tolerance, self.now()),
         }
     }
 
@@ -198,32 +253,23 @@ impl Revocations {
         let Some(store) = self.store() else {
             return Ok(());
         };
-        let writing = Writing::new(self.store_state(), &revocation);
+        let writing = Writing::new(&self.0.store_state, &revocation);
         store.write(&revocation).await.map_err(RevokeError::store)?;
         writing.succeeded();
         Ok(())
     }
 
-    pub(super) fn store(&self) -> Option<&dyn RevocationStore> {
-        self.0.config.store.as_deref()
-    }
-
-    pub(super) fn store_state(&self) -> &StoreState {
-        &self.0.store_state
+    fn store(&self) -> Option<&dyn RevocationStore> {
+        self.0.store()
     }
 
     /// `None` without a store: then the set is always current.
-    pub(super) fn tolerance(&self) -> Option<u64> {
+    fn tolerance(&self) -> Option<u64> {
         self.store().and(self.0.config.tolerance)
     }
 
-    #[cfg(feature = "client")]
-    pub(super) fn sync_interval(&self) -> Duration {
-        self.0.config.sync_interval
-    }
-
-    pub(super) fn now(&self) -> u64 {
-        self.0.config.clock.now()
+    fn now(&self) -> u64 {
+        self.0.now()
     }
 }
 

@@ -4,91 +4,81 @@ use std::convert::Infallible;
 use std::future::{Future, pending, poll_fn};
 use std::hash::{BuildHasher, RandomState};
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::{RevocationStore, Revocations};
+use super::RevocationStore;
+use super::shared::Shared;
 use crate::error::BoxError;
 
 /// The delay after the first failure of several. It doubles with each further one, up to the
 /// interval of the reads.
 const FIRST_DELAY: Duration = Duration::from_millis(250);
 
-impl Revocations {
-    /// Synchronizes this set with its store: reads all revocations and subscribes to the store,
-    /// then reads the new ones at the [interval](Self::with_sync_interval). It also writes the
-    /// revocations that the store did not accept before.
-    ///
-    /// Spawn the future once, within tokio. It never completes. Without a store, it has no effect.
-    ///
-    /// With the feature `tracing`, the begin of an outage is one warning and its end one event of
-    /// level `info`.
-    pub fn synchronize(&self) -> impl Future<Output = Infallible> + Send + use<> {
-        let revocations = self.clone();
-        async move {
-            let Some(store) = revocations.store() else {
-                return pending().await;
-            };
-            let mut reading = pin!(revocations.keep_reading(store));
-            let mut listening = pin!(revocations.keep_listening(store));
-            poll_fn(|cx| {
-                let _: Poll<Infallible> = reading.as_mut().poll(cx);
-                let _: Poll<Infallible> = listening.as_mut().poll(cx);
-                Poll::Pending
-            })
-            .await
-        }
-    }
+/// Reads the store and listens to it. Without a store, it never completes and has no effect.
+pub(super) async fn synchronize(shared: Arc<Shared>) -> Infallible {
+    let Some(store) = shared.store() else {
+        return pending().await;
+    };
+    let mut reading = pin!(keep_reading(&shared, store));
+    let mut listening = pin!(keep_listening(&shared, store));
+    poll_fn(|cx| {
+        let _: Poll<Infallible> = reading.as_mut().poll(cx);
+        let _: Poll<Infallible> = listening.as_mut().poll(cx);
+        Poll::Pending
+    })
+    .await
+}
 
-    async fn keep_reading(&self, store: &dyn RevocationStore) -> Infallible {
-        let interval = self.sync_interval();
-        let mut backoff = Backoff::new(interval);
-        let mut is_outage = false;
-        loop {
-            let result = self.exchange(store).await;
-            match &result {
-                Ok(()) => {
-                    if is_outage {
-                        log_end();
-                    }
-                    backoff.reset();
+async fn keep_reading(shared: &Shared, store: &dyn RevocationStore) -> Infallible {
+    let interval = shared.config.sync_interval;
+    let mut backoff = Backoff::new(interval);
+    let mut is_outage = false;
+    loop {
+        let result = shared.exchange(store).await;
+        match &result {
+            Ok(()) => {
+                if is_outage {
+                    log_end();
                 }
-                Err(error) if !is_outage => log_begin(error),
-                Err(_) => {}
+                backoff.reset();
             }
-            is_outage = result.is_err();
-            match is_outage {
-                true => sleep(backoff.next()).await,
-                // Shorter than the interval, which is the bound that is documented.
-                false => sleep(interval.mul_f64(1.0 - 0.2 * random())).await,
-            }
+            Err(error) if !is_outage => log_begin(error),
+            Err(_) => {}
+        }
+        is_outage = result.is_err();
+        match is_outage {
+            true => sleep(backoff.next()).await,
+            // Shorter than the interval, which is the bound that is documented.
+            false => sleep(interval.mul_f64(1.0 - 0.2 * random())).await,
         }
     }
+}
 
-    async fn keep_listening(&self, store: &dyn RevocationStore) -> Infallible {
-        let interval = self.sync_interval();
-        let mut backoff = Backoff::new(interval);
-        // When the first failure after a lasting subscription occurred, and whether it is logged.
-        let (mut failing_since, mut is_logged) = (None, false);
-        loop {
-            let start = Instant::now();
-            let mut receiver = |revocations| self.receive(revocations);
-            let Err(error) = store.subscribe(&mut receiver).await;
-            if start.elapsed() > interval {
-                backoff.reset();
-                (failing_since, is_logged) = (None, false);
-            }
-            let failing_since: &mut Instant = failing_since.get_or_insert_with(Instant::now);
-            // During an outage, reads fail, too, and `keep_reading` logs that.
-            let is_lasting = failing_since.elapsed() > interval.saturating_mul(2);
-            if is_lasting && !is_logged && self.store_state().is_up() {
-                log_no_subscription(&error);
-                is_logged = true;
-            }
-            sleep(backoff.next()).await;
+async fn keep_listening(shared: &Shared, store: &dyn RevocationStore) -> Infallible {
+    let interval = shared.config.sync_interval;
+    let mut backoff = Backoff::new(interval);
+    // When the first failure after a lasting subscription occurred, and whether it is logged.
+    let (mut failing_since, mut is_logged) = (None, false);
+    loop {
+        let start = Instant::now();
+        let mut receiver = |revocations| shared.receive(revocations);
+        let Err(error) = store.subscribe(&mut receiver).await;
+        if start.elapsed() > interval {
+            backoff.reset();
+            (failing_since, is_logged) = (None, false);
         }
+        let failing_since: &mut Instant = failing_since.get_or_insert_with(Instant::now);
+        // During an outage, reads fail, too, and `keep_reading` logs that.
+        let is_lasting = failing_since.elapsed() > interval.saturating_mul(2);
+        if is_lasting && !is_logged && shared.store_state.is_up() {
+            log_no_subscription(&error);
+            is_logged = true;
+        }
+        sleep(backoff.next()).await;
     }
 }
 

@@ -30,10 +30,3 @@ impl<S> Layer<S> for CommsUpsertLayer {
         CommsUpsert::from_shared(inner, Arc::clone(&self.shared))
     }
 }
-
-impl<S> CommsUpsert<S> {
-    /// Creates the layer of this middleware.
-    pub fn layer(policy: CommsPolicy) -> CommsUpsertLayer {
-        CommsUpsertLayer::new(policy)
-    }
-}

@@ -132,7 +132,7 @@ impl Rejection {
         details.is_some_and(|details| details.message.is_some() || details.errors.is_some())
     }
 
-    fn retry_after(&self) -> Option<Duration> {
+    pub(super) fn retry_after(&self) -> Option<Duration> {
         self.details.as_ref()?.retry_after
     }
 

@@ -11,7 +11,7 @@
 //! TOKEN=$(curl -s http://127.0.0.1:8080/id/api/v1/auth/token -H 'authorization: Bearer sandbox-api-token' -H 'content-type: application/json' -d '{"id":"6513270e-269e-4d37-b2a7-4de452e6b438"}' | sed -n 's/.*"token":"\([^"]*\)".*/\1/p')
 //! # The front page with her token: 200 "Welcome to Acme, 6513270e-269e-4d37-b2a7-4de452e6b438."
 //! curl -s -w ' -> %{http_code}\n' http://127.0.0.1:8080/ -H "authorization: Bearer $TOKEN"
-//! # The account page, which needs a profile: 200 "The account of 6513270e-269e-4d37-b2a7-4de452e6b438"
+//! # The account page needs a profile: 200 "The account of 6513270e-269e-4d37-b2a7-4de452e6b438"
 //! curl -s -w ' -> %{http_code}\n' http://127.0.0.1:8080/account -H "authorization: Bearer $TOKEN"
 //! # Omneo ID is mounted beside these routes: 200 "ada.lovelace@example.com"
 //! curl -s -w ' -> %{http_code}\n' http://127.0.0.1:8080/id/api/v1/profiles/me -H "authorization: Bearer $TOKEN"

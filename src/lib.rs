@@ -2,7 +2,10 @@
 // lead to the modules of `docs`.
 #![cfg_attr(
     all(feature = "client", any(feature = "aws-lc-rs", feature = "rust-crypto")),
-    doc = "[security]: docs::security\n[operations]: docs::operations\n[observability]: docs::observability\n[architecture]: docs::architecture\n\n",
+    doc = "[security]: docs::security",
+    doc = "[operations]: docs::operations",
+    doc = "[observability]: docs::observability",
+    doc = "[architecture]: docs::architecture\n\n",
     doc = include_str!("../README.md")
 )]
 #![cfg_attr(

@@ -73,7 +73,8 @@
 //! | --- | --- |
 //! | `layer`, `service` | `JwtAuthLayer` and `JwtAuth` |
 //! | `authenticate` | the decision on a request: forward or reject; the layer's configuration |
-//! | `mode`, `outcome`, `failure` | `AuthMode`, the `AuthOutcome` of a forwarded request, the `AuthFailure` behind a rejection |
+//! | `mode`, `outcome` | `AuthMode`; the `AuthOutcome` of a forwarded request |
+//! | `failure` | the `AuthFailure` behind a rejection |
 //! | `source` | finds the token in a header, cookie or query |
 //! | `verify` | `TokenVerifier`: cache, signature, claims, revocations, filter |
 //! | `header`, `claims` | parse and check the two JSON parts of a token |

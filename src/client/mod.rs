@@ -28,11 +28,11 @@
 //! | `http2_pool` | the HTTP/2 connections of an origin, and the requests that wait for a stream |
 //! | `http2_connection` | `Http2Connection`, one stream; `drive`, the task of a connection |
 //! | `http2_io` | the transport of an HTTP/2 connection; reports a changed limit of streams |
-//! | `http1_connection` | `Http1Connection`, polled by the `SendFuture` of its request, then by its response body |
-//! | `http1_driver` | `finish_upload`, the task that sends the rest of a request after its response has begun |
+//! | `http1_connection` | `Http1Connection`; the `SendFuture` of a request polls it |
+//! | `http1_driver` | `finish_upload`, the task of an upload whose response has begun |
 //! | `replay` | the copy of a request that can be sent again on a new connection |
 //! | `body` | `ConnectionBody`: a response body that polls its HTTP/1.1 connection |
-//! | `write_progress` | `ProgressIo`, the transport of an HTTP/1.1 connection, and its `WriteProgress` |
+//! | `write_progress` | `ProgressIo`, the transport of HTTP/1.1, and its `WriteProgress` |
 //! | `send_error` | an error with the request, if that can be sent again |
 //! | `connect` | TCP and TLS, with the connect timeout |
 //! | `error`, `limits`, `stats` | the public error; the limits of a pool; counters for gauges |

@@ -36,7 +36,8 @@ impl Deletions {
             .as_ref()
             .ok()
             .and_then(|path| path.below("/profiles/me"));
-        below_me.is_some_and(|path| !self.0.permits(method, path))
+        // A deeper path neither deletes nor purges, and need not be read in every way.
+        below_me.is_some_and(|path| path.rfind('/') <= Some(0) && !self.0.permits(method, path))
     }
 }
 

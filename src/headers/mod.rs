@@ -30,7 +30,8 @@
 //! | `bearer` | the credential of `Authorization` |
 //! | `media` | media types and content codings |
 //! | `wire_protocol` | HTTP, gRPC or gRPC-Web |
-//! | `retry_after`, `trace_context`, `single_value` | parse `Retry-After`, `traceparent`, and a header that occurs once |
+//! | `retry_after`, `trace_context` | parse `Retry-After` and `traceparent` |
+//! | `single_value` | the value of a header that may occur once |
 
 mod bearer;
 mod hop;

@@ -6,7 +6,8 @@
 //!
 //! ```
 //! use omneo_id::auth::VerifyErrorKind;
-//! use omneo_id::{Keyring, ProfileId, Revocations, SigningKey, Subject, TokenIssuer, TokenVerifier};
+//! use omneo_id::{Keyring, ProfileId, Revocations, SigningKey, Subject};
+//! use omneo_id::{TokenIssuer, TokenVerifier};
 //!
 //! # #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -51,7 +52,7 @@
 //! | `record`, `text` | `Revocation`, one change of a set, and its text form |
 //! | `error` | `RevokeError` |
 //! | `store` | the trait `RevocationStore` |
-//! | `shared`, `sync` | the state of a set, and one exchange with its store; the task that repeats it |
+//! | `shared`, `sync` | the state of a set; the task that synchronizes it with the store |
 //! | `store_state`, `outage` | how current the set is; the behaviour if it is not |
 //! | `redis` | `RedisStore` |
 

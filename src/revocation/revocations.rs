@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::shared::{Config, Shared};
-use super::store_state::{StoreStats, Writing};
+use super::store_state::{PendingWrite, StoreStats};
 #[cfg(feature = "client")]
 use super::sync::synchronize;
 use super::{OnOutage, Revocation, RevocationStore, RevokeError};
@@ -201,7 +201,7 @@ impl Revocations {
     /// If the store cannot be written or read.
     pub async fn read_store(&self) -> Result<(), BoxError> {
         match self.store() {
-            Some(store) => self.0.exchange(store).await,
+            Some(store) => self.0.synchronize_once(store).await,
             None => Ok(()),
         }
     }
@@ -253,7 +253,7 @@ impl Revocations {
         let Some(store) = self.store() else {
             return Ok(());
         };
-        let writing = Writing::new(&self.0.store_state, &revocation);
+        let writing = PendingWrite::new(&self.0.store_state, &revocation);
         store.write(&revocation).await.map_err(RevokeError::store)?;
         writing.succeeded();
         Ok(())

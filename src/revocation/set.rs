@@ -97,7 +97,7 @@ impl Set {
         if valid_from <= issued_at {
             return issued_at;
         }
-        let name = Name::Profile(profile.as_str());
+        let name = Name::Profile(profile);
         let mut minted_ahead = self.minted_ahead();
         let marked = self.table.update(&name, now, |entry| {
             entry.minted_ahead = true;
@@ -127,7 +127,7 @@ impl Set {
             let lifetime = token
                 .expires_at
                 .saturating_sub(token.issued_at.unwrap_or(now));
-            let ended = self.update(&Name::Profile(profile.as_str()), now, |entry| {
+            let ended = self.update(&Name::Profile(profile), now, |entry| {
                 if entry.counted_until <= now {
                     entry.ended_tokens = 0;
                     entry.latest_ended = 0;
@@ -204,7 +204,7 @@ impl Set {
                 issued_until,
                 expires_at,
             } => {
-                let name = Name::Profile(profile.as_str());
+                let name = Name::Profile(profile);
                 let valid_from = issued_until.saturating_add(1);
                 match self.table.get(&name) {
                     Some(entry) if entry.covers(valid_from, *expires_at) => false,
@@ -242,7 +242,7 @@ impl Set {
     }
 
     fn profile(&self, profile: &ProfileId) -> Entry {
-        let entry = self.table.get(&Name::Profile(profile.as_str()));
+        let entry = self.table.get(&Name::Profile(profile));
         entry.unwrap_or_default()
     }
 

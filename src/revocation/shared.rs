@@ -1,4 +1,4 @@
-//! The state that all handles of a set share, and one exchange with its store.
+//! The state that all handles of a set share, and one synchronization with its store.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,7 +48,10 @@ impl Shared {
         self.store().is_none() || self.store_state.last_read().is_some()
     }
 
-    pub(super) async fn exchange(&self, store: &dyn RevocationStore) -> Result<(), BoxError> {
+    pub(super) async fn synchronize_once(
+        &self,
+        store: &dyn RevocationStore,
+    ) -> Result<(), BoxError> {
         self.set.table().evict_expired(self.now());
         let written = self.write_queued(store).await;
         // Also after a failed write: a store that is full can be read.

@@ -91,12 +91,12 @@ impl StoreState {
 
 /// A revocation that is being written. Unless the write succeeds, it is queued; also if the caller
 /// stops waiting.
-pub(super) struct Writing<'a> {
+pub(super) struct PendingWrite<'a> {
     state: &'a StoreState,
     revocation: Option<Revocation>,
 }
 
-impl<'a> Writing<'a> {
+impl<'a> PendingWrite<'a> {
     pub(super) fn new(state: &'a StoreState, revocation: &Revocation) -> Self {
         Self {
             state,
@@ -109,7 +109,7 @@ impl<'a> Writing<'a> {
     }
 }
 
-impl Drop for Writing<'_> {
+impl Drop for PendingWrite<'_> {
     fn drop(&mut self) {
         let Some(revocation) = self.revocation.take() else {
             return;

@@ -38,7 +38,7 @@ async fn keep_reading(shared: &Shared, store: &dyn RevocationStore) -> Infallibl
     let mut backoff = Backoff::new(interval);
     let mut is_outage = false;
     loop {
-        let result = shared.exchange(store).await;
+        let result = shared.synchronize_once(store).await;
         match &result {
             Ok(()) => {
                 if is_outage {

@@ -1,11 +1,13 @@
 //! The entries of a set of revocations: a bounded map that readers read without a lock.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+
+use crate::identity::ProfileId;
 
 /// A change copies one shard: about 60 entries if a million are stored. It takes a few
 /// microseconds, and reading a million from a store some seconds. An empty set takes 8 bytes per
@@ -41,10 +43,30 @@ struct Shard {
 struct Key(u128);
 
 /// The subject of an entry.
-#[derive(Hash)]
 pub(super) enum Name<'a> {
     Token(&'a str),
-    Profile(&'a str),
+    Profile(&'a ProfileId),
+}
+
+impl Hash for Name<'_> {
+    /// The tenant compares the ids of profiles without case, so a profile has one entry in every
+    /// spelling of its id.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Self::Token(id) => {
+                state.write_u8(0);
+                state.write(id.as_bytes());
+            }
+            Self::Profile(id) => {
+                let mut lower = [0; ProfileId::MAX_LEN];
+                for (lower, byte) in lower.iter_mut().zip(id.as_str().bytes()) {
+                    *lower = byte.to_ascii_lowercase();
+                }
+                state.write_u8(1);
+                state.write(&lower);
+            }
+        }
+    }
 }
 
 /// The state of a token or profile.

@@ -58,13 +58,13 @@
 //! | file | role |
 //! | --- | --- |
 //! | `issue`, `extra_claims`, `issue_error` | `TokenIssuer`; the claims of an application; errors |
-//! | `mint`, `revoke` | the endpoints of servers, which send an API token: `TokenEndpoint`, `RevokeEndpoint` |
-//! | `refresh`, `sign_out` | the endpoints of clients, which send an ID token: `RefreshEndpoint`, `SignOut` |
+//! | `mint`, `revoke` | `TokenEndpoint` and `RevokeEndpoint`, for servers with an API token |
+//! | `refresh`, `sign_out` | `RefreshEndpoint` and `SignOut`, for clients with an ID token |
 //! | `jwks` | `JwksEndpoint`, the public keys |
 //! | `server_request`, `api_token` | reads a request of a server; checks its API token |
 //! | `lookup` | the call of the tenant that finds the subject |
 //! | `field` | an id or a handle in a request body |
-//! | `response`, `revoke_error`, `events` | the responses, rejections and log events of the endpoints |
+//! | `response`, `revoke_error`, `events` | responses, rejections and log events |
 
 mod api_token;
 mod events;

@@ -144,7 +144,7 @@
 //! Limit the rate of sign-ups per client, for example by a `tower` layer in front of this one. Set
 //! a deadline for the request body, for example with `IdleTimeout` in [`body`](crate::body): a
 //! sign-up waits for the complete body.
-
+//!
 //! # Files
 //!
 //! | file | role |
@@ -154,10 +154,11 @@
 //! | `read_body`, `sign_up` | read the request; `SignUp`, the validated payload |
 //! | `validate`, `schema`, `json` | check a payload against the documented fields |
 //! | `email`, `phone`, `formats`, `invisible`, `comms` | the rules of single fields |
-//! | `in_flight`, `process` | limits the sign-ups of one address; look-up, then update or creation |
-//! | `find_profile`, `lookup`, `availability` | the calls of a look-up; their queries and responses |
+//! | `in_flight`, `process` | the sign-ups in flight; look-up, then update or creation |
+//! | `find_profile`, `lookup`, `availability` | the calls of a look-up; queries and responses |
 //! | `decide` | the write that follows a look-up |
-//! | `tenant_client`, `tenant_response`, `tenant_errors` | the calls of the tenant; its responses; its validation errors |
+//! | `tenant_client`, `tenant_response` | the calls of the tenant; its responses |
+//! | `tenant_errors` | the tenant's validation errors |
 //! | `uniform_latency` | delays the response |
 
 mod availability;

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use omneo_id::auth::VerifyErrorKind;
 use omneo_id::{Keyring, ProfileId, Revocations, SigningKey, Subject, TokenIssuer, TokenVerifier};
 
+const SECRET: &str = "a secret of more than thirty-two bytes";
 const NOW: u64 = 1_700_000_000;
 const HOUR: u64 = 60 * 60;
 const DAY: u64 = 24 * HOUR;
@@ -37,8 +38,7 @@ impl Process {
             let time = Arc::clone(&time);
             move || time.load(Ordering::Relaxed)
         };
-        let secret = "a secret of more than thirty-two bytes";
-        let ring = Keyring::new(SigningKey::hs256(secret).unwrap());
+        let ring = Keyring::new(SigningKey::hs256(SECRET).unwrap());
         let revocations = edit(Revocations::new().with_clock(clock()));
         Self {
             issuer: TokenIssuer::new(ring.clone())
@@ -58,6 +58,11 @@ impl Process {
 
     fn mint(&self, subject: &Subject) -> String {
         self.issuer.issue(subject).unwrap().into_token()
+    }
+
+    async fn end_all_of(&self, id: &str) {
+        let ended = self.revocations.revoke_profile(&profile(id)).await;
+        ended.unwrap();
     }
 
     /// Ends one token.
@@ -81,6 +86,11 @@ impl Process {
     fn assert_revoked(&self, token: &str) {
         assert_eq!(self.check(token), Err(VerifyErrorKind::Revoked));
     }
+}
+
+/// A token with these claims, such as another issuer may have signed it.
+fn sign(claims: &str) -> String {
+    crate::auth::sign_with(SECRET.as_bytes(), r#"{"alg":"HS256"}"#, claims.as_bytes())
 }
 
 fn profile(id: &str) -> ProfileId {

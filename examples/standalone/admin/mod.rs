@@ -6,7 +6,7 @@
 //! | `routes` | dispatches between these routes and Omneo ID |
 //! | `health`, `readiness` | `/healthz`, `/readyz`, and the result of a probe |
 //! | `openapi` | `/openapi.json` |
-//! | `request_counts`, `metrics`, `scrape` | counters per thread, their text form, and its listener |
+//! | `request_counts`, `metrics`, `scrape` | counters per thread, their text and its listener |
 
 pub(crate) mod health;
 pub(crate) mod metrics;

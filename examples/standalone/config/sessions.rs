@@ -216,7 +216,8 @@ fn refresh(
         )),
         Some(max_age) if max_age <= token_ttl && arguments.has("refresh") => {
             warnings.push(format!(
-                "{} is not longer than the lifetime of a token: a refresh does not prolong sessions",
+                "{} is not longer than the lifetime of a token: \
+                 a refresh does not prolong sessions",
                 arguments.name("refresh")
             ));
         }

@@ -4,13 +4,13 @@
 //! | file | role |
 //! | --- | --- |
 //! | `serve` | the accept loop and the graceful shutdown |
-//! | `listener`, `signals`, `descriptors` | the listening socket, SIGTERM and SIGINT, file descriptors |
+//! | `listener`, `signals`, `descriptors` | the listening socket; SIGTERM and SIGINT; file limits |
 //! | `workers` | one thread and one runtime per core |
 //! | `connection_task` | the task of one connection |
 //! | `connection`, `protocol_detection` | its states, with and without `hyper` |
 //! | `context` | the settings of `hyper`, and the state that all connections share |
 //! | `socket`, `coalescing_writer` | the I/O types between `hyper` and the TCP stream |
-//! | `connection_activity`, `tracked_service`, `upload`, `timeouts` | counters, and the timer that reads them |
+//! | `connection_activity`, `tracked_service`, `upload`, `timeouts` | counters and their timer |
 //! | `trim_allocator` | returns freed memory to the system |
 
 pub(crate) mod coalescing_writer;

@@ -1,9 +1,9 @@
 //! A store of revocations in Redis, with the feature `redis`.
 
 mod connect;
+mod connection_manager;
 mod failure;
 mod keys;
-mod pool;
 mod store;
 mod subscription;
 #[cfg(feature = "tls")]

@@ -9,9 +9,9 @@ use ::redis::{Pipeline, pipe};
 use tokio::time::Instant;
 
 use super::connect::Connector;
+use super::connection_manager::ConnectionManager;
 use super::failure::Failure;
 use super::keys::Keys;
-use super::pool::Pool;
 use super::subscription::Subscription;
 use crate::clock::{Clock, SystemClock};
 use crate::error::ConfigError;
@@ -53,7 +53,7 @@ const REFRESH_INTERVAL: Duration = Duration::from_secs(60 * 60);
 /// # Ok::<(), omneo_id::error::ConfigError>(())
 /// ```
 pub struct RedisStore {
-    pool: Pool,
+    connection: ConnectionManager,
     keys: Keys,
     clock: Arc<dyn Clock>,
     progress: Mutex<Progress>,
@@ -82,7 +82,7 @@ impl RedisStore {
     /// white space. The error does not contain the URL.
     pub fn new(url: &str, tenant: &str) -> Result<Self, ConfigError> {
         Ok(Self {
-            pool: Pool::new(Connector::new(url)?),
+            connection: ConnectionManager::new(Connector::new(url)?),
             keys: Keys::for_tenant(tenant)?,
             clock: Arc::new(SystemClock),
             progress: Mutex::default(),
@@ -109,8 +109,8 @@ impl RedisStore {
     /// If there is none, or one is invalid.
     #[cfg(feature = "tls")]
     pub fn with_root_certificates(mut self, pem: &[u8]) -> Result<Self, ConfigError> {
-        let connector = self.pool.connector.with_root_certificates(pem)?;
-        self.pool = Pool::new(connector);
+        let connector = self.connection.connector.with_root_certificates(pem)?;
+        self.connection = ConnectionManager::new(connector);
         Ok(self)
     }
 
@@ -149,7 +149,9 @@ impl RedisStore {
             .arg(&member);
         self.renew(&mut transaction);
         transaction.cmd("PUBLISH").arg(&**channel).arg(&member);
-        self.pool.query::<::redis::Value>(&transaction).await?;
+        self.connection
+            .query::<::redis::Value>(&transaction)
+            .await?;
         Ok(())
     }
 
@@ -159,7 +161,7 @@ impl RedisStore {
         let mut latest = pipe();
         (latest.cmd("XREVRANGE").arg(&*self.keys.log)).arg(&["+", "-", "COUNT", "1"]);
         self.renew(&mut latest);
-        let (entries, ..): (Vec<LogEntry>, u8, u8) = self.pool.query(&latest).await?;
+        let (entries, ..): (Vec<LogEntry>, u8, u8) = self.connection.query(&latest).await?;
         let last_id = entries.into_iter().next_back().map(|(id, _)| id);
         // From the latest expiry down: expired members are removed at the other end, and added ones
         // move the rest towards it, so that no member is skipped.
@@ -169,7 +171,7 @@ impl RedisStore {
             (page.cmd("ZREVRANGE").arg(&*self.keys.revocations))
                 .arg(start)
                 .arg(start + PAGE - 1);
-            let (members,): (Vec<Vec<u8>>,) = self.pool.query(&page).await?;
+            let (members,): (Vec<Vec<u8>>,) = self.connection.query(&page).await?;
             apply(self.parse(members.iter()));
             if members.len() < PAGE {
                 break;
@@ -191,7 +193,7 @@ impl RedisStore {
             (next.cmd("XRANGE").arg(&*self.keys.log).arg(&last_id))
                 .arg(&["+", "COUNT"])
                 .arg(PAGE);
-            let (entries,): (Vec<LogEntry>,) = self.pool.query(&next).await?;
+            let (entries,): (Vec<LogEntry>,) = self.connection.query(&next).await?;
             let Some(((first, _), new)) = entries.split_first() else {
                 break;
             };
@@ -221,7 +223,11 @@ impl RedisStore {
     }
 
     async fn listen(&self, apply: &mut Receiver<'_>) -> Result<Infallible, Failure> {
-        let connected = self.pool.connector.subscribe(&self.keys.channel).await?;
+        let connected = self
+            .connection
+            .connector
+            .subscribe(&self.keys.channel)
+            .await?;
         let mut subscription = Subscription::new(connected);
         loop {
             let member = subscription.next().await?;
@@ -292,7 +298,7 @@ impl RevocationStore for RedisStore {
 impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisStore")
-            .field("connector", &self.pool.connector)
+            .field("connector", &self.connection.connector)
             .field("prefix", &self.keys.prefix)
             .finish_non_exhaustive()
     }

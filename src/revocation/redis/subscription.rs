@@ -7,8 +7,8 @@ use ::redis::aio::{PubSub, PubSubSink, PubSubStream};
 use futures_core::Stream;
 use tokio::time::timeout;
 
+use super::connection_manager::COMMAND_TIMEOUT;
 use super::failure::Failure;
-use super::pool::COMMAND_TIMEOUT;
 
 /// A subscription without a message for this time is checked by a `PING`.
 const PING_INTERVAL: Duration = Duration::from_secs(10);

@@ -24,7 +24,8 @@ pub(super) enum RevokeRequest {
     All,
 }
 
-const FORMS: &str = r#"The request body must be a JSON object with the members of one of these forms and no others: {"jti"}, {"id"}, {"id", "id_handle"}, {"all"}."#;
+const FORMS: &str = "The request body must be a JSON object with the members of one of these forms and no \
+                     others: {\"jti\"}, {\"id\"}, {\"id\", \"id_handle\"}, {\"all\"}.";
 
 impl RevokeRequest {
     /// Parses the body. Each form has exactly its members: an unknown member could be a misspelled

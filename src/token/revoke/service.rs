@@ -15,10 +15,10 @@ use crate::body::Body;
 use crate::clock::{Clock, SystemClock};
 use crate::error::{BoxError, ConfigError};
 use crate::headers::WireProtocol;
-use crate::identity::{ProfileId, Subject};
+use crate::identity::Subject;
 use crate::read::ReadTimeout;
 use crate::rejection::{RejectionKind, no_content, options};
-use crate::revocation::{Revocations, RevokeError};
+use crate::revocation::Revocations;
 use crate::tenant::ApiToken;
 use crate::token::api_token::ApiTokenCheck;
 use crate::token::lookup::{CallError, Lookup, TenantClient};
@@ -198,7 +198,9 @@ impl Config {
             .await?;
         match (ended, subject) {
             (RevokeRequest::Token(id), _) => self.revocations.revoke_token_id(&id).await?,
-            (RevokeRequest::Profile(profile), _) => self.revoke_profile(&profile).await?,
+            (RevokeRequest::Profile(profile), _) => {
+                self.revocations.revoke_profile(&profile).await?
+            }
             (RevokeRequest::Found(_), Subject::Profile(profile)) => {
                 self.revocations.revoke_profile(&profile).await?;
             }
@@ -209,17 +211,6 @@ impl Config {
             (RevokeRequest::All, _) => self.revocations.revoke_all().await?,
         }
         Ok(())
-    }
-
-    /// Ends the tokens of a profile that was not looked up. The tenant compares ids without case,
-    /// and tokens have its own spelling, in lower case.
-    async fn revoke_profile(&self, profile: &ProfileId) -> Result<(), RevokeError> {
-        self.revocations.revoke_profile(profile).await?;
-        let lower = profile.as_str().to_ascii_lowercase();
-        match lower.parse() {
-            Ok(lower) if lower != *profile => self.revocations.revoke_profile(&lower).await,
-            _ => Ok(()),
-        }
     }
 }
 

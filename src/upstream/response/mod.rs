@@ -3,7 +3,7 @@
 //! | file | role |
 //! | --- | --- |
 //! | `status` | whether a response of this status is forwarded |
-//! | `headers`, `location`, `framing` | filter the headers; rewrite `Location`; check `Content-Length` |
+//! | `headers`, `location`, `framing` | header policy; `Location`; `Content-Length` |
 //! | `proxied_body` | the body: idle timeout, scan, trailers |
 //! | `filter` | `ResponseFilter`: removes secrets and filters trailers |
 //! | `secret_scanner` | finds the API token in a body |

@@ -7,7 +7,7 @@ use omneo_id::identity::VerifiedToken;
 use omneo_id::revocation::RevokeErrorKind;
 use omneo_id::{Keyring, SigningKey, Subject, TokenIssuer, TokenVerifier};
 
-use super::{DAY, HOUR, NOW, Process, ada, grace, profile};
+use super::{DAY, HOUR, NOW, Process, ada, grace, sign};
 
 #[tokio::test]
 async fn an_ended_token_is_refused_at_its_next_use_and_the_others_stay_valid() {
@@ -28,11 +28,7 @@ async fn an_ended_token_is_refused_at_its_next_use_and_the_others_stay_valid() {
 async fn a_token_is_refused_at_its_first_use_too() {
     let process = Process::new();
     let token = process.mint(&ada());
-    process
-        .revocations
-        .revoke_profile(&profile("ada"))
-        .await
-        .unwrap();
+    process.end_all_of("ada").await;
     process.assert_revoked(&token);
 }
 
@@ -58,11 +54,7 @@ async fn the_sessions_of_a_profile_end_and_a_login_in_the_same_second_works() {
     for token in [&token, &other, &anonymous] {
         process.assert_valid(token);
     }
-    process
-        .revocations
-        .revoke_profile(&profile("ada"))
-        .await
-        .unwrap();
+    process.end_all_of("ada").await;
     process.assert_revoked(&token);
     process.assert_valid(&other);
     process.assert_valid(&anonymous);
@@ -71,11 +63,7 @@ async fn the_sessions_of_a_profile_end_and_a_login_in_the_same_second_works() {
     let issued_at = process.verifier.verify(&again).unwrap().claims().issued_at;
     assert_eq!(issued_at, Some(NOW + 1));
     // The second end of all sessions in one second covers the login between them.
-    process
-        .revocations
-        .revoke_profile(&profile("ada"))
-        .await
-        .unwrap();
+    process.end_all_of("ada").await;
     process.assert_revoked(&again);
     let third = process.mint(&ada());
     process.assert_valid(&third);
@@ -104,11 +92,7 @@ async fn the_sessions_of_all_subjects_end_and_logins_in_the_same_second_work() {
 async fn repeated_revocations_without_a_login_do_not_move_the_next_iat() {
     let process = Process::new();
     for _ in 0..100 {
-        process
-            .revocations
-            .revoke_profile(&profile("ada"))
-            .await
-            .unwrap();
+        process.end_all_of("ada").await;
         process.revocations.revoke_all().await.unwrap();
     }
     let token = process.mint(&ada());
@@ -120,46 +104,39 @@ async fn repeated_revocations_without_a_login_do_not_move_the_next_iat() {
 async fn a_clock_that_is_set_back_keeps_ended_tokens_ended() {
     let process = Process::new();
     let token = process.mint(&ada());
-    process
-        .revocations
-        .revoke_profile(&profile("ada"))
-        .await
-        .unwrap();
+    process.end_all_of("ada").await;
     process.set_time(NOW - 3);
     process.assert_revoked(&token);
     // The new token is 4 seconds in the future, which is within the leeway.
     let again = process.mint(&ada());
     process.assert_valid(&again);
-    process
-        .revocations
-        .revoke_profile(&profile("ada"))
-        .await
-        .unwrap();
+    process.end_all_of("ada").await;
     process.assert_revoked(&again);
+}
+
+#[tokio::test]
+async fn a_profile_ends_in_every_spelling_of_its_id() {
+    let process = Process::new();
+    let token = process.mint(&ada());
+    process.end_all_of("ADA").await;
+    process.assert_revoked(&token);
+    let again = process.mint(&ada());
+    process.assert_valid(&again);
+    process.end_all_of("Ada").await;
+    process.assert_revoked(&again);
+    assert_eq!(process.revocations.stats().entries, 1);
 }
 
 #[tokio::test]
 async fn a_token_without_iat_counts_as_issued_at_0() {
     let process = Process::new();
     let claims = |jti: &str| format!(r#"{{"pid":"ada","exp":{}{jti}}}"#, NOW + HOUR);
-    let secret = b"a secret of more than thirty-two bytes";
-    let sign =
-        |claims: String| crate::auth::sign_with(secret, r#"{"alg":"HS256"}"#, claims.as_bytes());
-    let [token, other] = [r#","jti":"1""#, r#","jti":"2""#].map(|jti| sign(claims(jti)));
+    let [token, other] = [r#","jti":"1""#, r#","jti":"2""#].map(|jti| sign(&claims(jti)));
     process.assert_valid(&other);
-    let verified = process.verifier.verify(&token).unwrap();
-    process
-        .revocations
-        .revoke_token(verified.claims())
-        .await
-        .unwrap();
+    process.end(&token).await;
     process.assert_revoked(&token);
     process.assert_valid(&other);
-    process
-        .revocations
-        .revoke_profile(&profile("ada"))
-        .await
-        .unwrap();
+    process.end_all_of("ada").await;
     process.assert_revoked(&other);
 }
 
@@ -167,14 +144,9 @@ async fn a_token_without_iat_counts_as_issued_at_0() {
 async fn a_token_with_a_fraction_in_its_iat_ends_with_its_second() {
     let process = Process::new();
     let claims = format!(r#"{{"pid":"ada","iat":{NOW}.9,"exp":{}}}"#, NOW + HOUR);
-    let secret = b"a secret of more than thirty-two bytes";
-    let token = crate::auth::sign_with(secret, r#"{"alg":"HS256"}"#, claims.as_bytes());
+    let token = sign(&claims);
     process.assert_valid(&token);
-    process
-        .revocations
-        .revoke_profile(&profile("ada"))
-        .await
-        .unwrap();
+    process.end_all_of("ada").await;
     process.assert_revoked(&token);
 }
 
@@ -182,14 +154,13 @@ async fn a_token_with_a_fraction_in_its_iat_ends_with_its_second() {
 async fn a_token_without_jti_ends_with_the_earlier_tokens_of_its_profile() {
     let process = Process::new();
     let later = process.mint(&ada());
-    let secret = b"a secret of more than thirty-two bytes";
     let sign = |pid: &str| {
         let claims = format!(
             r#"{{"pid":"{pid}","iat":{},"exp":{}}}"#,
             NOW - 1,
             NOW + HOUR
         );
-        let token = crate::auth::sign_with(secret, r#"{"alg":"HS256"}"#, claims.as_bytes());
+        let token = sign(&claims);
         process.verifier.verify(&token).unwrap()
     };
     let verified = sign("ada");
@@ -262,12 +233,7 @@ async fn a_client_that_rotates_its_token_for_days_ends_no_other_session() {
 async fn an_entry_is_kept_while_a_token_can_be_valid() {
     let process = Process::new();
     let token = process.mint(&ada());
-    let verified = process.verifier.verify(&token).unwrap();
-    process
-        .revocations
-        .revoke_token(verified.claims())
-        .await
-        .unwrap();
+    process.end(&token).await;
     process.set_time(NOW + HOUR + 4);
     process.revocations.evict_expired();
     process.assert_revoked(&token);
@@ -286,14 +252,9 @@ async fn a_verifier_with_a_longer_lifetime_keeps_entries_longer() {
         .clone()
         .with_max_lifetime(lifetime)
         .unwrap();
-    process
-        .revocations
-        .revoke_profile(&profile("ada"))
-        .await
-        .unwrap();
-    let secret = b"a secret of more than thirty-two bytes";
+    process.end_all_of("ada").await;
     let claims = format!(r#"{{"pid":"ada","iat":{NOW},"exp":{}}}"#, NOW + 2 * DAY);
-    let token = crate::auth::sign_with(secret, r#"{"alg":"HS256"}"#, claims.as_bytes());
+    let token = sign(&claims);
     process.set_time(NOW + 2 * DAY + 4);
     process.revocations.evict_expired();
     assert_eq!(

@@ -20,7 +20,7 @@ async fn calls(
         let mut response = match (request.method().as_str(), request.uri().path()) {
             ("GET", "/profiles") => respond(
                 200,
-                r#"{"data":[{"id":"x","email":"x@example.net"}],"links":{"next":"https://t.example/2"}}"#,
+                r#"{"data":[{"id":"x","email":"x@example.net"}],"links":{"next":"https://t.test/2"}}"#,
             ),
             ("POST", "/profiles/availability") => Response::new(Full::from(owner.clone())),
             ("GET", _) => respond(200, r#"{"data":{"id":"ada-1","email":"%@example.net"}}"#),

@@ -298,7 +298,8 @@ async fn a_body_of_any_client_that_fails_with_its_head_is_a_bad_gateway() {
 
 #[tokio::test]
 async fn chunked_framing_overrides_a_content_length() {
-    let tenant_response = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n\
+    let tenant_response = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\
+                  transfer-encoding: chunked\r\n\r\n\
                   5\r\nhello\r\n0\r\n\r\n";
     let origin = raw(tenant_response, false).await;
     let response = forward_get(&origin, Protocol::Http1).await;

@@ -83,7 +83,8 @@ async fn expect_continue_is_answered_here_and_not_forwarded() {
         let mut stream = TcpStream::connect(&host["http://".len()..]).await.unwrap();
         let head = |path: &str| {
             format!(
-                "PUT {path} HTTP/1.1\r\nhost: h\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n"
+                "PUT {path} HTTP/1.1\r\nhost: h\r\n\
+                 expect: 100-continue\r\ncontent-length: 5\r\n\r\n"
             )
         };
         stream.write_all(head("/x").as_bytes()).await.unwrap();

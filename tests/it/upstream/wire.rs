@@ -220,7 +220,8 @@ async fn a_response_without_a_body_keeps_its_content_length() {
 
 #[tokio::test]
 async fn interim_responses_are_ignored() {
-    let tenant_response = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: <a>\r\n\r\n\
+    let tenant_response = "HTTP/1.1 100 Continue\r\n\r\n\
+                  HTTP/1.1 103 Early Hints\r\nlink: <a>\r\n\r\n\
                   HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
     let origin = raw(tenant_response, false).await;
     let response = forward_get(&origin, Protocol::Http1).await;

@@ -12,7 +12,7 @@ use super::failure::Failure;
 pub(super) const COMMAND_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The one connection for commands, opened when it is needed.
-pub(super) struct Pool {
+pub(super) struct ConnectionManager {
     pub(super) connector: Connector,
     slot: Mutex<Slot>,
 }
@@ -24,7 +24,7 @@ struct Slot {
     failure: Option<(Instant, Failure)>,
 }
 
-impl Pool {
+impl ConnectionManager {
     pub(super) fn new(connector: Connector) -> Self {
         Self {
             connector,

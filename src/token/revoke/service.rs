@@ -198,10 +198,8 @@ impl Config {
             .await?;
         match (ended, subject) {
             (RevokeRequest::Token(id), _) => self.revocations.revoke_token_id(&id).await?,
-            (RevokeRequest::Profile(profile), _) => {
-                self.revocations.revoke_profile(&profile).await?
-            }
-            (RevokeRequest::Found(_), Subject::Profile(profile)) => {
+            (RevokeRequest::Profile(profile), _)
+            | (RevokeRequest::Found(_), Subject::Profile(profile)) => {
                 self.revocations.revoke_profile(&profile).await?;
             }
             // The look-up of a profile finds a profile.

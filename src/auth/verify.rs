@@ -245,7 +245,7 @@ impl Config {
     /// The checks whose result may change between two uses of a token.
     fn check_use(&self, token: &VerifiedToken) -> Result<(), VerifyErrorKind> {
         if let Some(revocations) = &self.revocations {
-            // Read before the look-up: a change during the look-up causes another one.
+            // The version is read first: a change during the look-up then leads to another look-up.
             let version = revocations.version();
             if !token.is_checked(version) {
                 if revocations.is_revoked(token.claims()) {

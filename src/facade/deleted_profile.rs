@@ -13,8 +13,8 @@ use crate::path::{AccessPolicy, CanonicalPath};
 use crate::report::Report;
 use crate::revocation::Revocations;
 
-/// The requests below `/profiles/me` that delete the profile: a policy that denies them. It reads a
-/// path in every way in which the tenant might read it.
+/// Matches the requests below `/profiles/me` that delete the profile. An access policy that denies
+/// them checks a path at every level of percent-encoding, as the tenant might decode it.
 pub(super) struct Deletions(AccessPolicy);
 
 impl Deletions {
@@ -36,7 +36,7 @@ impl Deletions {
             .as_ref()
             .ok()
             .and_then(|path| path.below("/profiles/me"));
-        // A deeper path neither deletes nor purges, and need not be read in every way.
+        // A path of several segments never matches. The policy is not evaluated for it.
         below_me.is_some_and(|path| path.rfind('/') <= Some(0) && !self.0.permits(method, path))
     }
 }

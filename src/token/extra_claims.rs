@@ -18,8 +18,8 @@ const MAX_NAME_LEN: usize = 128;
 /// signature of this crate, the token stays below the 8 KiB that verifiers and web servers accept.
 pub(super) const MAX_LEN: usize = 4 * 1024;
 
-/// Claims that this crate sets, or that a verifier takes for a statement about the subject or the
-/// token itself.
+/// Claims that this crate sets, and registered claims that identify the subject (`sub`), bound the
+/// token's validity (`nbf`) or bind it to a key (`cnf`).
 const REGISTERED: [&str; 10] = [
     "aud",
     "auth_time",

@@ -128,7 +128,7 @@ fn failures_over_http1_leak_no_memory() {
 fn failures_over_http2_leak_no_memory() {
     for fault in http2::faults() {
         let (name, length) = (fault.name.clone(), fault.length);
-        let (fault, builder) = (Arc::new(fault), HttpClient::builder().with_http2_only());
+        let (fault, builder) = (Arc::new(fault), HttpClient::builder().http2_only());
         assert_no_leak(&name, builder, length, move |mut stream, released| {
             let fault = Arc::clone(&fault);
             async move { http2::serve(&mut stream, &fault, &AtomicUsize::new(0), released).await }

@@ -68,7 +68,7 @@ async fn tenant(up: Protocol) -> Upstream<HttpClient> {
     .await;
     let client = match up {
         Http1 => HttpClient::builder(),
-        Http2 => HttpClient::builder().with_http2_only(),
+        Http2 => HttpClient::builder().http2_only(),
     };
     let token = ApiToken::new("7|4fzKq0pLw8sN1vXyT2uR").unwrap();
     let tenant = Tenant::new(&origin, token).unwrap();

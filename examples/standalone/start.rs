@@ -147,7 +147,7 @@ async fn run(
             let builder = builder.max_in_flight(connections.tenant_calls);
             // Each thread has its own pool.
             let max_idle = connections.tenant_idle.div_ceil(threads.get());
-            let client = HttpClient::builder().with_pool_max_idle(max_idle);
+            let client = HttpClient::builder().pool_max_idle(max_idle);
             serve(
                 builder.build().map_err(Failure::usage)?,
                 |id| Ok(id.with_client(client.clone().build()?)),

@@ -8,8 +8,8 @@
 //! use omneo_id::client::HttpClient;
 //!
 //! let client = HttpClient::builder()
-//!     .with_connect_timeout(Duration::from_secs(2))
-//!     .with_pool_max_idle(16)
+//!     .connect_timeout(Duration::from_secs(2))
+//!     .pool_max_idle(16)
 //!     .build()?;
 //! assert_eq!(client.stats().idle, 0);
 //! # Ok::<(), omneo_id::error::ConfigError>(())

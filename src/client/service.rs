@@ -167,7 +167,7 @@ impl HttpClientBuilder {
     /// connection and sends its waiting requests on another one.
     ///
     /// Default is 5 seconds.
-    pub fn with_connect_timeout(mut self, timeout: Duration) -> Self {
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.limits.connect_timeout = timeout;
         self
     }
@@ -175,7 +175,7 @@ impl HttpClientBuilder {
     /// Replaces the maximum number of idle HTTP/1.1 connections per origin.
     ///
     /// Default is 64.
-    pub fn with_pool_max_idle(mut self, max: usize) -> Self {
+    pub fn pool_max_idle(mut self, max: usize) -> Self {
         self.limits.max_idle = max;
         self
     }
@@ -185,7 +185,7 @@ impl HttpClientBuilder {
     /// the server is closing, and have to be retried.
     ///
     /// Default is 20 seconds.
-    pub fn with_pool_idle_timeout(mut self, timeout: Duration) -> Self {
+    pub fn pool_idle_timeout(mut self, timeout: Duration) -> Self {
         self.limits.idle_timeout = timeout;
         self
     }
@@ -194,7 +194,7 @@ impl HttpClientBuilder {
     /// only protocol that is offered over TLS.
     ///
     /// Default is HTTP/1.1 over plain TCP; over TLS, the server selects HTTP/2 or HTTP/1.1.
-    pub fn with_http2_only(mut self) -> Self {
+    pub fn http2_only(mut self) -> Self {
         self.http2_only = true;
         self
     }
@@ -207,7 +207,7 @@ impl HttpClientBuilder {
     /// Each response that is not read buffers up to 256 KiB and does not delay the others.
     ///
     /// Default is 16.
-    pub fn with_http2_max_connections(mut self, max: usize) -> Self {
+    pub fn http2_max_connections(mut self, max: usize) -> Self {
         self.limits.max_http2_connections = max.max(1);
         self
     }

@@ -340,7 +340,7 @@ impl OmneoIdBuilder {
         // Pinned tokens replace the configured API token as the credential of a sign-up.
         let mut trusted_tokens = vec![api_token];
         if let Some(pinned) = self.pinned_tokens {
-            token = token.with_pinned_tokens(pinned.iter().cloned());
+            token = token.with_pinned_api_tokens(pinned.iter().cloned());
             trusted_tokens = pinned;
         }
         let mount = plain_prefix(&self.mount).ok_or_else(|| {
@@ -365,7 +365,7 @@ impl OmneoIdBuilder {
             upsert: CommsUpsertLayer::new(self.comms_policy.or_read_timeout(read_timeout)),
             me: self.access.map(|policy| {
                 MeRewriteLayer::new()
-                    .with_access(policy)
+                    .with_access_policy(policy)
                     .with_read_timeout(read_timeout)
             }),
             token,

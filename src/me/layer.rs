@@ -22,7 +22,7 @@ impl MeRewriteLayer {
 
     /// Restricts the methods and paths of `me`. Default is to allow every method on every path.
     #[must_use]
-    pub fn with_access(self, policy: AccessPolicy) -> RestrictedMeLayer {
+    pub fn with_access_policy(self, policy: AccessPolicy) -> RestrictedMeLayer {
         RestrictedMeLayer {
             access: Arc::new(policy),
             read_timeout: ReadTimeout::default(),

@@ -33,7 +33,7 @@
 //! use omneo_id::{AccessPolicy, MeRewriteLayer};
 //!
 //! let policy = AccessPolicy::allow_all().deny("DELETE", "/")?.deny("*", "/purge")?;
-//! let layer = MeRewriteLayer::new().with_access(policy);
+//! let layer = MeRewriteLayer::new().with_access_policy(policy);
 //! # Ok::<(), omneo_id::error::ConfigError>(())
 //! ```
 //!

@@ -22,9 +22,9 @@ use crate::read::ReadTimeout;
 
 /// [`MeRewrite`](super::MeRewrite) that rejects the requests that an [`AccessPolicy`] denies.
 ///
-/// Made by [`MeRewriteLayer::with_access`](super::MeRewriteLayer::with_access). If the policy
-/// denies every method on a path, the response is 403. If it denies the method only, the response
-/// is 405 with the permitted methods.
+/// Made by [`MeRewriteLayer::with_access_policy`](super::MeRewriteLayer::with_access_policy). If
+/// the policy denies every method on a path, the response is 403. If it denies the method only, the
+/// response is 405 with the permitted methods.
 ///
 /// A Laravel tenant replaces the method of a `POST` by the field `_method` of its content. If the
 /// policy does not permit every method on the path, the content of a `POST` is therefore read

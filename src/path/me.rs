@@ -78,7 +78,35 @@ fn may_resolve_to_profiles(path: &str) -> bool {
 /// A request extension, set if the path was rewritten: the subject's profile and the original
 /// target.
 ///
-/// [`Upstream`](crate::Upstream) uses it to rewrite the tenant's `Location` headers.
+/// [`Upstream`](crate::Upstream) uses it to rewrite the tenant's `Location` headers. A service
+/// behind [`MeRewriteLayer`](crate::MeRewriteLayer) reads it, for example to log the client's own
+/// target:
+///
+/// ```
+/// use std::convert::Infallible;
+///
+/// use http::{Request, Response};
+/// use omneo_id::path::MeRequest;
+/// use omneo_id::{MeRewriteLayer, Subject};
+/// use tower::{Layer, ServiceExt, service_fn};
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let service = MeRewriteLayer::new().layer(service_fn(async |request: Request<String>| {
+///     assert_eq!(request.uri(), "/profiles/3f0c2f6e/lists?page=2");
+///     let me = request.extensions().get::<MeRequest>().unwrap();
+///     assert_eq!(me.profile().as_str(), "3f0c2f6e");
+///     Ok::<_, Infallible>(Response::new(me.original().to_string()))
+/// }));
+///
+/// // Usually `JwtAuthLayer` inserts the subject.
+/// let request = Request::get("/profiles/me/lists?page=2")
+///     .extension(Subject::Profile("3f0c2f6e".parse()?))
+///     .body(String::new())?;
+/// let response = service.oneshot(request).await?;
+/// assert_eq!(response.into_body().into_inner().unwrap(), "/profiles/me/lists?page=2");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Debug)]
 pub struct MeRequest {
     profile: ProfileId,

@@ -41,7 +41,7 @@
 //! # fn main() -> Result<(), omneo_id::error::ConfigError> {
 //! let tenant = Tenant::new("https://api.acme.getomneo.com", ApiToken::new("secret")?)?;
 //! let client = HttpClient::builder()
-//!     .with_connect_timeout(Duration::from_secs(2))
+//!     .connect_timeout(Duration::from_secs(2))
 //!     .build()?;
 //! client.check_scheme(tenant.scheme())?;
 //! let upstream = Upstream::new(client, tenant).with_head_timeout(Duration::from_secs(10));

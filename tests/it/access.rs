@@ -329,7 +329,7 @@ async fn echo(request: Request<Read>) -> Result<Response<String>, Infallible> {
 
 async fn call_layer(request: Request<Body>) -> Response<String> {
     let response = MeRewriteLayer::new()
-        .with_access(without_deletion())
+        .with_access_policy(without_deletion())
         .layer(service_fn(echo))
         .oneshot(request)
         .await
@@ -405,7 +405,7 @@ async fn the_reason_is_the_source_of_the_rejection() {
 async fn readiness_is_polled_again_after_the_body_is_read() {
     let (mock, mut handle) = tower_test::mock::pair::<Request<Read>, Response<String>>();
     let mut service = MeRewriteLayer::new()
-        .with_access(without_deletion())
+        .with_access_policy(without_deletion())
         .layer(mock);
     handle.allow(2);
     service.ready().await.unwrap();

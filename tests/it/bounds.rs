@@ -68,7 +68,7 @@ where
 
 fn restricted() -> RestrictedMeLayer {
     let policy = AccessPolicy::allow_all().deny("*", "/purge").unwrap();
-    MeRewriteLayer::new().with_access(policy)
+    MeRewriteLayer::new().with_access_policy(policy)
 }
 
 fn upstream<C>(client: C) -> Upstream<C> {

@@ -178,7 +178,7 @@ async fn each_layer_alone_can_have_a_timeout() {
     let me = RestrictedMe::new(unreached!(), no_delete()).with_read_timeout(limit);
     expect("RestrictedMe", me, with_subject("/profiles/me")).await;
 
-    let layer = MeRewriteLayer::new().with_access(no_delete());
+    let layer = MeRewriteLayer::new().with_access_policy(no_delete());
     let me = layer.with_read_timeout(limit).layer(unreached!());
     expect("RestrictedMeLayer", me, with_subject("/profiles/me")).await;
 }

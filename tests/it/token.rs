@@ -476,7 +476,7 @@ async fn the_body_of_a_request_without_a_credential_is_not_read() {
         let tenant = Tenant::with_profile(PID);
         let pinned = tenant
             .endpoint()
-            .with_pinned_tokens([ApiToken::new("right").unwrap()]);
+            .with_pinned_api_tokens([ApiToken::new("right").unwrap()]);
         let mut request = Request::post("/auth/token").body(Untouchable).unwrap();
         for value in values {
             request
@@ -552,7 +552,7 @@ async fn a_body_of_the_wrong_shape_is_a_422_with_its_field() {
 async fn pinned_tokens_are_checked_here_and_look_ups_use_the_configured_token() {
     let tenant = Tenant::with_profile(PID);
     let tokens = ["first", API_TOKEN, "third"].map(|token| ApiToken::new(token).unwrap());
-    let endpoint = tenant.endpoint().with_pinned_tokens(tokens);
+    let endpoint = tenant.endpoint().with_pinned_api_tokens(tokens);
     assert_eq!(
         minted(endpoint.clone(), r#"{"id":"1","id_handle":"h"}"#).await,
         ada()
@@ -577,7 +577,7 @@ async fn pinned_tokens_are_checked_here_and_look_ups_use_the_configured_token() 
     // The tenant rejects the configured API token, not the caller's.
     for status in [401, 403] {
         let endpoint = Tenant::respond_with(status, "").endpoint();
-        let endpoint = endpoint.with_pinned_tokens([ApiToken::new(API_TOKEN).unwrap()]);
+        let endpoint = endpoint.with_pinned_api_tokens([ApiToken::new(API_TOKEN).unwrap()]);
         let (found, _, response) = send(endpoint, post(r#"{"id":"a"}"#)).await;
         assert_eq!(found, 502);
         let kind = response.extensions().get::<Rejection>().unwrap().kind();
@@ -691,7 +691,7 @@ async fn the_look_up_copies_the_request_id_and_not_the_subject() {
         .extensions_mut()
         .insert(CallAs(ApiToken::new("planted").unwrap()));
     let pinned = [ApiToken::new(API_TOKEN).unwrap()];
-    let endpoint = tenant.endpoint().with_pinned_tokens(pinned);
+    let endpoint = tenant.endpoint().with_pinned_api_tokens(pinned);
     assert_eq!(send(endpoint, request).await.0, 200);
     assert_eq!(tenant.received()[0].request_id.as_deref(), Some("r-1"));
     assert!(tenant.received()[0].call_as.is_none());
@@ -700,7 +700,7 @@ async fn the_look_up_copies_the_request_id_and_not_the_subject() {
 #[test]
 fn debug_shows_neither_keys_nor_tokens() {
     let endpoint = TokenEndpoint::new((), issuer());
-    let endpoint = endpoint.with_pinned_tokens([ApiToken::new("api-secret").unwrap()]);
+    let endpoint = endpoint.with_pinned_api_tokens([ApiToken::new("api-secret").unwrap()]);
     let text = format!("{endpoint:?}");
     assert!(
         !text.contains("api-secret") && !text.contains("a secret of"),

@@ -67,9 +67,9 @@ async fn run(options: Options) -> ExitCode {
     let http2 = tenant::http2(&tenant).await;
     let healthy = tenant::sandbox(sandbox.clone()).await;
     let facade = |origin: &str, is_http2: bool| {
-        let client = HttpClient::builder().with_pool_idle_timeout(IDLE);
+        let client = HttpClient::builder().pool_idle_timeout(IDLE);
         let client = match is_http2 {
-            true => client.with_http2_only(),
+            true => client.http2_only(),
             false => client,
         };
         OmneoId::builder()

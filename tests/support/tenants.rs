@@ -31,7 +31,7 @@ pub(crate) const BOTH: [Protocol; 2] = [Protocol::Http1, Protocol::Http2];
 pub(crate) fn upstream_to(origin: &str, protocol: Protocol) -> Upstream<HttpClient> {
     let builder = match protocol {
         Protocol::Http1 => HttpClient::builder(),
-        Protocol::Http2 => HttpClient::builder().with_http2_only(),
+        Protocol::Http2 => HttpClient::builder().http2_only(),
     };
     let client = builder.build().unwrap();
     let tenant = tenant_at(origin);

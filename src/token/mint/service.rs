@@ -28,8 +28,8 @@ use crate::token::{IssuedToken, RevokeEndpoint, TokenIssuer};
 ///
 /// `S` is the tenant, called with targets relative to the base path of its API. The look-up of the
 /// profile uses the caller's API token, so the tenant checks that token;
-/// [`with_pinned_tokens`](Self::with_pinned_tokens) checks it here instead. Errors of `S` are
-/// returned; each response of `S` is replaced by one of this crate.
+/// [`with_pinned_api_tokens`](Self::with_pinned_api_tokens) checks it here instead. Errors of `S`
+/// are returned; each response of `S` is replaced by one of this crate.
 ///
 /// See the [module docs](crate::token).
 #[derive(Clone)]
@@ -63,7 +63,7 @@ impl<S> TokenEndpoint<S> {
     ///
     /// Default is to let the tenant check.
     #[must_use]
-    pub fn with_pinned_tokens(mut self, tokens: impl IntoIterator<Item = ApiToken>) -> Self {
+    pub fn with_pinned_api_tokens(mut self, tokens: impl IntoIterator<Item = ApiToken>) -> Self {
         let config = Arc::make_mut(&mut self.config);
         config.api_tokens.set_pinned(tokens);
         self

@@ -78,11 +78,11 @@ impl<S> RevokeEndpoint<S> {
         }
     }
 
-    /// As [`TokenEndpoint::with_pinned_tokens`](crate::TokenEndpoint::with_pinned_tokens).
+    /// As [`TokenEndpoint::with_pinned_api_tokens`](crate::TokenEndpoint::with_pinned_api_tokens).
     ///
     /// Default is to let the tenant check.
     #[must_use]
-    pub fn with_pinned_tokens(mut self, tokens: impl IntoIterator<Item = ApiToken>) -> Self {
+    pub fn with_pinned_api_tokens(mut self, tokens: impl IntoIterator<Item = ApiToken>) -> Self {
         let config = Arc::make_mut(&mut self.config);
         config.api_tokens.set_pinned(tokens);
         self

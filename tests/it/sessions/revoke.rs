@@ -341,11 +341,11 @@ async fn the_service_alone_checks_callers_as_the_token_endpoint() {
 
     let pinned = endpoint
         .clone()
-        .with_pinned_tokens([ApiToken::new("api-secret").unwrap()]);
+        .with_pinned_api_tokens([ApiToken::new("api-secret").unwrap()]);
     assert_eq!(send(pinned.clone(), revoke("t", &all)).await.status(), 401);
     assert_eq!(send(pinned, revoke("api-secret", &all)).await.status(), 204);
     let mint = TokenEndpoint::new(tenant, omneo_id::TokenIssuer::new(ring()))
-        .with_pinned_tokens([ApiToken::new("api-secret").unwrap()]);
+        .with_pinned_api_tokens([ApiToken::new("api-secret").unwrap()]);
     let beside = mint.revoke_endpoint(revocations);
     assert_eq!(send(beside.clone(), revoke("t", &all)).await.status(), 401);
     assert_eq!(send(beside, revoke("api-secret", &all)).await.status(), 204);

@@ -91,7 +91,7 @@ async fn the_tenant_is_called_when_ready_and_its_errors_are_returned() {
 async fn a_response_without_a_call_awaits_no_readiness() {
     let (mock, mut tenant) = tower_test::mock::pair::<Request<Body>, Response<Body>>();
     let endpoint = TokenEndpoint::new(mock, issuer());
-    let mut endpoint = endpoint.with_pinned_tokens([ApiToken::new(API_TOKEN).unwrap()]);
+    let mut endpoint = endpoint.with_pinned_api_tokens([ApiToken::new(API_TOKEN).unwrap()]);
     for (body, status) in [("{}", 200), ("[]", 422)] {
         tenant.allow(1);
         let ready = ServiceExt::<Request<Full<Bytes>>>::ready(&mut endpoint);

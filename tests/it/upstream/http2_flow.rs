@@ -44,7 +44,7 @@ where
 }
 
 fn cleartext(tenant: &Tenant) -> Client {
-    let builder = HttpClient::builder().with_http2_only();
+    let builder = HttpClient::builder().http2_only();
     tenant.client(builder, PAGE, serve)
 }
 
@@ -163,7 +163,7 @@ mod tls {
 #[tokio::test(start_paused = true)]
 async fn dropped_responses_of_one_client_do_not_close_the_connection_of_others() {
     let (tenant, script) = (Tenant::default(), Script::default());
-    let builder = HttpClient::builder().with_http2_only();
+    let builder = HttpClient::builder().http2_only();
     let client = script.client(&tenant, builder, |_| settings(100));
     let mut first = tokio::spawn(client.clone().oneshot(get("/")));
     script.until_seen(1).await;

@@ -36,7 +36,7 @@ use super::tenants::settle;
 const SOON: Duration = Duration::from_secs(60);
 
 fn http2_only() -> HttpClientBuilder {
-    HttpClient::builder().with_http2_only()
+    HttpClient::builder().http2_only()
 }
 
 fn request(method: &str, path: &str, body: impl Into<Body>) -> Request<RequestBody> {

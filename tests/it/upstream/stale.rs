@@ -336,7 +336,7 @@ async fn opened_after(
     second: Request<RequestBody>,
 ) -> usize {
     let tenant = Tenant::default();
-    let builder = HttpClient::builder().with_pool_idle_timeout(Duration::from_secs(60));
+    let builder = HttpClient::builder().pool_idle_timeout(Duration::from_secs(60));
     let client = tenant.client(builder, PAGE, super::in_memory::respond_with(response));
     assert_eq!(send(&client).await, "ok");
     sleep(idle).await;

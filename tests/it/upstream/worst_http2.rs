@@ -82,7 +82,7 @@ async fn check_fault(fault: &Fault, is_kept: bool) {
         Arc::new(fault.clone()),
     );
     let client = connections.client(
-        HttpClient::builder().with_http2_only(),
+        HttpClient::builder().http2_only(),
         64 * 1024,
         move |mut stream| {
             let (met, writes, fault) = (Arc::clone(&met), Arc::clone(&taken), Arc::clone(&script));
@@ -212,8 +212,8 @@ fn without_streams(
     let (heads, met) = (Arc::new(AtomicUsize::new(0)), AtomicUsize::new(0));
     let (seen, met) = (Arc::clone(&heads), Arc::new(met));
     let builder = HttpClient::builder()
-        .with_http2_only()
-        .with_http2_max_connections(max_connections);
+        .http2_only()
+        .http2_max_connections(max_connections);
     let client = connections.client(builder, 64 * 1024, move |stream| {
         let (heads, met) = (Arc::clone(&seen), Arc::clone(&met));
         async move {
@@ -305,7 +305,7 @@ async fn allow_one_stream_then_none(mut stream: DuplexStream) -> io::Result<()> 
 async fn a_tenant_that_stops_allowing_streams_delays_requests_briefly() {
     let connections = Tenant::default();
     let met = Arc::new(AtomicUsize::new(0));
-    let builder = HttpClient::builder().with_http2_only();
+    let builder = HttpClient::builder().http2_only();
     let client = connections.client(builder, 64 * 1024, move |stream| {
         let met = Arc::clone(&met);
         async move {
@@ -339,7 +339,7 @@ async fn a_tenant_that_stops_allowing_streams_delays_requests_briefly() {
 async fn an_unused_connection_does_not_wait_for_the_tenant() {
     let connections = Tenant::default();
     let (end, over) = watch::channel(());
-    let builder = HttpClient::builder().with_http2_only();
+    let builder = HttpClient::builder().http2_only();
     let client = connections.client(builder, 64 * 1024, move |stream| {
         let mut over = over.clone();
         async move {

@@ -77,7 +77,7 @@ async fn waiting_requests_open_as_many_connections_as_they_need() {
 #[tokio::test(start_paused = true)]
 async fn requests_beyond_all_connections_wait_in_order_for_the_first_free_stream() {
     let (tenant, script) = (Tenant::default(), Script::default());
-    let builder = http2_only().with_http2_max_connections(2);
+    let builder = http2_only().http2_max_connections(2);
     let client = script.client(&tenant, builder, |_| settings(1));
     let call = || tokio::spawn(client.clone().oneshot(get()));
     let first = call();

@@ -31,7 +31,7 @@ async fn a_lowered_limit_sends_further_requests_to_another_connection() {
 #[tokio::test(start_paused = true)]
 async fn a_raised_limit_sends_waiting_requests() {
     let (tenant, script) = (Tenant::default(), Script::default());
-    let builder = http2_only().with_http2_max_connections(1);
+    let builder = http2_only().http2_max_connections(1);
     let client = script.client(&tenant, builder, |_| settings(1));
     let call = || tokio::spawn(client.clone().oneshot(get()));
     let mut calls = vec![call()];

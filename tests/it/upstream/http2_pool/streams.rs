@@ -89,7 +89,7 @@ async fn a_stream_is_freed_exactly_once_for_each_end_of_a_request() {
     for way in CASES {
         let tenant = Tenant::default();
         let scripted = ScriptedTenant::new(1, 2);
-        let client = scripted.client(&tenant, http2_only().with_http2_max_connections(2));
+        let client = scripted.client(&tenant, http2_only().http2_max_connections(2));
         assert_eq!(send(&client, "/").await, "ok");
         for _ in 0..3 {
             timeout(SOON, use_stream(&client, &scripted, way))
@@ -128,7 +128,7 @@ async fn an_upload_that_outlasts_its_response_keeps_its_stream() {
 #[tokio::test(start_paused = true)]
 async fn a_stream_granted_to_a_dropped_request_is_granted_to_the_next() {
     let (tenant, script) = (Tenant::default(), Script::default());
-    let builder = http2_only().with_http2_max_connections(1);
+    let builder = http2_only().http2_max_connections(1);
     let client = script.client(&tenant, builder, |_| settings(1));
     let first = tokio::spawn(client.clone().oneshot(get()));
     script.until_seen(1).await;
@@ -155,7 +155,7 @@ async fn a_stream_granted_to_a_dropped_request_is_granted_to_the_next() {
 async fn requests_dropped_at_any_stage_leak_no_stream() {
     let tenant = Tenant::default();
     let scripted = ScriptedTenant::new(3, 1);
-    let builder = http2_only().with_http2_max_connections(4);
+    let builder = http2_only().http2_max_connections(4);
     let serving_tenant = scripted.clone();
     let (client, stats) = tenant.client_and_stats(builder, PAGE, move |stream| {
         serving_tenant.clone().serve(stream)

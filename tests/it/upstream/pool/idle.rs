@@ -129,8 +129,8 @@ async fn a_tenant_that_writes_first_does_not_respond() {
 async fn idle_connections_are_limited_in_number_and_time() {
     let tenant = Tenant::default();
     let builder = HttpClient::builder()
-        .with_pool_max_idle(2)
-        .with_pool_idle_timeout(Duration::from_secs(20));
+        .pool_max_idle(2)
+        .pool_idle_timeout(Duration::from_secs(20));
     let before = Handle::current().metrics().num_alive_tasks();
     let client = tenant.client(builder, PAGE, respond_with(OK));
     let responses = (0..5).map(|_| client.clone().oneshot(get()));
@@ -153,7 +153,7 @@ async fn idle_connections_are_limited_in_number_and_time() {
 async fn an_idle_connection_that_the_tenant_closes_is_dropped_without_a_request() {
     let tenant = Tenant::default();
     let (close, closed) = watch::channel(());
-    let builder = HttpClient::builder().with_pool_max_idle(200);
+    let builder = HttpClient::builder().pool_max_idle(200);
     let client = tenant.client(builder, PAGE, move |mut stream| {
         let mut closed = closed.clone();
         async move {
@@ -246,7 +246,7 @@ async fn a_response_without_a_body_frees_its_connection_unless_it_closes() {
 #[tokio::test(start_paused = true)]
 async fn a_closed_connection_takes_no_place_in_the_pool() {
     let tenant = Tenant::default();
-    let builder = HttpClient::builder().with_pool_max_idle(1);
+    let builder = HttpClient::builder().pool_max_idle(1);
     let closing = Arc::new(AtomicUsize::new(1));
     let client = tenant.client(builder, PAGE, move |stream| {
         let closes = closing.swap(0, Ordering::SeqCst) == 1;

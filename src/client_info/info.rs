@@ -66,6 +66,12 @@ impl ClientInfo {
         self.edit(|facts| facts.host = Some(host))
     }
 
+    /// The address of the client, if it is known.
+    #[must_use]
+    pub fn addr(&self) -> Option<IpAddr> {
+        self.0.addrs.first().copied()
+    }
+
     /// Replaces the `Via` entries of trusted proxies.
     pub(crate) fn with_via(self, via: String) -> Self {
         self.edit(|facts| facts.via = Some(via))

@@ -95,6 +95,12 @@ impl TrustedProxies {
         client
     }
 
+    /// Whether an address is one of a trusted proxy.
+    pub fn trusts(&self, addr: IpAddr) -> bool {
+        let addr = addr.to_canonical();
+        self.networks.iter().any(|network| network.contains(addr))
+    }
+
     fn read_x_forwarded(&self, peer: IpAddr, headers: &HeaderMap) -> ClientInfo {
         let mut entries = forwarded_for(headers).rev();
         // An entry that is not an address (`unknown`, a name) ends the chain.
@@ -137,12 +143,6 @@ impl TrustedProxies {
             }
         }
         chain
-    }
-
-    /// Whether the headers of this peer are trusted.
-    pub fn trusts(&self, addr: IpAddr) -> bool {
-        let addr = addr.to_canonical();
-        self.networks.iter().any(|network| network.contains(addr))
     }
 }
 

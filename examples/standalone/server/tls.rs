@@ -56,14 +56,17 @@ impl Tls {
         })
     }
 
-    /// Reads the files again. New connections use the new certificate.
+    /// Reads the files again, without using them yet.
     ///
     /// # Errors
-    /// As for [`Tls::load`]. The previous certificate and key stay in use.
-    pub(crate) fn reload(&self) -> Result<(), TlsError> {
-        let config = read_config(&self.files, &self.provider, &self.ticketer)?;
-        self.config.store(config);
-        Ok(())
+    /// As for [`Tls::load`].
+    pub(crate) fn read(&self) -> Result<Certificate, TlsError> {
+        read_config(&self.files, &self.provider, &self.ticketer).map(Certificate)
+    }
+
+    /// Replaces the certificate and the key of new connections.
+    pub(crate) fn replace(&self, certificate: Certificate) {
+        self.config.store(certificate.0);
     }
 
     /// An acceptor with the certificate of this moment.
@@ -71,6 +74,9 @@ impl Tls {
         TlsAcceptor::from(self.config.load_full())
     }
 }
+
+/// A certificate and its key, which have been read.
+pub(crate) struct Certificate(Arc<ServerConfig>);
 
 /// A problem of a certificate or a key. It has no content of the files.
 #[derive(Debug)]

@@ -7,15 +7,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use hyper::body::{Body as HttpBody, Incoming};
-use omneo_id::error::{BoxError, ConfigError};
-use omneo_id::upstream::Forwarding;
-use omneo_id::{Body, OmneoId, OmneoIdBuilder};
+use omneo_id::Body;
+use omneo_id::error::BoxError;
 use tower::util::option_layer;
 use tower::{Service, ServiceBuilder};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::admin::routes::{AdminRoutes, Routes};
-use crate::config::Config;
+use crate::config::TenantConfig;
 use crate::cors::Cors;
 use crate::request_log::RequestLogLayer;
 
@@ -23,40 +22,12 @@ use crate::request_log::RequestLogLayer;
 /// request otherwise. Browsers lower it to their own limit: 2 h in Chromium.
 const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(60 * 60);
 
-/// Omneo ID with this configuration, without a client.
-pub(crate) fn builder(config: &Config) -> Result<OmneoIdBuilder, ConfigError> {
-    let tenant = &config.tenant;
-    let origin = format!("{}://{}", tenant.scheme(), tenant.authority());
-    let forwarding = if config.via {
-        Forwarding::default().with_via()
-    } else {
-        Forwarding::default()
-    };
-    let mut builder = OmneoId::builder()
-        .upstream(&origin)?
-        .base_path(tenant.base_path())
-        .api_token(&config.api_token)
-        .signing_key(config.signing_key.clone())
-        .token_lifetime(config.token_ttl)
-        .token_cache_capacity(config.token_cache)
-        .revocations(config.sessions.revocations.clone())
-        .forwarding(forwarding)
-        .mount(&*config.mount);
-    if let Some(refresh) = config.sessions.refresh {
-        builder = builder.refresh(refresh.policy()?);
-    }
-    if let Some(webhook) = &config.sessions.webhook {
-        builder = builder.webhook(webhook.clone());
-    }
-    Ok(builder)
-}
-
 /// The service of all routes with its layers.
 pub(crate) fn stack<S>(
     id: S,
     admin: Arc<AdminRoutes<S>>,
     request_log: RequestLogLayer,
-    config: &Config,
+    tenant: &TenantConfig,
 ) -> impl Service<
     Request<Incoming>,
     Response = Response<impl HttpBody<Data = Bytes, Error = BoxError> + Send + 'static>,
@@ -72,7 +43,7 @@ where
 {
     ServiceBuilder::new()
         .layer(request_log)
-        .layer(option_layer(config.cors.as_ref().map(cors)))
+        .layer(option_layer(tenant.cors.as_ref().map(cors)))
         .service(Routes::new(id, admin))
 }
 

@@ -2,43 +2,47 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use omneo_id::keys::Algorithm;
 use omneo_id::sandbox::Sandbox;
 
-use crate::config::Config;
+use crate::config::{Sessions, TenantConfig};
 
 /// The text for a server on this address. It contains no secrets: a configured API token is shown
 /// as a shell variable.
-pub(crate) fn text(address: SocketAddr, metrics: Option<SocketAddr>, config: &Config) -> String {
+pub(crate) fn text(
+    address: SocketAddr,
+    metrics: Option<SocketAddr>,
+    tenant: &TenantConfig,
+    sessions: &Sessions,
+) -> String {
     let origin = format!("http://{}", connectable(address));
-    let id = format!("{origin}{}", config.mount.trim_end_matches('/'));
-    let values = if config.sandbox.is_some() {
-        Values::sandbox(config.public_token)
+    let id = format!("{origin}{}", tenant.mount.trim_end_matches('/'));
+    let is_sandbox = tenant.upstream.is_none();
+    let values = if is_sandbox {
+        Values::sandbox(tenant.public_token)
     } else {
         Values::placeholders()
     };
-    let tenant = match config.sandbox {
-        Some(_) => "the embedded sandbox, a tenant in memory with invented data".to_owned(),
-        None => config.tenant.to_string(),
+    let location = match is_sandbox {
+        true => "the embedded sandbox, a tenant in memory with invented data".to_owned(),
+        false => tenant.location(),
     };
     let metrics = metrics.map_or_else(String::new, |address| {
         format!("Metrics: http://{}/metrics\n", connectable(address))
     });
     format!(
-        "Omneo ID is listening on {id}\nTenant: {tenant}\n{metrics}{}\
+        "Omneo ID is listening on {id}\nTenant: {location}\n{metrics}{}\
          OpenAPI: {origin}/openapi.json\n{}\n\n{}\n{}",
-        match config.sandbox {
-            Some(_) => format!("Demonstration page: {origin}/\n"),
-            None => String::new(),
+        match is_sandbox {
+            true => format!("Demonstration page: {origin}/\n"),
+            false => String::new(),
         },
-        sessions(config),
+        describe_sessions(sessions),
         values.preface,
-        lines(&id, &values, config)
+        lines(&id, &values, tenant)
     )
 }
 
-fn sessions(config: &Config) -> String {
-    let sessions = &config.sessions;
+fn describe_sessions(sessions: &Sessions) -> String {
     let refresh = match sessions.refresh {
         None => "not refreshed".to_owned(),
         Some(refresh) => format!("refreshed until they are {} old", refresh.age()),
@@ -84,7 +88,7 @@ impl Values {
     }
 }
 
-fn lines(id: &str, values: &Values, config: &Config) -> String {
+fn lines(id: &str, values: &Values, tenant: &TenantConfig) -> String {
     let Values {
         api_token,
         profile,
@@ -123,7 +127,7 @@ fn lines(id: &str, values: &Values, config: &Config) -> String {
         "Exchange the token for a new one of the same session",
         token("TOKEN", &format!("{refresh} {id}/auth/refresh")),
     );
-    let public_keys = match has_public_keys(config) {
+    let public_keys = match tenant.keys.are_public() {
         true => "Read the public keys of the tokens: 200",
         false => "The tokens are signed with a secret, so there are no public keys: 404",
     };
@@ -193,20 +197,12 @@ fn lines(id: &str, values: &Values, config: &Config) -> String {
             ),
         ),
     ];
-    let refresh = config.sessions.refresh.map(|_| refresh);
+    let refresh = tenant.refresh.map(|_| refresh);
     let paragraphs = paragraphs.into_iter().chain(refresh).chain(endings);
     paragraphs
         .map(|(title, line)| format!("# {title}\n{line}\n"))
         .collect::<Vec<_>>()
         .join("\n")
-}
-
-fn has_public_keys(config: &Config) -> bool {
-    let algorithm = config.signing_key.algorithm();
-    !matches!(
-        algorithm,
-        Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512
-    )
 }
 
 /// An address to connect to: loopback instead of the unspecified address.

@@ -37,7 +37,7 @@ pub(crate) fn log(sessions: &Sessions) {
         on_outage = %sessions.on_outage,
         %refresh,
         rotate = sessions.refresh.is_some_and(|refresh| refresh.rotate),
-        webhook = if sessions.webhook.is_some() { "on" } else { "off" },
+        webhook = if sessions.has_webhook { "on" } else { "off" },
         "sessions are ended in {}",
         sessions.store.scope()
     );

@@ -13,7 +13,7 @@ use std::{env, panic, thread};
 use http::{Request, Response};
 use omneo_id::client::{ClientStats, HttpClient};
 use omneo_id::error::ConfigError;
-use omneo_id::{Body, OmneoId};
+use omneo_id::{ApiToken, Body, OmneoId, SigningKey};
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tower::Service;
@@ -23,7 +23,7 @@ use crate::admin::metrics::Metrics;
 use crate::admin::request_counts::RequestCounts;
 use crate::admin::routes::AdminRoutes;
 use crate::admin::scrape;
-use crate::config::{Config, LogFormat, Parsed};
+use crate::config::{Config, LogFormat, Parsed, Sessions, TenantConfig, random_key};
 use crate::log_writer::LogWriter;
 use crate::request_log::RequestLogLayer;
 use crate::server::descriptors::{self, Connections};
@@ -35,11 +35,9 @@ use crate::{app, banner, sessions};
 
 /// Exit code for an invalid flag or variable, as in `clap`.
 const USAGE: u8 = 2;
-/// Limit for idle connections to the tenant, of all threads together: a quarter of
-/// [`MAX_IN_FLIGHT`].
+/// Limit for idle connections to the tenant, of all threads together: a quarter of the default
+/// `--max-in-flight`.
 const MAX_IDLE: usize = 256;
-/// Limit for concurrent calls of the tenant: a quarter of the default `--max-connections`.
-const MAX_IN_FLIGHT: usize = 1024;
 
 /// An error that ends the process.
 pub(crate) struct Failure {
@@ -61,6 +59,29 @@ impl Failure {
     }
 }
 
+/// The configuration with the state that belongs to it.
+pub(crate) struct Loaded<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) tenant: &'a TenantConfig,
+    pub(crate) api_token: ApiToken,
+    pub(crate) sessions: Arc<Sessions>,
+    /// Signs ID tokens if no signing key is configured.
+    pub(crate) random: SigningKey,
+}
+
+impl<'a> Loaded<'a> {
+    fn new(config: &'a Config, tenant: &'a TenantConfig) -> Result<Self, Failure> {
+        let sessions = Sessions::new(&config.server, tenant).map_err(Failure::usage)?;
+        Ok(Self {
+            config,
+            tenant,
+            api_token: ApiToken::new(tenant.api_token.expose()).map_err(Failure::usage)?,
+            sessions: Arc::new(sessions),
+            random: random_key().map_err(Failure::serving)?,
+        })
+    }
+}
+
 /// Runs the server until a signal ends it.
 pub(crate) fn start(log: &LogWriter) -> Result<(), Failure> {
     let mut config = match Config::parse(env::args_os(), env::vars_os()) {
@@ -75,10 +96,13 @@ pub(crate) fn start(log: &LogWriter) -> Result<(), Failure> {
     for warning in &config.warnings {
         warn!("{warning}");
     }
-    let threads = config.threads.or(thread::available_parallelism().ok());
+    let threads = config
+        .server
+        .threads
+        .or(thread::available_parallelism().ok());
     let threads = threads.unwrap_or(NonZeroUsize::MIN);
     let connections = connection_limits(&config, threads);
-    config.limits.connections = connections.clients;
+    config.server.limits.connections = connections.clients;
     // This runtime only accepts connections. The workers serve them.
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime =
@@ -88,12 +112,12 @@ pub(crate) fn start(log: &LogWriter) -> Result<(), Failure> {
 
 fn init_log(config: &Config, writer: LogWriter) {
     let log = tracing_subscriber::fmt()
-        .with_env_filter(config.log.clone())
+        .with_env_filter(config.server.log_filter())
         .with_writer(writer)
         // Such errors would be written to stderr directly.
         .log_internal_errors(false)
         .with_ansi(false);
-    match config.log_format {
+    match config.server.log_format {
         LogFormat::Text => log.init(),
         LogFormat::Json => log
             .json()
@@ -108,10 +132,17 @@ fn init_log(config: &Config, writer: LogWriter) {
 /// The limits of connections, lowered to the number of file descriptors.
 fn connection_limits(config: &Config, threads: NonZeroUsize) -> Connections {
     // Calls of the sandbox use no connections.
-    let is_remote = config.sandbox.is_none();
+    let is_remote = config
+        .tenants
+        .iter()
+        .any(|tenant| tenant.upstream.is_some());
     let wanted = Connections {
-        clients: config.limits.connections,
-        tenant_calls: if is_remote { MAX_IN_FLIGHT } else { 0 },
+        clients: config.server.limits.connections,
+        tenant_calls: if is_remote {
+            config.server.max_in_flight
+        } else {
+            0
+        },
         tenant_idle: if is_remote { MAX_IDLE } else { 0 },
     };
     let Some(descriptors) = descriptors::raise_limit() else {
@@ -137,11 +168,17 @@ async fn run(
     connections: Connections,
     log: &LogWriter,
 ) -> Result<(), Failure> {
-    let builder = app::builder(config).map_err(Failure::usage)?;
-    match config.sandbox.clone() {
+    let Some(tenant) = config.tenants.first() else {
+        return Err(Failure::usage("no tenant is configured"));
+    };
+    let loaded = Loaded::new(config, tenant)?;
+    let revocations = loaded.sessions.revocations.clone();
+    let builder = tenant.builder(revocations, &loaded.random);
+    let builder = builder.map_err(Failure::usage)?;
+    match tenant.sandbox() {
         Some(sandbox) => {
             let id = builder.build_with_client(sandbox).map_err(Failure::usage)?;
-            serve(id, |id| Ok(id.clone()), |_| None, config, threads, log).await
+            serve(id, |id| Ok(id.clone()), |_| None, &loaded, threads, log).await
         }
         None => {
             let builder = builder.max_in_flight(connections.tenant_calls);
@@ -152,7 +189,7 @@ async fn run(
                 builder.build().map_err(Failure::usage)?,
                 |id| Ok(id.with_client(client.clone().build()?)),
                 |id| Some(id.client().stats()),
-                config,
+                &loaded,
                 threads,
                 log,
             )
@@ -167,7 +204,7 @@ async fn serve<C>(
     id: OmneoId<C>,
     for_thread: impl Fn(&OmneoId<C>) -> Result<OmneoId<C>, ConfigError>,
     client_stats: fn(&OmneoId<C>) -> Option<ClientStats>,
-    config: &Config,
+    loaded: &Loaded<'_>,
     threads: NonZeroUsize,
     log: &LogWriter,
 ) -> Result<(), Failure>
@@ -175,27 +212,30 @@ where
     OmneoId<C>: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>,
     OmneoId<C>: Clone + Send + Sync + 'static,
 {
-    let revocations = config.sessions.revocations.clone();
+    let (server, tenant) = (&loaded.config.server, loaded.tenant);
+    let revocations = loaded.sessions.revocations.clone();
     tokio::spawn(sessions::maintain(revocations.clone()));
-    let admin = Arc::new(AdminRoutes::new(&id, config));
+    let admin = Arc::new(AdminRoutes::new(&id, loaded));
     let request_log = RequestLogLayer::new(RandomState::new());
     let (mut ids, mut counts) = (vec![id.clone()], Vec::new());
     let workers = Workers::start(threads, || {
         let id = for_thread(&id).map_err(io::Error::other)?;
         ids.push(id.clone());
-        let request_log = if config.metrics_listen.is_some() {
+        let request_log = if server.metrics_listen.is_some() {
             let count = Arc::new(RequestCounts::default());
             counts.push(Arc::clone(&count));
             request_log.with_counts(count)
         } else {
             request_log.clone()
         };
-        Ok(app::stack(id, admin.clone(), request_log, config))
+        Ok(app::stack(id, admin.clone(), request_log, tenant))
     });
     let workers = workers
         .map_err(|error| Failure::serving(format!("cannot start the worker threads: {error}")))?;
-    let open = listen(&config.listen).await;
-    let (listener, address, signals) = open.map_err(cannot_listen(&config.listen))?;
+    let address = server.listen.first().map(ToString::to_string);
+    let address = address.unwrap_or_default();
+    let open = listen(&address).await;
+    let (listener, address, signals) = open.map_err(cannot_listen(&address))?;
     let metrics = Metrics {
         counts,
         connections: workers.connection_counters(),
@@ -204,21 +244,21 @@ where
         client: Box::new(move || ids.iter().map(client_stats).sum()),
         log: log.clone(),
     };
-    let metrics = match &config.metrics_listen {
+    let metrics = match &server.metrics_listen {
         None => None,
         Some(address) => {
             let started = scrape::start(address, metrics).await;
             Some(started.map_err(cannot_listen(address))?)
         }
     };
-    if config.key_is_random {
+    if tenant.keys.signing.is_none() {
         warn!("no signing key is set: tokens are valid only in this process, until it ends");
     }
-    sessions::log(&config.sessions);
-    let banner = banner::text(address, metrics, config);
+    sessions::log(&loaded.sessions);
+    let banner = banner::text(address, metrics, tenant, &loaded.sessions);
     // In a thread of its own: a full pipe at stdout must not block the start.
     let _ = thread::Builder::new().spawn(move || print(&banner));
-    serve_until_signal(listener, signals, &workers, config.limits).await;
+    serve_until_signal(listener, signals, &workers, server.limits).await;
     Ok(())
 }
 

@@ -14,7 +14,8 @@ use tokio::time::{Instant, timeout};
 use tower::{Service, ServiceExt};
 
 use super::readiness::Readiness;
-use crate::config::{Config, Sessions};
+use crate::config::Sessions;
+use crate::start::Loaded;
 
 /// Timeout of a probe.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -49,12 +50,12 @@ where
     S: Clone + Send + Sync + 'static,
     S::Future: Send,
 {
-    pub(crate) fn new(id: S, config: &Config) -> Self {
+    pub(crate) fn new(id: S, loaded: &Loaded<'_>) -> Self {
         Self(Arc::new(Shared {
             id,
-            mint: format!("{}/auth/token", config.mount.trim_end_matches('/')),
-            api_token: config.tenant.api_token().clone(),
-            sessions: Arc::clone(&config.sessions),
+            mint: format!("{}/auth/token", loaded.tenant.mount.trim_end_matches('/')),
+            api_token: loaded.api_token.clone(),
+            sessions: Arc::clone(&loaded.sessions),
             latest: Mutex::default(),
             logged: Mutex::default(),
         }))

@@ -17,8 +17,8 @@ use tower::Service;
 
 use super::health::{self, Health};
 use super::openapi::OpenApi;
-use crate::config::Config;
 use crate::server::upload::with_tracked_body;
+use crate::start::Loaded;
 use crate::storefront::Storefront;
 
 /// The service of all routes. Omneo ID serves those that [`AdminRoutes`] does not match.
@@ -55,11 +55,11 @@ where
     S: Clone + Send + Sync + 'static,
     S::Future: Send,
 {
-    pub(crate) fn new(id: &S, config: &Config) -> Self {
+    pub(crate) fn new(id: &S, loaded: &Loaded<'_>) -> Self {
         Self {
-            health: Health::new(id.clone(), config),
-            openapi: OpenApi::new(&config.mount),
-            storefront: Storefront::new(id, config),
+            health: Health::new(id.clone(), loaded),
+            openapi: OpenApi::new(&loaded.tenant.mount),
+            storefront: Storefront::new(id, loaded.tenant, &loaded.random),
         }
     }
 

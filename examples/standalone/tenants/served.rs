@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 
 use super::resolver::Resolver;
 use super::tenant::{RunningSessions, ServedTenant};
-use crate::config::{Config, ResolverConfig, ServerConfig};
+use crate::config::{Config, ResolverConfig, ServerConfig, TenantConfig};
 
 /// The tenants in use.
 pub(crate) struct ServedTenants(ArcSwap<Snapshot>);
@@ -130,7 +130,7 @@ impl Snapshot {
         let same_kind = before.filter(|before| {
             before.is_single == is_single && before.has_mounts_below_key == has_mounts_below_key
         });
-        let kept = |key: TenantKey, config| {
+        let kept = |key: TenantKey, config: &TenantConfig| {
             let tenant = same_kind?.tenants.get(&key)?;
             (tenant.config == *config).then(|| Arc::clone(tenant))
         };

@@ -65,7 +65,7 @@ pub enum ConfigErrorKind {
     /// A header may not be forwarded to the tenant.
     InvalidHeader,
     /// An issuer, audience, realm, key id or name of a claim contains characters that its field
-    /// cannot carry, or is reserved.
+    /// cannot carry, or is reserved; or a root certificate or the URL of a proxy is not usable.
     InvalidValue,
 }
 

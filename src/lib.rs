@@ -47,6 +47,8 @@ pub mod revocation;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod tenant;
+#[cfg(feature = "tls")]
+mod tls;
 pub mod token;
 pub mod upsert;
 #[cfg(feature = "client")]

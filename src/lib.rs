@@ -49,6 +49,8 @@ pub mod sandbox;
 pub mod tenant;
 #[cfg(feature = "client")]
 pub mod tenants;
+#[cfg(feature = "tls")]
+mod tls;
 pub mod token;
 pub mod upsert;
 #[cfg(feature = "client")]

@@ -1,9 +1,9 @@
 //! An error that ends the process, its exit code, and its line on stderr.
 
+use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
 use std::io::Write;
-use std::env;
 use std::process::ExitCode;
 
 use tracing::error;
@@ -39,7 +39,10 @@ impl Failure {
     /// Writes the error to stderr, as JSON if the log has that format, and returns the exit code.
     pub(crate) fn report(self, mut log: LogWriter) -> ExitCode {
         let problem = self.problem;
-        if is_json(env::args_os(), env::var_os("OMNEO_ID_LOG_FORMAT").as_deref()) {
+        if is_json(
+            env::args_os(),
+            env::var_os("OMNEO_ID_LOG_FORMAT").as_deref(),
+        ) {
             let json = tracing_subscriber::fmt()
                 .json()
                 .flatten_event(true)

@@ -95,7 +95,11 @@ fn connection_limits(config: &Config, threads: NonZeroUsize) -> Connections {
     let is_remote = is_remote(config);
     let wanted = Connections {
         clients: config.server.limits.connections,
-        tenant_calls: if is_remote { config.server.max_in_flight } else { 0 },
+        tenant_calls: if is_remote {
+            config.server.max_in_flight
+        } else {
+            0
+        },
         tenant_idle: if is_remote { MAX_IDLE } else { 0 },
     };
     let Some(descriptors) = descriptors::raise_limit() else {
@@ -115,7 +119,10 @@ fn connection_limits(config: &Config, threads: NonZeroUsize) -> Connections {
 }
 
 fn is_remote(config: &Config) -> bool {
-    config.tenants.iter().any(|tenant| tenant.upstream.is_some())
+    config
+        .tenants
+        .iter()
+        .any(|tenant| tenant.upstream.is_some())
 }
 
 /// Builds the clients of the tenants, and serves.
@@ -149,9 +156,8 @@ async fn run(
                 .pool_max_idle(max_idle);
             for ca in &config.server.tenant_ca {
                 let added = client.add_root_certificates(&ca.pem);
-                client = added.map_err(|error| {
-                    Failure::usage(format!("{}: {error}", ca.path.display()))
-                })?;
+                client = added
+                    .map_err(|error| Failure::usage(format!("{}: {error}", ca.path.display())))?;
             }
             let clients = Clients {
                 first: client.clone().build().map_err(Failure::usage)?,
@@ -246,10 +252,14 @@ where
                 log: log.clone(),
             };
             let (tenants, prober) = (Arc::clone(&tenants), prober);
-            let sources = Sources { metrics, tenants, prober };
-            let started = scrape::start(address, sources).await.map_err(|error| {
-                Failure::serving(format!("cannot listen on {address}: {error}"))
-            });
+            let sources = Sources {
+                metrics,
+                tenants,
+                prober,
+            };
+            let started = scrape::start(address, sources)
+                .await
+                .map_err(|error| Failure::serving(format!("cannot listen on {address}: {error}")));
             Some(started?)
         }
     };

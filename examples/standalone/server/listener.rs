@@ -41,7 +41,10 @@ pub(crate) enum Listener {
     Tcp(TcpListener),
     /// The file is `None` if another process owns it.
     #[cfg(unix)]
-    Unix(UnixListener, Option<SocketFile>),
+    Unix(
+        UnixListener,
+        #[allow(dead_code, reason = "removes the file when it is dropped")] Option<SocketFile>,
+    ),
 }
 
 impl Listener {

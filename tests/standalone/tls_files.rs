@@ -10,7 +10,8 @@ use tokio::time::timeout;
 use crate::certificates::{Certificate, TlsClient};
 use crate::process::{Server, run};
 use crate::raw_client::{PATIENCE, logged};
-use crate::server::tls::{Tls, TlsFiles};
+use crate::config::TlsFiles;
+use crate::server::tls::Tls;
 use crate::temporary::Directory;
 use crate::tls::{HTTP1, HTTP2, connection, start};
 

@@ -216,7 +216,7 @@ impl HttpClientBuilder {
     ///
     /// The age is up to an eighth less for some connections, so that those that were opened
     /// together are not replaced together. It is checked at the end of each HTTP/1.1 response, and
-    /// every second. [`Duration::MAX`] is no limit.
+    /// every second. [`Duration::MAX`] disables the limit.
     ///
     /// Default is 10 minutes.
     pub fn max_connection_age(mut self, age: Duration) -> Self {

@@ -10,6 +10,7 @@ mod abuse;
 mod banner;
 mod body_lengths;
 mod coalescing_writer;
+mod config_check;
 mod connection_timer;
 mod cross_origin;
 mod descriptors;

@@ -11,6 +11,7 @@ mod banner;
 mod body_lengths;
 mod certificates;
 mod coalescing_writer;
+mod config_check;
 mod connection_timer;
 mod cross_origin;
 mod descriptors;

@@ -64,8 +64,10 @@ pub enum ConfigErrorKind {
     InvalidAccessRule,
     /// A header may not be forwarded to the tenant.
     InvalidHeader,
+    /// Two tenants of one process have the same host, audience or set of ended sessions.
+    TenantConflict,
     /// An issuer, audience, realm, key id or name of a claim contains characters that its field
-    /// cannot carry, or is reserved.
+    /// cannot carry, or is reserved; or a root certificate or the URL of a proxy is not usable.
     InvalidValue,
 }
 

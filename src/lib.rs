@@ -47,6 +47,10 @@ pub mod revocation;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod tenant;
+#[cfg(feature = "client")]
+pub mod tenants;
+#[cfg(feature = "tls")]
+mod tls;
 pub mod token;
 pub mod upsert;
 #[cfg(feature = "client")]
@@ -69,6 +73,8 @@ pub use rejection::value::Rejection;
 pub use revocation::revocations::Revocations;
 pub use tenant::api_token::ApiToken;
 pub use tenant::settings::Tenant;
+#[cfg(feature = "client")]
+pub use tenants::service::OmneoIdTenants;
 pub use token::issue::TokenIssuer;
 pub use token::mint::service::TokenEndpoint;
 #[cfg(feature = "client")]

@@ -82,6 +82,11 @@ impl ClientInfo {
         self
     }
 
+    /// The peer of the connection: the last address.
+    pub(crate) fn peer(&self) -> Option<IpAddr> {
+        self.0.addrs.last().copied()
+    }
+
     pub(crate) fn addrs(&self) -> &[IpAddr] {
         &self.0.addrs
     }

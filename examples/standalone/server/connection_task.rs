@@ -180,7 +180,7 @@ enum Client {
 
 impl Client {
     fn new(context: &Arc<ServerContext>, peer: IpAddr, is_tls: bool) -> Self {
-        if context.trusted_proxies.contains(peer) {
+        if context.trusted_proxies.trusts(peer) {
             return Self::Proxy(peer, Arc::clone(context));
         }
         let info = ClientInfo::default().add_addr(peer);

@@ -19,15 +19,7 @@ use tokio_rustls::rustls::{self, AlertDescription, InconsistentKeys, RootCertSto
 use tracing::warn;
 
 use super::transport::{ALPN_HTTP1, ALPN_HTTP2};
-
-/// The PEM files of a certificate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct TlsFiles {
-    /// The certificate, followed by its intermediates.
-    pub(crate) cert: PathBuf,
-    /// The private key: PKCS#8, PKCS#1 or SEC1.
-    pub(crate) key: PathBuf,
-}
+use crate::config::TlsFiles;
 
 /// The TLS configuration of new connections.
 pub(crate) struct Tls {
@@ -56,14 +48,17 @@ impl Tls {
         })
     }
 
-    /// Reads the files again. New connections use the new certificate.
+    /// Reads the files again, without using them yet.
     ///
     /// # Errors
-    /// As for [`Tls::load`]. The previous certificate and key stay in use.
-    pub(crate) fn reload(&self) -> Result<(), TlsError> {
-        let config = read_config(&self.files, &self.provider, &self.ticketer)?;
-        self.config.store(config);
-        Ok(())
+    /// As for [`Tls::load`].
+    pub(crate) fn read(&self) -> Result<Certificate, TlsError> {
+        read_config(&self.files, &self.provider, &self.ticketer).map(Certificate)
+    }
+
+    /// Replaces the certificate and the key of new connections.
+    pub(crate) fn replace(&self, certificate: Certificate) {
+        self.config.store(certificate.0);
     }
 
     /// An acceptor with the certificate of this moment.
@@ -71,6 +66,9 @@ impl Tls {
         TlsAcceptor::from(self.config.load_full())
     }
 }
+
+/// A certificate and its key, which have been read.
+pub(crate) struct Certificate(Arc<ServerConfig>);
 
 /// A problem of a certificate or a key. It has no content of the files.
 #[derive(Debug)]

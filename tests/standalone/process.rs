@@ -174,6 +174,15 @@ impl Server {
         assert!(status.unwrap().success());
     }
 
+    /// Whether the process has not exited.
+    pub(crate) fn is_running(&self) -> bool {
+        let pid = self.child.id().to_string();
+        let status = Command::new("kill").args(["-s", "0", &pid]).status();
+        // A process that has exited stays until `wait`.
+        let state = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+        status.unwrap().success() && state.is_ok_and(|state| !state.contains(") Z "))
+    }
+
     /// The RSS in bytes.
     pub(crate) fn resident(&self) -> usize {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();

@@ -13,26 +13,18 @@ import itertools
 import json
 import os
 import signal
-import socket
-import subprocess
 import tempfile
 import threading
-import time
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-RELEASE = Path(os.environ.get("STANDALONE", ROOT / "target/release/examples/standalone"))
-SANDBOX = Path(os.environ.get("SANDBOX", ROOT / "target/debug/examples/sandbox"))
-MOUNT = "/id/api/v1"
-API_TOKEN = "sandbox-api-token"
-SIGNING_KEY = "5b1f0e9a7c3d48269f80b1c2d3e4f506"
-PROFILE = "6513270e-269e-4d37-b2a7-4de452e6b438"
+import processes
+from processes import API_TOKEN, MOUNT, PROFILE, SIGNING_KEY, STANDALONE, Process
+from processes import free_port, send, status, until
+
 CLIENTS = 8
 ROUNDS = 2
-# A limit for steps of a few milliseconds, on a busy machine.
-PATIENCE = 60
 
 NGINX = """
 daemon off;
@@ -70,39 +62,6 @@ http {{
 """
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def send(port, method, path, token=None, body=None, request_id=None):
-    """The status and body of one request, on a connection of its own."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    headers = {}
-    if token:
-        headers["authorization"] = f"Bearer {token}"
-    if request_id:
-        headers["x-request-id"] = request_id
-    if body is not None:
-        body = json.dumps(body)
-        headers["content-type"] = "application/json"
-    try:
-        connection.request(method, path, body, headers)
-        response = connection.getresponse()
-        return response.status, response.read()
-    finally:
-        connection.close()
-
-
-def status(port, method, path, token=None, body=None):
-    """The status of a request, or None without a connection."""
-    try:
-        return send(port, method, path, token, body)[0]
-    except (OSError, http.client.HTTPException):
-        return None
-
-
 def mint(port):
     code, text = send(port, "POST", f"{MOUNT}/auth/token", API_TOKEN, {"id": PROFILE})
     assert code == 200, (code, text)
@@ -113,54 +72,17 @@ def me(port, token):
     return send(port, "GET", f"{MOUNT}/profiles/me", token)[0]
 
 
-def until(condition, what):
-    """Waits for a condition, and returns the seconds until then."""
-    began = time.monotonic()
-    while not condition():
-        assert time.monotonic() < began + PATIENCE, f"timeout: {what}"
-        time.sleep(0.01)
-    return time.monotonic() - began
-
-
-class Process:
-    """A process with its output in a file. It is killed at the end."""
-
-    def __init__(self, folder, name, command):
-        self.log = folder / f"{name}.log"
-        self.command = [str(part) for part in command]
-        self.process = None
-
-    def start(self):
-        ours = ("OMNEO_", "RUST_LOG")
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-        with open(self.log, "a") as log:
-            self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=log, env=environment)
-
-    def signal(self, number):
-        self.process.send_signal(number)
-
-    def kill(self):
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-
-    def check(self):
-        code = self.process.poll()
-        assert code is None, f"{self.command} has exited with {code}:\n{self.log.read_text()}"
-
-
 class Replica(Process):
     def __init__(self, folder, name, tenant, redis):
         self.port = free_port()
         super().__init__(folder, name, [
-            RELEASE, "--listen", f"127.0.0.1:{self.port}", "--upstream", f"http://127.0.0.1:{tenant}",
+            STANDALONE, "--listen", f"127.0.0.1:{self.port}", "--upstream", f"http://127.0.0.1:{tenant}",
             "--api-token", API_TOKEN, "--signing-key", SIGNING_KEY, "--threads", "1", "--log", "warn",
             "--revocations", f"redis://127.0.0.1:{redis}", "--drain-delay", "2s",
         ])
 
     def is_ready(self):
-        return status(self.port, "GET", "/readyz") == 200
+        return status(self.port, "/readyz") == 200
 
     def start_and_wait(self):
         self.start()
@@ -177,9 +99,7 @@ class Nginx(Process):
         self.access = folder / "access.log"
         self.stopped = threading.Event()
         self.write()
-        super().__init__(folder, "nginx", [
-            "nginx", "-p", folder, "-c", folder / "nginx.conf", "-e", folder / "error.log",
-        ])
+        super().__init__(folder, "nginx", processes.nginx(folder).command)
 
     def write(self):
         servers = "\n".join(f"        server 127.0.0.1:{replica.port} max_fails=0;"
@@ -189,7 +109,7 @@ class Nginx(Process):
 
     def start(self):
         super().start()
-        until(lambda: status(self.port, "GET", "/healthz") == 200, "nginx")
+        until(lambda: status(self.port, "/healthz") == 200, "nginx")
         self.probe = threading.Thread(target=self.run_probe)
         self.probe.start()
 
@@ -331,9 +251,8 @@ def kill_under_load(replicas, nginx, ended):
             assert not others, f"failed, but not on a socket of the killed process: {others}"
             assert len(load.failed) <= CLIENTS, load.failed
             print(f"   SIGKILL, round {round_number + 1}: {load.count()} requests, "
-                  f"{load.count() - began} of them after the kill; "
-                  f"{len(load.failed)} failed, all on the sockets of the killed process, "
-                  f"of at most {CLIENTS} in flight {[one[1:] for one in load.failed]}")
+                  f"{load.count() - began} of them after the kill; {len(load.failed)} failed, all on "
+                  f"the sockets of the killed process (in flight: at most {CLIENTS})")
 
 
 def replace_under_load(replicas, nginx):
@@ -343,9 +262,7 @@ def replace_under_load(replicas, nginx):
         with Load(nginx.port, token) as load:
             for replica in replicas:
                 wait_until_serving(nginx, load, replica)
-                replica.signal(signal.SIGTERM)
-                code = replica.process.wait(PATIENCE)
-                assert code == 0, f"exit code {code} after SIGTERM"
+                replica.end(signal.SIGTERM)
                 replica.start_and_wait()
                 wait_until_serving(nginx, load, replica)
         assert not load.failed, load.failed
@@ -366,13 +283,11 @@ def main():
             process.start()
             return process
 
-        redis_port, tenant_port = free_port(), free_port()
-        run(Process(folder, "redis", [
-            "redis-server", "--bind", "127.0.0.1", "--port", redis_port, "--dir", folder,
-            "--appendonly", "yes", "--save", "",
-        ]))
-        run(Process(folder, "tenant", [SANDBOX, "--listen", f"127.0.0.1:{tenant_port}"]))
-        until(lambda: status(tenant_port, "GET", "/") is not None, "the tenant")
+        redis_port, redis = processes.redis(folder)
+        run(redis)
+        tenant_port, tenant = processes.tenant(folder)
+        run(tenant)
+        until(lambda: status(tenant_port, "/") is not None, "the tenant")
         replicas = [Replica(folder, name, tenant_port, redis_port) for name in ("one", "two")]
         for replica in replicas:
             stack.callback(replica.kill)

@@ -17,55 +17,21 @@ import re
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
-import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
 
 import yaml
 
-ROOT = Path(__file__).resolve().parent.parent
+import processes
+from processes import API_TOKEN, MOUNT, PROFILE, ROOT, SIGNING_KEY, Process
+from processes import free_port, send, status, until
+
 DEPLOY = ROOT / "examples/standalone/deploy"
-SANDBOX = Path(os.environ.get("SANDBOX", ROOT / "target/debug/examples/sandbox"))
-API_TOKEN = "sandbox-api-token"
-PROFILE = "6513270e-269e-4d37-b2a7-4de452e6b438"
-PATIENCE = 60
 # The greatest exposure by `systemd-analyze security`, which has a scale from 0 to 100.
 EXPOSURE = 15
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def ask(url, method="GET", token=None, body=None):
-    """The status and body of a request; the status is None without a connection."""
-    headers = {"authorization": f"Bearer {token}"} if token else {}
-    if body is not None:
-        body = json.dumps(body).encode()
-        headers["content-type"] = "application/json"
-    request = urllib.request.Request(url, method=method, data=body, headers=headers)
-    try:
-        with urllib.request.urlopen(request, timeout=30) as response:
-            return response.status, response.read()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read()
-    except OSError:
-        return None, b""
-
-
-def until(condition, what):
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, f"timeout: {what}"
-        time.sleep(0.02)
 
 
 def seconds(text):
@@ -154,77 +120,68 @@ def image_and_manifest():
     assert manifest.grace > delay + drain, "Kubernetes would kill the process during its drain"
     with ExitStack() as stack:
         root = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        # The process has another user.
         root.chmod(0o755)
         libraries = image.unpack(root)
-        print(f"   the root directory: {image.binary} and {len(libraries)} files: {' '.join(libraries)}")
+        print(f"   the root directory: {image.binary} and {' '.join(libraries)}")
         run(stack, image, manifest, root, delay + drain)
 
 
 def run(stack, image, manifest, root, drain):
-    redis, tenant = free_port(), free_port()
-    ports = {port: free_port() for port in manifest.ports.values()}
-    data = stack.enter_context(tempfile.TemporaryDirectory())
-    start(stack, ["redis-server", "--bind", "127.0.0.1", "--port", redis, "--save", "", "--dir", data])
-    start(stack, [SANDBOX, "--listen", f"127.0.0.1:{tenant}"])
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    redis_port, redis = processes.redis(folder)
+    tenant_port, tenant = processes.tenant(folder)
     secrets = {
         "api-token": API_TOKEN,
-        "signing-key": "5b1f0e9a7c3d48269f80b1c2d3e4f506\n",
-        "revocations-url": f"redis://127.0.0.1:{redis}\n",
+        "signing-key": SIGNING_KEY,
+        "revocations-url": f"redis://127.0.0.1:{redis_port}",
     }
-    folder = root / manifest.secrets.lstrip("/")
-    folder.mkdir(parents=True)
+    mounted = root / manifest.secrets.lstrip("/")
+    mounted.mkdir(parents=True)
     for name, secret in secrets.items():
-        (folder / name).write_text(secret)
+        (mounted / name).write_text(f"{secret}\n")
     environment = image.environment | manifest.environment
     files = {value for value in environment.values() if value.startswith(manifest.secrets)}
     assert files == {f"{manifest.secrets}/{name}" for name in secrets}, files
-    environment["OMNEO_ID_UPSTREAM"] = f"http://127.0.0.1:{tenant}"
+    # The tenant and the ports of this machine.
+    environment["OMNEO_ID_UPSTREAM"] = f"http://127.0.0.1:{tenant_port}"
+    ports = {port: free_port() for port in manifest.ports.values()}
     for name, value in environment.items():
-        if re.fullmatch(r"0\.0\.0\.0:\d+", value):
-            environment[name] = f"127.0.0.1:{ports[int(value.split(':')[1])]}"
-    log = stack.enter_context(open(root.parent / f"{root.name}.log", "w+"))
-    stack.callback(os.unlink, log.name)
-    server = start(stack, image.command(root), env=environment | {"PATH": os.environ["PATH"]},
-                   stdout=log, stderr=log)
+        if listen := re.fullmatch(r"0\.0\.0\.0:(\d+)", value):
+            environment[name] = f"127.0.0.1:{ports[int(listen[1])]}"
+    server = Process(folder, "server", image.command(root), environment)
+    for process in (redis, tenant, server):
+        stack.callback(process.kill)
+        process.start()
 
     def probe(name):
         path, port = manifest.probe(name)
-        return ask(f"http://127.0.0.1:{ports[port]}{path}")[0]
+        return status(ports[port], path)
 
     def is_ready():
-        assert server.poll() is None, f"exit code {server.returncode}:\n{Path(log.name).read_text()}"
+        server.check()
         return probe("readinessProbe") == 200
 
     until(is_ready, "the readiness probe")
     assert probe("livenessProbe") == 200
-    base = f"http://127.0.0.1:{ports[image.port]}/id/api/v1"
-    code, text = ask(f"{base}/auth/token", "POST", API_TOKEN, {"id": PROFILE})
+    port = ports[image.port]
+    code, text = send(port, "POST", f"{MOUNT}/auth/token", API_TOKEN, {"id": PROFILE})
     assert code == 200, (code, text)
     token = json.loads(text)["data"]["token"]
-    code, text = ask(f"{base}/profiles/me", token=token)
+    code, text = send(port, "GET", f"{MOUNT}/profiles/me", token)
     assert code == 200 and json.loads(text)["data"]["id"] == PROFILE, (code, text)
-    assert ask(f"http://127.0.0.1:{ports[manifest.ports['metrics']]}/metrics")[0] == 200
+    assert status(ports[manifest.ports["metrics"]], "/metrics") == 200
     print("   the probes, the metrics and a request that reaches the tenant: 200")
-    server.send_signal(image.signal)
+    server.signal(image.signal)
+    began = time.monotonic()
     until(lambda: probe("readinessProbe") == 503, "the readiness probe fails after SIGTERM")
     assert probe("livenessProbe") == 200, "no new connection during the drain delay"
-    began = time.monotonic()
-    code = server.wait(PATIENCE)
-    assert code == 0, f"exit code {code}:\n{Path(log.name).read_text()}"
-    # The manifest sets no unknown variable, and limits that the machine can fulfil.
-    text = Path(log.name).read_text()
-    assert not re.search('"level":"(WARN|ERROR)"', text), text
-    print(f"   SIGTERM: not ready at once, still serving, then exit code 0 "
-          f"after {time.monotonic() - began:.1f} s of at most {drain} s")
-
-
-def start(stack, command, **options):
-    command = [str(part) for part in command]
-    options = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL} | options
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, **options)
-    stack.callback(process.wait)
-    stack.callback(process.kill)
-    return process
+    code = server.process.wait(manifest.grace)
+    assert code == 0, f"exit code {code}:\n{server.log()}"
+    # The manifest sets no unknown variable, and the limits are those that it states.
+    assert not re.search('"level":"(WARN|ERROR)"', server.log()), server.log()
+    print(f"   SIGTERM: not ready, still serving, then exit code 0 after "
+          f"{time.monotonic() - began:.1f} s, of at most {drain} s")
 
 
 def units():
@@ -254,4 +211,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

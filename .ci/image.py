@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Checks the files of `examples/standalone/deploy`.
 
-The image and the Kubernetes manifest: the binary starts as the Dockerfile's user in a root directory
-that holds only it, its shared libraries and the files of the Secret, with the variables of the
-manifest. The probes of the manifest have to succeed, a request has to reach the tenant, and SIGTERM
-has to end the process as the manifest expects.
+The image and the Kubernetes manifest: the binary starts as the Dockerfile's user in a root
+directory that holds only it, its shared libraries and the files of the Secret, with the variables
+of the manifest. The probes of the manifest have to succeed, a request has to reach the tenant, and
+SIGTERM has to end the process as the manifest expects.
 
 The units: systemd has to accept them.
 

@@ -64,6 +64,8 @@ pub enum ConfigErrorKind {
     InvalidAccessRule,
     /// A header may not be forwarded to the tenant.
     InvalidHeader,
+    /// Two tenants of one process have the same host, audience or set of ended sessions.
+    TenantConflict,
     /// An issuer, audience, realm, key id or name of a claim contains characters that its field
     /// cannot carry, or is reserved.
     InvalidValue,

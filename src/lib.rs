@@ -48,6 +48,8 @@ pub mod revocation;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod tenant;
+#[cfg(feature = "client")]
+pub mod tenants;
 pub mod token;
 pub mod upsert;
 #[cfg(feature = "client")]
@@ -70,6 +72,8 @@ pub use rejection::value::Rejection;
 pub use revocation::revocations::Revocations;
 pub use tenant::api_token::ApiToken;
 pub use tenant::settings::Tenant;
+#[cfg(feature = "client")]
+pub use tenants::service::OmneoIdTenants;
 pub use token::issue::TokenIssuer;
 pub use token::mint::service::TokenEndpoint;
 #[cfg(feature = "client")]

@@ -6,11 +6,21 @@ use omneo_id::keys::Algorithm;
 use omneo_id::sandbox::Sandbox;
 
 use crate::config::Config;
+use crate::server::listener::LocalAddress;
 
 /// The text for a server on this address. It contains no secrets: a configured API token is shown
 /// as a shell variable.
-pub(crate) fn text(address: SocketAddr, metrics: Option<SocketAddr>, config: &Config) -> String {
-    let origin = format!("http://{}", connectable(address));
+pub(crate) fn text(
+    addresses: &[LocalAddress],
+    scheme: &str,
+    metrics: Option<SocketAddr>,
+    config: &Config,
+) -> String {
+    let first = addresses.iter().find_map(|address| match address {
+        LocalAddress::Tcp(address) => Some(connectable(*address).to_string()),
+        LocalAddress::Unix(_) => None,
+    });
+    let origin = format!("{scheme}://{}", first.as_deref().unwrap_or("localhost"));
     let id = format!("{origin}{}", config.mount.trim_end_matches('/'));
     let values = if config.sandbox.is_some() {
         Values::sandbox(config.public_token)
@@ -25,16 +35,26 @@ pub(crate) fn text(address: SocketAddr, metrics: Option<SocketAddr>, config: &Co
         format!("Metrics: http://{}/metrics\n", connectable(address))
     });
     format!(
-        "Omneo ID is listening on {id}\nTenant: {tenant}\n{metrics}{}\
+        "Omneo ID is listening on {id}\nTenant: {tenant}\n{metrics}{}{}\
          OpenAPI: {origin}/openapi.json\n{}\n\n{}\n{}",
         match config.sandbox {
             Some(_) => format!("Demonstration page: {origin}/\n"),
             None => String::new(),
         },
+        listeners(addresses),
         sessions(config),
         values.preface,
         lines(&id, &values, config)
     )
+}
+
+/// All addresses, unless the first line has the only one.
+fn listeners(addresses: &[LocalAddress]) -> String {
+    if let [LocalAddress::Tcp(_)] = addresses {
+        return String::new();
+    }
+    let addresses: Vec<_> = addresses.iter().map(LocalAddress::to_string).collect();
+    format!("Listeners: {}\n", addresses.join(", "))
 }
 
 fn sessions(config: &Config) -> String {

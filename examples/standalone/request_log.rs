@@ -20,7 +20,7 @@ use tower::{Layer, Service};
 use tracing::{Level, enabled};
 
 use crate::admin::health;
-use crate::admin::request_counts::{InFlightGuard, RequestCounts};
+use crate::admin::thread_counts::{InFlightGuard, ThreadCounts};
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// A longer request id of the caller is replaced.
@@ -32,7 +32,7 @@ const MAX_PATH: usize = 256;
 #[derive(Clone)]
 pub(crate) struct RequestLogLayer {
     ids: Arc<RequestIds>,
-    counts: Option<Arc<RequestCounts>>,
+    counts: Option<Arc<ThreadCounts>>,
 }
 
 impl RequestLogLayer {
@@ -44,7 +44,7 @@ impl RequestLogLayer {
     }
 
     /// The same layer, which also counts requests. Default is not to count.
-    pub(crate) fn with_counts(&self, counts: Arc<RequestCounts>) -> Self {
+    pub(crate) fn with_counts(&self, counts: Arc<ThreadCounts>) -> Self {
         let ids = Arc::clone(&self.ids);
         let counts = Some(counts);
         Self { ids, counts }
@@ -66,7 +66,7 @@ impl<S> Layer<S> for RequestLogLayer {
 pub(crate) struct RequestLog<S> {
     inner: S,
     ids: Arc<RequestIds>,
-    counts: Option<Arc<RequestCounts>>,
+    counts: Option<Arc<ThreadCounts>>,
 }
 
 /// Generates request ids: a counter under a keyed hash (SipHash). The ids reveal neither the number
@@ -135,7 +135,7 @@ where
         let is_timed = line.is_some() || self.counts.is_some();
         let began = is_timed.then(Instant::now);
         request.headers_mut().insert(REQUEST_ID, id.clone());
-        let in_flight = self.counts.as_ref().map(RequestCounts::enter);
+        let in_flight = self.counts.as_ref().map(ThreadCounts::enter);
         ResponseFuture {
             inner: self.inner.call(request),
             began,

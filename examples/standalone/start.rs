@@ -8,16 +8,17 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 use std::{env, panic, thread};
 
 use http::{Request, Response};
 use omneo_id::client::{ClientStats, HttpClient};
+use omneo_id::client_info::TrustedProxies;
 use omneo_id::error::ConfigError;
 use omneo_id::{Body, OmneoId};
-use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tower::Service;
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use crate::admin::metrics::Metrics;
 use crate::admin::request_counts::RequestCounts;
@@ -27,9 +28,12 @@ use crate::config::{Config, LogFormat, Parsed};
 use crate::log_writer::LogWriter;
 use crate::request_log::RequestLogLayer;
 use crate::server::descriptors::{self, Connections};
-use crate::server::listener::bind;
-use crate::server::serve::serve_until_signal;
+use crate::server::listener::ListenAddress;
+use crate::server::listeners::Listeners;
+use crate::server::reloader::Reloader;
+use crate::server::serve::{ServeOptions, serve_until_signal};
 use crate::server::signals::Signals;
+use crate::server::socket_activation;
 use crate::server::workers::Workers;
 use crate::{app, banner, sessions};
 
@@ -194,8 +198,16 @@ where
     });
     let workers = workers
         .map_err(|error| Failure::serving(format!("cannot start the worker threads: {error}")))?;
-    let open = listen(&config.listen).await;
-    let (listener, address, signals) = open.map_err(cannot_listen(&config.listen))?;
+    // Before the listeners: a client that can connect can expect a graceful shutdown.
+    let signals = Signals::catch();
+    let signals =
+        signals.map_err(|error| Failure::serving(format!("cannot receive signals: {error}")))?;
+    let inherited = socket_activation::take_listeners();
+    let inherited = inherited
+        .map_err(|error| Failure::serving(format!("cannot use an inherited socket: {error}")))?;
+    let addresses = [ListenAddress::Tcp(config.listen.clone())];
+    let listeners = Listeners::bind(inherited, &addresses).await;
+    let listeners = listeners.map_err(Failure::serving)?;
     let metrics = Metrics {
         counts,
         connections: workers.connection_counters(),
@@ -215,19 +227,22 @@ where
         warn!("no signing key is set: tokens are valid only in this process, until it ends");
     }
     sessions::log(&config.sessions);
-    let banner = banner::text(address, metrics, config);
+    let banner = banner::text(listeners.addresses(), "http", metrics, config);
     // In a thread of its own: a full pipe at stdout must not block the start.
     let _ = thread::Builder::new().spawn(move || print(&banner));
-    serve_until_signal(listener, signals, &workers, config.limits).await;
+    let reloader = Reloader::start(|| info!("no file to reload"));
+    let reloader =
+        reloader.map_err(|error| Failure::serving(format!("cannot start a thread: {error}")))?;
+    let options = ServeOptions {
+        limits: config.limits,
+        drain_delay: Duration::ZERO,
+        tls: None,
+        trusted_proxies: TrustedProxies::default(),
+        is_stopping: Arc::default(),
+        reloader,
+    };
+    serve_until_signal(listeners, signals, &workers, options).await;
     Ok(())
-}
-
-async fn listen(address: &str) -> io::Result<(TcpListener, SocketAddr, Signals)> {
-    // Before the listener: a client that can connect can expect a graceful shutdown.
-    let signals = Signals::catch()?;
-    let listener = bind(address).await?;
-    let address = listener.local_addr()?;
-    Ok((listener, address, signals))
 }
 
 fn cannot_listen(address: &str) -> impl FnOnce(io::Error) -> Failure {

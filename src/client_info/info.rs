@@ -66,6 +66,12 @@ impl ClientInfo {
         self.edit(|facts| facts.host = Some(host))
     }
 
+    /// The address of the client, if it is known.
+    #[must_use]
+    pub fn addr(&self) -> Option<IpAddr> {
+        self.0.addrs.first().copied()
+    }
+
     /// Replaces the `Via` entries of trusted proxies.
     pub(crate) fn with_via(self, via: String) -> Self {
         self.edit(|facts| facts.via = Some(via))
@@ -74,6 +80,11 @@ impl ClientInfo {
     fn edit(mut self, change: impl FnOnce(&mut Facts)) -> Self {
         change(Arc::make_mut(&mut self.0));
         self
+    }
+
+    /// The peer of the connection: the last address.
+    pub(crate) fn peer(&self) -> Option<IpAddr> {
+        self.0.addrs.last().copied()
     }
 
     pub(crate) fn addrs(&self) -> &[IpAddr] {

@@ -87,7 +87,7 @@ impl TrustedProxies {
             SourceHeaders::XForwarded => self.read_x_forwarded(peer, headers),
             SourceHeaders::Forwarded => self.read_forwarded(peer, headers),
         };
-        if self.contains(peer)
+        if self.trusts(peer)
             && let Some(via) = via::parse(headers)
         {
             client = client.with_via(via);
@@ -95,11 +95,17 @@ impl TrustedProxies {
         client
     }
 
+    /// Whether an address is one of a trusted proxy.
+    pub fn trusts(&self, addr: IpAddr) -> bool {
+        let addr = addr.to_canonical();
+        self.networks.iter().any(|network| network.contains(addr))
+    }
+
     fn read_x_forwarded(&self, peer: IpAddr, headers: &HeaderMap) -> ClientInfo {
         let mut entries = forwarded_for(headers).rev();
         // An entry that is not an address (`unknown`, a name) ends the chain.
         let client = with_addrs(self.chain(peer, || entries.next()?.parse().ok()));
-        if !self.contains(peer) {
+        if !self.trusts(peer) {
             return client;
         }
         let scheme = single_text(headers, "x-forwarded-proto");
@@ -130,18 +136,13 @@ impl TrustedProxies {
     /// address: it returns the address that this proxy recorded.
     fn chain(&self, peer: IpAddr, mut next: impl FnMut() -> Option<IpAddr>) -> Vec<IpAddr> {
         let mut chain = vec![peer];
-        while chain.last().is_some_and(|&addr| self.contains(addr)) && chain.len() < MAX_HOPS {
+        while chain.last().is_some_and(|&addr| self.trusts(addr)) && chain.len() < MAX_HOPS {
             match next() {
                 Some(addr) => chain.push(addr),
                 None => break,
             }
         }
         chain
-    }
-
-    fn contains(&self, addr: IpAddr) -> bool {
-        let addr = addr.to_canonical();
-        self.networks.iter().any(|network| network.contains(addr))
     }
 }
 

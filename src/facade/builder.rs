@@ -2,24 +2,19 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::config::Config;
-use super::deleted_profile::Deletions;
 use super::service::OmneoId;
-use super::token_settings::{TokenSettings, missing};
-use crate::auth::{JwtAuthLayer, TokenFilter};
-use crate::client::HttpClient;
-use crate::clock::{Clock, SystemClock};
-use crate::error::{ConfigError, ConfigErrorKind};
-use crate::headers::RequestHeaders;
-use crate::headers::ResponseHeaders;
+use super::token_settings::TokenSettings;
+use crate::auth::TokenFilter;
+use crate::clock::Clock;
+use crate::error::ConfigError;
+use crate::headers::{RequestHeaders, ResponseHeaders};
 use crate::keys::{Keyring, SigningKey};
-use crate::me::MeRewriteLayer;
-use crate::path::{AccessPolicy, plain_prefix};
+use crate::path::AccessPolicy;
 use crate::revocation::Revocations;
-use crate::tenant::{ApiToken, Origin, Tenant};
-use crate::token::{JwksEndpoint, Refresh, RefreshEndpoint, TokenEndpoint};
-use crate::upsert::{CommsPolicy, CommsUpsertLayer};
-use crate::upstream::{Forwarding, Upstream};
+use crate::tenant::{ApiToken, Origin};
+use crate::token::Refresh;
+use crate::upsert::CommsPolicy;
+use crate::upstream::{CallBudget, Forwarding};
 use crate::webhook::WebhookEndpoint;
 
 /// Configures an [`OmneoId`].
@@ -29,31 +24,27 @@ use crate::webhook::WebhookEndpoint;
 #[must_use]
 #[derive(Default)]
 pub struct OmneoIdBuilder {
-    origin: Option<Origin>,
-    base_path: Option<String>,
-    api_token: Option<Result<ApiToken, ConfigError>>,
-    tokens: TokenSettings,
-    clock: Option<Arc<dyn Clock>>,
-    pinned_tokens: Option<Vec<ApiToken>>,
-    refresh: Option<Refresh>,
-    comms_policy: CommsPolicy,
-    access: Option<AccessPolicy>,
-    request_headers: RequestHeaders,
-    response_headers: ResponseHeaders,
-    forwarding: Forwarding,
-    verify_cache: Option<Duration>,
-    webhook: Option<WebhookEndpoint>,
-    head_timeout: Option<Duration>,
-    max_in_flight: Option<usize>,
-    body_idle_timeout: Option<Duration>,
-    body_read_timeout: Option<Duration>,
-    mount: String,
+    pub(super) origin: Option<Origin>,
+    pub(super) base_path: Option<String>,
+    pub(super) api_token: Option<Result<ApiToken, ConfigError>>,
+    pub(super) tokens: TokenSettings,
+    pub(super) clock: Option<Arc<dyn Clock>>,
+    pub(super) pinned_tokens: Option<Vec<ApiToken>>,
+    pub(super) refresh: Option<Refresh>,
+    pub(super) comms_policy: CommsPolicy,
+    pub(super) access: Option<AccessPolicy>,
+    pub(super) request_headers: RequestHeaders,
+    pub(super) response_headers: ResponseHeaders,
+    pub(super) forwarding: Forwarding,
+    pub(super) verify_cache: Option<Duration>,
+    pub(super) webhook: Option<WebhookEndpoint>,
+    pub(super) head_timeout: Option<Duration>,
+    pub(super) max_in_flight: Option<usize>,
+    pub(super) body_idle_timeout: Option<Duration>,
+    pub(super) body_read_timeout: Option<Duration>,
+    pub(super) call_budget: Option<CallBudget>,
+    pub(super) mount: String,
 }
-
-/// The idle timeout of bodies by default: that of nginx (`client_body_timeout`).
-const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-/// The total time for a body that is collected, by default. A sign-up has a few KiB.
-const BODY_READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl OmneoId {
     /// A builder. Upstream, API token and signing key have no default.
@@ -260,6 +251,14 @@ impl OmneoIdBuilder {
         self
     }
 
+    /// Makes the service a member of a limit of calls in flight that several services share: see
+    /// [`CallBudget`]. [`max_in_flight`](Self::max_in_flight) applies, too. Default is no shared
+    /// limit.
+    pub fn call_budget(mut self, budget: &CallBudget) -> Self {
+        self.call_budget = Some(budget.clone());
+        self
+    }
+
     /// Sets how many verified ID tokens are cached: see
     /// [`TokenVerifier::with_cache_capacity`](crate::TokenVerifier::with_cache_capacity).
     /// Default is 1024.
@@ -288,92 +287,6 @@ impl OmneoIdBuilder {
     pub fn mount(mut self, path: impl Into<String>) -> Self {
         self.mount = path.into();
         self
-    }
-
-    /// Builds the service over an [`HttpClient`]: pooled, HTTP/1.1 and HTTP/2, TLS with the feature
-    /// `tls`.
-    ///
-    /// # Errors
-    /// If a value without a default is missing, or a value is invalid.
-    pub fn build(self) -> Result<OmneoId, ConfigError> {
-        let client = HttpClient::new()?;
-        let id = self.build_with_client(client)?;
-        id.upstream()
-            .get_ref()
-            .check_scheme(id.upstream().tenant().scheme())?;
-        Ok(id)
-    }
-
-    /// Builds the service over any client that is a tower service: one with additional middleware,
-    /// or an in-memory tenant.
-    ///
-    /// # Errors
-    /// If a value without a default is missing, or a value is invalid.
-    pub fn build_with_client<C>(self, client: C) -> Result<OmneoId<C>, ConfigError> {
-        let api_token = self.api_token.ok_or_else(|| missing("an API token"))??;
-        let origin = self.origin.ok_or_else(|| missing("the tenant's origin"))?;
-        let mut tenant = Tenant::at(origin, api_token.clone());
-        if let Some(path) = &self.base_path {
-            tenant = tenant.with_base_path(path)?;
-        }
-
-        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
-        let tokens = self.tokens.build(&clock)?;
-        let body_idle_timeout = self.body_idle_timeout.unwrap_or(BODY_IDLE_TIMEOUT);
-        let mut upstream = Upstream::new(client, tenant)
-            .with_request_headers(self.request_headers)
-            .with_response_headers(self.response_headers)
-            .with_forwarding(self.forwarding)
-            .with_body_idle_timeout(body_idle_timeout);
-        if let Some(timeout) = self.head_timeout {
-            upstream = upstream.with_head_timeout(timeout);
-        }
-        if let Some(max) = self.max_in_flight {
-            upstream = upstream.with_max_in_flight(max);
-        }
-        let read_timeout = self.body_read_timeout.unwrap_or(BODY_READ_TIMEOUT);
-        let (issuer, revocations) = (tokens.issuer, tokens.revocations);
-        let mut token = TokenEndpoint::new((), issuer.clone()).with_read_timeout(read_timeout);
-        if let Some(life) = self.verify_cache {
-            token = token.with_verify_cache(life)?;
-        }
-        // Pinned tokens replace the configured API token as the credential of a sign-up.
-        let mut trusted_tokens = vec![api_token];
-        if let Some(pinned) = self.pinned_tokens {
-            token = token.with_pinned_api_tokens(pinned.iter().cloned());
-            trusted_tokens = pinned;
-        }
-        let mount = plain_prefix(&self.mount).ok_or_else(|| {
-            ConfigError::new(
-                ConfigErrorKind::InvalidBasePath,
-                "a mount is empty or looks like /id/api/v1",
-            )
-        })?;
-        let webhook =
-            (self.webhook).map(|webhook| webhook.for_facade(revocations.clone(), read_timeout));
-        let config = Config {
-            mount: mount.into(),
-            auth: JwtAuthLayer::new(tokens.verifier.clone()),
-            verifier: tokens.verifier,
-            revoke: token.revoke_endpoint(revocations.clone()),
-            jwks: JwksEndpoint::new(issuer.keyring().clone()),
-            refresh: self
-                .refresh
-                .map(|refresh| RefreshEndpoint::new((), issuer, revocations.clone(), refresh)),
-            revocations,
-            deletions: Deletions::new()?,
-            upsert: CommsUpsertLayer::new(self.comms_policy.or_read_timeout(read_timeout)),
-            me: self.access.map(|policy| {
-                MeRewriteLayer::new()
-                    .with_access_policy(policy)
-                    .with_read_timeout(read_timeout)
-            }),
-            token,
-            webhook,
-            trusted_tokens,
-            body_idle_timeout,
-        };
-        Ok(OmneoId::new(upstream, config))
     }
 }
 

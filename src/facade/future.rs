@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use http::Response;
+use http::{Request, Response};
 use http_body_util::Full;
 use pin_project_lite::pin_project;
 
@@ -13,6 +13,8 @@ use super::trace::Trace;
 use crate::body::{Body, ResponseBody};
 use crate::error::BoxError;
 use crate::future::ResponseFuture;
+use crate::headers::WireProtocol;
+use crate::rejection::Rejection;
 use crate::report::Report;
 use crate::upstream;
 
@@ -47,6 +49,21 @@ pin_project! {
         Endpoint { future: Endpoint },
         Authenticated { #[pin] future: Authenticated },
         Deletion { future: Deletion },
+    }
+}
+
+impl<F> OmneoIdFuture<F> {
+    /// Rejects a request that belongs to no tenant, as [`OmneoId`](super::OmneoId) rejects a
+    /// request without a route.
+    pub(crate) fn rejected<B>(request: &Request<B>, rejection: Rejection) -> Self {
+        let trace = Trace::new(request, None);
+        let protocol = WireProtocol::from_headers(request.headers());
+        let response = trace.in_scope(|| rejection.into_response(protocol));
+        Self {
+            kind: Kind::ready(response),
+            report: Report::default(),
+            trace,
+        }
     }
 }
 

@@ -191,6 +191,20 @@ impl<C> OmneoId<C> {
         }
     }
 
+    /// The audience of the ID tokens of this service.
+    pub(crate) fn audience(&self) -> Option<&str> {
+        self.issuer().audience()
+    }
+
+    /// As [`with_client`](Self::with_client), for a client whose `poll_ready` has been called:
+    /// `unready` is its error.
+    pub(crate) fn with_ready_client<D>(&self, client: D, unready: Option<BoxError>) -> OmneoId<D> {
+        OmneoId {
+            upstream: self.upstream.with_ready_client(client, unready),
+            config: Arc::clone(&self.config),
+        }
+    }
+
     pub(super) fn upstream(&self) -> &Upstream<C> {
         &self.upstream
     }
@@ -213,7 +227,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let trace = Trace::new(&request, self.upstream.tenant());
+        let trace = Trace::new(&request, Some(self.upstream.tenant()));
         let (report, kind) = trace.in_scope(|| self.check_and_dispatch(request));
         OmneoIdFuture {
             kind,

@@ -109,6 +109,9 @@ table! {
     /// its store does not respond.
     RevocationUnavailable => SERVICE_UNAVAILABLE, 14, "revocation_unavailable",
         "Sessions cannot be checked or ended at present.";
+    /// The settings of the tenant cannot be loaded from their source.
+    TenantNotLoaded => SERVICE_UNAVAILABLE, 14, "tenant_not_loaded",
+        "The service is not available at present.";
     /// The tenant, or the connection pool to it, is at capacity.
     TenantBusy => SERVICE_UNAVAILABLE, 14, "tenant_busy", "The upstream service is busy.";
     /// The tenant did not respond in time.

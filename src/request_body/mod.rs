@@ -10,6 +10,7 @@
 //! | `length` | the check of the declared length |
 //! | `upload_state` | `UploadState`: which side is awaited (`WaitingOn`), and why the body failed |
 //! | `in_flight` | the limit of requests in flight, and its `InFlightGuard` |
+//! | `call_budget` | `CallBudget`: a limit that several tenants share |
 //! | `replayable` | the marker of requests that may be sent twice although they are `POST`s |
 //!
 //! Without the feature `client` only the marker exists: `TokenEndpoint` and the sign-up service set
@@ -17,6 +18,8 @@
 
 #[cfg(feature = "client")]
 mod body;
+#[cfg(feature = "client")]
+mod call_budget;
 #[cfg(feature = "client")]
 mod in_flight;
 #[cfg(feature = "client")]
@@ -30,7 +33,9 @@ pub(crate) use body::StreamGuard;
 #[cfg(feature = "client")]
 pub use body::{ClientBodyError, RequestBody};
 #[cfg(feature = "client")]
-pub(crate) use in_flight::{InFlight, InFlightGuard};
+pub use call_budget::{CallBudget, CallBudgetStats};
+#[cfg(feature = "client")]
+pub(crate) use in_flight::{InFlight, InFlightGuard, LimitReached};
 pub(crate) use replayable::Replayable;
 #[cfg(feature = "client")]
 pub(crate) use upload_state::{InFlightRef, UploadState, WaitingOn};

@@ -222,6 +222,12 @@ impl Revocations {
         }
     }
 
+    /// Whether both are handles to one set.
+    #[cfg(feature = "client")]
+    pub(crate) fn is_same_set(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Whether the store could not be read for longer than is tolerated.
     pub(crate) fn is_stale(&self) -> bool {
         match self.tolerance() {

@@ -19,11 +19,15 @@
 //! ```
 
 pub(crate) mod api_token;
+#[cfg(feature = "client")]
+pub(crate) mod key;
 mod markers;
 mod origin;
 pub(crate) mod settings;
 
 pub(crate) use api_token::ApiToken;
+#[cfg(feature = "client")]
+pub(crate) use key::TenantKey;
 pub use markers::{AllowForward, CallAs};
 pub(crate) use origin::Origin;
 #[cfg(any(doc, feature = "client"))]

@@ -153,6 +153,11 @@ impl TokenIssuer {
         &self.0.keyring
     }
 
+    #[cfg(feature = "client")]
+    pub(crate) fn audience(&self) -> Option<&str> {
+        self.0.audience.as_deref()
+    }
+
     pub(super) fn clock(&self) -> Arc<dyn Clock> {
         self.0.clock.clone()
     }

@@ -24,6 +24,8 @@ pub(super) enum Cause {
     Malformed(BoxError),
     /// The limit of calls in flight, which is reached.
     InFlight(usize),
+    /// The places of the tenant in the budget of all tenants are in use.
+    CallBudget,
 }
 
 impl UpstreamError {
@@ -46,6 +48,7 @@ impl fmt::Display for UpstreamError {
             Cause::Status(status) => write!(f, "the tenant responded with {}", status.as_u16()),
             Cause::Malformed(_) => f.write_str("the tenant's response is malformed"),
             Cause::InFlight(max) => write!(f, "{max} calls of the tenant are in flight"),
+            Cause::CallBudget => f.write_str("the places in the call budget are in use"),
         }
     }
 }
@@ -54,7 +57,9 @@ impl Error for UpstreamError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.0 {
             Cause::Client(source) | Cause::Malformed(source) => Some(&**source),
-            Cause::HeadTimeout(_) | Cause::Status(_) | Cause::InFlight(_) => None,
+            Cause::HeadTimeout(_) | Cause::Status(_) | Cause::InFlight(_) | Cause::CallBudget => {
+                None
+            }
         }
     }
 }

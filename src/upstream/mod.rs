@@ -121,7 +121,7 @@ mod response;
 mod secret;
 pub(crate) mod service;
 
-pub use crate::request_body::{ClientBodyError, RequestBody};
+pub use crate::request_body::{CallBudget, CallBudgetStats, ClientBodyError, RequestBody};
 pub use call::ResponseFuture;
 pub use error::UpstreamError;
 pub use forwarding::Forwarding;

@@ -16,7 +16,7 @@ use crate::body::Body;
 use crate::error::BoxError;
 use crate::headers::{RequestHeaders, ResponseHeaders, WireProtocol};
 use crate::rejection::Rejection;
-use crate::request_body::{InFlight, RequestBody};
+use crate::request_body::{CallBudget, RequestBody};
 use crate::tenant::Tenant;
 
 /// Forwards requests to a tenant over the client `C`.
@@ -91,7 +91,16 @@ impl<C> Upstream<C> {
     /// Default is 1024.
     #[must_use]
     pub fn with_max_in_flight(self, max: usize) -> Self {
-        self.edit(|config| config.in_flight = InFlight::new(max))
+        self.edit(|config| config.in_flight = config.in_flight.with_max(max))
+    }
+
+    /// Makes the service a member of a limit of calls in flight that several services share: see
+    /// [`CallBudget`]. The service's own limit applies, too.
+    ///
+    /// Default is no shared limit.
+    #[must_use]
+    pub fn with_call_budget(self, budget: &CallBudget) -> Self {
+        self.edit(|config| config.in_flight = config.in_flight.with_budget(budget))
     }
 
     /// The same service over another client: both share the configuration and the in-flight
@@ -102,6 +111,16 @@ impl<C> Upstream<C> {
             client,
             config: Arc::clone(&self.config),
             unready: None,
+        }
+    }
+
+    /// As [`with_client`](Self::with_client), for a client whose `poll_ready` has been called:
+    /// `unready` is its error.
+    pub(crate) fn with_ready_client<D>(&self, client: D, unready: Option<BoxError>) -> Upstream<D> {
+        Upstream {
+            client,
+            config: Arc::clone(&self.config),
+            unready,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -22,8 +22,8 @@ pub(crate) struct Frame {
 }
 
 /// An HTTP/2 connection that sends and receives single frames.
-pub(crate) struct Frames {
-    pub(crate) stream: TcpStream,
+pub(crate) struct Frames<T = TcpStream> {
+    pub(crate) stream: T,
     /// Whether PINGs are acknowledged.
     pub(crate) acks: bool,
     next: u32,
@@ -31,7 +31,13 @@ pub(crate) struct Frames {
 
 impl Frames {
     pub(crate) async fn connect(address: std::net::SocketAddr) -> Self {
-        let mut stream = TcpStream::connect(address).await.unwrap();
+        Self::over(TcpStream::connect(address).await.unwrap()).await
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Frames<T> {
+    /// Begins HTTP/2 on this stream.
+    pub(crate) async fn over(mut stream: T) -> Self {
         let begin = [PREFACE, &frame(SETTINGS, 0, 0, &[])].concat();
         stream.write_all(&begin).await.unwrap();
         let (acks, next) = (true, 1);

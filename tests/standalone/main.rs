@@ -9,6 +9,7 @@
 mod abuse;
 mod banner;
 mod body_lengths;
+mod certificates;
 mod coalescing_writer;
 mod connection_timer;
 mod cross_origin;
@@ -34,8 +35,11 @@ mod secret_files;
 mod sessions;
 mod shutdown;
 mod storefront;
+mod temporary;
 mod tenant;
 mod timeouts;
+mod tls;
+mod tls_files;
 mod unread_responses;
 mod variables;
 

@@ -133,7 +133,7 @@ impl Server {
         let mut banner = String::new();
         stdout.read_line(&mut banner).unwrap();
         let address = banner
-            .split_once("http://")
+            .split_once("://")
             .and_then(|(_, url)| url.split(['/', '\n']).next()?.parse().ok());
         let Some(address) = address else {
             let _ = child.wait();

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
@@ -36,7 +36,7 @@ pub(crate) async fn logged(server: &Server, text: &str, times: usize) {
 }
 
 /// Reads the next response: its head and its body.
-pub(crate) async fn read_response(stream: &mut TcpStream) -> (String, Vec<u8>) {
+pub(crate) async fn read_response<T: AsyncRead + Unpin>(stream: &mut T) -> (String, Vec<u8>) {
     let read = timeout(PATIENCE, async {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -55,7 +55,7 @@ pub(crate) async fn read_response(stream: &mut TcpStream) -> (String, Vec<u8>) {
 }
 
 /// Reads until the server closes the connection.
-pub(crate) async fn until_closed(stream: &mut TcpStream) -> Vec<u8> {
+pub(crate) async fn until_closed<T: AsyncRead + Unpin>(stream: &mut T) -> Vec<u8> {
     let mut all = Vec::new();
     let read = timeout(PATIENCE, stream.read_to_end(&mut all)).await;
     match read.expect("the connection stays open") {

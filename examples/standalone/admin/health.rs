@@ -1,170 +1,94 @@
-//! `GET /healthz`, liveness: the process responds. `GET /readyz`, readiness: the tenant is
-//! reachable and accepts our API token, and the ended sessions have been read from their store.
+//! `GET /healthz`, liveness: the process responds. `GET /readyz`, readiness: the server does not
+//! shut down, and with a single tenant, that tenant is ready. With several tenants,
+//! `GET /readyz/{tenant}` is the readiness of one: an outage of it does not take the server out of
+//! rotation for the others.
 
-use std::convert::Infallible;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use http::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use omneo_id::{ApiToken, Body};
-use tokio::sync::watch;
-use tokio::time::{Instant, timeout};
-use tower::{Service, ServiceExt};
+use omneo_id::Body;
 
-use super::readiness::Readiness;
-use crate::config::{Config, Sessions};
+use crate::tenants::{Prober, Readiness, ServedTenant, ServedTenants};
 
-/// Timeout of a probe.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long the result of a probe is reused. Clients may request it without limit; the tenant is
-/// called at most once in this time.
-const PROBE_RESULT_TTL: Duration = Duration::from_secs(1);
+const HEALTH: &str = "/healthz";
+const READY: &str = "/readyz";
 
-/// Whether a path is `/healthz` or `/readyz`.
+/// The key in `/readyz/{tenant}`.
+fn tenant_key(path: &str) -> Option<&str> {
+    path.strip_prefix(READY)?.strip_prefix('/')
+}
+
+/// Whether a path is that of a probe.
 pub(crate) fn is_probe(path: &str) -> bool {
-    matches!(path, "/healthz" | "/readyz")
+    path == HEALTH || path == READY || tenant_key(path).is_some()
 }
 
-/// Serves `/healthz` and `/readyz`.
-pub(crate) struct Health<S>(Arc<Shared<S>>);
-
-struct Shared<S> {
-    id: S,
-    mint: String,
-    api_token: ApiToken,
-    sessions: Arc<Sessions>,
-    latest: Mutex<Option<Probe>>,
-    /// The last result that was logged.
-    logged: Mutex<Option<Readiness>>,
+/// Serves the probes.
+pub(crate) struct Health {
+    tenants: Arc<ServedTenants>,
+    prober: Arc<Prober>,
+    is_shutting_down: Arc<AtomicBool>,
 }
 
-/// A probe in progress, or its result with its time.
-type Probe = watch::Receiver<Option<(Instant, Readiness)>>;
-
-impl<S> Health<S>
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
-    S: Clone + Send + Sync + 'static,
-    S::Future: Send,
-{
-    pub(crate) fn new(id: S, config: &Config) -> Self {
-        Self(Arc::new(Shared {
-            id,
-            mint: format!("{}/auth/token", config.mount.trim_end_matches('/')),
-            api_token: config.tenant.api_token().clone(),
-            sessions: Arc::clone(&config.sessions),
-            latest: Mutex::default(),
-            logged: Mutex::default(),
-        }))
+impl Health {
+    pub(crate) fn new(
+        tenants: Arc<ServedTenants>,
+        prober: Arc<Prober>,
+        is_shutting_down: Arc<AtomicBool>,
+    ) -> Self {
+        Self {
+            tenants,
+            prober,
+            is_shutting_down,
+        }
     }
 
     pub(crate) async fn respond<B>(&self, request: &Request<B>) -> Response<Body> {
+        let path = request.uri().path();
+        let tenant = match tenant_key(path) {
+            None => self.tenants.single(),
+            Some(key) => match self.tenants.get(key) {
+                Some(tenant) => Some(tenant),
+                None => {
+                    let body = r#"{"message":"There is no such tenant."}"#;
+                    return json(StatusCode::NOT_FOUND, body);
+                }
+            },
+        };
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             let body = r#"{"message":"The method is not allowed here."}"#;
             let mut response = json(StatusCode::METHOD_NOT_ALLOWED, body);
-            response
-                .headers_mut()
-                .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            let allow = HeaderValue::from_static("GET, HEAD");
+            response.headers_mut().insert(ALLOW, allow);
             return response;
         }
-        if request.uri().path() == "/healthz" {
+        if path == HEALTH {
             return json(StatusCode::OK, r#"{"status":"ok"}"#);
         }
-        match self.readiness().await {
+        if self.is_shutting_down.load(Ordering::Acquire) {
+            return unavailable("the server is shutting down");
+        }
+        match self.readiness(tenant).await {
             Readiness::Ready => json(StatusCode::OK, r#"{"status":"ready"}"#),
-            Readiness::NotReady(reason) => {
-                let reason = reason.as_str();
-                let body = format!(r#"{{"status":"unavailable","reason":"{reason}"}}"#);
-                json(StatusCode::SERVICE_UNAVAILABLE, body)
-            }
+            Readiness::NotReady(reason) => unavailable(reason.as_str()),
         }
     }
 
-    /// All requests that arrive during a probe, or soon after it, share its result.
-    async fn readiness(&self) -> Readiness {
-        let mut probe = self.current();
-        match probe.wait_for(Option::is_some).await.as_deref() {
-            Ok(Some((_, readiness))) => *readiness,
-            // The task was dropped: its thread is shutting down.
-            Ok(None) | Err(_) => Readiness::UNKNOWN,
-        }
-    }
-
-    /// The probe in progress, a recent one, or a new one. It runs in a task of its own: a client
-    /// that disconnects does not cancel it.
-    fn current(&self) -> Probe {
-        let mut latest = lock(&self.0.latest);
-        if let Some(probe) = latest.as_ref().filter(|probe| is_current(probe)) {
-            return probe.clone();
-        }
-        let (result, probe) = watch::channel(None);
-        *latest = Some(probe.clone());
-        let shared = Arc::clone(&self.0);
-        tokio::spawn(async move {
-            let readiness = shared.probe().await;
-            shared.log(readiness);
-            result.send_replace(Some((Instant::now(), readiness)));
-        });
-        probe
-    }
-}
-
-fn is_current(probe: &Probe) -> bool {
-    match *probe.borrow() {
-        Some((when, _)) => when.elapsed() < PROBE_RESULT_TTL,
-        // `Err`: its task was dropped without a result.
-        None => probe.has_changed().is_ok(),
-    }
-}
-
-impl<S> Shared<S>
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
-    S: Clone,
-{
-    /// Checks the store of ended sessions, then mints an anonymous token and drops it. The tenant
-    /// verifies the API token for it, over the same connections and with the same timeouts as for
-    /// requests of clients.
-    async fn probe(&self) -> Readiness {
-        if let Some(readiness) = Readiness::from_sessions(&self.sessions) {
-            return readiness;
-        }
-        let mut request = Request::new(Body::from(Bytes::from_static(b"{}")));
-        *request.method_mut() = Method::POST;
-        let Ok(uri) = self.mint.parse() else {
-            return Readiness::UNKNOWN;
-        };
-        *request.uri_mut() = uri;
-        let headers = request.headers_mut();
-        headers.insert(AUTHORIZATION, self.api_token.to_header());
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        match timeout(PROBE_TIMEOUT, self.id.clone().oneshot(request)).await {
-            Ok(Ok(response)) => Readiness::from_response(&response),
-            Err(_) => Readiness::TIMEOUT,
+    /// The readiness of a tenant, or of a server with several tenants.
+    async fn readiness(&self, tenant: Option<Arc<ServedTenant>>) -> Readiness {
+        match tenant {
+            Some(tenant) => self.prober.readiness(&tenant).await,
+            None => Readiness::Ready,
         }
     }
 }
 
-impl<S> Shared<S> {
-    /// Logs a result that differs from the last one.
-    fn log(&self, readiness: Readiness) {
-        let before = lock(&self.logged).replace(readiness);
-        if before != Some(readiness) {
-            readiness.log();
-        }
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl<S> Clone for Health<S> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
+fn unavailable(reason: &str) -> Response<Body> {
+    let body = format!(r#"{{"status":"unavailable","reason":"{reason}"}}"#);
+    json(StatusCode::SERVICE_UNAVAILABLE, body)
 }
 
 fn json(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {

@@ -1,203 +1,136 @@
 //! The text of `/metrics`, in the Prometheus format. The `HELP` line of each metric describes it.
 //!
-//! The values of labels are fixed sets of this program: requests cannot add one.
+//! The values of labels are fixed sets: tables of this program, and the keys of the configured
+//! tenants. Requests cannot add one.
 
-use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use omneo_id::auth::AuthFailure;
 use omneo_id::client::ClientStats;
-use omneo_id::{OmneoIdStats, RejectionKind, Revocations};
+use omneo_id::revocation::{RevocationStats, StoreStats};
+use omneo_id::tenants::TenantKey;
+use omneo_id::{OmneoIdStats, RejectionKind};
 
+use super::prometheus_text::{Labels, Text};
 use super::request_counts::{BOUNDS, Histogram, OUTCOMES, RequestCounts, STATUSES, routes};
+use super::thread_counts::ThreadCounts;
 use crate::log_writer::LogWriter;
 
 pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
+/// The value of the label `tenant` for requests of no tenant.
+const NO_TENANT: &str = "none";
+
 /// The sources of all metrics.
 pub(crate) struct Metrics {
-    pub(crate) counts: Vec<Arc<RequestCounts>>,
+    /// Per thread.
+    pub(crate) counts: Vec<Arc<ThreadCounts>>,
     /// Per thread. The strong count is one more than the connections.
     pub(crate) connections: Vec<Weak<()>>,
-    pub(crate) stats: Box<dyn Fn() -> OmneoIdStats + Send + Sync>,
-    /// `None` if the tenant is not called over the network.
+    /// `None` if the tenants are not called over the network.
     pub(crate) client: Box<dyn Fn() -> Option<ClientStats> + Send + Sync>,
-    pub(crate) revocations: Revocations,
     pub(crate) log: LogWriter,
+}
+
+/// The values of a tenant at the time of a scrape.
+pub(crate) struct TenantMetrics {
+    /// The value of the label `tenant`. `None` with a single tenant: its metrics have no such
+    /// label.
+    pub(crate) key: Option<TenantKey>,
+    /// `None` if the readiness is not known.
+    pub(crate) is_ready: Option<bool>,
+    pub(crate) stats: OmneoIdStats,
+    pub(crate) revocations: RevocationStats,
+}
+
+/// The counters of a tenant, or of requests without one, with their labels.
+struct Counts {
+    labels: Labels,
+    of_threads: Vec<CountsOfThread>,
+}
+
+enum CountsOfThread {
+    WithoutTenant(Arc<ThreadCounts>),
+    Tenant(Arc<RequestCounts>),
+}
+
+impl CountsOfThread {
+    fn get(&self) -> &RequestCounts {
+        match self {
+            Self::WithoutTenant(counts) => &counts.without_tenant,
+            Self::Tenant(counts) => counts,
+        }
+    }
+}
+
+impl Counts {
+    /// Adds up a counter of all threads.
+    fn sum(&self, counter: impl Fn(&RequestCounts) -> Option<&AtomicU64>) -> u64 {
+        let each = self.of_threads.iter();
+        let each = each.filter_map(|counts| counter(counts.get()));
+        let each = each.map(|count| count.load(Ordering::Relaxed));
+        each.fold(0, u64::wrapping_add)
+    }
+}
+
+impl TenantMetrics {
+    fn labels(&self) -> Labels {
+        let key = self.key.as_ref();
+        key.map_or_else(Labels::default, |key| Labels::default().with("tenant", key))
+    }
 }
 
 impl Metrics {
     /// All metrics with their current values.
-    pub(crate) fn text(&self) -> String {
-        let mut text = Text(String::with_capacity(16 * 1024));
-        self.requests(&mut text);
-        self.tenant(&mut text);
-        self.revocations(&mut text);
+    pub(crate) fn text(&self, tenants: &[TenantMetrics]) -> String {
+        let mut text = Text::with_capacity(16 * 1024 * tenants.len().max(1));
+        let counts = self.counts(tenants);
+        requests(&mut text, &counts);
+        tenant_calls(&mut text, &counts);
+        readiness(&mut text, tenants);
+        revocations(&mut text, tenants);
+        tokens_and_calls(&mut text, tenants);
         self.process(&mut text);
-        text.0
+        text.into_string()
     }
 
-    /// Adds up a counter of all threads.
-    fn sum(&self, counter: impl Fn(&RequestCounts) -> Option<&AtomicU64>) -> u64 {
-        let each = self.counts.iter().filter_map(|count| counter(count));
-        let each = each.map(|count| count.load(Ordering::Relaxed));
-        each.fold(0, u64::wrapping_add)
-    }
-
-    fn requests(&self, text: &mut Text) {
-        let name = "omneo_id_requests_total";
-        text.head(name, "counter", "Responses, by route and status.");
-        for (route, route_name) in routes().enumerate() {
-            for status in 0..STATUSES {
-                let number = self.sum(|count| count.requests.get(route)?.get(status));
-                if number > 0 {
-                    let labels = format!("{{route=\"{route_name}\",status=\"{}\"}}", status + 100);
-                    text.line(name, &labels, number);
-                }
-            }
-        }
-        let name = "omneo_id_request_duration_seconds";
-        let help = "Time until the response head, by route.";
-        text.head(name, "histogram", help);
-        for (route, route_name) in routes().enumerate() {
-            let label = format!("route=\"{route_name}\",");
-            self.histogram(text, name, &label, |count| count.durations.get(route));
-        }
-        let name = "omneo_id_requests_in_flight";
-        text.head(name, "gauge", "Requests that wait for their response head.");
-        text.line(name, "", self.sum(|count| Some(&count.in_flight)));
-        let name = "omneo_id_refusals_total";
-        let help = "Rejected and failed requests, by kind; failed authentications also by cause.";
-        text.head(name, "counter", help);
-        for (index, failure) in AuthFailure::all().enumerate() {
-            let (kind, cause) = (failure.rejection_kind().code(), failure.code());
-            let labels = format!("{{kind=\"{kind}\",cause=\"{cause}\"}}");
-            text.line(name, &labels, self.sum(|count| count.failures.get(index)));
-        }
-        for (index, kind) in RejectionKind::ALL.iter().enumerate() {
-            if AuthFailure::all().any(|failure| failure.rejection_kind() == *kind) {
-                continue;
-            }
-            let labels = format!("{{kind=\"{}\",cause=\"none\"}}", kind.code());
-            text.line(name, &labels, self.sum(|count| count.rejections.get(index)));
-        }
-    }
-
-    fn tenant(&self, text: &mut Text) {
-        let name = "omneo_id_tenant_requests_total";
-        let help = "Requests that led to calls of the tenant, by the class of its last response.";
-        text.head(name, "counter", help);
-        for (index, outcome) in OUTCOMES.iter().enumerate() {
-            let labels = format!("{{outcome=\"{outcome}\"}}");
-            text.line(name, &labels, self.sum(|count| count.tenant.get(index)));
-        }
-        let name = "omneo_id_tenant_calls_total";
-        let help = "Calls of the tenant. A sign-up makes several.";
-        text.head(name, "counter", help);
-        text.line(name, "", self.sum(|count| Some(&count.tenant_calls)));
-        let name = "omneo_id_tenant_duration_seconds";
-        let help = "Time that a request waited for the response heads of the tenant.";
-        text.head(name, "histogram", help);
-        self.histogram(text, name, "", |count| Some(&count.tenant_durations));
-    }
-
-    fn revocations(&self, text: &mut Text) {
-        let stats = self.revocations.stats();
-        for (name, kind, help, value) in [
-            (
-                "omneo_id_revocations_entries",
-                "gauge",
-                "Entries in the set of ended sessions.",
-                stats.entries as u64,
-            ),
-            (
-                "omneo_id_revocations_capacity",
-                "gauge",
-                "Capacity of the set of ended sessions.",
-                stats.capacity as u64,
-            ),
-            (
-                "omneo_id_revocations_rejected_total",
-                "counter",
-                "Revocations that were rejected because the set was full.",
-                stats.rejected,
-            ),
-        ] {
-            text.one(name, kind, help, value);
-        }
-        let Some(store) = stats.store else {
-            return;
+    /// The counters of each set of labels. With a single tenant there is one set, without labels.
+    fn counts(&self, tenants: &[TenantMetrics]) -> Vec<Counts> {
+        let keys = tenants.iter().filter_map(|tenant| tenant.key.as_ref());
+        let mut counts: Vec<Counts> = keys
+            .map(|key| Counts {
+                labels: Labels::default().with("tenant", key),
+                of_threads: self
+                    .counts
+                    .iter()
+                    .filter_map(|thread| thread.of_tenant(key).map(CountsOfThread::Tenant))
+                    .collect(),
+            })
+            .collect();
+        let labels = match counts.is_empty() {
+            true => Labels::default(),
+            false => Labels::default().with("tenant", NO_TENANT),
         };
-        let name = "omneo_id_revocations_store_up";
-        let help = "Whether the last read of the store of ended sessions has succeeded.";
-        text.one(name, "gauge", help, store.is_up.into());
-        let name = "omneo_id_revocations_unwritten";
-        let help = "Revocations that the store has not confirmed.";
-        text.one(name, "gauge", help, store.unwritten as u64);
-        if let Some(age) = store.last_read {
-            let name = "omneo_id_revocations_store_age_seconds";
-            let help = "Time since the last successful read of the store.";
-            text.one(name, "gauge", help, age.as_secs());
-        }
+        let threads = self.counts.iter().map(Arc::clone);
+        counts.push(Counts {
+            labels,
+            of_threads: threads.map(CountsOfThread::WithoutTenant).collect(),
+        });
+        counts
     }
 
     fn process(&self, text: &mut Text) {
+        let in_flight = self.counts.iter();
+        let in_flight = in_flight.map(|thread| thread.in_flight.load(Ordering::Relaxed));
+        let name = "omneo_id_requests_in_flight";
+        let help = "Requests that wait for their response head.";
+        text.one(name, "gauge", help, in_flight.fold(0, u64::wrapping_add));
         let counters = self.connections.iter().map(Weak::strong_count);
         let connections: usize = counters.map(|count| count.saturating_sub(1)).sum();
         let name = "omneo_id_connections";
-        text.one(
-            name,
-            "gauge",
-            "Open connections of clients.",
-            connections as u64,
-        );
-        let OmneoIdStats {
-            token_cache: cache,
-            in_flight,
-            max_in_flight,
-            ..
-        } = (self.stats)();
-        for (name, kind, help, value) in [
-            (
-                "omneo_id_token_cache_hits_total",
-                "counter",
-                "Tokens that were found in the cache.",
-                cache.hits,
-            ),
-            (
-                "omneo_id_token_cache_misses_total",
-                "counter",
-                "Valid tokens that were not in the cache.",
-                cache.misses,
-            ),
-            (
-                "omneo_id_token_cache_entries",
-                "gauge",
-                "Tokens in the cache.",
-                cache.len as u64,
-            ),
-            (
-                "omneo_id_token_cache_capacity",
-                "gauge",
-                "Capacity of the token cache.",
-                cache.capacity as u64,
-            ),
-            (
-                "omneo_id_tenant_calls_in_flight",
-                "gauge",
-                "Calls of the tenant whose response has not ended.",
-                in_flight as u64,
-            ),
-            (
-                "omneo_id_tenant_calls_max",
-                "gauge",
-                "Limit of concurrent calls of the tenant.",
-                max_in_flight as u64,
-            ),
-        ] {
-            text.one(name, kind, help, value);
-        }
+        let help = "Open connections of clients.";
+        text.one(name, "gauge", help, connections as u64);
         let name = "omneo_id_log_lines_lost_total";
         let help = "Log lines that were lost.";
         text.one(name, "counter", help, self.log.lost());
@@ -210,55 +143,227 @@ impl Metrics {
         let name = "omneo_id_tenant_connections";
         let help = "Open connections to the tenant, by state.";
         text.head(name, "gauge", help);
-        text.line(name, "{state=\"idle\"}", client.idle as u64);
         let in_use = client.open.saturating_sub(client.idle);
-        text.line(name, "{state=\"in_use\"}", in_use as u64);
-    }
-
-    /// Writes a histogram. `label` ends in a comma, or is empty.
-    fn histogram(
-        &self,
-        text: &mut Text,
-        name: &str,
-        label: &str,
-        histogram: impl Fn(&RequestCounts) -> Option<&Histogram>,
-    ) {
-        let mut below = 0;
-        let bucket = format!("{name}_bucket");
-        for index in 0..=BOUNDS.len() {
-            below += self.sum(|count| histogram(count)?.buckets.get(index));
-            let bound = match BOUNDS.get(index) {
-                Some(ms) => (*ms as f64 / 1e3).to_string(),
-                None => "+Inf".to_owned(),
-            };
-            text.line(&bucket, &format!("{{{label}le=\"{bound}\"}}"), below);
+        for (state, number) in [("idle", client.idle), ("in_use", in_use)] {
+            text.line(name, &Labels::default().with("state", state), number);
         }
-        let labels = match label.trim_end_matches(',') {
-            "" => String::new(),
-            label => format!("{{{label}}}"),
-        };
-        let nanos = self.sum(|count| Some(&histogram(count)?.nanos));
-        let seconds = format!("{}.{:09}", nanos / 1_000_000_000, nanos % 1_000_000_000);
-        text.line(&format!("{name}_sum"), &labels, seconds);
-        text.line(&format!("{name}_count"), &labels, below);
     }
 }
 
-/// A text in the Prometheus format.
-struct Text(String);
-
-impl Text {
-    fn head(&mut self, name: &str, kind: &str, help: &str) {
-        // Writing to a string never fails.
-        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+fn requests(text: &mut Text, counts: &[Counts]) {
+    let name = "omneo_id_requests_total";
+    text.head(name, "counter", "Responses, by route and status.");
+    for counts in counts {
+        for (route, route_name) in routes().enumerate() {
+            let labels = counts.labels.with("route", route_name);
+            for status in 0..STATUSES {
+                let number = counts.sum(|count| count.requests.get(route)?.get(status));
+                if number > 0 {
+                    text.line(name, &labels.with("status", status + 100), number);
+                }
+            }
+        }
     }
-
-    fn line(&mut self, name: &str, labels: &str, value: impl std::fmt::Display) {
-        let _ = writeln!(self.0, "{name}{labels} {value}");
+    let name = "omneo_id_request_duration_seconds";
+    let help = "Time until the response head, by route.";
+    text.head(name, "histogram", help);
+    for counts in counts {
+        for (route, route_name) in routes().enumerate() {
+            let labels = counts.labels.with("route", route_name);
+            histogram(text, name, &labels, counts, |count| {
+                count.durations.get(route)
+            });
+        }
     }
-
-    fn one(&mut self, name: &str, kind: &str, help: &str, value: u64) {
-        self.head(name, kind, help);
-        self.line(name, "", value);
+    let name = "omneo_id_refusals_total";
+    let help = "Rejected and failed requests, by kind; failed authentications also by cause.";
+    text.head(name, "counter", help);
+    for counts in counts {
+        for (index, failure) in AuthFailure::all().enumerate() {
+            let labels = counts.labels.with("kind", failure.rejection_kind().code());
+            let number = counts.sum(|count| count.failures.get(index));
+            text.line(name, &labels.with("cause", failure.code()), number);
+        }
+        for (index, kind) in RejectionKind::ALL.iter().enumerate() {
+            if AuthFailure::all().any(|failure| failure.rejection_kind() == *kind) {
+                continue;
+            }
+            let labels = counts.labels.with("kind", kind.code());
+            let number = counts.sum(|count| count.rejections.get(index));
+            text.line(name, &labels.with("cause", "none"), number);
+        }
     }
+}
+
+fn tenant_calls(text: &mut Text, counts: &[Counts]) {
+    let name = "omneo_id_tenant_requests_total";
+    let help = "Requests that led to calls of the tenant, by the class of its last response.";
+    text.head(name, "counter", help);
+    for counts in counts {
+        for (index, outcome) in OUTCOMES.iter().enumerate() {
+            let number = counts.sum(|count| count.tenant.get(index));
+            text.line(name, &counts.labels.with("outcome", outcome), number);
+        }
+    }
+    let name = "omneo_id_tenant_calls_total";
+    let help = "Calls of the tenant. A sign-up makes several.";
+    text.head(name, "counter", help);
+    for counts in counts {
+        let number = counts.sum(|count| Some(&count.tenant_calls));
+        text.line(name, &counts.labels, number);
+    }
+    let name = "omneo_id_tenant_duration_seconds";
+    let help = "Time that a request waited for the response heads of the tenant.";
+    text.head(name, "histogram", help);
+    for counts in counts {
+        histogram(text, name, &counts.labels, counts, |count| {
+            Some(&count.tenant_durations)
+        });
+    }
+}
+
+fn readiness(text: &mut Text, tenants: &[TenantMetrics]) {
+    let name = "omneo_id_tenant_ready";
+    let help = "Whether the last probe of the tenant has succeeded.";
+    text.head(name, "gauge", help);
+    for tenant in tenants {
+        if let Some(is_ready) = tenant.is_ready {
+            text.line(name, &tenant.labels(), u64::from(is_ready));
+        }
+    }
+}
+
+fn revocations(text: &mut Text, tenants: &[TenantMetrics]) {
+    type Value = fn(&RevocationStats) -> u64;
+    let values: [(&str, &str, &str, Value); 3] = [
+        (
+            "omneo_id_revocations_entries",
+            "gauge",
+            "Entries in the set of ended sessions.",
+            |stats| stats.entries as u64,
+        ),
+        (
+            "omneo_id_revocations_capacity",
+            "gauge",
+            "Capacity of the set of ended sessions.",
+            |stats| stats.capacity as u64,
+        ),
+        (
+            "omneo_id_revocations_rejected_total",
+            "counter",
+            "Revocations that were rejected because the set was full.",
+            |stats| stats.rejected,
+        ),
+    ];
+    for (name, kind, help, value) in values {
+        text.head(name, kind, help);
+        for tenant in tenants {
+            text.line(name, &tenant.labels(), value(&tenant.revocations));
+        }
+    }
+    type StoreValue = fn(&StoreStats) -> Option<u64>;
+    let values: [(&str, &str, StoreValue); 3] = [
+        (
+            "omneo_id_revocations_store_up",
+            "Whether the last read of the store of ended sessions has succeeded.",
+            |store| Some(store.is_up.into()),
+        ),
+        (
+            "omneo_id_revocations_unwritten",
+            "Revocations that the store has not confirmed.",
+            |store| Some(store.unwritten as u64),
+        ),
+        (
+            "omneo_id_revocations_store_age_seconds",
+            "Time since the last successful read of the store.",
+            |store| store.last_read.map(|age| age.as_secs()),
+        ),
+    ];
+    for (name, help, value) in values {
+        let mut values = tenants
+            .iter()
+            .filter_map(|tenant| {
+                let store = tenant.revocations.store.as_ref()?;
+                Some((tenant.labels(), value(store)?))
+            })
+            .peekable();
+        if values.peek().is_some() {
+            text.head(name, "gauge", help);
+        }
+        for (labels, value) in values {
+            text.line(name, &labels, value);
+        }
+    }
+}
+
+fn tokens_and_calls(text: &mut Text, tenants: &[TenantMetrics]) {
+    type Value = fn(&OmneoIdStats) -> u64;
+    let values: [(&str, &str, &str, Value); 6] = [
+        (
+            "omneo_id_token_cache_hits_total",
+            "counter",
+            "Tokens that were found in the cache.",
+            |stats| stats.token_cache.hits,
+        ),
+        (
+            "omneo_id_token_cache_misses_total",
+            "counter",
+            "Valid tokens that were not in the cache.",
+            |stats| stats.token_cache.misses,
+        ),
+        (
+            "omneo_id_token_cache_entries",
+            "gauge",
+            "Tokens in the cache.",
+            |stats| stats.token_cache.len as u64,
+        ),
+        (
+            "omneo_id_token_cache_capacity",
+            "gauge",
+            "Capacity of the token cache.",
+            |stats| stats.token_cache.capacity as u64,
+        ),
+        (
+            "omneo_id_tenant_calls_in_flight",
+            "gauge",
+            "Calls of the tenant whose response has not ended.",
+            |stats| stats.in_flight as u64,
+        ),
+        (
+            "omneo_id_tenant_calls_max",
+            "gauge",
+            "Limit of concurrent calls of the tenant.",
+            |stats| stats.max_in_flight as u64,
+        ),
+    ];
+    for (name, kind, help, value) in values {
+        text.head(name, kind, help);
+        for tenant in tenants {
+            text.line(name, &tenant.labels(), value(&tenant.stats));
+        }
+    }
+}
+
+/// Writes a histogram of all threads.
+fn histogram(
+    text: &mut Text,
+    name: &str,
+    labels: &Labels,
+    counts: &Counts,
+    histogram: impl Fn(&RequestCounts) -> Option<&Histogram>,
+) {
+    let mut below = 0;
+    let bucket = format!("{name}_bucket");
+    for index in 0..=BOUNDS.len() {
+        below += counts.sum(|count| histogram(count)?.buckets.get(index));
+        let bound = match BOUNDS.get(index) {
+            Some(ms) => (*ms as f64 / 1e3).to_string(),
+            None => "+Inf".to_owned(),
+        };
+        text.line(&bucket, &labels.with("le", bound), below);
+    }
+    let nanos = counts.sum(|count| Some(&histogram(count)?.nanos));
+    let seconds = format!("{}.{:09}", nanos / 1_000_000_000, nanos % 1_000_000_000);
+    text.line(&format!("{name}_sum"), labels, seconds);
+    text.line(&format!("{name}_count"), labels, below);
 }

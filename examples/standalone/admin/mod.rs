@@ -4,14 +4,16 @@
 //! | file | role |
 //! | --- | --- |
 //! | `routes` | dispatches between these routes and Omneo ID |
-//! | `health`, `readiness` | `/healthz`, `/readyz`, and the result of a probe |
+//! | `health` | `/healthz`, `/readyz` |
 //! | `openapi` | `/openapi.json` |
-//! | `request_counts`, `metrics`, `scrape` | counters per thread, their text and its listener |
+//! | `request_counts`, `thread_counts` | counters per tenant and thread |
+//! | `metrics`, `prometheus_text`, `scrape` | the text of all metrics and its listener |
 
 pub(crate) mod health;
 pub(crate) mod metrics;
 pub(crate) mod openapi;
-pub(crate) mod readiness;
+pub(crate) mod prometheus_text;
 pub(crate) mod request_counts;
 pub(crate) mod routes;
 pub(crate) mod scrape;
+pub(crate) mod thread_counts;

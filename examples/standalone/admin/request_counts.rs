@@ -1,8 +1,7 @@
 //! Counters of requests. Each combination of labels is an atomic in a fixed table, so counting
-//! needs no lock and no formatting. Each thread has its own table; a scrape adds them up.
+//! needs no lock and no formatting. Each thread has its own tables; a scrape adds them up.
 
 use std::array::from_fn;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -46,7 +45,7 @@ pub(crate) const BOUNDS: [u64; 14] = [
     1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000,
 ];
 
-/// The counters of one thread.
+/// Counters of one thread, of one tenant or of requests without a tenant.
 pub(crate) struct RequestCounts {
     /// Prevents false sharing of a cache line with other threads.
     _front: Pad,
@@ -60,7 +59,6 @@ pub(crate) struct RequestCounts {
     pub(crate) tenant: [AtomicU64; OUTCOMES.len()],
     pub(crate) tenant_calls: AtomicU64,
     pub(crate) tenant_durations: Histogram,
-    pub(crate) in_flight: AtomicU64,
 }
 
 /// Two cache lines: some processors prefetch lines in pairs.
@@ -79,7 +77,6 @@ impl Default for RequestCounts {
             tenant: zeros(),
             tenant_calls: AtomicU64::new(0),
             tenant_durations: Histogram::default(),
-            in_flight: AtomicU64::new(0),
         }
     }
 }
@@ -89,12 +86,6 @@ fn zeros<const N: usize>() -> [AtomicU64; N] {
 }
 
 impl RequestCounts {
-    /// Counts a request as in flight until the guard is dropped.
-    pub(crate) fn enter(self: &Arc<Self>) -> InFlightGuard {
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
-        InFlightGuard(Arc::clone(self))
-    }
-
     /// Counts a response and its duration.
     pub(crate) fn record<B>(&self, response: &Response<B>, duration: Duration) {
         let report = response.extensions().get::<Report>();
@@ -134,21 +125,6 @@ fn status_index(status: StatusCode) -> usize {
 fn outcome_index(calls: &TenantCalls) -> usize {
     let class = calls.status().map_or(0, |status| status.as_u16() / 100);
     usize::from(class).min(OUTCOMES.len() - 1)
-}
-
-/// Counts a request as in flight.
-pub(crate) struct InFlightGuard(Arc<RequestCounts>);
-
-impl InFlightGuard {
-    pub(crate) fn counts(&self) -> &RequestCounts {
-        &self.0
-    }
-}
-
-impl Drop for InFlightGuard {
-    fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 /// A histogram of durations.

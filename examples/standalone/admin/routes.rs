@@ -17,7 +17,6 @@ use tower::Service;
 
 use super::health::{self, Health};
 use super::openapi::OpenApi;
-use crate::config::Config;
 use crate::server::upload::with_tracked_body;
 use crate::storefront::Storefront;
 
@@ -29,7 +28,7 @@ pub(crate) struct Routes<S> {
 
 /// The routes outside the mount of Omneo ID.
 pub(crate) struct AdminRoutes<S> {
-    health: Health<S>,
+    health: Health,
     openapi: OpenApi,
     storefront: Option<Storefront<S>>,
 }
@@ -55,11 +54,12 @@ where
     S: Clone + Send + Sync + 'static,
     S::Future: Send,
 {
-    pub(crate) fn new(id: &S, config: &Config) -> Self {
+    /// The storefront is served for a single tenant, which is the embedded sandbox.
+    pub(crate) fn new(health: Health, openapi: OpenApi, storefront: Option<Storefront<S>>) -> Self {
         Self {
-            health: Health::new(id.clone(), config),
-            openapi: OpenApi::new(&config.mount),
-            storefront: Storefront::new(id, config),
+            health,
+            openapi,
+            storefront,
         }
     }
 

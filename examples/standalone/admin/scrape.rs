@@ -18,7 +18,8 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
-use super::metrics::{self, Metrics};
+use super::metrics::{self, Metrics, TenantMetrics};
+use crate::tenants::{Prober, Readiness, ServedTenants};
 
 /// Limit of concurrent connections. A Prometheus server uses one.
 const MAX_CONNECTIONS: usize = 16;
@@ -30,15 +31,22 @@ const MAX_CONNECTION_AGE: Duration = Duration::from_secs(60 * 60);
 /// Pause after an accept error such as EMFILE.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// The sources of a scrape.
+pub(crate) struct Sources {
+    pub(crate) metrics: Metrics,
+    pub(crate) tenants: Arc<ServedTenants>,
+    pub(crate) prober: Arc<Prober>,
+}
+
 /// Binds the address, and serves until the runtime shuts down.
-pub(crate) async fn start(address: &str, metrics: Metrics) -> io::Result<SocketAddr> {
+pub(crate) async fn start(address: &str, sources: Sources) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind(address).await?;
     let address = listener.local_addr()?;
-    tokio::spawn(serve(listener, Arc::new(metrics)));
+    tokio::spawn(serve(listener, Arc::new(sources)));
     Ok(address)
 }
 
-async fn serve(listener: TcpListener, metrics: Arc<Metrics>) {
+async fn serve(listener: TcpListener, sources: Arc<Sources>) {
     let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let permit = Arc::clone(&permits).acquire_owned().await;
@@ -50,9 +58,9 @@ async fn serve(listener: TcpListener, metrics: Arc<Metrics>) {
                 continue;
             }
         };
-        let metrics = Arc::clone(&metrics);
+        let sources = Arc::clone(&sources);
         let service = service_fn(move |request: Request<_>| {
-            let response = respond(&request, &metrics);
+            let response = respond(&request, &sources);
             async move { Ok::<_, Infallible>(response) }
         });
         let connection = http1::Builder::new()
@@ -68,7 +76,7 @@ async fn serve(listener: TcpListener, metrics: Arc<Metrics>) {
     }
 }
 
-fn respond<B>(request: &Request<B>, metrics: &Metrics) -> Response<Full<Bytes>> {
+fn respond<B>(request: &Request<B>, sources: &Sources) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::default());
     if request.uri().path() != "/metrics" {
         *response.status_mut() = StatusCode::NOT_FOUND;
@@ -77,9 +85,28 @@ fn respond<B>(request: &Request<B>, metrics: &Metrics) -> Response<Full<Bytes>> 
         let allow = HeaderValue::from_static("GET, HEAD");
         response.headers_mut().insert(ALLOW, allow);
     } else {
-        *response.body_mut() = Full::from(metrics.text());
+        let tenants = sources.tenant_metrics();
+        *response.body_mut() = Full::from(sources.metrics.text(&tenants));
         let content_type = HeaderValue::from_static(metrics::CONTENT_TYPE);
         response.headers_mut().insert(CONTENT_TYPE, content_type);
+        // For the next scrape: a tenant that does not respond must not delay this one.
+        for tenant in sources.tenants.all() {
+            sources.prober.start(&tenant);
+        }
     }
     response
+}
+
+impl Sources {
+    /// The values of all tenants.
+    fn tenant_metrics(&self) -> Vec<TenantMetrics> {
+        let tenants = self.tenants.all();
+        let metrics = tenants.iter().map(|tenant| TenantMetrics {
+            key: tenant.label(),
+            is_ready: tenant.probe.last().map(|last| last == Readiness::Ready),
+            stats: tenant.id.stats(),
+            revocations: tenant.sessions.revocations.stats(),
+        });
+        metrics.collect()
+    }
 }

@@ -41,7 +41,7 @@ impl<T> CoalescingWriter<T> {
 }
 
 impl<T: AsyncWrite + Unpin> CoalescingWriter<T> {
-    /// Sends all buffered bytes.
+    /// Sends all buffered bytes, including those that TLS has encrypted.
     pub(crate) fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.lock().poll_send(cx)
     }
@@ -49,17 +49,16 @@ impl<T: AsyncWrite + Unpin> CoalescingWriter<T> {
 
 impl<T: AsyncWrite + Unpin> Inner<T> {
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.unsent.is_empty() {
-            return Poll::Ready(Ok(()));
-        }
         while !self.unsent.is_empty() {
             match ready!(Pin::new(&mut self.socket).poll_write(cx, &self.unsent))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 count => self.unsent.advance(count),
             }
         }
-        self.unsent = BytesMut::new();
-        Poll::Ready(Ok(()))
+        if self.unsent.capacity() > 0 {
+            self.unsent = BytesMut::new();
+        }
+        Pin::new(&mut self.socket).poll_flush(cx)
     }
 }
 

@@ -31,7 +31,6 @@ use hyper::service::{HttpService, Service};
 use hyper_util::rt::TokioIo;
 use omneo_id::error::BoxError;
 use tokio::io::{AsyncRead, ReadBuf};
-use tokio::net::TcpStream;
 use tracing::debug;
 
 use super::coalescing_writer::CoalescingWriter;
@@ -39,14 +38,15 @@ use super::connection_activity::ConnectionActivity;
 use super::context::ServerContext;
 use super::protocol_detection::Protocol;
 use super::socket::Socket;
+use super::transport::Transport;
 use super::workers::StreamExecutor;
 
 /// Size of the read that resumes a detached connection, on the stack. Most request heads are
 /// smaller; `hyper` reads the rest of larger ones.
 const FIRST_READ: usize = 2 * 1024;
 
-type Http1Io = TokioIo<Socket<TcpStream>>;
-type Http2Io = TokioIo<CoalescingWriter<Socket<TcpStream>>>;
+type Http1Io = TokioIo<Socket<Transport>>;
+type Http2Io = TokioIo<CoalescingWriter<Socket<Transport>>>;
 
 /// A client connection.
 pub(crate) struct Connection<S>
@@ -66,7 +66,7 @@ where
     Http1(Box<http1::Connection<Http1Io, S>>),
     Http2 {
         connection: Box<http2::Connection<Http2Io, S, StreamExecutor>>,
-        writer: CoalescingWriter<Socket<TcpStream>>,
+        writer: CoalescingWriter<Socket<Transport>>,
     },
     Closed,
 }
@@ -86,7 +86,7 @@ where
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
     pub(crate) fn new(
-        stream: TcpStream,
+        stream: Transport,
         service: S,
         activity: Arc<ConnectionActivity>,
         context: Arc<ServerContext>,
@@ -178,7 +178,7 @@ where
     /// Begins a graceful shutdown. A detached connection closes at once; HTTP/2 sends `GOAWAY`.
     pub(crate) fn graceful_shutdown(&mut self) {
         match &mut self.state {
-            State::Detached(_) | State::Closed => self.state = State::Closed,
+            State::Detached(_) | State::Closed => self.close(Ok(())),
             State::Http1(connection) => Pin::new(&mut **connection).graceful_shutdown(),
             State::Http2 { connection, .. } => Pin::new(&mut **connection).graceful_shutdown(),
         }
@@ -214,13 +214,16 @@ where
         if let Err(error) = result {
             debug!(%error, "a connection has failed");
         }
-        self.state = State::Closed;
+        if let State::Detached(mut detached) = mem::replace(&mut self.state, State::Closed) {
+            // `hyper` ends the stream in the other states.
+            detached.socket.get_mut().send_close_notify();
+        }
     }
 }
 
 /// A connection without `hyper`.
 struct DetachedConnection<S> {
-    socket: Socket<TcpStream>,
+    socket: Socket<Transport>,
     service: S,
     /// `None` before the first request.
     protocol: Option<Protocol>,
@@ -239,10 +242,11 @@ impl<S> DetachedConnection<S> {
             if has_ended && !self.socket.has_unread() {
                 return Poll::Ready(Ok(None));
             }
+            let alpn = self.socket.get_mut().alpn_protocol();
             let first = self.socket.append(read.filled());
             let protocol = match has_ended {
                 true => Some(Protocol::Http1),
-                false => self.protocol.or_else(|| Protocol::detect(first)),
+                false => self.protocol.or(alpn).or_else(|| Protocol::detect(first)),
             };
             if self.protocol.is_some() {
                 self.socket.skip_line_ends();

@@ -2,25 +2,26 @@
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
-use std::net::{self, SocketAddr};
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use http::uri::Scheme;
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
 use hyper::service::Service as HyperService;
 use omneo_id::client_info::ClientInfo;
 use omneo_id::error::BoxError;
-use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::unconstrained;
 use tokio::time::sleep;
 use tower::Service;
 use tracing::debug;
 
+use super::accepted::Accepted;
 use super::connection::{Connection, Event};
 use super::connection_activity::ConnectionActivity;
 use super::context::ServerContext;
@@ -36,7 +37,7 @@ const GRACE: Duration = Duration::from_millis(500);
 /// Serves a connection until it is closed by the client, by a timeout or by the shutdown.
 pub(crate) async fn serve_connection<S, B>(
     context: Arc<ServerContext>,
-    (stream, peer): (net::TcpStream, SocketAddr),
+    accepted: Accepted,
     app: S,
     limits: Limits,
     mut shutdown: watch::Receiver<bool>,
@@ -48,13 +49,11 @@ pub(crate) async fn serve_connection<S, B>(
     S::Future: Send,
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
-    // Registers the stream with the runtime of this worker.
-    let stream = match TcpStream::from_std(stream) {
+    let peer = accepted.peer();
+    let stream = match accepted.into_transport(context.tls.as_deref()) {
         Ok(stream) => stream,
         Err(error) => return debug!(%error, "lost a connection"),
     };
-    // Responses are small: Nagle's algorithm would delay them.
-    let _ = stream.set_nodelay(true);
     let activity = Arc::new(ConnectionActivity::default());
     if *shutdown.borrow() {
         // The first response carries `connection: close`.
@@ -62,7 +61,7 @@ pub(crate) async fn serve_connection<S, B>(
     }
     let service = ConnectionService {
         stack: TrackedService::new(app, Arc::clone(&activity)),
-        client: ClientInfo::default().add_addr(peer.ip().to_canonical()),
+        client: Client::new(&context, peer, stream.is_tls()),
     };
     let mut connection =
         Connection::new(stream, service, Arc::clone(&activity), Arc::clone(&context));
@@ -97,8 +96,13 @@ pub(crate) async fn serve_connection<S, B>(
                     debug!(limit = ?event, "closed a connection after a timeout");
                     let is_idle =
                         matches!(event, TimerEvent::IdleTimeout | TimerEvent::HeaderTimeout);
-                    if is_closing || !is_idle || !activity.is_http2() {
+                    if is_closing || !is_idle {
                         return Poll::Ready(());
+                    }
+                    if !activity.is_http2() {
+                        // Ends the stream, unless the head of a request is unfinished.
+                        connection.graceful_shutdown();
+                        return connection.poll(cx).map(|_| ());
                     }
                     // A request that crosses the GOAWAY is served, or reported as not processed.
                     is_closing = true;
@@ -141,8 +145,7 @@ async fn shutdown_begins(shutdown: &mut watch::Receiver<bool>, activity: &Connec
 /// The service of one connection.
 struct ConnectionService<S> {
     stack: TrackedService<S>,
-    /// The peer's address, for the tenant. Forwarding headers of the client are not trusted.
-    client: ClientInfo,
+    client: Client,
 }
 
 impl<S, B> HyperService<Request<Incoming>> for ConnectionService<S>
@@ -157,10 +160,40 @@ where
     /// service in its future until the service is ready; this stack is always ready and rejects
     /// requests above its limits.
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        request.extensions_mut().insert(self.client.clone());
+        let client = self.client.info(&request);
+        request.extensions_mut().insert(client);
         let mut stack = self.stack.clone();
         let ready = stack.poll_ready(&mut Context::from_waker(Waker::noop()));
         assert!(ready.is_ready(), "the stack is not ready");
         stack.call(request)
+    }
+}
+
+/// The client of the requests of a connection, for the tenant, the log, and limits.
+enum Client {
+    /// The peer. Its forwarding headers are not trusted.
+    Peer(ClientInfo),
+    /// A trusted proxy, whose headers have the client of each request.
+    Proxy(IpAddr, Arc<ServerContext>),
+}
+
+impl Client {
+    fn new(context: &Arc<ServerContext>, peer: IpAddr, is_tls: bool) -> Self {
+        if context.trusted_proxies.trusts(peer) {
+            return Self::Proxy(peer, Arc::clone(context));
+        }
+        let info = ClientInfo::default().add_addr(peer);
+        Self::Peer(match is_tls {
+            true => info.with_scheme(Scheme::HTTPS),
+            // A proxy in front may use TLS.
+            false => info,
+        })
+    }
+
+    fn info<B>(&self, request: &Request<B>) -> ClientInfo {
+        match self {
+            Self::Peer(info) => info.clone(),
+            Self::Proxy(peer, context) => context.trusted_proxies.client(*peer, request.headers()),
+        }
     }
 }

@@ -1,11 +1,14 @@
 //! The settings of `hyper` for both protocols, and the state that all connections share.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::TokioTimer;
+use omneo_id::client_info::TrustedProxies;
 
+use super::tls::Tls;
 use super::trim_allocator::TrimAllocator;
 use super::workers::StreamExecutor;
 
@@ -33,17 +36,19 @@ const MAX_LOCAL_RESETS: usize = 1024;
 const PING: Duration = Duration::from_secs(20);
 
 /// The `hyper` builder of each protocol, and the state that all connections share.
-#[derive(Debug)]
 pub(crate) struct ServerContext {
     pub(crate) http1: http1::Builder,
     pub(crate) http2: http2::Builder<StreamExecutor>,
+    /// TLS of the TCP listeners. `None`: clear text.
+    pub(crate) tls: Option<Arc<Tls>>,
+    pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) trim: TrimAllocator,
     /// The graceful shutdown has begun. Set before connections are notified of it.
     pub(crate) is_shutting_down: AtomicBool,
 }
 
 impl ServerContext {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(tls: Option<Arc<Tls>>, trusted_proxies: TrustedProxies) -> Self {
         let mut http1 = http1::Builder::new();
         http1
             // It would start a timer per request. `ConnectionTimer` needs one per connection.
@@ -64,6 +69,8 @@ impl ServerContext {
         Self {
             http1,
             http2,
+            tls,
+            trusted_proxies,
             trim: TrimAllocator::default(),
             is_shutting_down: AtomicBool::new(false),
         }

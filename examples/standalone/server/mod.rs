@@ -4,15 +4,18 @@
 //! | file | role |
 //! | --- | --- |
 //! | `serve` | the accept loop and the graceful shutdown |
-//! | `listener`, `signals`, `descriptors` | the listening socket; SIGTERM and SIGINT; file limits |
+//! | `listeners`, `listener`, `unix_socket`, `socket_activation` | the listening sockets |
+//! | `accepted`, `transport`, `tls` | accepted connections; TCP, TLS and Unix streams; certificates |
+//! | `signals`, `reloader`, `descriptors` | SIGTERM, SIGINT, SIGHUP and its thread; file limits |
 //! | `workers` | one thread and one runtime per core |
 //! | `connection_task` | the task of one connection |
 //! | `connection`, `protocol_detection` | its states, with and without `hyper` |
 //! | `context` | the settings of `hyper`, and the state that all connections share |
-//! | `socket`, `coalescing_writer` | the I/O types between `hyper` and the TCP stream |
+//! | `socket`, `coalescing_writer` | the I/O types between `hyper` and the stream |
 //! | `connection_activity`, `tracked_service`, `upload`, `timeouts` | counters and their timer |
 //! | `trim_allocator` | returns freed memory to the system |
 
+pub(crate) mod accepted;
 pub(crate) mod coalescing_writer;
 pub(crate) mod connection;
 pub(crate) mod connection_activity;
@@ -20,12 +23,19 @@ pub(crate) mod connection_task;
 pub(crate) mod context;
 pub(crate) mod descriptors;
 pub(crate) mod listener;
+pub(crate) mod listeners;
 pub(crate) mod protocol_detection;
+pub(crate) mod reloader;
 pub(crate) mod serve;
 pub(crate) mod signals;
 pub(crate) mod socket;
+pub(crate) mod socket_activation;
 pub(crate) mod timeouts;
+pub(crate) mod tls;
 pub(crate) mod tracked_service;
+pub(crate) mod transport;
 pub(crate) mod trim_allocator;
+#[cfg(unix)]
+pub(crate) mod unix_socket;
 pub(crate) mod upload;
 pub(crate) mod workers;

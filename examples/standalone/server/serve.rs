@@ -3,38 +3,60 @@
 use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
+use omneo_id::client_info::TrustedProxies;
 use omneo_id::error::BoxError;
-use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tower::Service;
 use tracing::{info, warn};
 
 use super::connection_task::serve_connection;
 use super::context::ServerContext;
-use super::listener::{accept, accept_queued};
-use super::signals::Signals;
+use super::listeners::Listeners;
+use super::reloader::Reloader;
+use super::signals::{Signal, Signals};
+use super::tls::Tls;
 use super::workers::Workers;
 use crate::config::Limits;
 
-/// Serves until SIGTERM or SIGINT, then waits for requests in flight. A second signal ends the
-/// server at once.
+/// The settings of [`serve_until_signal`].
+pub(crate) struct ServeOptions {
+    pub(crate) limits: Limits,
+    /// How long the listeners accept connections after the first signal.
+    pub(crate) drain_delay: Duration,
+    /// TLS of the TCP listeners. `None`: clear text.
+    pub(crate) tls: Option<Arc<Tls>>,
+    pub(crate) trusted_proxies: TrustedProxies,
+    /// Set at the first signal that ends the server: it is not ready for further clients.
+    pub(crate) is_stopping: Arc<AtomicBool>,
+    /// Called after SIGHUP.
+    pub(crate) reloader: Reloader,
+}
+
+/// Serves until SIGTERM or SIGINT, and for the drain delay. Then waits for requests in flight. A
+/// second signal ends the delay, or else the server. SIGHUP requests a reload.
 pub(crate) async fn serve_until_signal<S, B>(
-    listener: TcpListener,
+    mut listeners: Listeners,
     mut signals: Signals,
     workers: &Workers<S>,
-    limits: Limits,
+    options: ServeOptions,
 ) where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
     S: Clone + Send + 'static,
     S::Future: Send,
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
-    let context = Arc::new(ServerContext::new());
+    let ServeOptions {
+        limits,
+        drain_delay,
+        ..
+    } = options;
+    let context = Arc::new(ServerContext::new(options.tls, options.trusted_proxies));
     let permits = Arc::new(Semaphore::new(limits.connections));
     // Each connection holds a receiver: without receivers, all connections are closed.
     let shutdown = watch::Sender::new(false);
@@ -50,14 +72,28 @@ pub(crate) async fn serve_until_signal<S, B>(
         ));
     };
     let mut trim = pin!(context.trim.run());
+    let mut delay = pin!(sleep(drain_delay));
+    let mut is_stopping = false;
     loop {
         let next = async {
             let permit = Arc::clone(&permits).acquire_owned().await.ok();
-            (accept(&listener).await, permit)
+            (listeners.accept().await, permit)
         };
         tokio::select! {
             biased;
-            () = signals.next() => break,
+            signal = signals.next() => match signal {
+                Signal::Reload => options.reloader.request(),
+                Signal::Shutdown => {
+                    options.is_stopping.store(true, Ordering::Release);
+                    if is_stopping || drain_delay.is_zero() {
+                        break;
+                    }
+                    is_stopping = true;
+                    delay.as_mut().reset(Instant::now() + drain_delay);
+                    info!(?drain_delay, "not ready: connections are accepted for the drain delay");
+                }
+            },
+            () = &mut delay, if is_stopping => break,
             (accepted, permit) = next => spawn(accepted, permit),
             () = &mut trim => {}
         }
@@ -66,7 +102,7 @@ pub(crate) async fn serve_until_signal<S, B>(
     shutdown.send_replace(true);
     // The kernel has completed the handshake of these connections: their clients may have sent
     // requests.
-    for accepted in accept_queued(listener) {
+    for accepted in listeners.accept_queued() {
         spawn(accepted, None);
     }
     info!(
@@ -76,6 +112,6 @@ pub(crate) async fn serve_until_signal<S, B>(
     tokio::select! {
         () = shutdown.closed() => info!("graceful shutdown: all connections are closed"),
         () = sleep(limits.drain) => warn!("some requests did not finish in time"),
-        () = signals.next() => warn!("second signal: requests in flight are aborted"),
+        () = signals.shutdown() => warn!("second signal: requests in flight are aborted"),
     }
 }

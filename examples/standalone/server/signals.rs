@@ -1,13 +1,22 @@
-//! SIGTERM and SIGINT, which begin the graceful shutdown.
+//! SIGTERM and SIGINT begin the graceful shutdown, SIGHUP reloads files.
 
 use std::io;
 
-/// The signals that end the server. They are caught from the creation of this value.
+/// A signal that the server has received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signal {
+    Shutdown,
+    Reload,
+}
+
+/// The signals of the server. They are caught from the creation of this value.
 pub(crate) struct Signals {
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    hangup: tokio::signal::unix::Signal,
 }
 
 impl Signals {
@@ -17,6 +26,7 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
         })
     }
 
@@ -27,18 +37,25 @@ impl Signals {
 
     /// Waits for the next signal.
     #[cfg(unix)]
-    pub(crate) async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) -> Signal {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Signal::Shutdown,
+            _ = self.interrupt.recv() => Signal::Shutdown,
+            _ = self.hangup.recv() => Signal::Reload,
         }
     }
 
     /// Waits for the next Ctrl-C.
     #[cfg(not(unix))]
-    pub(crate) async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) -> Signal {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
+        Signal::Shutdown
+    }
+
+    /// Waits for the next signal that ends the server.
+    pub(crate) async fn shutdown(&mut self) {
+        while self.next().await != Signal::Shutdown {}
     }
 }

@@ -1,4 +1,4 @@
-//! The TCP stream below `hyper`: replays bytes that were read before, and records reads and blocked
+//! The stream below `hyper`: replays bytes that were read before, and records reads and blocked
 //! writes for the connection's timer.
 
 use std::io::{self, IoSlice};
@@ -17,6 +17,8 @@ pub(crate) struct Socket<T> {
     inner: T,
     /// Bytes that were read from the stream and that `hyper` reads first.
     unread: Bytes,
+    /// The last flush is incomplete: TLS has accepted bytes that the TCP stream has not.
+    is_flushing: bool,
     activity: Arc<ConnectionActivity>,
 }
 
@@ -25,6 +27,7 @@ impl<T> Socket<T> {
         Self {
             inner,
             unread: Bytes::new(),
+            is_flushing: false,
             activity,
         }
     }
@@ -116,7 +119,13 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Socket<T> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
+        let flushed = Pin::new(&mut self.inner).poll_flush(cx);
+        // A flush of TCP is always ready, and says nothing about the last write.
+        if flushed.is_pending() || self.is_flushing {
+            self.is_flushing = flushed.is_pending();
+            self.activity.record_write(self.is_flushing);
+        }
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -7,7 +7,7 @@ use crate::tenant::Tenant;
 pub(in crate::facade) struct Trace;
 
 impl Trace {
-    pub(in crate::facade) fn new<B>(_: &Request<B>, _: &Tenant) -> Self {
+    pub(in crate::facade) fn new<B>(_: &Request<B>, _: Option<&Tenant>) -> Self {
         Self
     }
 

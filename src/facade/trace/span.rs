@@ -6,7 +6,7 @@ use tracing::{Span, field};
 use crate::headers::single_value;
 use crate::rejection::Rejection;
 use crate::report::{Report, Route, TokenCheck};
-use crate::tenant::Tenant;
+use crate::tenant::{Tenant, TenantKey};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The longest request id that is logged, in bytes. A UUID has 36, a SHA-256 digest in hex 64.
@@ -19,13 +19,14 @@ pub(in crate::facade) struct Trace {
 }
 
 impl Trace {
-    pub(in crate::facade) fn new<B>(request: &Request<B>, tenant: &Tenant) -> Self {
+    pub(in crate::facade) fn new<B>(request: &Request<B>, tenant: Option<&Tenant>) -> Self {
         let span = tracing::info_span!(
             target: "omneo_id",
             "request",
             http.request.method = method_name(request.method()),
             request.id = request_id(request.headers()),
-            tenant.address = tenant.authority().as_str(),
+            tenant.key = request.extensions().get().map(TenantKey::as_str),
+            tenant.address = tenant.map(|tenant| tenant.authority().as_str()),
             http.route = field::Empty,
             http.response.status_code = field::Empty,
             error.type = field::Empty,

@@ -23,7 +23,7 @@ use crate::headers::{
 use crate::path::MeRequest;
 use crate::rejection::{Rejection, RejectionKind};
 use crate::report::Report;
-use crate::request_body::{Replayable, RequestBody, UploadState};
+use crate::request_body::{LimitReached, Replayable, RequestBody, UploadState};
 use crate::tenant::{AllowForward, CallAs};
 use crate::upstream::config::Config;
 use crate::upstream::error::{Cause, UpstreamError};
@@ -96,10 +96,14 @@ impl Exchange {
             Framing::from_body(&body),
         )?;
         body.set_declared_length(length);
-        let guard = config.in_flight.try_acquire().ok_or_else(|| {
+        let guard = config.in_flight.try_acquire().map_err(|reached| {
+            let cause = match reached {
+                LimitReached::Tenant => Cause::InFlight(config.in_flight.max()),
+                LimitReached::Budget => Cause::CallBudget,
+            };
             Rejection::new(RejectionKind::TenantBusy)
                 .with_retry_after(BUSY_RETRY_AFTER)
-                .because(UpstreamError(Cause::InFlight(config.in_flight.max())))
+                .because(UpstreamError(cause))
         })?;
         let in_flight = match &upload {
             Some(upload) => InFlightHandle::Shared(upload.share_in_flight(guard)),

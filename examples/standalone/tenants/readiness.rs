@@ -104,10 +104,11 @@ impl Readiness {
         (age > after).then_some(Self::NotReady(Reason::Stale))
     }
 
-    pub(crate) fn log(self) {
+    /// Logs the result. `tenant` is the key, if the server has several tenants.
+    pub(crate) fn log(self, tenant: Option<&str>) {
         match self {
-            Self::Ready => info!("ready: the tenant accepts the API token"),
-            Self::NotReady(reason) => warn!(reason = reason.as_str(), "not ready"),
+            Self::Ready => info!(tenant, "ready: the tenant accepts the API token"),
+            Self::NotReady(reason) => warn!(tenant, reason = reason.as_str(), "not ready"),
         }
     }
 }

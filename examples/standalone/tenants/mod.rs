@@ -1,0 +1,25 @@
+//! The tenants that are served, beside the service of the crate: their state, probes, and CORS.
+//!
+//! | file | role |
+//! | --- | --- |
+//! | `served` | the tenants in use, replaced as a whole by a reload |
+//! | `tenant` | one tenant: its service, ended sessions and CORS policy |
+//! | `resolver` | finds the tenant of a request |
+//! | `sessions` | maintenance of the ended sessions |
+//! | `probe`, `readiness` | whether a tenant is ready |
+//! | `cors` | applies the CORS policy of the tenant of each request |
+
+mod cors;
+mod probe;
+mod readiness;
+mod resolver;
+mod served;
+mod sessions;
+mod tenant;
+
+pub(crate) use self::cors::TenantCorsLayer;
+pub(crate) use self::probe::Prober;
+pub(crate) use self::readiness::Readiness;
+pub(crate) use self::resolver::trusted_proxies;
+pub(crate) use self::served::{Plan, ServedTenants};
+pub(crate) use self::tenant::ServedTenant;

@@ -1,0 +1,66 @@
+//! Finds the tenant of a request, as configured.
+
+use omneo_id::client_info::TrustedProxies;
+use omneo_id::error::{BoxError, ConfigError};
+use omneo_id::tenants::{
+    OneTenant, RequestHead, TenantByHeader, TenantByHost, TenantByPath, TenantKey, TenantResolver,
+};
+
+use crate::config::{Config, ResolverConfig, ServerConfig};
+
+/// The configured resolver.
+pub(super) enum Resolver {
+    Single,
+    Host(TenantByHost),
+    Path,
+    Header(TenantByHeader),
+}
+
+impl Resolver {
+    /// # Errors
+    /// None for a configuration that has been checked.
+    pub(super) fn new(config: &Config) -> Result<Self, BoxError> {
+        Ok(match &config.resolver {
+            ResolverConfig::Single => Self::Single,
+            ResolverConfig::Path => Self::Path,
+            ResolverConfig::Header(name) => {
+                let proxies = trusted_proxies(&config.server)?;
+                Self::Header(TenantByHeader::new(name.parse()?, proxies))
+            }
+            ResolverConfig::Hosts { exact, pattern } => {
+                let mut hosts = TenantByHost::new();
+                if let Some(pattern) = pattern {
+                    hosts = hosts.with_pattern(pattern)?;
+                }
+                for (host, key) in exact {
+                    hosts = hosts.add_host(host, key.parse()?)?;
+                }
+                Self::Host(hosts)
+            }
+        })
+    }
+}
+
+impl TenantResolver for Resolver {
+    fn resolve(&self, request: RequestHead<'_>) -> Option<TenantKey> {
+        match self {
+            Self::Single => OneTenant::new(TenantKey::DEFAULT).resolve(request),
+            Self::Host(hosts) => hosts.resolve(request),
+            Self::Path => TenantByPath.resolve(request),
+            Self::Header(header) => header.resolve(request),
+        }
+    }
+}
+
+/// The proxies whose forwarding headers are trusted.
+///
+/// # Errors
+/// None for a configuration that has been checked.
+pub(crate) fn trusted_proxies(server: &ServerConfig) -> Result<TrustedProxies, ConfigError> {
+    let networks = server.trusted_proxies.iter().map(String::as_str);
+    let proxies = TrustedProxies::new(networks)?;
+    Ok(match server.trust_forwarded {
+        true => proxies.with_forwarded(),
+        false => proxies,
+    })
+}

@@ -1,0 +1,169 @@
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A limit of calls in flight that several services share, with a guaranteed share for each.
+///
+/// Half of the places is divided equally among the member services: the guaranteed places. The
+/// other half is common. A call takes a guaranteed place of its service, or else a common one, or
+/// else it is rejected with 503, as a call above the service's own limit is. The services of other
+/// tenants therefore cannot take the guaranteed places of a tenant, with however many calls that
+/// hang.
+///
+/// A service is a member from [`Upstream::with_call_budget`](crate::Upstream::with_call_budget) or
+/// [`OmneoIdBuilder::call_budget`](crate::OmneoIdBuilder::call_budget) until its last clone is
+/// dropped and its last call has ended. Each new member makes the shares of the others smaller.
+/// Calls that began before keep their places, so until they end up to 1.5 times the total can be in
+/// flight.
+///
+/// Clones share the places.
+///
+/// ```
+/// use omneo_id::client::HttpClient;
+/// use omneo_id::upstream::CallBudget;
+/// use omneo_id::{ApiToken, Tenant, Upstream};
+///
+/// let budget = CallBudget::new(1000);
+/// let client = HttpClient::new()?;
+/// let acme = Tenant::new("https://api.acme.getomneo.com", ApiToken::new("secret")?)?;
+/// let acme = Upstream::new(client.clone(), acme).with_call_budget(&budget);
+/// let brand = Tenant::new("https://api.brand.getomneo.com", ApiToken::new("secret")?)?;
+/// let brand = Upstream::new(client, brand).with_call_budget(&budget);
+/// assert_eq!((budget.stats().members, budget.stats().guaranteed), (2, 250));
+/// # Ok::<(), omneo_id::error::ConfigError>(())
+/// ```
+#[derive(Clone)]
+pub struct CallBudget(Arc<Shared>);
+
+struct Shared {
+    total: usize,
+    members: AtomicUsize,
+    /// The common places in use.
+    common_in_use: AtomicUsize,
+}
+
+/// A snapshot of the gauges of a [`CallBudget`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CallBudgetStats {
+    /// The number of places.
+    pub total: usize,
+    /// The number of member services.
+    pub members: usize,
+    /// The guaranteed places of each member.
+    pub guaranteed: usize,
+    /// The number of common places.
+    pub common: usize,
+    /// The common places in use. After a new member has joined, it can exceed `common`.
+    pub common_in_use: usize,
+}
+
+impl CallBudget {
+    /// A budget of `total` calls in flight.
+    pub fn new(total: usize) -> Self {
+        Self(Arc::new(Shared {
+            total,
+            members: AtomicUsize::new(0),
+            common_in_use: AtomicUsize::new(0),
+        }))
+    }
+
+    /// A snapshot for gauges.
+    pub fn stats(&self) -> CallBudgetStats {
+        let members = self.0.members.load(Ordering::Relaxed);
+        let guaranteed = self.0.guaranteed();
+        CallBudgetStats {
+            total: self.0.total,
+            members,
+            guaranteed,
+            common: self.0.common(guaranteed),
+            common_in_use: self.0.common_in_use.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Adds a member.
+    pub(super) fn join(&self) -> Member {
+        self.0.members.fetch_add(1, Ordering::Relaxed);
+        Member {
+            budget: self.clone(),
+            guaranteed_in_use: AtomicUsize::new(0),
+        }
+    }
+}
+
+impl Shared {
+    /// The guaranteed places of each member.
+    fn guaranteed(&self) -> usize {
+        let members = self.members.load(Ordering::Relaxed);
+        (self.total / 2).checked_div(members).unwrap_or_default()
+    }
+
+    /// The common places: all that are not guaranteed, the remainder of the division included.
+    fn common(&self, guaranteed: usize) -> usize {
+        let members = self.members.load(Ordering::Relaxed);
+        self.total
+            .saturating_sub(guaranteed.saturating_mul(members))
+    }
+}
+
+/// A service with guaranteed places. Dropped when the service has no clone and no call left.
+pub(super) struct Member {
+    budget: CallBudget,
+    guaranteed_in_use: AtomicUsize,
+}
+
+/// The place that a call has taken. Its owner returns it with [`Member::release`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Guaranteed,
+    Common,
+}
+
+impl Member {
+    /// Takes a guaranteed place, else a common one. `None`: both are used up.
+    pub(super) fn try_acquire(&self) -> Option<Place> {
+        let shared = &self.budget.0;
+        let guaranteed = shared.guaranteed();
+        if increment_below(&self.guaranteed_in_use, guaranteed) {
+            return Some(Place::Guaranteed);
+        }
+        increment_below(&shared.common_in_use, shared.common(guaranteed)).then_some(Place::Common)
+    }
+
+    /// Returns a place of this member.
+    pub(super) fn release(&self, place: Place) {
+        let in_use = match place {
+            Place::Guaranteed => &self.guaranteed_in_use,
+            Place::Common => &self.budget.0.common_in_use,
+        };
+        in_use.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn budget(&self) -> &CallBudget {
+        &self.budget
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.budget.0.members.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Increments a counter unless it has reached the limit. The counter never exceeds the limit, so
+/// that concurrent attempts above the limit cannot make one below it fail.
+fn increment_below(counter: &AtomicUsize, limit: usize) -> bool {
+    let next = |count: usize| (count < limit).then_some(count + 1);
+    let updated = counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+    updated.is_ok()
+}
+
+impl fmt::Debug for CallBudget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stats = self.stats();
+        f.debug_struct("CallBudget")
+            .field("total", &stats.total)
+            .field("members", &stats.members)
+            .finish_non_exhaustive()
+    }
+}

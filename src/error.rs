@@ -67,7 +67,7 @@ pub enum ConfigErrorKind {
     /// Two tenants of one process have the same host, audience or set of ended sessions.
     TenantConflict,
     /// An issuer, audience, realm, key id or name of a claim contains characters that its field
-    /// cannot carry, or is reserved.
+    /// cannot carry, or is reserved; or a root certificate or the URL of a proxy is not usable.
     InvalidValue,
 }
 

@@ -50,6 +50,8 @@ pub mod sandbox;
 pub mod tenant;
 #[cfg(feature = "client")]
 pub mod tenants;
+#[cfg(feature = "tls")]
+mod tls;
 pub mod token;
 pub mod upsert;
 #[cfg(feature = "client")]

@@ -1,50 +1,61 @@
 //! The text that is printed at the start: the address, and `curl` lines to paste.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
-use omneo_id::keys::Algorithm;
 use omneo_id::sandbox::Sandbox;
 
-use crate::config::Config;
+use crate::config::TenantConfig;
 use crate::server::listener::LocalAddress;
+use crate::tenants::ServedTenant;
 
-/// The text for a server on this address. It contains no secrets: a configured API token is shown
-/// as a shell variable.
+/// The text for a server on these addresses. It contains no secrets: a configured API token is
+/// shown as a shell variable. Only the embedded sandbox has `curl` lines: they write data.
 pub(crate) fn text(
     addresses: &[LocalAddress],
     scheme: &str,
     metrics: Option<SocketAddr>,
-    config: &Config,
+    tenants: &[Arc<ServedTenant>],
 ) -> String {
     let first = addresses.iter().find_map(|address| match address {
         LocalAddress::Tcp(address) => Some(connectable(*address).to_string()),
         LocalAddress::Unix(_) => None,
     });
     let origin = format!("{scheme}://{}", first.as_deref().unwrap_or("localhost"));
-    let id = format!("{origin}{}", config.mount.trim_end_matches('/'));
-    let values = if config.sandbox.is_some() {
-        Values::sandbox(config.public_token)
-    } else {
-        Values::placeholders()
-    };
-    let tenant = match config.sandbox {
-        Some(_) => "the embedded sandbox, a tenant in memory with invented data".to_owned(),
-        None => config.tenant.to_string(),
-    };
     let metrics = metrics.map_or_else(String::new, |address| {
         format!("Metrics: http://{}/metrics\n", connectable(address))
     });
+    let listeners = listeners(addresses);
+    let openapi = format!("OpenAPI: {origin}/openapi.json");
+    let [tenant] = tenants else {
+        let locations = tenants.iter().map(|tenant| {
+            let TenantConfig { key, .. } = &tenant.config;
+            format!("  {key}: {}\n", tenant.config.location())
+        });
+        let locations: String = locations.collect();
+        return format!(
+            "Omneo ID is listening on {origin}\n{metrics}{listeners}{openapi}\nTenants:\n{locations}"
+        );
+    };
+    let id = format!("{origin}{}", tenant.mount());
+    let (is_sandbox, location) = match tenant.config.upstream {
+        None => (
+            true,
+            "the embedded sandbox, a tenant in memory with invented data".to_owned(),
+        ),
+        Some(_) => (false, tenant.config.location()),
+    };
+    let head = format!("Omneo ID is listening on {id}\nTenant: {location}\n{metrics}{listeners}");
+    let sessions = sessions(tenant);
+    if !is_sandbox {
+        return format!("{head}{openapi}\n{sessions}\n");
+    }
+    let values = Values::sandbox(tenant.config.public_token);
     format!(
-        "Omneo ID is listening on {id}\nTenant: {tenant}\n{metrics}{}{}\
-         OpenAPI: {origin}/openapi.json\n{}\n\n{}\n{}",
-        match config.sandbox {
-            Some(_) => format!("Demonstration page: {origin}/\n"),
-            None => String::new(),
-        },
-        listeners(addresses),
-        sessions(config),
-        values.preface,
-        lines(&id, &values, config)
+        "{head}Demonstration page: {origin}/\n{openapi}\n{sessions}\n\n\
+         Lines to paste into a shell, in this order. \
+         Each request prints the response status last.\n\n{}",
+        lines(&id, &values, &tenant.config)
     )
 }
 
@@ -57,8 +68,8 @@ fn listeners(addresses: &[LocalAddress]) -> String {
     format!("Listeners: {}\n", addresses.join(", "))
 }
 
-fn sessions(config: &Config) -> String {
-    let sessions = &config.sessions;
+fn sessions(tenant: &ServedTenant) -> String {
+    let sessions = &tenant.sessions;
     let refresh = match sessions.refresh {
         None => "not refreshed".to_owned(),
         Some(refresh) => format!("refreshed until they are {} old", refresh.age()),
@@ -68,7 +79,6 @@ fn sessions(config: &Config) -> String {
 
 /// The values in the lines.
 struct Values {
-    preface: &'static str,
     api_token: &'static str,
     profile: &'static str,
     identity: (&'static str, &'static str),
@@ -79,8 +89,6 @@ struct Values {
 impl Values {
     fn sandbox(public_token: Option<&'static str>) -> Self {
         Self {
-            preface: "Lines to paste into a shell, in this order. \
-                      Each request prints the response status last.\n",
             api_token: public_token.unwrap_or("$OMNEO_ID_API_TOKEN"),
             profile: Sandbox::ADA_ID,
             identity: (Sandbox::ADA_IDENTITY_HANDLE, Sandbox::ADA_IDENTITY),
@@ -88,23 +96,9 @@ impl Values {
             unknown: "someone.new@example.com",
         }
     }
-
-    fn placeholders() -> Self {
-        Self {
-            preface: "Lines to paste into a shell, after setting these variables for your tenant. \
-                      Some lines write data.\n\
-                      OMNEO_ID_API_TOKEN= PROFILE_ID= IDENTITY_HANDLE= IDENTITY= \
-                      KNOWN_EMAIL= NEW_EMAIL=\n",
-            api_token: "$OMNEO_ID_API_TOKEN",
-            profile: "'\"$PROFILE_ID\"'",
-            identity: ("'\"$IDENTITY_HANDLE\"'", "'\"$IDENTITY\"'"),
-            known: "'\"$KNOWN_EMAIL\"'",
-            unknown: "'\"$NEW_EMAIL\"'",
-        }
-    }
 }
 
-fn lines(id: &str, values: &Values, config: &Config) -> String {
+fn lines(id: &str, values: &Values, tenant: &TenantConfig) -> String {
     let Values {
         api_token,
         profile,
@@ -143,7 +137,7 @@ fn lines(id: &str, values: &Values, config: &Config) -> String {
         "Exchange the token for a new one of the same session",
         token("TOKEN", &format!("{refresh} {id}/auth/refresh")),
     );
-    let public_keys = match has_public_keys(config) {
+    let public_keys = match tenant.keys.are_public() {
         true => "Read the public keys of the tokens: 200",
         false => "The tokens are signed with a secret, so there are no public keys: 404",
     };
@@ -213,20 +207,12 @@ fn lines(id: &str, values: &Values, config: &Config) -> String {
             ),
         ),
     ];
-    let refresh = config.sessions.refresh.map(|_| refresh);
+    let refresh = tenant.refresh.map(|_| refresh);
     let paragraphs = paragraphs.into_iter().chain(refresh).chain(endings);
     paragraphs
         .map(|(title, line)| format!("# {title}\n{line}\n"))
         .collect::<Vec<_>>()
         .join("\n")
-}
-
-fn has_public_keys(config: &Config) -> bool {
-    let algorithm = config.signing_key.algorithm();
-    !matches!(
-        algorithm,
-        Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512
-    )
 }
 
 /// An address to connect to: loopback instead of the unspecified address.

@@ -1,5 +1,6 @@
 //! An error that ends the process, its exit code, and its line on stderr.
 
+use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
 use std::io::Write;
@@ -36,9 +37,12 @@ impl Failure {
     }
 
     /// Writes the error to stderr, as JSON if the log has that format, and returns the exit code.
-    pub(crate) fn report(self, mut log: LogWriter, argv: &[OsString]) -> ExitCode {
+    pub(crate) fn report(self, mut log: LogWriter) -> ExitCode {
         let problem = self.problem;
-        if is_json(argv, std::env::var_os("OMNEO_ID_LOG_FORMAT").as_deref()) {
+        if is_json(
+            env::args_os(),
+            env::var_os("OMNEO_ID_LOG_FORMAT").as_deref(),
+        ) {
             let json = tracing_subscriber::fmt()
                 .json()
                 .flatten_event(true)
@@ -53,8 +57,7 @@ impl Failure {
 }
 
 /// Whether the log is JSON, before the arguments are parsed: they may be invalid.
-fn is_json(argv: &[OsString], variable: Option<&OsStr>) -> bool {
-    let mut argv = argv.iter();
+fn is_json(mut argv: impl Iterator<Item = OsString>, variable: Option<&OsStr>) -> bool {
     while let Some(argument) = argv.next() {
         if argument == "--log-format" {
             return argv.next().is_some_and(|format| format == "json");

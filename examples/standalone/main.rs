@@ -6,18 +6,19 @@
 //!
 //! Without configuration it listens on `127.0.0.1:8080` and prints `curl` lines to paste. `--help`
 //! lists the flags and their environment variables. The exit code is 0 after SIGTERM or SIGINT, 1
-//! if the server cannot start, and 2 if a flag or a variable is invalid.
+//! if the server cannot start, and 2 if a flag, a variable or the configuration file is invalid.
 //!
 //! | file or folder | contents |
 //! | --- | --- |
-//! | `start` | start-up: configuration, log, threads, listeners |
+//! | `start`, `failure` | start-up: configuration, log, threads, listeners; an error that ends it |
+//! | `reload` | reads the configuration again after SIGHUP |
 //! | `app` | the stack of layers and services |
 //! | `banner` | the text that is printed at the start |
 //! | `request_log` | request ids, the log line of each request, and its counters |
 //! | `log_writer` | writes the log in a thread of its own |
-//! | `sessions` | maintenance of the ended sessions |
-//! | `config/` | flags and environment variables |
-//! | `cors/` | cross-origin requests |
+//! | `config/` | flags, environment variables and the configuration file |
+//! | `tenants/` | the tenants, their readiness and their ended sessions |
+//! | `cors/` | origins and headers of cross-origin requests |
 //! | `server/` | connections, timeouts, worker threads, graceful shutdown |
 //! | `admin/` | health, metrics, OpenAPI description |
 //! | `storefront/` | the demonstration page |
@@ -27,14 +28,16 @@ mod app;
 mod banner;
 mod config;
 mod cors;
+mod failure;
 mod log_writer;
+mod reload;
 mod request_log;
 mod server;
-mod sessions;
 mod start;
 mod storefront;
+mod tenants;
 
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -51,15 +54,12 @@ const LOG_FLUSH: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     // All writes to stderr go through this thread: a write to a full pipe would block.
-    let Ok(mut log) = LogWriter::start(io::stderr()) else {
+    let Ok(log) = LogWriter::start(io::stderr()) else {
         return ExitCode::FAILURE;
     };
     let code = match start::start(&log) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            let _ = log.write_all(format!("error: {}\n", failure.problem).as_bytes());
-            failure.code
-        }
+        Err(failure) => failure.report(log.clone()),
     };
     log.flush_within(LOG_FLUSH);
     code

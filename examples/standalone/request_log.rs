@@ -4,6 +4,7 @@
 
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,10 +15,12 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
 use omneo_id::Rejection;
 use omneo_id::auth::AuthFailure;
+use omneo_id::client_info::ClientInfo;
 use omneo_id::report::{Report, Route, TokenCheck};
+use omneo_id::tenants::TenantKey;
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
-use tracing::{Level, enabled};
+use tracing::{Level, enabled, field};
 
 use crate::admin::health;
 use crate::admin::thread_counts::{InFlightGuard, ThreadCounts};
@@ -33,21 +36,28 @@ const MAX_PATH: usize = 256;
 pub(crate) struct RequestLogLayer {
     ids: Arc<RequestIds>,
     counts: Option<Arc<ThreadCounts>>,
+    with_client: bool,
 }
 
 impl RequestLogLayer {
-    /// `keys` are secret: request ids are derived from them.
-    pub(crate) fn new(keys: RandomState) -> Self {
+    /// `keys` are secret: request ids are derived from them. `with_client`: whether the log has
+    /// the addresses of clients.
+    pub(crate) fn new(keys: RandomState, with_client: bool) -> Self {
         let count = AtomicU64::new(0);
         let ids = Arc::new(RequestIds { keys, count });
-        Self { ids, counts: None }
+        Self {
+            ids,
+            counts: None,
+            with_client,
+        }
     }
 
     /// The same layer, which also counts requests. Default is not to count.
     pub(crate) fn with_counts(&self, counts: Arc<ThreadCounts>) -> Self {
-        let ids = Arc::clone(&self.ids);
-        let counts = Some(counts);
-        Self { ids, counts }
+        Self {
+            counts: Some(counts),
+            ..self.clone()
+        }
     }
 }
 
@@ -55,9 +65,8 @@ impl<S> Layer<S> for RequestLogLayer {
     type Service = RequestLog<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let ids = Arc::clone(&self.ids);
-        let counts = self.counts.clone();
-        RequestLog { inner, ids, counts }
+        let settings = self.clone();
+        RequestLog { inner, settings }
     }
 }
 
@@ -65,8 +74,7 @@ impl<S> Layer<S> for RequestLogLayer {
 #[derive(Clone)]
 pub(crate) struct RequestLog<S> {
     inner: S,
-    ids: Arc<RequestIds>,
-    counts: Option<Arc<ThreadCounts>>,
+    settings: RequestLogLayer,
 }
 
 /// Generates request ids: a counter under a keyed hash (SipHash). The ids reveal neither the number
@@ -126,16 +134,18 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let id = self.ids.get_or_generate(&request);
+        let settings = &self.settings;
+        let id = settings.ids.get_or_generate(&request);
         // Cloned only for a line that will be written.
         let line = enabled!(Level::INFO).then(|| LogLine {
             method: request.method().clone(),
             uri: request.uri().clone(),
+            client: client(&request).filter(|_| settings.with_client),
         });
-        let is_timed = line.is_some() || self.counts.is_some();
+        let is_timed = line.is_some() || settings.counts.is_some();
         let began = is_timed.then(Instant::now);
         request.headers_mut().insert(REQUEST_ID, id.clone());
-        let in_flight = self.counts.as_ref().map(ThreadCounts::enter);
+        let in_flight = settings.counts.as_ref().map(ThreadCounts::enter);
         ResponseFuture {
             inner: self.inner.call(request),
             began,
@@ -150,6 +160,8 @@ where
 struct LogLine {
     method: Method,
     uri: Uri,
+    /// `None` if the log does not have the addresses of clients.
+    client: Option<IpAddr>,
 }
 
 impl LogLine {
@@ -166,6 +178,8 @@ impl LogLine {
                 tracing::$level!(
                     http.request.method = known_method(&self.method),
                     url.path = safe_path(&self.uri),
+                    client.address = self.client.map(field::display),
+                    tenant = extensions.get::<TenantKey>().map(TenantKey::as_str),
                     http.route = report.route().map(Route::template),
                     http.response.status_code = response.status().as_u16(),
                     error.type = rejection.map(|rejection| rejection.kind().code()),
@@ -186,6 +200,11 @@ impl LogLine {
             answered!(info);
         }
     }
+}
+
+/// The address of the client, as a trusted proxy reports it.
+fn client<B>(request: &Request<B>) -> Option<IpAddr> {
+    request.extensions().get::<ClientInfo>()?.addr()
 }
 
 /// A standard method, or `_OTHER`: a client can write any text as a method.

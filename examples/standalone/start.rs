@@ -1,69 +1,48 @@
 //! Start-up: reads the configuration, sets up the log, starts the threads, and serves.
 
 use std::convert::Infallible;
-use std::fmt::Display;
 use std::hash::RandomState;
 use std::io::{self, Write};
-use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::AtomicBool;
 use std::{env, panic, thread};
 
 use http::{Request, Response};
 use omneo_id::client::{ClientStats, HttpClient};
-use omneo_id::client_info::TrustedProxies;
 use omneo_id::error::ConfigError;
-use omneo_id::{Body, OmneoId};
-use tokio::runtime::Builder;
+use omneo_id::upstream::CallBudget;
+use omneo_id::{Body, OmneoId, OmneoIdTenants};
+use tokio::runtime::{Builder, Handle};
 use tower::Service;
 use tracing::{error, info, warn};
 
+use crate::admin::health::Health;
 use crate::admin::metrics::Metrics;
-use crate::admin::request_counts::RequestCounts;
+use crate::admin::openapi::OpenApi;
 use crate::admin::routes::AdminRoutes;
-use crate::admin::scrape;
-use crate::config::{Config, LogFormat, Parsed};
+use crate::admin::scrape::{self, Sources};
+use crate::admin::thread_counts::ThreadCounts;
+use crate::config::{Config, LogFormat, Parsed, random_key};
+use crate::failure::Failure;
 use crate::log_writer::LogWriter;
+use crate::reload::Reload;
 use crate::request_log::RequestLogLayer;
 use crate::server::descriptors::{self, Connections};
-use crate::server::listener::ListenAddress;
 use crate::server::listeners::Listeners;
 use crate::server::reloader::Reloader;
 use crate::server::serve::{ServeOptions, serve_until_signal};
 use crate::server::signals::Signals;
 use crate::server::socket_activation;
+use crate::server::tls::Tls;
 use crate::server::workers::Workers;
-use crate::{app, banner, sessions};
+use crate::storefront::Storefront;
+use crate::tenants::{Plan, Prober, ServedTenants, trusted_proxies};
+use crate::{app, banner};
 
-/// Exit code for an invalid flag or variable, as in `clap`.
-const USAGE: u8 = 2;
-/// Limit for idle connections to the tenant, of all threads together: a quarter of
-/// [`MAX_IN_FLIGHT`].
+/// Limit for idle connections to the tenants, of all threads together: a quarter of the default
+/// `--max-in-flight`.
 const MAX_IDLE: usize = 256;
-/// Limit for concurrent calls of the tenant: a quarter of the default `--max-connections`.
-const MAX_IN_FLIGHT: usize = 1024;
-
-/// An error that ends the process.
-pub(crate) struct Failure {
-    pub(crate) problem: String,
-    pub(crate) code: ExitCode,
-}
-
-impl Failure {
-    fn usage(problem: impl Display) -> Self {
-        let problem = problem.to_string();
-        let code = ExitCode::from(USAGE);
-        Self { problem, code }
-    }
-
-    fn serving(problem: impl Display) -> Self {
-        let problem = problem.to_string();
-        let code = ExitCode::FAILURE;
-        Self { problem, code }
-    }
-}
 
 /// Runs the server until a signal ends it.
 pub(crate) fn start(log: &LogWriter) -> Result<(), Failure> {
@@ -79,11 +58,12 @@ pub(crate) fn start(log: &LogWriter) -> Result<(), Failure> {
     for warning in &config.warnings {
         warn!("{warning}");
     }
-    let threads = config.threads.or(thread::available_parallelism().ok());
+    let threads = config.server.threads;
+    let threads = threads.or(thread::available_parallelism().ok());
     let threads = threads.unwrap_or(NonZeroUsize::MIN);
     let connections = connection_limits(&config, threads);
-    config.limits.connections = connections.clients;
-    // This runtime only accepts connections. The workers serve them.
+    config.server.limits.connections = connections.clients;
+    // This runtime accepts connections and maintains the tenants. The workers serve requests.
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime =
         runtime.map_err(|error| Failure::serving(format!("cannot start the runtime: {error}")))?;
@@ -92,12 +72,12 @@ pub(crate) fn start(log: &LogWriter) -> Result<(), Failure> {
 
 fn init_log(config: &Config, writer: LogWriter) {
     let log = tracing_subscriber::fmt()
-        .with_env_filter(config.log.clone())
+        .with_env_filter(config.server.log_filter())
         .with_writer(writer)
         // Such errors would be written to stderr directly.
         .log_internal_errors(false)
         .with_ansi(false);
-    match config.log_format {
+    match config.server.log_format {
         LogFormat::Text => log.init(),
         LogFormat::Json => log
             .json()
@@ -112,10 +92,14 @@ fn init_log(config: &Config, writer: LogWriter) {
 /// The limits of connections, lowered to the number of file descriptors.
 fn connection_limits(config: &Config, threads: NonZeroUsize) -> Connections {
     // Calls of the sandbox use no connections.
-    let is_remote = config.sandbox.is_none();
+    let is_remote = is_remote(config);
     let wanted = Connections {
-        clients: config.limits.connections,
-        tenant_calls: if is_remote { MAX_IN_FLIGHT } else { 0 },
+        clients: config.server.limits.connections,
+        tenant_calls: if is_remote {
+            config.server.max_in_flight
+        } else {
+            0
+        },
         tenant_idle: if is_remote { MAX_IDLE } else { 0 },
     };
     let Some(descriptors) = descriptors::raise_limit() else {
@@ -134,67 +118,115 @@ fn connection_limits(config: &Config, threads: NonZeroUsize) -> Connections {
     fitting
 }
 
-/// Builds Omneo ID in front of the sandbox or of the tenant.
+fn is_remote(config: &Config) -> bool {
+    config
+        .tenants
+        .iter()
+        .any(|tenant| tenant.upstream.is_some())
+}
+
+/// Builds the clients of the tenants, and serves.
 async fn run(
     config: &Config,
     threads: NonZeroUsize,
     connections: Connections,
     log: &LogWriter,
 ) -> Result<(), Failure> {
-    let builder = app::builder(config).map_err(Failure::usage)?;
-    match config.sandbox.clone() {
-        Some(sandbox) => {
-            let id = builder.build_with_client(sandbox).map_err(Failure::usage)?;
-            serve(id, |id| Ok(id.clone()), |_| None, config, threads, log).await
+    let plan = Plan {
+        server: config.server.clone(),
+        random_key: random_key().map_err(Failure::serving)?,
+        budget: CallBudget::new(connections.tenant_calls.max(1)),
+        runtime: Handle::current(),
+    };
+    let sandbox = config.tenants.first().and_then(|tenant| tenant.sandbox());
+    match sandbox {
+        Some(sandbox) if config.tenants.len() == 1 => {
+            let clients = Clients {
+                first: sandbox.clone(),
+                of_thread: Box::new(move || Ok(sandbox.clone())),
+                stats: |_| None,
+            };
+            serve(clients, config, plan, threads, log).await
         }
-        None => {
-            let builder = builder.max_in_flight(connections.tenant_calls);
+        _ => {
             // Each thread has its own pool.
             let max_idle = connections.tenant_idle.div_ceil(threads.get());
-            let client = HttpClient::builder().pool_max_idle(max_idle);
-            serve(
-                builder.build().map_err(Failure::usage)?,
-                |id| Ok(id.with_client(client.clone().build()?)),
-                |id| Some(id.client().stats()),
-                config,
-                threads,
-                log,
-            )
-            .await
+            let mut client = HttpClient::builder()
+                .connect_timeout(config.server.connect_timeout)
+                .pool_max_idle(max_idle);
+            for ca in &config.server.tenant_ca {
+                let added = client.add_root_certificates(&ca.pem);
+                client = added
+                    .map_err(|error| Failure::usage(format!("{}: {error}", ca.path.display())))?;
+            }
+            let clients = Clients {
+                first: client.clone().build().map_err(Failure::usage)?,
+                of_thread: Box::new(move || client.clone().build()),
+                stats: |client: &HttpClient| Some(client.stats()),
+            };
+            serve(clients, config, plan, threads, log).await
         }
     }
 }
 
-/// Starts the workers and the listeners, and serves. `for_thread` makes the service of each
-/// thread, `client_stats` reads the statistics of its client.
+/// The clients of the tenants: one for the probes, and one for each thread.
+struct Clients<C> {
+    first: C,
+    of_thread: Box<dyn Fn() -> Result<C, ConfigError>>,
+    /// Reads the statistics of a client.
+    stats: fn(&C) -> Option<ClientStats>,
+}
+
+/// Starts the workers and the listeners, and serves.
 async fn serve<C>(
-    id: OmneoId<C>,
-    for_thread: impl Fn(&OmneoId<C>) -> Result<OmneoId<C>, ConfigError>,
-    client_stats: fn(&OmneoId<C>) -> Option<ClientStats>,
+    clients: Clients<C>,
     config: &Config,
+    plan: Plan,
     threads: NonZeroUsize,
     log: &LogWriter,
 ) -> Result<(), Failure>
 where
-    OmneoId<C>: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>,
-    OmneoId<C>: Clone + Send + Sync + 'static,
+    OmneoIdTenants<C>: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    OmneoIdTenants<C>: Clone + Send + Sync + 'static,
+    <OmneoIdTenants<C> as Service<Request<Body>>>::Future: Send,
+    OmneoId<C>: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    OmneoId<C>: Send + 'static,
+    <OmneoId<C> as Service<Request<Body>>>::Future: Send,
+    C: Clone + Send + Sync + 'static,
 {
-    let revocations = config.sessions.revocations.clone();
-    tokio::spawn(sessions::maintain(revocations.clone()));
-    let admin = Arc::new(AdminRoutes::new(&id, config));
-    let request_log = RequestLogLayer::new(RandomState::new());
-    let (mut ids, mut counts) = (vec![id.clone()], Vec::new());
+    let server = &config.server;
+    let tenants = Arc::new(ServedTenants::new(config, &plan).map_err(Failure::usage)?);
+    let service = tenants.service(clients.first.clone());
+    let is_stopping = Arc::new(AtomicBool::new(false));
+    let prober = Arc::new(Prober::new(clients.first.clone()));
+    let admin = AdminRoutes::new(
+        Health::new(
+            Arc::clone(&tenants),
+            Arc::clone(&prober),
+            Arc::clone(&is_stopping),
+        ),
+        OpenApi::new(tenants.all().first().map_or("", |tenant| tenant.mount())),
+        tenants
+            .single()
+            .and_then(|tenant| Storefront::new(&service, &tenant.config, &plan.random_key)),
+    );
+    let admin = Arc::new(admin);
+    let request_log = RequestLogLayer::new(RandomState::new(), server.log_client_address);
+    let (mut of_threads, mut counts) = (vec![clients.first], Vec::new());
     let workers = Workers::start(threads, || {
-        let id = for_thread(&id).map_err(io::Error::other)?;
-        ids.push(id.clone());
-        let request_log = if config.metrics_listen.is_some() {
-            let count = Arc::new(RequestCounts::default());
+        let client = (clients.of_thread)().map_err(io::Error::other)?;
+        of_threads.push(client.clone());
+        let request_log = if server.metrics_listen.is_some() {
+            let count = Arc::new(ThreadCounts::default());
+            count.set_tenants(&tenants.labels());
             counts.push(Arc::clone(&count));
             request_log.with_counts(count)
         } else {
             request_log.clone()
         };
-        Ok(app::stack(id, admin.clone(), request_log, config))
+        let service = service.with_client(client);
+        let (admin, tenants) = (Arc::clone(&admin), Arc::clone(&tenants));
+        Ok(app::stack(service, admin, request_log, tenants))
     });
     let workers = workers
         .map_err(|error| Failure::serving(format!("cannot start the worker threads: {error}")))?;
@@ -202,51 +234,84 @@ where
     let signals = Signals::catch();
     let signals =
         signals.map_err(|error| Failure::serving(format!("cannot receive signals: {error}")))?;
+    let tls = server.tls.clone().map(Tls::load).transpose();
+    let tls = tls.map_err(Failure::usage)?.map(Arc::new);
     let inherited = socket_activation::take_listeners();
     let inherited = inherited
         .map_err(|error| Failure::serving(format!("cannot use an inherited socket: {error}")))?;
-    let addresses = [ListenAddress::Tcp(config.listen.clone())];
-    let listeners = Listeners::bind(inherited, &addresses).await;
+    let listeners = Listeners::bind(inherited, &server.listen).await;
     let listeners = listeners.map_err(Failure::serving)?;
-    let metrics = Metrics {
-        counts,
-        connections: workers.connection_counters(),
-        stats: Box::new(move || id.stats()),
-        revocations,
-        client: Box::new(move || ids.iter().map(client_stats).sum()),
-        log: log.clone(),
-    };
-    let metrics = match &config.metrics_listen {
+    let metrics = match &server.metrics_listen {
         None => None,
         Some(address) => {
-            let started = scrape::start(address, metrics).await;
-            Some(started.map_err(cannot_listen(address))?)
+            let stats = clients.stats;
+            let metrics = Metrics {
+                counts: counts.clone(),
+                connections: workers.connection_counters(),
+                client: Box::new(move || of_threads.iter().map(stats).sum()),
+                log: log.clone(),
+            };
+            let (tenants, prober) = (Arc::clone(&tenants), prober);
+            let sources = Sources {
+                metrics,
+                tenants,
+                prober,
+            };
+            let started = scrape::start(address, sources)
+                .await
+                .map_err(|error| Failure::serving(format!("cannot listen on {address}: {error}")));
+            Some(started?)
         }
     };
-    if config.key_is_random {
-        warn!("no signing key is set: tokens are valid only in this process, until it ends");
-    }
-    sessions::log(&config.sessions);
-    let banner = banner::text(listeners.addresses(), "http", metrics, config);
+    log_start(config, &listeners, threads);
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let banner = banner::text(listeners.addresses(), scheme, metrics, &tenants.all());
     // In a thread of its own: a full pipe at stdout must not block the start.
     let _ = thread::Builder::new().spawn(move || print(&banner));
-    let reloader = Reloader::start(|| info!("no file to reload"));
+    let mut reload = Reload {
+        tenants,
+        service,
+        plan,
+        tls: tls.clone(),
+        counts,
+    };
+    let reloader = Reloader::start(move || reload.run());
     let reloader =
         reloader.map_err(|error| Failure::serving(format!("cannot start a thread: {error}")))?;
     let options = ServeOptions {
-        limits: config.limits,
-        drain_delay: Duration::ZERO,
-        tls: None,
-        trusted_proxies: TrustedProxies::default(),
-        is_stopping: Arc::default(),
+        limits: server.limits,
+        drain_delay: server.limits.drain_delay,
+        tls,
+        trusted_proxies: trusted_proxies(server).map_err(Failure::usage)?,
+        is_stopping,
         reloader,
     };
     serve_until_signal(listeners, signals, &workers, options).await;
     Ok(())
 }
 
-fn cannot_listen(address: &str) -> impl FnOnce(io::Error) -> Failure {
-    move |error| Failure::serving(format!("cannot listen on {address}: {error}"))
+/// One event with the settings that an operator checks first.
+fn log_start(config: &Config, listeners: &Listeners, threads: NonZeroUsize) {
+    let tenants = &config.tenants;
+    if tenants.iter().any(|tenant| tenant.keys.signing.is_none()) {
+        warn!("no signing key is set: tokens are valid only in this process, until it ends");
+    }
+    let addresses = listeners.addresses().iter().map(ToString::to_string);
+    let tenants = tenants.iter().map(|tenant| {
+        let access = match tenant.access {
+            None => "open",
+            Some(_) => "restricted",
+        };
+        format!("{}={} access:{access}", tenant.key, tenant.location())
+    });
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        addresses = addresses.collect::<Vec<_>>().join(","),
+        tls = config.server.tls.is_some(),
+        threads,
+        tenants = tenants.collect::<Vec<_>>().join(", "),
+        "Omneo ID has started"
+    );
 }
 
 /// Prints to stdout, which may be closed.

@@ -32,29 +32,25 @@ fn tcp(connect_timeout: Duration) -> HttpConnector {
 #[cfg(not(feature = "tls"))]
 pub(super) fn default_connector(
     connect_timeout: Duration,
-    _http2_only: bool,
 ) -> Result<DefaultConnector, ConfigError> {
     Ok(tcp(connect_timeout))
 }
 
+/// Trusts the bundled Mozilla root certificates and `added_roots`.
 #[cfg(feature = "tls")]
 pub(super) fn default_connector(
     connect_timeout: Duration,
     http2_only: bool,
+    added_roots: rustls::RootCertStore,
 ) -> Result<DefaultConnector, ConfigError> {
-    use crate::error::ConfigErrorKind;
-    use hyper_rustls::HttpsConnectorBuilder;
+    use crate::tls;
 
     let mut tcp = tcp(connect_timeout);
     tcp.enforce_http(false);
-    // Explicit: rustls panics if it has to choose between several linked providers.
-    let provider = rustls::crypto::aws_lc_rs::default_provider();
-    let https = HttpsConnectorBuilder::new()
-        .with_provider_and_webpki_roots(provider)
-        .map_err(|error| {
-            let message = "TLS cannot be set up";
-            ConfigError::new(ConfigErrorKind::InvalidValue, message).with_source(error)
-        })?
+    let mut roots = tls::mozilla_roots();
+    roots.extend(added_roots.roots);
+    let https = hyper_rustls::HttpsConnectorBuilder::new()
+        .with_tls_config(tls::client_config(roots)?)
         .https_or_http();
     Ok(if http2_only {
         https.enable_http2().wrap_connector(tcp)

@@ -26,7 +26,7 @@ impl ClientError {
     }
 
     pub(super) fn connect(error: impl Into<BoxError>) -> Self {
-        Self(Kind::Connect(error.into().into()))
+        Self(Kind::Connect(unwrap_io(error.into()).into()))
     }
 
     // Not a `From`: that would make hyper's error part of the public API.
@@ -81,6 +81,22 @@ impl ClientError {
 
     fn http2(&self) -> Option<&h2::Error> {
         find_source(self)
+    }
+}
+
+/// The error inside of an [`io::Error`], whose `source` skips it: the connector wraps a TLS error
+/// twice. An `io::Error` with another kind than that of the wrappers is kept for the kind.
+fn unwrap_io(error: BoxError) -> BoxError {
+    use io::ErrorKind::{InvalidData, Other};
+
+    match error.downcast::<io::Error>() {
+        Ok(error) if matches!(error.kind(), InvalidData | Other) => {
+            let kind = error.kind();
+            let inner = error.into_inner();
+            inner.map_or_else(|| io::Error::from(kind).into(), unwrap_io)
+        }
+        Ok(error) => error,
+        Err(error) => error,
     }
 }
 

@@ -141,6 +141,8 @@ impl<K> fmt::Debug for HttpClient<K> {
 pub struct HttpClientBuilder {
     limits: Limits,
     http2_only: bool,
+    #[cfg(feature = "tls")]
+    added_roots: rustls::RootCertStore,
 }
 
 impl Default for HttpClientBuilder {
@@ -157,6 +159,8 @@ impl Default for HttpClientBuilder {
                 max_http2_connections: 16,
             },
             http2_only: false,
+            #[cfg(feature = "tls")]
+            added_roots: rustls::RootCertStore::empty(),
         }
     }
 }
@@ -212,17 +216,47 @@ impl HttpClientBuilder {
         self
     }
 
+    /// Trusts the certificates of a PEM file, in addition to the bundled Mozilla root certificates
+    /// and earlier files. Use it for a tenant whose certificate is from a private authority.
+    ///
+    /// ```no_run
+    /// use omneo_id::client::HttpClient;
+    ///
+    /// let pem = std::fs::read("private-ca.pem").unwrap();
+    /// let client = HttpClient::builder()
+    ///     .add_root_certificates(&pem)?
+    ///     .build()?;
+    /// # Ok::<(), omneo_id::error::ConfigError>(())
+    /// ```
+    ///
+    /// Default is the bundled Mozilla root certificates. Only [`build`](Self::build) uses this
+    /// setting.
+    ///
+    /// # Errors
+    /// If the file has no certificate, or one that cannot be a root.
+    #[cfg(feature = "tls")]
+    pub fn add_root_certificates(mut self, pem: &[u8]) -> Result<Self, ConfigError> {
+        crate::tls::add_pem(&mut self.added_roots, pem)?;
+        Ok(self)
+    }
+
     /// Builds a client that connects with the [`DefaultConnector`].
     ///
     /// # Errors
     /// If TLS cannot be set up.
     pub fn build(self) -> Result<HttpClient, ConfigError> {
-        let connector = connect::default_connector(self.limits.connect_timeout, self.http2_only)?;
+        let connector = connect::default_connector(
+            self.limits.connect_timeout,
+            #[cfg(feature = "tls")]
+            self.http2_only,
+            #[cfg(feature = "tls")]
+            self.added_roots.clone(),
+        )?;
         Ok(self.build_with_connector(connector))
     }
 
-    /// Builds a client that connects with `connector`. Use it for your own root certificates, a
-    /// client certificate, or a Unix socket.
+    /// Builds a client that connects with `connector`. Use it for a client certificate or a Unix
+    /// socket.
     ///
     /// ```
     /// use hyper_util::client::legacy::connect::HttpConnector;

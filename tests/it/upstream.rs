@@ -18,6 +18,8 @@ mod lengths;
 mod logs;
 mod matrix;
 mod pool;
+#[cfg(feature = "tls")]
+mod private_ca;
 mod properties;
 mod requests;
 mod responses;

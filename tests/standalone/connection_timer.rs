@@ -22,6 +22,7 @@ const LIMITS: Limits = Limits {
     idle: Duration::from_secs(75),
     header: Duration::from_secs(20),
     write: Duration::from_secs(30),
+    drain_delay: Duration::ZERO,
     drain: Duration::from_secs(10),
     connections: 1,
 };

@@ -3,7 +3,9 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use crate::config::{Config, Limits, LogFormat, OnOutage, Parsed};
+use omneo_id::upstream::Forwarding;
+
+use crate::config::{Config, Limits, LogFormat, OnOutage, Parsed, StoreKind};
 use crate::process::{Server, run};
 
 const SECRET: &str = crate::process::SECRET;
@@ -20,24 +22,33 @@ fn parse(flags: &[&str]) -> Result<Config, String> {
 #[test]
 fn the_defaults_are_the_documented_ones() {
     let config = parse(&[]).unwrap();
-    assert_eq!(config.listen, "127.0.0.1:8080");
-    assert_eq!(config.mount, "/id/api/v1");
-    assert_eq!(config.tenant.base_path(), "/api/v3");
-    assert_eq!(config.token_ttl, Duration::from_secs(3600));
-    assert_eq!(config.token_cache, 1024);
-    assert!(config.cors.is_none() && !config.via && config.warnings.is_empty());
-    assert!(config.sandbox.is_some() && config.key_is_random && config.threads.is_none());
-    assert_eq!(config.log.to_string(), "info");
-    assert_eq!(config.log_format, LogFormat::Text);
-    assert!(config.metrics_listen.is_none());
+    let Config {
+        server,
+        tenants,
+        warnings,
+        ..
+    } = config;
+    let tenant = &tenants[0];
+    assert_eq!(server.listen[0].to_string(), "127.0.0.1:8080");
+    assert_eq!(tenant.mount, "/id/api/v1");
+    assert_eq!(tenant.upstream_base, "/api/v3");
+    assert_eq!(tenant.token_ttl, Duration::from_secs(3600));
+    assert_eq!(tenant.token_cache, 1024);
+    assert!(tenant.cors.is_none() && tenant.forwarding == Forwarding::default());
+    assert!(tenant.sandbox().is_some() && tenant.keys.signing.is_none());
+    assert!(warnings.is_empty() && server.threads.is_none());
+    assert_eq!(server.log_filter().to_string(), "info");
+    assert_eq!(server.log_format, LogFormat::Text);
+    assert!(server.metrics_listen.is_none());
     let limits = Limits {
         idle: Duration::from_secs(75),
         header: Duration::from_secs(30),
         write: Duration::from_secs(30),
+        drain_delay: Duration::ZERO,
         drain: Duration::from_secs(10),
         connections: 4096,
     };
-    assert_eq!(config.limits, limits);
+    assert_eq!(server.limits, limits);
 }
 
 #[test]
@@ -59,10 +70,11 @@ fn limits_are_configurable_and_positive() {
         idle: Duration::from_secs(60),
         header: Duration::from_secs(15),
         write: Duration::from_secs(5),
+        drain_delay: Duration::ZERO,
         drain: Duration::ZERO,
         connections: 7,
     };
-    assert_eq!(config.limits, limits);
+    assert_eq!(config.server.limits, limits);
     for wrong in [
         ["--idle-timeout", "0s"],
         ["--header-timeout", "0s"],
@@ -110,17 +122,16 @@ fn all_flags_are_applied() {
         "[::1]:9464",
     ])
     .unwrap();
-    assert_eq!(
-        config.tenant.to_string(),
-        "https://api.acme.getomneo.com/api/v4"
-    );
-    assert_eq!(config.token_ttl, Duration::from_secs(900));
-    assert_eq!(config.token_cache, 50_000);
-    assert_eq!(config.log_format, LogFormat::Json);
-    assert_eq!(config.metrics_listen.as_deref(), Some("[::1]:9464"));
-    assert_eq!(config.threads.map(usize::from), Some(3));
-    assert!(config.sandbox.is_none() && !config.key_is_random && config.public_token.is_none());
-    let cors = config.cors.expect("origins");
+    let (server, tenant) = (&config.server, &config.tenants[0]);
+    assert_eq!(tenant.location(), "https://api.acme.getomneo.com/api/v4");
+    assert_eq!(tenant.token_ttl, Duration::from_secs(900));
+    assert_eq!(tenant.token_cache, 50_000);
+    assert_eq!(server.log_format, LogFormat::Json);
+    assert_eq!(server.metrics_listen.as_deref(), Some("[::1]:9464"));
+    assert_eq!(server.threads.map(usize::from), Some(3));
+    assert!(tenant.sandbox().is_none() && tenant.keys.signing.is_some());
+    assert!(tenant.public_token.is_none());
+    let cors = tenant.cors.as_ref().expect("origins");
     for origin in [
         "https://a.example",
         "https://b.example:8443",
@@ -130,22 +141,24 @@ fn all_flags_are_applied() {
     }
     assert!(!cors.allows(&"https://c.example".parse().unwrap()));
     assert!(!cors.allows_any());
-    let any = parse(&["--cors-origin", "*"]).unwrap().cors;
-    assert!(any.expect("any origin").allows_any());
-    assert_eq!(parse(&["--token-cache", "0"]).unwrap().token_cache, 0);
+    let any = parse(&["--cors-origin", "*"]).unwrap().tenants.remove(0);
+    assert!(any.cors.expect("any origin").allows_any());
+    let none = parse(&["--token-cache", "0"]).unwrap();
+    assert_eq!(none.tenants[0].token_cache, 0);
 }
 
 #[test]
 fn sessions_end_in_memory_and_are_refreshed_in_the_sandbox_only() {
-    let sandbox = parse(&[]).unwrap().sessions;
-    assert_eq!(sandbox.store.as_str(), "memory");
-    assert_eq!(sandbox.on_outage, OnOutage::Serve);
+    let config = parse(&[]).unwrap();
+    let (store, sandbox) = (config.server.revocations, &config.tenants[0]);
+    assert_eq!(store.kind(), StoreKind::Memory);
+    assert_eq!(store.on_outage, OnOutage::Serve);
     let refresh = sandbox.refresh.expect("on in the sandbox");
     assert_eq!(refresh.max_age, Duration::from_secs(12 * 3600));
     assert!(!refresh.rotate);
     let tenant = ["--upstream", "https://api.acme.getomneo.com", "--api-token"];
     let tenant = [&tenant[..], &["t"]].concat();
-    assert!(parse(&tenant).unwrap().sessions.refresh.is_none());
+    assert!(parse(&tenant).unwrap().tenants[0].refresh.is_none());
     let flags = [
         "--revocations",
         "redis://cache.example:6379/1",
@@ -157,14 +170,14 @@ fn sessions_end_in_memory_and_are_refreshed_in_the_sandbox_only() {
     ];
     let config = parse(&[&tenant[..], &flags].concat()).unwrap();
     assert!(config.warnings.is_empty(), "{:?}", config.warnings);
-    let sessions = config.sessions;
-    assert_eq!(sessions.store.as_str(), "redis");
+    let (store, tenant) = (config.server.revocations, &config.tenants[0]);
+    assert_eq!(store.kind(), StoreKind::Redis);
     let after = Duration::from_secs(60);
-    assert_eq!(sessions.on_outage, OnOutage::Refuse { after });
-    let refresh = sessions.refresh.expect("a refresh");
+    assert_eq!(store.on_outage, OnOutage::Refuse { after });
+    let refresh = tenant.refresh.expect("a refresh");
     assert_eq!(refresh.max_age, Duration::from_secs(30 * 24 * 3600));
     assert!(refresh.rotate);
-    assert!(sandbox.webhook.is_none() && sessions.webhook.is_none());
+    assert!(sandbox.webhook_secrets.is_empty() && tenant.webhook_secrets.is_empty());
 }
 
 #[test]
@@ -193,9 +206,10 @@ fn flags_of_sessions_without_an_effect_are_warned_about() {
 
 #[test]
 fn a_configured_api_token_is_not_public() {
-    assert!(parse(&[]).unwrap().public_token.is_some());
+    assert!(parse(&[]).unwrap().tenants[0].public_token.is_some());
     let config = parse(&["--sandbox", "--api-token", "of-my-own"]).unwrap();
-    assert!(config.public_token.is_none() && config.sandbox.is_some());
+    let tenant = &config.tenants[0];
+    assert!(tenant.public_token.is_none() && tenant.sandbox().is_some());
 }
 
 #[test]

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 use tower::service_fn;
 
-use crate::config::{Config, Parsed};
+use crate::config::{Config, Parsed, random_key};
 use crate::demo::Storefront;
 use crate::process::{MOUNT, SECRET, Server, get_as};
 use crate::tenant::SlowTenant;
@@ -242,7 +242,8 @@ async fn a_slow_sign_in_is_rejected_after_thirty_seconds() {
             panic!("nothing is minted");
         },
     );
-    let storefront = Storefront::new(&id, &config).unwrap();
+    let random = random_key().unwrap();
+    let storefront = Storefront::new(&id, &config.tenants[0], &random).unwrap();
     let (sender, receiver) = tokio::sync::mpsc::channel::<Bytes>(1);
     tokio::spawn(async move {
         while sender.send(Bytes::from_static(b" ")).await.is_ok() {

@@ -2,6 +2,8 @@
 
 use std::ffi::OsString;
 
+use omneo_id::upstream::Forwarding;
+
 use crate::config::{Config, Parsed};
 use crate::process::{SECRET, Server, run};
 use crate::secret_files::Temporary;
@@ -73,12 +75,12 @@ fn a_tenant_is_configurable_by_current_and_by_deprecated_names() {
     for variables in [&older[..], &current, &both] {
         let config = parse(&[], variables).unwrap();
         let tenant = "https://api.acme.getomneo.com/api/v4";
-        assert_eq!(config.tenant.to_string(), tenant);
-        assert_eq!(config.api_token, "the-token");
-        assert_eq!(config.log.to_string(), "warn");
-        let cors = config.cors.expect("an origin");
+        assert_eq!(config.tenants[0].location(), tenant);
+        assert_eq!(config.tenants[0].api_token.expose(), "the-token");
+        assert_eq!(config.server.log, "warn");
+        let cors = config.tenants[0].cors.as_ref().expect("an origin");
         assert!(cors.allows(&"https://shop.example".parse().unwrap()));
-        assert!(config.sandbox.is_none());
+        assert!(config.tenants[0].sandbox().is_none());
         assert!(config.warnings.is_empty(), "{:?}", config.warnings);
     }
 }
@@ -91,10 +93,10 @@ fn the_current_name_overrides_the_deprecated_one() {
     ];
     let config = parse(&[], &[&TENANT[..], &older].concat()).unwrap();
     assert_eq!(
-        config.tenant.to_string(),
+        config.tenants[0].location(),
         "https://api.acme.getomneo.com/api/v3"
     );
-    assert_eq!(config.api_token, "the-token");
+    assert_eq!(config.tenants[0].api_token.expose(), "the-token");
     assert_eq!(config.warnings.len(), 2, "{:?}", config.warnings);
     for (warning, (older, _)) in config.warnings.iter().zip(older) {
         assert!(warning.starts_with(older), "{warning}");
@@ -128,19 +130,26 @@ fn a_credential_without_a_tenant_needs_sandbox() {
             assert!(!problem.contains("the-token") && !problem.contains(SECRET));
         }
         assert!(
-            parse(&["--sandbox", flag, value], &[])
-                .unwrap()
-                .sandbox
+            parse(&["--sandbox", flag, value], &[]).unwrap().tenants[0]
+                .sandbox()
                 .is_some()
         );
         let variables = [(variable, value), ("OMNEO_ID_SANDBOX", "true")];
-        assert!(parse(&[], &variables).unwrap().sandbox.is_some());
+        assert!(
+            parse(&[], &variables).unwrap().tenants[0]
+                .sandbox()
+                .is_some()
+        );
         // An empty variable counts as unset.
         let variables = [(variable, value), ("OMNEO_ID_UPSTREAM", "")];
         assert!(problem(&[], &variables).starts_with(variable));
     }
-    assert!(parse(&[], &[]).unwrap().sandbox.is_some());
-    assert!(parse(&["--sandbox"], &[]).unwrap().public_token.is_some());
+    assert!(parse(&[], &[]).unwrap().tenants[0].sandbox().is_some());
+    assert!(
+        parse(&["--sandbox"], &[]).unwrap().tenants[0]
+            .public_token
+            .is_some()
+    );
 }
 
 #[test]
@@ -241,9 +250,10 @@ fn a_variable_without_a_value_counts_as_unset() {
         ("RUST_LOG", ""),
     ];
     let config = parse(&[], &variables).unwrap();
-    assert_eq!(config.mount, "/id/api/v1");
-    assert_eq!(config.log.to_string(), "info");
-    assert!(config.sandbox.is_some() && config.key_is_random && config.cors.is_none());
+    assert_eq!(config.tenants[0].mount, "/id/api/v1");
+    assert_eq!(config.server.log, "info");
+    let tenant = &config.tenants[0];
+    assert!(tenant.sandbox().is_some() && tenant.keys.signing.is_none() && tenant.cors.is_none());
     assert!(config.warnings.is_empty(), "{:?}", config.warnings);
     // An empty variable with the current name does not override the deprecated one.
     let older = [
@@ -252,7 +262,10 @@ fn a_variable_without_a_value_counts_as_unset() {
         ("OMNEO_UPSTREAM_BASE", "/api/v4"),
         ("OMNEO_ID_UPSTREAM_BASE", ""),
     ];
-    assert_eq!(parse(&[], &older).unwrap().tenant.base_path(), "/api/v4");
+    assert_eq!(
+        parse(&[], &older).unwrap().tenants[0].upstream_base,
+        "/api/v4"
+    );
 }
 
 #[test]
@@ -260,13 +273,17 @@ fn a_flag_overrides_the_variables_of_its_counterpart() {
     let token = Temporary::new("alternative", b"token-of-the-file\n");
     let with_file = [&TENANT[..], &[("OMNEO_ID_API_TOKEN_FILE", "/no/such/file")]].concat();
     let config = parse(&["--api-token", "typed"], &with_file).unwrap();
-    assert_eq!(config.api_token, "typed");
+    assert_eq!(config.tenants[0].api_token.expose(), "typed");
     let config = parse(&["--api-token-file", token.path()], &TENANT).unwrap();
-    assert_eq!(config.api_token, "token-of-the-file");
-    assert!(parse(&["--sandbox"], &TENANT).unwrap().sandbox.is_some());
+    assert_eq!(config.tenants[0].api_token.expose(), "token-of-the-file");
+    assert!(
+        parse(&["--sandbox"], &TENANT).unwrap().tenants[0]
+            .sandbox()
+            .is_some()
+    );
     let sandbox = [("OMNEO_ID_SANDBOX", "true"), TENANT[1]];
     let config = parse(&["--upstream", "https://a.example"], &sandbox).unwrap();
-    assert!(config.sandbox.is_none());
+    assert!(config.tenants[0].sandbox().is_none());
 
     for (flags, variables) in [
         (&[][..], &with_file[..]),
@@ -301,11 +318,17 @@ fn a_switch_is_true_or_false() {
             ("OMNEO_ID_SANDBOX", "off"),
         ];
         let config = parse(&[], &variables).unwrap();
-        assert_eq!(config.via, expected, "{value}");
-        assert!(config.sandbox.is_none());
+        let via = Forwarding::default().with_via();
+        let forwarding = &config.tenants[0].forwarding;
+        assert_eq!(*forwarding == via, expected, "{value}");
+        assert!(config.tenants[0].sandbox().is_none());
     }
     assert!(problem(&[], &[("OMNEO_ID_VIA", "omneo")]).starts_with("OMNEO_ID_VIA"));
-    assert!(parse(&["--via"], &[]).unwrap().via);
+    let config = parse(&["--via"], &[]).unwrap();
+    assert_eq!(
+        config.tenants[0].forwarding,
+        Forwarding::default().with_via()
+    );
 }
 
 #[cfg(unix)]

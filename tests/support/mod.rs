@@ -30,6 +30,8 @@ mod shop;
 pub(crate) mod staged;
 #[cfg(feature = "client")]
 pub(crate) mod tenants;
+#[cfg(feature = "tls")]
+pub(crate) mod tls;
 #[cfg(feature = "client")]
 pub(crate) mod upstream;
 

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use clap::parser::ValueSource;
-use clap::{ArgAction, ArgMatches, FromArgMatches};
+use clap::{ArgMatches, FromArgMatches};
 
 use super::flags::{self, Flags};
 use super::variables::{self, Variable, Variables};
 
-/// Pairs of mutually exclusive flags. A flag on the command line overrides the variable of its
+/// Pairs of mutually exclusive settings. A flag on the command line overrides the variable of its
 /// counterpart.
 const ALTERNATIVES: [(&str, &str); 5] = [
     ("upstream", "sandbox"),
@@ -96,16 +96,9 @@ impl Arguments {
         }
     }
 
-    /// Puts the name of a flag in front of a problem with its value.
-    pub(super) fn invalid(&self, flag: &str) -> impl FnOnce(String) -> String {
-        let name = self.name(flag);
-        move |problem| format!("{name} {problem}")
-    }
-
-    /// Puts the name of a flag in front of a problem with its file.
-    pub(super) fn invalid_file(&self, flag: &str) -> impl FnOnce(String) -> String {
-        let name = self.name(flag);
-        move |problem| format!("{name}: {problem}")
+    /// Whether the variable of a switch is set to false, which overrides the file.
+    pub(super) fn is_switched_off(&self, flag: &str) -> bool {
+        self.variables.contains_key(flag) && !self.has(flag)
     }
 }
 
@@ -140,7 +133,8 @@ fn is_switch(flag: &str) -> bool {
     let command = flags::command();
     let mut flags = command.get_arguments();
     let flag = flags.find(|argument| argument.get_long() == Some(flag));
-    flag.is_some_and(|flag| matches!(flag.get_action(), ArgAction::SetTrue))
+    let values = flag.and_then(clap::Arg::get_num_args);
+    values.is_some_and(|values| !values.takes_values())
 }
 
 /// The first paragraph of a `clap` error, without the usage that follows.

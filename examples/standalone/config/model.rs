@@ -1,44 +1,43 @@
 //! The checked configuration.
 
-use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::time::Duration;
 
-use omneo_id::sandbox::Sandbox;
-use omneo_id::{SigningKey, Tenant};
-use tracing_subscriber::EnvFilter;
+use super::server::ServerConfig;
+use super::tenant::TenantConfig;
 
-use super::sessions::Sessions;
-use crate::cors::Cors;
-
-/// All settings of the server.
+/// All settings.
+#[derive(Clone, Debug)]
 pub(crate) struct Config {
-    pub(crate) listen: String,
-    pub(crate) tenant: Tenant,
-    pub(crate) api_token: String,
-    /// The embedded sandbox. `None` if the tenant is called over the network.
-    pub(crate) sandbox: Option<Sandbox>,
-    /// The sandbox's published API token, if it is in use. Unlike other tokens it may be printed.
-    pub(crate) public_token: Option<&'static str>,
-    pub(crate) signing_key: SigningKey,
-    pub(crate) key_is_random: bool,
-    pub(crate) token_ttl: Duration,
-    /// Capacity of the cache of verified tokens.
-    pub(crate) token_cache: usize,
-    pub(crate) sessions: Arc<Sessions>,
-    /// `None` if cross-origin requests are not allowed.
-    pub(crate) cors: Option<Cors>,
-    /// Whether requests to the tenant carry a `Via` header.
-    pub(crate) via: bool,
-    pub(crate) mount: String,
-    pub(crate) threads: Option<NonZeroUsize>,
-    pub(crate) limits: Limits,
-    pub(crate) log: EnvFilter,
-    pub(crate) log_format: LogFormat,
-    /// `None` if `/metrics` is not served and requests are not counted.
-    pub(crate) metrics_listen: Option<String>,
+    pub(crate) server: ServerConfig,
+    /// At least one. With flags exactly one.
+    pub(crate) tenants: Vec<TenantConfig>,
+    #[allow(dead_code, reason = "read once several tenants are served")]
+    pub(crate) resolver: ResolverConfig,
     /// Logged once the log is set up.
     pub(crate) warnings: Vec<String>,
+}
+
+impl Config {
+    /// The key of the tenant that flags configure.
+    pub(crate) const FLAGS_KEY: &str = "default";
+}
+
+/// How the tenant of a request is found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ResolverConfig {
+    /// There is one tenant.
+    Single,
+    /// By the host of the request.
+    Hosts {
+        /// Hosts with the keys of their tenants.
+        exact: Vec<(String, String)>,
+        /// A host with `{tenant}` in place of a tenant's key, for hosts that are not listed.
+        pattern: Option<String>,
+    },
+    /// By the first segment of the path, which is the tenant's key.
+    Path,
+    /// By a header with the tenant's key, of a trusted proxy.
+    Header(String),
 }
 
 /// The format of the log.
@@ -58,7 +57,9 @@ pub(crate) struct Limits {
     pub(crate) header: Duration,
     /// How long a client may leave its response unread.
     pub(crate) write: Duration,
-    /// How long requests in flight may take after SIGTERM.
+    /// How long connections are accepted after SIGTERM.
+    pub(crate) drain_delay: Duration,
+    /// How long requests in flight may take after SIGTERM, and after the delay.
     pub(crate) drain: Duration,
     /// The greatest number of concurrent connections.
     pub(crate) connections: usize,

@@ -1,263 +1,272 @@
-//! Checks the arguments and fills in the defaults.
+//! Reads flags, variables and the configuration file, and checks them.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::num::NonZeroUsize;
-use std::ops::RangeInclusive;
-use std::sync::Arc;
-use std::time::Duration;
+use std::path::PathBuf;
 
-use omneo_id::sandbox::Sandbox;
-use omneo_id::{ApiToken, Tenant};
-use tracing_subscriber::EnvFilter;
+use omneo_id::SigningKey;
 
 use super::arguments::{Arguments, Parsed};
-use super::model::{Config, Limits, LogFormat};
-use super::{secrets, sessions, values};
-use crate::cors::{self, Cors};
-
-/// The origin of the embedded sandbox. No request is sent to it.
-const SANDBOX_ORIGIN: &str = "http://127.0.0.1";
-/// Upper bounds against typing errors, far above useful values.
-const MAX_THREADS: usize = 1024;
-const MAX_CONNECTIONS: usize = 1_000_000;
-const MAX_TOKENS: usize = 1_000_000;
+use super::checker::Checker;
+use super::file::File;
+use super::flags::names_of;
+use super::model::{Config, ResolverConfig};
+use super::setting::Setting;
+use super::tenant::TenantConfig;
+use super::tenant_check::{Context, tenant};
+use super::tenant_fields::TenantFields;
+use super::{keys, resolver, server_check, values};
 
 /// Flags that configure a tenant. They are rejected without `--upstream` or `--sandbox`.
-const TENANT_FLAGS: [&str; 7] = [
+const TENANT_FLAGS: [&str; 11] = [
     "api-token",
     "api-token-file",
     "signing-key",
     "signing-key-file",
+    "key-id",
+    "verifying-key-file",
+    "pinned-api-token-file",
     "upstream-base",
+    "insecure-upstream",
     "webhook-secret",
     "webhook-secret-file",
 ];
 
 impl Config {
-    /// Parses the command line, and environment variables for the flags that it omits.
+    /// Parses the command line, environment variables for the flags that it omits, and the
+    /// configuration file that they name. Reads all files again with each call.
     ///
     /// # Errors
-    /// If a flag or a variable is invalid. The message is one line and contains no secret.
+    /// If a flag, a variable or the file is invalid. The message has one line per problem and
+    /// contains no secret.
     pub(crate) fn parse(
         argv: impl IntoIterator<Item = OsString>,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Parsed<Self>, String> {
-        match Arguments::parse(argv, environment)? {
-            Parsed::Serve(arguments) => {
-                let config = check(&arguments)?;
-                Ok(Parsed::Serve(Box::new(config)))
-            }
-            Parsed::Print(text) => Ok(Parsed::Print(text)),
+        let mut environment: Vec<_> = environment.into_iter().collect();
+        let ssl_cert_file = environment
+            .iter()
+            .position(|(name, value)| name == "SSL_CERT_FILE" && !value.is_empty())
+            .map(|index| environment.swap_remove(index).1.into());
+        let arguments = match Arguments::parse(argv, environment)? {
+            Parsed::Serve(arguments) => *arguments,
+            Parsed::Print(text) => return Ok(Parsed::Print(text)),
+        };
+        let is_check = arguments.flags.check.unwrap_or_default();
+        let config = check(arguments, ssl_cert_file)?;
+        if !is_check {
+            return Ok(Parsed::Serve(Box::new(config)));
         }
+        let warnings = config.warnings.iter();
+        let warnings: String = warnings
+            .map(|warning| format!("warning: {warning}\n"))
+            .collect();
+        let tenants = match config.tenants.len() {
+            1 => "1 tenant".to_owned(),
+            number => format!("{number} tenants"),
+        };
+        let text = format!("{warnings}configuration is valid: {tenants}\n");
+        Ok(Parsed::Print(text))
     }
 }
 
-fn check(arguments: &Arguments) -> Result<Config, String> {
-    let flags = &arguments.flags;
-    let listen = flags.listen.as_deref().unwrap_or("127.0.0.1:8080");
-    let listen = values::address(listen).map_err(arguments.invalid("listen"))?;
-    let metrics_listen = flags.metrics_listen.as_deref().map(values::address);
-    let metrics_listen = metrics_listen
-        .transpose()
-        .map_err(arguments.invalid("metrics-listen"))?;
+/// The result of a check, with what has been found.
+struct Check {
+    problems: Vec<String>,
+    warnings: Vec<String>,
+}
 
-    require_tenant(arguments)?;
-    let api_token = secrets::api_token(arguments)?;
-    let public_token = match &api_token {
-        None if flags.upstream.is_none() => Some(Sandbox::API_TOKEN),
-        _ => None,
+impl Check {
+    fn add(&mut self, checker: Checker<'_>) {
+        self.problems.extend(checker.problems);
+        self.warnings.extend(checker.warnings);
+    }
+}
+
+fn check(mut arguments: Arguments, ssl_cert_file: Option<PathBuf>) -> Result<Config, String> {
+    let mut found = Check {
+        problems: Vec::new(),
+        warnings: arguments.warnings.clone(),
     };
-    let api_token = api_token.unwrap_or_else(|| Sandbox::API_TOKEN.to_owned());
-    let tenant = tenant(arguments, &api_token)?;
-    let sandbox = flags.upstream.is_none().then(|| {
-        let base = tenant.base_path();
-        Sandbox::builder()
-            .base_path(base)
-            .api_token(&*api_token)
-            .build()
-    });
-    let signing_key = secrets::signing_key(arguments)?;
-    let key_is_random = signing_key.is_none();
-    let signing_key = match signing_key {
-        Some(key) => key,
-        None => secrets::random_key()?,
+    let mut file = match &arguments.flags.config {
+        Some(path) => File::read(path, &mut found.problems).map_err(|problem| {
+            let name = arguments.name("config");
+            let mut problems = std::mem::take(&mut found.problems);
+            problems.push(match problem.starts_with(&*path.to_string_lossy()) {
+                true => problem,
+                false => format!("{name}: {problem}"),
+            });
+            problems.join("\n")
+        })?,
+        None => File::default(),
     };
-    let threads = number(arguments, "threads", &flags.threads, 1..=MAX_THREADS)?;
-    let token_cache = number(arguments, "token-cache", &flags.token_cache, 0..=MAX_TOKENS)?;
-    let token_ttl = duration(
-        arguments,
-        "token-ttl",
-        &flags.token_ttl,
-        60 * 60,
-        values::duration,
-    )?;
-    let mut warnings = arguments.warnings.clone();
-    let sessions = sessions::sessions(arguments, &tenant, token_ttl, &mut warnings)?;
-    Ok(Config {
-        listen,
-        tenant,
-        api_token,
-        sandbox,
-        public_token,
-        signing_key,
-        key_is_random,
-        token_ttl,
-        token_cache: token_cache.unwrap_or(1024),
-        sessions: Arc::new(sessions),
-        cors: cors(arguments, &mut warnings)?,
-        via: flags.via,
-        mount: flags.mount.as_deref().unwrap_or("/id/api/v1").to_owned(),
-        threads: threads.and_then(NonZeroUsize::new),
-        limits: limits(arguments)?,
-        log: log_filter(arguments)?,
-        log_format: log_format(arguments)?,
-        metrics_listen,
-        warnings,
-    })
+    let flags = std::mem::take(&mut arguments.flags.server);
+    let mut fields = flags.or(std::mem::take(&mut file.server));
+    for (flag, switch) in [
+        ("trust-forwarded", &mut fields.trust_forwarded),
+        ("log-client-address", &mut fields.log_client_address),
+    ] {
+        if arguments.is_switched_off(flag) {
+            *switch = Some(Setting::flag(false));
+        }
+    }
+    let mut checker = Checker::new(&arguments, &file.source);
+    let server = server_check::server(&mut checker, &fields, ssl_cert_file);
+    found.add(checker);
+
+    let random = keys::random_key()?;
+    let tenants = match file.tenants.is_empty() {
+        true => vec![of_flags(
+            &arguments,
+            &file,
+            server.max_in_flight,
+            &random,
+            &mut found,
+        )],
+        false => of_file(&arguments, &file, server.max_in_flight, &random, &mut found),
+    };
+    let mut checker = Checker::new(&arguments, &file.source);
+    let has_proxies = !server.trusted_proxies.is_empty();
+    let resolver = match file.tenants.is_empty() {
+        true => ResolverConfig::Single,
+        false => resolver::resolver(&mut checker, &fields.tenant_by, &tenants, has_proxies),
+    };
+    found.add(checker);
+    match found.problems.is_empty() {
+        true => Ok(Config {
+            server,
+            tenants,
+            resolver,
+            warnings: found.warnings,
+        }),
+        false => Err(found.problems.join("\n")),
+    }
+}
+
+/// The tenant that flags and variables configure.
+fn of_flags(
+    arguments: &Arguments,
+    file: &File,
+    max_in_flight: usize,
+    random: &SigningKey,
+    found: &mut Check,
+) -> TenantConfig {
+    found.problems.extend(require_tenant(arguments).err());
+    let mut checker = Checker::new(arguments, &file.source);
+    let context = Context {
+        key: Config::FLAGS_KEY,
+        audience: None,
+        max_in_flight,
+        random,
+    };
+    let tenant = tenant(&mut checker, &arguments.flags.tenant, &context);
+    found.add(checker);
+    tenant
 }
 
 /// Requires that the tenant is named: a mistyped `--upstream` must not serve the sandbox in
 /// production.
 fn require_tenant(arguments: &Arguments) -> Result<(), String> {
-    let flags = &arguments.flags;
-    if flags.upstream.is_some() {
+    if arguments.has("upstream") {
         if arguments.has("api-token") || arguments.has("api-token-file") {
             return Ok(());
         }
         let problem = "needs the tenant's API token: --api-token or OMNEO_ID_API_TOKEN";
         return Err(format!("{} {problem}", arguments.name("upstream")));
     }
-    match TENANT_FLAGS.iter().find(|flag| arguments.has(flag)) {
-        Some(flag) if !flags.sandbox => Err(format!(
+    if arguments.has("sandbox") {
+        return Ok(());
+    }
+    if let Some(flag) = TENANT_FLAGS.iter().find(|flag| arguments.has(flag)) {
+        return Err(format!(
             "{} is given without a tenant: add --upstream or OMNEO_ID_UPSTREAM, \
              or --sandbox for the embedded tenant",
             arguments.name(flag)
+        ));
+    }
+    match &arguments.flags.config {
+        Some(path) => Err(format!(
+            "{} has no [[tenant]]: add one, or give --upstream or --sandbox",
+            path.display()
         )),
-        _ => Ok(()),
+        None => Ok(()),
     }
 }
 
-fn tenant(arguments: &Arguments, api_token: &str) -> Result<Tenant, String> {
-    let flags = &arguments.flags;
-    let flag = if flags.api_token_file.is_some() {
-        "api-token-file"
-    } else {
-        "api-token"
-    };
-    let api_token =
-        ApiToken::new(api_token).map_err(|error| format!("{}: {error}", arguments.name(flag)))?;
-    let origin = flags.upstream.as_deref().unwrap_or(SANDBOX_ORIGIN);
-    let base = flags.upstream_base.as_deref();
-    Tenant::new(origin, api_token)
-        .map_err(|error| format!("{}: {error}", arguments.name("upstream")))?
-        .with_base_path(base.unwrap_or(Tenant::DEFAULT_BASE_PATH))
-        .map_err(|error| format!("{}: {error}", arguments.name("upstream-base")))
+/// The tenants of the file.
+fn of_file(
+    arguments: &Arguments,
+    file: &File,
+    max_in_flight: usize,
+    random: &SigningKey,
+    found: &mut Check,
+) -> Vec<TenantConfig> {
+    for flag in names_of::<TenantFields>() {
+        if arguments.has(&flag) {
+            found.problems.push(format!(
+                "{} configures a tenant, but the tenants are in {}",
+                arguments.name(&flag),
+                file.source.path()
+            ));
+        }
+    }
+    let mut unique = Unique::default();
+    let mut tenants = Vec::new();
+    for (fields, offset) in file.tenants.iter().zip(&file.offsets) {
+        let mut checker = Checker::new(arguments, &file.source);
+        let key = checker.parse("key", &fields.key, |key| values::tenant_key(key));
+        let position = file.source.position(*offset);
+        if fields.key.is_none() {
+            let problem = format!("{position}: a [[tenant]] needs a key");
+            checker.problems.push(problem);
+        }
+        let is_sandbox = fields.sandbox.as_ref().is_some_and(|sandbox| sandbox.value);
+        let has_token = fields.api_token.is_some() || fields.api_token_file.is_some();
+        let missing = match (&fields.upstream, is_sandbox) {
+            (Some(_), true) => Some("has upstream and sandbox, which exclude each other"),
+            (None, false) => Some("needs upstream, or sandbox = true for the embedded tenant"),
+            (Some(_), false) if !has_token => Some("needs api_token or api_token_file"),
+            _ => None,
+        };
+        if let Some(problem) = missing {
+            checker
+                .problems
+                .push(format!("{position}: the tenant {problem}"));
+        }
+        let key = key.unwrap_or_default();
+        let context = Context {
+            key: &key,
+            audience: Some(&key).filter(|key| !key.is_empty()).map(String::as_str),
+            max_in_flight,
+            random,
+        };
+        let tenant = tenant(&mut checker, fields, &context);
+        unique.check(&mut checker, &tenant, &position);
+        found.add(checker);
+        tenants.push(tenant);
+    }
+    tenants
 }
 
-fn limits(arguments: &Arguments) -> Result<Limits, String> {
-    let flags = &arguments.flags;
-    let connections = &flags.max_connections;
-    let connections = number(
-        arguments,
-        "max-connections",
-        connections,
-        1..=MAX_CONNECTIONS,
-    )?;
-    Ok(Limits {
-        idle: duration(
-            arguments,
-            "idle-timeout",
-            &flags.idle_timeout,
-            75,
-            values::timeout,
-        )?,
-        header: duration(
-            arguments,
-            "header-timeout",
-            &flags.header_timeout,
-            30,
-            values::timeout,
-        )?,
-        write: duration(
-            arguments,
-            "write-timeout",
-            &flags.write_timeout,
-            30,
-            values::timeout,
-        )?,
-        drain: duration(
-            arguments,
-            "drain-timeout",
-            &flags.drain_timeout,
-            10,
-            values::duration,
-        )?,
-        connections: connections.unwrap_or(4096),
-    })
-}
+/// The values that only one tenant can have, with the positions of their tenants.
+#[derive(Default)]
+struct Unique(BTreeMap<(&'static str, String), String>);
 
-fn cors(arguments: &Arguments, warnings: &mut Vec<String>) -> Result<Option<Cors>, String> {
-    let flags = &arguments.flags;
-    let origins = cors::parse_origins(&flags.cors_origin);
-    let origins = origins.map_err(arguments.invalid("cors-origin"))?;
-    let headers = cors::header_names(&flags.cors_header);
-    let headers = headers.map_err(arguments.invalid("cors-header"))?;
-    let exposed = cors::header_names(&flags.cors_expose);
-    let exposed = exposed.map_err(arguments.invalid("cors-expose"))?;
-    let Some(origins) = origins else {
-        for flag in ["cors-header", "cors-expose"] {
-            if arguments.has(flag) {
-                warnings.push(format!(
-                    "{} has no effect without --cors-origin",
-                    arguments.name(flag)
+impl Unique {
+    fn check(&mut self, checker: &mut Checker<'_>, tenant: &TenantConfig, position: &str) {
+        let key = [("key", &tenant.key)].into_iter();
+        let hosts = tenant.hosts.iter().map(|host| ("host", host));
+        let audience = tenant.audience.iter().map(|name| ("audience", name));
+        for (what, value) in key.chain(hosts).chain(audience) {
+            if value.is_empty() {
+                continue;
+            }
+            let entry = self.0.insert((what, value.clone()), position.to_owned());
+            if let Some(other) = entry {
+                checker.problems.push(format!(
+                    "{position}: the {what} {value:?} is also that of the tenant at {other}"
                 ));
             }
         }
-        return Ok(None);
-    };
-    Ok(Some(Cors::new(origins, headers, exposed)))
-}
-
-fn log_filter(arguments: &Arguments) -> Result<EnvFilter, String> {
-    let filter = arguments.flags.log.as_deref();
-    let filter = filter.filter(|filter| !filter.is_empty()).unwrap_or("info");
-    EnvFilter::try_new(filter)
-        .map_err(|error| format!("{filter:?} is not a log filter: {error}"))
-        .map_err(arguments.invalid("log"))
-}
-
-fn log_format(arguments: &Arguments) -> Result<LogFormat, String> {
-    match arguments.flags.log_format.as_deref() {
-        None | Some("text") => Ok(LogFormat::Text),
-        Some("json") => Ok(LogFormat::Json),
-        Some(other) => {
-            let problem = format!("{other:?} is neither text nor json");
-            Err(arguments.invalid("log-format")(problem))
-        }
     }
-}
-
-/// The duration of a flag, or this number of seconds. `parse` accepts zero or rejects it.
-fn duration(
-    arguments: &Arguments,
-    flag: &str,
-    text: &Option<String>,
-    default: u64,
-    parse: fn(&str) -> Result<Duration, String>,
-) -> Result<Duration, String> {
-    match text {
-        None => Ok(Duration::from_secs(default)),
-        Some(text) => parse(text).map_err(arguments.invalid(flag)),
-    }
-}
-
-/// The number of a flag, if it is set.
-fn number(
-    arguments: &Arguments,
-    flag: &str,
-    text: &Option<String>,
-    range: RangeInclusive<usize>,
-) -> Result<Option<usize>, String> {
-    let number = text.as_deref().map(|text| values::number(text, range));
-    number.transpose().map_err(arguments.invalid(flag))
 }

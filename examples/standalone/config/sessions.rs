@@ -1,42 +1,105 @@
-//! Sessions: where ended ones are stored, how long they are refreshed, and the webhooks that end
-//! them.
+//! Sessions: where ended ones are stored, and how long they are refreshed.
 
 use std::fmt;
 use std::time::Duration;
 
 use omneo_id::error::ConfigError;
 use omneo_id::revocation::{self, RedisStore};
-use omneo_id::{Revocations, Tenant, WebhookEndpoint};
+use omneo_id::{Revocations, Tenant};
 
-use super::arguments::Arguments;
-use super::{secrets, values};
+use super::checker::Checker;
+use super::model::Config;
+use super::secrets::Secret;
+use super::server::ServerConfig;
+use super::server_fields::ServerFields;
+use super::tenant::TenantConfig;
+use super::values;
 
-/// The age until which sessions of the sandbox are refreshed, so that a demonstration needs no
-/// flag.
-const SANDBOX_REFRESH: Duration = Duration::from_secs(12 * 60 * 60);
-
-/// The settings of sessions.
+/// The ended sessions of a tenant, and the settings that concern them.
 pub(crate) struct Sessions {
-    pub(crate) store: Store,
+    pub(crate) store: StoreKind,
     /// The ended sessions, for all worker threads.
     pub(crate) revocations: Revocations,
     pub(crate) on_outage: OnOutage,
     /// `None` if sessions are not refreshed.
     pub(crate) refresh: Option<Refresh>,
-    /// `None` if webhooks are not served.
-    pub(crate) webhook: Option<WebhookEndpoint>,
+    pub(crate) has_webhook: bool,
+}
+
+impl Sessions {
+    /// The sessions of a tenant, none of which is ended yet.
+    ///
+    /// # Errors
+    /// None for a configuration that has been checked.
+    pub(crate) fn new(server: &ServerConfig, tenant: &TenantConfig) -> Result<Self, ConfigError> {
+        Ok(Self {
+            store: server.revocations.kind(),
+            revocations: server.revocations.open(tenant)?,
+            on_outage: server.revocations.on_outage,
+            refresh: tenant.refresh,
+            has_webhook: !tenant.webhook_secrets.is_empty(),
+        })
+    }
+}
+
+/// Where ended sessions are stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StoreConfig {
+    /// The URL of a Redis server. `None` for the memory of this process.
+    pub(crate) redis: Option<Secret>,
+    pub(crate) on_outage: OnOutage,
+}
+
+impl StoreConfig {
+    pub(crate) fn kind(&self) -> StoreKind {
+        match self.redis {
+            None => StoreKind::Memory,
+            Some(_) => StoreKind::Redis,
+        }
+    }
+
+    /// The set of ended sessions of a tenant. The processes of one tenant share its keys in Redis.
+    ///
+    /// # Errors
+    /// None for a configuration that has been checked.
+    pub(crate) fn open(&self, tenant: &TenantConfig) -> Result<Revocations, ConfigError> {
+        let revocations = Revocations::new();
+        let Some(url) = &self.redis else {
+            return Ok(revocations);
+        };
+        let store = RedisStore::new(url.expose(), &namespace(tenant)?)?;
+        let revocations = revocations.with_store(store);
+        Ok(revocations.with_on_outage(self.on_outage.into()))
+    }
+}
+
+/// The part of the keys in Redis that is the tenant's: its authority, and its key unless that is
+/// the one of a tenant of flags.
+fn namespace(tenant: &TenantConfig) -> Result<String, ConfigError> {
+    let authority = match &tenant.upstream {
+        Some(origin) => tenant_at(origin)?.authority().to_string(),
+        None => "127.0.0.1".to_owned(),
+    };
+    Ok(match tenant.key.as_str() {
+        Config::FLAGS_KEY => authority,
+        key => format!("{authority}/{key}"),
+    })
+}
+
+fn tenant_at(origin: &str) -> Result<Tenant, ConfigError> {
+    Tenant::insecure(origin, omneo_id::ApiToken::new("token")?)
 }
 
 /// Where ended sessions are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Store {
+pub(crate) enum StoreKind {
     /// In this process.
     Memory,
     /// In a Redis server, for all processes.
     Redis,
 }
 
-impl Store {
+impl StoreKind {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Memory => "memory",
@@ -101,81 +164,54 @@ impl Refresh {
     }
 }
 
-pub(super) fn sessions(
-    arguments: &Arguments,
-    tenant: &Tenant,
-    token_ttl: Duration,
-    warnings: &mut Vec<String>,
-) -> Result<Sessions, String> {
-    let redis = redis(arguments, tenant, warnings)?;
-    let on_outage = on_outage(arguments, redis.is_some(), warnings)?;
-    let (store, revocations) = match redis {
-        None => (Store::Memory, Revocations::new()),
-        Some(redis) => {
-            let revocations = Revocations::new().with_store(redis);
-            (Store::Redis, revocations.with_on_outage(on_outage.into()))
-        }
-    };
-    Ok(Sessions {
-        store,
-        revocations,
-        on_outage,
-        refresh: refresh(arguments, token_ttl, warnings)?,
-        webhook: webhook(arguments)?,
-    })
-}
-
-/// The Redis server, if one is set. The processes of one tenant share its keys.
-fn redis(
-    arguments: &Arguments,
-    tenant: &Tenant,
-    warnings: &mut Vec<String>,
-) -> Result<Option<RedisStore>, String> {
-    let (flag, url) = match &arguments.flags.revocations_file {
-        Some(file) => {
-            let url = secrets::text(file).map_err(arguments.invalid_file("revocations-file"))?;
-            ("revocations-file", url)
-        }
-        None => match arguments.flags.revocations.as_deref() {
-            None => return Ok(None),
-            Some(url) => ("revocations", url.to_owned()),
-        },
-    };
-    if url == "memory" {
-        return Ok(None);
-    }
-    // No message contains the value, which may have a password.
-    if !url.starts_with("redis://") && !url.starts_with("rediss://") {
-        let problem = "is neither memory nor a redis:// or rediss:// URL";
-        return Err(arguments.invalid(flag)(problem.to_owned()));
-    }
-    if flag == "revocations" && arguments.is_typed(flag) && url.contains('@') {
-        warnings.push(
+/// Checks the settings of the store.
+pub(super) fn store(checker: &mut Checker<'_>, fields: &ServerFields) -> StoreConfig {
+    let url = checker.secret(
+        "revocations",
+        &fields.revocations,
+        "revocations_file",
+        &fields.revocations_file,
+    );
+    let redis = url.filter(|url| url.expose() != "memory");
+    let redis = redis.filter(|url| is_redis(checker, url.expose()));
+    if let (Some(setting), Some(url)) = (&fields.revocations, &redis)
+        && setting.offset.is_none()
+        && checker.arguments.is_typed("revocations")
+        && url.expose().contains('@')
+    {
+        checker.warnings.push(
             "--revocations has a password, which the process list shows: set \
              OMNEO_ID_REVOCATIONS or --revocations-file instead"
                 .to_owned(),
         );
     }
-    let store = RedisStore::new(&url, tenant.authority().as_str())
-        .map_err(|error| format!("{}: {error}", arguments.name(flag)))?;
-    Ok(Some(store))
+    let text = &fields.revocations_on_outage;
+    let on_outage = checker.parse("revocations_on_outage", text, |text| parse_on_outage(text));
+    if on_outage.is_some() && redis.is_none() {
+        let name = checker.name("revocations_on_outage");
+        let warning = format!("{name} has no effect without a Redis server");
+        checker.warnings.push(warning);
+    }
+    StoreConfig {
+        redis,
+        on_outage: on_outage.unwrap_or(OnOutage::Serve),
+    }
 }
 
-fn on_outage(
-    arguments: &Arguments,
-    has_store: bool,
-    warnings: &mut Vec<String>,
-) -> Result<OnOutage, String> {
-    let flag = "revocations-on-outage";
-    let Some(text) = &arguments.flags.revocations_on_outage else {
-        return Ok(OnOutage::Serve);
-    };
-    let on_outage = parse_on_outage(text).map_err(arguments.invalid(flag))?;
-    if !has_store {
-        let name = arguments.name(flag);
-        warnings.push(format!("{name} has no effect without a Redis server"));
+/// Whether this is the URL of a Redis server. No message contains it: it may have a password.
+fn is_redis(checker: &mut Checker<'_>, url: &str) -> bool {
+    if !url.starts_with("redis://") && !url.starts_with("rediss://") {
+        let problem = "is neither memory nor a redis:// or rediss:// URL";
+        checker.invalid("revocations", problem);
+        return false;
     }
-    Ok(on_outage)
+    match RedisStore::new(url, "tenant") {
+        Ok(_) => true,
+        Err(error) => {
+            checker.failed("revocations", &error.to_string());
+            false
+        }
+    }
 }
 
 fn parse_on_outage(text: &str) -> Result<OnOutage, String> {
@@ -193,55 +229,4 @@ fn parse_on_outage(text: &str) -> Result<OnOutage, String> {
         ));
     }
     Ok(OnOutage::Refuse { after })
-}
-
-fn refresh(
-    arguments: &Arguments,
-    token_ttl: Duration,
-    warnings: &mut Vec<String>,
-) -> Result<Option<Refresh>, String> {
-    let flags = &arguments.flags;
-    let rotate = flags.refresh_rotate;
-    let invalid = || arguments.invalid("refresh");
-    let max_age = match flags.refresh.as_deref() {
-        Some("off") => None,
-        Some(text) => Some(values::whole_seconds(text).map_err(invalid())?),
-        None if flags.upstream.is_none() => Some(SANDBOX_REFRESH),
-        None => None,
-    };
-    match max_age {
-        None if rotate => warnings.push(format!(
-            "{} has no effect without --refresh",
-            arguments.name("refresh-rotate")
-        )),
-        Some(max_age) if max_age <= token_ttl && arguments.has("refresh") => {
-            warnings.push(format!(
-                "{} is not longer than the lifetime of a token: \
-                 a refresh does not prolong sessions",
-                arguments.name("refresh")
-            ));
-        }
-        _ => {}
-    }
-    let refresh = max_age.map(|max_age| Refresh { max_age, rotate });
-    if let Some(Err(error)) = refresh.map(Refresh::policy) {
-        return Err(invalid()(format!("is invalid: {error}")));
-    }
-    Ok(refresh)
-}
-
-/// The endpoint of the tenant's webhooks, if there is a secret. Each secret is accepted.
-fn webhook(arguments: &Arguments) -> Result<Option<WebhookEndpoint>, String> {
-    let Some((flag, secrets)) = secrets::webhook(arguments)? else {
-        return Ok(None);
-    };
-    let mut webhook = None;
-    for secret in secrets {
-        let added = match webhook {
-            None => WebhookEndpoint::new(secret),
-            Some(webhook) => WebhookEndpoint::add_secret(webhook, secret),
-        };
-        webhook = Some(added.map_err(|error| format!("{}: {error}", arguments.name(flag)))?);
-    }
-    Ok(webhook)
 }

@@ -1,6 +1,6 @@
 //! Parsers for the values of flags.
 
-use std::net::ToSocketAddrs;
+use std::net::{Ipv6Addr, ToSocketAddrs};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -44,4 +44,51 @@ pub(super) fn number(text: &str, range: RangeInclusive<usize>) -> Result<usize, 
         let (least, most) = range.into_inner();
         format!("{text:?} is not a number from {least} to {most}")
     })
+}
+
+/// A host without a port, in lower case: a name in A-labels, or an IP address.
+pub(super) fn host(text: &str) -> Result<String, String> {
+    let host = text.trim_end_matches('.').to_ascii_lowercase();
+    let is_label = |label: &str| {
+        let mut bytes = label.bytes();
+        !label.is_empty() && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    let address = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
+    let is_valid = match address {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => host.len() <= 253 && host.split('.').all(is_label),
+    };
+    match is_valid {
+        true => Ok(host),
+        false => Err(format!(
+            "{text:?} is not a host like id.shop.example, without scheme and port"
+        )),
+    }
+}
+
+/// A host with `{tenant}` as one of its labels, in lower case.
+pub(super) fn host_pattern(text: &str) -> Result<String, String> {
+    let pattern = text.to_ascii_lowercase();
+    let labels = pattern.split('.').filter(|label| *label == "{tenant}");
+    let example = pattern.replace("{tenant}", "acme");
+    if labels.count() != 1 || pattern.matches("{tenant}").count() != 1 || host(&example).is_err() {
+        return Err(format!(
+            "{text:?} is not a pattern like api.{{tenant}}.shop.example"
+        ));
+    }
+    Ok(pattern)
+}
+
+/// The key of a tenant.
+pub(super) fn tenant_key(text: &str) -> Result<String, String> {
+    let is_key_byte =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+    match (1..=63).contains(&text.len()) && text.bytes().all(is_key_byte) {
+        true => Ok(text.to_owned()),
+        false => Err(format!(
+            "{text:?} is not a key of 1 to 63 of the characters a-z, 0-9, - and _"
+        )),
+    }
 }

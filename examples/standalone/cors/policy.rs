@@ -8,7 +8,7 @@ use super::headers;
 use super::origins::Origins;
 
 /// The CORS policy of the server.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cors {
     origins: Arc<Origins>,
     /// Allowed request headers.

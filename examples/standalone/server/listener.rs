@@ -15,27 +15,10 @@ use tokio::net::{TcpListener, TcpSocket, lookup_host};
 use super::accepted::Accepted;
 #[cfg(unix)]
 use super::unix_socket::{self, SocketFile};
+use crate::config::ListenAddress;
 
 /// Length of the kernel's accept queue. The kernel lowers it to its own limit (`somaxconn`).
 const BACKLOG: u32 = 4096;
-
-/// The address of a listener.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum ListenAddress {
-    /// A host and a port.
-    Tcp(String),
-    /// The path of a Unix socket.
-    Unix(PathBuf),
-}
-
-impl Display for ListenAddress {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(address) => f.write_str(address),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
-    }
-}
 
 /// The address on which a socket listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +41,10 @@ pub(crate) enum Listener {
     Tcp(TcpListener),
     /// The file is `None` if another process owns it.
     #[cfg(unix)]
-    Unix(UnixListener, Option<SocketFile>),
+    Unix(
+        UnixListener,
+        #[allow(dead_code, reason = "removes the file when it is dropped")] Option<SocketFile>,
+    ),
 }
 
 impl Listener {

@@ -11,7 +11,8 @@ use tokio::time::sleep;
 use tracing::{debug, warn};
 
 use super::accepted::Accepted;
-use super::listener::{ListenAddress, Listener, LocalAddress, is_connection_error};
+use super::listener::{Listener, LocalAddress, is_connection_error};
+use crate::config::ListenAddress;
 
 /// Pause after an accept error such as EMFILE: an immediate retry would fail again and use a
 /// whole core.

@@ -19,15 +19,7 @@ use tokio_rustls::rustls::{self, AlertDescription, InconsistentKeys, RootCertSto
 use tracing::warn;
 
 use super::transport::{ALPN_HTTP1, ALPN_HTTP2};
-
-/// The PEM files of a certificate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct TlsFiles {
-    /// The certificate, followed by its intermediates.
-    pub(crate) cert: PathBuf,
-    /// The private key: PKCS#8, PKCS#1 or SEC1.
-    pub(crate) key: PathBuf,
-}
+use crate::config::TlsFiles;
 
 /// The TLS configuration of new connections.
 pub(crate) struct Tls {

@@ -18,7 +18,7 @@ use omneo_id::headers::{WireProtocol, is_json};
 use omneo_id::rejection::FieldErrors;
 use omneo_id::sandbox::Sandbox;
 use omneo_id::{
-    ApiToken, Body, Keyring, ProfileId, Rejection, RejectionKind, Subject, TokenIssuer,
+    ApiToken, Body, ProfileId, Rejection, RejectionKind, SigningKey, Subject, TokenIssuer,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 use tower::{Service, ServiceExt};
 
-use crate::config::Config;
+use crate::config::TenantConfig;
 
 const PAGE: &str = "/";
 const SIGN_IN: &str = "/demo/sign-in";
@@ -86,17 +86,19 @@ where
     S: Clone,
 {
     /// Returns `None` unless the tenant is the embedded sandbox.
-    pub(crate) fn new(id: &S, config: &Config) -> Option<Self> {
-        config.sandbox.as_ref()?;
-        let mount = config.mount.trim_end_matches('/');
-        let keyring = Keyring::new(config.signing_key.clone());
+    pub(crate) fn new(id: &S, tenant: &TenantConfig, random: &SigningKey) -> Option<Self> {
+        if tenant.upstream.is_some() {
+            return None;
+        }
+        let mount = tenant.mount.trim_end_matches('/');
+        let keyring = tenant.keys.keyring(random).ok()?;
         Some(Self {
             id: id.clone(),
             mint: format!("{mount}/auth/token"),
             revoke: format!("{mount}/auth/revoke"),
-            api_token: config.tenant.api_token().clone(),
+            api_token: ApiToken::new(tenant.api_token.expose()).ok()?,
             expired: TokenIssuer::new(keyring).with_clock(PastClock),
-            page: render(mount, config.sessions.refresh.is_some()),
+            page: render(mount, tenant.refresh.is_some()),
         })
     }
 

@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 
 use super::resolver::Resolver;
 use super::tenant::{RunningSessions, ServedTenant};
-use crate::config::{Config, ResolverConfig, ServerConfig};
+use crate::config::{Config, ResolverConfig, ServerConfig, TenantConfig};
 
 /// The tenants in use.
 pub(crate) struct ServedTenants(ArcSwap<Snapshot>);
@@ -90,7 +90,9 @@ impl ServedTenants {
     /// The tenant of a request.
     pub(crate) fn of_request<B>(&self, request: &Request<B>) -> Option<Arc<ServedTenant>> {
         let snapshot = self.0.load();
-        let key = snapshot.resolver.resolve(RequestHead::from_request(request))?;
+        let key = snapshot
+            .resolver
+            .resolve(RequestHead::from_request(request))?;
         snapshot.tenants.get(&key).cloned()
     }
 
@@ -130,7 +132,7 @@ impl Snapshot {
         let same_kind = before.filter(|before| {
             before.is_single == is_single && before.has_mounts_below_key == has_mounts_below_key
         });
-        let kept = |key: TenantKey, config| {
+        let kept = |key: TenantKey, config: &TenantConfig| {
             let tenant = same_kind?.tenants.get(&key)?;
             (tenant.config == *config).then(|| Arc::clone(tenant))
         };
@@ -169,8 +171,7 @@ impl Snapshot {
                 changes.added.push(key);
             }
             let predecessor = predecessor.map(|tenant| &**tenant);
-            let running =
-                RunningSessions::new(&plan.server, config, predecessor, &plan.runtime)?;
+            let running = RunningSessions::new(&plan.server, config, predecessor, &plan.runtime)?;
             let revocations = running.sessions.revocations.clone();
             let builder = config.builder(revocations, &plan.random_key)?;
             let builder = builder.call_budget(&plan.budget);
@@ -179,14 +180,17 @@ impl Snapshot {
             } else {
                 set.insert(key, builder)?;
             }
-            let id = set.get(key).cloned().ok_or("the tenant is not in its set")?;
+            let id = set
+                .get(key)
+                .cloned()
+                .ok_or("the tenant is not in its set")?;
             let mount = config.mount.trim_end_matches('/');
             let mount = match has_mounts_below_key {
                 true => format!("/{key}{mount}"),
                 false => mount.to_owned(),
             };
             let label = (!is_single).then_some(key);
-            let tenant = ServedTenant::new(key, label, mount, config, id, running)?;
+            let tenant = ServedTenant::new(label, mount, config, id, running)?;
             tenant.log();
             tenants.insert(key, Arc::new(tenant));
         }

@@ -15,7 +15,6 @@ use crate::config::{ServerConfig, Sessions, TenantConfig};
 
 /// A tenant with its state. A reload that does not change its configuration keeps it.
 pub(crate) struct ServedTenant {
-    pub(super) key: TenantKey,
     /// The key for logs and metrics. `None` with a single tenant.
     label: Option<TenantKey>,
     pub(crate) config: TenantConfig,
@@ -65,7 +64,6 @@ impl RunningSessions {
 
 impl ServedTenant {
     pub(super) fn new(
-        key: TenantKey,
         label: Option<TenantKey>,
         mount: String,
         config: &TenantConfig,
@@ -73,7 +71,6 @@ impl ServedTenant {
         running: RunningSessions,
     ) -> Result<Self, ConfigError> {
         Ok(Self {
-            key,
             label,
             id,
             api_token: ApiToken::new(config.api_token.expose())?,

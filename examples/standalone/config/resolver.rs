@@ -1,0 +1,89 @@
+//! How the tenant of a request is found: `tenant_by` and `hosts`.
+
+use http::HeaderName;
+
+use super::checker::Checker;
+use super::model::ResolverConfig;
+use super::setting::Setting;
+use super::tenant::TenantConfig;
+use super::values;
+
+/// The forms of `tenant_by`.
+enum By {
+    Host,
+    Pattern(String),
+    Path,
+    Header(String),
+}
+
+/// Checks `tenant_by`. By default, requests are resolved by host, unless there is one tenant
+/// without hosts.
+pub(super) fn resolver(
+    checker: &mut Checker<'_>,
+    tenant_by: &Option<Setting<String>>,
+    tenants: &[TenantConfig],
+    has_trusted_proxies: bool,
+) -> ResolverConfig {
+    let by = checker.parse("tenant_by", tenant_by, |text| parse(text));
+    let has_hosts = tenants.iter().any(|tenant| !tenant.hosts.is_empty());
+    let by = match by {
+        Some(by) => by,
+        None if tenants.len() == 1 && !has_hosts => return ResolverConfig::Single,
+        None => By::Host,
+    };
+    let hosts = || {
+        let of_tenant = |tenant: &TenantConfig| {
+            let key = tenant.key.clone();
+            let hosts = tenant.hosts.clone().into_iter();
+            hosts.map(move |host| (host, key.clone()))
+        };
+        tenants.iter().flat_map(of_tenant).collect()
+    };
+    match by {
+        By::Host => {
+            for tenant in tenants.iter().filter(|tenant| tenant.hosts.is_empty()) {
+                checker.problems.push(format!(
+                    "tenant {:?} needs hosts: its requests are found by host",
+                    tenant.key
+                ));
+            }
+            ResolverConfig::Hosts {
+                exact: hosts(),
+                pattern: None,
+            }
+        }
+        By::Pattern(pattern) => ResolverConfig::Hosts {
+            exact: hosts(),
+            pattern: Some(pattern),
+        },
+        By::Path | By::Header(_) if has_hosts => {
+            checker.invalid("tenant_by", "excludes the hosts of tenants");
+            ResolverConfig::Single
+        }
+        By::Path => ResolverConfig::Path,
+        By::Header(name) => {
+            if !has_trusted_proxies {
+                checker.invalid(
+                    "tenant_by",
+                    "is a header, which only a trusted_proxy may set",
+                );
+            }
+            ResolverConfig::Header(name)
+        }
+    }
+}
+
+fn parse(text: &str) -> Result<By, String> {
+    match text.split_once(':') {
+        None if text == "host" => Ok(By::Host),
+        None if text == "path" => Ok(By::Path),
+        Some(("host", pattern)) => values::host_pattern(pattern).map(By::Pattern),
+        Some(("header", name)) => match HeaderName::from_bytes(name.as_bytes()) {
+            Ok(name) => Ok(By::Header(name.to_string())),
+            Err(_) => Err(format!("{name:?} is not a header name")),
+        },
+        _ => Err(format!(
+            "{text:?} is none of host, host:api.{{tenant}}.shop.example, path and header:X-Tenant"
+        )),
+    }
+}

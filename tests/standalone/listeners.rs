@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::process::{Server, binary, command, run};
 use crate::raw_client::{PATIENCE, REQUEST, read_response, status};

@@ -32,6 +32,7 @@ mod structure;
 #[path = "../support/mod.rs"]
 mod support;
 mod support_checks;
+mod tenants;
 mod test_tokens;
 mod token;
 mod upsert;

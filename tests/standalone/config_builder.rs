@@ -256,7 +256,7 @@ async fn a_policy_restricts_the_routes_of_profiles() {
     assert_eq!(status(&id, request("DELETE", "/profiles/me")).await, 405);
     assert_eq!(status(&id, request("GET", "/profiles/me")).await, 200);
     let id = sandbox(&["--policy", "open"]);
-    assert_eq!(status(&id, request("DELETE", "/profiles/me")).await, 200);
+    assert_eq!(status(&id, request("DELETE", "/profiles/me")).await, 204);
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ mod coalescing_writer;
 mod config_builder;
 mod config_check;
 mod config_settings;
+mod config_tenants;
 mod connection_timer;
 mod cross_origin;
 mod descriptors;

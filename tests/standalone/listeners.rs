@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::process::{Server, binary, command, run};
 use crate::raw_client::{PATIENCE, REQUEST, read_response, status};
@@ -217,6 +217,19 @@ async fn an_inherited_tcp_socket_is_served() {
     // In addition to the flag.
     request_over_tcp(server.address).await;
     assert_eq!(server.terminate().code, Some(0));
+}
+
+#[tokio::test]
+async fn an_inherited_socket_replaces_the_default_address() {
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    let mut command = with_socket(socket.into(), "$$");
+    command.stderr(Stdio::piped());
+    let server = Server::start_as_is(command);
+    assert_eq!(server.address, address);
+    request_over_tcp(address).await;
+    let stdout = server.terminate().stdout;
+    assert!(!stdout.contains("127.0.0.1:8080"), "{stdout}");
 }
 
 #[tokio::test]

@@ -6,6 +6,9 @@ pub mod security {}
 #[doc = include_str!("docs/operations.md")]
 pub mod operations {}
 
+#[doc = include_str!("docs/deployment.md")]
+pub mod deployment {}
+
 #[doc = include_str!("docs/observability.md")]
 pub mod observability {}
 

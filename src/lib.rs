@@ -4,6 +4,7 @@
     all(feature = "client", any(feature = "aws-lc-rs", feature = "rust-crypto")),
     doc = "[security]: docs::security",
     doc = "[operations]: docs::operations",
+    doc = "[deployment]: docs::deployment",
     doc = "[observability]: docs::observability",
     doc = "[architecture]: docs::architecture\n\n",
     doc = include_str!("../README.md")

@@ -1,7 +1,5 @@
 //! TLS of the listeners: protocols, versions, timeouts and the end of connections.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use http::{Request, Response, Version};
 use http_body_util::{BodyExt, Full};

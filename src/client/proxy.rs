@@ -85,7 +85,7 @@ impl Proxy {
     /// `acme.test` and `.acme.test` include the subdomains, `10.0.0.0/8` is a network, and `*`
     /// includes all hosts.
     ///
-    /// Default is no host, and with [`from_env`](Self::from_env) `NO_PROXY`.
+    /// Default is an empty list, and with [`from_env`](Self::from_env) `NO_PROXY`.
     pub fn no_proxy(mut self, hosts: &str) -> Self {
         self.no_proxy = hosts.to_owned();
         self

@@ -494,7 +494,7 @@ fn flags_and_variables_of_a_tenant_are_errors_beside_tenants_of_the_file() {
             (parse(&flags, &[]), format!("--{}", case.flag)),
             (by_variable, name.clone()),
         ] {
-            let problem = problem.err().expect("an error");
+            let problem = problem.expect_err("an error");
             let expected = format!("{name} configures a tenant, but the tenants are in ");
             assert!(problem.starts_with(&expected), "{problem}");
             assert_eq!(problem.lines().count(), 1, "{problem}");
@@ -512,7 +512,7 @@ fn a_file_without_tenants_completes_flags() {
     assert_eq!(config.tenants[0].audience, None);
     let file = Temporary::new("tenant-by.toml", b"[server]\ntenant_by = \"path\"\n");
     let flags = [&["--config", file.path()], &TENANT[..]].concat();
-    let problem = parse(&flags, &[]).err().expect("an error");
+    let problem = parse(&flags, &[]).expect_err("an error");
     assert!(problem.contains("tenant_by has no effect"), "{problem}");
 }
 

@@ -16,7 +16,7 @@ fn read(name: &str, content: &str) -> Result<Config, String> {
 
 /// The problem of a file with this content, without the path.
 fn problem(name: &str, content: &str) -> String {
-    let problem = read(name, content).err().expect("an error");
+    let problem = read(name, content).expect_err("an error");
     assert_eq!(problem.lines().count(), 1, "{problem}");
     let position = problem.find(".toml:").unwrap();
     problem[position + ".toml:".len()..].to_owned()
@@ -296,7 +296,7 @@ fn the_authorities_of_ssl_cert_file_are_added() {
             warning.starts_with("SSL_CERT_FILE is ignored: "),
             "{warning}"
         );
-        let problem = parse(&["--tenant-ca", path], &[]).err().expect("an error");
+        let problem = parse(&["--tenant-ca", path], &[]).expect_err("an error");
         assert!(problem.starts_with("--tenant-ca: "), "{problem}");
     }
 }

@@ -27,6 +27,7 @@ mod refusal;
 
 pub(crate) use access::AccessPolicy;
 pub use access::AccessRefusal;
+pub(crate) use access::{FieldLimit, Permission};
 pub use canonical::CanonicalPath;
 pub use me::{MeRequest, rewrite_me};
 pub(crate) use prefix::plain_prefix;

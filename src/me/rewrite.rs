@@ -110,7 +110,9 @@ fn check_access<B>(
     check_method(method)?;
     let permission = access.map(|access| access.check(method, target.below_me()));
     let permission = permission.transpose().map_err(access_rejection)?;
-    let fields = permission.as_ref().and_then(|permission| permission.fields.as_ref());
+    let fields = permission
+        .as_ref()
+        .and_then(|permission| permission.fields.as_ref());
     if let Some(query) = request.uri().query() {
         check_query(query, method)
             .map_err(|reason| Rejection::new(RejectionKind::QueryRefused).because(reason))?;

@@ -1,6 +1,7 @@
 //! Limits of the fields of a request: its top-level names in JSON, in a form and in the query.
 
 use std::fmt;
+use std::iter;
 use std::sync::Arc;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
@@ -116,8 +117,13 @@ impl FieldLimit {
     /// PHP reads `a.b` and `[a` as `a_b` and `_a`, skips blanks before a name, and ends it at NUL.
     /// No such name is equal to an allowed one, so it is refused.
     pub(crate) fn refused_in_form(&self, form: &[u8]) -> Option<String> {
-        // PHP splits at `&`, and also at `;` if `arg_separator.input` is configured so.
-        let mut pairs = form.split(|&byte| matches!(byte, b'&' | b';'));
+        // PHP splits at `&`, and also at `;` if `arg_separator.input` is configured so. A name with
+        // a `;` is refused, so the first part of a pair has the same name in both readings.
+        let pairs = form.split(|&byte| byte == b'&');
+        let mut pairs = pairs.flat_map(|pair| {
+            let parts = pair.split(|&byte| byte == b';').skip(1);
+            iter::once(pair).chain(parts)
+        });
         pairs.find_map(|pair| {
             let name = pair.split(|&byte| byte == b'=').next().unwrap_or_default();
             let name: Vec<u8> = FormDecoder::new(name).collect();

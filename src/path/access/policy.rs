@@ -10,7 +10,7 @@ use crate::error::ConfigError;
 use crate::path::CanonicalPath;
 use crate::path::pattern::Compare;
 
-/// Which methods and paths below `/profiles/me` are permitted.
+/// Which methods, paths and fields below `/profiles/me` are permitted.
 ///
 /// Begin with [`allow_all`](Self::allow_all) and deny, or with [`deny_all`](Self::deny_all) and
 /// allow. **A denial overrides every allowance**, independent of their order.
@@ -46,11 +46,11 @@ use crate::path::pattern::Compare;
 ///
 /// # Presets
 /// [`storefront`](Self::storefront), [`checkout`](Self::checkout) and
-/// [`read_only`](Self::read_only) are policies that begin with `deny_all`. They can be extended with
-/// `allow`, `allow_fields` and `deny`. Where the table has no `GET`, `storefront` and `read_only`
-/// deny it, so it cannot be allowed: these paths are named by an action, and `GET` on some of them
-/// changes the profile. `GET` includes `HEAD`. Methods that are not listed are not allowed. A change
-/// of a preset is an entry in the changelog.
+/// [`read_only`](Self::read_only) are policies that begin with `deny_all`. They can be extended
+/// with `allow`, `allow_fields` and `deny`. Where the table has no `GET`, `storefront` and
+/// `read_only` deny it, so it cannot be allowed: these paths are named by an action, and `GET` on
+/// some of them changes the profile. `GET` includes `HEAD`. Methods that are not listed are not
+/// allowed. A change of a preset is an entry in the changelog.
 ///
 #[doc = include_str!("presets.md")]
 #[derive(Clone, Debug)]
@@ -157,7 +157,12 @@ impl AccessPolicy {
     /// # Errors
     /// If the methods, the path or a name are invalid, or a method is `GET` or `HEAD`. A name
     /// consists of ASCII letters, digits, `_`, `-` and `:`; `_method` is reserved.
-    pub fn allow_fields<I>(mut self, methods: &str, path: &str, names: I) -> Result<Self, ConfigError>
+    pub fn allow_fields<I>(
+        mut self,
+        methods: &str,
+        path: &str,
+        names: I,
+    ) -> Result<Self, ConfigError>
     where
         I: IntoIterator<Item: AsRef<str>>,
     {
@@ -273,8 +278,7 @@ impl AccessPolicy {
             let (mut denied, mut allowed) = (self.denied.iter(), self.allowed.iter());
             !denied.any(|rule| denies(rule) && rule.matches(path, Compare::Loose))
                 && (self.default == DefaultAccess::Allow
-                    || allowed
-                        .any(|rule| allows(rule) && rule.matches(path, Compare::Exact)))
+                    || allowed.any(|rule| allows(rule) && rule.matches(path, Compare::Exact)))
         })
     }
 }

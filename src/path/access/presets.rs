@@ -22,8 +22,8 @@ const PROFILE_FIELDS: [&str; 17] = [
     "attributes.comms",
 ];
 
-/// Paths that are named by an action. Some of them change a profile also with `GET`, as far as their
-/// names tell; the others have nothing to read.
+/// Paths that are named by an action. With `GET`, some of them change a profile, according to their
+/// names; the others have nothing to read.
 const ACTIONS: [&str; 12] = [
     "/benefits/*/redeem",
     "/benefits/claim",

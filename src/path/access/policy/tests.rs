@@ -323,7 +323,10 @@ fn a_limit_does_not_allow_a_method() {
         .allow("GET", "/")
         .and_then(|policy| policy.allow_fields("PUT", "/", ["a"]))
         .unwrap();
-    check_fields(&policy, &[("PUT", "/", "a", false), ("GET", "/", "a", true)]);
+    check_fields(
+        &policy,
+        &[("PUT", "/", "a", false), ("GET", "/", "a", true)],
+    );
 }
 
 #[test]

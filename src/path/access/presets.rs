@@ -165,7 +165,6 @@ fn allow_redemption(policy: AccessPolicy) -> Result<AccessPolicy, ConfigError> {
     policy
         .allow("POST", "/redeem")?
         .allow("POST", "/benefits/*/redeem")?
-        .allow("POST", "/benefits/claim")?
         .allow("POST", "/benefits/claim-redeem")?
         .allow("POST", "/credits/*/redeem")
 }

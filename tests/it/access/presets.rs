@@ -38,13 +38,14 @@ const RESOURCES: &str = "
     /transactionitems/list/assigned /transactionitems/list/unassigned
 ";
 
-/// The value actions of a tenant: no preset may permit them.
-const GRANTS: [(&str, &str); 16] = [
+/// Requests that grant value, change the tier or type, claim an identity, or end the profile.
+const GRANTS: [(&str, &str); 17] = [
     ("POST", "/credits"),
     ("POST", "/points"),
     ("POST", "/rewards"),
     ("POST", "/benefits"),
     ("PUT", "/benefits/7"),
+    ("POST", "/benefits/claim"),
     ("POST", "/transactions/claims"),
     ("POST", "/tiers/assign"),
     ("PUT", "/update-type"),

@@ -187,8 +187,8 @@ fn an_ambiguous_path_is_not_permitted() {
     );
 }
 
-fn refusal(policy: &AccessPolicy, method: Method, remainder: &str) -> Option<AccessRefusal> {
-    policy.check(&method, remainder).err()
+fn refusal(policy: &AccessPolicy, method: &Method, remainder: &str) -> Option<AccessRefusal> {
+    policy.check(method, remainder).err()
 }
 
 #[test]
@@ -200,15 +200,15 @@ fn a_refusal_lists_the_permitted_methods() {
     };
     let policy = without_deletion();
     assert_eq!(
-        refusal(&policy, Method::DELETE, ""),
+        refusal(&policy, &Method::DELETE, ""),
         method("GET, HEAD, POST, PUT, PATCH, OPTIONS")
     );
     assert_eq!(
-        refusal(&policy, Method::POST, "/purge"),
+        refusal(&policy, &Method::POST, "/purge"),
         Some(AccessRefusal::Path)
     );
     assert_eq!(
-        refusal(&only_lists(), Method::PUT, "/lists/7"),
+        refusal(&only_lists(), &Method::PUT, "/lists/7"),
         method("GET, HEAD, POST, OPTIONS")
     );
     assert_eq!(only_lists().allow_header("/balances"), "OPTIONS");

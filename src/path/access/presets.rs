@@ -44,10 +44,8 @@ impl AccessPolicy {
     /// person. The [table](Self#presets) lists its requests.
     ///
     /// A customer cannot grant themselves value, change their tier or type, claim or remove an
-    /// identity, or delete the profile. A `PUT` of the profile may have these fields, and no
-    /// others: `title`, `first_name`, `last_name`, `email`, `mobile_phone`, `secondary_phone`,
-    /// `gender`, `birth_day`, `birth_month`, `birth_year`, `company`, `occupation`, `avatar_url`,
-    /// `addresses`, `dates_attributes`, `attributes.appearance`, `attributes.comms`.
+    /// identity, or delete the profile. A `PUT` of the profile is limited to the fields below the
+    /// table.
     ///
     /// ```
     /// use http::Method;

@@ -15,6 +15,9 @@ use super::{FORM, JSON, Read, chunks, post, send};
 use crate::laravel::input_names;
 use crate::support::{Shop, bearer, collect_text};
 
+/// The docs of the presets.
+const PRESETS: &str = include_str!("../../../src/path/access/presets.md");
+
 /// The fields that a person may write at `PUT /`, and the members of `attributes`.
 const FIELDS: [&str; 16] = [
     "title",
@@ -62,17 +65,22 @@ fn storefront() -> Shop {
 fn the_storefront_allows_the_documented_fields_only() {
     let policy = AccessPolicy::storefront();
     let permits = |name: &str| policy.permits_field(&Method::PUT, "/", name);
-    for name in &FIELDS[..15] {
+    let members = ATTRIBUTES.map(|name| format!("attributes.{name}"));
+    let expected = [&FIELDS[..15], &[&members[0], &members[1]]].concat();
+    let (_, documented) = PRESETS.split_once("may have these fields").unwrap();
+    let documented: Vec<&str> = documented.split('`').skip(1).step_by(2).collect();
+    assert_eq!(documented, expected);
+    for name in expected {
         assert!(permits(name), "{name}");
     }
-    for name in ATTRIBUTES {
-        assert!(permits(&format!("attributes.{name}")), "{name}");
-        assert!(!permits(name), "{name}");
-    }
-    for name in PRIVILEGED
-        .into_iter()
-        .chain(["attributes", "attributes.custom", "_method"])
-    {
+    let others = [
+        "attributes",
+        "attributes.custom",
+        "_method",
+        "comms",
+        "appearance",
+    ];
+    for name in PRIVILEGED.into_iter().chain(others) {
         assert!(!permits(name), "{name}");
     }
     assert!(policy.permits_field(&Method::POST, "/lists", "tags"));

@@ -109,7 +109,7 @@ impl Row {
 }
 
 fn rows() -> Vec<Row> {
-    let lines = TABLE.lines().skip(2);
+    let lines = TABLE.lines().filter(|line| line.starts_with("| `"));
     let rows = lines.flat_map(|line| {
         let cells: Vec<&str> = line.trim_matches(['|', ' ']).split(" | ").collect();
         let [paths, presets @ ..] = cells.as_slice() else {

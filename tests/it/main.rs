@@ -19,6 +19,7 @@ mod grpc;
 mod invariants;
 mod issuer;
 mod keys;
+mod laravel;
 mod me;
 mod naive;
 mod query;

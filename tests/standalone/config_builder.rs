@@ -276,7 +276,7 @@ async fn a_preset_is_a_policy_or_the_base_of_one() {
     for (policy, body, expected) in [
         ("storefront", name, 200),
         ("storefront", tags, 403),
-        ("checkout", name, 405),
+        ("checkout", name, 403),
         ("read-only", name, 405),
         (extended.path(), name, 200),
         (extended.path(), tags, 403),
@@ -341,7 +341,7 @@ async fn sign_ups_are_delayed_limited_and_concealed_as_configured() {
     for (flags, expected) in [(&[][..], 422), (&["--conceal-validation"], 200)] {
         let refuse = service_fn(|request: Request<RequestBody>| async move {
             let (status, body) = match *request.method() {
-                http::Method::POST => (422, r#"{"message":"no","errors":{"email":["no"]}}"#),
+                Method::POST => (422, r#"{"message":"no","errors":{"email":["no"]}}"#),
                 _ => (200, r#"{"data":[]}"#),
             };
             let response = Response::builder().status(status);

@@ -132,10 +132,16 @@ async fn run(
     connections: Connections,
     log: &LogWriter,
 ) -> Result<(), Failure> {
+    // Calls of the sandbox use no descriptors.
+    let max_in_flight = match is_remote(config) {
+        true => connections.tenant_calls,
+        false => config.server.max_in_flight,
+    };
     let plan = Plan {
         server: config.server.clone(),
         random_key: random_key().map_err(Failure::serving)?,
-        budget: CallBudget::new(connections.tenant_calls.max(1)),
+        budget: CallBudget::new(max_in_flight),
+        max_in_flight,
         runtime: Handle::current(),
     };
     let sandbox = config.tenants.first().and_then(|tenant| tenant.sandbox());
@@ -153,7 +159,9 @@ async fn run(
             let max_idle = connections.tenant_idle.div_ceil(threads.get());
             let mut client = HttpClient::builder()
                 .connect_timeout(config.server.connect_timeout)
-                .pool_max_idle(max_idle);
+                .max_connection_age(config.server.max_connection_age)
+                .pool_max_idle(max_idle)
+                .pool_max_idle_total(max_idle);
             for ca in &config.server.tenant_ca {
                 let added = client.add_root_certificates(&ca.pem);
                 client = added

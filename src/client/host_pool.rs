@@ -5,12 +5,13 @@ use std::time::Duration;
 use http::HeaderValue;
 use tokio::runtime::Handle;
 use tokio::task::unconstrained;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::http1_connection::{Http1Connection, IdlePool};
 use super::http2_connection::Http2Connection;
 use super::http2_pool::Http2Pool;
 use super::limits::Limits;
+use super::total_idle::TotalIdle;
 
 /// How often idle connections are checked: an idle timeout is late by at most this, and a
 /// connection that its server has closed counts as idle for at most this long.
@@ -20,6 +21,7 @@ const REAP_INTERVAL: Duration = Duration::from_secs(1);
 pub(super) struct HostPool {
     host: HeaderValue,
     limits: Limits,
+    total_idle: Option<Arc<TotalIdle>>,
     http1: Mutex<IdleConnections>,
     http2: Arc<Http2Pool>,
 }
@@ -52,10 +54,16 @@ struct IdleConnections {
 }
 
 impl HostPool {
-    pub(super) fn new(host: HeaderValue, limits: Limits, speaks_http2: bool) -> Self {
+    pub(super) fn new(
+        host: HeaderValue,
+        limits: Limits,
+        total_idle: Option<Arc<TotalIdle>>,
+        speaks_http2: bool,
+    ) -> Self {
         Self {
             host,
             limits,
+            total_idle,
             http1: Mutex::default(),
             http2: Arc::new(Http2Pool::new(limits, speaks_http2)),
         }
@@ -77,6 +85,7 @@ impl HostPool {
                 .http1()
                 .stack
                 .pop_if(|connection| reuse == Reuse::Any || connection.is_recent())?;
+            self.count_removed(1);
             if connection.is_usable() {
                 return Some(PooledConnection::Http1(connection));
             }
@@ -116,18 +125,21 @@ impl HostPool {
         }
     }
 
-    /// Drops the connections that have been idle for too long or are closed. Returns whether
-    /// others are left.
+    /// Drops the connections that have been idle for too long, have reached their greatest age or
+    /// are closed. Returns whether others are left.
     fn reap(&self) -> bool {
         self.http2.reap();
         let mut http1 = self.http1();
-        let idle_timeout = self.limits.idle_timeout;
+        let (idle_timeout, now) = (self.limits.idle_timeout, Instant::now());
         let reaped: Vec<_> = http1
             .stack
             .extract_if(.., |connection| {
-                connection.idle_since().elapsed() >= idle_timeout || !connection.is_usable()
+                now.duration_since(connection.idle_since()) >= idle_timeout
+                    || connection.is_expired(now)
+                    || !connection.is_usable()
             })
             .collect();
+        self.count_removed(reaped.len());
         // Updated under the lock that every added connection takes: none is missed.
         let has_more = !http1.stack.is_empty() || !self.http2.is_empty();
         http1.is_reaped = has_more;
@@ -135,6 +147,13 @@ impl HostPool {
         // Not under the lock: dropping a connection runs code of the connector.
         drop(reaped);
         has_more
+    }
+
+    /// Updates the count of all origins after idle connections were removed.
+    fn count_removed(&self, count: usize) {
+        if let Some(total_idle) = &self.total_idle {
+            total_idle.remove(count);
+        }
     }
 
     fn http1(&self) -> MutexGuard<'_, IdleConnections> {
@@ -145,10 +164,16 @@ impl HostPool {
 impl IdlePool for HostPool {
     fn put(self: Arc<Self>, connection: Box<Http1Connection>) {
         let mut http1 = self.http1();
-        if http1.stack.len() < self.limits.max_idle {
-            http1.stack.push(connection);
-            self.start_reaping(http1);
+        if http1.stack.len() >= self.limits.max_idle {
+            return;
         }
+        if let Some(total_idle) = &self.total_idle
+            && !total_idle.add(http1.stack.is_empty())
+        {
+            return;
+        }
+        http1.stack.push(connection);
+        self.start_reaping(http1);
     }
 }
 
@@ -176,6 +201,7 @@ impl Drop for ReapGuard {
             let mut http1 = pool.http1();
             http1.is_reaped = false;
             let idle = mem::take(&mut http1.stack);
+            pool.count_removed(idle.len());
             drop(http1);
             drop(idle);
             pool.http2.clear();

@@ -52,6 +52,8 @@ pub(super) struct Http1Connection {
     // The pool to return to when the response body has ended.
     pool: Option<Arc<dyn IdlePool>>,
     idle_since: Instant,
+    /// When the connection is not reused any more. `None` is never.
+    expires_at: Option<Instant>,
     /// How long the server keeps the connection open while it is idle.
     keep_alive: Duration,
 }
@@ -69,6 +71,7 @@ impl Http1Connection {
         io: T,
         guard: ConnectionGuard,
         is_proxied: bool,
+        expires_at: Option<Instant>,
     ) -> hyper::Result<Box<Self>>
     where
         T: Read + Write + Send + Unpin + 'static,
@@ -86,6 +89,7 @@ impl Http1Connection {
             is_proxied,
             pool: None,
             idle_since: Instant::now(),
+            expires_at,
             keep_alive: KEEP_ALIVE,
         }))
     }
@@ -114,6 +118,11 @@ impl Http1Connection {
 
     pub(super) fn idle_since(&self) -> Instant {
         self.idle_since
+    }
+
+    /// Whether the connection has reached its greatest age at this time.
+    pub(super) fn is_expired(&self, at: Instant) -> bool {
+        self.expires_at.is_some_and(|expires_at| expires_at <= at)
     }
 
     /// The request target of the request line: in absolute form to a proxy (RFC 9112 §3.2.2),
@@ -188,7 +197,9 @@ impl DriveConnection for Http1Connection {
             && self.driver.is_some()
         {
             self.idle_since = Instant::now();
-            pool.put(self);
+            if !self.is_expired(self.idle_since) {
+                pool.put(self);
+            }
         }
     }
 }

@@ -55,6 +55,8 @@ struct ConnectionEntry {
     stream_limit: usize,
     /// When a request last got a stream.
     used: Instant,
+    /// When the connection takes no more streams. `None` is never.
+    expires_at: Option<Instant>,
 }
 
 type Waiter = oneshot::Sender<Result<StreamOrPermit, ClientError>>;
@@ -127,9 +129,14 @@ impl Http2Pool {
         self.update(|state| state.speaks_http2 = is_http2);
     }
 
-    /// Removes the connections that are closed or have been idle for too long.
+    /// Removes the connections that are closed, have been idle for too long, or have reached their
+    /// greatest age.
     pub(super) fn reap(self: &Arc<Self>) {
-        self.remove_if(|entry| entry.is_expired(self.limits.idle_timeout));
+        let now = Instant::now();
+        self.remove_if(|entry| {
+            entry.expires_at.is_some_and(|at| at <= now)
+                || entry.is_expired(self.limits.idle_timeout)
+        });
     }
 
     /// Removes all connections.
@@ -322,6 +329,7 @@ impl ConnectPermit {
         mut self,
         sender: SendRequest<RequestBody>,
         stream_limit: usize,
+        expires_at: Option<Instant>,
     ) -> (Http2Connection, PoolMembership) {
         let is_counted = mem::take(&mut self.is_counted);
         let pool = &self.pool;
@@ -335,6 +343,7 @@ impl ConnectPermit {
                 in_flight: 1,
                 stream_limit,
                 used: Instant::now(),
+                expires_at,
             });
             pool.open.store(state.connections.len(), Relaxed);
             id

@@ -36,6 +36,7 @@
 //! | `send_error` | an error with the request, if that can be sent again |
 //! | `connect` | TCP and TLS, with the connect timeout |
 //! | `error`, `limits`, `stats` | the public error; the limits of a pool; counters for gauges |
+//! | `total_idle` | the number of idle connections of all origins |
 //!
 //! # States of an HTTP/1.1 connection
 //!
@@ -45,9 +46,9 @@
 //! | --- | --- | --- | --- |
 //! | connecting | `Pool::connect` | the request | sending, or an error for the request |
 //! | sending | `SendFuture` | the request | receiving; finishing the upload; closed on an error or a drop |
-//! | receiving | `ConnectionBody` | the reader of the body | idle at the end of the body; closed on an error or a drop |
+//! | receiving | `ConnectionBody` | the reader of the body | idle at the end of the body; closed on an error or a drop, and at the end of the body after the greatest age |
 //! | finishing the upload | the task `finish_upload` | that task | closed; such a connection is not reused |
-//! | idle | `HostPool` | only `is_usable`, at a checkout and every `REAP_INTERVAL` | sending; closed after the idle timeout, or when the server has closed it |
+//! | idle | `HostPool` | only `is_usable`, at a checkout and every `REAP_INTERVAL` | sending; closed after the idle timeout, at the greatest age, or when the server has closed it |
 //!
 //! A dropped `ConnectionBody` first reads the rest that has arrived already. If that is all of it,
 //! the connection becomes idle instead of closed.
@@ -60,7 +61,7 @@
 //! | state | meaning | next state |
 //! | --- | --- | --- |
 //! | connecting | a request has a `ConnectPermit` | open; or a retry by another request |
-//! | open | the pool reserves streams on it, up to its stream limit | idle; retired |
+//! | open | the pool reserves streams on it, up to its stream limit | idle; retired at the greatest age |
 //! | idle | open, with no stream in use | open; retired after the idle timeout |
 //! | retired | no longer in the pool: after `GOAWAY`, an error, or no streams for the connect timeout | closed with its last stream |
 
@@ -80,6 +81,7 @@ mod replay;
 mod send_error;
 mod service;
 mod stats;
+mod total_idle;
 mod write_progress;
 
 pub use body::ConnectionBody;

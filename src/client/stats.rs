@@ -51,6 +51,11 @@ impl ConnectionCounters {
         ConnectionGuard(Arc::clone(self))
     }
 
+    /// How many connections were opened, modulo 2^32.
+    pub(super) fn opened(&self) -> u32 {
+        self.opened.load(Ordering::Relaxed) as u32
+    }
+
     pub(super) fn stats(&self, idle: usize) -> ClientStats {
         ClientStats {
             opened: self.opened.load(Ordering::Relaxed),

@@ -30,8 +30,8 @@ pub(crate) struct MemberSettings<'a> {
     pub(crate) audience: Option<&'a str>,
     /// A path segment in front of the mount.
     pub(crate) mount_below: Option<TenantKey>,
-    /// The service that the member replaces. The member continues with its ended sessions, unless
-    /// the builder has a set of its own.
+    /// The service that the member replaces. The member continues with its sign-ups and calls in
+    /// flight, and with its ended sessions unless the builder has a set of its own.
     pub(crate) replaced: Option<&'a OmneoId<()>>,
 }
 
@@ -64,7 +64,12 @@ impl OmneoIdBuilder {
         }
 
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
-        let tokens = self.tokens.build(&clock)?;
+        let mut tokens = self.tokens;
+        if let Some(replaced) = &self.replaced {
+            let own = tokens.revocations;
+            tokens.revocations = own.or_else(|| Some(replaced.revocations().clone()));
+        }
+        let tokens = tokens.build(&clock)?;
         let body_idle_timeout = self.body_idle_timeout.unwrap_or(BODY_IDLE_TIMEOUT);
         let mut upstream = Upstream::new(client, tenant)
             .with_request_headers(self.request_headers)
@@ -80,6 +85,9 @@ impl OmneoIdBuilder {
         if let Some(budget) = &self.call_budget {
             upstream = upstream.with_call_budget(budget);
         }
+        if let Some(replaced) = &self.replaced {
+            upstream = upstream.continue_in_flight(replaced.upstream());
+        }
         let read_timeout = self.body_read_timeout.unwrap_or(BODY_READ_TIMEOUT);
         let (issuer, revocations) = (tokens.issuer, tokens.revocations);
         let mut token = TokenEndpoint::new((), issuer.clone()).with_read_timeout(read_timeout);
@@ -92,6 +100,11 @@ impl OmneoIdBuilder {
             token = token.with_pinned_api_tokens(pinned.iter().cloned());
             trusted_tokens = pinned;
         }
+        let comms_policy = self.comms_policy.or_read_timeout(read_timeout);
+        let upsert = match &self.replaced {
+            Some(replaced) => replaced.config().upsert.with_policy(comms_policy),
+            None => CommsUpsertLayer::new(comms_policy),
+        };
         let mount = plain_prefix(&self.mount).ok_or_else(|| {
             ConfigError::new(
                 ConfigErrorKind::InvalidBasePath,
@@ -111,7 +124,7 @@ impl OmneoIdBuilder {
                 .map(|refresh| RefreshEndpoint::new((), issuer, revocations.clone(), refresh)),
             revocations,
             deletions: Deletions::new()?,
-            upsert: CommsUpsertLayer::new(self.comms_policy.or_read_timeout(read_timeout)),
+            upsert,
             me: self.access.map(|policy| {
                 MeRewriteLayer::new()
                     .with_access_policy(policy)
@@ -132,9 +145,7 @@ impl OmneoIdBuilder {
     ) -> Result<OmneoId<()>, ConfigError> {
         let audience = self.tokens.audience.take();
         self.tokens.audience = audience.or_else(|| settings.audience.map(str::to_owned));
-        let revocations = self.tokens.revocations.take();
-        self.tokens.revocations =
-            revocations.or_else(|| Some(settings.replaced?.revocations().clone()));
+        self.replaced = settings.replaced.cloned();
         if let Some(key) = settings.mount_below
             && (self.mount.is_empty() || self.mount.starts_with('/'))
         {

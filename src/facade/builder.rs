@@ -44,6 +44,8 @@ pub struct OmneoIdBuilder {
     pub(super) body_read_timeout: Option<Duration>,
     pub(super) call_budget: Option<CallBudget>,
     pub(super) mount: String,
+    /// The service whose place this one takes in a set of tenants.
+    pub(super) replaced: Option<OmneoId<()>>,
 }
 
 impl OmneoId {
@@ -252,8 +254,8 @@ impl OmneoIdBuilder {
     }
 
     /// Makes the service a member of a limit of calls in flight that several services share: see
-    /// [`CallBudget`]. [`max_in_flight`](Self::max_in_flight) applies, too. Default is no shared
-    /// limit.
+    /// [`CallBudget`]. [`max_in_flight`](Self::max_in_flight) applies, too. Default is the limit
+    /// of the service alone.
     pub fn call_budget(mut self, budget: &CallBudget) -> Self {
         self.call_budget = Some(budget.clone());
         self

@@ -196,13 +196,15 @@ impl<C> OmneoId<C> {
         self.issuer().audience()
     }
 
-    /// As [`with_client`](Self::with_client), for a client whose `poll_ready` has been called:
-    /// `unready` is its error.
-    pub(crate) fn with_ready_client<D>(&self, client: D, unready: Option<BoxError>) -> OmneoId<D> {
-        OmneoId {
-            upstream: self.upstream.with_ready_client(client, unready),
-            config: Arc::clone(&self.config),
-        }
+    /// Replaces the client by one whose `poll_ready` has been called. `unready` is its error.
+    pub(crate) fn into_ready<D>(self, client: D, unready: Option<BoxError>) -> OmneoId<D> {
+        let upstream = self.upstream.into_ready(client, unready);
+        let config = self.config;
+        OmneoId { upstream, config }
+    }
+
+    pub(super) fn config(&self) -> &Config {
+        &self.config
     }
 
     pub(super) fn upstream(&self) -> &Upstream<C> {

@@ -81,6 +81,10 @@ impl CallBudget {
         }
     }
 
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Adds a member.
     pub(super) fn join(&self) -> Member {
         self.0.members.fetch_add(1, Ordering::Relaxed);

@@ -51,6 +51,22 @@ impl InFlight {
         Self::with_member(self.max, Some(budget.join()))
     }
 
+    /// Continues another count, unless the budgets differ.
+    pub(crate) fn continue_count(&mut self, other: &Self) {
+        let budget = |in_flight: &Self| {
+            let member = in_flight.counter.member.as_ref();
+            member.map(|member| member.budget().clone())
+        };
+        let is_same = match (budget(self), budget(other)) {
+            (Some(own), Some(other)) => own.is_same(&other),
+            (None, None) => true,
+            _ => false,
+        };
+        if is_same {
+            self.counter = Arc::clone(&other.counter);
+        }
+    }
+
     pub(crate) fn max(&self) -> usize {
         self.max
     }

@@ -1,8 +1,8 @@
 //! Many tenants in one process: an [`OmneoId`](crate::OmneoId) for each, behind one service.
 //!
 //! [`OmneoIdTenants`](crate::OmneoIdTenants) finds the tenant of each request and calls the
-//! tenant's own `OmneoId`. Keys, audience, caches, limits, ended sessions, policies and the rules of
-//! sign-ups belong to one tenant; only the client is shared. A request of an unknown tenant is
+//! tenant's own `OmneoId`. Keys, audience, caches, limits, ended sessions, policies and the rules
+//! of sign-ups belong to one tenant; only the client is shared. A request of an unknown tenant is
 //! rejected as an unknown route is.
 //!
 //! ```
@@ -31,9 +31,9 @@
 //! # }
 //! ```
 //!
-//! Resolvers find the tenant by host ([`TenantByHost`]), by path ([`TenantByPath`]), by a header of
-//! a trusted proxy ([`TenantByHeader`]), or with a closure. The tenants are a [`TenantSet`], or come
-//! from an asynchronous [`TenantSource`] behind a [`TenantCache`].
+//! Resolvers find the tenant by host ([`TenantByHost`]), by path ([`TenantByPath`]), by a header
+//! of a trusted proxy ([`TenantByHeader`]), or with a closure. The tenants are a [`TenantSet`], or
+//! come from an asynchronous [`TenantSource`] behind a [`TenantCache`].
 //!
 //! The extensions of requests and responses of a known tenant contain its [`TenantKey`]: a bounded
 //! label for logs and metrics. [`CallBudget`](crate::upstream::CallBudget) shares the calls in

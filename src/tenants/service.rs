@@ -78,7 +78,8 @@ impl<C> OmneoIdTenants<C> {
         self.directory.tenants()
     }
 
-    /// Replaces the tenants, for this service and all its clones. The resolver stays.
+    /// Replaces the tenants, for this service and all its clones; also those of a source. The
+    /// resolver stays.
     pub fn replace(&self, set: TenantSet) {
         let tenants = Tenants::Set(Arc::new(set));
         self.directory.replace(None, &tenants);
@@ -140,7 +141,7 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         match self.directory.find(RequestHead::from_request(&request)) {
             Found::Tenant(key, tenant) => {
-                let future = self.ready_client().call(&tenant, key, request);
+                let future = self.ready_client().call(tenant, key, request);
                 OmneoIdTenantsFuture::tenant(key, future)
             }
             Found::Pending(pending) => {
@@ -154,7 +155,7 @@ where
                             return rejected.await;
                         }
                     };
-                    let future = client.call(&tenant, key, request);
+                    let future = client.call(tenant, key, request);
                     OmneoIdTenantsFuture::tenant(key, future).await
                 })
             }
@@ -186,7 +187,7 @@ impl<C> ReadyClient<C> {
     /// Calls a tenant through this client.
     fn call<B, ResBody>(
         self,
-        tenant: &OmneoId<()>,
+        tenant: OmneoId<()>,
         key: TenantKey,
         mut request: Request<B>,
     ) -> OmneoIdFuture<C::Future>
@@ -198,9 +199,7 @@ impl<C> ReadyClient<C> {
         ResBody: HttpBody<Data: Buf, Error: Into<BoxError>> + Send + 'static,
     {
         request.extensions_mut().insert(key);
-        tenant
-            .with_ready_client(self.client, self.unready)
-            .call(request)
+        tenant.into_ready(self.client, self.unready).call(request)
     }
 }
 

@@ -87,8 +87,8 @@ impl TenantSet {
     /// Inserts a tenant, or changes the tenant with this key.
     ///
     /// The audience is the key, unless the builder has one. A changed tenant continues with its
-    /// ended sessions, unless the builder has a set of [`Revocations`](crate::Revocations) of its
-    /// own; its caches and its count of calls in flight start empty.
+    /// sign-ups and calls in flight, and with its ended sessions unless the builder has a set of
+    /// [`Revocations`](crate::Revocations) of its own. Its caches start empty.
     ///
     /// # Errors
     /// If the builder is incomplete, a value is invalid, or another tenant of the set has the same

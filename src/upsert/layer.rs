@@ -23,6 +23,16 @@ impl CommsUpsertLayer {
     }
 }
 
+#[cfg(feature = "client")]
+impl CommsUpsertLayer {
+    /// A layer with another policy. Both create the profile of an address one at a time.
+    pub(crate) fn with_policy(&self, policy: CommsPolicy) -> Self {
+        Self {
+            shared: Arc::new(self.shared.with_policy(policy)),
+        }
+    }
+}
+
 impl<S> Layer<S> for CommsUpsertLayer {
     type Service = CommsUpsert<S>;
 

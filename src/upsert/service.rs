@@ -55,6 +55,15 @@ impl Shared {
             in_flight: AddressLimits::default(),
         }
     }
+
+    /// Another policy, with the same sign-ups in flight.
+    #[cfg(feature = "client")]
+    pub(super) fn with_policy(&self, policy: CommsPolicy) -> Self {
+        Self {
+            policy,
+            in_flight: self.in_flight.clone(),
+        }
+    }
 }
 
 impl<S> CommsUpsert<S> {

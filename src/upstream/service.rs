@@ -97,7 +97,7 @@ impl<C> Upstream<C> {
     /// Makes the service a member of a limit of calls in flight that several services share: see
     /// [`CallBudget`]. The service's own limit applies, too.
     ///
-    /// Default is no shared limit.
+    /// Default is the limit of the service alone.
     #[must_use]
     pub fn with_call_budget(self, budget: &CallBudget) -> Self {
         self.edit(|config| config.in_flight = config.in_flight.with_budget(budget))
@@ -114,14 +114,21 @@ impl<C> Upstream<C> {
         }
     }
 
-    /// As [`with_client`](Self::with_client), for a client whose `poll_ready` has been called:
-    /// `unready` is its error.
-    pub(crate) fn with_ready_client<D>(&self, client: D, unready: Option<BoxError>) -> Upstream<D> {
+    /// Replaces the client by one whose `poll_ready` has been called. `unready` is its error.
+    pub(crate) fn into_ready<D>(self, client: D, unready: Option<BoxError>) -> Upstream<D> {
+        let config = self.config;
         Upstream {
             client,
-            config: Arc::clone(&self.config),
+            config,
             unready,
         }
+    }
+
+    /// Continues the count of calls in flight of the service that this one replaces, unless their
+    /// call budgets differ.
+    pub(crate) fn continue_in_flight<D>(self, replaced: &Upstream<D>) -> Self {
+        let replaced = &replaced.config.in_flight;
+        self.edit(|config| config.in_flight.continue_count(replaced))
     }
 
     /// The number of calls in flight, from the request to the end of the response body.

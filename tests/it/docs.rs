@@ -172,12 +172,13 @@ fn the_limits_in_the_pages_are_those_of_the_code() {
             "connect_timeout: 5s,",
             &client,
         ),
-        ("kept, per client | 64, ", "max_idle: 64,", &client),
+        ("and tenant | 64, for 20 s |", "max_idle: 64,", &client),
         (
-            "kept, per client | 64, for 20 s |",
-            "idle_timeout: 20s,",
+            "| age of a connection to the tenant | 10 minutes;",
+            "max_age: 600s,",
             &client,
         ),
+        ("and tenant | 64, for 20 s |", "idle_timeout: 20s,", &client),
     ] {
         assert!(OPERATIONS.contains(promise), "{promise}");
         assert!(shown.contains(default), "{promise} {shown}");

@@ -11,7 +11,7 @@ use http::Request;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, BufWriter, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
@@ -100,7 +100,7 @@ impl AsyncWrite for Peer {
     }
 }
 
-fn write(writer: &mut CoalescingWriter<Peer>, slices: &[&[u8]]) -> Poll<usize> {
+fn write<T: AsyncWrite + Unpin>(writer: &mut CoalescingWriter<T>, slices: &[&[u8]]) -> Poll<usize> {
     let slices: Vec<_> = slices.iter().map(|slice| IoSlice::new(slice)).collect();
     let mut cx = Context::from_waker(Waker::noop());
     let wrote = Pin::new(&mut *writer).poll_write_vectored(&mut cx, &slices);
@@ -108,7 +108,7 @@ fn write(writer: &mut CoalescingWriter<Peer>, slices: &[&[u8]]) -> Poll<usize> {
     wrote.map(Result::unwrap)
 }
 
-fn is_sent(writer: &CoalescingWriter<Peer>) -> bool {
+fn is_sent<T: AsyncWrite + Unpin>(writer: &CoalescingWriter<T>) -> bool {
     let mut cx = Context::from_waker(Waker::noop());
     writer.poll_send(&mut cx).map(Result::unwrap).is_ready()
 }
@@ -163,6 +163,24 @@ fn a_blocked_client_bounds_the_buffer() {
         sent += peer.writes().concat().len();
     }
     assert_eq!(sent + peer.writes().concat().len(), held);
+}
+
+#[test]
+fn the_buffer_of_the_stream_is_flushed() {
+    // Like TLS, `BufWriter` accepts bytes that it has not sent.
+    for length in [10, 32 * 1024] {
+        let peer = Peer::default();
+        let mut writer = CoalescingWriter::new(BufWriter::with_capacity(1 << 20, peer.clone()));
+        let outgoing = writer.handle();
+        let bytes = vec![b'a'; length];
+        assert_eq!(write(&mut writer, &[&bytes]), Poll::Ready(length));
+        assert!(!is_sent(&outgoing), "{length}");
+        // Nothing is written in between: only the flush has something to send.
+        assert!(!is_sent(&outgoing), "{length}");
+        peer.make_room(usize::MAX);
+        assert!(is_sent(&outgoing), "{length}");
+        assert_eq!(peer.writes().concat(), bytes);
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use omneo_id::{Keyring, SigningKey};
 use serde_json::{Value, json};
 
 use crate::metrics::{METRICS_FLAGS, scrape};
-use crate::process::{MOUNT, SECRET, Server, get_as};
+use crate::process::{MOUNT, SECRET, Server, get_as, run};
 
 fn start(flags: &[&str]) -> Server {
     let common = ["--log-format", "json", "--signing-key", SECRET];
@@ -288,4 +288,20 @@ async fn probes_that_succeed_are_logged_at_debug() {
         logged_requests("info", &flags).await,
         ["INFO /none", "INFO /readyz"]
     );
+}
+
+#[test]
+fn an_error_at_the_start_is_json_in_a_json_log() {
+    let invalid = ["--token-ttl", "soon"];
+    let as_flag = run(&[&invalid[..], &["--log-format", "json"]].concat(), &[]);
+    let as_variable = run(&invalid, &[("OMNEO_ID_LOG_FORMAT", "json")]);
+    for output in [as_flag, as_variable] {
+        assert_eq!(output.status.code(), Some(2));
+        let line: Value = serde_json::from_slice(&output.stderr).unwrap();
+        assert_eq!(line["level"], "ERROR");
+        let message = line["message"].as_str().unwrap();
+        assert!(message.starts_with("--token-ttl"), "{message}");
+    }
+    let as_text = run(&invalid, &[]);
+    assert!(as_text.stderr.starts_with(b"error: --token-ttl"));
 }

@@ -174,6 +174,15 @@ impl Server {
         assert!(status.unwrap().success());
     }
 
+    /// Whether the process has not exited.
+    pub(crate) fn is_running(&self) -> bool {
+        let pid = self.child.id().to_string();
+        let status = Command::new("kill").args(["-s", "0", &pid]).status();
+        // A process that has exited stays until `wait`.
+        let state = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+        status.unwrap().success() && state.is_ok_and(|state| !state.contains(") Z "))
+    }
+
     /// The RSS in bytes.
     pub(crate) fn resident(&self) -> usize {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
@@ -215,30 +224,7 @@ impl Server {
         address: SocketAddr,
         request: Request<Full<Bytes>>,
     ) -> Response<Bytes> {
-        let stream = TcpStream::connect(address).await.unwrap();
-        let io = TokioIo::new(stream);
-        let host = address.to_string();
-        let response = if request.version() == Version::HTTP_2 {
-            let (mut sender, connection) =
-                hyper::client::conn::http2::handshake(TokioExecutor::new(), io)
-                    .await
-                    .unwrap();
-            tokio::spawn(connection);
-            let (mut parts, body) = request.into_parts();
-            let mut uri = parts.uri.into_parts();
-            uri.scheme = Some(http::uri::Scheme::HTTP);
-            uri.authority = Some(host.parse().unwrap());
-            parts.uri = uri.try_into().unwrap();
-            sender.send_request(Request::from_parts(parts, body)).await
-        } else {
-            let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
-            tokio::spawn(connection);
-            let mut request = request;
-            request.headers_mut().insert("host", host.parse().unwrap());
-            sender.send_request(request).await
-        };
-        let (parts, body) = response.unwrap().into_parts();
-        Response::from_parts(parts, body.collect().await.unwrap().to_bytes())
+        send_to(address, request).await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Response<Bytes> {
@@ -267,6 +253,37 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// One request on a connection of its own. The host is the address, unless the request has one.
+pub(crate) async fn send_to(address: SocketAddr, request: Request<Full<Bytes>>) -> Response<Bytes> {
+    let stream = TcpStream::connect(address).await.unwrap();
+    let io = TokioIo::new(stream);
+    let host = address.to_string();
+    let response = if request.version() == Version::HTTP_2 {
+        let (mut sender, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), io)
+                .await
+                .unwrap();
+        tokio::spawn(connection);
+        let (mut parts, body) = request.into_parts();
+        let mut uri = parts.uri.into_parts();
+        uri.scheme = Some(http::uri::Scheme::HTTP);
+        uri.authority = Some(host.parse().unwrap());
+        parts.uri = uri.try_into().unwrap();
+        sender.send_request(Request::from_parts(parts, body)).await
+    } else {
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
+        tokio::spawn(connection);
+        let mut request = request;
+        let headers = request.headers_mut();
+        headers
+            .entry("host")
+            .or_insert_with(|| host.parse().unwrap());
+        sender.send_request(request).await
+    };
+    let (parts, body) = response.unwrap().into_parts();
+    Response::from_parts(parts, body.collect().await.unwrap().to_bytes())
 }
 
 /// `GET` with a bearer token.

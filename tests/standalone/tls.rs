@@ -1,7 +1,5 @@
 //! TLS of the listeners: protocols, versions, timeouts and the end of connections.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use http::{Request, Response, Version};
 use http_body_util::{BodyExt, Full};
@@ -194,6 +192,15 @@ async fn the_header_timeout_covers_the_handshake() {
     }
     // The timeout continues after the handshake.
     until_closed(&mut idle).await;
+    for alpn in [HTTP1, HTTP2] {
+        let client = TlsClient::new(&[&certificate], &[alpn]);
+        for begin in [&b""[..], b"G", &PREFACE[..5], b"GET /healthz HTTP/1.1\r\n"] {
+            let mut stream = client.connect(server.address).await.unwrap();
+            stream.write_all(begin).await.unwrap();
+            stream.flush().await.unwrap();
+            until_closed(&mut stream).await;
+        }
+    }
 }
 
 #[tokio::test]

@@ -8,9 +8,10 @@ use rcgen::KeyPair;
 use tokio::time::timeout;
 
 use crate::certificates::{Certificate, TlsClient};
+use crate::config::TlsFiles;
 use crate::process::{Server, run};
 use crate::raw_client::{PATIENCE, logged};
-use crate::server::tls::{Tls, TlsFiles};
+use crate::server::tls::Tls;
 use crate::temporary::Directory;
 use crate::tls::{HTTP1, HTTP2, connection, start};
 

@@ -13,8 +13,8 @@ use super::secrets;
 use super::server_fields::ServerFields;
 use super::tenant_fields::TenantFields;
 
-/// Fields of a tenant that cannot have a default: two tenants never share them.
-const NOT_IN_DEFAULTS: [&str; 13] = [
+/// Fields of a tenant that cannot have a default: tenants do not share names, origins and secrets.
+const NOT_IN_DEFAULTS: [&str; 14] = [
     "key",
     "hosts",
     "upstream",
@@ -24,6 +24,7 @@ const NOT_IN_DEFAULTS: [&str; 13] = [
     "signing_key",
     "signing_key_file",
     "key_id",
+    "verifying_key_file",
     "audience",
     "pinned_api_token_file",
     "webhook_secret",
@@ -33,6 +34,9 @@ const NOT_IN_DEFAULTS: [&str; 13] = [
 /// Largest Levenshtein distance, in proportion to the length of a name, at which a field is
 /// suggested for an unknown one: a third of its letters.
 const TYPO: usize = 3;
+
+/// Limit for the configuration file: a thousand tenants with a thousand characters each.
+const MAX_FILE: u64 = 1024 * 1024;
 
 /// The content of a configuration file.
 #[derive(Default)]
@@ -62,6 +66,14 @@ struct Document {
 }
 
 impl Source {
+    /// Reads the text of a file.
+    pub(super) fn read(path: &Path) -> Result<Self, String> {
+        Ok(Self {
+            path: path.to_owned(),
+            text: secrets::text_of(path, MAX_FILE)?,
+        })
+    }
+
     /// The position of a byte: `omneo-id.toml:7`.
     pub(super) fn position(&self, offset: usize) -> String {
         let before = self.text.as_bytes().iter().take(offset);
@@ -83,23 +95,11 @@ impl Source {
 }
 
 impl File {
-    /// Reads a file. Unknown fields are added to `problems`; the rest is read without them.
+    /// Parses a file. Unknown fields are added to `problems`; the rest is read without them.
     ///
     /// # Errors
-    /// If the file cannot be read, or at the first error of syntax or type. Messages contain no
-    /// values.
-    pub(super) fn read(path: &Path, problems: &mut Vec<String>) -> Result<Self, String> {
-        let text = secrets::text_of(path, MAX_FILE)?;
-        Self::parse(
-            Source {
-                path: path.to_owned(),
-                text,
-            },
-            problems,
-        )
-    }
-
-    fn parse(source: Source, problems: &mut Vec<String>) -> Result<Self, String> {
+    /// The first error of syntax or type. Messages contain no values.
+    pub(super) fn parse(source: Source, problems: &mut Vec<String>) -> Result<Self, String> {
         let text = source.text.clone();
         let table = DeTable::parse(&text).map_err(|error| {
             let position = source.position(error.span().map_or(0, |span| span.start));
@@ -115,15 +115,18 @@ impl File {
             problems.push(format!("{position}: {}", unknown.problem));
         }
         let offsets = add_defaults(&mut table);
+        if let (Some((defaults, _)), true) = (table.get_key_value("defaults"), offsets.is_empty()) {
+            let position = source.position(defaults.span().start);
+            problems.push(format!(
+                "{position}: [defaults] has no effect without a [[tenant]]"
+            ));
+        }
         let deserializer = Deserializer::from(Spanned::new(span, table));
         let document = Document::deserialize(deserializer).map_err(|error| {
             let offset = error.span().map_or(0, |span| span.start);
             let position = source.position(offset);
-            let message = error.message().lines().next().unwrap_or_default();
-            match fields.at(offset) {
-                Some(field) => format!("{position}: {field} {message}"),
-                None => format!("{position}: {message}"),
-            }
+            let field = fields.at(offset).unwrap_or("the file");
+            format!("{position}: {field} {}", type_problem(error.message()))
         })?;
         Ok(Self {
             source,
@@ -134,8 +137,15 @@ impl File {
     }
 }
 
-/// Limit for the configuration file: a thousand tenants with a thousand characters each.
-const MAX_FILE: u64 = 1024 * 1024;
+/// An error of type without the value, which the message of the deserializer contains.
+fn type_problem(message: &str) -> &str {
+    match message.rsplit_once(", expected ") {
+        _ if message.starts_with("must be ") => message,
+        Some((_, expected)) if expected.starts_with("struct ") => "must be a table",
+        Some((_, "a sequence")) => "must be a list",
+        _ => "has the wrong type",
+    }
+}
 
 /// An unknown field, or one in the wrong table.
 struct Unknown {
@@ -273,3 +283,6 @@ impl Fields {
         innermost.map(|(_, name)| name.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests;

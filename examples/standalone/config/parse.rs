@@ -8,7 +8,7 @@ use omneo_id::SigningKey;
 
 use super::arguments::{Arguments, Parsed};
 use super::checker::Checker;
-use super::file::File;
+use super::file::{File, Source};
 use super::flags::names_of;
 use super::model::{Config, ResolverConfig};
 use super::setting::Setting;
@@ -72,14 +72,23 @@ impl Config {
 
 /// The result of a check, with what has been found.
 struct Check {
+    /// Each one once: a default is checked with each tenant.
     problems: Vec<String>,
     warnings: Vec<String>,
 }
 
 impl Check {
     fn add(&mut self, checker: Checker<'_>) {
-        self.problems.extend(checker.problems);
-        self.warnings.extend(checker.warnings);
+        for (all, found) in [
+            (&mut self.problems, checker.problems),
+            (&mut self.warnings, checker.warnings),
+        ] {
+            for text in found {
+                if !all.contains(&text) {
+                    all.push(text);
+                }
+            }
+        }
     }
 }
 
@@ -89,15 +98,14 @@ fn check(mut arguments: Arguments, ssl_cert_file: Option<PathBuf>) -> Result<Con
         warnings: arguments.warnings.clone(),
     };
     let mut file = match &arguments.flags.config {
-        Some(path) => File::read(path, &mut found.problems).map_err(|problem| {
-            let name = arguments.name("config");
-            let mut problems = std::mem::take(&mut found.problems);
-            problems.push(match problem.starts_with(&*path.to_string_lossy()) {
-                true => problem,
-                false => format!("{name}: {problem}"),
-            });
-            problems.join("\n")
-        })?,
+        Some(path) => {
+            let source = Source::read(path);
+            let source = source.map_err(|e| format!("{}: {e}", arguments.name("config")))?;
+            File::parse(source, &mut found.problems).map_err(|problem| {
+                found.problems.push(problem);
+                found.problems.join("\n")
+            })?
+        }
         None => File::default(),
     };
     let flags = std::mem::take(&mut arguments.flags.server);
@@ -128,8 +136,19 @@ fn check(mut arguments: Arguments, ssl_cert_file: Option<PathBuf>) -> Result<Con
     let mut checker = Checker::new(&arguments, &file.source);
     let has_proxies = !server.trusted_proxies.is_empty();
     let resolver = match file.tenants.is_empty() {
-        true => ResolverConfig::Single,
-        false => resolver::resolver(&mut checker, &fields.tenant_by, &tenants, has_proxies),
+        true => {
+            checker.parse("tenant_by", &fields.tenant_by, |_| {
+                Err::<(), _>("has no effect without a [[tenant]]".to_owned())
+            });
+            ResolverConfig::Single
+        }
+        false => resolver::resolver(
+            &mut checker,
+            &fields.tenant_by,
+            &file,
+            &tenants,
+            has_proxies,
+        ),
     };
     found.add(checker);
     match found.problems.is_empty() {
@@ -254,15 +273,18 @@ struct Unique(BTreeMap<(&'static str, String), String>);
 
 impl Unique {
     fn check(&mut self, checker: &mut Checker<'_>, tenant: &TenantConfig, position: &str) {
+        let mut is_duplicate = false;
         let key = [("key", &tenant.key)].into_iter();
         let hosts = tenant.hosts.iter().map(|host| ("host", host));
         let audience = tenant.audience.iter().map(|name| ("audience", name));
         for (what, value) in key.chain(hosts).chain(audience) {
-            if value.is_empty() {
+            if value.is_empty() || what == "audience" && is_duplicate {
                 continue;
             }
             let entry = self.0.insert((what, value.clone()), position.to_owned());
             if let Some(other) = entry {
+                // By default the audience is the key.
+                is_duplicate |= what == "key";
                 checker.problems.push(format!(
                     "{position}: the {what} {value:?} is also that of the tenant at {other}"
                 ));

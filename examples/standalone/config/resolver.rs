@@ -3,6 +3,7 @@
 use http::HeaderName;
 
 use super::checker::Checker;
+use super::file::File;
 use super::model::ResolverConfig;
 use super::setting::Setting;
 use super::tenant::TenantConfig;
@@ -21,6 +22,7 @@ enum By {
 pub(super) fn resolver(
     checker: &mut Checker<'_>,
     tenant_by: &Option<Setting<String>>,
+    file: &File,
     tenants: &[TenantConfig],
     has_trusted_proxies: bool,
 ) -> ResolverConfig {
@@ -41,11 +43,12 @@ pub(super) fn resolver(
     };
     match by {
         By::Host => {
-            for tenant in tenants.iter().filter(|tenant| tenant.hosts.is_empty()) {
-                checker.problems.push(format!(
-                    "tenant {:?} needs hosts: its requests are found by host",
-                    tenant.key
-                ));
+            for (fields, offset) in file.tenants.iter().zip(&file.offsets) {
+                if fields.hosts.as_ref().is_none_or(Vec::is_empty) {
+                    let position = file.source.position(*offset);
+                    let problem = "the tenant needs hosts: requests are resolved by host";
+                    checker.problems.push(format!("{position}: {problem}"));
+                }
             }
             ResolverConfig::Hosts {
                 exact: hosts(),

@@ -134,19 +134,18 @@ impl TenantConfig {
         steps.try_fold(builder, |builder, (_, step)| step(builder, self, random))
     }
 
-    /// Builds the service step by step. Each error comes with its field; `None` for an error that
-    /// only the combination of fields causes.
+    /// Builds the service on trial, and after an error step by step to find the fields with errors.
+    /// The field is `None` for an error that only the combination of fields causes.
     pub(super) fn check(&self, random: &SigningKey) -> Vec<(Option<&'static str>, ConfigError)> {
+        let Err(error) = self.builder(Revocations::new(), random).and_then(build) else {
+            return Vec::new();
+        };
         let mut errors = Vec::new();
         for (field, step) in STEPS {
             let built = minimal(random).and_then(|builder| build(step(builder, self, random)?));
-            if let Err(error) = built {
-                errors.push((Some(field), error));
-            }
+            errors.extend(built.err().map(|error| (Some(field), error)));
         }
-        if errors.is_empty()
-            && let Err(error) = self.builder(Revocations::new(), random).and_then(build)
-        {
+        if errors.is_empty() {
             errors.push((None, error));
         }
         errors

@@ -100,9 +100,10 @@ pub(crate) async fn serve_connection<S, B>(
                         return Poll::Ready(());
                     }
                     if !activity.is_http2() {
-                        // Ends the stream, unless the head of a request is unfinished.
+                        // One attempt to end the stream, in which TLS sends its close_notify.
                         connection.graceful_shutdown();
-                        return connection.poll(cx).map(|_| ());
+                        let _ = connection.poll(cx);
+                        return Poll::Ready(());
                     }
                     // A request that crosses the GOAWAY is served, or reported as not processed.
                     is_closing = true;

@@ -36,6 +36,8 @@ pub(crate) struct Plan {
     pub(crate) random_key: SigningKey,
     /// The calls in flight of all tenants.
     pub(crate) budget: CallBudget,
+    /// The limit of `budget`, which also bounds the limit of a tenant.
+    pub(crate) max_in_flight: usize,
     /// Runs the tasks of tenants.
     pub(crate) runtime: Handle,
 }
@@ -174,6 +176,8 @@ impl Snapshot {
             let running = RunningSessions::new(&plan.server, config, predecessor, &plan.runtime)?;
             let revocations = running.sessions.revocations.clone();
             let builder = config.builder(revocations, &plan.random_key)?;
+            let max_in_flight = config.max_in_flight.min(plan.max_in_flight);
+            let builder = builder.max_in_flight(max_in_flight);
             let builder = builder.call_budget(&plan.budget);
             if is_single {
                 set = TenantSet::single(builder)?;

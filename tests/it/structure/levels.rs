@@ -6,7 +6,7 @@ use super::modules::{Module, modules, planted};
 use super::sources::{architecture, code_spans, relative, table};
 
 /// The modules that may import `client`, besides itself.
-const USERS_OF_THE_CLIENT: [&str; 2] = ["upstream", "facade"];
+const USERS_OF_THE_CLIENT: [&str; 3] = ["upstream", "facade", "tenants"];
 
 /// The table of levels in `src/docs/architecture.md`.
 struct Levels {

@@ -1,6 +1,7 @@
 //! Several HTTP/2 connections to one tenant: how many are opened, which one a request uses, and
 //! that each stream is counted from its first frame to its last.
 
+mod age;
 mod connecting;
 mod connections;
 mod limits;

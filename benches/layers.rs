@@ -12,9 +12,12 @@ use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use http::{HeaderValue, Request, Response};
+use omneo_id::tenants::{RequestHead, TenantByHost, TenantResolver, TenantSet};
 use omneo_id::upsert::CommsUpsertLayer;
 use omneo_id::upstream::RequestBody;
-use omneo_id::{Body, Keyring, MeRewriteLayer, OmneoId, SigningKey, Subject, TokenIssuer};
+use omneo_id::{
+    Body, Keyring, MeRewriteLayer, OmneoId, OmneoIdTenants, SigningKey, Subject, TokenIssuer,
+};
 use tower::{Layer, Service, service_fn};
 use turns::{by_turns, now};
 
@@ -99,6 +102,72 @@ fn facade(criterion: &mut Criterion) {
     });
 }
 
+/// The same tenant, alone and among a thousand, found by its host.
+fn tenants(criterion: &mut Criterion) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    let _entered = runtime.enter();
+    let ring = Keyring::new(SigningKey::hs256([7; 32]).unwrap());
+    let builder = |name: &str| {
+        OmneoId::builder()
+            .upstream(&format!("https://api.{name}.getomneo.com"))
+            .unwrap()
+            .api_token("an-api-token-of-the-usual-length-0123456789")
+            .keyring(ring.clone())
+            .audience(name)
+            .mount("/id/api/v1")
+    };
+    let client = service_fn(|request: Request<RequestBody>| respond(request));
+    let alone = builder("acme").build_with_client(client).unwrap();
+    let token = alone
+        .issuer()
+        .issue(&Subject::Profile(PROFILE.parse().unwrap()))
+        .unwrap();
+    let value = HeaderValue::try_from(format!("Bearer {}", token.token())).unwrap();
+    let request = || {
+        let mut request = get("/id/api/v1/profiles/me/balances");
+        let headers = request.headers_mut();
+        headers.insert("authorization", black_box(&value).clone());
+        headers.insert("host", HeaderValue::from_static("api.acme.shop.example"));
+        request
+    };
+
+    let mut set = TenantSet::new();
+    let mut hosts = TenantByHost::new()
+        .with_pattern("api.{tenant}.shop.example")
+        .unwrap();
+    set.insert("acme".parse().unwrap(), builder("acme"))
+        .unwrap();
+    for number in 0..1000 {
+        let name = format!("t{number}");
+        let key = name.parse().unwrap();
+        set.insert(key, builder(&name)).unwrap();
+        hosts = hosts
+            .add_host(&format!("login.{name}.example"), key)
+            .unwrap();
+    }
+    let exact = Request::get("/").header("host", "login.t500.example:443");
+    let exact = exact.body(()).unwrap();
+    let pattern = request();
+    let mut group = criterion.benchmark_group("tenant by host");
+    for (name, head) in [
+        ("exact", RequestHead::from_request(&exact)),
+        ("pattern", RequestHead::from_request(&pattern)),
+    ] {
+        assert!(hosts.resolve(head).is_some());
+        group.bench_function(name, |bench| bench.iter(|| hosts.resolve(black_box(head))));
+    }
+    group.finish();
+
+    let among_many = OmneoIdTenants::new(hosts, set, client);
+    let (alone, among_many) = (RefCell::new(alone), RefCell::new(among_many));
+    compare(criterion, "tenants", &|| send(&alone, request()), &|| {
+        send(&among_many, request());
+    });
+}
+
 fn compare(criterion: &mut Criterion, name: &str, bare: &dyn Fn(), layered: &dyn Fn()) {
     let mut group = criterion.benchmark_group(name);
     group.bench_function("bare", |bench| bench.iter(bare));
@@ -111,5 +180,5 @@ fn compare(criterion: &mut Criterion, name: &str, bare: &dyn Fn(), layered: &dyn
     );
 }
 
-criterion_group!(benches, me, upsert_elsewhere, facade);
+criterion_group!(benches, me, upsert_elsewhere, facade, tenants);
 criterion_main!(benches);

@@ -177,6 +177,67 @@ fn an_invalid_token_costs_no_allocation() {
     }
 }
 
+#[cfg(feature = "client")]
+#[test]
+fn the_tenant_of_a_request_is_found_without_an_allocation() {
+    use omneo_id::client_info::{ClientInfo, TrustedProxies};
+    use omneo_id::tenants::{
+        OneTenant, RequestHead, TenantByHeader, TenantByHost, TenantByPath, TenantResolver,
+    };
+
+    let hosts = TenantByHost::new()
+        .with_pattern("api.{tenant}.shop.example")
+        .unwrap()
+        .add_host("login.acme.example", "acme".parse().unwrap())
+        .unwrap();
+    let proxies = TrustedProxies::new(["10.0.0.0/8"]).unwrap();
+    let header = TenantByHeader::new("x-tenant".parse().unwrap(), proxies);
+    let resolvers: [&dyn TenantResolver; 4] =
+        [&hosts, &TenantByPath, &header, &OneTenant::default()];
+    for target in ["/acme/x", "https://LOGIN.acme.example:8443/acme/x", "/"] {
+        for host in [
+            "api.Brand.shop.example:443",
+            "login.acme.example.",
+            "user@x",
+            "unknown",
+        ] {
+            let client = ClientInfo::default().add_addr([10, 0, 0, 1].into());
+            let request = Request::get(target)
+                .header("host", host)
+                .header("x-tenant", "acme")
+                .extension(client);
+            let request = request.body(()).unwrap();
+            let head = RequestHead::from_request(&request);
+            for resolver in resolvers {
+                let cost = measure(|| drop(resolver.resolve(head)));
+                assert_eq!(cost.count_total, 0, "{target} {host}");
+            }
+        }
+    }
+}
+
+/// In a process with many tenants, most of them have few requests.
+#[cfg(feature = "client")]
+#[test]
+fn a_tenant_without_requests_takes_few_kilobytes() {
+    use omneo_id::OmneoId;
+    use omneo_id::tenants::TenantSet;
+
+    let mut set = TenantSet::new();
+    let mut insert = |name: &str| {
+        let builder = OmneoId::builder()
+            .upstream("https://api.acme.getomneo.com")
+            .unwrap()
+            .api_token("secret")
+            .signing_key(SigningKey::hs256([7; 32]).unwrap());
+        set.insert(name.parse().unwrap(), builder).unwrap();
+    };
+    insert("first");
+    let cost = measure(|| (0..100).for_each(|number| insert(&format!("t{number}"))));
+    let each = cost.bytes_current / 100;
+    assert!(each < 16 * 1024, "{each} bytes");
+}
+
 /// A layer in front of a service that is always ready and responds immediately.
 struct LayerSetup {
     service: JwtAuth<Ready>,

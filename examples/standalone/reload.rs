@@ -5,6 +5,7 @@ use std::{env, fmt};
 
 use omneo_id::OmneoIdTenants;
 use omneo_id::tenants::TenantKey;
+use tracing::subscriber::NoSubscriber;
 use tracing::{error, info, warn};
 
 use crate::admin::thread_counts::ThreadCounts;
@@ -33,7 +34,12 @@ impl<C> Reload<C> {
     }
 
     fn replace(&mut self) -> Result<(), String> {
-        let config = match Config::parse(env::args_os(), env::vars_os())? {
+        // The check of the configuration builds each service, which can log warnings. They follow
+        // when the services are built that are used.
+        let parsed = tracing::subscriber::with_default(NoSubscriber::default(), || {
+            Config::parse(env::args_os(), env::vars_os())
+        });
+        let config = match parsed? {
             Parsed::Serve(config) => *config,
             // `--help`, which has ended the start.
             Parsed::Print(_) => return Ok(()),

@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use std::{env, panic, thread};
 
 use http::{Request, Response};
-use omneo_id::client::{ClientStats, HttpClient};
+use omneo_id::client::{ClientStats, HttpClient, Proxy};
 use omneo_id::error::ConfigError;
 use omneo_id::upstream::CallBudget;
 use omneo_id::{Body, OmneoId, OmneoIdTenants};
@@ -158,6 +158,7 @@ async fn run(
             // Each thread has its own pool.
             let max_idle = connections.tenant_idle.div_ceil(threads.get());
             let mut client = HttpClient::builder()
+                .proxy(Proxy::from_env().map_err(Failure::usage)?)
                 .connect_timeout(config.server.connect_timeout)
                 .max_connection_age(config.server.max_connection_age)
                 .pool_max_idle(max_idle)
@@ -216,7 +217,7 @@ where
         OpenApi::new(tenants.all().first().map_or("", |tenant| tenant.mount())),
         tenants
             .single()
-            .and_then(|tenant| Storefront::new(&service, &tenant.config, &plan.random_key)),
+            .and_then(|tenant| Storefront::new(&service, &tenant.config, tenant.id.issuer())),
     );
     let admin = Arc::new(admin);
     let request_log = RequestLogLayer::new(RandomState::new(), server.log_client_address);
@@ -272,6 +273,7 @@ where
         }
     };
     log_start(config, &listeners, threads);
+    tenants.log();
     let scheme = if tls.is_some() { "https" } else { "http" };
     let banner = banner::text(listeners.addresses(), scheme, metrics, &tenants.all());
     // In a thread of its own: a full pipe at stdout must not block the start.

@@ -35,6 +35,7 @@
 //! | `write_progress` | `ProgressIo`, the transport of HTTP/1.1, and its `WriteProgress` |
 //! | `send_error` | an error with the request, if that can be sent again |
 //! | `connect` | TCP and TLS, with the connect timeout |
+//! | `tunnel`, `proxy` | the connection through a proxy; which origins use one |
 //! | `error`, `limits`, `stats` | the public error; the limits of a pool; counters for gauges |
 //! | `total_idle` | the number of idle connections of all origins |
 //!
@@ -77,16 +78,19 @@ mod http2_io;
 mod http2_pool;
 mod limits;
 mod pool;
+mod proxy;
 mod replay;
 mod send_error;
 mod service;
 mod stats;
 mod total_idle;
+mod tunnel;
 mod write_progress;
 
 pub use body::ConnectionBody;
-pub use connect::DefaultConnector;
+pub use connect::{DefaultConnector, TcpConnector};
 pub use error::ClientError;
 pub(crate) use error::ConnectTimeout;
+pub use proxy::Proxy;
 pub use service::{ClientFuture, HttpClient, HttpClientBuilder};
 pub use stats::ClientStats;

@@ -13,11 +13,11 @@ use hyper_util::client::legacy::connect::Connection;
 use tower::Service;
 
 use super::body::ConnectionBody;
-use super::connect::{self, TimeoutConnector};
+use super::connect::{self, TcpConnector, TimeoutConnector};
 use super::dispatch::{Dispatch, DispatchFuture};
 use super::limits::Limits;
 use super::pool::Pool;
-use super::{ClientError, ClientStats, DefaultConnector};
+use super::{ClientError, ClientStats, DefaultConnector, Proxy};
 use crate::error::{BoxError, ConfigError, ConfigErrorKind};
 use crate::request_body::RequestBody;
 
@@ -141,6 +141,7 @@ impl<K> fmt::Debug for HttpClient<K> {
 pub struct HttpClientBuilder {
     limits: Limits,
     http2_only: bool,
+    proxy: Proxy,
     #[cfg(feature = "tls")]
     added_roots: rustls::RootCertStore,
 }
@@ -163,6 +164,7 @@ impl Default for HttpClientBuilder {
                 max_http2_connections: 16,
             },
             http2_only: false,
+            proxy: Proxy::default(),
             #[cfg(feature = "tls")]
             added_roots: rustls::RootCertStore::empty(),
         }
@@ -246,6 +248,15 @@ impl HttpClientBuilder {
         self
     }
 
+    /// Connects through a proxy. The environment is used only with [`Proxy::from_env`].
+    ///
+    /// Default is a direct connection to each origin. Only [`build`](Self::build) uses this
+    /// setting.
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.proxy = proxy;
+        self
+    }
+
     /// Trusts the certificates of a PEM file, in addition to the bundled Mozilla root certificates
     /// and earlier files. Use it for a tenant whose certificate is from a private authority.
     ///
@@ -275,10 +286,9 @@ impl HttpClientBuilder {
     /// # Errors
     /// If TLS cannot be set up.
     pub fn build(self) -> Result<HttpClient, ConfigError> {
+        let connect_timeout = self.limits.connect_timeout;
         let connector = connect::default_connector(
-            self.limits.connect_timeout,
-            #[cfg(feature = "tls")]
-            self.http2_only,
+            TcpConnector::new(connect_timeout, &self.proxy, self.http2_only),
             #[cfg(feature = "tls")]
             self.added_roots.clone(),
         )?;

@@ -199,8 +199,8 @@ impl OmneoIdBuilder {
         self
     }
 
-    /// Restricts the methods and paths of `/profiles/me`. Default is to allow every method on every
-    /// path.
+    /// Restricts the methods, paths and fields of `/profiles/me`, for example with
+    /// [`AccessPolicy::storefront`]. Default is to allow every method on every path.
     pub fn access_policy(mut self, policy: AccessPolicy) -> Self {
         self.access = Some(policy);
         self
@@ -239,8 +239,8 @@ impl OmneoIdBuilder {
     }
 
     /// Sets the total time in which a client must send a body that is collected here (408 after
-    /// that): of a mint, of a sign-up, and of a `POST` that an access policy checks. Other bodies
-    /// stream and have no total limit. [`Duration::MAX`] disables the limit. Default is 30 s.
+    /// that): of a mint, of a sign-up, and one that an access policy checks. Other bodies stream
+    /// and have no total limit. [`Duration::MAX`] disables the limit. Default is 30 s.
     pub fn body_read_timeout(mut self, timeout: Duration) -> Self {
         self.body_read_timeout = Some(timeout);
         self

@@ -1,4 +1,4 @@
-//! Rejects the content of a `POST` that names another method.
+//! Rejects content with a field, or with another method, that the access policy denies.
 
 use std::collections::HashMap;
 
@@ -8,9 +8,10 @@ use http_body_util::Full;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
+use super::rewrite::field_rejection;
 use crate::error::BoxError;
 use crate::headers::{is_form, is_json, is_unencoded};
-use crate::path::form_overrides_method;
+use crate::path::{FieldLimit, Permission, form_overrides_method};
 use crate::read::{CollectError, ReadTimeout};
 use crate::rejection::{Rejection, RejectionKind};
 
@@ -24,13 +25,15 @@ enum Media {
     Form,
 }
 
-/// Reads the content of a request, and checks that it does not name another method.
+/// Reads the content of a request, and checks that the permission covers it.
 ///
 /// # Errors
-/// If the content cannot be read or parsed, or names a method.
+/// If the content cannot be read or parsed, names another method, or has a field that is not
+/// allowed.
 pub(super) async fn read_body<B>(
     request: Request<B>,
     timeout: ReadTimeout,
+    permission: Permission,
 ) -> Result<Request<Full<Bytes>>, Rejection>
 where
     B: http_body::Body<Error: Into<BoxError>>,
@@ -39,7 +42,14 @@ where
     let media = media(&parts.headers)?;
     let content = timeout.collect(body, MAX_BODY_LEN).await;
     let content = content.map_err(CollectError::into_request_rejection)?;
-    check(media, &content)?;
+    if !content.is_empty() {
+        if permission.keeps_method {
+            check_method(media, &content)?;
+        }
+        if let Some(fields) = &permission.fields {
+            check_fields(media, &content, fields)?;
+        }
+    }
     Ok(Request::from_parts(parts, Full::new(content)))
 }
 
@@ -57,18 +67,28 @@ fn media(headers: &HeaderMap) -> Result<Media, Rejection> {
     }
 }
 
-fn check(media: Media, content: &[u8]) -> Result<(), Rejection> {
+fn check_method(media: Media, content: &[u8]) -> Result<(), Rejection> {
     let overrides = match media {
-        _ if content.is_empty() => false,
         Media::Form => form_overrides_method(content),
-        Media::Json => json_overrides_method(content)
-            .map_err(|error| Rejection::new(RejectionKind::MalformedBody).because(error))?,
+        Media::Json => json_overrides_method(content).map_err(malformed)?,
     };
     if overrides {
         let message = "The request body holds a field that is not allowed here: _method.";
         return Err(Rejection::new(RejectionKind::MalformedBody).with_message(message));
     }
     Ok(())
+}
+
+fn check_fields(media: Media, content: &[u8], fields: &FieldLimit) -> Result<(), Rejection> {
+    let refused = match media {
+        Media::Form => fields.refused_in_form(content),
+        Media::Json => fields.refused_in_json(content).map_err(malformed)?,
+    };
+    refused.map_or(Ok(()), |name| Err(field_rejection(&name)))
+}
+
+fn malformed(error: serde_json::Error) -> Rejection {
+    Rejection::new(RejectionKind::MalformedBody).because(error)
 }
 
 /// Whether an object has at least one member `_method`. PHP does not normalize names in JSON.

@@ -20,7 +20,8 @@ impl MeRewriteLayer {
         Self(())
     }
 
-    /// Restricts the methods and paths of `me`. Default is to allow every method on every path.
+    /// Restricts the methods, paths and fields of `me`. Default is to allow every method on every
+    /// path.
     #[must_use]
     pub fn with_access_policy(self, policy: AccessPolicy) -> RestrictedMeLayer {
         RestrictedMeLayer {

@@ -34,6 +34,9 @@
 //!
 //! let policy = AccessPolicy::allow_all().deny("DELETE", "/")?.deny("*", "/purge")?;
 //! let layer = MeRewriteLayer::new().with_access_policy(policy);
+//!
+//! // Presets: to write what belongs to the person, and no other fields of the profile.
+//! let layer = MeRewriteLayer::new().with_access_policy(AccessPolicy::storefront());
 //! # Ok::<(), omneo_id::error::ConfigError>(())
 //! ```
 //!

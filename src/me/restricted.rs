@@ -26,11 +26,19 @@ use crate::read::ReadTimeout;
 /// the policy denies every method on a path, the response is 403. If it denies the method only, the
 /// response is 405 with the permitted methods.
 ///
-/// A Laravel tenant replaces the method of a `POST` by the field `_method` of its content. If the
-/// policy does not permit every method on the path, the content of a `POST` is therefore read
-/// before the request is forwarded. It must be JSON or a form of at most 64 KiB (413), in no
-/// content coding (415), without `_method` (400). The inner service receives content that was read
-/// as [`Either::Right`], and every other body unread as [`Either::Left`].
+/// The content of two kinds of requests is read before they are forwarded:
+///
+/// - a `POST`, if the policy does not permit every method with all fields on the path. A Laravel
+///   tenant replaces the method of a `POST` by the field `_method` of its content, so the content
+///   must not have it (400).
+/// - a request whose fields the policy [limits](AccessPolicy::allow_fields). A field that is not
+///   allowed is rejected with 403, and the message names it. The query is checked in the same way.
+///   JSON must be an object (400).
+///
+/// This content must be JSON or a form (415) of at most 64 KiB (413), in no content coding (415),
+/// because the tenant's reading of other content is unknown. It is forwarded byte for byte. The
+/// inner service receives content that was read as [`Either::Right`], and every other body unread
+/// as [`Either::Left`].
 #[derive(Clone, Debug)]
 pub struct RestrictedMe<S> {
     inner: S,
@@ -88,13 +96,17 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        match rewrite(&mut request, Some(&self.access)) {
-            ControlFlow::Continue(BodyCheck::Required) if !request.body().is_end_stream() => {}
+        let permission = match rewrite(&mut request, Some(&self.access)) {
+            ControlFlow::Continue(BodyCheck::Required(permission))
+                if !request.body().is_end_stream() =>
+            {
+                permission
+            }
             ControlFlow::Continue(_) => {
                 return ResponseFuture::inner(self.inner.call(request.map(Either::Left)));
             }
             ControlFlow::Break(response) => return ResponseFuture::ready(response),
-        }
+        };
         // Drop the ready service: while a slow client sends its content, this request must not
         // occupy a slot of a concurrency limit.
         let not_ready_inner = self.inner.clone();
@@ -103,7 +115,7 @@ where
         let timeout = self.read_timeout;
         ResponseFuture::boxed(async move {
             let protocol = WireProtocol::from_headers(request.headers());
-            let request = match read_body(request, timeout).await {
+            let request = match read_body(request, timeout, permission).await {
                 Ok(request) => request,
                 Err(rejection) => {
                     return Ok(rejection

@@ -8,18 +8,20 @@ use http_body_util::Full;
 
 use crate::headers::WireProtocol;
 use crate::identity::{ProfileId, Subject};
-use crate::path::{AccessPolicy, AccessRefusal, MeRequest, PathRefusal, check_query, rewrite_me};
+use crate::path::{
+    AccessPolicy, AccessRefusal, MeRequest, PathRefusal, Permission, check_query, rewrite_me,
+};
 use crate::rejection::{Rejection, RejectionKind, options};
 
 /// The methods that any path of `me` may support at the tenant.
 const ALLOW: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 /// Whether the content of a request must be checked before the request is forwarded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum BodyCheck {
     NotRequired,
-    /// The content could name another method, which the access policy denies.
-    Required,
+    /// The content could have a field, or name another method, that the access policy denies.
+    Required(Permission),
 }
 
 /// Applies the me rule and the access policy to a request, in place.
@@ -40,7 +42,7 @@ pub(super) fn rewrite<B>(
             None => options(ALLOW),
         });
     }
-    match check_method(request.method(), target.below_me(), access)
+    match check_access(request, &target, access)
         .and_then(|check| target.apply(request).map(|()| check))
     {
         Ok(check) => ControlFlow::Continue(check),
@@ -87,12 +89,8 @@ impl Target {
         self.path.get(prefix..).unwrap_or_default()
     }
 
-    /// Checks the query, replaces the target of the request and inserts a [`MeRequest`].
+    /// Replaces the target of the request and inserts a [`MeRequest`].
     fn apply<B>(self, request: &mut Request<B>) -> Result<(), Rejection> {
-        if let Some(query) = request.uri().query() {
-            check_query(query, request.method())
-                .map_err(|reason| Rejection::new(RejectionKind::QueryRefused).because(reason))?;
-        }
         let uri = with_path(request.uri(), self.path)?;
         let original = mem::replace(request.uri_mut(), uri);
         request
@@ -102,12 +100,35 @@ impl Target {
     }
 }
 
-/// `below_me` is the part of the path that follows `me`.
-fn check_method(
-    method: &Method,
-    below_me: &str,
+/// Checks the method, the path and the query of a request.
+fn check_access<B>(
+    request: &Request<B>,
+    target: &Target,
     access: Option<&AccessPolicy>,
 ) -> Result<BodyCheck, Rejection> {
+    let method = request.method();
+    check_method(method)?;
+    let permission = access.map(|access| access.check(method, target.below_me()));
+    let permission = permission.transpose().map_err(access_rejection)?;
+    let fields = permission
+        .as_ref()
+        .and_then(|permission| permission.fields.as_ref());
+    if let Some(query) = request.uri().query() {
+        check_query(query, method)
+            .map_err(|reason| Rejection::new(RejectionKind::QueryRefused).because(reason))?;
+        if let Some(name) = fields.and_then(|fields| fields.refused_in_form(query.as_bytes())) {
+            return Err(field_rejection(&name));
+        }
+    }
+    Ok(match permission {
+        Some(permission) if permission.keeps_method || permission.fields.is_some() => {
+            BodyCheck::Required(permission)
+        }
+        _ => BodyCheck::NotRequired,
+    })
+}
+
+fn check_method(method: &Method) -> Result<(), Rejection> {
     // RFC 9110 §9.1: methods are case-sensitive. Symfony converts them to upper case, so `delete`
     // would be one method here and another one at the tenant.
     let is_upper_case = method
@@ -117,23 +138,22 @@ fn check_method(
     if !is_upper_case || matches!(*method, Method::TRACE | Method::CONNECT) {
         return Err(Rejection::method_not_allowed(ALLOW));
     }
-    let Some(access) = access else {
-        return Ok(BodyCheck::NotRequired);
-    };
-    access.check(method, below_me).map_err(access_rejection)?;
-    // Symfony reads a method from the content of a POST, and of no other method.
-    if *method == Method::POST && !access.permits_every_method(below_me) {
-        return Ok(BodyCheck::Required);
-    }
-    Ok(BodyCheck::NotRequired)
+    Ok(())
 }
 
 fn access_rejection(reason: AccessRefusal) -> Rejection {
     let rejection = match &reason {
         AccessRefusal::Method { allow } => Rejection::method_not_allowed(allow.clone()),
-        AccessRefusal::Path => RejectionKind::Forbidden.into(),
+        _ => RejectionKind::Forbidden.into(),
     };
     rejection.because(reason)
+}
+
+/// The rejection of a request with a field of this name.
+pub(super) fn field_rejection(name: &str) -> Rejection {
+    Rejection::new(RejectionKind::FieldNotAllowed)
+        .with_message(format!("The field {name} is not allowed here."))
+        .because(AccessRefusal::Field)
 }
 
 fn rejection_kind(reason: PathRefusal) -> RejectionKind {

@@ -1,7 +1,7 @@
 //! Pure rules on request targets: the path that is checked is the path that is forwarded.
 //!
 //! [`rewrite_me`] is the me rule as a function, on top of [`CanonicalPath`]. [`check_query`] is the
-//! rule on queries. [`AccessPolicy`] restricts methods and paths below `/profiles/me`.
+//! rule on queries. [`AccessPolicy`] restricts methods, paths and fields below `/profiles/me`.
 //!
 //! ```
 //! use omneo_id::path::rewrite_me;
@@ -27,6 +27,7 @@ mod refusal;
 
 pub(crate) use access::AccessPolicy;
 pub use access::AccessRefusal;
+pub(crate) use access::{FieldLimit, Permission};
 pub use canonical::CanonicalPath;
 pub use me::{MeRequest, rewrite_me};
 pub(crate) use prefix::plain_prefix;

@@ -63,3 +63,27 @@ impl Iterator for Decoder<'_> {
         Some(byte)
     }
 }
+
+/// Iterates over the decoded bytes of a form: a raw `+` is a space, `%2B` is a plus.
+pub(super) struct FormDecoder<'a>(Decoder<'a>);
+
+impl<'a> FormDecoder<'a> {
+    pub(super) fn new(form: &'a [u8]) -> Self {
+        Self(Decoder(form))
+    }
+
+    /// The bytes that have not been decoded.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.0.0
+    }
+}
+
+impl Iterator for FormDecoder<'_> {
+    type Item = u8;
+
+    fn next(&mut self) -> Option<u8> {
+        let raw = self.0.0.first().copied();
+        let byte = self.0.next()?;
+        Some(if raw == Some(b'+') { b' ' } else { byte })
+    }
+}

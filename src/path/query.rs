@@ -2,7 +2,7 @@ use std::fmt;
 
 use http::Method;
 
-use super::percent::Decoder;
+use super::percent::{Decoder, FormDecoder};
 
 /// Why a query is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -102,9 +102,9 @@ fn is_ignored(byte: u8) -> bool {
 
 /// The query without its leading ignored bytes.
 fn skip_ignored(mut query: &[u8]) -> &[u8] {
-    let mut form = Form(Decoder(query));
+    let mut form = FormDecoder::new(query);
     while form.next().is_some_and(is_ignored) {
-        query = form.0.0;
+        query = form.rest();
     }
     query
 }
@@ -130,7 +130,7 @@ impl ParameterName {
             .iter()
             .position(|&byte| byte == b'=')
             .unwrap_or(raw.len());
-        let decoded = Form(Decoder(raw.get(..end).unwrap_or_default()))
+        let decoded = FormDecoder::new(raw.get(..end).unwrap_or_default())
             .skip_while(|&byte| is_ignored(byte))
             .take_while(|&byte| byte != 0);
         let mut name = Self {
@@ -168,19 +168,6 @@ impl ParameterName {
 
     fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or_default()
-    }
-}
-
-/// Iterates over the decoded bytes of a form: a raw `+` is a space, `%2B` is a plus.
-struct Form<'a>(Decoder<'a>);
-
-impl Iterator for Form<'_> {
-    type Item = u8;
-
-    fn next(&mut self) -> Option<u8> {
-        let raw = self.0.0.first().copied();
-        let byte = self.0.next()?;
-        Some(if raw == Some(b'+') { b' ' } else { byte })
     }
 }
 

@@ -57,6 +57,9 @@ table! {
         "More than one credential was sent.";
     /// The credential is valid and lacks the permission.
     Forbidden => FORBIDDEN, 7, "forbidden", "This action is unauthorized.";
+    /// A field that the access policy does not allow.
+    FieldNotAllowed => FORBIDDEN, 7, "field_not_allowed",
+        "The request holds a field that is not allowed here.";
     /// An unknown route or resource.
     NotFound => NOT_FOUND, 5, "not_found", "Not found.";
     /// `me` with an anonymous token.

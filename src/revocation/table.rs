@@ -3,16 +3,18 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
 
 use crate::identity::ProfileId;
 
 /// A change copies one shard: about 60 entries if a million are stored. It takes a few
-/// microseconds, and reading a million from a store some seconds. An empty set takes 8 bytes per
-/// shard.
-const SHARDS: usize = 16 * 1024;
+/// microseconds, and reading a million from a store some seconds. A shard takes 8 bytes, so a
+/// table for fewer entries has fewer shards.
+const MAX_SHARDS: usize = 16 * 1024;
+/// The entries per shard of a full table.
+const ENTRIES_PER_SHARD: usize = 64;
 /// A change also removes the expired entries of this many shards: 2000 changes sweep all of them.
 const SWEPT_SHARDS: usize = 8;
 
@@ -20,7 +22,8 @@ const SWEPT_SHARDS: usize = 8;
 /// a shard by a changed copy without expired entries, and sweeps some others, so that the memory of
 /// expired entries is returned.
 pub(super) struct Table {
-    shards: Box<[ArcSwap<Shard>]>,
+    /// Allocated by the first change: in a process with many tenants, most tables are empty.
+    shards: OnceLock<Box<[ArcSwap<Shard>]>>,
     /// The shard without entries, which all empty shards share.
     empty: Arc<Shard>,
     len: AtomicUsize,
@@ -91,15 +94,27 @@ pub(super) struct Full;
 
 impl Table {
     pub(super) fn new(capacity: usize) -> Self {
-        let empty = Arc::new(Shard::default());
         Self {
-            shards: (0..SHARDS).map(|_| ArcSwap::new(empty.clone())).collect(),
-            empty,
+            shards: OnceLock::new(),
+            empty: Arc::default(),
             len: AtomicUsize::new(0),
             capacity,
             hashers: [RandomState::new(), RandomState::new()],
             writer: Mutex::new(0),
         }
+    }
+
+    /// The shards; none before the first change.
+    fn shards(&self) -> &[ArcSwap<Shard>] {
+        self.shards.get().map_or(&[], |shards| shards)
+    }
+
+    fn allocate_shards(&self) {
+        self.shards.get_or_init(|| {
+            let count = (self.capacity / ENTRIES_PER_SHARD).clamp(1, MAX_SHARDS);
+            let shards = 0..count.next_power_of_two();
+            shards.map(|_| ArcSwap::new(self.empty.clone())).collect()
+        });
     }
 
     fn key(&self, name: &Name<'_>) -> Key {
@@ -134,6 +149,7 @@ impl Table {
         change: impl FnOnce(&mut Entry) -> T,
     ) -> Result<T, Full> {
         let mut next_swept = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        self.allocate_shards();
         self.sweep(&mut next_swept, now);
         let key = self.key(name);
         let mut entry = self.find(key);
@@ -155,10 +171,13 @@ impl Table {
     /// caller holds the lock.
     fn sweep(&self, next: &mut usize, now: u64) {
         for _ in 0..SWEPT_SHARDS {
-            if let Some(shard) = self.shards.get(*next) {
-                self.remove_expired_of(shard, now);
+            match self.shards().get(*next) {
+                Some(shard) => {
+                    self.remove_expired_of(shard, now);
+                    *next += 1;
+                }
+                None => *next = 0,
             }
-            *next = (*next + 1) % SHARDS;
         }
     }
 
@@ -170,7 +189,7 @@ impl Table {
 
     /// The caller holds the lock.
     fn remove_expired(&self, now: u64) {
-        for shard in &self.shards {
+        for shard in self.shards() {
             self.remove_expired_of(shard, now);
         }
     }
@@ -204,7 +223,8 @@ impl Table {
     }
 
     fn shard(&self, key: Key) -> Option<&ArcSwap<Shard>> {
-        // The remainder is below `SHARDS`.
-        self.shards.get((key.0 % SHARDS as u128) as usize)
+        let shards = self.shards();
+        // Their number is a power of two. Without shards, no index is valid.
+        shards.get(key.0 as usize & shards.len().wrapping_sub(1))
     }
 }

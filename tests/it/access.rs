@@ -1,5 +1,8 @@
 //! Requests that an access policy rejects: in the layer alone, and in the whole of Omneo ID.
 
+mod fields;
+mod presets;
+
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -21,7 +21,7 @@ use omneo_id::{AccessPolicy, OmneoId, Rejection, RejectionKind, SigningKey, Subj
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
-use serde_json::{Value, json};
+use serde_json::json;
 use tower::{ServiceExt, service_fn};
 
 use crate::naive::{query_pairs, stays_below};

@@ -19,6 +19,7 @@ mod grpc;
 mod invariants;
 mod issuer;
 mod keys;
+mod laravel;
 mod me;
 mod naive;
 mod query;
@@ -32,6 +33,7 @@ mod structure;
 #[path = "../support/mod.rs"]
 mod support;
 mod support_checks;
+mod tenants;
 mod test_tokens;
 mod token;
 mod upsert;

@@ -48,6 +48,27 @@ pub(crate) fn query_pairs(text: &[u8]) -> Vec<(String, String)> {
     pairs
 }
 
+/// The names of a query or form, with the rules of [`query_pairs`]: the field, and its first key.
+pub(crate) fn query_names(text: &[u8]) -> Vec<(String, Option<String>)> {
+    let key = |raw: &[u8]| {
+        let name = form_decode(raw.split(|&byte| byte == b'=').next().unwrap_or_default());
+        let name = name
+            .trim_start_matches(|c| c <= ' ' || c == '?' || c == '&')
+            .to_owned();
+        let name = name.split('\0').next().unwrap_or_default().to_owned();
+        let (_, keys) = name.get(1..)?.split_once('[')?;
+        let (key, _) = keys.split_once(']')?;
+        Some(key.trim().to_owned())
+    };
+    let pairs = [&b"&"[..], b"&;"].into_iter().flat_map(|separators| {
+        text.split(|byte| separators.contains(byte))
+            .map(key)
+            .collect::<Vec<_>>()
+    });
+    let fields = query_pairs(text).into_iter().map(|(field, _)| field);
+    fields.zip(pairs).collect()
+}
+
 /// `%XX` and `+`, decoded once.
 fn form_decode(text: &[u8]) -> String {
     let mut decoded = Vec::new();

@@ -21,6 +21,8 @@ mod pool;
 #[cfg(feature = "tls")]
 mod private_ca;
 mod properties;
+#[cfg(feature = "tls")]
+mod proxy;
 mod requests;
 mod responses;
 mod retries;

@@ -84,7 +84,7 @@ fn limits_are_configurable_and_positive() {
         ["--max-connections", "0"],
         ["--max-connections", "many"],
     ] {
-        let problem = parse(&wrong).err().expect("the value is invalid");
+        let problem = parse(&wrong).expect_err("the value is invalid");
         assert!(problem.starts_with(wrong[0]), "{problem}");
     }
 }

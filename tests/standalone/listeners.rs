@@ -220,6 +220,19 @@ async fn an_inherited_tcp_socket_is_served() {
 }
 
 #[tokio::test]
+async fn an_inherited_socket_replaces_the_default_address() {
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    let mut command = with_socket(socket.into(), "$$");
+    command.stderr(Stdio::piped());
+    let server = Server::start_as_is(command);
+    assert_eq!(server.address, address);
+    request_over_tcp(address).await;
+    let stdout = server.terminate().stdout;
+    assert!(!stdout.contains("127.0.0.1:8080"), "{stdout}");
+}
+
+#[tokio::test]
 async fn an_inherited_unix_socket_is_served_and_its_file_stays() {
     let directory = Directory::new();
     let path = directory.join("a.sock");

@@ -109,11 +109,13 @@ impl Server {
 
     /// As `start`, with the stderr that this command has. The log is collected if that is a pipe.
     pub(crate) fn start_with_own_stderr(mut command: Command) -> Self {
-        let mut child = command
-            .args(["--listen", "127.0.0.1:0"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        command.args(["--listen", "127.0.0.1:0"]);
+        Self::start_as_is(command)
+    }
+
+    /// As `start_with_own_stderr`, without a flag for the address.
+    pub(crate) fn start_as_is(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         // The command holds copies of the server's pipe ends.
         drop(command);
         let log = Arc::<Mutex<String>>::default();

@@ -329,7 +329,7 @@ fn start_event(flags: &[&str], variables: &[(&str, &str)]) -> Value {
     let ended = Server::start(&flags, variables).terminate();
     let lines = ended.stderr.lines().map(serde_json::from_str);
     let lines: Vec<Value> = lines.collect::<Result<_, _>>().unwrap();
-    let is_start = |line: &&Value| line["target"] == "standalone::sessions";
+    let is_start = |line: &&Value| line["target"] == "standalone::tenants::sessions";
     let mut events = lines.iter().filter(is_start);
     let event = events.next().expect("a start event").clone();
     assert!(events.next().is_none());

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::Full;
-use omneo_id::Body;
 use omneo_id::sandbox::Sandbox;
+use omneo_id::{Body, Keyring, TokenIssuer};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 use tower::service_fn;
@@ -242,8 +242,8 @@ async fn a_slow_sign_in_is_rejected_after_thirty_seconds() {
             panic!("nothing is minted");
         },
     );
-    let random = random_key().unwrap();
-    let storefront = Storefront::new(&id, &config.tenants[0], &random).unwrap();
+    let issuer = TokenIssuer::new(Keyring::new(random_key().unwrap()));
+    let storefront = Storefront::new(&id, &config.tenants[0], &issuer).unwrap();
     let (sender, receiver) = tokio::sync::mpsc::channel::<Bytes>(1);
     tokio::spawn(async move {
         while sender.send(Bytes::from_static(b" ")).await.is_ok() {

@@ -26,6 +26,10 @@ const START: u64 = 1_700_000_000;
 pub(crate) struct TestClock(Arc<AtomicU64>);
 
 impl TestClock {
+    pub(crate) fn start() -> Self {
+        Self(Arc::new(AtomicU64::new(START)))
+    }
+
     pub(crate) fn now(&self) -> u64 {
         self.0.load(Ordering::SeqCst)
     }
@@ -52,14 +56,14 @@ impl Shop {
     pub(crate) fn with(edit: impl FnOnce(OmneoIdBuilder) -> OmneoIdBuilder) -> Self {
         logs::watch();
         let sandbox = Sandbox::new();
-        let clock = TestClock(Arc::new(AtomicU64::new(START)));
-        let time = clock.0.clone();
+        let clock = TestClock::start();
+        let time = clock.clone();
         let builder = OmneoId::builder()
             .upstream("https://api.sandbox.getomneo.com")
             .unwrap()
             .api_token(Sandbox::API_TOKEN)
             .signing_key(SigningKey::hs256(SECRET).unwrap())
-            .clock(move || time.load(Ordering::SeqCst));
+            .clock(move || time.now());
         let id = edit(builder).build_with_client(sandbox.clone()).unwrap();
         Self { sandbox, id, clock }
     }

@@ -36,9 +36,9 @@ pub(super) fn read_private_key(path: &Path) -> Result<PrivateKeyDer<'static>, St
 /// Checks that a key is that of a certificate.
 pub(super) fn check_pair(
     chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
+    key: &PrivateKeyDer<'static>,
 ) -> Result<(), String> {
-    let key = any_supported_type(&key).map_err(|error| error.to_string())?;
+    let key = any_supported_type(key).map_err(|error| error.to_string())?;
     let pair = CertifiedKey::new(chain, key);
     pair.keys_match()
         .map_err(|_| "the key is not that of the certificate".to_owned())

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use omneo_id::SigningKey;
 
@@ -47,13 +47,13 @@ impl Config {
         let ssl_cert_file = environment
             .iter()
             .position(|(name, value)| name == "SSL_CERT_FILE" && !value.is_empty())
-            .map(|index| environment.swap_remove(index).1.into());
+            .map(|index| PathBuf::from(environment.swap_remove(index).1));
         let arguments = match Arguments::parse(argv, environment)? {
             Parsed::Serve(arguments) => *arguments,
             Parsed::Print(text) => return Ok(Parsed::Print(text)),
         };
         let is_check = arguments.flags.check.unwrap_or_default();
-        let config = check(arguments, ssl_cert_file)?;
+        let config = check(arguments, ssl_cert_file.as_deref())?;
         if !is_check {
             return Ok(Parsed::Serve(Box::new(config)));
         }
@@ -92,7 +92,7 @@ impl Check {
     }
 }
 
-fn check(mut arguments: Arguments, ssl_cert_file: Option<PathBuf>) -> Result<Config, String> {
+fn check(mut arguments: Arguments, ssl_cert_file: Option<&Path>) -> Result<Config, String> {
     let mut found = Check {
         problems: Vec::new(),
         warnings: arguments.warnings.clone(),

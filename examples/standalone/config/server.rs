@@ -13,7 +13,7 @@ use super::sessions::StoreConfig;
 /// The settings of the server, which all tenants share.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ServerConfig {
-    /// At least one.
+    /// If empty, the sockets of the service manager, or else `127.0.0.1:8080`.
     pub(crate) listen: Vec<ListenAddress>,
     /// `None` if connections are not encrypted.
     pub(crate) tls: Option<TlsFiles>,

@@ -1,7 +1,7 @@
 //! Checks the settings of the server, and fills in the defaults.
 
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use omneo_id::client_info::TrustedProxies;
 use tracing_subscriber::EnvFilter;
@@ -21,12 +21,9 @@ const MAX_IN_FLIGHT: usize = 1_000_000;
 pub(super) fn server(
     checker: &mut Checker<'_>,
     fields: &ServerFields,
-    ssl_cert_file: Option<PathBuf>,
+    ssl_cert_file: Option<&Path>,
 ) -> ServerConfig {
-    let mut listen = checker.parse_each("listen", &fields.listen, listen_address);
-    if listen.is_empty() {
-        listen.push(ListenAddress::Tcp("127.0.0.1:8080".to_owned()));
-    }
+    let listen = checker.parse_each("listen", &fields.listen, listen_address);
     let threads = checker.number("threads", &fields.threads, 1..=MAX_THREADS);
     let in_flight = checker.number("max_in_flight", &fields.max_in_flight, 1..=MAX_IN_FLIGHT);
     let trusted_proxies = checker.parse_each("trusted_proxy", &fields.trusted_proxy, trusted_proxy);
@@ -105,7 +102,7 @@ fn tls(checker: &mut Checker<'_>, fields: &ServerFields) -> Option<TlsFiles> {
     };
     let chain = checker.file("tls_cert", &fields.tls_cert, certificates::read_chain);
     let key = checker.file("tls_key", &fields.tls_key, certificates::read_private_key);
-    if let Err(problem) = certificates::check_pair(chain?, key?) {
+    if let Err(problem) = certificates::check_pair(chain?, &key?) {
         checker.failed("tls_key", &problem);
         return None;
     }
@@ -117,11 +114,11 @@ fn tls(checker: &mut Checker<'_>, fields: &ServerFields) -> Option<TlsFiles> {
 fn tenant_ca(
     checker: &mut Checker<'_>,
     fields: &ServerFields,
-    ssl_cert_file: Option<PathBuf>,
+    ssl_cert_file: Option<&Path>,
 ) -> Vec<CaFile> {
     let mut files = Vec::new();
     files.extend(checker.file("tenant_ca", &fields.tenant_ca, ca_file));
-    match ssl_cert_file.as_deref().map(ca_file) {
+    match ssl_cert_file.map(ca_file) {
         Some(Ok(file)) => files.push(file),
         Some(Err(problem)) => checker
             .warnings

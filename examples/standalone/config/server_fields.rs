@@ -32,8 +32,8 @@ pub(super) struct ServerFields {
     #[arg(long, value_name = "CIDR", value_delimiter = ',')]
     pub(super) trusted_proxy: Option<Vec<Setting<String>>>,
 
-    /// Read Forwarded from the trusted proxies instead of X-Forwarded-For, -Proto and -Host. Default
-    /// is X-Forwarded.
+    /// Read Forwarded from the trusted proxies instead of X-Forwarded-For, -Proto and -Host.
+    /// Default is X-Forwarded.
     #[arg(long, num_args = 0, default_missing_value = "true")]
     pub(super) trust_forwarded: Option<Setting<bool>>,
 

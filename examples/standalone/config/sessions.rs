@@ -187,7 +187,7 @@ pub(super) fn store(checker: &mut Checker<'_>, fields: &ServerFields) -> StoreCo
     }
     let text = &fields.revocations_on_outage;
     let on_outage = checker.parse("revocations_on_outage", text, |text| parse_on_outage(text));
-    if on_outage.is_some() && redis.is_none() {
+    if let (Some(OnOutage::Refuse { .. }), None) = (on_outage, &redis) {
         let name = checker.name("revocations_on_outage");
         let warning = format!("{name} has no effect without a Redis server");
         checker.warnings.push(warning);

@@ -81,7 +81,7 @@ impl TenantConfig {
     /// A new embedded sandbox. `None` if the tenant is called over the network.
     pub(crate) fn sandbox(&self) -> Option<Sandbox> {
         let sandbox = Sandbox::builder()
-            .base_path(&*self.upstream_base)
+            .base_path(&self.upstream_base)
             .api_token(self.api_token.expose().as_str());
         self.upstream.is_none().then(|| sandbox.build())
     }

@@ -280,8 +280,8 @@ fn cors(checker: &mut Checker<'_>, fields: &TenantFields) -> Option<Cors> {
     let exposed = checker.parse_each("cors_expose", &fields.cors_expose, header);
     let Some(origins) = origins else {
         for (field, is_set) in [
-            ("cors_header", fields.cors_header.is_some()),
-            ("cors_expose", fields.cors_expose.is_some()),
+            ("cors_header", !headers.is_empty()),
+            ("cors_expose", !exposed.is_empty()),
         ] {
             if is_set {
                 let name = checker.name(field);

@@ -17,9 +17,7 @@ use omneo_id::clock::{Clock, SystemClock};
 use omneo_id::headers::{WireProtocol, is_json};
 use omneo_id::rejection::FieldErrors;
 use omneo_id::sandbox::Sandbox;
-use omneo_id::{
-    ApiToken, Body, ProfileId, Rejection, RejectionKind, SigningKey, Subject, TokenIssuer,
-};
+use omneo_id::{ApiToken, Body, ProfileId, Rejection, RejectionKind, Subject, TokenIssuer};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -86,12 +84,12 @@ where
     S: Clone,
 {
     /// Returns `None` unless the tenant is the embedded sandbox.
-    pub(crate) fn new(id: &S, tenant: &TenantConfig, random: &SigningKey) -> Option<Self> {
+    pub(crate) fn new(id: &S, tenant: &TenantConfig, issuer: &TokenIssuer) -> Option<Self> {
         if tenant.upstream.is_some() {
             return None;
         }
         let mount = tenant.mount.trim_end_matches('/');
-        let keyring = tenant.keys.keyring(random).ok()?;
+        let keyring = issuer.keyring().clone();
         Some(Self {
             id: id.clone(),
             mint: format!("{mount}/auth/token"),

@@ -84,9 +84,21 @@ impl ServedTenants {
         let before = self.0.load_full();
         let (after, changes) = Snapshot::build(config, plan, Some(&before))?;
         let resolver = SharedResolver(Arc::clone(&after.resolver));
+        for key in changes.added.iter().chain(&changes.changed) {
+            if let Some(tenant) = after.tenants.get(key) {
+                tenant.log();
+            }
+        }
         service.replace_with_resolver(resolver, after.set.clone());
         self.0.store(Arc::new(after));
         Ok(changes)
+    }
+
+    /// Logs the settings of all tenants.
+    pub(crate) fn log(&self) {
+        for tenant in self.all() {
+            tenant.log();
+        }
     }
 
     /// The tenant of a request.
@@ -195,7 +207,6 @@ impl Snapshot {
             };
             let label = (!is_single).then_some(key);
             let tenant = ServedTenant::new(label, mount, config, id, running)?;
-            tenant.log();
             tenants.insert(key, Arc::new(tenant));
         }
         let snapshot = Self {

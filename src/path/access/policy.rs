@@ -1,16 +1,16 @@
-//! Access policies for paths below `me`.
-
-use std::borrow::Cow;
-use std::fmt;
+//! The rules of a policy, and the decision about a request.
 
 use http::Method;
 
-use super::CanonicalPath;
-use super::pattern::{Compare, Pattern};
-use super::percent::decode;
-use crate::error::{ConfigError, ConfigErrorKind};
+use super::decoded::decoded_forms;
+use super::fields::{FieldLimit, FieldRule};
+use super::refusal::AccessRefusal;
+use super::rule::{Rule, invalid, is_read};
+use crate::error::ConfigError;
+use crate::path::CanonicalPath;
+use crate::path::pattern::Compare;
 
-/// Which methods and paths below `/profiles/me` are permitted.
+/// Which methods, paths and fields below `/profiles/me` are permitted.
 ///
 /// Begin with [`allow_all`](Self::allow_all) and deny, or with [`deny_all`](Self::deny_all) and
 /// allow. **A denial overrides every allowance**, independent of their order.
@@ -43,11 +43,22 @@ use crate::error::{ConfigError, ConfigErrorKind};
 /// percent-encoding: it has to be permitted at every level. Denials ignore the case of ASCII
 /// letters and whitespace around a segment; allowances do not. Name routes in denials, not records:
 /// a database may accept more spellings of a record's handle than a pattern can match.
+///
+/// # Presets
+/// [`storefront`](Self::storefront), [`checkout`](Self::checkout) and
+/// [`read_only`](Self::read_only) are policies that begin with `deny_all`. They can be extended
+/// with `allow`, `allow_fields` and `deny`. Where the table has no `GET`, `storefront` and
+/// `read_only` deny it, so it cannot be allowed: these paths are named by an action, and `GET` on
+/// some of them changes the profile. `GET` includes `HEAD`. Methods that are not listed are not
+/// allowed. A change of a preset is an entry in the changelog.
+///
+#[doc = include_str!("presets.md")]
 #[derive(Clone, Debug)]
 pub struct AccessPolicy {
     default: DefaultAccess,
     allowed: Vec<Rule>,
     denied: Vec<Rule>,
+    limited: Vec<FieldRule>,
 }
 
 /// Applies to a request that matches no rule.
@@ -57,29 +68,13 @@ enum DefaultAccess {
     Deny,
 }
 
-#[derive(Clone, Debug)]
-struct Rule {
-    methods: Methods,
-    pattern: Pattern,
-}
-
-#[derive(Clone, Debug)]
-enum Methods {
-    All,
-    Named(Vec<Method>),
-}
-
-/// Why a policy rejects a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum AccessRefusal {
-    /// The path is not permitted with any method.
-    Path,
-    /// The path is permitted, but not with this method.
-    Method {
-        /// The permitted methods, as in the `Allow` header.
-        allow: String,
-    },
+/// How a permitted request may be forwarded.
+#[derive(Debug)]
+pub(crate) struct Permission {
+    /// Whether the content must be checked for another method, to which a tenant would change it.
+    pub(crate) keeps_method: bool,
+    /// The fields that the query and the content may have; `None`: all.
+    pub(crate) fields: Option<FieldLimit>,
 }
 
 /// The methods that an `Allow` header can list.
@@ -108,6 +103,7 @@ impl AccessPolicy {
             default,
             allowed: Vec::new(),
             denied: Vec::new(),
+            limited: Vec::new(),
         }
     }
 
@@ -136,21 +132,85 @@ impl AccessPolicy {
         Ok(self)
     }
 
+    /// Limits the fields of the requests with these methods on a path. It does not allow the
+    /// methods. If several limits apply, the fields of all of them are allowed, so a preset can be
+    /// extended. `GET` and `HEAD` are not limited.
+    ///
+    /// A name is that of a top-level field, or of a member of one: `attributes.comms`. The limit
+    /// applies to the members of a JSON object, to the fields of a form, and to the parameters of
+    /// the query, because Laravel reads all of these as one input. The content of such a request is
+    /// read before it is forwarded, as [`RestrictedMe`](crate::me::RestrictedMe) describes.
+    ///
+    /// ```
+    /// use http::Method;
+    /// use omneo_id::AccessPolicy;
+    ///
+    /// let names = ["first_name", "attributes.comms"];
+    /// let policy = AccessPolicy::allow_all().allow_fields("PUT", "/", names)?;
+    /// assert!(policy.permits_field(&Method::PUT, "/", "first_name"));
+    /// assert!(policy.permits_field(&Method::PUT, "/", "attributes.comms"));
+    /// assert!(!policy.permits_field(&Method::PUT, "/", "attributes"));
+    /// assert!(!policy.permits_field(&Method::PUT, "/", "identities"));
+    /// # Ok::<(), omneo_id::error::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the methods, the path or a name are invalid, or a method is `GET` or `HEAD`. A name
+    /// consists of ASCII letters, digits, `_`, `-` and `:`; `_method` is reserved.
+    pub fn allow_fields<I>(
+        mut self,
+        methods: &str,
+        path: &str,
+        names: I,
+    ) -> Result<Self, ConfigError>
+    where
+        I: IntoIterator<Item: AsRef<str>>,
+    {
+        self.limited.push(FieldRule::parse(methods, path, names)?);
+        Ok(self)
+    }
+
     /// Whether a request is permitted. `path` is the part of the request target after
     /// `/profiles/me`.
     pub fn permits(&self, method: &Method, path: &str) -> bool {
+        self.permission(method, path).is_some()
+    }
+
+    /// Whether a request with this field is permitted: `first_name`, or `attributes.comms` for a
+    /// member of an object. `path` is the part of the request target after `/profiles/me`.
+    pub fn permits_field(&self, method: &Method, path: &str, name: &str) -> bool {
+        let (field, member) = match name.split_once('.') {
+            Some((field, member)) => (field, Some(member)),
+            None => (name, None),
+        };
+        self.permission(method, path).is_some_and(|permission| {
+            let fields = permission.fields;
+            fields.is_none_or(|fields| fields.allows(field, member))
+        })
+    }
+
+    fn permission(&self, method: &Method, path: &str) -> Option<Permission> {
         let absolute = if path.is_empty() { "/" } else { path };
-        CanonicalPath::parse(absolute).is_ok_and(|path| self.check(method, path.as_str()).is_ok())
+        let path = CanonicalPath::parse(absolute).ok()?;
+        self.check(method, path.as_str()).ok()
     }
 
     /// Checks a request. `remainder` is the part of its canonical path after `/profiles/me`.
     ///
     /// # Errors
     /// If the request is not permitted.
-    pub(crate) fn check(&self, method: &Method, remainder: &str) -> Result<(), AccessRefusal> {
+    pub(crate) fn check(
+        &self,
+        method: &Method,
+        remainder: &str,
+    ) -> Result<Permission, AccessRefusal> {
         let decoded_forms = decoded_forms(remainder);
         if self.permits_method(method, &decoded_forms) {
-            return Ok(());
+            return Ok(Permission {
+                // Symfony reads a method from the content of a POST, and of no other method.
+                keeps_method: *method == Method::POST && !self.is_unrestricted(&decoded_forms),
+                fields: self.field_limit(method, &decoded_forms),
+            });
         }
         let allow = self.listed_methods(&decoded_forms);
         Err(if allow.is_empty() {
@@ -167,11 +227,28 @@ impl AccessPolicy {
         allow_list(&self.listed_methods(&decoded_forms(remainder)))
     }
 
-    /// Whether all methods are permitted on this path, unknown ones included. If not, a request
-    /// must not override its method at the tenant.
-    pub(crate) fn permits_every_method(&self, remainder: &str) -> bool {
-        let allows = |rule: &Rule| matches!(rule.methods, Methods::All);
-        self.permits_forms(&decoded_forms(remainder), allows, |_| true)
+    /// Whether all methods are permitted on this path, unknown ones included, with all fields. If
+    /// not, a request must not override its method at the tenant.
+    fn is_unrestricted(&self, decoded_forms: &[Vec<String>]) -> bool {
+        let is_limited = |path: &Vec<String>| {
+            let mut limited = self.limited.iter();
+            limited.any(|limited| limited.rule.matches(path, Compare::Loose))
+        };
+        self.permits_forms(decoded_forms, Rule::has_all_methods, |_| true)
+            && !decoded_forms.iter().any(is_limited)
+    }
+
+    /// The fields that are allowed at every depth of decoding at which a limit applies.
+    fn field_limit(&self, method: &Method, decoded_forms: &[Vec<String>]) -> Option<FieldLimit> {
+        if self.limited.is_empty() || is_read(method) {
+            return None;
+        }
+        let limits = decoded_forms.iter().filter_map(|path| {
+            let rules = self.limited.iter();
+            let rules = rules.filter(|limited| limited.rule.has_method_ignoring_case(method));
+            FieldLimit::of_path(rules, path)
+        });
+        limits.reduce(|limit, other| limit.intersect(&other))
     }
 
     fn listed_methods(&self, decoded_forms: &[Vec<String>]) -> Vec<Method> {
@@ -199,10 +276,9 @@ impl AccessPolicy {
     ) -> bool {
         decoded_forms.iter().all(|path| {
             let (mut denied, mut allowed) = (self.denied.iter(), self.allowed.iter());
-            !denied.any(|rule| denies(rule) && rule.pattern.matches(path, Compare::Loose))
+            !denied.any(|rule| denies(rule) && rule.matches(path, Compare::Loose))
                 && (self.default == DefaultAccess::Allow
-                    || allowed
-                        .any(|rule| allows(rule) && rule.pattern.matches(path, Compare::Exact)))
+                    || allowed.any(|rule| allows(rule) && rule.matches(path, Compare::Exact)))
         })
     }
 }
@@ -214,93 +290,6 @@ impl Default for AccessPolicy {
     }
 }
 
-impl Rule {
-    fn parse(methods: &str, path: &str) -> Result<Self, ConfigError> {
-        let methods = Methods::parse(methods).map_err(|reason| invalid(reason, methods))?;
-        let pattern = Pattern::parse(path).map_err(|reason| invalid(reason, path))?;
-        Ok(Self { methods, pattern })
-    }
-
-    fn has_method(&self, method: &Method) -> bool {
-        self.methods
-            .any(|named| named == method || includes_head(named, method.as_str()))
-    }
-
-    /// For denials: a tenant may convert a method to capitals.
-    fn has_method_ignoring_case(&self, method: &Method) -> bool {
-        let method = method.as_str();
-        self.methods.any(|named| {
-            named.as_str().eq_ignore_ascii_case(method) || includes_head(named, method)
-        })
-    }
-}
-
-impl Methods {
-    fn parse(methods: &str) -> Result<Self, &'static str> {
-        if methods.trim() == "*" {
-            return Ok(Self::All);
-        }
-        let names = methods.split(',').map(str::trim);
-        let named: Result<Vec<Method>, _> = names.map(parse_method).collect();
-        named.map(Self::Named)
-    }
-
-    fn any(&self, predicate: impl Fn(&Method) -> bool) -> bool {
-        match self {
-            Self::All => true,
-            Self::Named(methods) => methods.iter().any(predicate),
-        }
-    }
-}
-
-fn parse_method(method: &str) -> Result<Method, &'static str> {
-    let mut bytes = method.bytes();
-    let is_upper_case = bytes.all(|byte| byte.is_ascii_uppercase() || byte == b'-');
-    match Method::from_bytes(method.as_bytes()) {
-        Ok(method) if is_upper_case => Ok(method),
-        _ => Err("methods are written in capitals, separated by commas, or as one *"),
-    }
-}
-
-/// RFC 9110 §9.3.2: `HEAD` is `GET` without the content. So a rule on `GET` applies to `HEAD`, but
-/// not the reverse.
-fn includes_head(named: &Method, method: &str) -> bool {
-    *named == Method::GET && method.eq_ignore_ascii_case("HEAD")
-}
-
-/// The segments of the path at each depth of decoding: decoded once, twice, and so on until no
-/// escape remains.
-fn decoded_forms(remainder: &str) -> Vec<Vec<String>> {
-    let segments = remainder.split('/').filter(|segment| !segment.is_empty());
-    let first: Vec<String> = segments
-        .map(|segment| decode_segment(segment).into_owned())
-        .collect();
-    let mut decoded_forms = vec![first];
-    while let Some(next) = decoded_forms.last().and_then(|last| decode_again(last)) {
-        decoded_forms.push(next);
-    }
-    decoded_forms
-}
-
-fn decode_again(path: &[String]) -> Option<Vec<String>> {
-    let has_escape = path
-        .iter()
-        .any(|segment| matches!(decode_segment(segment), Cow::Owned(_)));
-    has_escape.then(|| {
-        path.iter()
-            .map(|segment| decode_segment(segment).into_owned())
-            .collect()
-    })
-}
-
-/// Canonical paths are UTF-8 at every depth, so the lossy conversion loses nothing.
-fn decode_segment(segment: &str) -> Cow<'_, str> {
-    match decode(segment.as_bytes()) {
-        Cow::Borrowed(_) => Cow::Borrowed(segment),
-        Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
-    }
-}
-
 fn allow_list(methods: &[Method]) -> String {
     let names: Vec<&str> = methods
         .iter()
@@ -309,22 +298,6 @@ fn allow_list(methods: &[Method]) -> String {
         .collect();
     names.join(", ")
 }
-
-fn invalid(reason: &str, input: &str) -> ConfigError {
-    let message = format!("the access rule {input:?} is invalid: {reason}");
-    ConfigError::new(ConfigErrorKind::InvalidAccessRule, message)
-}
-
-impl fmt::Display for AccessRefusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Path => "the access policy does not permit the path",
-            Self::Method { .. } => "the access policy does not permit the method on this path",
-        })
-    }
-}
-
-impl std::error::Error for AccessRefusal {}
 
 #[cfg(test)]
 mod tests;

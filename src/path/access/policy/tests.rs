@@ -1,4 +1,5 @@
 use super::*;
+use crate::error::ConfigErrorKind;
 
 #[track_caller]
 fn check(policy: &AccessPolicy, cases: &[(&str, &str, bool)]) {
@@ -186,24 +187,28 @@ fn an_ambiguous_path_is_not_permitted() {
     );
 }
 
+fn refusal(policy: &AccessPolicy, method: &Method, remainder: &str) -> Option<AccessRefusal> {
+    policy.check(method, remainder).err()
+}
+
 #[test]
 fn a_refusal_lists_the_permitted_methods() {
     let method = |allow: &str| {
-        Err(AccessRefusal::Method {
+        Some(AccessRefusal::Method {
             allow: allow.into(),
         })
     };
     let policy = without_deletion();
     assert_eq!(
-        policy.check(&Method::DELETE, ""),
+        refusal(&policy, &Method::DELETE, ""),
         method("GET, HEAD, POST, PUT, PATCH, OPTIONS")
     );
     assert_eq!(
-        policy.check(&Method::POST, "/purge"),
-        Err(AccessRefusal::Path)
+        refusal(&policy, &Method::POST, "/purge"),
+        Some(AccessRefusal::Path)
     );
     assert_eq!(
-        only_lists().check(&Method::PUT, "/lists/7"),
+        refusal(&only_lists(), &Method::PUT, "/lists/7"),
         method("GET, HEAD, POST, OPTIONS")
     );
     assert_eq!(only_lists().allow_header("/balances"), "OPTIONS");
@@ -218,16 +223,16 @@ fn paths_that_permit_every_method_are_detected() {
         ("/lists", true),
     ] {
         assert_eq!(
-            without_deletion().permits_every_method(path),
+            without_deletion().is_unrestricted(&decoded_forms(path)),
             expected,
             "{path}"
         );
     }
     let policy = AccessPolicy::deny_all().allow("*", "/lists").unwrap();
     let policy = policy.allow("GET, POST, PUT, PATCH, DELETE", "/x").unwrap();
-    assert!(policy.permits_every_method("/lists"));
+    assert!(policy.is_unrestricted(&decoded_forms("/lists")));
     assert!(
-        !policy.permits_every_method("/x"),
+        !policy.is_unrestricted(&decoded_forms("/x")),
         "a tenant may support more methods than these five"
     );
 }
@@ -251,4 +256,87 @@ fn rules_without_effect_are_errors() {
         );
     }
     assert!(AccessPolicy::allow_all().allow("GET", "/").is_err());
+}
+
+#[track_caller]
+fn check_fields(policy: &AccessPolicy, cases: &[(&str, &str, &str, bool)]) {
+    for (method, path, name, expected) in cases {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let permitted = policy.permits_field(&method, path, name);
+        assert_eq!(permitted, *expected, "{method} {path} {name}");
+    }
+}
+
+#[test]
+fn a_limit_applies_to_its_methods_and_paths_in_every_spelling() {
+    let policy = AccessPolicy::allow_all()
+        .allow_fields("PUT", "/notes/*", ["text"])
+        .unwrap();
+    check_fields(
+        &policy,
+        &[
+            ("PUT", "/notes/7", "text", true),
+            ("PUT", "/notes/7", "tags", false),
+            ("put", "/notes/7", "tags", false),
+            ("PUT", "/n%6ftes/7", "text", true),
+            ("PUT", "/n%6ftes/7", "tags", false),
+            ("PUT", "/n%256ftes/7", "tags", false),
+            ("PUT", "//notes//7/", "tags", false),
+            // As a denial, a limit applies to a similar path, on which no field is allowed.
+            ("PUT", "/NOTES/7", "text", false),
+            ("PUT", "/notes%20/7", "text", false),
+            ("POST", "/notes/7", "tags", true),
+            ("GET", "/notes/7", "tags", true),
+            ("PUT", "/notes", "tags", true),
+        ],
+    );
+}
+
+#[test]
+fn the_fields_of_several_limits_are_allowed() {
+    let policy = AccessPolicy::deny_all()
+        .allow("*", "/**")
+        .and_then(|policy| policy.allow_fields("*", "/**", ["a", "attributes.comms"]))
+        .and_then(|policy| policy.allow_fields("PUT, PATCH", "/", ["b"]))
+        .unwrap();
+    check_fields(
+        &policy,
+        &[
+            ("PUT", "/", "a", true),
+            ("PUT", "/", "b", true),
+            ("PATCH", "", "b", true),
+            ("POST", "/", "b", false),
+            ("POST", "/x", "a", true),
+            ("POST", "/x", "b", false),
+            ("PURGE", "/", "b", false),
+            ("PUT", "/", "attributes.comms", true),
+            ("PUT", "/", "attributes.tags", false),
+            ("PUT", "/", "attributes", false),
+            ("HEAD", "/", "c", true),
+        ],
+    );
+}
+
+#[test]
+fn a_limit_does_not_allow_a_method() {
+    let policy = AccessPolicy::deny_all()
+        .allow("GET", "/")
+        .and_then(|policy| policy.allow_fields("PUT", "/", ["a"]))
+        .unwrap();
+    check_fields(
+        &policy,
+        &[("PUT", "/", "a", false), ("GET", "/", "a", true)],
+    );
+}
+
+#[test]
+fn a_method_must_not_be_overridden_on_a_path_with_a_limit() {
+    let policy = AccessPolicy::allow_all()
+        .allow_fields("PUT", "/notes", ["a"])
+        .unwrap();
+    let keeps_method = |method, path| policy.check(&method, path).unwrap().keeps_method;
+    assert!(keeps_method(Method::POST, "/notes"));
+    assert!(keeps_method(Method::POST, "/Notes"));
+    assert!(!keeps_method(Method::PUT, "/notes"));
+    assert!(!keeps_method(Method::POST, "/lists"));
 }

@@ -1,0 +1,479 @@
+//! The settings of a tenant reach its service.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use omneo_id::client_info::ClientInfo;
+use omneo_id::error::BoxError;
+use omneo_id::keys::KeySet;
+use omneo_id::sandbox::Sandbox;
+use omneo_id::upstream::RequestBody;
+use omneo_id::{Body, OmneoId, Revocations, SigningKey, Subject, TokenIssuer};
+use tokio::time::Instant;
+use tower::{ServiceExt, service_fn};
+
+use crate::config::{TenantConfig, random_key};
+use crate::config_settings::parse;
+use crate::process::{MOUNT, SECRET};
+use crate::secret_files::{ED25519, Temporary};
+
+const OTHER_SECRET: &str = "b1946ac92492d2347c6235b4d2611184";
+const API_TOKEN: &str = Sandbox::API_TOKEN;
+
+fn tenant(flags: &[&str]) -> TenantConfig {
+    let signing = ["--sandbox", "--signing-key", SECRET];
+    parse(&[&signing, flags].concat(), &[])
+        .unwrap()
+        .tenants
+        .remove(0)
+}
+
+fn service<C>(tenant: &TenantConfig, client: C) -> OmneoId<C> {
+    let random = random_key().unwrap();
+    let builder = tenant.builder(Revocations::new(), &random).unwrap();
+    builder.build_with_client(client).unwrap()
+}
+
+/// A service in front of the sandbox.
+fn sandbox(flags: &[&str]) -> OmneoId<Sandbox> {
+    let tenant = tenant(flags);
+    service(&tenant, tenant.sandbox().unwrap())
+}
+
+/// The requests that a tenant has received, by head.
+type Seen = Arc<Mutex<Vec<http::request::Parts>>>;
+
+/// Sends a request to a service whose tenant records it, and responds with these headers.
+async fn recorded(
+    flags: &[&str],
+    request: Request<Body>,
+    headers: HeaderMap,
+) -> (Response<Body>, http::request::Parts) {
+    let seen = Seen::default();
+    let record = Arc::clone(&seen);
+    let client = service_fn(move |request: Request<RequestBody>| {
+        record.lock().unwrap().push(request.into_parts().0);
+        let mut response = Response::new(Body::from(Bytes::from_static(b"{\"data\":{}}")));
+        *response.headers_mut() = headers.clone();
+        async { Ok::<_, BoxError>(response) }
+    });
+    let response = service(&tenant(flags), client)
+        .oneshot(request)
+        .await
+        .unwrap();
+    let request = seen.lock().unwrap().remove(0);
+    (response, request)
+}
+
+/// A token of Ada, signed with this key.
+fn token(key: SigningKey, edit: impl FnOnce(TokenIssuer) -> TokenIssuer) -> String {
+    let issuer = edit(TokenIssuer::new(omneo_id::Keyring::new(key)));
+    let ada = Subject::Profile(Sandbox::ADA_ID.parse().unwrap());
+    issuer.issue(&ada).unwrap().into_token()
+}
+
+fn own_token() -> String {
+    token(SigningKey::hs256(SECRET).unwrap(), |issuer| issuer)
+}
+
+/// `GET` below the mount, with a bearer token.
+fn get(path: &str, token: &str) -> Request<Body> {
+    Request::get(format!("{MOUNT}{path}"))
+        .header("authorization", format!("Bearer {token}"))
+        .body(Body::empty())
+        .unwrap()
+}
+
+fn post(path: &str, token: &str, body: &str) -> Request<Body> {
+    Request::post(format!("{MOUNT}{path}"))
+        .header("authorization", format!("Bearer {token}"))
+        .header("content-type", "application/json")
+        .body(Body::from(Bytes::from(body.to_owned())))
+        .unwrap()
+}
+
+async fn status(id: &OmneoId<Sandbox>, request: Request<Body>) -> StatusCode {
+    id.clone().oneshot(request).await.unwrap().status()
+}
+
+async fn json(response: Response<Body>) -> serde_json::Value {
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    serde_json::from_slice(&body).unwrap()
+}
+
+/// A minted token: its header and its claims.
+async fn minted(id: &OmneoId<Sandbox>) -> (serde_json::Value, serde_json::Value) {
+    let response = id.clone().oneshot(post("/auth/token", API_TOKEN, "{}"));
+    let answer = json(response.await.unwrap()).await;
+    let token = answer["data"]["token"].as_str().unwrap();
+    let mut parts = token
+        .split('.')
+        .map(|part| serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap_or_default()));
+    (
+        parts.next().unwrap().unwrap(),
+        parts.next().unwrap().unwrap(),
+    )
+}
+
+#[tokio::test]
+async fn the_claims_and_the_key_id_of_tokens_are_settings() {
+    let flags = [
+        "--key-id",
+        "2026-11",
+        "--issuer",
+        "id",
+        "--audience",
+        "shops",
+        "--token-ttl",
+        "7m",
+    ];
+    let id = sandbox(&flags);
+    let (header, claims) = minted(&id).await;
+    assert_eq!(header["kid"], "2026-11");
+    assert_eq!(
+        (&claims["iss"], &claims["aud"]),
+        (&"id".into(), &"shops".into())
+    );
+    let life = claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap();
+    assert_eq!(life, 420);
+    let with_both = |issuer: TokenIssuer| {
+        let issuer = issuer.with_issuer("id").unwrap();
+        issuer.with_audience("shops").unwrap()
+    };
+    let key = || SigningKey::hs256(SECRET).unwrap();
+    let good = token(key(), with_both);
+    assert_eq!(status(&id, get("/profiles/me", &good)).await, 200);
+    let without = token(key(), |issuer| issuer.with_issuer("id").unwrap());
+    assert_eq!(status(&id, get("/profiles/me", &without)).await, 401);
+    let without = token(key(), |issuer| issuer.with_audience("shops").unwrap());
+    assert_eq!(status(&id, get("/profiles/me", &without)).await, 401);
+}
+
+#[tokio::test]
+async fn tokens_of_the_key_in_each_kind_of_file_are_accepted() {
+    let public = include_str!("../keys/p256.pub.pem");
+    let p256 = || SigningKey::from_pem(include_bytes!("../keys/p256.pem")).unwrap();
+    let ed25519 = || SigningKey::from_pem(ED25519.as_bytes()).unwrap();
+    let other = || SigningKey::hs256(OTHER_SECRET).unwrap();
+    let named = |key: SigningKey, id| key.with_key_id(id).unwrap();
+    let jwks = KeySet::new(named(p256(), "a")).to_jwks();
+    let jwk = jwks["keys"][0].to_string();
+    let both = KeySet::new(named(p256(), "a"));
+    let both = both.with_verifying_key(named(ed25519(), "b").verifying_key());
+    let both = both.unwrap().to_jwks().to_string();
+    for (content, keys) in [
+        (public, vec![p256()]),
+        (ED25519, vec![ed25519()]),
+        (&format!("{OTHER_SECRET}\n"), vec![other()]),
+        (&jwk, vec![named(p256(), "a")]),
+        (&both, vec![named(p256(), "a"), named(ed25519(), "b")]),
+    ] {
+        let file = Temporary::new("kind-of-file", content.as_bytes());
+        let id = sandbox(&["--verifying-key-file", file.path()]);
+        for key in keys {
+            let token = token(key, |issuer| issuer);
+            assert_eq!(
+                status(&id, get("/profiles/me", &token)).await,
+                200,
+                "{content}"
+            );
+            let without = sandbox(&[]);
+            assert_eq!(status(&without, get("/profiles/me", &token)).await, 401);
+        }
+        assert_eq!(status(&id, get("/profiles/me", &own_token())).await, 200);
+    }
+}
+
+#[tokio::test]
+async fn several_files_of_keys_are_accepted() {
+    let one = Temporary::new("several-one", OTHER_SECRET.as_bytes());
+    let two = Temporary::new("several-two", ED25519.as_bytes());
+    let flags = [
+        "--verifying-key-file",
+        one.path(),
+        "--verifying-key-file",
+        two.path(),
+    ];
+    let id = sandbox(&flags);
+    for key in [
+        SigningKey::hs256(OTHER_SECRET).unwrap(),
+        SigningKey::from_pem(ED25519.as_bytes()).unwrap(),
+    ] {
+        let token = token(key, |issuer| issuer);
+        assert_eq!(status(&id, get("/profiles/me", &token)).await, 200);
+    }
+}
+
+#[test]
+fn two_keys_with_one_id_are_an_error() {
+    let key = SigningKey::from_pem(ED25519.as_bytes()).unwrap();
+    let jwks = KeySet::new(key.with_key_id("a").unwrap()).to_jwks();
+    let file = Temporary::new("one-id", jwks.to_string().as_bytes());
+    let flags = [
+        "--sandbox",
+        "--key-id",
+        "a",
+        "--verifying-key-file",
+        file.path(),
+    ];
+    let signing = ["--signing-key", SECRET];
+    // Keys of different algorithms can have the same id.
+    assert!(parse(&[&flags[..], &signing].concat(), &[]).is_ok());
+    let pem = Temporary::new("one-id-pem", ED25519.as_bytes());
+    let signing = ["--signing-key-file", pem.path()];
+    let problem = parse(&[&flags[..], &signing].concat(), &[]).err();
+    assert!(problem.unwrap().contains("same key id"));
+}
+
+#[tokio::test]
+async fn a_policy_restricts_the_routes_of_profiles() {
+    let rules = Temporary::new(
+        "routes.rules",
+        b"# Reads, and nothing of purges.\nallow GET /**\n\tdeny  *  /purge\n",
+    );
+    let id = sandbox(&["--policy", rules.path()]);
+    let request = |method: &str, path: &str| {
+        let mut request = get(path, &own_token());
+        *request.method_mut() = method.parse().unwrap();
+        request
+    };
+    for (method, path, expected) in [
+        ("GET", "/profiles/me", 200),
+        ("HEAD", "/profiles/me/lists/wishlist", 200),
+        ("DELETE", "/profiles/me", 405),
+        ("GET", "/profiles/me/purge", 403),
+    ] {
+        let response = status(&id, request(method, path)).await;
+        assert_eq!(response, expected, "{method} {path}");
+    }
+    let rules = Temporary::new("deny.rules", b"deny DELETE /\n");
+    let id = sandbox(&["--policy", rules.path()]);
+    assert_eq!(status(&id, request("DELETE", "/profiles/me")).await, 405);
+    assert_eq!(status(&id, request("GET", "/profiles/me")).await, 200);
+    let id = sandbox(&["--policy", "open"]);
+    assert_eq!(status(&id, request("DELETE", "/profiles/me")).await, 204);
+}
+
+#[tokio::test]
+async fn pinned_api_tokens_alone_may_mint() {
+    let file = Temporary::new("pinned", b"mint-1\n\n  mint-2\n");
+    let id = sandbox(&["--pinned-api-token-file", file.path()]);
+    for (token, expected) in [("mint-1", 200), ("mint-2", 200), (API_TOKEN, 401)] {
+        let response = status(&id, post("/auth/token", token, "{}")).await;
+        assert_eq!(response, expected, "{token}");
+    }
+}
+
+#[tokio::test]
+async fn a_check_of_an_api_token_is_reused_for_the_time_of_the_setting() {
+    for (flags, calls) in [(&[][..], 3), (&["--verify-cache", "60s"], 1)] {
+        let count = Arc::new(Mutex::new(0));
+        let counted = Arc::clone(&count);
+        let sandbox = Sandbox::new();
+        let client = service_fn(move |request: Request<RequestBody>| {
+            *counted.lock().unwrap() += 1;
+            sandbox.clone().oneshot(request)
+        });
+        let id = service(&tenant(flags), client);
+        for _ in 0..3 {
+            let response = id.clone().oneshot(post("/auth/token", API_TOKEN, "{}"));
+            assert_eq!(response.await.unwrap().status(), 200);
+        }
+        assert_eq!(*count.lock().unwrap(), calls);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn sign_ups_are_delayed_limited_and_concealed_as_configured() {
+    let sign_up = |body: &str| post("/profiles", &own_token(), body);
+    let id = sandbox(&["--uniform-latency", "7s"]);
+    let start = Instant::now();
+    let body = r#"{"email":"new@example.com"}"#;
+    assert_eq!(status(&id, sign_up(body)).await, 200);
+    assert_eq!(start.elapsed(), Duration::from_secs(7));
+
+    let id = sandbox(&["--sign-up-body-limit", "27"]);
+    assert_eq!(status(&id, sign_up(body)).await, 200);
+    assert_eq!(
+        status(&id, sign_up(r#"{"email":"new2@example.com"}"#)).await,
+        413
+    );
+
+    for (flags, expected) in [(&[][..], 422), (&["--conceal-validation"], 200)] {
+        let refuse = service_fn(|request: Request<RequestBody>| async move {
+            let (status, body) = match *request.method() {
+                http::Method::POST => (422, r#"{"message":"no","errors":{"email":["no"]}}"#),
+                _ => (200, r#"{"data":[]}"#),
+            };
+            let response = Response::builder().status(status);
+            let response = response.header("content-type", "application/json");
+            Ok::<_, BoxError>(
+                response
+                    .body(Body::from(Bytes::from_static(body.as_bytes())))
+                    .unwrap(),
+            )
+        });
+        let id = service(&tenant(flags), refuse);
+        let response = id.oneshot(sign_up(body)).await.unwrap();
+        assert_eq!(response.status(), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_further_consent_field_is_validated() {
+    let body = r#"{"email":"new@example.com","attributes":{"comms":{"fax_promo":"maybe"}}}"#;
+    for (flags, expected) in [(&[][..], 200), (&["--consent-field", "fax_promo"], 422)] {
+        let response = status(&sandbox(flags), post("/profiles", &own_token(), body)).await;
+        assert_eq!(response, expected, "{flags:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_headers_of_requests_and_responses_are_settings() {
+    let request = || {
+        let mut request = get("/profiles/me", &own_token());
+        let client = ClientInfo::default().add_addr([203, 0, 113, 7].into());
+        request.extensions_mut().insert(client);
+        let headers = request.headers_mut();
+        headers.insert("x-storefront", "a".parse().unwrap());
+        headers.insert("x-theme", "b".parse().unwrap());
+        request
+    };
+    let headers = || {
+        let mut headers = HeaderMap::new();
+        for name in ["set-cookie", "x-internal", "x-trace"] {
+            headers.insert(name, "c=d".parse().unwrap());
+        }
+        headers
+    };
+    let (response, sent) = recorded(&[], request(), headers()).await;
+    for name in ["x-storefront", "x-theme", "via", "forwarded"] {
+        assert!(!sent.headers.contains_key(name), "{name}");
+    }
+    assert_eq!(sent.headers["x-forwarded-for"], "203.0.113.7");
+    assert!(!response.headers().contains_key("set-cookie"));
+    assert!(response.headers().contains_key("x-internal"));
+
+    let flags = [
+        "--forward-request-header",
+        "x-storefront,x-theme",
+        "--pass-response-header",
+        "set-cookie",
+        "--drop-response-header",
+        "x-internal",
+        "--drop-response-header",
+        "x-trace",
+        "--via",
+        "--forwarding",
+        "forwarded",
+    ];
+    let (response, sent) = recorded(&flags, request(), headers()).await;
+    for name in ["x-storefront", "x-theme", "via", "forwarded"] {
+        assert!(sent.headers.contains_key(name), "{name}");
+    }
+    assert!(!sent.headers.contains_key("x-forwarded-for"));
+    assert!(response.headers().contains_key("set-cookie"));
+    assert!(!response.headers().contains_key("x-internal"));
+    assert!(!response.headers().contains_key("x-trace"));
+    for (forwarding, x_forwarded, forwarded) in [
+        ("x-forwarded", true, false),
+        ("both", true, true),
+        ("none", false, false),
+    ] {
+        let flags = ["--forwarding", forwarding];
+        let (_, sent) = recorded(&flags, request(), headers()).await;
+        let has = |name| sent.headers.contains_key(name);
+        assert_eq!(has("x-forwarded-for"), x_forwarded, "{forwarding}");
+        assert_eq!(has("forwarded"), forwarded, "{forwarding}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_timeouts_of_a_tenant_are_settings() {
+    let silent = service_fn(|request: Request<RequestBody>| async move {
+        request.into_body().collect().await?;
+        std::future::pending::<Result<Response<Body>, BoxError>>().await
+    });
+    let id = service(&tenant(&["--head-timeout", "7s"]), silent);
+    let start = Instant::now();
+    let response = id.oneshot(get("/profiles/me", &own_token())).await.unwrap();
+    assert_eq!(response.status(), 504);
+    assert_eq!(start.elapsed(), Duration::from_secs(7));
+
+    for flag in ["--body-idle-timeout", "--body-read-timeout"] {
+        let id = service(&tenant(&[flag, "7s"]), silent);
+        let never = Body::new(Never);
+        let request = post("/auth/token", API_TOKEN, "").map(|_| never);
+        let start = Instant::now();
+        let response = id.oneshot(request).await.unwrap();
+        assert_eq!(response.status(), 408, "{flag}");
+        assert_eq!(start.elapsed(), Duration::from_secs(7), "{flag}");
+    }
+}
+
+/// A body that never arrives.
+struct Never;
+
+impl http_body::Body for Never {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, BoxError>>> {
+        std::task::Poll::Pending
+    }
+}
+
+#[tokio::test]
+async fn the_calls_in_flight_are_limited() {
+    let silent = service_fn(|_: Request<RequestBody>| {
+        std::future::pending::<Result<Response<Body>, BoxError>>()
+    });
+    let id = service(&tenant(&["--max-in-flight", "1"]), silent);
+    let first = id.clone().oneshot(get("/profiles/me", &own_token()));
+    let second = id.oneshot(get("/profiles/me", &own_token()));
+    tokio::select! {
+        biased;
+        _ = first => panic!("the tenant does not respond"),
+        response = second => assert_eq!(response.unwrap().status(), 503),
+    }
+}
+
+#[test]
+fn plain_http_is_accepted_as_configured() {
+    let flags = ["--upstream", "http://api.acme.test", "--api-token", "t"];
+    let problem = parse(&flags, &[]).err().unwrap();
+    assert!(problem.starts_with("--upstream: "), "{problem}");
+    let flags = [&flags[..], &["--insecure-upstream"]].concat();
+    let tenant = parse(&flags, &[]).unwrap().tenants.remove(0);
+    assert_eq!(tenant.location(), "http://api.acme.test/api/v3");
+    service(&tenant, ());
+}
+
+#[tokio::test]
+async fn a_random_key_signs_if_none_is_configured() {
+    let tenant = parse(&[], &[]).unwrap().tenants.remove(0);
+    let random = random_key().unwrap();
+    let builder = || tenant.builder(Revocations::new(), &random).unwrap();
+    let one = builder()
+        .build_with_client(tenant.sandbox().unwrap())
+        .unwrap();
+    let response = one
+        .oneshot(post("/auth/token", API_TOKEN, "{}"))
+        .await
+        .unwrap();
+    let answer = json(response).await;
+    let token = answer["data"]["token"].as_str().unwrap();
+    // The service after a reload has the same key.
+    let two = builder()
+        .build_with_client(tenant.sandbox().unwrap())
+        .unwrap();
+    assert_eq!(status(&two, get("/locations", token)).await, 200);
+}

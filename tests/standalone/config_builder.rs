@@ -6,7 +6,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use omneo_id::client_info::ClientInfo;
 use omneo_id::error::BoxError;
@@ -257,6 +257,40 @@ async fn a_policy_restricts_the_routes_of_profiles() {
     assert_eq!(status(&id, request("GET", "/profiles/me")).await, 200);
     let id = sandbox(&["--policy", "open"]);
     assert_eq!(status(&id, request("DELETE", "/profiles/me")).await, 204);
+}
+
+#[tokio::test]
+async fn a_preset_is_a_policy_or_the_base_of_one() {
+    let extended = Temporary::new(
+        "extended.rules",
+        b"preset read-only\nallow PUT /\nfields PUT / first_name\n",
+    );
+    let put = |body: &'static str| {
+        let mut request = get("/profiles/me", &own_token());
+        *request.method_mut() = Method::PUT;
+        let json = "application/json".parse().unwrap();
+        request.headers_mut().insert("content-type", json);
+        request.map(|_| Body::from(Bytes::from_static(body.as_bytes())))
+    };
+    let (name, tags) = (r#"{"first_name":"Ada"}"#, r#"{"tags":["vip"]}"#);
+    for (policy, body, expected) in [
+        ("storefront", name, 200),
+        ("storefront", tags, 403),
+        ("checkout", name, 405),
+        ("read-only", name, 405),
+        (extended.path(), name, 200),
+        (extended.path(), tags, 403),
+    ] {
+        let id = sandbox(&["--policy", policy]);
+        assert_eq!(status(&id, put(body)).await, expected, "{policy} {body}");
+    }
+    let unknown = Temporary::new("unknown.rules", b"preset shop\n");
+    let problem = parse(&["--sandbox", "--policy", unknown.path()], &[]).err();
+    let problem = problem.unwrap();
+    assert!(
+        problem.contains("storefront, checkout, read-only"),
+        "{problem}"
+    );
 }
 
 #[tokio::test]

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::time::Duration;
 
+use http::Request;
+use http_body_util::Full;
 use omneo_id::upstream::Forwarding;
 
 use crate::config::{
@@ -12,7 +14,7 @@ use crate::config::{
     TenantConfig,
 };
 use crate::config_check::certificate_files;
-use crate::process::{SECRET, run};
+use crate::process::{SECRET, Server, get_as, run};
 use crate::secret_files::{ED25519, Temporary};
 
 const TENANT: [&str; 4] = [
@@ -562,4 +564,52 @@ fn debug_shows_no_secret() {
     );
     let bytes = format!("{:?}", SECRET.as_bytes());
     assert!(!debug.contains(bytes.trim_matches(['[', ']'])), "{debug}");
+}
+
+/// Settings that exclude others, need a server of their own, or fix a port.
+const NOT_TOGETHER: [&str; 14] = [
+    "listen",
+    "tls-cert",
+    "tls-key",
+    "metrics-listen",
+    "revocations",
+    "revocations-file",
+    "revocations-on-outage",
+    "upstream",
+    "upstream-base",
+    "insecure-upstream",
+    "api-token-file",
+    "signing-key",
+    "pinned-api-token-file",
+    "webhook-secret",
+];
+
+#[tokio::test]
+async fn a_server_with_all_settings_serves() {
+    let files = Files::new("all-settings");
+    let (server, tenant) = (server_cases(&files), tenant_cases(&files));
+    let cases = server.iter().chain(&tenant);
+    let cases = cases.filter(|case| !NOT_TOGETHER.contains(&case.flag));
+    let flags: Vec<String> = cases.flat_map(Case::flags).collect();
+    let mut flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    flags.extend([
+        "--metrics-listen",
+        "127.0.0.1:0",
+        "--upstream-base",
+        "/api/v4",
+    ]);
+    let server = Server::start(&flags, &[]);
+    let request = Request::post("/id/auth/token")
+        .header("authorization", "Bearer t-1")
+        .header("content-type", "application/json")
+        .body(Full::from("{}"))
+        .unwrap();
+    let response = server.send(request).await;
+    assert_eq!(response.status(), 200, "{:?}", response.body());
+    let answer: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
+    let token = answer["data"]["token"].as_str().unwrap();
+    let response = server.send(get_as(token, "/id/locations")).await;
+    assert_eq!(response.status(), 200);
+    let ended = server.terminate();
+    assert_eq!(ended.code, Some(0));
 }

@@ -205,9 +205,12 @@ fn refresh_age(text: &str) -> Result<Option<Duration>, String> {
     }
 }
 
-/// The rules of access. The value is `open` or the path of a file.
+/// The rules of access. The value is `open`, the name of a preset, or the path of a file.
 fn access(checker: &mut Checker<'_>, policy: &Option<Setting<String>>) -> Option<AccessRules> {
     let setting = policy.as_ref().filter(|policy| policy.value != "open")?;
+    if let Some(preset) = AccessRules::preset(&setting.value) {
+        return Some(preset);
+    }
     let file = Some(Setting {
         value: PathBuf::from(&setting.value),
         offset: setting.offset,

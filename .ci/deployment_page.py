@@ -78,7 +78,7 @@ def certificate(folder, name, hosts):
 def configuration():
     """The configuration file of the page."""
     blocks = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.M | re.S)
-    (text,) = [block for block in blocks if "[server]" in block]
+    (text,) = [block for block in blocks if "tenant_by" in block]
     return text
 
 

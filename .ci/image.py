@@ -6,7 +6,8 @@ directory that holds only it, its shared libraries and the files of the Secret, 
 of the manifest. The probes of the manifest have to succeed, a request has to reach the tenant, and
 SIGTERM has to end the process as the manifest expects.
 
-The units: systemd has to accept them.
+The units: systemd has to accept them, and the service has the credentials that the page on
+deployment names.
 
 Needs PyYAML, `redis-server` and root, or user namespaces.
 """
@@ -187,6 +188,11 @@ def run(stack, image, manifest, root, drain):
 
 
 def units():
+    page = (ROOT / "src/docs/deployment.md").read_text()
+    unit = (DEPLOY / "omneo-id.service").read_text()
+    # The configuration file of the page names the credentials of the unit.
+    named = re.findall(r'"/run/credentials/omneo-id\.service/(.+?)"', page)
+    assert named == re.findall(r"^LoadCredential=(.+?):", unit, re.M), named
     if shutil.which("systemd-analyze") is None:
         print("   no systemd-analyze: UNITS NOT CHECKED")
         return

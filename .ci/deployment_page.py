@@ -78,7 +78,7 @@ def certificate(folder, name, hosts):
 def configuration():
     """The configuration file of the page."""
     blocks = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.M | re.S)
-    (text,) = [block for block in blocks if "[server]" in block]
+    (text,) = [block for block in blocks if "tenant_by" in block]
     return text
 
 
@@ -96,16 +96,18 @@ class Operator:
     def __init__(self, folder, port, server):
         self.folder, self.port, self.server = folder, port, server
 
-    def curl(self, host, path, *options, **headers):
-        """The status, the version of HTTP and the body of a request over TLS."""
+    def curl(self, authority, path, *options, **headers):
+        """The status, the version of HTTP and the body of a request over TLS. The header `host` may
+        differ from the authority of the certificate.
+        """
         body = self.folder / "response"
         body.unlink(missing_ok=True)
         lines = [part for name, value in headers.items() for part in ("-H", f"{name}: {value}")]
         done = subprocess.run(
             ["curl", "--silent", "--show-error", "--cacert", self.folder / "authority.pem",
-             "--resolve", f"{host}:{self.port}:127.0.0.1", "--output", body,
+             "--resolve", f"{authority}:{self.port}:127.0.0.1", "--output", body,
              "--write-out", "%{http_code} %{http_version}", *options, *lines,
-             f"https://{host}:{self.port}{path}"], capture_output=True, text=True)
+             f"https://{authority}:{self.port}{path}"], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         code, version = done.stdout.split()
         return int(code), version, body.read_bytes() if body.exists() else b""
@@ -116,8 +118,8 @@ class Operator:
         assert code == 200, (code, text)
         return json.loads(text)["data"]["token"]
 
-    def me(self, host, token, *options, **headers):
-        return self.curl(host, f"{MOUNT}/profiles/me", *options, authorization=f"Bearer {token}",
+    def me(self, authority, token, *options, **headers):
+        return self.curl(authority, f"{MOUNT}/profiles/me", *options, authorization=f"Bearer {token}",
                          **headers)
 
     def serial(self, host):

@@ -6,7 +6,8 @@ directory that holds only it, its shared libraries and the files of the Secret, 
 of the manifest. The probes of the manifest have to succeed, a request has to reach the tenant, and
 SIGTERM has to end the process as the manifest expects.
 
-The units: systemd has to accept them.
+The units: systemd has to accept them, and the service has the credentials that the page on
+deployment names.
 
 Needs PyYAML, `redis-server` and root, or user namespaces.
 """
@@ -178,13 +179,20 @@ def run(stack, image, manifest, root, drain):
     assert probe("livenessProbe") == 200, "no new connection during the drain delay"
     code = server.process.wait(manifest.grace)
     assert code == 0, f"exit code {code}:\n{server.log()}"
-    # The manifest sets no unknown variable, and the limits are those that it states.
-    assert not re.search('"level":"(WARN|ERROR)"', server.log()), server.log()
+    events = [json.loads(line) for line in server.log().splitlines() if line.startswith("{")]
+    warnings = [event for event in events if event["level"] in ("WARN", "ERROR")]
+    # The manifest sets no unknown variable, and limits that fit the machine.
+    assert all(event["message"] == "not ready" for event in warnings), warnings
     print(f"   SIGTERM: not ready, still serving, then exit code 0 after "
           f"{time.monotonic() - began:.1f} s, of at most {drain} s")
 
 
 def units():
+    page = (ROOT / "src/docs/deployment.md").read_text()
+    unit = (DEPLOY / "omneo-id.service").read_text()
+    # The configuration file of the page names the credentials of the unit.
+    named = re.findall(r'"/run/credentials/omneo-id\.service/(.+?)"', page)
+    assert named == re.findall(r"^LoadCredential=(.+?):", unit, re.M), named
     if shutil.which("systemd-analyze") is None:
         print("   no systemd-analyze: UNITS NOT CHECKED")
         return

@@ -308,10 +308,9 @@ fn log_start(config: &Config, listeners: &Listeners, threads: NonZeroUsize) {
     }
     let addresses = listeners.addresses().iter().map(ToString::to_string);
     let tenants = tenants.iter().map(|tenant| {
-        let access = match tenant.access {
-            None => "open",
-            Some(_) => "restricted",
-        };
+        let access = tenant.access.as_ref();
+        // Open: a customer's own token can do whatever the API token can.
+        let access = access.map_or_else(|| "open".to_owned(), ToString::to_string);
         format!("{}={} access:{access}", tenant.key, tenant.location())
     });
     info!(

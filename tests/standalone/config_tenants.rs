@@ -151,6 +151,7 @@ fn each_tenant_is_found_in_exactly_one_way() {
             other,
             "2: tenant_by ",
         ),
+        ("tenant_by = \"host:{tenant}\"", one, other, "2: tenant_by "),
         (
             "tenant_by = \"host:{tenant}.a:80\"",
             one,

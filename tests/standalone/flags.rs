@@ -29,7 +29,8 @@ fn the_defaults_are_the_documented_ones() {
         ..
     } = config;
     let tenant = &tenants[0];
-    assert_eq!(server.listen[0].to_string(), "127.0.0.1:8080");
+    let mut addresses = server.listen.iter().map(ToString::to_string);
+    assert!(addresses.all(|address| address == "127.0.0.1:8080"));
     assert_eq!(tenant.mount, "/id/api/v1");
     assert_eq!(tenant.upstream_base, "/api/v3");
     assert_eq!(tenant.token_ttl, Duration::from_secs(3600));

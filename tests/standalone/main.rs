@@ -26,6 +26,7 @@ mod floods;
 mod http2_frames;
 mod idle_connections;
 mod key_files;
+mod key_rotation;
 mod listeners;
 mod logs;
 mod lost_log;

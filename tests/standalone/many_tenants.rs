@@ -207,7 +207,7 @@ async fn the_start_is_one_event_and_the_banner_has_no_lines_to_paste() {
     let brand = Tenant::start("brand-token").await;
     let tenants = [
         acme.section("acme", ""),
-        brand.section("brand", "policy = \"open\""),
+        brand.section("brand", "policy = \"storefront\""),
     ];
     let ended = ConfigFile::new(SETTINGS, &tenants).start(&[]).terminate();
     assert!(!ended.stdout.contains("curl"), "{}", ended.stdout);
@@ -226,7 +226,8 @@ async fn the_start_is_one_event_and_the_banner_has_no_lines_to_paste() {
         "addresses=\"127.0.0.1:",
         "tls=false",
         "acme=http",
-        "access:open",
+        "access:open, brand=",
+        "access:storefront",
     ] {
         assert!(events[0].contains(text), "{}", events[0]);
     }

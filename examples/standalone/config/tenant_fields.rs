@@ -115,9 +115,11 @@ pub(super) struct TenantFields {
     #[arg(long, value_name = "FILE")]
     pub(super) webhook_secret_file: Option<Setting<PathBuf>>,
 
-    /// Access below /profiles/me: open, or a file of rules, one per line, such as
-    /// "allow GET,HEAD /addresses/**" or "deny DELETE /". Default is open.
-    #[arg(long, value_name = "open|FILE")]
+    /// Access below /profiles/me: open, one of the presets storefront, checkout and read-only, or a
+    /// file of rules, one per line, such as "allow GET,HEAD /addresses/**", "deny DELETE /" or
+    /// "fields PUT / first_name,last_name"; its first line can be "preset storefront". Default is
+    /// open.
+    #[arg(long, value_name = "open|PRESET|FILE")]
     pub(super) policy: Option<Setting<String>>,
 
     /// Delay responses to sign-ups to a multiple of this time, so that their timing does not reveal

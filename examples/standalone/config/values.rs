@@ -48,7 +48,7 @@ pub(super) fn number(text: &str, range: RangeInclusive<usize>) -> Result<usize, 
 
 /// A host without a port, in lower case: a name in A-labels, or an IP address.
 pub(super) fn host(text: &str) -> Result<String, String> {
-    let host = text.trim_end_matches('.').to_ascii_lowercase();
+    let host = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
     let is_label = |label: &str| {
         let mut bytes = label.bytes();
         !label.is_empty() && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
@@ -71,9 +71,11 @@ pub(super) fn host(text: &str) -> Result<String, String> {
 /// A host with `{tenant}` as one of its labels, in lower case.
 pub(super) fn host_pattern(text: &str) -> Result<String, String> {
     let pattern = text.to_ascii_lowercase();
-    let labels = pattern.split('.').filter(|label| *label == "{tenant}");
-    let example = pattern.replace("{tenant}", "acme");
-    if labels.count() != 1 || pattern.matches("{tenant}").count() != 1 || host(&example).is_err() {
+    let labels: Vec<_> = pattern.split('.').collect();
+    let is_label = labels.contains(&"{tenant}") && labels.len() > 1;
+    // With the placeholder once, no brace is left in the example.
+    let example = pattern.replacen("{tenant}", "acme", 1);
+    if !is_label || host(&example).is_err() {
         return Err(format!(
             "{text:?} is not a pattern like api.{{tenant}}.shop.example"
         ));

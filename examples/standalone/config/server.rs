@@ -13,7 +13,7 @@ use super::sessions::StoreConfig;
 /// The settings of the server, which all tenants share.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ServerConfig {
-    /// If empty, the sockets of the service manager, or else `127.0.0.1:8080`.
+    /// At least one.
     pub(crate) listen: Vec<ListenAddress>,
     /// `None` if connections are not encrypted.
     pub(crate) tls: Option<TlsFiles>,
@@ -109,6 +109,15 @@ pub(crate) enum ListenAddress {
     Tcp(String),
     /// The path of a Unix socket.
     Unix(PathBuf),
+}
+
+impl ListenAddress {
+    /// The address without a setting. Sockets of the service manager replace it.
+    pub(crate) const DEFAULT: &str = "127.0.0.1:8080";
+
+    pub(crate) fn is_default(&self) -> bool {
+        matches!(self, Self::Tcp(address) if address == Self::DEFAULT)
+    }
 }
 
 impl fmt::Display for ListenAddress {

@@ -23,7 +23,10 @@ pub(super) fn server(
     fields: &ServerFields,
     ssl_cert_file: Option<&Path>,
 ) -> ServerConfig {
-    let listen = checker.parse_each("listen", &fields.listen, listen_address);
+    let mut listen = checker.parse_each("listen", &fields.listen, listen_address);
+    if listen.is_empty() {
+        listen.push(ListenAddress::Tcp(ListenAddress::DEFAULT.to_owned()));
+    }
     let threads = checker.number("threads", &fields.threads, 1..=MAX_THREADS);
     let in_flight = checker.number("max_in_flight", &fields.max_in_flight, 1..=MAX_IN_FLIGHT);
     let trusted_proxies = checker.parse_each("trusted_proxy", &fields.trusted_proxy, trusted_proxy);

@@ -18,8 +18,6 @@ use crate::config::ListenAddress;
 /// whole core.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-const DEFAULT_ADDRESS: &str = "127.0.0.1:8080";
-
 /// The listening sockets of the server.
 pub(crate) struct Listeners {
     listeners: Vec<Listener>,
@@ -29,16 +27,15 @@ pub(crate) struct Listeners {
 }
 
 impl Listeners {
-    /// Listens on these addresses, in addition to the listeners of the service manager. Default is
-    /// `127.0.0.1:8080` if there are neither.
+    /// Listens on these addresses, in addition to the listeners of the service manager. The latter
+    /// replace the default address.
     pub(crate) async fn bind(
         inherited: Vec<Listener>,
         addresses: &[ListenAddress],
     ) -> Result<Self, ListenError> {
-        let default = [ListenAddress::Tcp(DEFAULT_ADDRESS.to_owned())];
-        let addresses = match (inherited.is_empty(), addresses) {
-            (true, []) => &default,
-            _ => addresses,
+        let addresses = match addresses {
+            [address] if address.is_default() && !inherited.is_empty() => &[],
+            addresses => addresses,
         };
         let mut listeners = inherited;
         for address in addresses {

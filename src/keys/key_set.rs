@@ -89,6 +89,37 @@ impl KeySet {
         Ok(self)
     }
 
+    /// Adds the signature keys of a JWK set, with their algorithms and key ids. Keys that
+    /// [`from_jwks`](Self::from_jwks) skips are skipped, and so are keys that this set has already:
+    /// the JWK set may be that of another replica.
+    ///
+    /// ```no_run
+    /// use omneo_id::keys::KeySet;
+    /// use omneo_id::SigningKey;
+    ///
+    /// let signing = SigningKey::from_pem(&std::fs::read("key.pem").unwrap())?.with_key_id("2026")?;
+    /// let earlier = std::fs::read("earlier-keys.json").unwrap();
+    /// let keys = KeySet::new(signing).with_verifying_jwks(&earlier)?;
+    /// # Ok::<(), omneo_id::error::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the text is not a JWK set or has no usable key, or a key cannot be added: see
+    /// [`with_verifying_key`](Self::with_verifying_key).
+    pub fn with_verifying_jwks(self, json: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
+        let mut added = Self::from_jwks(json)?.verifying.into_iter();
+        added.try_fold(self, |keys, key| match keys.contains_public(&key) {
+            true => Ok(keys),
+            false => keys.with_verifying_key(key),
+        })
+    }
+
+    /// Whether the set has this public key, with the same algorithm and key id.
+    fn contains_public(&self, key: &VerifyingKey) -> bool {
+        let jwk = key.to_jwk();
+        self.verifying.iter().any(|other| other.to_jwk() == jwk)
+    }
+
     /// The set without the verifying keys that have this key id.
     pub(super) fn without_verifying_key(&self, key_id: &str) -> Result<Self, ConfigError> {
         let signing = self.signing.as_ref();

@@ -30,7 +30,7 @@ impl Certificate {
     }
 
     pub(crate) fn with_key(key: &KeyPair) -> Self {
-        Self::with_params(params(), key)
+        Self::with_params(&params(), key)
     }
 
     /// A certificate that has expired.
@@ -38,10 +38,10 @@ impl Certificate {
         let mut params = params();
         params.not_before = date_time_ymd(2001, 1, 1);
         params.not_after = date_time_ymd(2001, 2, 1);
-        Self::with_params(params, &KeyPair::generate().unwrap())
+        Self::with_params(&params, &KeyPair::generate().unwrap())
     }
 
-    fn with_params(params: CertificateParams, key: &KeyPair) -> Self {
+    fn with_params(params: &CertificateParams, key: &KeyPair) -> Self {
         let cert = params.self_signed(key).unwrap();
         let directory = Directory::new();
         let certificate = Self {

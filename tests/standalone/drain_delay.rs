@@ -38,8 +38,12 @@ async fn connections_are_accepted_and_served_during_the_delay() {
     let server = Server::start(&["--drain-delay", "1h", "--drain-timeout", "1h"], &[]);
     let mut idle = connect(&server).await;
     request(&mut idle).await;
+    assert_eq!(server.get("/readyz").await.status(), 200);
     server.signal("TERM");
     logged(&server, DELAYING, 1).await;
+    // Not ready at once, but alive.
+    assert_eq!(server.get("/readyz").await.status(), 503);
+    assert_eq!(server.get("/healthz").await.status(), 200);
     for _ in 0..5 {
         let mut stream = connect(&server).await;
         for _ in 0..2 {

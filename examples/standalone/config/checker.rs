@@ -211,22 +211,12 @@ impl<'a> Checker<'a> {
             return Some(Secret::new(value));
         }
         let secret = self.file(file_field, file, secrets::read)?;
-        self.alias(field, file_field, file);
+        self.alias(field, self.name(file_field));
         Some(secret)
     }
 
-    /// Reports problems with `field` under the name of this file, if it is set.
-    pub(super) fn alias(
-        &mut self,
-        field: &'static str,
-        file_field: &'static str,
-        file: &Option<Setting<PathBuf>>,
-    ) {
-        if let Some(setting) = file {
-            let path = self.path(setting);
-            let name = self.describe(file_field, setting);
-            self.names
-                .insert(field, format!("{name}: {}", path.display()));
-        }
+    /// Reports problems with `field` under this name.
+    pub(super) fn alias(&mut self, field: &'static str, name: String) {
+        self.names.insert(field, name);
     }
 }

@@ -130,9 +130,11 @@ fn tenant_keys(checker: &mut Checker<'_>, fields: &TenantFields) -> Keys {
     let secret = &fields.signing_key;
     let file = &fields.signing_key_file;
     let signing = match (secret, file) {
-        (None, Some(_)) => {
+        (None, Some(setting)) => {
             let key = checker.file("signing_key_file", file, secrets::read_key);
-            checker.alias("signing_key", "signing_key_file", file);
+            let name = checker.name("signing_key_file");
+            let path = checker.path(setting);
+            checker.alias("signing_key", format!("{name}: {}", path.display()));
             key
         }
         _ => {
@@ -165,7 +167,7 @@ fn webhook_secrets(checker: &mut Checker<'_>, fields: &TenantFields) -> Vec<Secr
         return secret.into_iter().collect();
     }
     let secrets = checker.file("webhook_secret_file", file, secrets::read_lines);
-    checker.alias("webhook_secret", "webhook_secret_file", file);
+    checker.alias("webhook_secret", checker.name("webhook_secret_file"));
     secrets.unwrap_or_default()
 }
 

@@ -35,8 +35,8 @@ use crate::tenants::set::{Mounts, check_isolated, conflict};
 /// above the number of tenants, or give each tenant a
 /// [store](crate::Revocations::with_store).
 ///
-/// Loads are tasks of the tokio runtime. Clones share the tenants. See the example of
-/// [`TenantSource`].
+/// Loads are tasks of the tokio runtime. Clones share the tenants; a changed setting starts with an
+/// empty cache. See the example of [`TenantSource`].
 #[derive(Clone)]
 pub struct TenantCache(Arc<Shared>);
 

@@ -81,3 +81,116 @@ fn a_jwk_set_skips_unusable_keys() {
         );
     }
 }
+
+/// The private keys of an earlier issuer, with a key id each.
+fn earlier_keys() -> Vec<SigningKey> {
+    let keys = [key!("ed25519"), key!("p256"), key!("p384"), key!("rsa2048")];
+    keys.into_iter()
+        .enumerate()
+        .map(|(year, pem)| {
+            let key = SigningKey::from_pem(pem).unwrap();
+            key.with_key_id(&(2020 + year).to_string()).unwrap()
+        })
+        .collect()
+}
+
+/// Asserts that a ring of these keys accepts tokens of each of `signing`, and signs with `own`.
+fn assert_accepted(keys: KeySet, own: &SigningKey, signing: &[SigningKey]) {
+    let ring = Keyring::from(keys);
+    assert_eq!(ring.keys().signing_key().unwrap().key_id(), own.key_id());
+    let verifier = TokenVerifier::new(ring.clone());
+    let mut issuers = vec![TokenIssuer::new(ring)];
+    issuers.extend(
+        signing
+            .iter()
+            .cloned()
+            .map(|key| TokenIssuer::new(Keyring::new(key))),
+    );
+    for issuer in issuers {
+        let token = issuer.issue(&Subject::Anonymous).unwrap();
+        assert!(verifier.verify(token.token()).is_ok());
+    }
+    let other = SigningKey::hs256("another secret of thirty-two bytes!").unwrap();
+    let token = TokenIssuer::new(Keyring::new(other)).issue(&Subject::Anonymous);
+    assert!(verifier.verify(token.unwrap().token()).is_err());
+}
+
+#[test]
+fn a_ring_that_signs_accepts_the_tokens_of_all_keys_of_a_jwk_set() {
+    let earlier = earlier_keys();
+    let public = earlier.iter().map(SigningKey::verifying_key);
+    let jwks = Keyring::verifying_only(public).unwrap().to_jwks();
+    let own = SigningKey::hs256(SECRET)
+        .unwrap()
+        .with_key_id("2026")
+        .unwrap();
+    let keys = KeySet::new(own.clone()).with_verifying_jwks(jwks.to_string());
+    let keys = keys.unwrap();
+    let ids: Vec<_> = keys
+        .verifying_keys()
+        .iter()
+        .filter_map(VerifyingKey::key_id)
+        .collect();
+    assert_eq!(ids, ["2026", "2020", "2021", "2022", "2023"]);
+    assert_accepted(keys, &own, &earlier);
+}
+
+#[test]
+fn a_ring_that_signs_accepts_the_tokens_of_private_public_and_jwk_files() {
+    let own = SigningKey::hs256(SECRET)
+        .unwrap()
+        .with_key_id("2026")
+        .unwrap();
+    let p256 = SigningKey::from_pem(key!("p256")).unwrap();
+    let keys = KeySet::new(own.clone())
+        .with_verifying_key(p256.verifying_key())
+        .and_then(|keys| keys.with_verifying_key(VerifyingKey::from_pem(key!("ed25519.pub"))?))
+        .and_then(|keys| {
+            let jwk = jwk(VerifyingKey::from_pem(key!("rsa2048.pub"))?);
+            keys.with_verifying_key(VerifyingKey::from_jwk(jwk.to_string())?)
+        });
+    let signing = [key!("ed25519"), key!("p256"), key!("rsa2048")];
+    let signing = signing.map(|pem| SigningKey::from_pem(pem).unwrap());
+    assert_accepted(keys.unwrap(), &own, &signing);
+}
+
+#[test]
+fn a_key_of_a_jwk_set_that_is_in_the_ring_already_is_skipped() {
+    let keys = earlier_keys();
+    let [own, other, ..] = &keys[..] else {
+        unreachable!()
+    };
+    // The set that another replica publishes includes the signing key.
+    let jwks = KeySet::new(own.clone()).with_verifying_key(other.verifying_key());
+    let jwks = jwks.unwrap().to_jwks().to_string();
+    let ring = KeySet::new(own.clone()).with_verifying_jwks(&jwks).unwrap();
+    assert_eq!(ring.verifying_keys().len(), 2);
+    let ring = ring.with_verifying_jwks(&jwks).unwrap();
+    assert_eq!(ring.verifying_keys().len(), 2);
+    assert_accepted(ring, own, &keys[..2]);
+    // Another key with the key id of the signing key is an error.
+    let second = SigningKey::from_pem(key!("ed25519")).unwrap();
+    let mut jwk = jwk(second.verifying_key());
+    jwk["kid"] = json!("2021");
+    jwk["x"] = json!("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");
+    let signing = SigningKey::from_pem(key!("ed25519")).unwrap();
+    let signing = KeySet::new(signing.with_key_id("2021").unwrap());
+    let result = signing.with_verifying_jwks(json!({ "keys": [jwk] }).to_string());
+    assert_eq!(kind(result), ConfigErrorKind::DuplicateKeyId);
+}
+
+#[test]
+fn a_jwk_set_without_a_usable_key_is_not_added() {
+    let own = || KeySet::new(SigningKey::hs256(SECRET).unwrap());
+    let secret = json!({ "kty": "oct", "k": "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0" });
+    for text in [
+        json!({ "keys": [] }).to_string(),
+        json!({ "keys": [secret] }).to_string(),
+        json!([]).to_string(),
+        "{".to_owned(),
+        String::from_utf8(key!("p256.pub").to_vec()).unwrap(),
+    ] {
+        let result = own().with_verifying_jwks(&text);
+        assert_eq!(kind(result), ConfigErrorKind::InvalidKey, "{text}");
+    }
+}

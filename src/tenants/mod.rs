@@ -15,7 +15,7 @@
 //! for name in ["acme", "brand"] {
 //!     let builder = OmneoId::builder()
 //!         .upstream(&format!("https://api.{name}.getomneo.com"))?
-//!         .api_token("the API token of this tenant")
+//!         .api_token("secret")
 //!         .signing_key(SigningKey::hs256("0123456789abcdef0123456789abcdef")?)
 //!         .mount("/id/api/v1");
 //!     set.insert(name.parse()?, builder)?;

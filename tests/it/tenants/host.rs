@@ -259,8 +259,8 @@ fn a_host_belongs_to_one_tenant() {
 }
 
 proptest! {
-    /// No request makes the resolver panic, and the tenant of a host is the one that a naive reading
-    /// of it finds.
+    /// No request makes the resolver panic, and the tenant of a host is the one that a naive
+    /// reading of it finds.
     #[test]
     fn any_host_has_the_tenant_of_a_naive_reading_or_none(
         host in prop_oneof![
@@ -283,13 +283,15 @@ proptest! {
         let found = hosts.resolve(RequestHead::from_request(&request));
         let text = String::from_utf8_lossy(&host).to_ascii_lowercase();
         let name = match text.split_once(':') {
-            Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+            Some((name, port))
+                if port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit()) => name,
             _ => &text,
         };
         let name = name.strip_suffix('.').unwrap_or(name);
         if let Some(found) = found {
             prop_assert!(is_valid);
-            let from_pattern = name.strip_prefix("api.").and_then(|name| name.strip_suffix(".shop.example"));
+            let from_pattern = name.strip_prefix("api.");
+            let from_pattern = from_pattern.and_then(|name| name.strip_suffix(".shop.example"));
             let expected = match name {
                 "acme.example" | "www.acme.example" => "acme",
                 "api.legacy.shop.example" => "modern",
@@ -297,7 +299,7 @@ proptest! {
             };
             prop_assert_eq!(found.as_str(), expected);
             prop_assert!(!expected.contains('.'));
-        } else {
+        } else if is_valid {
             prop_assert_ne!(name, "acme.example");
         }
     }

@@ -323,8 +323,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         3 => (tenant.clone(), prop::option::of(0..2_usize))
             .prop_map(|(tenant, profile)| Step::Mint { tenant, profile }),
-        6 => (tenant.clone(), token.clone()).prop_map(|(tenant, token)| Step::Use { tenant, token }),
-        1 => (tenant.clone(), token).prop_map(|(tenant, token)| Step::SignOut { tenant, token }),
+        6 => (tenant.clone(), token.clone())
+            .prop_map(|(tenant, token)| Step::Use { tenant, token }),
+        1 => (tenant.clone(), token)
+            .prop_map(|(tenant, token)| Step::SignOut { tenant, token }),
         1 => (tenant.clone(), 0..2_usize)
             .prop_map(|(tenant, profile)| Step::RevokeProfile { tenant, profile }),
         1 => tenant.prop_map(|tenant| Step::RevokeAll { tenant }),

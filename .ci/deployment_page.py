@@ -140,6 +140,20 @@ def install(folder):
     return binary
 
 
+def check_commands(binary, folder):
+    """Runs each command of the page that starts the server, with `--check`."""
+    (folder / "api-token").write_text(f"{API_TOKEN}\n")
+    (folder / "signing-key").write_text(f"{SIGNING_KEY}\n")
+    lines = re.findall(r"^omneo-id (.+)$", PAGE.replace("\\\n", " "), re.M)
+    assert len(lines) == 3, lines
+    for line in lines:
+        arguments = [*shlex.split(line, comments=True), "--check"]
+        done = subprocess.run([binary, *dict.fromkeys(arguments)], cwd=folder, capture_output=True,
+                              text=True)
+        assert done.returncode == 0, done.stderr
+        print(f"   {line}: {(done.stdout + done.stderr).strip()}")
+
+
 def check(operator):
     tokens = {}
     for brand in BRANDS:
@@ -226,10 +240,8 @@ def main():
         (folder / "nginx.conf").write_text(NGINX.format(folder=folder, servers=servers))
         run(processes.nginx(folder))
         (folder / "omneo-id.toml").write_text(replaced(configuration(), replacements))
-        command = [binary, "--config", folder / "omneo-id.toml"]
-        done = subprocess.run([*command, "--check"], capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        server = Process(folder, "server", command)
+        check_commands(binary, folder)
+        server = Process(folder, "server", [binary, "--config", folder / "omneo-id.toml"])
         run(server)
         until(lambda: server.check() or status(metrics, "/metrics") == 200, "the start")
         operator = Operator(folder, port, server)

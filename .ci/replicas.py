@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Two replicas of the standalone server behind nginx, with one Redis server and one tenant.
+"""Two replicas of the standalone server behind nginx, with one Redis server and one tenant. nginx
+has the configuration of the page on deployment.
 
 Tokens and revocations of one replica have to be effective at the other. Under load, each replica is
 killed (SIGKILL) and replaced (SIGTERM, then a start on the same port). A kill may fail the requests
@@ -12,6 +13,7 @@ import http.client
 import itertools
 import json
 import os
+import re
 import signal
 import tempfile
 import threading
@@ -20,7 +22,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import processes
-from processes import API_TOKEN, MOUNT, PROFILE, SIGNING_KEY, STANDALONE, Process
+from processes import API_TOKEN, MOUNT, PROFILE, ROOT, SIGNING_KEY, STANDALONE, Process
 from processes import free_port, send, status, until
 
 CLIENTS = 8
@@ -40,26 +42,21 @@ http {{
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
-    upstream replicas {{
-        # The readiness probe adds and removes replicas. A failure of one request must not.
 {servers}
-        # The servers close idle connections after 75 s: nginx must do so before.
-        keepalive 32;
-        keepalive_timeout 60s;
-    }}
-    server {{
-        listen 127.0.0.1:{port};
-        location / {{
-            proxy_pass http://replicas;
-            proxy_http_version 1.1;
-            proxy_set_header Connection "";
-            proxy_set_header Host $http_host;
-            proxy_set_header X-Forwarded-For $remote_addr;
-            proxy_next_upstream error timeout;
-        }}
-    }}
 }}
 """
+
+
+def servers(port, replicas):
+    """The configuration of the page, with these ports."""
+    page = (ROOT / "src/docs/deployment.md").read_text()
+    (text,) = re.findall(r"^```text\n(upstream .*?)^```$", page, re.M | re.S)
+    text = text.replace("listen 443 ssl;", f"listen 127.0.0.1:{port};")
+    first, *others = re.findall(r"^ +server 10\..+\n", text, re.M)
+    for other in others:
+        text = text.replace(other, "")
+    lines = [re.sub(r"10[\d.:]+", f"127.0.0.1:{replica.port}", first) for replica in replicas]
+    return text.replace(first, "".join(lines))
 
 
 def mint(port):
@@ -102,14 +99,12 @@ class Nginx(Process):
         super().__init__(folder, "nginx", processes.nginx(folder).command)
 
     def write(self):
-        servers = "\n".join(f"        server 127.0.0.1:{replica.port} max_fails=0;"
-                            for replica in self.ready)
-        text = NGINX.format(folder=self.folder, servers=servers, port=self.port)
+        text = NGINX.format(folder=self.folder, servers=servers(self.port, self.ready))
         (self.folder / "nginx.conf").write_text(text)
 
     def start(self):
         super().start()
-        until(lambda: status(self.port, "/healthz") == 200, "nginx")
+        until(lambda: status(self.port, "/") is not None, "nginx")
         self.probe = threading.Thread(target=self.run_probe)
         self.probe.start()
 

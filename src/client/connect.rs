@@ -16,7 +16,8 @@ use super::{ConnectTimeout, Proxy};
 use crate::error::{BoxError, ConfigError};
 
 /// The connector of [`HttpClient`](super::HttpClient) by default: TCP, and TLS by rustls with the
-/// bundled Mozilla root certificates.
+/// bundled Mozilla root certificates and those of
+/// [`add_root_certificates`](super::HttpClientBuilder::add_root_certificates).
 #[cfg(feature = "tls")]
 pub type DefaultConnector = hyper_rustls::HttpsConnector<TcpConnector>;
 
@@ -107,6 +108,7 @@ impl Service<Uri> for TcpConnector {
     }
 
     fn call(&mut self, target: Uri) -> Self::Future {
+        // A clone of `HttpConnector` is ready, too: name resolution has no limit.
         Box::pin(self.clone().connect(target))
     }
 }

@@ -88,7 +88,7 @@ impl fmt::Display for TunnelError {
         match self {
             Self::Unreachable(_) => f.write_str("the proxy cannot be reached"),
             Self::Refused(status) => write!(f, "the proxy refused the tunnel: {status}"),
-            Self::Response(_) => f.write_str("the response of the proxy is not valid"),
+            Self::Response(_) => f.write_str("the proxy has sent no valid response"),
             Self::EarlyData => f.write_str("the proxy sent data before the first request"),
             Self::Target(_) => f.write_str("the proxy cannot be asked for this host"),
             Self::Http2WithoutTls => {

@@ -40,16 +40,20 @@ pub(super) struct PendingTenant {
 
 impl Directory {
     pub(super) fn new(resolver: impl TenantResolver, tenants: Tenants) -> Self {
-        let resolver = Arc::new(resolver);
-        Self(ArcSwap::from_pointee(Version { resolver, tenants }))
+        Self(ArcSwap::from_pointee(Version::new(resolver, tenants)))
     }
 
-    /// Replaces the tenants, and the resolver unless it is `None`.
-    pub(super) fn replace(&self, resolver: Option<Arc<dyn TenantResolver>>, tenants: &Tenants) {
+    /// Replaces the tenants. The resolver stays.
+    pub(super) fn replace(&self, tenants: &Tenants) {
         self.0.rcu(|current| Version {
-            resolver: Arc::clone(resolver.as_ref().unwrap_or(&current.resolver)),
+            resolver: Arc::clone(&current.resolver),
             tenants: tenants.clone(),
         });
+    }
+
+    /// Replaces the resolver and the tenants at once.
+    pub(super) fn replace_with_resolver(&self, resolver: impl TenantResolver, tenants: Tenants) {
+        self.0.store(Arc::new(Version::new(resolver, tenants)));
     }
 
     /// The tenants in use; those that are loaded, for a cache.
@@ -78,6 +82,13 @@ impl Directory {
                 Lookup::Failed(error) => Found::Rejected(not_loaded(error)),
             },
         }
+    }
+}
+
+impl Version {
+    fn new(resolver: impl TenantResolver, tenants: Tenants) -> Self {
+        let resolver = Arc::new(resolver);
+        Self { resolver, tenants }
     }
 }
 

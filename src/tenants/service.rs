@@ -82,14 +82,14 @@ impl<C> OmneoIdTenants<C> {
     /// resolver stays.
     pub fn replace(&self, set: TenantSet) {
         let tenants = Tenants::Set(Arc::new(set));
-        self.directory.replace(None, &tenants);
+        self.directory.replace(&tenants);
     }
 
     /// As [`replace`](Self::replace), together with the resolver: no request sees the one without
     /// the other.
     pub fn replace_with_resolver(&self, resolver: impl TenantResolver, set: TenantSet) {
         let tenants = Tenants::Set(Arc::new(set));
-        self.directory.replace(Some(Arc::new(resolver)), &tenants);
+        self.directory.replace_with_resolver(resolver, tenants);
     }
 
     /// The layer that authenticates further routes of the application: each request with the

@@ -259,6 +259,44 @@ async fn a_further_consent_field_is_validated() {
 }
 
 #[tokio::test]
+async fn a_sign_up_of_a_customer_has_the_defaults_as_configured() {
+    let defaults = ["--consent-defaults-on-update"];
+    for (flags, expected) in [
+        (&[][..], serde_json::json!({"sms_promo": true})),
+        (
+            &defaults,
+            serde_json::json!({"sms_promo": true, "email_promo": true, "email_optout": false}),
+        ),
+    ] {
+        let updates = Arc::new(Mutex::new(Vec::new()));
+        let recorded = Arc::clone(&updates);
+        let sandbox = Sandbox::new();
+        let client = service_fn(move |request: Request<RequestBody>| {
+            let (recorded, sandbox) = (Arc::clone(&recorded), sandbox.clone());
+            async move {
+                let (parts, body) = request.into_parts();
+                let body = body.collect().await?.to_bytes();
+                if parts.method == "PUT" {
+                    recorded.lock().unwrap().push(body.clone());
+                }
+                let request = Request::from_parts(parts, Body::from(body));
+                sandbox.oneshot(request).await
+            }
+        });
+        let body = format!(
+            r#"{{"email":"{}","attributes":{{"comms":{{"sms_promo":true}}}}}}"#,
+            Sandbox::ADA_EMAIL
+        );
+        let id = service(&tenant(flags), client);
+        let response = id.oneshot(post("/profiles", &own_token(), &body));
+        assert_eq!(response.await.unwrap().status(), 200);
+        let updates = updates.lock().unwrap();
+        let update: serde_json::Value = serde_json::from_slice(&updates[0]).unwrap();
+        assert_eq!((updates.len(), update), (1, expected));
+    }
+}
+
+#[tokio::test]
 async fn the_headers_of_requests_and_responses_are_settings() {
     let request = || {
         let mut request = get("/profiles/me", &own_token());

@@ -73,6 +73,8 @@ pub(crate) struct SignUp {
     pub(crate) conceal_validation: bool,
     /// Consent fields besides the documented ones.
     pub(crate) consent_fields: Vec<String>,
+    /// Whether the defaults of new profiles apply to known ones.
+    pub(crate) consent_defaults_on_update: bool,
     /// Greatest length of a body in bytes.
     pub(crate) body_limit: usize,
 }

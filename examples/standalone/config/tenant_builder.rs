@@ -184,6 +184,9 @@ fn comms_policy(tenant: &TenantConfig) -> Result<CommsPolicy, ConfigError> {
     if let Some(quantum) = sign_up.uniform_latency {
         policy = policy.with_uniform_latency(quantum)?;
     }
+    if sign_up.consent_defaults_on_update {
+        policy = policy.with_defaults_on_update();
+    }
     Ok(match sign_up.conceal_validation {
         true => policy.conceal_tenant_validation(),
         false => policy,

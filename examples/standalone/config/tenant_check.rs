@@ -241,6 +241,10 @@ fn sign_up(checker: &mut Checker<'_>, fields: &TenantFields) -> SignUp {
         consent_fields: checker.parse_each("consent_field", consent, |name| {
             named(name, CommsPolicy::new().add_field(name))
         }),
+        consent_defaults_on_update: checker.switch(
+            "consent_defaults_on_update",
+            &fields.consent_defaults_on_update,
+        ),
         body_limit: checker
             .number("sign_up_body_limit", limit, 1..=MAX_BODY)
             .unwrap_or(64 * 1024),

@@ -137,6 +137,12 @@ pub(super) struct TenantFields {
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub(super) consent_field: Option<Vec<Setting<String>>>,
 
+    /// Apply the defaults of new profiles (email_promo true, email_optout false) also to known
+    /// ones, which records consent that the sign-up does not contain. Default is to update only
+    /// the fields that have a value.
+    #[arg(long, num_args = 0, default_missing_value = "true")]
+    pub(super) consent_defaults_on_update: Option<Setting<bool>>,
+
     /// Greatest length of the body of a sign-up in bytes. Default is 65536.
     #[arg(long, value_name = "NUMBER")]
     pub(super) sign_up_body_limit: Option<Setting<Number>>,

@@ -17,7 +17,7 @@ use super::{Mall, Network, api_token, builder, by_host, key};
 use crate::support::bearer;
 
 /// The application: responds with the extensions of the request.
-fn application(request: Request<()>) -> Ready<Result<Response<String>, Infallible>> {
+fn application(request: &Request<()>) -> Ready<Result<Response<String>, Infallible>> {
     let extensions = request.extensions();
     let tenant = extensions.get::<TenantKey>().map(TenantKey::as_str);
     let subject = extensions.get().map(VerifiedToken::subject);
@@ -31,7 +31,7 @@ async fn call(layer: &TenantAuthLayer, name: &str, token: &str) -> Result<String
     if !token.is_empty() {
         request = request.header(header::AUTHORIZATION, bearer(token));
     }
-    let service = layer.layer(service_fn(application));
+    let service = layer.layer(service_fn(|request| application(&request)));
     let Ok(response) = service.oneshot(request.body(()).unwrap()).await;
     let expected = (name != "other").then(|| key(name));
     assert_eq!(response.extensions().get::<TenantKey>().copied(), expected);
@@ -89,7 +89,7 @@ async fn a_session_that_ends_is_ended_on_the_applications_routes() {
     let mut set = (*mall.tenants.tenants()).clone();
     set.remove(key("brand"));
     mall.tenants.replace(set);
-    let service = layer.layer(service_fn(application));
+    let service = layer.layer(service_fn(|request| application(&request)));
     let request = Request::get("/").header(header::HOST, "brand.shop.test");
     let Ok(response) = service.oneshot(request.body(()).unwrap()).await;
     assert_eq!(response.status(), 404);

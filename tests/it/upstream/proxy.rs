@@ -177,11 +177,11 @@ async fn a_tunnel_that_is_not_opened_is_a_connect_error_with_its_reason() {
             "HTTP/1.0 502 Bad Gateway\r\nconnection: close\r\n\r\n",
             "the proxy refused the tunnel: 502 Bad Gateway",
         ),
-        ("", "the response of the proxy is not valid"),
-        ("HTTP/1.1 200", "the response of the proxy is not valid"),
+        ("", "the proxy has sent no valid response"),
+        ("HTTP/1.1 200", "the proxy has sent no valid response"),
         (
             "SSH-2.0-server\r\n\r\n",
-            "the response of the proxy is not valid",
+            "the proxy has sent no valid response",
         ),
         (
             "HTTP/1.1 200 OK\r\n\r\nearly",

@@ -281,6 +281,9 @@ pub(super) fn tenant_cases(files: &Files) -> Vec<Case<'_>> {
         tenant("consent-field", List, "whatsapp_promo", |tenant| {
             tenant.sign_up.consent_fields == ["whatsapp_promo"]
         }),
+        tenant("consent-defaults-on-update", Switch, "true", |tenant| {
+            tenant.sign_up.consent_defaults_on_update
+        }),
         tenant("sign-up-body-limit", Number, "700", |tenant| {
             tenant.sign_up.body_limit == 700
         }),

@@ -29,7 +29,7 @@ pub(crate) fn take_listeners() -> io::Result<Vec<Listener>> {
     Ok(listeners)
 }
 
-/// There is no socket activation on this system.
+/// This system does not have socket activation.
 #[cfg(not(unix))]
 pub(crate) fn take_listeners() -> io::Result<Vec<Listener>> {
     Ok(Vec::new())

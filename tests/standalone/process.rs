@@ -185,10 +185,11 @@ impl Server {
         status.unwrap().success() && state.is_ok_and(|state| !state.contains(") Z "))
     }
 
-    /// The RSS in bytes.
+    /// The RSS in bytes, without the pages of the program's file: those of code stay resident once
+    /// they are used.
     pub(crate) fn resident(&self) -> usize {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let line = status.lines().find(|line| line.starts_with("RssAnon:"));
         let kib = line.unwrap().split_whitespace().nth(1).unwrap();
         kib.parse::<usize>().unwrap() << 10
     }

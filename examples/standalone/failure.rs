@@ -5,9 +5,11 @@ use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use tracing::error;
 
+use crate::config::LogFormat;
 use crate::log_writer::LogWriter;
 
 /// Exit code for an invalid flag, variable or file, as in `clap`.
@@ -37,6 +39,7 @@ impl Failure {
     }
 
     /// Writes the error to stderr, as JSON if the log has that format, and returns the exit code.
+    /// Before the configuration is read, a flag or the variable selects the format.
     pub(crate) fn report(self, mut log: LogWriter) -> ExitCode {
         let problem = self.problem;
         if is_json(
@@ -54,6 +57,14 @@ impl Failure {
         }
         self.code
     }
+}
+
+/// The format of the log, once it is set up.
+static FORMAT: OnceLock<LogFormat> = OnceLock::new();
+
+/// Sets the format of the log.
+pub(crate) fn set_format(format: LogFormat) {
+    let _ = FORMAT.set(format);
 }
 
 /// Whether the log is JSON, before the arguments are parsed: they may be invalid.

@@ -11,13 +11,15 @@ use tracing::{error, info, warn};
 use crate::admin::thread_counts::ThreadCounts;
 use crate::config::{Config, Parsed, ServerConfig};
 use crate::server::tls::Tls;
-use crate::tenants::{Plan, ServedTenants};
+use crate::tenants::{ServedTenants, SharedSettings};
 
-/// What a reload replaces.
+/// The parts of the running server that a reload replaces.
 pub(crate) struct Reload<C> {
     pub(crate) tenants: Arc<ServedTenants>,
     pub(crate) service: OmneoIdTenants<C>,
-    pub(crate) plan: Plan,
+    pub(crate) shared: SharedSettings,
+    /// Whether the tenants are called over the network.
+    pub(crate) is_remote: bool,
     pub(crate) tls: Option<Arc<Tls>>,
     /// Per thread. Empty if requests are not counted.
     pub(crate) counts: Vec<Arc<ThreadCounts>>,
@@ -44,12 +46,18 @@ impl<C> Reload<C> {
             // `--help`, which has ended the start.
             Parsed::Print(_) => return Ok(()),
         };
-        // The certificate first: it is the last that can fail.
-        let certificate = self.tls.as_ref().map(|tls| tls.read()).transpose();
-        let certificate = certificate.map_err(|error| error.to_string())?;
+        if config.is_remote() != self.is_remote {
+            let change = "a change between the embedded sandbox and an upstream";
+            return Err(format!("{change} needs a restart"));
+        }
+        // Before the tenants: nothing may fail after they are replaced.
+        let certificate = match (&self.tls, &config.server.tls) {
+            (Some(tls), Some(files)) => Some(tls.read(files).map_err(|error| error.to_string())?),
+            _ => None,
+        };
         let replaced = self
             .tenants
-            .replace(&config, &self.plan, &self.service)
+            .replace(&config, &self.shared, &self.service)
             .map_err(|error| error.to_string())?;
         if let (Some(tls), Some(certificate)) = (&self.tls, certificate) {
             tls.replace(certificate);
@@ -61,7 +69,7 @@ impl<C> Reload<C> {
         for warning in &config.warnings {
             warn!("{warning}");
         }
-        warn_of_restart(&self.plan.server, &config.server);
+        warn_of_restart(&self.shared.server, &config.server);
         info!(
             added = %List(&replaced.added),
             changed = %List(&replaced.changed),

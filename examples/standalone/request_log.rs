@@ -179,7 +179,7 @@ impl LogLine {
                     http.request.method = known_method(&self.method),
                     url.path = safe_path(&self.uri),
                     client.address = self.client.map(field::display),
-                    tenant = extensions.get::<TenantKey>().map(TenantKey::as_str),
+                    tenant.key = extensions.get::<TenantKey>().map(TenantKey::as_str),
                     http.route = report.route().map(Route::template),
                     http.response.status_code = response.status().as_u16(),
                     error.type = rejection.map(|rejection| rejection.kind().code()),

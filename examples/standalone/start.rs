@@ -23,8 +23,8 @@ use crate::admin::openapi::OpenApi;
 use crate::admin::routes::AdminRoutes;
 use crate::admin::scrape::{self, Sources};
 use crate::admin::thread_counts::ThreadCounts;
-use crate::config::{Config, LogFormat, Parsed, random_key};
-use crate::failure::Failure;
+use crate::config::{Config, Limits, LogFormat, Parsed, random_key};
+use crate::failure::{self, Failure};
 use crate::log_writer::LogWriter;
 use crate::reload::Reload;
 use crate::request_log::RequestLogLayer;
@@ -37,7 +37,7 @@ use crate::server::socket_activation;
 use crate::server::tls::Tls;
 use crate::server::workers::Workers;
 use crate::storefront::Storefront;
-use crate::tenants::{Plan, Prober, ServedTenants, trusted_proxies};
+use crate::tenants::{Prober, ServedTenants, SharedSettings, trusted_proxies};
 use crate::{app, banner};
 
 /// Limit for idle connections to the tenants, of all threads together: a quarter of the default
@@ -46,7 +46,7 @@ const MAX_IDLE: usize = 256;
 
 /// Runs the server until a signal ends it.
 pub(crate) fn start(log: &LogWriter) -> Result<(), Failure> {
-    let mut config = match Config::parse(env::args_os(), env::vars_os()) {
+    let config = match Config::parse(env::args_os(), env::vars_os()) {
         Ok(Parsed::Serve(config)) => *config,
         Ok(Parsed::Print(text)) => {
             print(&text);
@@ -62,12 +62,14 @@ pub(crate) fn start(log: &LogWriter) -> Result<(), Failure> {
     let threads = threads.or(thread::available_parallelism().ok());
     let threads = threads.unwrap_or(NonZeroUsize::MIN);
     let connections = connection_limits(&config, threads);
-    config.server.limits.connections = connections.clients;
     // This runtime accepts connections and maintains the tenants. The workers serve requests.
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime =
         runtime.map_err(|error| Failure::serving(format!("cannot start the runtime: {error}")))?;
-    runtime.block_on(run(&config, threads, connections, log))
+    let result = runtime.block_on(run(&config, threads, connections, log));
+    // Does not wait for look-ups of names in its threads.
+    runtime.shutdown_background();
+    result
 }
 
 fn init_log(config: &Config, writer: LogWriter) {
@@ -77,6 +79,7 @@ fn init_log(config: &Config, writer: LogWriter) {
         // Such errors would be written to stderr directly.
         .log_internal_errors(false)
         .with_ansi(false);
+    failure::set_format(config.server.log_format);
     match config.server.log_format {
         LogFormat::Text => log.init(),
         LogFormat::Json => log
@@ -92,7 +95,7 @@ fn init_log(config: &Config, writer: LogWriter) {
 /// The limits of connections, lowered to the number of file descriptors.
 fn connection_limits(config: &Config, threads: NonZeroUsize) -> Connections {
     // Calls of the sandbox use no connections.
-    let is_remote = is_remote(config);
+    let is_remote = config.is_remote();
     let wanted = Connections {
         clients: config.server.limits.connections,
         tenant_calls: if is_remote {
@@ -118,13 +121,6 @@ fn connection_limits(config: &Config, threads: NonZeroUsize) -> Connections {
     fitting
 }
 
-fn is_remote(config: &Config) -> bool {
-    config
-        .tenants
-        .iter()
-        .any(|tenant| tenant.upstream.is_some())
-}
-
 /// Builds the clients of the tenants, and serves.
 async fn run(
     config: &Config,
@@ -132,12 +128,16 @@ async fn run(
     connections: Connections,
     log: &LogWriter,
 ) -> Result<(), Failure> {
+    let limits = Limits {
+        connections: connections.clients,
+        ..config.server.limits
+    };
     // Calls of the sandbox use no descriptors.
-    let max_in_flight = match is_remote(config) {
+    let max_in_flight = match config.is_remote() {
         true => connections.tenant_calls,
         false => config.server.max_in_flight,
     };
-    let plan = Plan {
+    let shared = SharedSettings {
         server: config.server.clone(),
         random_key: random_key().map_err(Failure::serving)?,
         budget: CallBudget::new(max_in_flight),
@@ -146,15 +146,15 @@ async fn run(
     };
     let sandbox = config.tenants.first().and_then(|tenant| tenant.sandbox());
     match sandbox {
-        Some(sandbox) if config.tenants.len() == 1 => {
+        Some(sandbox) => {
             let clients = Clients {
                 first: sandbox.clone(),
                 of_thread: Box::new(move || Ok(sandbox.clone())),
                 stats: |_| None,
             };
-            serve(clients, config, plan, threads, log).await
+            serve(clients, config, shared, threads, limits, log).await
         }
-        _ => {
+        None => {
             // Each thread has its own pool.
             let max_idle = connections.tenant_idle.div_ceil(threads.get());
             let mut client = HttpClient::builder()
@@ -173,7 +173,7 @@ async fn run(
                 of_thread: Box::new(move || client.clone().build()),
                 stats: |client: &HttpClient| Some(client.stats()),
             };
-            serve(clients, config, plan, threads, log).await
+            serve(clients, config, shared, threads, limits, log).await
         }
     }
 }
@@ -190,8 +190,9 @@ struct Clients<C> {
 async fn serve<C>(
     clients: Clients<C>,
     config: &Config,
-    plan: Plan,
+    shared: SharedSettings,
     threads: NonZeroUsize,
+    limits: Limits,
     log: &LogWriter,
 ) -> Result<(), Failure>
 where
@@ -204,15 +205,15 @@ where
     C: Clone + Send + Sync + 'static,
 {
     let server = &config.server;
-    let tenants = Arc::new(ServedTenants::new(config, &plan).map_err(Failure::usage)?);
+    let tenants = Arc::new(ServedTenants::new(config, &shared).map_err(Failure::usage)?);
     let service = tenants.service(clients.first.clone());
-    let is_stopping = Arc::new(AtomicBool::new(false));
+    let is_draining = Arc::new(AtomicBool::new(false));
     let prober = Arc::new(Prober::new(clients.first.clone()));
     let admin = AdminRoutes::new(
         Health::new(
             Arc::clone(&tenants),
             Arc::clone(&prober),
-            Arc::clone(&is_stopping),
+            Arc::clone(&is_draining),
         ),
         OpenApi::new(tenants.all().first().map_or("", |tenant| tenant.mount())),
         tenants
@@ -281,7 +282,8 @@ where
     let mut reload = Reload {
         tenants,
         service,
-        plan,
+        shared,
+        is_remote: config.is_remote(),
         tls: tls.clone(),
         counts,
     };
@@ -289,11 +291,10 @@ where
     let reloader =
         reloader.map_err(|error| Failure::serving(format!("cannot start a thread: {error}")))?;
     let options = ServeOptions {
-        limits: server.limits,
-        drain_delay: server.limits.drain_delay,
+        limits,
         tls,
         trusted_proxies: trusted_proxies(server).map_err(Failure::usage)?,
-        is_stopping,
+        is_draining,
         reloader,
     };
     serve_until_signal(listeners, signals, &workers, options).await;

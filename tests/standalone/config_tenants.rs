@@ -203,8 +203,8 @@ fn a_limit_of_calls_applies_to_a_tenant() {
     let by = "tenant_by = \"path\"\nmax_in_flight = 500";
     let config = read("calls", &two(by, "max_in_flight = 7", "")).unwrap();
     assert_eq!(config.server.max_in_flight, 500);
-    assert_eq!(config.tenants[0].max_in_flight, 7);
-    assert_eq!(config.tenants[1].max_in_flight, 500);
+    assert_eq!(config.tenants[0].max_in_flight, Some(7));
+    assert_eq!(config.tenants[1].max_in_flight, None);
 }
 
 #[test]

@@ -130,7 +130,7 @@ async fn an_outage_of_one_tenant_is_not_one_of_the_server() {
     assert_eq!((ready("acme"), ready("brand")), (Some(0.0), Some(1.0)));
     let log = server.terminate().stderr;
     assert!(
-        log.contains("not ready tenant=\"acme\" reason=\"the tenant fails\""),
+        log.contains("not ready tenant.key=\"acme\" reason=\"the tenant fails\""),
         "{log}"
     );
 }
@@ -164,7 +164,7 @@ async fn requests_are_counted_and_logged_by_tenant() {
     assert_eq!(scrape.series("omneo_id_token_cache_capacity").count(), 2);
     let log = server.terminate().stderr;
     assert_eq!(
-        log.matches(" tenant=\"acme\" http.route=\"/auth/token\"")
+        log.matches(" tenant.key=\"acme\" http.route=\"/auth/token\"")
             .count(),
         2,
         "{log}"

@@ -3,15 +3,27 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
-use omneo_id::sandbox::Sandbox;
+use omneo_id::sandbox::{Fault, Sandbox};
+use tokio::time::timeout;
 
 use crate::brands::{ACME, BRAND, ConfigFile, SETTINGS, Tenant, mint, send, status_of};
 use crate::process::{MOUNT, Server, get_as};
-use crate::raw_client::logged;
+use crate::raw_client::{PATIENCE, logged};
 
 const RELOADED: &str = "the configuration is reloaded";
 const FAILED: &str = "reload failed";
+
+/// Waits for a condition.
+async fn until(condition: impl Fn() -> bool) {
+    let wait = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, wait).await.expect("the condition");
+}
 
 async fn reload(server: &Server, text: &str) {
     let before = server.logged(text);
@@ -92,6 +104,105 @@ async fn a_reload_keeps_ended_sessions_and_the_random_key() {
     let me = format!("{MOUNT}/profiles/me");
     assert_eq!(server.send(get_as(&ended, &me)).await.status(), 401);
     assert_eq!(server.send(get_as(&valid, &me)).await.status(), 200);
+}
+
+#[tokio::test]
+async fn ended_sessions_stay_ended_while_tenants_come_and_go() {
+    let acme = Tenant::start("acme-token").await;
+    let brand = Tenant::start("brand-token").await;
+    let hosts = format!("hosts = [{ACME:?}]");
+    let alone = [acme.section("acme", "")];
+    let file = ConfigFile::new("", &alone);
+    let server = file.start(&[]);
+    let (_, ended) = mint(&server, ACME, "acme-token", Sandbox::ADA_ID).await;
+    let me = format!("{MOUNT}/profiles/me");
+    let mut sign_out = get_as(&ended, &format!("{MOUNT}/auth/token"));
+    *sign_out.method_mut() = http::Method::DELETE;
+    assert_eq!(send(&server, ACME, sign_out).await.status(), 204);
+    let both = [
+        acme.section("acme", &hosts),
+        brand.section("brand", &format!("hosts = [{BRAND:?}]")),
+    ];
+    for (tenants, status) in [
+        (&both[..], 401),
+        (&both[1..], 401),
+        (&both[..], 401),
+        (&alone[..], 401),
+    ] {
+        file.replace("", tenants);
+        reload(&server, RELOADED).await;
+        let response = send(&server, ACME, get_as(&ended, &me)).await;
+        assert_eq!(response.status(), status);
+    }
+}
+
+#[tokio::test]
+async fn an_audience_moves_from_one_tenant_to_another() {
+    let acme = Tenant::start("acme-token").await;
+    let brand = Tenant::start("brand-token").await;
+    let tenants = |first: &str, second: &str| {
+        [
+            acme.section("acme", &format!("audience = {first:?}")),
+            brand.section("brand", &format!("audience = {second:?}")),
+        ]
+    };
+    let file = ConfigFile::new(SETTINGS, &tenants("one", "two"));
+    let server = file.start(&[]);
+    file.replace(SETTINGS, &tenants("two", "one"));
+    reload(&server, RELOADED).await;
+    let log = server.terminate().stderr;
+    assert!(log.contains("changed=acme,brand"), "{log}");
+}
+
+#[tokio::test]
+async fn a_reload_keeps_the_limit_of_calls_in_flight() {
+    let acme = Tenant::start("acme-token").await;
+    let section = |ttl: &str| [acme.section("acme", &format!("token_ttl = {ttl:?}"))];
+    let file = ConfigFile::new("max_in_flight = 2\n", &section("10m"));
+    let server = file.start(&[]);
+    let (_, token) = mint(&server, ACME, "acme-token", Sandbox::ADA_ID).await;
+    acme.sandbox.inject(Fault::stall().until_cleared());
+    let me = format!("{MOUNT}/profiles/me");
+    let mut hanging = tokio::task::JoinSet::new();
+    for _ in 0..2 {
+        let (address, request) = (server.address, get_as(&token, &me));
+        hanging.spawn(async move { status_of(address, ACME, request).await });
+    }
+    until(|| acme.sandbox.in_flight() == 2).await;
+    file.replace("max_in_flight = 2\n", &section("20m"));
+    reload(&server, RELOADED).await;
+    let third = send(&server, ACME, get_as(&token, &me)).await;
+    assert_eq!(third.status(), 503);
+    assert_eq!(hanging.len(), 2);
+}
+
+#[tokio::test]
+async fn a_change_between_the_sandbox_and_an_upstream_needs_a_restart() {
+    let acme = Tenant::start("acme-token").await;
+    let sandbox = "[[tenant]]\nkey = \"acme\"\nsandbox = true\n".to_owned();
+    let file = ConfigFile::new("", &[acme.section("acme", "")]);
+    let server = file.start(&[]);
+    file.replace("", &[sandbox]);
+    reload(&server, FAILED).await;
+    assert_eq!(server.get("/readyz").await.status(), 200);
+    let log = server.terminate().stderr;
+    assert!(log.contains("needs a restart"), "{log}");
+}
+
+#[tokio::test]
+async fn trusted_proxies_change_with_a_restart_only() {
+    let acme = Tenant::start("acme-token").await;
+    let settings =
+        |proxy: &str| format!("tenant_by = \"header:X-Tenant\"\ntrusted_proxy = [{proxy:?}]\n");
+    let tenants = [acme.section("acme", "")];
+    let file = ConfigFile::new(&settings("192.0.2.1"), &tenants);
+    let server = file.start(&[]);
+    file.replace(&settings("127.0.0.1"), &tenants);
+    reload(&server, RELOADED).await;
+    let mut request = get_as("x", &format!("{MOUNT}/profiles/me"));
+    let key = "acme".parse().unwrap();
+    request.headers_mut().insert("x-tenant", key);
+    assert_eq!(server.send(request).await.status(), 404);
 }
 
 #[tokio::test]

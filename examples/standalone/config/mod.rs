@@ -39,7 +39,7 @@ mod variables;
 pub(crate) use self::arguments::Parsed;
 pub(crate) use self::keys::random_key;
 pub(crate) use self::model::{Config, Limits, LogFormat};
-pub(crate) use self::sessions::{OnOutage, Sessions};
+pub(crate) use self::sessions::{OnOutage, Sessions, namespace};
 pub(crate) use self::tenant::TenantConfig;
 #[allow(unused_imports, reason = "the types of fields")]
 pub(crate) use self::{

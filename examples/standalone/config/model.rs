@@ -11,7 +11,6 @@ pub(crate) struct Config {
     pub(crate) server: ServerConfig,
     /// At least one. With flags exactly one.
     pub(crate) tenants: Vec<TenantConfig>,
-    #[allow(dead_code, reason = "read once several tenants are served")]
     pub(crate) resolver: ResolverConfig,
     /// Logged once the log is set up.
     pub(crate) warnings: Vec<String>,
@@ -20,6 +19,11 @@ pub(crate) struct Config {
 impl Config {
     /// The key of the tenant that flags configure.
     pub(crate) const FLAGS_KEY: &str = "default";
+
+    /// Whether the tenants are called over the network. The embedded sandbox is the only tenant.
+    pub(crate) fn is_remote(&self) -> bool {
+        self.tenants.iter().any(|tenant| tenant.upstream.is_some())
+    }
 }
 
 /// How the tenant of a request is found.

@@ -124,14 +124,8 @@ fn check(mut arguments: Arguments, ssl_cert_file: Option<&Path>) -> Result<Confi
 
     let random = keys::random_key()?;
     let tenants = match file.tenants.is_empty() {
-        true => vec![of_flags(
-            &arguments,
-            &file,
-            server.max_in_flight,
-            &random,
-            &mut found,
-        )],
-        false => of_file(&arguments, &file, server.max_in_flight, &random, &mut found),
+        true => vec![of_flags(&arguments, &file, &random, &mut found)],
+        false => of_file(&arguments, &file, &random, &mut found),
     };
     let mut checker = Checker::new(&arguments, &file.source);
     let has_proxies = !server.trusted_proxies.is_empty();
@@ -166,7 +160,6 @@ fn check(mut arguments: Arguments, ssl_cert_file: Option<&Path>) -> Result<Confi
 fn of_flags(
     arguments: &Arguments,
     file: &File,
-    max_in_flight: usize,
     random: &SigningKey,
     found: &mut Check,
 ) -> TenantConfig {
@@ -175,7 +168,6 @@ fn of_flags(
     let context = Context {
         key: Config::FLAGS_KEY,
         audience: None,
-        max_in_flight,
         random,
     };
     let tenant = tenant(&mut checker, &arguments.flags.tenant, &context);
@@ -216,7 +208,6 @@ fn require_tenant(arguments: &Arguments) -> Result<(), String> {
 fn of_file(
     arguments: &Arguments,
     file: &File,
-    max_in_flight: usize,
     random: &SigningKey,
     found: &mut Check,
 ) -> Vec<TenantConfig> {
@@ -253,10 +244,18 @@ fn of_file(
                 .push(format!("{position}: the tenant {problem}"));
         }
         let key = key.unwrap_or_default();
+        if key == Config::FLAGS_KEY {
+            let problem = "is reserved for the tenant of flags";
+            let problem = format!("{position}: the key {key:?} {problem}");
+            checker.problems.push(problem);
+        }
+        if is_sandbox && file.tenants.len() > 1 {
+            let problem = "the embedded sandbox must be the only [[tenant]]";
+            checker.problems.push(format!("{position}: {problem}"));
+        }
         let context = Context {
             key: &key,
             audience: Some(&key).filter(|key| !key.is_empty()).map(String::as_str),
-            max_in_flight,
             random,
         };
         let tenant = tenant(&mut checker, fields, &context);

@@ -63,7 +63,14 @@ pub(super) fn resolver(
             checker.invalid("tenant_by", "excludes the hosts of tenants");
             ResolverConfig::Single
         }
-        By::Path => ResolverConfig::Path,
+        By::Path => {
+            // The path of the probes.
+            if tenants.iter().any(|tenant| tenant.key == "readyz") {
+                let problem = "is path, so no tenant can have the key \"readyz\"";
+                checker.invalid("tenant_by", problem);
+            }
+            ResolverConfig::Path
+        }
         By::Header(name) => {
             if !has_trusted_proxies {
                 checker.invalid(

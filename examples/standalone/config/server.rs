@@ -46,13 +46,12 @@ impl ServerConfig {
     }
 
     /// The fields of the file that differ in `other` and are applied only at a start.
-    #[allow(dead_code, reason = "called by a reload")]
     pub(crate) fn restart_changes(&self, other: &Self) -> Vec<&'static str> {
         let limits = (&self.limits, &other.limits);
         let store = (&self.revocations, &other.revocations);
         let changes = [
             ("listen", self.listen != other.listen),
-            ("tls_cert, tls_key", self.tls != other.tls),
+            ("tls_cert", self.tls.is_some() != other.tls.is_some()),
             (
                 "trusted_proxy",
                 self.trusted_proxies != other.trusted_proxies,

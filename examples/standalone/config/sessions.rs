@@ -75,7 +75,10 @@ impl StoreConfig {
 
 /// The part of the keys in Redis that is the tenant's: its authority, and its key unless that is
 /// the one of a tenant of flags.
-fn namespace(tenant: &TenantConfig) -> Result<String, ConfigError> {
+///
+/// # Errors
+/// None for a configuration that has been checked.
+pub(crate) fn namespace(tenant: &TenantConfig) -> Result<String, ConfigError> {
     let authority = match &tenant.upstream {
         Some(origin) => tenant_at(origin)?.authority().to_string(),
         None => "127.0.0.1".to_owned(),

@@ -57,8 +57,8 @@ pub(crate) struct TenantConfig {
     pub(crate) head_timeout: Duration,
     pub(crate) body_idle_timeout: Duration,
     pub(crate) body_read_timeout: Duration,
-    /// Limit of concurrent calls of this tenant.
-    pub(crate) max_in_flight: usize,
+    /// Limit of concurrent calls of this tenant. `None` for that of all tenants together.
+    pub(crate) max_in_flight: Option<usize>,
     /// `None` if cross-origin requests are not allowed.
     pub(crate) cors: Option<Cors>,
     pub(crate) mount: String,

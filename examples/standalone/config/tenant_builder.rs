@@ -115,7 +115,10 @@ const STEPS: [(&str, Step); 22] = [
         Ok(builder.body_read_timeout(tenant.body_read_timeout))
     }),
     ("max_in_flight", |builder, tenant, _| {
-        Ok(builder.max_in_flight(tenant.max_in_flight))
+        Ok(match tenant.max_in_flight {
+            Some(max) => builder.max_in_flight(max),
+            None => builder,
+        })
     }),
     ("mount", |builder, tenant, _| {
         Ok(builder.mount(&*tenant.mount))

@@ -34,8 +34,6 @@ pub(super) struct Context<'a> {
     pub(super) key: &'a str,
     /// The audience if the fields do not have one.
     pub(super) audience: Option<&'a str>,
-    /// The limit of concurrent calls if the fields do not have one.
-    pub(super) max_in_flight: usize,
     /// A key for the check of tenants without a signing key.
     pub(super) random: &'a SigningKey,
 }
@@ -111,7 +109,7 @@ pub(super) fn tenant(
             30,
             values::timeout,
         ),
-        max_in_flight: in_flight.unwrap_or(context.max_in_flight),
+        max_in_flight: in_flight,
         cors: cors(checker, fields),
         mount: (checker.text("mount", &fields.mount)).unwrap_or_else(|| "/id/api/v1".to_owned()),
     };

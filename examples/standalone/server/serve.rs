@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
@@ -27,13 +26,11 @@ use crate::config::Limits;
 /// The settings of [`serve_until_signal`].
 pub(crate) struct ServeOptions {
     pub(crate) limits: Limits,
-    /// How long the listeners accept connections after the first signal.
-    pub(crate) drain_delay: Duration,
     /// TLS of the TCP listeners. `None`: clear text.
     pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) trusted_proxies: TrustedProxies,
     /// Set at the first signal that ends the server: it is not ready for further clients.
-    pub(crate) is_stopping: Arc<AtomicBool>,
+    pub(crate) is_draining: Arc<AtomicBool>,
     /// Called after SIGHUP.
     pub(crate) reloader: Reloader,
 }
@@ -51,11 +48,8 @@ pub(crate) async fn serve_until_signal<S, B>(
     S::Future: Send,
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
-    let ServeOptions {
-        limits,
-        drain_delay,
-        ..
-    } = options;
+    let limits = options.limits;
+    let drain_delay = limits.drain_delay;
     let context = Arc::new(ServerContext::new(options.tls, options.trusted_proxies));
     let permits = Arc::new(Semaphore::new(limits.connections));
     // Each connection holds a receiver: without receivers, all connections are closed.
@@ -84,7 +78,7 @@ pub(crate) async fn serve_until_signal<S, B>(
             signal = signals.next() => match signal {
                 Signal::Reload => options.reloader.request(),
                 Signal::Shutdown => {
-                    options.is_stopping.store(true, Ordering::Release);
+                    options.is_draining.store(true, Ordering::Release);
                     if is_stopping || drain_delay.is_zero() {
                         break;
                     }

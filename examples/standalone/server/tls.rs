@@ -23,7 +23,6 @@ use crate::config::TlsFiles;
 
 /// The TLS configuration of new connections.
 pub(crate) struct Tls {
-    files: TlsFiles,
     provider: Arc<CryptoProvider>,
     /// Encrypts session tickets. A reload keeps it: sessions can be resumed.
     ticketer: Arc<dyn ProducesTickets>,
@@ -41,19 +40,18 @@ impl Tls {
         let ticketer = ticketer.map_err(|error| TlsError::new(&files.cert, error))?;
         let config = read_config(&files, &provider, &ticketer)?;
         Ok(Self {
-            files,
             provider,
             ticketer,
             config: ArcSwap::new(config),
         })
     }
 
-    /// Reads the files again, without using them yet.
+    /// Reads the files of another certificate, without using it yet.
     ///
     /// # Errors
     /// As for [`Tls::load`].
-    pub(crate) fn read(&self) -> Result<Certificate, TlsError> {
-        read_config(&self.files, &self.provider, &self.ticketer).map(Certificate)
+    pub(crate) fn read(&self, files: &TlsFiles) -> Result<Certificate, TlsError> {
+        read_config(files, &self.provider, &self.ticketer).map(Certificate)
     }
 
     /// Replaces the certificate and the key of new connections.

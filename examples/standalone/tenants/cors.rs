@@ -53,15 +53,15 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let tenant = self.tenants.of_request(&request);
+        let tenant = self.tenants.resolve(&request);
         let Some(layer) = tenant.as_ref().and_then(|tenant| tenant.cors.as_ref()) else {
             let future = self.inner.call(request);
-            return ResponseFuture::SameOrigin { future };
+            return ResponseFuture::Plain { future };
         };
         let not_ready_inner = self.inner.clone();
         let ready_inner = mem::replace(&mut self.inner, not_ready_inner);
         let future = layer.layer(ready_inner).call(request);
-        ResponseFuture::CrossOrigin { future }
+        ResponseFuture::WithCors { future }
     }
 }
 
@@ -69,8 +69,8 @@ pin_project! {
     /// The response future of [`TenantCors`].
     #[project = ResponseFutureProj]
     pub(crate) enum ResponseFuture<F> {
-        SameOrigin { #[pin] future: F },
-        CrossOrigin { #[pin] future: cors::ResponseFuture<F> },
+        Plain { #[pin] future: F },
+        WithCors { #[pin] future: cors::ResponseFuture<F> },
     }
 }
 
@@ -83,8 +83,8 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project() {
-            ResponseFutureProj::SameOrigin { future } => future.poll(cx),
-            ResponseFutureProj::CrossOrigin { future } => future.poll(cx),
+            ResponseFutureProj::Plain { future } => future.poll(cx),
+            ResponseFutureProj::WithCors { future } => future.poll(cx),
         }
     }
 }

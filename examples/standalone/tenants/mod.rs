@@ -3,7 +3,7 @@
 //! | file | role |
 //! | --- | --- |
 //! | `served` | the tenants in use, replaced as a whole by a reload |
-//! | `tenant` | one tenant: its service, ended sessions and CORS policy |
+//! | `tenant`, `retired` | one tenant: its service, ended sessions and CORS policy; those removed |
 //! | `resolver` | finds the tenant of a request |
 //! | `sessions` | maintenance of the ended sessions |
 //! | `probe`, `readiness` | whether a tenant is ready |
@@ -13,6 +13,7 @@ mod cors;
 mod probe;
 mod readiness;
 mod resolver;
+mod retired;
 mod served;
 mod sessions;
 mod tenant;
@@ -21,5 +22,5 @@ pub(crate) use self::cors::TenantCorsLayer;
 pub(crate) use self::probe::Prober;
 pub(crate) use self::readiness::Readiness;
 pub(crate) use self::resolver::trusted_proxies;
-pub(crate) use self::served::{Plan, ServedTenants};
+pub(crate) use self::served::{ServedTenants, SharedSettings};
 pub(crate) use self::tenant::ServedTenant;

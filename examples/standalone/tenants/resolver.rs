@@ -10,21 +10,26 @@ use crate::config::{Config, ResolverConfig, ServerConfig};
 
 /// The configured resolver.
 pub(super) enum Resolver {
-    Single,
+    Single(OneTenant),
     Host(TenantByHost),
     Path,
     Header(TenantByHeader),
 }
 
 impl Resolver {
+    /// The resolver of a configuration, with the trusted proxies of `server`.
+    ///
     /// # Errors
     /// None for a configuration that has been checked.
-    pub(super) fn new(config: &Config) -> Result<Self, BoxError> {
+    pub(super) fn new(config: &Config, server: &ServerConfig) -> Result<Self, BoxError> {
         Ok(match &config.resolver {
-            ResolverConfig::Single => Self::Single,
+            ResolverConfig::Single => {
+                let single = config.tenants.first().ok_or("no tenant is configured")?;
+                Self::Single(OneTenant::new(single.key.parse()?))
+            }
             ResolverConfig::Path => Self::Path,
             ResolverConfig::Header(name) => {
-                let proxies = trusted_proxies(&config.server)?;
+                let proxies = trusted_proxies(server)?;
                 Self::Header(TenantByHeader::new(name.parse()?, proxies))
             }
             ResolverConfig::Hosts { exact, pattern } => {
@@ -44,7 +49,7 @@ impl Resolver {
 impl TenantResolver for Resolver {
     fn resolve(&self, request: RequestHead<'_>) -> Option<TenantKey> {
         match self {
-            Self::Single => OneTenant::new(TenantKey::DEFAULT).resolve(request),
+            Self::Single(tenant) => tenant.resolve(request),
             Self::Host(hosts) => hosts.resolve(request),
             Self::Path => TenantByPath.resolve(request),
             Self::Header(header) => header.resolve(request),

@@ -10,29 +10,43 @@ use omneo_id::tenants::{RequestHead, TenantKey, TenantResolver, TenantSet};
 use omneo_id::upstream::CallBudget;
 use omneo_id::{OmneoIdTenants, SigningKey};
 use tokio::runtime::Handle;
+use tracing::warn;
 
 use super::resolver::Resolver;
+use super::retired::RetiredSessions;
 use super::tenant::{RunningSessions, ServedTenant};
-use crate::config::{Config, ResolverConfig, ServerConfig, TenantConfig};
+use crate::config::{Config, ResolverConfig, ServerConfig, TenantConfig, namespace};
 
 /// The tenants in use.
 pub(crate) struct ServedTenants(ArcSwap<Snapshot>);
 
 /// The tenants at one moment.
 struct Snapshot {
-    is_single: bool,
-    has_mounts_below_key: bool,
+    kind: Kind,
     resolver: Arc<Resolver>,
     tenants: BTreeMap<TenantKey, Arc<ServedTenant>>,
     /// The same tenants, for the service of the crate.
     set: TenantSet,
+    retired: RetiredSessions,
 }
 
-/// The parts of tenants that do not come from their configuration.
-pub(crate) struct Plan {
-    /// The settings at the start: the store of ended sessions is not changed by a reload.
+/// The kinds of sets: tenants of different kinds differ in their audience or mount.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// The tenant of flags. Its tokens have no audience by default.
+    OfFlags,
+    /// Tenants of a file.
+    OfFile,
+    /// Tenants of a file, each mounted below its key.
+    BelowKeys,
+}
+
+/// The settings that all tenants share, and that a reload keeps.
+pub(crate) struct SharedSettings {
+    /// The settings at the start: a reload changes neither the store of ended sessions nor the
+    /// trusted proxies.
     pub(crate) server: ServerConfig,
-    /// Signs the ID tokens of tenants without a signing key. A reload keeps it.
+    /// Signs the ID tokens of tenants without a signing key.
     pub(crate) random_key: SigningKey,
     /// The calls in flight of all tenants.
     pub(crate) budget: CallBudget,
@@ -42,7 +56,7 @@ pub(crate) struct Plan {
     pub(crate) runtime: Handle,
 }
 
-/// What a reload has changed.
+/// The tenants that a reload has added, changed and removed.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
     pub(crate) added: Vec<TenantKey>,
@@ -55,40 +69,37 @@ impl ServedTenants {
     ///
     /// # Errors
     /// None for a configuration that has been checked.
-    pub(crate) fn new(config: &Config, plan: &Plan) -> Result<Self, BoxError> {
-        let (snapshot, _) = Snapshot::build(config, plan, None)?;
+    pub(crate) fn new(config: &Config, shared: &SharedSettings) -> Result<Self, BoxError> {
+        let (snapshot, _) = Snapshot::build(config, shared, None)?;
         Ok(Self(ArcSwap::from_pointee(snapshot)))
     }
 
     /// The service of these tenants over a client.
     pub(crate) fn service<C>(&self, client: C) -> OmneoIdTenants<C> {
         let snapshot = self.0.load();
-        OmneoIdTenants::new(
-            SharedResolver(Arc::clone(&snapshot.resolver)),
-            snapshot.set.clone(),
-            client,
-        )
+        let resolver = SharedResolver(Arc::clone(&snapshot.resolver));
+        OmneoIdTenants::new(resolver, snapshot.set.clone(), client)
     }
 
     /// Replaces the tenants by those of this configuration, also in the service. Requests that have
     /// begun end on the previous tenants.
     ///
     /// # Errors
-    /// None for a configuration that has been checked. The tenants are then unchanged.
+    /// If a change needs a restart. The tenants are then unchanged.
     pub(crate) fn replace<C>(
         &self,
         config: &Config,
-        plan: &Plan,
+        shared: &SharedSettings,
         service: &OmneoIdTenants<C>,
     ) -> Result<Changes, BoxError> {
         let before = self.0.load_full();
-        let (after, changes) = Snapshot::build(config, plan, Some(&before))?;
-        let resolver = SharedResolver(Arc::clone(&after.resolver));
+        let (after, changes) = Snapshot::build(config, shared, Some(&before))?;
         for key in changes.added.iter().chain(&changes.changed) {
             if let Some(tenant) = after.tenants.get(key) {
                 tenant.log();
             }
         }
+        let resolver = SharedResolver(Arc::clone(&after.resolver));
         service.replace_with_resolver(resolver, after.set.clone());
         self.0.store(Arc::new(after));
         Ok(changes)
@@ -102,11 +113,10 @@ impl ServedTenants {
     }
 
     /// The tenant of a request.
-    pub(crate) fn of_request<B>(&self, request: &Request<B>) -> Option<Arc<ServedTenant>> {
+    pub(crate) fn resolve<B>(&self, request: &Request<B>) -> Option<Arc<ServedTenant>> {
         let snapshot = self.0.load();
-        let key = snapshot
-            .resolver
-            .resolve(RequestHead::from_request(request))?;
+        let head = RequestHead::from_request(request);
+        let key = snapshot.resolver.resolve(head)?;
         snapshot.tenants.get(&key).cloned()
     }
 
@@ -115,11 +125,14 @@ impl ServedTenants {
         self.0.load().tenants.get(&key.parse().ok()?).cloned()
     }
 
-    /// The tenant of a server that has one only, whose requests are not resolved.
+    /// The tenant of a server that has one only.
     pub(crate) fn single(&self) -> Option<Arc<ServedTenant>> {
         let snapshot = self.0.load();
-        let single = snapshot.tenants.values().next().cloned();
-        single.filter(|_| snapshot.is_single)
+        let mut tenants = snapshot.tenants.values();
+        match (tenants.next(), tenants.next()) {
+            (Some(single), None) => Some(Arc::clone(single)),
+            _ => None,
+        }
     }
 
     /// All tenants, in the order of their keys.
@@ -127,7 +140,7 @@ impl ServedTenants {
         self.0.load().tenants.values().cloned().collect()
     }
 
-    /// The labels of metrics: none with a single tenant.
+    /// The labels of metrics: none for the tenant of flags.
     pub(crate) fn labels(&self) -> Vec<TenantKey> {
         let tenants = self.all();
         tenants.iter().filter_map(|tenant| tenant.label()).collect()
@@ -137,87 +150,145 @@ impl ServedTenants {
 impl Snapshot {
     fn build(
         config: &Config,
-        plan: &Plan,
+        shared: &SharedSettings,
         before: Option<&Self>,
     ) -> Result<(Self, Changes), BoxError> {
-        let is_single = config.resolver == ResolverConfig::Single;
-        let has_mounts_below_key = config.resolver == ResolverConfig::Path;
-        // Tenants of another kind of set have another audience or another mount.
-        let same_kind = before.filter(|before| {
-            before.is_single == is_single && before.has_mounts_below_key == has_mounts_below_key
-        });
-        let kept = |key: TenantKey, config: &TenantConfig| {
-            let tenant = same_kind?.tenants.get(&key)?;
-            (tenant.config == *config).then(|| Arc::clone(tenant))
-        };
-        let mut set = match same_kind {
+        let kind = Kind::new(config);
+        let before_of_kind = before.filter(|before| before.kind == kind);
+        let mut set = match before_of_kind {
             Some(before) => before.set.clone(),
-            None if has_mounts_below_key => TenantSet::new().mount_below_key(),
-            None => TenantSet::new(),
+            None => kind.empty_set(),
         };
-        let mut configs = BTreeMap::new();
-        for tenant in &config.tenants {
-            let key = if is_single {
-                TenantKey::DEFAULT
-            } else {
-                tenant.key.parse()?
-            };
-            configs.insert(key, tenant);
-        }
+        let mut retired =
+            before.map_or_else(RetiredSessions::default, |before| before.retired.current());
         let mut changes = Changes::default();
-        // First, so that an audience can move from one tenant to another.
-        for key in before.iter().flat_map(|before| before.tenants.keys()) {
-            match configs.get(key) {
-                None => changes.removed.push(*key),
-                Some(config) if kept(*key, config).is_none() => changes.changed.push(*key),
-                Some(_) => continue,
-            }
-            set.remove(*key);
-        }
+        let mut updates = Vec::new();
+        let mut running = BTreeMap::new();
         let mut tenants = BTreeMap::new();
-        for (key, config) in configs {
+        for config in &config.tenants {
+            let key: TenantKey = config.key.parse()?;
             let predecessor = before.and_then(|before| before.tenants.get(&key));
-            if let Some(tenant) = kept(key, config) {
-                tenants.insert(key, tenant);
+            if let (Some(tenant), Some(_)) = (predecessor, before_of_kind)
+                && tenant.config == *config
+            {
+                tenants.insert(key, Arc::clone(tenant));
                 continue;
             }
-            if predecessor.is_none() {
-                changes.added.push(key);
+            let sessions = match predecessor {
+                Some(tenant) => {
+                    changes.changed.push(key);
+                    check_namespace(&tenant.config, config, shared)?;
+                    Some(tenant.ended_sessions())
+                }
+                None => {
+                    changes.added.push(key);
+                    retired.take(key)
+                }
+            };
+            let sessions = RunningSessions::new(&shared.server, config, sessions, &shared.runtime)?;
+            updates.push((key, Some(builder(config, shared, &sessions)?)));
+            running.insert(key, (config, sessions));
+        }
+        for (key, tenant) in before.iter().flat_map(|before| &before.tenants) {
+            if !tenants.contains_key(key) && !running.contains_key(key) {
+                changes.removed.push(*key);
+                retired.insert(*key, tenant.ended_sessions());
+                if before_of_kind.is_some() {
+                    updates.push((*key, None));
+                }
             }
-            let predecessor = predecessor.map(|tenant| &**tenant);
-            let running = RunningSessions::new(&plan.server, config, predecessor, &plan.runtime)?;
-            let revocations = running.sessions.revocations.clone();
-            let builder = config.builder(revocations, &plan.random_key)?;
-            let max_in_flight = config.max_in_flight.min(plan.max_in_flight);
-            let builder = builder.max_in_flight(max_in_flight);
-            let builder = builder.call_budget(&plan.budget);
-            if is_single {
-                set = TenantSet::single(builder)?;
-            } else {
-                set.insert(key, builder)?;
+        }
+        match (kind, before_of_kind) {
+            (Kind::OfFlags, None) => {
+                let builder = updates.pop().and_then(|(_, builder)| builder);
+                set = TenantSet::single(builder.ok_or("no tenant is configured")?)?;
             }
+            _ => set.update(updates)?,
+        }
+        for (key, (config, sessions)) in running {
             let id = set
                 .get(key)
                 .cloned()
                 .ok_or("the tenant is not in its set")?;
-            let mount = config.mount.trim_end_matches('/');
-            let mount = match has_mounts_below_key {
-                true => format!("/{key}{mount}"),
-                false => mount.to_owned(),
-            };
-            let label = (!is_single).then_some(key);
-            let tenant = ServedTenant::new(label, mount, config, id, running)?;
+            let mount = kind.mount(key, config);
+            let label = (kind != Kind::OfFlags).then_some(key);
+            let tenant = ServedTenant::new(label, mount, config, id, sessions)?;
             tenants.insert(key, Arc::new(tenant));
         }
+        let stats = shared.budget.stats();
+        if stats.members > 1 && stats.guaranteed == 0 {
+            warn!(
+                max_in_flight = shared.max_in_flight,
+                tenants = stats.members,
+                "max_in_flight is too low to guarantee each tenant a call"
+            );
+        }
         let snapshot = Self {
-            is_single,
-            has_mounts_below_key,
-            resolver: Arc::new(Resolver::new(config)?),
+            kind,
+            resolver: Arc::new(Resolver::new(config, &shared.server)?),
             tenants,
             set,
+            retired,
         };
         Ok((snapshot, changes))
     }
+}
+
+impl Kind {
+    fn new(config: &Config) -> Self {
+        let is_of_flags = |tenant: &TenantConfig| tenant.key == Config::FLAGS_KEY;
+        match config.resolver {
+            ResolverConfig::Path => Self::BelowKeys,
+            _ if config.tenants.iter().any(is_of_flags) => Self::OfFlags,
+            _ => Self::OfFile,
+        }
+    }
+
+    fn empty_set(self) -> TenantSet {
+        match self {
+            Self::OfFlags | Self::OfFile => TenantSet::new(),
+            Self::BelowKeys => TenantSet::new().mount_below_key(),
+        }
+    }
+
+    /// The path prefix of a tenant: empty, or without a slash at its end.
+    fn mount(self, key: TenantKey, config: &TenantConfig) -> String {
+        let mount = config.mount.trim_end_matches('/');
+        match self {
+            Self::BelowKeys => format!("/{key}{mount}"),
+            Self::OfFlags | Self::OfFile => mount.to_owned(),
+        }
+    }
+}
+
+fn builder(
+    config: &TenantConfig,
+    shared: &SharedSettings,
+    sessions: &RunningSessions,
+) -> Result<omneo_id::OmneoIdBuilder, BoxError> {
+    let max_in_flight = config.max_in_flight.unwrap_or(shared.max_in_flight);
+    let builder = config.builder(sessions.revocations(), &shared.random_key)?;
+    Ok(builder
+        .max_in_flight(max_in_flight.min(shared.max_in_flight))
+        .call_budget(&shared.budget))
+}
+
+/// The ended sessions of a tenant stay in their store, whose namespace depends on its upstream.
+fn check_namespace(
+    before: &TenantConfig,
+    after: &TenantConfig,
+    shared: &SharedSettings,
+) -> Result<(), BoxError> {
+    let has_store = shared.server.revocations.redis.is_some();
+    if has_store && namespace(before)? != namespace(after)? {
+        return Err(format!(
+            "the upstream of tenant {:?} has changed, under which its ended sessions are stored: \
+             this change needs a restart",
+            before.key
+        )
+        .into());
+    }
+    Ok(())
 }
 
 /// The resolver of a snapshot, for the service of the crate.

@@ -51,7 +51,7 @@ pub(super) fn log(sessions: &Sessions, tenant: Option<&str>) {
         Some(refresh) => refresh.age().to_string(),
     };
     info!(
-        tenant,
+        tenant.key = tenant,
         store = sessions.store.as_str(),
         on_outage = %sessions.on_outage,
         %refresh,

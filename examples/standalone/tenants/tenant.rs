@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use omneo_id::error::ConfigError;
 use omneo_id::tenants::TenantKey;
-use omneo_id::{ApiToken, OmneoId};
+use omneo_id::{ApiToken, OmneoId, Revocations};
 use tokio::runtime::Handle;
 use tower_http::cors::CorsLayer;
 
@@ -15,7 +15,7 @@ use crate::config::{ServerConfig, Sessions, TenantConfig};
 
 /// A tenant with its state. A reload that does not change its configuration keeps it.
 pub(crate) struct ServedTenant {
-    /// The key for logs and metrics. `None` with a single tenant.
+    /// The key for logs and metrics. `None` for the tenant of flags.
     label: Option<TenantKey>,
     pub(crate) config: TenantConfig,
     /// Without a client.
@@ -29,26 +29,32 @@ pub(crate) struct ServedTenant {
     maintenance: Arc<Maintenance>,
 }
 
-/// The ended sessions of a tenant with the task that maintains them. A tenant whose configuration
-/// has changed continues with them.
+/// The ended sessions of a tenant, and the task that maintains them.
+#[derive(Clone)]
+pub(super) struct EndedSessions {
+    revocations: Revocations,
+    maintenance: Arc<Maintenance>,
+}
+
+/// The settings of sessions with the ended ones.
 pub(super) struct RunningSessions {
-    pub(super) sessions: Sessions,
+    sessions: Sessions,
     maintenance: Arc<Maintenance>,
 }
 
 impl RunningSessions {
-    /// The sessions of a tenant: those of its predecessor, or new ones.
+    /// The sessions of a tenant: with the ended ones of its predecessor, or none.
     pub(super) fn new(
         server: &ServerConfig,
         config: &TenantConfig,
-        predecessor: Option<&ServedTenant>,
+        ended: Option<EndedSessions>,
         runtime: &Handle,
     ) -> Result<Self, ConfigError> {
         let mut sessions = Sessions::new(server, config)?;
-        let maintenance = match predecessor {
-            Some(predecessor) => {
-                sessions.revocations = predecessor.sessions.revocations.clone();
-                Arc::clone(&predecessor.maintenance)
+        let maintenance = match ended {
+            Some(ended) => {
+                sessions.revocations = ended.revocations;
+                ended.maintenance
             }
             None => {
                 let revocations = sessions.revocations.clone();
@@ -59,6 +65,10 @@ impl RunningSessions {
             sessions,
             maintenance,
         })
+    }
+
+    pub(super) fn revocations(&self) -> Revocations {
+        self.sessions.revocations.clone()
     }
 }
 
@@ -83,7 +93,7 @@ impl ServedTenant {
         })
     }
 
-    /// The key for logs and metrics. `None` with a single tenant.
+    /// The key for logs and metrics. `None` for the tenant of flags.
     pub(crate) fn label(&self) -> Option<TenantKey> {
         self.label
     }
@@ -91,6 +101,14 @@ impl ServedTenant {
     /// The path prefix of the tenant's routes: empty, or without a slash at its end.
     pub(crate) fn mount(&self) -> &str {
         &self.mount
+    }
+
+    /// The ended sessions, for a tenant that replaces this one.
+    pub(super) fn ended_sessions(&self) -> EndedSessions {
+        EndedSessions {
+            revocations: self.sessions.revocations.clone(),
+            maintenance: Arc::clone(&self.maintenance),
+        }
     }
 
     /// Logs the settings of the sessions.

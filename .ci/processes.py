@@ -114,7 +114,15 @@ def tenant(folder, name="tenant"):
     return port, Process(folder, name, [SANDBOX, "--listen", f"127.0.0.1:{port}"])
 
 
-def nginx(folder):
+class Nginx(Process):
     """nginx with the configuration file of this folder."""
-    command = ["nginx", "-p", folder, "-c", folder / "nginx.conf", "-e", folder / "error.log"]
-    return Process(folder, "nginx", command)
+
+    def __init__(self, folder):
+        command = ["nginx", "-p", folder, "-c", folder / "nginx.conf", "-e", folder / "error.log"]
+        super().__init__(folder, "nginx", command)
+
+    def kill(self):
+        if self.process is not None:
+            # Its workers would survive SIGKILL.
+            self.process.terminate()
+            self.process.wait()

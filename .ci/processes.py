@@ -3,9 +3,11 @@
 import http.client
 import json
 import os
+import random
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,10 +22,20 @@ SIGNING_KEY = "5b1f0e9a7c3d48269f80b1c2d3e4f506"
 PATIENCE = 60
 
 
+ports = set()
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A free port, another one each time. Linux assigns ports from 32768 on to connections, which
+    may take such a port before its server starts; so it is a lower one.
+    """
+    while True:
+        port = random.randrange(10_000, 32_768)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            if port not in ports:
+                ports.add(port)
+                return port
 
 
 def until(condition, what):

@@ -238,7 +238,7 @@ def main():
             (folder / f"secrets/{brand}-api-token").write_text(f"{API_TOKEN}\n")
             (folder / f"secrets/{brand}-signing-key").write_text(f"{SIGNING_KEY}\n")
         (folder / "nginx.conf").write_text(NGINX.format(folder=folder, servers=servers))
-        run(processes.nginx(folder))
+        run(processes.Nginx(folder))
         (folder / "omneo-id.toml").write_text(replaced(configuration(), replacements))
         check_commands(binary, folder)
         server = Process(folder, "server", [binary, "--config", folder / "omneo-id.toml"])

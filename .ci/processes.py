@@ -3,9 +3,11 @@
 import http.client
 import json
 import os
+import random
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,10 +22,20 @@ SIGNING_KEY = "5b1f0e9a7c3d48269f80b1c2d3e4f506"
 PATIENCE = 60
 
 
+ports = set()
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A free port, another one each time. Linux assigns ports from 32768 on to connections, which
+    may take such a port before its server starts; so it is a lower one.
+    """
+    while True:
+        port = random.randrange(10_000, 32_768)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            if port not in ports:
+                ports.add(port)
+                return port
 
 
 def until(condition, what):
@@ -114,7 +126,15 @@ def tenant(folder, name="tenant"):
     return port, Process(folder, name, [SANDBOX, "--listen", f"127.0.0.1:{port}"])
 
 
-def nginx(folder):
+class Nginx(Process):
     """nginx with the configuration file of this folder."""
-    command = ["nginx", "-p", folder, "-c", folder / "nginx.conf", "-e", folder / "error.log"]
-    return Process(folder, "nginx", command)
+
+    def __init__(self, folder):
+        command = ["nginx", "-p", folder, "-c", folder / "nginx.conf", "-e", folder / "error.log"]
+        super().__init__(folder, "nginx", command)
+
+    def kill(self):
+        if self.process is not None:
+            # Its workers would survive SIGKILL.
+            self.process.terminate()
+            self.process.wait()

@@ -87,16 +87,16 @@ class Replica(Process):
         self.check()
 
 
-class Nginx(Process):
+class Nginx(processes.Nginx):
     """nginx, and a probe of `/readyz` that writes its list of replicas, as a controller does."""
 
     def __init__(self, folder, replicas):
         self.folder, self.replicas, self.port = folder, replicas, free_port()
         self.ready = list(replicas)
         self.access = folder / "access.log"
-        self.stopped = threading.Event()
+        self.stopped, self.probe = threading.Event(), threading.Thread(target=self.run_probe)
         self.write()
-        super().__init__(folder, "nginx", processes.nginx(folder).command)
+        super().__init__(folder)
 
     def write(self):
         text = NGINX.format(folder=self.folder, servers=servers(self.port, self.ready))
@@ -105,7 +105,6 @@ class Nginx(Process):
     def start(self):
         super().start()
         until(lambda: status(self.port, "/") is not None, "nginx")
-        self.probe = threading.Thread(target=self.run_probe)
         self.probe.start()
 
     def run_probe(self):
@@ -118,11 +117,9 @@ class Nginx(Process):
 
     def kill(self):
         self.stopped.set()
-        if self.process is not None:
+        if self.probe.is_alive():
             self.probe.join()
-            # nginx stops its workers.
-            self.signal(signal.SIGTERM)
-            self.process.wait()
+        super().kill()
 
     def served(self):
         """The number of responses of each replica."""

@@ -394,21 +394,6 @@ impl http_body::Body for Never {
     }
 }
 
-#[tokio::test]
-async fn the_calls_in_flight_are_limited() {
-    let silent = service_fn(|_: Request<RequestBody>| {
-        std::future::pending::<Result<Response<Body>, BoxError>>()
-    });
-    let id = service(&tenant(&["--max-in-flight", "1"]), silent);
-    let first = id.clone().oneshot(get("/profiles/me", &own_token()));
-    let second = id.oneshot(get("/profiles/me", &own_token()));
-    tokio::select! {
-        biased;
-        _ = first => panic!("the tenant does not respond"),
-        response = second => assert_eq!(response.unwrap().status(), 503),
-    }
-}
-
 #[test]
 fn plain_http_is_accepted_as_configured() {
     let flags = ["--upstream", "http://api.acme.test", "--api-token", "t"];

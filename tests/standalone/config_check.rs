@@ -176,6 +176,7 @@ upstream = "https://c.example"
         (37, "mount: "),
         (39, "the tenant has upstream and sandbox"),
         (39, "the tenant needs hosts"),
+        (39, "the embedded sandbox must be the only [[tenant]]"),
         (43, "api_token and "),
         (46, "the tenant needs upstream"),
         (
@@ -196,7 +197,7 @@ upstream = "https://c.example"
         let found = lines.filter(|line| line.starts_with(&expected)).count();
         assert_eq!(found, 1, "{expected:?} is not one line of\n{stderr}");
     }
-    assert_eq!(stderr.lines().count(), 44, "{stderr}");
+    assert_eq!(stderr.lines().count(), 45, "{stderr}");
 }
 
 #[test]

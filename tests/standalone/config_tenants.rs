@@ -22,11 +22,14 @@ fn problem(name: &str, content: &str) -> String {
     problem[position + ".toml:".len()..].to_owned()
 }
 
-/// A file with this value of `tenant_by` and two sandboxes with these fields.
+/// The address of a tenant.
+const UPSTREAM: &str = "upstream = \"https://api.acme.test\"\napi_token = \"t\"";
+
+/// A file with this value of `tenant_by` and two tenants with these fields.
 fn two(by: &str, one: &str, other: &str) -> String {
     format!(
-        "[server]\n{by}\n[[tenant]]\nkey = \"a\"\nsandbox = true\n{one}\n\
-         [[tenant]]\nkey = \"b\"\nsandbox = true\n{other}\n"
+        "[server]\n{by}\n[[tenant]]\nkey = \"a\"\n{UPSTREAM}\n{one}\n\
+         [[tenant]]\nkey = \"b\"\n{UPSTREAM}\n{other}\n"
     )
 }
 
@@ -89,8 +92,8 @@ fn requests_are_resolved_by_host_path_or_header() {
 fn each_tenant_is_found_in_exactly_one_way() {
     let (one, other) = (r#"hosts = ["a.example"]"#, r#"hosts = ["b.example"]"#);
     for (by, one, other, expected) in [
-        ("", one, "", "7: the tenant needs hosts"),
-        ("", one, "hosts = []", "7: the tenant needs hosts"),
+        ("", one, "", "8: the tenant needs hosts"),
+        ("", one, "hosts = []", "8: the tenant needs hosts"),
         (
             "",
             one,
@@ -162,13 +165,13 @@ fn each_tenant_is_found_in_exactly_one_way() {
             "",
             "hosts = [\"a.example:80\"]",
             other,
-            "6: hosts \"a.example:80\"",
+            "7: hosts \"a.example:80\"",
         ),
-        ("", "hosts = [\"http://a.example\"]", other, "6: hosts "),
-        ("", "hosts = [\"*.a.example\"]", other, "6: hosts "),
-        ("", "hosts = [\"bücher.example\"]", other, "6: hosts "),
-        ("", "hosts = [\"a..example\"]", other, "6: hosts "),
-        ("", "hosts = [\"[::g]\"]", other, "6: hosts "),
+        ("", "hosts = [\"http://a.example\"]", other, "7: hosts "),
+        ("", "hosts = [\"*.a.example\"]", other, "7: hosts "),
+        ("", "hosts = [\"bücher.example\"]", other, "7: hosts "),
+        ("", "hosts = [\"a..example\"]", other, "7: hosts "),
+        ("", "hosts = [\"[::g]\"]", other, "7: hosts "),
     ] {
         let problem = problem("one-way", &two(by, one, other));
         assert!(problem.contains(expected), "{by} {one} {other}: {problem}");
@@ -196,6 +199,18 @@ fn the_audience_of_a_tenant_is_its_key() {
     .unwrap();
     assert_eq!(config.tenants[0].audience.as_deref(), Some("shops"));
     assert_eq!(config.tenants[1].audience.as_deref(), Some("b"));
+}
+
+#[test]
+fn reserved_keys_are_refused() {
+    let of_flags = "[[tenant]]\nkey = \"default\"\nsandbox = true\n";
+    let text = "1: the key \"default\" is reserved for the tenant of flags";
+    assert_eq!(problem("reserved", of_flags), text);
+    let probe = format!(
+        "[server]\ntenant_by = \"path\"\n[[tenant]]\nkey = \"readyz\"\n{UPSTREAM}\n"
+    );
+    let text = "2: tenant_by is path, so no tenant can have the key \"readyz\"";
+    assert_eq!(problem("reserved-path", &probe), text);
 }
 
 #[test]
@@ -243,7 +258,7 @@ fn each_change_of_the_server_is_listed() {
     for (lines, expected) in [
         ("", &[][..]),
         ("listen = [\"127.0.0.1:0\"]", &["listen"]),
-        (&tls, &["tls_cert, tls_key"]),
+        (&tls, &["tls_cert"]),
         ("trusted_proxy = [\"::1\"]", &["trusted_proxy"]),
         (
             "trusted_proxy = [\"::1\"]\ntrust_forwarded = true",

@@ -125,7 +125,7 @@ async fn ended_sessions_stay_ended_while_tenants_come_and_go() {
     ];
     for (tenants, status) in [
         (&both[..], 401),
-        (&both[1..], 401),
+        (&both[1..], 404),
         (&both[..], 401),
         (&alone[..], 401),
     ] {

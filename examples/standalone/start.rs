@@ -244,7 +244,7 @@ where
     let signals = Signals::catch();
     let signals =
         signals.map_err(|error| Failure::serving(format!("cannot receive signals: {error}")))?;
-    let tls = server.tls.clone().map(Tls::load).transpose();
+    let tls = server.tls.as_ref().map(Tls::load).transpose();
     let tls = tls.map_err(Failure::usage)?.map(Arc::new);
     let inherited = socket_activation::take_listeners();
     let inherited = inherited

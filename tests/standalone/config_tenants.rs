@@ -98,13 +98,13 @@ fn each_tenant_is_found_in_exactly_one_way() {
             "",
             one,
             one,
-            "7: the host \"a.example\" is also that of the tenant at ",
+            "8: the host \"a.example\" is also that of the tenant at ",
         ),
         (
             "",
             one,
             "hosts = [\"b.example\"]\naudience = \"a\"",
-            "7: the audience \"a\" is also that of the tenant at ",
+            "8: the audience \"a\" is also that of the tenant at ",
         ),
         (
             "tenant_by = \"path\"",

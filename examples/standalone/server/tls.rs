@@ -34,11 +34,11 @@ impl Tls {
     ///
     /// # Errors
     /// If a file cannot be read, or does not have a certificate or a key that belongs to it.
-    pub(crate) fn load(files: TlsFiles) -> Result<Self, TlsError> {
+    pub(crate) fn load(files: &TlsFiles) -> Result<Self, TlsError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let ticketer = aws_lc_rs::Ticketer::new();
         let ticketer = ticketer.map_err(|error| TlsError::new(&files.cert, error))?;
-        let config = read_config(&files, &provider, &ticketer)?;
+        let config = read_config(files, &provider, &ticketer)?;
         Ok(Self {
             provider,
             ticketer,

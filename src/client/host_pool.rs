@@ -11,7 +11,7 @@ use super::http1_connection::{Http1Connection, IdlePool};
 use super::http2_connection::Http2Connection;
 use super::http2_pool::Http2Pool;
 use super::limits::Limits;
-use super::total_idle::TotalIdle;
+use super::total_idle::{IdleEntry, IdleOwner, TotalIdle};
 
 /// How often idle connections are checked: an idle timeout is late by at most this, and a
 /// connection that its server has closed counts as idle for at most this long.
@@ -44,13 +44,16 @@ pub(super) enum PooledConnection {
 #[derive(Default)]
 struct IdleConnections {
     // A stack: the connection that was used last is the least likely to be closed by its server.
-    #[expect(
-        clippy::vec_box,
-        reason = "the box moves into the response body, without a new allocation"
-    )]
-    stack: Vec<Box<Http1Connection>>,
+    stack: Vec<IdleConnection>,
     /// Whether the task [`reap_idle`] runs.
     is_reaped: bool,
+}
+
+struct IdleConnection {
+    // The box moves into the response body, without a new allocation.
+    connection: Box<Http1Connection>,
+    /// The entry in the idle connections of all origins, if they are limited.
+    entry: Option<IdleEntry>,
 }
 
 impl HostPool {
@@ -63,9 +66,9 @@ impl HostPool {
         Self {
             host,
             limits,
-            total_idle,
             http1: Mutex::default(),
-            http2: Arc::new(Http2Pool::new(limits, speaks_http2)),
+            http2: Arc::new(Http2Pool::new(limits, total_idle.clone(), speaks_http2)),
+            total_idle,
         }
     }
 
@@ -81,11 +84,15 @@ impl HostPool {
         }
         loop {
             // If the last connection is not recent, no other one is: each was used before it.
-            let mut connection = self
+            let idle = self
                 .http1()
                 .stack
-                .pop_if(|connection| reuse == Reuse::Any || connection.is_recent())?;
-            self.count_removed(1);
+                .pop_if(|idle| reuse == Reuse::Any || idle.connection.is_recent())?;
+            let IdleConnection {
+                mut connection,
+                entry,
+            } = idle;
+            drop(entry);
             if connection.is_usable() {
                 return Some(PooledConnection::Http1(connection));
             }
@@ -133,13 +140,12 @@ impl HostPool {
         let (idle_timeout, now) = (self.limits.idle_timeout, Instant::now());
         let reaped: Vec<_> = http1
             .stack
-            .extract_if(.., |connection| {
+            .extract_if(.., |IdleConnection { connection, .. }| {
                 now.duration_since(connection.idle_since()) >= idle_timeout
                     || connection.is_expired(now)
                     || !connection.is_usable()
             })
             .collect();
-        self.count_removed(reaped.len());
         // Updated under the lock that every added connection takes: none is missed.
         let has_more = !http1.stack.is_empty() || !self.http2.is_empty();
         http1.is_reaped = has_more;
@@ -147,13 +153,6 @@ impl HostPool {
         // Not under the lock: dropping a connection runs code of the connector.
         drop(reaped);
         has_more
-    }
-
-    /// Updates the count of all origins after idle connections were removed.
-    fn count_removed(&self, count: usize) {
-        if let Some(total_idle) = &self.total_idle {
-            total_idle.remove(count);
-        }
     }
 
     fn http1(&self) -> MutexGuard<'_, IdleConnections> {
@@ -167,13 +166,27 @@ impl IdlePool for HostPool {
         if http1.stack.len() >= self.limits.max_idle {
             return;
         }
-        if let Some(total_idle) = &self.total_idle
-            && !total_idle.add(http1.stack.is_empty())
-        {
-            return;
-        }
-        http1.stack.push(connection);
+        let total_idle = self.total_idle.as_ref();
+        let (entry, excess) = total_idle
+            .map(|total_idle| total_idle.add(Arc::downgrade(&self) as _))
+            .unzip();
+        http1.stack.push(IdleConnection { connection, entry });
         self.start_reaping(http1);
+        if let Some(excess) = excess.flatten() {
+            excess.close();
+        }
+    }
+}
+
+impl IdleOwner for HostPool {
+    fn close_idle(self: Arc<Self>, id: u64) {
+        let has_id = |idle: &IdleConnection| idle.entry.as_ref().is_some_and(|e| e.id() == id);
+        let mut http1 = self.http1();
+        let position = http1.stack.iter().position(has_id);
+        let closed = position.map(|position| http1.stack.remove(position));
+        drop(http1);
+        // Not under the lock: dropping a connection runs code of the connector.
+        drop(closed);
     }
 }
 
@@ -201,7 +214,6 @@ impl Drop for ReapGuard {
             let mut http1 = pool.http1();
             http1.is_reaped = false;
             let idle = mem::take(&mut http1.stack);
-            pool.count_removed(idle.len());
             drop(http1);
             drop(idle);
             pool.http2.clear();

@@ -12,7 +12,9 @@ use tokio::time::{Instant, timeout};
 use super::http2_connection::{
     Http2Connection, INITIAL_STREAMS, MAX_STREAMS, PoolMembership, StreamPool,
 };
+use super::http2_entry::ConnectionEntry;
 use super::limits::Limits;
+use super::total_idle::{Excess, IdleOwner, TotalIdle};
 use super::{ClientError, ConnectTimeout};
 use crate::request_body::RequestBody;
 
@@ -27,6 +29,7 @@ const RETRY_DELAY: Duration = Duration::from_secs(1);
 /// Waiting requests are served in order, as streams become free and connections are opened.
 pub(super) struct Http2Pool {
     limits: Limits,
+    total_idle: Option<Arc<TotalIdle>>,
     /// The number of connections. Each checkout reads it, so that requests to an HTTP/1.1 origin
     /// do not lock `state`.
     open: AtomicUsize,
@@ -48,17 +51,6 @@ struct State {
     next_id: u64,
 }
 
-struct ConnectionEntry {
-    id: u64,
-    sender: SendRequest<RequestBody>,
-    in_flight: usize,
-    stream_limit: usize,
-    /// When a request last got a stream.
-    used: Instant,
-    /// When the connection takes no more streams. `None` is never.
-    expires_at: Option<Instant>,
-}
-
 type Waiter = oneshot::Sender<Result<StreamOrPermit, ClientError>>;
 
 /// The result of [`wait_for_stream`](Http2Pool::wait_for_stream).
@@ -70,9 +62,14 @@ pub(super) enum StreamOrPermit {
 }
 
 impl Http2Pool {
-    pub(super) fn new(limits: Limits, speaks_http2: bool) -> Self {
+    pub(super) fn new(
+        limits: Limits,
+        total_idle: Option<Arc<TotalIdle>>,
+        speaks_http2: bool,
+    ) -> Self {
         Self {
             limits,
+            total_idle,
             open: AtomicUsize::new(0),
             state: Mutex::new(State {
                 connections: Vec::new(),
@@ -170,16 +167,21 @@ impl Http2Pool {
         drop(removed);
     }
 
-    /// Changes the state, then serves the waiting requests that the change permits.
+    /// Changes the state, then serves the waiting requests that the change permits and counts the
+    /// connections that have become idle.
     fn update<R>(self: &Arc<Self>, change: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.lock();
         let result = change(&mut state);
         let served = state.serve(self);
+        let excess = state.count_idle(self);
         drop(state);
         // Not under the lock: if a request has stopped waiting, its stream is dropped here, and
         // `release` locks.
         for (waiter, result) in served {
             drop(waiter.send(Ok(result)));
+        }
+        for connection in excess {
+            connection.close();
         }
         result
     }
@@ -215,6 +217,12 @@ impl StreamPool for Http2Pool {
     }
 }
 
+impl IdleOwner for Http2Pool {
+    fn close_idle(self: Arc<Self>, id: u64) {
+        self.remove_if(|entry| entry.idle.as_ref().is_some_and(|idle| idle.id() == id));
+    }
+}
+
 fn weak(pool: &Arc<Http2Pool>) -> Weak<dyn StreamPool> {
     Arc::downgrade(pool) as _
 }
@@ -228,10 +236,24 @@ impl State {
     fn reserve(&mut self, pool: &Arc<Http2Pool>) -> Option<Http2Connection> {
         let mut entries = self.connections.iter_mut();
         let entry = entries.find(|entry| entry.has_free_stream(pool.limits.idle_timeout))?;
-        entry.in_flight += 1;
-        entry.used = Instant::now();
+        entry.reserve();
         let sender = entry.sender.clone();
         Some(Http2Connection::new(sender, weak(pool), entry.id))
+    }
+
+    /// Counts the connections that have become idle. Returns those above the limit.
+    fn count_idle(&mut self, pool: &Arc<Http2Pool>) -> Vec<Excess> {
+        let mut excess = Vec::new();
+        let Some(total) = &pool.total_idle else {
+            return excess;
+        };
+        let entries = self.connections.iter_mut();
+        for entry in entries.filter(|entry| entry.in_flight == 0 && entry.idle.is_none()) {
+            let (idle, oldest) = total.add(Arc::downgrade(pool) as _);
+            entry.idle = Some(idle);
+            excess.extend(oldest);
+        }
+        excess
     }
 
     /// Pairs waiting requests with free streams, and with permits to open a connection.
@@ -282,18 +304,6 @@ impl State {
     }
 }
 
-impl ConnectionEntry {
-    fn has_free_stream(&self, idle_timeout: Duration) -> bool {
-        self.in_flight < self.stream_limit.min(MAX_STREAMS) && !self.is_expired(idle_timeout)
-    }
-
-    /// Whether the connection is closed, or has been idle for this long.
-    fn is_expired(&self, idle_timeout: Duration) -> bool {
-        let is_old = self.in_flight == 0 && self.used.elapsed() >= idle_timeout;
-        is_old || self.sender.is_closed()
-    }
-}
-
 /// A permit to open a connection. If it is dropped unused, a waiting request gets it.
 pub(super) struct ConnectPermit {
     pool: Arc<Http2Pool>,
@@ -337,14 +347,8 @@ impl ConnectPermit {
             state.connecting -= usize::from(is_counted);
             let id = state.next_id;
             state.next_id += 1;
-            state.connections.push(ConnectionEntry {
-                id,
-                sender: sender.clone(),
-                in_flight: 1,
-                stream_limit,
-                used: Instant::now(),
-                expires_at,
-            });
+            let entry = ConnectionEntry::new(id, sender.clone(), stream_limit, expires_at);
+            state.connections.push(entry);
             pool.open.store(state.connections.len(), Relaxed);
             id
         });

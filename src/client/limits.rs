@@ -7,7 +7,7 @@ use tokio::time::Instant;
 pub(super) struct Limits {
     /// How many HTTP/1.1 connections to one origin may be idle.
     pub(super) max_idle: usize,
-    /// How many HTTP/1.1 connections to all origins may be idle. `None` is unlimited.
+    /// How many connections to all origins together may be idle. `None` is unlimited.
     pub(super) max_idle_total: Option<usize>,
     pub(super) idle_timeout: Duration,
     pub(super) max_age: Duration,

@@ -26,6 +26,7 @@
 //! | `pool` | all origins: one `HostPool` each; opens connections |
 //! | `host_pool` | one origin: its idle HTTP/1.1 connections and its `Http2Pool`; `reap_idle` |
 //! | `http2_pool` | the HTTP/2 connections of an origin, and the requests that wait for a stream |
+//! | `http2_entry` | `ConnectionEntry`: a connection in the `Http2Pool` |
 //! | `http2_connection` | `Http2Connection`, one stream; `drive`, the task of a connection |
 //! | `http2_io` | the transport of an HTTP/2 connection; reports a changed limit of streams |
 //! | `http1_connection` | `Http1Connection`; the `SendFuture` of a request polls it |
@@ -37,7 +38,7 @@
 //! | `connect` | TCP and TLS, with the connect timeout |
 //! | `tunnel`, `proxy` | the connection through a proxy; which origins use one |
 //! | `error`, `limits`, `stats` | the public error; the limits of a pool; counters for gauges |
-//! | `total_idle` | the number of idle connections of all origins |
+//! | `total_idle` | the idle connections of all origins, of which the oldest is closed above the limit |
 //!
 //! # States of an HTTP/1.1 connection
 //!
@@ -49,7 +50,7 @@
 //! | sending | `SendFuture` | the request | receiving; finishing the upload; closed on an error or a drop |
 //! | receiving | `ConnectionBody` | the reader of the body | idle at the end of the body; closed on an error or a drop, and at the end of the body after the greatest age |
 //! | finishing the upload | the task `finish_upload` | that task | closed; such a connection is not reused |
-//! | idle | `HostPool` | only `is_usable`, at a checkout and every `REAP_INTERVAL` | sending; closed after the idle timeout, at the greatest age, or when the server has closed it |
+//! | idle | `HostPool` | only `is_usable`, at a checkout and every `REAP_INTERVAL` | sending; closed after the idle timeout, at the greatest age, above the limit of all origins, or when the server has closed it |
 //!
 //! A dropped `ConnectionBody` first reads the rest that has arrived already. If that is all of it,
 //! the connection becomes idle instead of closed.
@@ -63,7 +64,7 @@
 //! | --- | --- | --- |
 //! | connecting | a request has a `ConnectPermit` | open; or a retry by another request |
 //! | open | the pool reserves streams on it, up to its stream limit | idle; retired at the greatest age |
-//! | idle | open, with no stream in use | open; retired after the idle timeout |
+//! | idle | open, with no stream in use | open; retired after the idle timeout, or above the limit of all origins |
 //! | retired | no longer in the pool: after `GOAWAY`, an error, or no streams for the connect timeout | closed with its last stream |
 
 mod body;
@@ -74,6 +75,7 @@ mod host_pool;
 mod http1_connection;
 mod http1_driver;
 mod http2_connection;
+mod http2_entry;
 mod http2_io;
 mod http2_pool;
 mod limits;

@@ -48,10 +48,12 @@ impl Proxy {
         })
     }
 
-    /// The proxies of the environment, as curl reads it: `HTTPS_PROXY` for `https` origins,
-    /// `HTTP_PROXY` for `http` origins, `ALL_PROXY` for the rest, and the exceptions of `NO_PROXY`;
-    /// otherwise these names in lower case. An empty variable counts as unset. Without variables,
-    /// all origins are reached directly.
+    /// The proxies of the environment: `HTTPS_PROXY` for `https` origins, `HTTP_PROXY` for `http`
+    /// origins, `ALL_PROXY` for those without one of their own, and the exceptions of `NO_PROXY`.
+    /// Each name is read in upper case first, then in lower case. An empty variable counts as
+    /// unset. Without variables, all origins are reached directly.
+    ///
+    /// curl prefers the names in lower case, and ignores `HTTP_PROXY` in upper case.
     ///
     /// `HTTP_PROXY` is ignored if `REQUEST_METHOD` is set: in a CGI script, it is the header
     /// `Proxy` of a client.

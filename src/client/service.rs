@@ -200,11 +200,12 @@ impl HttpClientBuilder {
         self
     }
 
-    /// Limits the number of idle HTTP/1.1 connections of all origins together, in addition to
-    /// [`pool_max_idle`](Self::pool_max_idle). Use it if one client serves many origins.
+    /// Limits the number of idle connections of all origins together, of HTTP/1.1 and HTTP/2, in
+    /// addition to [`pool_max_idle`](Self::pool_max_idle). Use it if one client serves many
+    /// origins: each idle connection takes a file descriptor.
     ///
-    /// An origin without an idle connection keeps one even above the limit, so that busy origins do
-    /// not make others connect for each request.
+    /// Above the limit, the connection that has been idle for the longest time is closed, of
+    /// whichever origin. With a limit of 0, no connection is kept.
     ///
     /// Default is unlimited.
     pub fn pool_max_idle_total(mut self, max: usize) -> Self {

@@ -1,32 +1,88 @@
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering::Relaxed;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-/// Counts the idle HTTP/1.1 connections of all origins.
-#[derive(Debug)]
+/// The idle connections of all origins and both protocols, in the order in which they became idle.
+/// Above the limit, the oldest is closed.
+///
+/// Lock order: a pool adds and drops entries under its own lock. No lock is held while a connection
+/// is closed.
 pub(super) struct TotalIdle {
-    count: AtomicUsize,
     max: usize,
+    entries: Mutex<Entries>,
+}
+
+#[derive(Default)]
+struct Entries {
+    next_id: u64,
+    owners: BTreeMap<u64, Weak<dyn IdleOwner>>,
+}
+
+/// The pool of idle connections. A trait, so that this file does not import the pools.
+pub(super) trait IdleOwner: Send + Sync {
+    /// Closes the connection of this entry, unless it is in use again.
+    fn close_idle(self: Arc<Self>, entry: u64);
+}
+
+/// Counts an idle connection until it is dropped.
+pub(super) struct IdleEntry {
+    id: u64,
+    total: Arc<TotalIdle>,
+}
+
+/// The oldest idle connection, which is above the limit.
+#[must_use = "the connection has to be closed"]
+pub(super) struct Excess {
+    id: u64,
+    owner: Weak<dyn IdleOwner>,
 }
 
 impl TotalIdle {
     pub(super) fn new(max: usize) -> Self {
         Self {
-            count: AtomicUsize::new(0),
             max,
+            entries: Mutex::default(),
         }
     }
 
-    /// Counts a connection. Returns `false` if the limit is reached. `is_first`, the only idle
-    /// connection of an origin, is counted in any case.
-    pub(super) fn add(&self, is_first: bool) -> bool {
-        let is_added = self.count.fetch_add(1, Relaxed) < self.max || is_first;
-        if !is_added {
-            self.remove(1);
-        }
-        is_added
+    /// Counts a connection of `owner` that has become idle. If that exceeds the limit, the oldest
+    /// idle connection is no longer counted and has to be closed; with a limit of 0, the same one.
+    pub(super) fn add(self: &Arc<Self>, owner: Weak<dyn IdleOwner>) -> (IdleEntry, Option<Excess>) {
+        let mut entries = self.lock();
+        let id = entries.next_id;
+        entries.next_id += 1;
+        entries.owners.insert(id, owner);
+        let excess = match entries.owners.len() > self.max {
+            true => entries.owners.pop_first(),
+            false => None,
+        };
+        drop(entries);
+        let total = Arc::clone(self);
+        let excess = excess.map(|(id, owner)| Excess { id, owner });
+        (IdleEntry { id, total }, excess)
     }
 
-    pub(super) fn remove(&self, count: usize) {
-        self.count.fetch_sub(count, Relaxed);
+    fn lock(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl IdleEntry {
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+}
+
+impl Drop for IdleEntry {
+    fn drop(&mut self) {
+        self.total.lock().owners.remove(&self.id);
+    }
+}
+
+impl Excess {
+    /// Closes the connection. The caller holds no lock of a pool.
+    pub(super) fn close(self) {
+        if let Some(owner) = self.owner.upgrade() {
+            owner.close_idle(self.id);
+        }
     }
 }

@@ -90,9 +90,9 @@ impl fmt::Display for TunnelError {
             Self::Refused(status) => write!(f, "the proxy refused the tunnel: {status}"),
             Self::Response(_) => f.write_str("the proxy has sent no valid response"),
             Self::EarlyData => f.write_str("the proxy sent data before the first request"),
-            Self::Target(_) => f.write_str("the proxy cannot be asked for this host"),
+            Self::Target(_) => f.write_str("the host is invalid in a CONNECT target"),
             Self::Http2WithoutTls => {
-                f.write_str("HTTP/2 without TLS cannot be sent through a proxy")
+                f.write_str("`http2_only` without TLS is not supported through a proxy")
             }
         }
     }

@@ -227,7 +227,7 @@ def main():
         port, metrics, servers = free_port(), free_port(), ""
         replacements = {
             "0.0.0.0:8443": f"127.0.0.1:{port}",
-            "127.0.0.1:9090": f"127.0.0.1:{metrics}",
+            "127.0.0.1:9464": f"127.0.0.1:{metrics}",
             "10.0.0.0/8": "127.0.0.0/8",
         }
         for brand in BRANDS:

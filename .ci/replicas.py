@@ -52,6 +52,7 @@ def servers(port, replicas):
     page = (ROOT / "src/docs/deployment.md").read_text()
     (text,) = re.findall(r"^```text\n(upstream .*?)^```$", page, re.M | re.S)
     text = text.replace("listen 443 ssl;", f"listen 127.0.0.1:{port};")
+    text = re.sub(r"^ +ssl_certificate.*\n", "", text, flags=re.M)
     first, *others = re.findall(r"^ +server 10\..+\n", text, re.M)
     for other in others:
         text = text.replace(other, "")

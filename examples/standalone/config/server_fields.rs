@@ -86,7 +86,7 @@ pub(super) struct ServerFields {
     pub(super) max_connection_age: Option<Setting<String>>,
 
     /// File with certificates of private authorities that sign the certificates of tenants, PEM, in
-    /// addition to the bundled ones. Default is none, or the file of SSL_CERT_FILE.
+    /// addition to the bundled ones. The file of SSL_CERT_FILE is added too. Default is none.
     #[arg(long, value_name = "FILE")]
     pub(super) tenant_ca: Option<Setting<PathBuf>>,
 

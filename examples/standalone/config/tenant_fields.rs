@@ -36,7 +36,7 @@ pub(super) struct TenantFields {
     #[arg(long, value_name = "PATH")]
     pub(super) upstream_base: Option<Setting<String>>,
 
-    /// Serve the embedded sandbox also if other settings of a tenant are given.
+    /// Serve the embedded sandbox even if other settings of a tenant are given.
     #[arg(long, num_args = 0, default_missing_value = "true")]
     pub(super) sandbox: Option<Setting<bool>>,
 
@@ -117,8 +117,9 @@ pub(super) struct TenantFields {
 
     /// Access below /profiles/me: open, one of the presets storefront, checkout and read-only, or a
     /// file of rules, one per line, such as "allow GET,HEAD /addresses/**", "deny DELETE /" or
-    /// "fields PUT / first_name,last_name"; its first line can be "preset storefront". Default is
-    /// open.
+    /// "fields PUT / first_name,last_name"; its first line can be "preset storefront". Without a
+    /// preset, a file with an allow line denies everything else; a file without one permits
+    /// everything else. Default is open.
     #[arg(long, value_name = "open|PRESET|FILE")]
     pub(super) policy: Option<Setting<String>>,
 
@@ -127,7 +128,7 @@ pub(super) struct TenantFields {
     #[arg(long, value_name = "DURATION")]
     pub(super) uniform_latency: Option<Setting<String>>,
 
-    /// Respond to a sign-up with 200 also if the tenant rejects its data. Default is to relay the
+    /// Respond to a sign-up with 200 even if the tenant rejects its data. Default is to relay the
     /// tenant's 422.
     #[arg(long, num_args = 0, default_missing_value = "true")]
     pub(super) conceal_validation: Option<Setting<bool>>,

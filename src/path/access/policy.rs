@@ -47,10 +47,13 @@ use crate::path::pattern::Compare;
 /// # Presets
 /// [`storefront`](Self::storefront), [`checkout`](Self::checkout) and
 /// [`read_only`](Self::read_only) are policies that begin with `deny_all`. They can be extended
-/// with `allow`, `allow_fields` and `deny`. Where the table has no `GET`, `storefront` and
-/// `read_only` deny it, so it cannot be allowed: these paths are named by an action, and `GET` on
-/// some of them changes the profile. `GET` includes `HEAD`. Methods that are not listed are not
-/// allowed. A change of a preset is an entry in the changelog.
+/// with `allow`, `allow_fields` and `deny`. `GET` includes `HEAD`. Methods that are not listed are
+/// not allowed. A change of a preset is an entry in the changelog.
+///
+/// All presets deny `GET` on paths that are named by an action, so it cannot be allowed: some of
+/// these requests change the profile. The paths are those of the table without `GET` under
+/// `storefront`, and `/*/calculate` with any first segment. `checkout` allows `GET` on every path
+/// below `/redemptions`.
 ///
 #[doc = include_str!("presets.md")]
 #[derive(Clone, Debug)]

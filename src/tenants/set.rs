@@ -94,25 +94,83 @@ impl TenantSet {
     /// If the builder is incomplete, a value is invalid, or another tenant of the set has the same
     /// audience or the same set of ended sessions. The set is then unchanged.
     pub fn insert(&mut self, key: TenantKey, builder: OmneoIdBuilder) -> Result<(), ConfigError> {
+        self.update([(key, Some(builder))])
+    }
+
+    /// Changes several tenants at once: with a builder, the tenant is [inserted or
+    /// changed](Self::insert); with `None`, it is [removed](Self::remove). The order has no effect,
+    /// except that the last change of a key replaces the others.
+    ///
+    /// Only the resulting tenants must differ in audience and ended sessions. An audience can move
+    /// from one tenant to another, which several calls of `insert` would reject.
+    ///
+    /// ```
+    /// use omneo_id::error::ConfigError;
+    /// use omneo_id::tenants::TenantSet;
+    /// use omneo_id::OmneoIdBuilder;
+    ///
+    /// /// The tenant `old` gets the key `new`. Its tokens stay valid, and ended sessions ended.
+    /// fn rename(set: &mut TenantSet, builder: OmneoIdBuilder) -> Result<(), ConfigError> {
+    ///     let (Ok(old), Ok(new)) = ("old".parse(), "new".parse()) else { return Ok(()) };
+    ///     let revocations = set.get(old).map(|tenant| tenant.revocations().clone());
+    ///     let builder = builder
+    ///         .audience("old")
+    ///         .revocations(revocations.unwrap_or_default());
+    ///     set.update([(old, None), (new, Some(builder))])
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// If a builder is incomplete, a value is invalid, or two of the resulting tenants have the
+    /// same audience or the same set of ended sessions. The set is then unchanged.
+    pub fn update(
+        &mut self,
+        changes: impl IntoIterator<Item = (TenantKey, Option<OmneoIdBuilder>)>,
+    ) -> Result<(), ConfigError> {
+        let mut changed = HashMap::new();
+        for (key, builder) in changes {
+            let tenant = builder.map(|builder| self.build(key, builder));
+            changed.insert(key, tenant.transpose()?);
+        }
+        let built = || {
+            let changed = changed.iter();
+            changed.filter_map(|(key, tenant)| Some((*key, tenant.as_ref()?)))
+        };
+        for tenant in built() {
+            let unchanged = self.iter().filter(|(key, _)| !changed.contains_key(key));
+            for other in unchanged.chain(built()) {
+                check_isolated(tenant, other)?;
+            }
+        }
+        for (key, tenant) in changed {
+            match tenant {
+                Some(tenant) => self.tenants.insert(key, tenant),
+                None => self.tenants.remove(&key),
+            };
+        }
+        Ok(())
+    }
+
+    /// Builds a tenant, which continues with the state of the present one.
+    fn build(&self, key: TenantKey, builder: OmneoIdBuilder) -> Result<OmneoId<()>, ConfigError> {
         if self.is_single && key != TenantKey::DEFAULT {
             return Err(conflict(format!(
                 "the tenant {key} cannot be added to a set of a single tenant"
             )));
         }
-        let settings = MemberSettings {
+        builder.build_member(&MemberSettings {
             audience: (!self.is_single).then_some(key.as_str()),
             mount_below: self.mounts.below(key),
             replaced: self.get(key),
-        };
-        let tenant = builder.build_member(&settings)?;
-        for (other_key, other) in self.iter() {
-            check_isolated((key, &tenant), (other_key, other))?;
-        }
-        self.tenants.insert(key, tenant);
-        Ok(())
+        })
     }
 
     /// Removes a tenant, with its ended sessions. Returns whether the set had it.
+    ///
+    /// A later [`insert`](Self::insert) of the key starts with an empty set of ended sessions, so
+    /// tokens that were ended and have not expired are valid again. To prevent this, keep the
+    /// tenant's [`revocations`](OmneoId::revocations) for the lifetime of a token, and give them to
+    /// the [builder](OmneoIdBuilder::revocations).
     pub fn remove(&mut self, key: TenantKey) -> bool {
         self.tenants.remove(&key).is_some()
     }

@@ -1,11 +1,13 @@
 //! The set of tenants.
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::Request;
 use omneo_id::error::ConfigErrorKind;
 use omneo_id::sandbox::Sandbox;
 use omneo_id::tenants::{OneTenant, TenantByPath, TenantKey, TenantSet};
 use omneo_id::{OmneoIdTenants, Revocations};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{BRANDS, Mall, Network, api_token, builder, key, send};
 use crate::support::{TestClock, bearer};
@@ -61,6 +63,119 @@ fn two_tenants_with_one_audience_or_one_set_of_ended_sessions_are_a_conflict() {
         .revocations(revocations);
     set.insert(key("acme"), acme).unwrap();
     set.insert(key("brand"), builder("brand", &clock)).unwrap();
+}
+
+/// The audience of each tenant's tokens, in the order of the keys.
+fn audiences(set: &TenantSet) -> Vec<String> {
+    let mut tenants: Vec<_> = set.iter().collect();
+    tenants.sort_by_key(|(key, _)| *key);
+    let tenants = tenants.into_iter().map(|(key, tenant)| {
+        let token = tenant.issuer().issue(&omneo_id::Subject::Anonymous);
+        let token = token.unwrap().into_token();
+        let payload = token.split('.').nth(1).unwrap();
+        let claims = BASE64_URL_SAFE_NO_PAD.decode(payload).unwrap();
+        let claims: Value = serde_json::from_slice(&claims).unwrap();
+        format!("{key}: {}", claims["aud"].as_str().unwrap())
+    });
+    tenants.collect()
+}
+
+#[test]
+fn an_update_moves_audiences_and_ended_sessions_between_tenants() {
+    let clock = TestClock::start();
+    let tenant = |name: &str, audience: &str, revocations: &Revocations| {
+        let builder = builder(name, &clock).audience(audience);
+        Some(builder.revocations(revocations.clone()))
+    };
+    let [first, second] = [Revocations::new(), Revocations::new()];
+    let (acme, brand, outlet) = (key("acme"), key("brand"), key("outlet"));
+    let mut set = TenantSet::new();
+    set.update([
+        (acme, tenant("acme", "one", &first)),
+        (brand, tenant("brand", "two", &second)),
+    ])
+    .unwrap();
+    let swapped = || {
+        [
+            (acme, tenant("acme", "two", &second)),
+            (brand, tenant("brand", "one", &first)),
+        ]
+    };
+    for (key, builder) in swapped() {
+        set.insert(key, builder.unwrap()).unwrap_err();
+    }
+    set.update(swapped()).unwrap();
+    assert_eq!(audiences(&set), ["acme: two", "brand: one"]);
+    // To another key, before the removal of the first one in the list.
+    set.update([(outlet, tenant("brand", "two", &second)), (acme, None)])
+        .unwrap();
+    assert_eq!(audiences(&set), ["brand: one", "outlet: two"]);
+    set.update([]).unwrap();
+    assert_eq!(audiences(&set), ["brand: one", "outlet: two"]);
+}
+
+#[test]
+fn an_update_has_an_effect_completely_or_not_at_all() {
+    let clock = TestClock::start();
+    let mut set = TenantSet::new();
+    for name in BRANDS {
+        set.insert(key(name), builder(name, &clock)).unwrap();
+    }
+    let shared = Revocations::new();
+    let with_shared = || Some(builder("acme", &clock).revocations(shared.clone()));
+    let audience = |audience| Some(builder("acme", &clock).audience(audience));
+    let (acme, brand, third, fourth) = (key("acme"), key("brand"), key("third"), key("fourth"));
+    for (changes, kind) in [
+        // With a tenant that stays.
+        (
+            vec![(acme, None), (third, audience("brand"))],
+            ConfigErrorKind::TenantConflict,
+        ),
+        // Between two changes.
+        (
+            vec![
+                (third, audience("x")),
+                (acme, None),
+                (fourth, audience("x")),
+            ],
+            ConfigErrorKind::TenantConflict,
+        ),
+        (
+            vec![(third, with_shared()), (fourth, with_shared())],
+            ConfigErrorKind::TenantConflict,
+        ),
+        (
+            vec![(brand, None), (acme, Some(omneo_id::OmneoId::builder()))],
+            ConfigErrorKind::Missing,
+        ),
+    ] {
+        let error = set.update(changes).unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+        assert_eq!(audiences(&set), ["acme: acme", "brand: brand"]);
+    }
+}
+
+#[tokio::test]
+async fn an_update_continues_with_the_ended_sessions_of_each_key() {
+    let clock = TestClock::start();
+    let mut multiple = TenantSet::new();
+    multiple
+        .insert(key("acme"), builder("acme", &clock))
+        .unwrap();
+    let single = TenantSet::single(builder("acme", &clock)).unwrap();
+    for (mut set, key) in [(multiple, key("acme")), (single, TenantKey::DEFAULT)] {
+        let revocations = set.get(key).unwrap().revocations();
+        revocations.revoke_token_id("ended").await.unwrap();
+        let ended = |set: &TenantSet| set.get(key).unwrap().revocations().stats().entries;
+        let changed = || Some(builder("acme", &clock).max_in_flight(3));
+        set.update([(key, changed())]).unwrap();
+        assert_eq!(ended(&set), 1);
+        // The last change of a key replaces the others.
+        set.update([(key, None), (key, changed())]).unwrap();
+        assert_eq!(ended(&set), 1);
+        set.update([(key, None)]).unwrap();
+        assert!(set.is_empty());
+    }
 }
 
 #[test]

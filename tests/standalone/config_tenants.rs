@@ -206,9 +206,8 @@ fn reserved_keys_are_refused() {
     let of_flags = "[[tenant]]\nkey = \"default\"\nsandbox = true\n";
     let text = "1: the key \"default\" is reserved for the tenant of flags";
     assert_eq!(problem("reserved", of_flags), text);
-    let probe = format!(
-        "[server]\ntenant_by = \"path\"\n[[tenant]]\nkey = \"readyz\"\n{UPSTREAM}\n"
-    );
+    let probe =
+        format!("[server]\ntenant_by = \"path\"\n[[tenant]]\nkey = \"readyz\"\n{UPSTREAM}\n");
     let text = "2: tenant_by is path, so no tenant can have the key \"readyz\"";
     assert_eq!(problem("reserved-path", &probe), text);
 }

@@ -29,7 +29,7 @@ fn certificate_for(key: &str) -> Certificate {
 }
 
 fn load(cert: PathBuf, key: PathBuf) -> Result<(), String> {
-    let loaded = Tls::load(TlsFiles { cert, key });
+    let loaded = Tls::load(&TlsFiles { cert, key });
     loaded.map(drop).map_err(|error| error.to_string())
 }
 

@@ -107,12 +107,14 @@ impl Readiness {
     /// Logs the result. `tenant` is the key, if the server has several tenants.
     pub(crate) fn log(self, tenant: Option<&str>) {
         match self {
-            Self::Ready => info!(
-                tenant.key = tenant,
-                "ready: the tenant accepts the API token"
-            ),
+            Self::Ready => {
+                info!(
+                    tenant.key = tenant,
+                    "ready: the tenant accepts the API token"
+                );
+            }
             Self::NotReady(reason) => {
-                warn!(tenant.key = tenant, reason = reason.as_str(), "not ready")
+                warn!(tenant.key = tenant, reason = reason.as_str(), "not ready");
             }
         }
     }

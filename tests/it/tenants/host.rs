@@ -227,13 +227,22 @@ fn a_host_of_a_trusted_proxy_that_is_repeated_or_invalid_has_no_tenant() {
     for (values, expected) in [
         (&[][..], Some("acme")),
         (&["for=192.0.2.1"], Some("acme")),
-        (&["for=192.0.2.1;host=api.brand.shop.example"], Some("brand")),
+        (
+            &["for=192.0.2.1;host=api.brand.shop.example"],
+            Some("brand"),
+        ),
         (&["for=192.0.2.1;host=acme.example;host=acme.example"], None),
-        (&["for=192.0.2.1;host=\"user@api.brand.shop.example\""], None),
+        (
+            &["for=192.0.2.1;host=\"user@api.brand.shop.example\""],
+            None,
+        ),
         (&["for=192.0.2.1;host=\"api.brand.shop.example, a\""], None),
         (&["for=192.0.2.1;host=\"\""], None),
         (&["for=192.0.2.1;host="], None),
-        (&["for=192.0.2.1;host=api.brand.shop.example", "\u{e9}"], None),
+        (
+            &["for=192.0.2.1;host=api.brand.shop.example", "\u{e9}"],
+            None,
+        ),
     ] {
         let found = resolve_with(&forwarded, proxy, "forwarded", values);
         assert_eq!(found.as_deref(), expected, "{values:?}");

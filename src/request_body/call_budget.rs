@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// A service is a member from [`Upstream::with_call_budget`](crate::Upstream::with_call_budget) or
 /// [`OmneoIdBuilder::call_budget`](crate::OmneoIdBuilder::call_budget) until its last clone is
 /// dropped and its last call has ended. Each new member makes the shares of the others smaller.
-/// Calls that began before keep their permits, so until they end up to 1.5 times the total can be in
-/// flight.
+/// Calls that began before keep their permits, so until they end up to 1.5 times the total can be
+/// in flight.
 ///
 /// Clones share the permits.
 ///

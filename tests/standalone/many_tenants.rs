@@ -188,7 +188,7 @@ async fn calls_of_one_tenant_that_hang_leave_places_to_the_other() {
         let request = get_as(&token, &me);
         hanging.spawn(async move { status_of(address, ACME, request).await });
     }
-    // Two guaranteed places and four common ones hang: the other 14 requests are refused.
+    // Two guaranteed permits and four common ones hang: the other 14 requests are refused.
     for _ in 0..14 {
         assert_eq!(hanging.join_next().await.unwrap().unwrap(), 503);
     }

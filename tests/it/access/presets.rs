@@ -323,7 +323,7 @@ fn find_row<'a>(rows: &'a [Row], segments: &[String]) -> &'a Row {
     let matches = |row: &&Row| {
         let own = row.segments();
         let mut pairs = own.iter().zip(segments);
-        own == ["**"]
+        own == ["**"] && !segments.is_empty()
             || own.len() == segments.len()
                 && pairs
                     .all(|(own, segment)| *own == "*" || own.eq_ignore_ascii_case(segment.trim()))

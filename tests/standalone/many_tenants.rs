@@ -266,7 +266,7 @@ async fn the_readiness_of_an_unknown_tenant_is_an_unknown_route() {
                     (head.status, head.headers, body)
                 };
                 let unknown = response("/nothing").await;
-                for path in ["/readyz/third", "/readyz/", "/readyz/acme/", "/readyz/ACME"] {
+                for path in ["/readyz/third", "/readyz/", "/readyz/acme/"] {
                     assert_eq!(response(path).await, unknown, "{method} {path} {host}");
                 }
             }
@@ -363,17 +363,17 @@ async fn a_scrape_of_many_tenants_is_small_and_probes_a_few_at_a_time() {
     let server = file.start(&METRICS_FLAGS);
     let counters = server.resident().saturating_sub(without_metrics);
     assert!(counters < TENANTS * 8 * 16 * 1024, "{counters} bytes");
+    // Not parsed: the text is long.
+    let ready = async || {
+        let request = Request::get("/metrics").body(Full::default()).unwrap();
+        let response = server.send_to(server.metrics.unwrap(), request).await;
+        let text = std::str::from_utf8(response.body()).unwrap();
+        let lines = text.lines();
+        let lines = lines.filter(|line| line.starts_with("omneo_id_tenant_ready{"));
+        lines.filter(|line| line.ends_with(" 1")).count()
+    };
     let ready = timeout(PATIENCE, async {
-        loop {
-            let scrape = scrape(&server).await;
-            let values = (0..TENANTS).map(|number| {
-                let key = format!("t{number}");
-                scrape.value("omneo_id_tenant_ready", &[("tenant", &key)])
-            });
-            if values.clone().all(|value| value == Some(1.0)) {
-                break;
-            }
-            assert!(!values.clone().any(|value| value == Some(0.0)));
+        while ready().await < TENANTS {
             sleep(Duration::from_millis(100)).await;
         }
     });

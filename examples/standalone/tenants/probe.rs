@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Limited};
 use omneo_id::tenants::TenantKey;
 use omneo_id::{Body, OmneoId, Subject};
@@ -162,8 +162,11 @@ fn mint(tenant: &ServedTenant) -> Result<Request<Body>, Readiness> {
 fn locations(tenant: &ServedTenant) -> Result<Request<Body>, Readiness> {
     let token = tenant.id.issuer().issue(&Subject::Anonymous);
     let token = token.map_err(|_| Readiness::NO_SIGNING_KEY)?;
+    let bearer = HeaderValue::try_from(format!("Bearer {}", token.token()));
+    let mut bearer = bearer.map_err(|_| Readiness::UNKNOWN)?;
+    bearer.set_sensitive(true);
     Request::get(format!("{}/locations?page[size]=1", tenant.mount()))
-        .header(AUTHORIZATION, format!("Bearer {}", token.token()))
+        .header(AUTHORIZATION, bearer)
         .body(Body::from(Bytes::new()))
         .map_err(|_| Readiness::UNKNOWN)
 }

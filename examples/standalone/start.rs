@@ -108,7 +108,10 @@ fn connection_limits(config: &Config, threads: NonZeroUsize) -> Connections {
     let Some(descriptors) = descriptors::raise_limit() else {
         return wanted;
     };
-    let fitting = wanted.fit(descriptors, threads);
+    // The connections of each tenant to Redis: one for commands, one for the subscription.
+    let redis = config.server.revocations.redis.as_ref();
+    let reserved = redis.map_or(0, |_| 2 * config.tenants.len());
+    let fitting = wanted.fit(descriptors, reserved, threads);
     if fitting.clients < wanted.clients {
         warn!(
             descriptors,

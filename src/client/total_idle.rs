@@ -44,8 +44,8 @@ impl TotalIdle {
         }
     }
 
-    /// Counts a connection of `owner` that has become idle. If that exceeds the limit, the oldest
-    /// idle connection is no longer counted and has to be closed; with a limit of 0, the same one.
+    /// Counts a connection of `owner` that has become idle. Above the limit, the oldest one is
+    /// removed from the count, and the caller closes it. With a limit of 0, it is the added one.
     pub(super) fn add(self: &Arc<Self>, owner: Weak<dyn IdleOwner>) -> (IdleEntry, Option<Excess>) {
         let mut entries = self.lock();
         let id = entries.next_id;

@@ -32,6 +32,7 @@ struct Facts {
     addrs: Vec<IpAddr>,
     scheme: Option<Scheme>,
     host: Option<Authority>,
+    has_invalid_host: bool,
     via: Option<String>,
     // Formatted from `addrs` on first use.
     x_forwarded_for: OnceLock<Option<HeaderValue>>,
@@ -63,7 +64,15 @@ impl ClientInfo {
     /// Default is unknown.
     #[must_use]
     pub fn with_host(self, host: Authority) -> Self {
-        self.edit(|facts| facts.host = Some(host))
+        self.edit(|facts| {
+            facts.host = Some(host);
+            facts.has_invalid_host = false;
+        })
+    }
+
+    /// A trusted proxy reports a host, but an invalid one, or several.
+    pub(crate) fn with_invalid_host(self) -> Self {
+        self.edit(|facts| facts.has_invalid_host = true)
     }
 
     /// The address of the client, if it is known.
@@ -111,6 +120,11 @@ impl ClientInfo {
         host.filter(|host| !host.as_str().contains('@'))
     }
 
+    /// Whether a host was reported, but not a valid one. `Host` must then not replace it.
+    pub(crate) fn has_invalid_host(&self) -> bool {
+        self.0.has_invalid_host || (self.0.host.is_some() && self.host().is_none())
+    }
+
     pub(crate) fn via(&self) -> Option<&str> {
         self.0.via.as_deref()
     }
@@ -121,6 +135,7 @@ impl PartialEq for Facts {
         self.addrs == other.addrs
             && self.scheme == other.scheme
             && self.host == other.host
+            && self.has_invalid_host == other.has_invalid_host
             && self.via == other.via
     }
 }

@@ -2,6 +2,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use http::HeaderMap;
+use http::header::FORWARDED;
 use http::uri::{Authority, Scheme};
 
 use super::{ClientInfo, forwarded, via};
@@ -81,6 +82,8 @@ impl TrustedProxies {
     /// - `X-Forwarded-Proto` and `-Host` are used if `peer` is trusted and each occurs once.
     /// - `Forwarded` is read in the same way; `proto` and `host` are those of the client's element.
     ///   A malformed header is ignored completely.
+    /// - A host that is repeated or malformed is not sent to the tenant, and
+    ///   [`TenantByHost`](crate::tenants::TenantByHost) finds no tenant: `Host` does not replace it.
     /// - `Via` is used if `peer` is trusted. It is copied without comments, up to 16 entries.
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> ClientInfo {
         let mut client = match self.source {
@@ -109,12 +112,18 @@ impl TrustedProxies {
             return client;
         }
         let scheme = single_text(headers, "x-forwarded-proto");
-        let host = single_text(headers, "x-forwarded-host");
-        with_scheme_and_host(client, scheme, host)
+        let client = with_scheme(client, scheme.ok().flatten());
+        match single_text(headers, "x-forwarded-host") {
+            Ok(host) => with_host(client, host),
+            Err(InvalidText) => client.with_invalid_host(),
+        }
     }
 
     fn read_forwarded(&self, peer: IpAddr, headers: &HeaderMap) -> ClientInfo {
-        let elements = forwarded::parse(headers).unwrap_or_default();
+        let parsed = forwarded::parse(headers);
+        // Of a malformed header, the host is not known.
+        let is_malformed = parsed.is_none() && headers.contains_key(FORWARDED);
+        let elements = parsed.unwrap_or_default();
         let mut entries = elements.iter().rev();
         // The last element that `chain` reads was written by a trusted proxy, even if it hides the
         // client's address.
@@ -125,9 +134,10 @@ impl TrustedProxies {
         }));
         match last {
             Some(element) => {
-                let (scheme, host) = (element.proto.as_deref(), element.host.as_deref());
-                with_scheme_and_host(client, scheme, host)
+                let client = with_scheme(client, element.proto.as_deref());
+                with_host(client, element.host.as_deref())
             }
+            None if is_malformed && self.trusts(peer) => client.with_invalid_host(),
             None => client,
         }
     }
@@ -151,18 +161,19 @@ fn with_addrs(chain: Vec<IpAddr>) -> ClientInfo {
     addrs.fold(ClientInfo::default(), ClientInfo::add_addr)
 }
 
-fn with_scheme_and_host(
-    mut client: ClientInfo,
-    scheme: Option<&str>,
-    host: Option<&str>,
-) -> ClientInfo {
-    if let Some(scheme) = scheme.and_then(http_scheme) {
-        client = client.with_scheme(scheme);
+fn with_scheme(client: ClientInfo, scheme: Option<&str>) -> ClientInfo {
+    match scheme.and_then(http_scheme) {
+        Some(scheme) => client.with_scheme(scheme),
+        None => client,
     }
-    if let Some(host) = host.and_then(|host| Authority::from_str(host).ok()) {
-        client = client.with_host(host);
+}
+
+fn with_host(client: ClientInfo, host: Option<&str>) -> ClientInfo {
+    match host.map(Authority::from_str) {
+        Some(Ok(host)) => client.with_host(host),
+        Some(Err(_)) => client.with_invalid_host(),
+        None => client,
     }
-    client
 }
 
 /// The elements of all `X-Forwarded-For` headers, in order.
@@ -174,8 +185,13 @@ fn forwarded_for(headers: &HeaderMap) -> impl DoubleEndedIterator<Item = &str> {
         .map(str::trim)
 }
 
-fn single_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    single_value(headers, name).ok()??.to_str().ok()
+/// A header occurs several times, or is not text.
+struct InvalidText;
+
+fn single_text<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, InvalidText> {
+    let value = single_value(headers, name).map_err(|_| InvalidText)?;
+    let text = value.map(|value| value.to_str().map_err(|_| InvalidText));
+    text.transpose()
 }
 
 fn http_scheme(scheme: &str) -> Option<Scheme> {

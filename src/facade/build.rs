@@ -14,6 +14,7 @@ use crate::clock::SystemClock;
 use crate::error::{ConfigError, ConfigErrorKind};
 use crate::me::MeRewriteLayer;
 use crate::path::plain_prefix;
+use crate::revocation::Revocations;
 use crate::tenant::{Tenant, TenantKey};
 use crate::token::{JwksEndpoint, RefreshEndpoint, TokenEndpoint};
 use crate::upsert::CommsUpsertLayer;
@@ -33,6 +34,8 @@ pub(crate) struct MemberSettings<'a> {
     /// The service that the member replaces. The member continues with its sign-ups and calls in
     /// flight, and with its ended sessions unless the builder has a set of its own.
     pub(crate) replaced: Option<&'a OmneoId<()>>,
+    /// The ended sessions of an earlier member, unless the builder has a set of its own.
+    pub(crate) revocations: Option<Revocations>,
 }
 
 impl OmneoIdBuilder {
@@ -141,10 +144,11 @@ impl OmneoIdBuilder {
     /// Builds a member of a set of tenants. The set has the client.
     pub(crate) fn build_member(
         mut self,
-        settings: &MemberSettings<'_>,
+        settings: MemberSettings<'_>,
     ) -> Result<OmneoId<()>, ConfigError> {
         let audience = self.tokens.audience.take();
         self.tokens.audience = audience.or_else(|| settings.audience.map(str::to_owned));
+        self.tokens.revocations = self.tokens.revocations.or(settings.revocations);
         self.replaced = settings.replaced.cloned();
         if let Some(key) = settings.mount_below
             && (self.mount.is_empty() || self.mount.starts_with('/'))

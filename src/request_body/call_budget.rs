@@ -4,19 +4,22 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A limit of calls in flight that several services share, with a guaranteed share for each.
 ///
-/// Half of the places is divided equally among the member services: the guaranteed places. The
-/// other half is common. A call takes a guaranteed place of its service, or else a common one, or
-/// else it is rejected with 503, as a call above the service's own limit is. The services of other
-/// tenants therefore cannot take the guaranteed places of a tenant, with however many calls that
-/// hang.
+/// Half of the permits is divided equally among the member services: the guaranteed permits. The
+/// others are common. A call takes a guaranteed permit of its service, or else a common one, or
+/// else it is rejected with 503, as a call above the service's own limit is. Stalled calls of one
+/// tenant can use only its own permits and the common ones: those of the other tenants are free.
+///
+/// With fewer permits than two per member, none is guaranteed, all are common, and stalled calls
+/// of one tenant can use all of them. [`CallBudgetStats::guaranteed`] is then 0: check it after the
+/// members have joined.
 ///
 /// A service is a member from [`Upstream::with_call_budget`](crate::Upstream::with_call_budget) or
 /// [`OmneoIdBuilder::call_budget`](crate::OmneoIdBuilder::call_budget) until its last clone is
 /// dropped and its last call has ended. Each new member makes the shares of the others smaller.
-/// Calls that began before keep their places, so until they end up to 1.5 times the total can be in
-/// flight.
+/// Calls that began before keep their permits, so until they end up to 1.5 times the total can be
+/// in flight.
 ///
-/// Clones share the places.
+/// Clones share the permits.
 ///
 /// ```
 /// use omneo_id::client::HttpClient;
@@ -38,7 +41,7 @@ pub struct CallBudget(Arc<Shared>);
 struct Shared {
     total: usize,
     members: AtomicUsize,
-    /// The common places in use.
+    /// The common permits in use.
     common_in_use: AtomicUsize,
 }
 
@@ -46,15 +49,15 @@ struct Shared {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CallBudgetStats {
-    /// The number of places.
+    /// The number of permits.
     pub total: usize,
     /// The number of member services.
     pub members: usize,
-    /// The guaranteed places of each member.
+    /// The guaranteed permits of each member. 0 if `total` is less than twice `members`.
     pub guaranteed: usize,
-    /// The number of common places.
+    /// The number of common permits.
     pub common: usize,
-    /// The common places in use. After a new member has joined, it can exceed `common`.
+    /// The common permits in use. After a new member has joined, it can exceed `common`.
     pub common_in_use: usize,
 }
 
@@ -96,13 +99,13 @@ impl CallBudget {
 }
 
 impl Shared {
-    /// The guaranteed places of each member.
+    /// The guaranteed permits of each member.
     fn guaranteed(&self) -> usize {
         let members = self.members.load(Ordering::Relaxed);
         (self.total / 2).checked_div(members).unwrap_or_default()
     }
 
-    /// The common places: all that are not guaranteed, the remainder of the division included.
+    /// The common permits: all that are not guaranteed, the remainder of the division included.
     fn common(&self, guaranteed: usize) -> usize {
         let members = self.members.load(Ordering::Relaxed);
         self.total
@@ -110,35 +113,35 @@ impl Shared {
     }
 }
 
-/// A service with guaranteed places. Dropped when the service has no clone and no call left.
+/// A service with guaranteed permits. Dropped when the service has no clone and no call left.
 pub(super) struct Member {
     budget: CallBudget,
     guaranteed_in_use: AtomicUsize,
 }
 
-/// The place that a call has taken. Its owner returns it with [`Member::release`].
+/// The permit that a call has taken. Its owner returns it with [`Member::release`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Permit {
     Guaranteed,
     Common,
 }
 
 impl Member {
-    /// Takes a guaranteed place, else a common one. `None`: both are used up.
-    pub(super) fn try_acquire(&self) -> Option<Place> {
+    /// Takes a guaranteed permit, else a common one. `None`: both are used up.
+    pub(super) fn try_acquire(&self) -> Option<Permit> {
         let shared = &self.budget.0;
         let guaranteed = shared.guaranteed();
         if increment_below(&self.guaranteed_in_use, guaranteed) {
-            return Some(Place::Guaranteed);
+            return Some(Permit::Guaranteed);
         }
-        increment_below(&shared.common_in_use, shared.common(guaranteed)).then_some(Place::Common)
+        increment_below(&shared.common_in_use, shared.common(guaranteed)).then_some(Permit::Common)
     }
 
-    /// Returns a place of this member.
-    pub(super) fn release(&self, place: Place) {
-        let in_use = match place {
-            Place::Guaranteed => &self.guaranteed_in_use,
-            Place::Common => &self.budget.0.common_in_use,
+    /// Returns a permit of this member.
+    pub(super) fn release(&self, permit: Permit) {
+        let in_use = match permit {
+            Permit::Guaranteed => &self.guaranteed_in_use,
+            Permit::Common => &self.budget.0.common_in_use,
         };
         in_use.fetch_sub(1, Ordering::Relaxed);
     }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::CallBudget;
-use super::call_budget::{Member, Place};
+use super::call_budget::{Member, Permit};
 
 /// The limit of requests in flight to a tenant, and their current number.
 #[derive(Clone)]
@@ -23,7 +23,7 @@ struct Counter {
 pub(crate) enum LimitReached {
     /// The limit of requests in flight to the tenant.
     Tenant,
-    /// The guaranteed places of the tenant and the common places of all tenants are in use.
+    /// The guaranteed permits of the tenant and the common permits of all tenants are in use.
     Budget,
 }
 
@@ -85,14 +85,14 @@ impl InFlight {
         let before = self.counter.now.fetch_add(1, Ordering::Relaxed);
         let mut guard = InFlightGuard {
             counter: Arc::clone(&self.counter),
-            place: None,
+            permit: None,
         };
         if before >= self.max {
             return Err(LimitReached::Tenant);
         }
         if let Some(member) = &self.counter.member {
-            let place = member.try_acquire().ok_or(LimitReached::Budget)?;
-            guard.place = Some(place);
+            let permit = member.try_acquire().ok_or(LimitReached::Budget)?;
+            guard.permit = Some(permit);
         }
         Ok(guard)
     }
@@ -102,14 +102,14 @@ impl InFlight {
 pub(crate) struct InFlightGuard {
     counter: Arc<Counter>,
     /// `None` without a budget.
-    place: Option<Place>,
+    permit: Option<Permit>,
 }
 
 impl Drop for InFlightGuard {
     fn drop(&mut self) {
         self.counter.now.fetch_sub(1, Ordering::Relaxed);
-        if let (Some(place), Some(member)) = (self.place, &self.counter.member) {
-            member.release(place);
+        if let (Some(permit), Some(member)) = (self.permit, &self.counter.member) {
+            member.release(permit);
         }
     }
 }

@@ -12,9 +12,9 @@ use crate::rejection::{Rejection, RejectionKind};
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The resolver and the tenants in use.
-pub(super) struct Directory(ArcSwap<Version>);
+pub(super) struct Directory(ArcSwap<Snapshot>);
 
-struct Version {
+struct Snapshot {
     resolver: Arc<dyn TenantResolver>,
     tenants: Tenants,
 }
@@ -40,12 +40,12 @@ pub(super) struct PendingTenant {
 
 impl Directory {
     pub(super) fn new(resolver: impl TenantResolver, tenants: Tenants) -> Self {
-        Self(ArcSwap::from_pointee(Version::new(resolver, tenants)))
+        Self(ArcSwap::from_pointee(Snapshot::new(resolver, tenants)))
     }
 
     /// Replaces the tenants. The resolver stays.
     pub(super) fn replace(&self, tenants: &Tenants) {
-        self.0.rcu(|current| Version {
+        self.0.rcu(|current| Snapshot {
             resolver: Arc::clone(&current.resolver),
             tenants: tenants.clone(),
         });
@@ -53,7 +53,7 @@ impl Directory {
 
     /// Replaces the resolver and the tenants at once.
     pub(super) fn replace_with_resolver(&self, resolver: impl TenantResolver, tenants: Tenants) {
-        self.0.store(Arc::new(Version::new(resolver, tenants)));
+        self.0.store(Arc::new(Snapshot::new(resolver, tenants)));
     }
 
     /// The tenants in use; those that are loaded, for a cache.
@@ -66,11 +66,11 @@ impl Directory {
 
     /// Finds the tenant of a request.
     pub(super) fn find(&self, request: RequestHead<'_>) -> Found {
-        let version = self.0.load();
-        let Some(key) = version.resolver.resolve(request) else {
+        let snapshot = self.0.load();
+        let Some(key) = snapshot.resolver.resolve(request) else {
             return Found::unknown();
         };
-        match &version.tenants {
+        match &snapshot.tenants {
             Tenants::Set(set) => match set.get(key) {
                 Some(tenant) => Found::Tenant(key, tenant.clone()),
                 None => Found::unknown(),
@@ -85,7 +85,7 @@ impl Directory {
     }
 }
 
-impl Version {
+impl Snapshot {
     fn new(resolver: impl TenantResolver, tenants: Tenants) -> Self {
         let resolver = Arc::new(resolver);
         Self { resolver, tenants }

@@ -158,10 +158,11 @@ impl TenantSet {
                 "the tenant {key} cannot be added to a set of a single tenant"
             )));
         }
-        builder.build_member(&MemberSettings {
+        builder.build_member(MemberSettings {
             audience: (!self.is_single).then_some(key.as_str()),
             mount_below: self.mounts.below(key),
             replaced: self.get(key),
+            revocations: None,
         })
     }
 

@@ -24,7 +24,7 @@ pub(super) enum Cause {
     Malformed(BoxError),
     /// The limit of calls in flight, which is reached.
     InFlight(usize),
-    /// The places of the tenant in the budget of all tenants are in use.
+    /// The permits of the tenant in the budget of all tenants are in use.
     CallBudget,
 }
 
@@ -48,7 +48,7 @@ impl fmt::Display for UpstreamError {
             Cause::Status(status) => write!(f, "the tenant responded with {}", status.as_u16()),
             Cause::Malformed(_) => f.write_str("the tenant's response is malformed"),
             Cause::InFlight(max) => write!(f, "{max} calls of the tenant are in flight"),
-            Cause::CallBudget => f.write_str("the places in the call budget are in use"),
+            Cause::CallBudget => f.write_str("the permits in the call budget are in use"),
         }
     }
 }

@@ -1,14 +1,24 @@
 //! Several tenants in one process: their requests, probes, metrics, cross-origin policies and
 //! limits are apart.
 
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
 use omneo_id::sandbox::{Fault, Sandbox};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{sleep, timeout};
 
 use crate::brands::{ACME, BRAND, ConfigFile, SETTINGS, Tenant, mint, send, status_of};
 use crate::metrics::{METRICS_FLAGS, scrape};
-use crate::process::{MOUNT, get_as};
+use crate::process::{MOUNT, SECRET, Server, get_as};
+use crate::raw_client::PATIENCE;
 
 /// A preflight of a page of this origin.
 fn preflight(origin: &str) -> Request<Full<Bytes>> {
@@ -188,7 +198,7 @@ async fn calls_of_one_tenant_that_hang_leave_places_to_the_other() {
         let request = get_as(&token, &me);
         hanging.spawn(async move { status_of(address, ACME, request).await });
     }
-    // Two guaranteed places and four common ones hang: the other 14 requests are refused.
+    // Two guaranteed permits and four common ones hang: the other 14 requests are refused.
     for _ in 0..14 {
         assert_eq!(hanging.join_next().await.unwrap().unwrap(), 503);
     }
@@ -231,4 +241,144 @@ async fn the_start_is_one_event_and_the_banner_has_no_lines_to_paste() {
     ] {
         assert!(events[0].contains(text), "{}", events[0]);
     }
+}
+
+#[tokio::test]
+async fn the_readiness_of_an_unknown_tenant_is_an_unknown_route() {
+    let acme = Tenant::start("acme-token").await;
+    let brand = Tenant::start("brand-token").await;
+    let origin = "https://acme.example";
+    let policy = format!("cors_origin = [{origin:?}]");
+    let tenants = [acme.section("acme", &policy), brand.section("brand", "")];
+    let several = ConfigFile::new(SETTINGS, &tenants).start(&[]);
+    let single = Server::start(&["--sandbox"], &[]);
+    for server in [&several, &single] {
+        for host in [ACME, "api.third.shop.example"] {
+            for method in ["GET", "HEAD", "POST", "OPTIONS"] {
+                let response = async |path: &str| {
+                    let request = Request::builder().method(method).uri(path);
+                    let request = request.header("origin", origin).body(Full::default());
+                    let mut response = send(server, host, request.unwrap()).await;
+                    for varying in ["x-request-id", "date"] {
+                        response.headers_mut().remove(varying);
+                    }
+                    let (head, body) = response.into_parts();
+                    (head.status, head.headers, body)
+                };
+                let unknown = response("/nothing").await;
+                for path in ["/readyz/third", "/readyz/", "/readyz/acme/"] {
+                    assert_eq!(response(path).await, unknown, "{method} {path} {host}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_readiness_of_one_tenant_has_no_reason() {
+    let acme = Tenant::start("acme-token").await;
+    let brand = Tenant::start("brand-token").await;
+    let tenants = [acme.section("acme", ""), brand.section("brand", "")];
+    let server = ConfigFile::new(SETTINGS, &tenants).start(&[]);
+    acme.sandbox
+        .inject(Fault::status(http::StatusCode::INTERNAL_SERVER_ERROR).until_cleared());
+    let unready = server.get("/readyz/acme").await;
+    assert_eq!(unready.status(), 503);
+    assert_eq!(unready.body(), r#"{"status":"unavailable"}"#);
+    let ready = server.get("/readyz/brand").await;
+    assert_eq!(ready.body(), r#"{"status":"ready"}"#);
+    assert_eq!(server.logged("reason=\"the tenant fails\""), 1);
+}
+
+#[tokio::test]
+async fn several_tenants_are_not_ready_before_their_stores_are_read() {
+    let acme = Tenant::start("acme-token").await;
+    let brand = Tenant::start("brand-token").await;
+    let tenants = [acme.section("acme", ""), brand.section("brand", "")];
+    // It accepts connections and does not respond.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let store = format!("redis://{}", silent.local_addr().unwrap());
+    let settings = format!("{SETTINGS}revocations = {store:?}\n");
+    let server = ConfigFile::new(&settings, &tenants).start(&[]);
+    let reason = "the ended sessions have not been read from their store";
+    let expected = format!(r#"{{"status":"unavailable","reason":"{reason}"}}"#);
+    let unready = server.get("/readyz").await;
+    assert_eq!(unready.status(), 503);
+    assert_eq!(unready.body(), expected.as_str());
+    assert_eq!(server.get("/healthz").await.status(), 200);
+    assert_eq!(server.get("/readyz/acme").await.status(), 503);
+    assert_eq!(server.terminate().code, Some(0));
+}
+
+/// A tenant that delays each response, and counts the requests.
+#[derive(Default)]
+struct Counted {
+    requests: AtomicUsize,
+    in_flight: AtomicUsize,
+    most_in_flight: AtomicUsize,
+}
+
+impl Counted {
+    async fn serve(&self, mut stream: TcpStream) -> io::Result<()> {
+        let head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
+        let answer = [&head[..], b"content-length: 14\r\n\r\n{\"status\":200}"].concat();
+        loop {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(stream.read_u8().await?);
+            }
+            let in_flight = self.in_flight.fetch_add(1, SeqCst) + 1;
+            self.most_in_flight.fetch_max(in_flight, SeqCst);
+            sleep(Duration::from_millis(50)).await;
+            self.in_flight.fetch_sub(1, SeqCst);
+            self.requests.fetch_add(1, SeqCst);
+            stream.write_all(&answer).await?;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_scrape_of_many_tenants_is_small_and_probes_a_few_at_a_time() {
+    const TENANTS: usize = 200;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    let tenant = Arc::new(Counted::default());
+    let counted = Arc::clone(&tenant);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let tenant = Arc::clone(&counted);
+            tokio::spawn(async move { tenant.serve(stream).await });
+        }
+    });
+    let tenants = (0..TENANTS).map(|number| {
+        format!(
+            "[[tenant]]\nkey = \"t{number}\"\nupstream = {origin:?}\napi_token = \"t\"\n\
+             signing_key = {SECRET:?}\n"
+        )
+    });
+    let tenants: Vec<_> = tenants.collect();
+    let settings = "tenant_by = \"path\"\nthreads = 8\nmax_in_flight = 400\n";
+    let file = ConfigFile::new(settings, &tenants);
+    let without_metrics = file.start(&[]).resident();
+    let server = file.start(&METRICS_FLAGS);
+    let counters = server.resident().saturating_sub(without_metrics);
+    assert!(counters < TENANTS * 8 * 16 * 1024, "{counters} bytes");
+    // Not parsed: the text is long.
+    let ready = async || {
+        let request = Request::get("/metrics").body(Full::default()).unwrap();
+        let response = server.send_to(server.metrics.unwrap(), request).await;
+        let text = std::str::from_utf8(response.body()).unwrap();
+        let lines = text.lines();
+        let lines = lines.filter(|line| line.starts_with("omneo_id_tenant_ready{"));
+        lines.filter(|line| line.ends_with(" 1")).count()
+    };
+    let ready = timeout(PATIENCE, async {
+        while ready().await < TENANTS {
+            sleep(Duration::from_millis(100)).await;
+        }
+    });
+    ready.await.expect("tenants that are not ready");
+    let most = tenant.most_in_flight.load(SeqCst);
+    assert!(most <= 8, "{most} probes at the same time");
+    assert!(tenant.requests.load(SeqCst) >= TENANTS);
 }

@@ -1,13 +1,17 @@
 //! `/metrics`, and the JSON log.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
-use omneo_id::sandbox::Sandbox;
+use omneo_id::sandbox::{Fault, Sandbox};
+use tokio::time::{sleep, timeout};
 
+use crate::brands::Tenant;
 use crate::process::{MOUNT, Server, get_as};
+use crate::raw_client::PATIENCE;
 use crate::scrape::{Scrape, parse};
 use crate::tenant::SlowTenant;
 
@@ -227,4 +231,60 @@ async fn log_lines_are_json_with_the_flag() {
         assert_eq!(line[name], value, "{name}");
     }
     assert!(line["duration_ms"].is_f64());
+}
+
+#[tokio::test]
+async fn unusual_statuses_are_counted_by_class() {
+    let tenant = Tenant::start("the-api-token").await;
+    let flags = ["--upstream", &tenant.origin, "--api-token", "the-api-token"];
+    let server = Server::start(&[&flags[..], &METRICS_FLAGS].concat(), &[]);
+    let token = server.mint("the-api-token", "{}").await;
+    let counted = [
+        (203, "2xx"),
+        (299, "2xx"),
+        (402, "4xx"),
+        (409, "409"),
+        (418, "4xx"),
+        (451, "451"),
+    ];
+    for (status, _) in counted {
+        let status = http::StatusCode::from_u16(status).unwrap();
+        tenant.sandbox.inject(Fault::status(status));
+        let response = server.send(get_as(&token, &format!("{MOUNT}/locations")));
+        assert_eq!(response.await.status(), status);
+    }
+    let scrape = scrape(&server).await;
+    for (_, label) in counted {
+        let number = counted.iter().filter(|(_, other)| *other == label).count();
+        let labels = [("route", "locations"), ("status", label)];
+        let value = scrape.value("omneo_id_requests_total", &labels);
+        assert_eq!(value, Some(number as f64), "{label}");
+    }
+}
+
+#[tokio::test]
+async fn a_full_limit_of_calls_does_not_change_the_readiness_of_the_tenant() {
+    let tenant = SlowTenant::start().await;
+    let origin = tenant.origin();
+    let flags = ["--upstream", &origin, "--api-token", "t"];
+    let flags = [&flags[..], &["--max-in-flight", "1"], &METRICS_FLAGS].concat();
+    let server = Server::start(&flags, &[]);
+    let token = server.mint("t", "{}").await;
+    assert_eq!(server.get("/readyz").await.status(), 200);
+    let request = server.send(get_as(&token, &format!("{MOUNT}/locations")));
+    let meanwhile = async {
+        tenant.requested.notified().await;
+        let not_ready = timeout(PATIENCE, async {
+            while server.get("/readyz").await.status() == 200 {
+                sleep(Duration::from_millis(20)).await;
+            }
+        });
+        not_ready.await.expect("no further probe");
+        let ready = scrape(&server).await.value("omneo_id_tenant_ready", &[]);
+        let reason = server.logged("too many calls of the tenant are in flight");
+        tenant.respond.notify_one();
+        assert_eq!((ready, reason), (Some(1.0), 1));
+    };
+    let (response, ()) = tokio::join!(request, meanwhile);
+    assert_eq!(response.status(), 200);
 }

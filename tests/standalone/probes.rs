@@ -15,6 +15,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::process::Server;
 use crate::raw_client::PATIENCE;
+use crate::secret_files::Temporary;
 
 const VERIFIED: &str =
     "200 OK\r\ncontent-type: application/json\r\ncontent-length: 14\r\n\r\n{\"status\":200}";
@@ -254,4 +255,49 @@ async fn a_change_of_readiness_is_logged_once() {
     until_probed(calls + 3).await;
     assert_eq!(server.logged("ready: the tenant accepts"), 1);
     assert_eq!(server.logged("not ready"), 1);
+}
+
+#[tokio::test]
+async fn with_pinned_tokens_the_configured_api_token_is_probed() {
+    let json = |status: &str| {
+        format!("{status}\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{{}}")
+    };
+    for pinned in ["another-token\n", "another-token\nt\n"] {
+        let file = Temporary::new("pinned-tokens", pinned.as_bytes());
+        let start = |origin: &str| {
+            let flags = ["--upstream", origin, "--api-token", "t"];
+            let flags = [&flags[..], &["--pinned-api-token-file", file.path()]].concat();
+            Server::start(&flags, &[])
+        };
+        for (answer, reason) in [
+            (VERIFIED.to_owned(), None),
+            (json("429 Too Many Requests"), None),
+            (
+                json("401 Unauthorized"),
+                Some("the tenant refuses the API token"),
+            ),
+            (
+                json("403 Forbidden"),
+                Some("the tenant forbids the API token to read locations"),
+            ),
+            (
+                json("404 Not Found"),
+                Some("the tenant has no API at the base path"),
+            ),
+            (json("500 Oops"), Some("the tenant fails")),
+            (json("503 Service Unavailable"), Some("the tenant is busy")),
+            (
+                json("302 Found\r\nlocation: /login"),
+                Some("the tenant returns an unusable response"),
+            ),
+        ] {
+            let tenant = Tenant::start(&answer, MANY).await;
+            check(start(&tenant.origin), reason).await;
+            assert_eq!(tenant.calls(), 1, "{reason:?}");
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let origin = format!("http://{}", listener.local_addr().unwrap());
+        drop(listener);
+        check(start(&origin), Some("the tenant cannot be reached")).await;
+    }
 }

@@ -13,7 +13,7 @@ use omneo_id::tenants::TenantKey;
 use omneo_id::{OmneoIdStats, RejectionKind};
 
 use super::prometheus_text::{Labels, Text};
-use super::request_counts::{BOUNDS, Histogram, OUTCOMES, RequestCounts, STATUSES, routes};
+use super::request_counts::{BOUNDS, Histogram, OUTCOMES, RequestCounts, routes, statuses};
 use super::thread_counts::ThreadCounts;
 use crate::log_writer::LogWriter;
 
@@ -153,13 +153,14 @@ impl Metrics {
 fn requests(text: &mut Text, counts: &[Counts]) {
     let name = "omneo_id_requests_total";
     text.head(name, "counter", "Responses, by route and status.");
+    let statuses: Vec<String> = statuses().collect();
     for counts in counts {
         for (route, route_name) in routes().enumerate() {
             let labels = counts.labels.with("route", route_name);
-            for status in 0..STATUSES {
-                let number = counts.sum(|count| count.requests.get(route)?.get(status));
+            for (index, status) in statuses.iter().enumerate() {
+                let number = counts.sum(|count| count.requests.get(route)?.get(index));
                 if number > 0 {
-                    text.line(name, &labels.with("status", status + 100), number);
+                    text.line(name, &labels.with("status", status), number);
                 }
             }
         }

@@ -30,8 +30,33 @@ fn route_index(report: Option<&Report>) -> usize {
     }
 }
 
-/// Number of statuses, from 100. A greater status counts as the last one.
-pub(crate) const STATUSES: usize = 500;
+/// The statuses that are counted one by one: those of this server, and the usual ones of a tenant.
+const STATUSES: [u16; 38] = [
+    200, 201, 202, 204, 206, 301, 302, 303, 304, 307, 308, 400, 401, 403, 404, 405, 406, 408, 409,
+    410, 411, 412, 413, 414, 415, 416, 422, 425, 426, 428, 429, 431, 451, 500, 501, 502, 503, 504,
+];
+
+/// Other statuses are counted by class. A status above 599 counts as `5xx`.
+const STATUS_CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// Length of the table of statuses. It is small, because each tenant has one per route and thread.
+const STATUS_COUNT: usize = STATUSES.len() + STATUS_CLASSES.len();
+
+/// The values of the label `status`, in the order of the tables.
+pub(crate) fn statuses() -> impl Iterator<Item = String> {
+    let classes = STATUS_CLASSES.iter().map(ToString::to_string);
+    STATUSES.iter().map(ToString::to_string).chain(classes)
+}
+
+/// The index of the label of a status in [`statuses`].
+fn status_index(status: StatusCode) -> usize {
+    let status = status.as_u16();
+    let known = STATUSES.iter().position(|known| *known == status);
+    known.unwrap_or_else(|| {
+        let class = usize::from(status / 100).clamp(1, STATUS_CLASSES.len());
+        STATUSES.len() + class - 1
+    })
+}
 
 /// Number of values of the label `kind`.
 pub(crate) const KINDS: usize = RejectionKind::ALL.len();
@@ -50,7 +75,7 @@ pub(crate) struct RequestCounts {
     /// Prevents false sharing of a cache line with other threads.
     _front: Pad,
     /// For each of [`routes`].
-    pub(crate) requests: Box<[[AtomicU64; STATUSES]]>,
+    pub(crate) requests: Box<[[AtomicU64; STATUS_COUNT]]>,
     pub(crate) durations: Box<[Histogram]>,
     /// Rejections that do not concern authentication, by kind.
     pub(crate) rejections: [AtomicU64; KINDS],
@@ -116,10 +141,6 @@ fn add(counts: &[AtomicU64], index: usize, more: u64) {
     if let Some(count) = counts.get(index) {
         count.fetch_add(more, Ordering::Relaxed);
     }
-}
-
-fn status_index(status: StatusCode) -> usize {
-    usize::from(status.as_u16().saturating_sub(100)).min(STATUSES - 1)
 }
 
 fn outcome_index(calls: &TenantCalls) -> usize {

@@ -15,7 +15,7 @@ use omneo_id::{Body, Rejection, RejectionKind};
 use pin_project_lite::pin_project;
 use tower::Service;
 
-use super::health::{self, Health};
+use super::health::Health;
 use super::openapi::OpenApi;
 use crate::server::upload::with_tracked_body;
 use crate::storefront::Storefront;
@@ -64,7 +64,7 @@ where
     }
 
     fn matches<B>(&self, request: &Request<B>) -> bool {
-        health::is_probe(request.uri().path())
+        self.health.matches(request)
             || OpenApi::matches(request)
             || self.storefront.is_some() && Storefront::<S>::matches(request)
     }

@@ -15,11 +15,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 use super::metrics::{self, Metrics, TenantMetrics};
-use crate::tenants::{Prober, Readiness, ServedTenants};
+use crate::tenants::{Prober, ServedTenants};
 
 /// Limit of concurrent connections. A Prometheus server uses one.
 const MAX_CONNECTIONS: usize = 16;
@@ -60,8 +61,8 @@ async fn serve(listener: TcpListener, sources: Arc<Sources>) {
         };
         let sources = Arc::clone(&sources);
         let service = service_fn(move |request: Request<_>| {
-            let response = respond(&request, &sources);
-            async move { Ok::<_, Infallible>(response) }
+            let sources = Arc::clone(&sources);
+            async move { Ok::<_, Infallible>(respond(&request, sources).await) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -76,7 +77,7 @@ async fn serve(listener: TcpListener, sources: Arc<Sources>) {
     }
 }
 
-fn respond<B>(request: &Request<B>, sources: &Sources) -> Response<Full<Bytes>> {
+async fn respond<B>(request: &Request<B>, sources: Arc<Sources>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::default());
     if request.uri().path() != "/metrics" {
         *response.status_mut() = StatusCode::NOT_FOUND;
@@ -85,25 +86,35 @@ fn respond<B>(request: &Request<B>, sources: &Sources) -> Response<Full<Bytes>> 
         let allow = HeaderValue::from_static("GET, HEAD");
         response.headers_mut().insert(ALLOW, allow);
     } else {
-        let tenants = sources.tenant_metrics();
-        *response.body_mut() = Full::from(sources.metrics.text(&tenants));
+        let (tenants, prober) = (sources.tenants.all(), Arc::clone(&sources.prober));
+        // With many tenants the text takes a while, and this thread accepts connections.
+        match spawn_blocking(move || sources.text()).await {
+            Ok(text) => *response.body_mut() = Full::from(text),
+            Err(error) => {
+                warn!(%error, "cannot build the text of the metrics");
+                *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+                return response;
+            }
+        }
         let content_type = HeaderValue::from_static(metrics::CONTENT_TYPE);
         response.headers_mut().insert(CONTENT_TYPE, content_type);
         // For the next scrape: a tenant that does not respond must not delay this one.
-        for tenant in sources.tenants.all() {
-            sources.prober.start(&tenant);
-        }
+        prober.start_all(tenants);
     }
     response
 }
 
 impl Sources {
+    fn text(&self) -> String {
+        self.metrics.text(&self.tenant_metrics())
+    }
+
     /// The values of all tenants.
     fn tenant_metrics(&self) -> Vec<TenantMetrics> {
         let tenants = self.tenants.all();
         let metrics = tenants.iter().map(|tenant| TenantMetrics {
             key: tenant.label(),
-            is_ready: tenant.probe.last().map(|last| last == Readiness::Ready),
+            is_ready: tenant.probe.is_ready(),
             stats: tenant.id.stats(),
             revocations: tenant.sessions.revocations.stats(),
         });

@@ -13,24 +13,26 @@ const THREAD: usize = 8;
 pub(crate) struct Connections {
     /// Connections of clients.
     pub(crate) clients: usize,
-    /// Connections to the tenant with a request in flight.
+    /// Connections to the tenants with a request in flight.
     pub(crate) tenant_calls: usize,
-    /// Idle connections to the tenant, per thread.
+    /// Idle connections to the tenants, of all threads together.
     pub(crate) tenant_idle: usize,
 }
 
 impl Connections {
     /// Lowers the limits to the number of descriptors, to at least one client and one call.
+    /// `reserved` descriptors are for other connections, such as those to Redis.
     ///
-    /// Idle connections to the tenant get at most a fifth of the descriptors. If both clients and
-    /// calls have to be lowered, they get the same number: an HTTP/1.1 client makes one call at a
-    /// time.
+    /// Idle connections to the tenants get at most a fifth of the descriptors, in equal numbers per
+    /// thread. If both clients and calls have to be lowered, they get the same number: an HTTP/1.1
+    /// client makes one call at a time.
     #[must_use]
-    pub(crate) fn fit(self, descriptors: usize, threads: NonZeroUsize) -> Self {
-        let own = PROCESS + threads.get() * THREAD;
-        let free = descriptors.saturating_sub(own);
-        let idle = self.tenant_idle.min(free / 5 / threads);
-        let free = free.saturating_sub(idle * threads.get());
+    pub(crate) fn fit(self, descriptors: usize, reserved: usize, threads: NonZeroUsize) -> Self {
+        let threads = threads.get();
+        let own = PROCESS + threads * THREAD;
+        let free = descriptors.saturating_sub(own).saturating_sub(reserved);
+        let idle = self.tenant_idle.min(free / 5 / threads * threads);
+        let free = free.saturating_sub(idle.next_multiple_of(threads));
         let calls = self.tenant_calls.min(free / 2);
         Self {
             clients: self.clients.min((free - calls).max(1)),

@@ -1,10 +1,10 @@
-//! The result of a readiness probe, derived from the response to an anonymous mint.
+//! The result of a readiness probe, derived from the response to its request.
 
 use std::error::Error;
 use std::io;
 
 use http::{Response, StatusCode};
-use omneo_id::report::Report;
+use omneo_id::report::{Report, Route};
 use omneo_id::{Rejection, RejectionKind};
 use tokio_rustls::rustls;
 use tracing::{info, warn};
@@ -23,6 +23,7 @@ pub(crate) enum Readiness {
 pub(crate) enum Reason {
     TokenRefused,
     TokenForbidden,
+    LocationsForbidden,
     NoSuchApi,
     Unusable,
     Failed,
@@ -43,6 +44,7 @@ impl Reason {
         match self {
             Self::TokenRefused => "the tenant refuses the API token",
             Self::TokenForbidden => "the tenant forbids the API token to verify itself",
+            Self::LocationsForbidden => "the tenant forbids the API token to read locations",
             Self::NoSuchApi => "the tenant has no API at the base path",
             Self::Unusable => "the tenant returns an unusable response",
             Self::Failed => "the tenant fails",
@@ -61,9 +63,12 @@ impl Reason {
 
 impl Readiness {
     pub(crate) const TIMEOUT: Self = Self::NotReady(Reason::Timeout);
+    pub(crate) const NO_SIGNING_KEY: Self = Self::NotReady(Reason::NoSigningKey);
+    pub(crate) const UNSYNCHRONIZED: Self = Self::NotReady(Reason::Unsynchronized);
     pub(crate) const UNKNOWN: Self = Self::NotReady(Reason::Unknown);
 
-    /// Derives the result from the response to a mint with the configured API token.
+    /// Derives the result from the response to a mint, or to a request for locations: both call the
+    /// tenant with the configured API token.
     pub(crate) fn from_response<B>(response: &Response<B>) -> Self {
         // A rate-limited tenant is reachable, and all replicas share the limit: stay in rotation.
         if response.status().is_success() || response.status() == StatusCode::TOO_MANY_REQUESTS {
@@ -73,6 +78,7 @@ impl Readiness {
         let tenant = report
             .and_then(Report::tenant)
             .and_then(|calls| calls.status());
+        let is_locations = report.and_then(Report::route) == Some(Route::Locations);
         let rejection = response.extensions().get::<Rejection>();
         Self::NotReady(match rejection.map(Rejection::kind) {
             Some(RejectionKind::InvalidToken | RejectionKind::TenantCredentials) => {
@@ -86,6 +92,9 @@ impl Readiness {
             Some(RejectionKind::TenantUnreachable) if rejection.is_some_and(is_tls) => Reason::Tls,
             Some(RejectionKind::TenantUnreachable) => Reason::Unreachable,
             Some(RejectionKind::NoSigningKey) => Reason::NoSigningKey,
+            None if is_locations && tenant == Some(StatusCode::FORBIDDEN) => {
+                Reason::LocationsForbidden
+            }
             _ if tenant == Some(StatusCode::NOT_FOUND) => Reason::NoSuchApi,
             _ => Reason::Unusable,
         })
@@ -95,13 +104,18 @@ impl Readiness {
     pub(crate) fn from_sessions(sessions: &Sessions) -> Option<Self> {
         let revocations = &sessions.revocations;
         if !revocations.is_synchronized() {
-            return Some(Self::NotReady(Reason::Unsynchronized));
+            return Some(Self::UNSYNCHRONIZED);
         }
         let OnOutage::Refuse { after } = sessions.on_outage else {
             return None;
         };
         let age = revocations.stats().store?.last_read?;
         (age > after).then_some(Self::NotReady(Reason::Stale))
+    }
+
+    /// Whether the tenant was not called, because too many calls are in flight.
+    pub(crate) fn is_saturated(self) -> bool {
+        self == Self::NotReady(Reason::Saturated)
     }
 
     /// Logs the result. `tenant` is the key, if the server has several tenants.

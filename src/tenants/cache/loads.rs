@@ -20,7 +20,7 @@ struct Running {
     outcome: watch::Receiver<Option<Outcome>>,
 }
 
-/// A refresh has no request that waits for it. Each kind has a limit of its own, so that requests
+/// A refresh has no request that waits for it, and does not wait for a slot. Each kind has a limit of its own, so that requests
 /// with unknown keys do not stop the refreshes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -43,7 +43,7 @@ impl Loads {
     /// Joins the load of this key. With a ticket, the caller is the first one and performs it.
     ///
     /// # Errors
-    /// If `max` loads of this kind are in flight.
+    /// If `max` loads of this kind are in flight or wait for a slot.
     pub(super) fn join(
         &self,
         key: TenantKey,
@@ -51,12 +51,11 @@ impl Loads {
         max: usize,
     ) -> Result<(PendingLoad, Option<LoadTicket>), TenantLoadError> {
         let mut running = self.lock();
-        let count = running.values().filter(|load| load.kind == kind).count();
+        let is_full = running.len() >= max
+            && running.values().filter(|load| load.kind == kind).count() >= max;
         match running.entry(key) {
             hash_map::Entry::Occupied(load) => Ok((PendingLoad(load.get().outcome.clone()), None)),
-            hash_map::Entry::Vacant(_) if count >= max => {
-                Err(TenantLoadError::new(Cause::Busy(max)))
-            }
+            hash_map::Entry::Vacant(_) if is_full => Err(TenantLoadError::new(Cause::Busy(max))),
             hash_map::Entry::Vacant(vacant) => {
                 let (sender, outcome) = watch::channel(None);
                 let pending = PendingLoad(outcome.clone());
@@ -71,7 +70,7 @@ impl Loads {
         }
     }
 
-    /// The number of loads and refreshes in flight.
+    /// The number of loads and refreshes in flight, and of loads that wait for a slot.
     pub(super) fn len(&self) -> usize {
         self.lock().len()
     }

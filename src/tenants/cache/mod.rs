@@ -4,20 +4,22 @@
 //! | --- | --- |
 //! | `source` | `TenantSource`, `LoadedTenant` |
 //! | `settings` | the limits and times of a cache |
-//! | `tenants` | `TenantCache`: the look-up, and what a load changes |
+//! | `tenant_cache` | `TenantCache`: the look-up, and what a load changes |
 //! | `entry` | a loaded tenant, and when it is refreshed |
+//! | `kept_sessions` | the ended sessions of tenants that were removed or evicted |
 //! | `loads` | the loads in flight: one per key, a bounded number |
 //! | `error` | `TenantLoadError`: why a tenant is not available |
 
 mod entry;
 mod error;
+mod kept_sessions;
 mod loads;
 mod settings;
 mod source;
-mod tenants;
+mod tenant_cache;
 
 pub use error::TenantLoadError;
 pub(super) use loads::PendingLoad;
 pub use source::{LoadedTenant, TenantSource};
-pub(super) use tenants::Lookup;
-pub use tenants::{TenantCache, TenantCacheStats};
+pub(super) use tenant_cache::Lookup;
+pub use tenant_cache::{TenantCache, TenantCacheStats};

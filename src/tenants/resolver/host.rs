@@ -23,10 +23,13 @@ impl Host {
     ///
     /// `None` if the request has no valid host, or several that differ.
     pub(super) fn of_request(request: RequestHead<'_>) -> Option<Self> {
-        if let Some(client) = request.extensions().get::<ClientInfo>()
-            && let Some(host) = client.host()
-        {
-            return Self::parse(host.as_str());
+        if let Some(client) = request.extensions().get::<ClientInfo>() {
+            if client.has_invalid_host() {
+                return None;
+            }
+            if let Some(host) = client.host() {
+                return Self::parse(host.as_str());
+            }
         }
         let header = single_value(request.headers(), HOST).ok()?;
         let header = match header {

@@ -2,7 +2,8 @@
 //!
 //! | file | role |
 //! | --- | --- |
-//! | `contract` | `TenantResolver`, and the resolvers that every request satisfies |
+//! | `tenant_resolver` | `TenantResolver` |
+//! | `one_tenant` | `OneTenant`: every request belongs to one tenant |
 //! | `by_host` | `TenantByHost`: exact hosts and a pattern |
 //! | `by_path` | `TenantByPath`: the first path segment |
 //! | `by_header` | `TenantByHeader`: a header of a trusted proxy |
@@ -11,10 +12,12 @@
 mod by_header;
 mod by_host;
 mod by_path;
-mod contract;
 mod host;
+mod one_tenant;
+mod tenant_resolver;
 
 pub use by_header::TenantByHeader;
 pub use by_host::TenantByHost;
 pub use by_path::TenantByPath;
-pub use contract::{OneTenant, TenantResolver};
+pub use one_tenant::OneTenant;
+pub use tenant_resolver::TenantResolver;

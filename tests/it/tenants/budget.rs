@@ -48,7 +48,7 @@ fn fill(service: &impl Forward) -> Vec<Call> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_that_hang_leave_the_guaranteed_places_of_the_others() {
+async fn calls_that_hang_leave_the_guaranteed_permits_of_the_others() {
     let budget = CallBudget::new(1000);
     let services = [(); 4].map(|()| {
         let upstream = Upstream::new(silent(), tenant()).with_max_in_flight(1024);
@@ -60,7 +60,7 @@ async fn calls_that_hang_leave_the_guaranteed_places_of_the_others() {
         (1000, 4, 125, 500)
     );
 
-    // The first one takes its own places and all common ones.
+    // The first one takes its own permits and all common ones.
     let hanging = fill(&services[0]);
     assert_eq!(hanging.len(), 625);
     assert_eq!(services[0].in_flight(), 625);
@@ -73,16 +73,20 @@ async fn calls_that_hang_leave_the_guaranteed_places_of_the_others() {
     assert_eq!(response.headers()["retry-after"], "1");
     assert_eq!(
         cause(&response).to_string(),
-        "the places in the call budget are in use"
+        "the permits in the call budget are in use"
     );
 
-    // Each other one has its guaranteed places.
+    // Each other one has its guaranteed permits.
     let others: Vec<_> = services[1..].iter().map(fill).collect();
     assert!(others.iter().all(|calls| calls.len() == 125));
     drop(hanging);
     assert_eq!(budget.stats().common_in_use, 0);
     let hanging = fill(&services[1]);
-    assert_eq!(hanging.len(), 500, "the common places, beside its own ones");
+    assert_eq!(
+        hanging.len(),
+        500,
+        "the common permits, beside its own ones"
+    );
     drop((hanging, others));
     assert_eq!(budget.stats().common_in_use, 0);
     assert!(services.iter().all(|service| service.in_flight() == 0));
@@ -124,13 +128,14 @@ async fn a_service_is_a_member_until_its_last_clone_and_call_have_ended() {
     assert_eq!(budget.stats().members, 0);
 }
 
-/// With fewer places than members, all places are common.
+/// With fewer permits than two per member, all permits are common.
 #[tokio::test(start_paused = true)]
 async fn a_small_budget_is_never_exceeded() {
     for total in 0..6 {
         let budget = CallBudget::new(total);
         let services =
             [(); 3].map(|()| Upstream::new(silent(), tenant()).with_call_budget(&budget));
+        assert_eq!(budget.stats().guaranteed, 0);
         let calls: Vec<Vec<Call>> = services.iter().map(fill).collect();
         assert_eq!(calls.iter().flatten().count(), total);
     }
@@ -220,7 +225,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..120)
 }
 
-/// The model of a member: the guaranteed places that its calls have taken.
+/// The model of a member: the guaranteed permits that its calls have taken.
 struct Member<S> {
     service: S,
     guaranteed: usize,
@@ -233,7 +238,7 @@ proptest! {
         let _entered = runtime.enter();
         let budget = CallBudget::new(total);
         let mut members = Vec::new();
-        // The member of each call, and whether its place is guaranteed.
+        // The member of each call, and whether its permit is guaranteed.
         let mut calls: Vec<(usize, bool, Call)> = Vec::new();
         let mut common = 0;
         for step in steps {
@@ -274,7 +279,7 @@ proptest! {
     }
 }
 
-/// Threads that compete for the last places never exceed the budget, and free all of them.
+/// Threads that compete for the last permits never exceed the budget, and free all of them.
 #[test]
 fn concurrent_calls_never_exceed_the_budget() {
     const THREADS: usize = 4;

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::error::Error;
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -460,27 +462,129 @@ async fn loads_are_bounded_and_leave_the_refreshes_of_tenants_in_use() {
     let mall = Mall::with(|cache| cache.with_max_loads(2).with_load_timeout(10 * MINUTE));
     mall.get("acme").await.expect(401);
     let token = mall.issue("acme");
-    let mut hanging = Vec::new();
-    for name in ["a", "b"] {
-        mall.database.set(name, Row::Never);
-        hanging.push(begun(mall.get(name)).await);
+    mall.database.take_loads();
+    for number in 0..2 + 1024 {
+        let name = format!("k{number}");
+        mall.database.set(&name, Row::Never);
+        // The client disconnects, and the load continues.
+        let mut request = Box::pin(mall.get(&name));
+        let poll = poll_fn(|cx| Poll::Ready(request.as_mut().poll(cx)));
+        assert!(poll.await.is_pending());
     }
-    assert_eq!(mall.cache.stats().loading, 2);
-    let response = mall.raw("c", Request::get("/profiles/me")).await;
+    settle().await;
+    assert_eq!(mall.cache.stats().loading, 2 + 1024);
+    assert_eq!(mall.database.take_loads(), ["k0", "k1"]);
+    let started = tokio::time::Instant::now();
+    let response = mall.raw("other", Request::get("/profiles/me")).await;
     assert_eq!(response.status(), 503);
+    assert_eq!(started.elapsed(), Duration::ZERO, "it does not wait");
     let rejection: &Rejection = response.extensions().get().unwrap();
-    assert_eq!(
-        rejection.source().unwrap().to_string(),
-        "2 tenants are being loaded"
-    );
+    let cause = rejection.source().unwrap().to_string();
+    assert_eq!(cause, "1026 tenants are being loaded");
     // A further request of the same tenant waits for its load.
-    hanging.push(begun(mall.get("a")).await);
+    let _joined = begun(mall.get("k0")).await;
 
     mall.database.set("acme", Row::Version(3));
     mall.refresh("acme", MINUTE).await;
     mall.get_with("acme", "/profiles/me/balances", &token)
         .await
         .expect(403);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_load_waits_for_a_slot_up_to_its_timeout() {
+    let mall = Mall::with(|cache| cache.with_max_loads(1).with_load_timeout(2 * MINUTE));
+    let gate = Arc::new(Notify::new());
+    mall.database.set("acme", Row::Gate(gate.clone(), 2));
+    let acme = begun(mall.get("acme")).await;
+    let brand = begun(mall.get("brand")).await;
+    assert_eq!(mall.database.take_loads(), ["acme"]);
+    assert_eq!(mall.cache.stats().loading, 2);
+    gate.notify_one();
+    acme.await.expect(401);
+    brand.await.expect(401);
+    assert_eq!(mall.database.take_loads(), ["brand"]);
+
+    // The slot is taken for 2 minutes, then by the key that waits first.
+    for name in ["a", "b", "c"] {
+        mall.database.set(name, Row::Never);
+    }
+    let first = begun(mall.get("a")).await;
+    advance(MINUTE).await;
+    let second = begun(mall.get("b")).await;
+    let third = begun(mall.raw("c", Request::get("/profiles/me"))).await;
+    advance(MINUTE).await;
+    first.await.expect(503);
+    settle().await;
+    assert_eq!(mall.database.take_loads(), ["a", "b"]);
+    advance(MINUTE).await;
+    let response = third.await;
+    assert_eq!(response.status(), 503);
+    let rejection: &Rejection = response.extensions().get().unwrap();
+    let cause = rejection.source().unwrap().to_string();
+    assert_eq!(cause, "1 tenants are being loaded");
+    assert_eq!(mall.cache.stats().loading, 1);
+    second.await.expect(503);
+    assert!(mall.database.take_loads().is_empty());
+    mall.get("acme").await.expect(401);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenant_that_was_removed_and_added_again_does_not_revive_ended_sessions() {
+    let mall = Mall::open();
+    mall.get("acme").await.expect(401);
+    let token = mall.issue("acme");
+    mall.get_with("acme", "/profiles/me", &token)
+        .await
+        .expect(200);
+    let removed = mall.tenants.tenants();
+    for _ in 0..2 {
+        let tenants = mall.tenants.tenants();
+        let tenant = tenants.get(key("acme")).unwrap();
+        tenant.revocations().revoke_all().await.unwrap();
+        mall.database.remove("acme");
+        mall.refresh("acme", MINUTE).await;
+        mall.get("acme").await.expect(404);
+        // A refused load between does not lose them.
+        advance(Duration::from_secs(10)).await;
+        mall.database.set("acme", Row::Incomplete);
+        mall.get("acme").await.expect(503);
+        mall.database.set("acme", Row::Version(2));
+        mall.get_with("acme", "/profiles/me", &token)
+            .await
+            .expect(401);
+    }
+    // Requests that have begun before the removal end sessions of the same set.
+    let current = mall.tenants.tenants();
+    let sets = [&removed, &current].map(|tenants| tenants.get(key("acme")).unwrap());
+    let [before, after] = sets.map(|tenant| tenant.revocations());
+    before.revoke_token_id("ended").await.unwrap();
+    assert_eq!(after.stats().entries, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_evicted_tenant_does_not_revive_ended_sessions() {
+    for capacity in [0, 1, 4] {
+        let mall = Mall::with(|cache| cache.with_capacity(capacity).with_max_loads(64));
+        let issuer = builder("acme", &mall.clock)
+            .audience("acme")
+            .build_with_client(())
+            .unwrap();
+        let ada = Subject::Profile(Sandbox::ADA_ID.parse().unwrap());
+        let token = issuer.issuer().issue(&ada).unwrap().into_token();
+        let sign_out = Request::delete("/auth/token").header("authorization", bearer(&token));
+        send(&mall.tenants, "acme", sign_out, "").await.expect(204);
+        for number in 0..40 {
+            let name = format!("t{number}");
+            mall.database.set(&name, Row::Version(2));
+            mall.get(&name).await.expect(401);
+        }
+        mall.database.take_loads();
+        mall.get_with("acme", "/profiles/me", &token)
+            .await
+            .expect(401);
+        assert_eq!(mall.database.take_loads(), ["acme"], "it was evicted");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -516,7 +620,6 @@ async fn a_source_can_be_replaced_by_a_set() {
 /// Without a tokio runtime a load cannot start, and the request fails without a panic.
 #[test]
 fn a_load_outside_a_runtime_is_a_503() {
-    use std::task::{Context, Poll, Waker};
     let mall = Mall::open();
     let mut request = Box::pin(mall.get("acme"));
     let Poll::Ready(response) = request

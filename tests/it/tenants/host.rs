@@ -1,7 +1,7 @@
 //! The tenant by host.
 
 use http::{HeaderValue, Request, Uri, Version, header};
-use omneo_id::client_info::ClientInfo;
+use omneo_id::client_info::{ClientInfo, TrustedProxies};
 use omneo_id::error::ConfigErrorKind;
 use omneo_id::tenants::{RequestHead, TenantByHost, TenantResolver};
 use proptest::prelude::*;
@@ -185,6 +185,69 @@ fn the_host_that_a_trusted_proxy_reports_precedes_that_of_the_request() {
     ] {
         let request = Request::get("/").header("host", header).extension(client);
         assert_eq!(resolve(&hosts, request).as_deref(), expected);
+    }
+}
+
+#[test]
+fn a_host_of_a_trusted_proxy_that_is_repeated_or_invalid_has_no_tenant() {
+    let hosts = hosts();
+    let x_forwarded = TrustedProxies::new(["10.0.0.0/8"]).unwrap();
+    let forwarded = x_forwarded.clone().with_forwarded();
+    let resolve_with = |proxies: &TrustedProxies, peer: [u8; 4], name: &str, values: &[&str]| {
+        let mut request = Request::get("/").header("host", "acme.example");
+        for value in values {
+            request = request.header(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        }
+        let client = proxies.client(peer.into(), request.headers_ref().unwrap());
+        resolve(&hosts, request.extension(client))
+    };
+    let (proxy, other) = ([10, 0, 0, 1], [192, 0, 2, 1]);
+    let brand = "api.brand.shop.example";
+    for (values, expected) in [
+        (&[][..], Some("acme")),
+        (&[brand], Some("brand")),
+        (&["acme.example", "acme.example"], None),
+        (&["api.brand.shop.example, acme.example"], None),
+        (&["api.brand.shop.example,acme.example"], None),
+        (&["user@api.brand.shop.example"], None),
+        (&["api.brand.shop.example:99999999"], None),
+        (&["api.brand.shop.example/x"], None),
+        (&["\u{e9}.example"], None),
+        (&[""], None),
+    ] {
+        let name = "x-forwarded-host";
+        let found = resolve_with(&x_forwarded, proxy, name, values);
+        assert_eq!(found.as_deref(), expected, "{values:?}");
+        // Of another peer, and of the header that is not selected, nothing counts.
+        for (proxies, peer) in [(&x_forwarded, other), (&forwarded, proxy)] {
+            let found = resolve_with(proxies, peer, name, values);
+            assert_eq!(found.as_deref(), Some("acme"), "{values:?}");
+        }
+    }
+    for (values, expected) in [
+        (&[][..], Some("acme")),
+        (&["for=192.0.2.1"], Some("acme")),
+        (
+            &["for=192.0.2.1;host=api.brand.shop.example"],
+            Some("brand"),
+        ),
+        (&["for=192.0.2.1;host=acme.example;host=acme.example"], None),
+        (
+            &["for=192.0.2.1;host=\"user@api.brand.shop.example\""],
+            None,
+        ),
+        (&["for=192.0.2.1;host=\"api.brand.shop.example, a\""], None),
+        (&["for=192.0.2.1;host=\"\""], None),
+        (&["for=192.0.2.1;host="], None),
+        (
+            &["for=192.0.2.1;host=api.brand.shop.example", "\u{e9}"],
+            None,
+        ),
+    ] {
+        let found = resolve_with(&forwarded, proxy, "forwarded", values);
+        assert_eq!(found.as_deref(), expected, "{values:?}");
+        let found = resolve_with(&forwarded, other, "forwarded", values);
+        assert_eq!(found.as_deref(), Some("acme"), "{values:?}");
     }
 }
 

@@ -257,7 +257,7 @@ async fn http2_without_tls_is_not_sent_through_a_proxy() {
     let client = proxy.builder().http2_only().build().unwrap();
     let error = send(&client, "http://api.acme.test").await.unwrap_err();
     let text = chain(&error);
-    assert!(text.contains("HTTP/2 without TLS"), "{text}");
+    assert!(text.contains("`http2_only` without TLS"), "{text}");
     assert_eq!(proxy.heads(), [""; 0]);
 }
 

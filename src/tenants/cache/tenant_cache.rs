@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use quick_cache::UnitWeighter;
 use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{Lifecycle, UnitWeighter};
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
 use super::TenantSource;
 use super::entry::Entry;
 use super::error::{Cause, TenantLoadError};
+use super::kept_sessions::KeptSessions;
 use super::loads::{Kind, LoadTicket, Loads, Outcome, PendingLoad};
 use super::settings::Settings;
 use super::source::{DynSource, LoadedTenant};
@@ -31,8 +33,9 @@ use crate::tenants::set::{Mounts, check_isolated, conflict};
 /// - Keys come from clients, so everything is bounded: the tenants, the keys that are known not to
 ///   exist, and the loads in flight. A request beyond them is rejected with 503 and `Retry-After`.
 ///
-/// A full cache evicts a rarely used tenant, and its ended sessions with it: choose a capacity
-/// above the number of tenants, or give each tenant a
+/// A full cache evicts a rarely used tenant. Ended sessions of a tenant that is evicted, or removed
+/// from the source, stay ended if it is loaded again: they are kept for longer than a token is
+/// valid, those of the last 16,384 tenants. Above that number, give each tenant a
 /// [store](crate::Revocations::with_store).
 ///
 /// Loads are tasks of the tokio runtime. Clones share the tenants; a changed setting starts with an
@@ -40,13 +43,23 @@ use crate::tenants::set::{Mounts, check_isolated, conflict};
 #[derive(Clone)]
 pub struct TenantCache(Arc<Shared>);
 
+/// The most keys that wait for a slot.
+const MAX_WAITING: usize = 1024;
+
+/// What the source has returned.
+type Loaded = Result<Option<LoadedTenant>, TenantLoadError>;
+
 struct Shared {
     source: Arc<dyn DynSource>,
     settings: Settings,
-    tenants: Cache<TenantKey, Arc<Entry>, UnitWeighter, RandomState>,
+    tenants: Cache<TenantKey, Arc<Entry>, UnitWeighter, RandomState, KeptSessions>,
+    /// Of tenants that were removed or evicted.
+    kept: KeptSessions,
     /// The keys that do not exist, each until this time.
     unknown: Cache<TenantKey, Instant, UnitWeighter, RandomState>,
     loads: Loads,
+    /// Each load takes one. A semaphore is fair, so keys are loaded in their order.
+    load_slots: Semaphore,
     started: AtomicU64,
     failed: AtomicU64,
 }
@@ -59,7 +72,7 @@ pub struct TenantCacheStats {
     pub tenants: usize,
     /// The keys that are known not to exist.
     pub unknown: usize,
-    /// The loads and refreshes in flight.
+    /// The loads and refreshes in flight, and the loads that wait for a slot.
     pub loading: usize,
     /// How many loads and refreshes have started.
     pub loads: u64,
@@ -83,11 +96,15 @@ impl TenantCache {
     }
 
     fn from_settings(source: Arc<dyn DynSource>, settings: Settings) -> Self {
+        let kept = KeptSessions::default();
+        let slots = settings.max_loads.min(Semaphore::MAX_PERMITS);
         Self(Arc::new(Shared {
             source,
-            tenants: new_cache(settings.capacity),
-            unknown: new_cache(settings.unknown_capacity),
+            tenants: new_cache(settings.capacity, kept.clone()),
+            kept,
+            unknown: new_cache(settings.unknown_capacity, DefaultLifecycle::default()),
             loads: Loads::default(),
+            load_slots: Semaphore::new(slots),
             started: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             settings,
@@ -109,7 +126,8 @@ impl TenantCache {
         self.edit(|settings| settings.capacity = tenants)
     }
 
-    /// Replaces the time after which a tenant is loaded again: changes have an effect within it.
+    /// Replaces the time after which a tenant is loaded again. The first request after the interval
+    /// starts a refresh in the background and still uses the previous settings.
     ///
     /// Default is one minute.
     #[must_use]
@@ -146,7 +164,9 @@ impl TenantCache {
         self.edit(|settings| settings.load_timeout = timeout)
     }
 
-    /// Replaces the most concurrent loads. Refreshes have a limit of the same size of their own.
+    /// Replaces the most concurrent loads. Up to 1024 further keys wait for them in their order, for
+    /// as long as the [timeout of a load](Self::with_load_timeout); then their requests are rejected
+    /// with 503. Refreshes have a limit of the same size of their own.
     ///
     /// Default is 16.
     #[must_use]
@@ -208,7 +228,11 @@ impl Shared {
 
     /// Joins the load of this key, or starts it.
     fn start(self: &Arc<Self>, key: TenantKey, kind: Kind) -> Lookup {
-        let (pending, ticket) = match self.loads.join(key, kind, self.settings.max_loads) {
+        let max = match kind {
+            Kind::Load => self.settings.max_loads.saturating_add(MAX_WAITING),
+            Kind::Refresh => self.settings.max_loads,
+        };
+        let (pending, ticket) = match self.loads.join(key, kind, max) {
             Ok(joined) => joined,
             Err(error) => return Lookup::Failed(error),
         };
@@ -224,7 +248,7 @@ impl Shared {
         } else if kind == Kind::Load && self.is_unknown(&key) {
             ticket.finish(Ok(None));
         } else if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(Arc::clone(self).perform(key, ticket));
+            runtime.spawn(Arc::clone(self).perform(key, kind, ticket));
         } else {
             drop(ticket);
         }
@@ -232,12 +256,10 @@ impl Shared {
     }
 
     /// Loads the tenant, and stores the outcome.
-    async fn perform(self: Arc<Self>, key: TenantKey, ticket: LoadTicket) {
-        self.started.fetch_add(1, Ordering::Relaxed);
-        let time = self.settings.load_timeout;
-        let loaded = match timeout(time, self.source.load(key)).await {
-            Ok(loaded) => loaded.map_err(TenantLoadError::source),
-            Err(_) => Err(TenantLoadError::new(Cause::Timeout(time))),
+    async fn perform(self: Arc<Self>, key: TenantKey, kind: Kind, ticket: LoadTicket) {
+        let loaded = match kind {
+            Kind::Load => self.load_in_slot(key).await,
+            Kind::Refresh => self.load(key).await,
         };
         let outcome = loaded.and_then(|loaded| self.store(key, loaded));
         if let Err(error) = &outcome {
@@ -251,10 +273,31 @@ impl Shared {
         ticket.finish(outcome);
     }
 
+    /// Loads the tenant when there is a slot.
+    async fn load_in_slot(&self, key: TenantKey) -> Loaded {
+        let slot = timeout(self.settings.load_timeout, self.load_slots.acquire()).await;
+        match slot {
+            Ok(Ok(_slot)) => self.load(key).await,
+            _ => Err(TenantLoadError::new(Cause::Busy(self.settings.max_loads))),
+        }
+    }
+
+    async fn load(&self, key: TenantKey) -> Loaded {
+        self.started.fetch_add(1, Ordering::Relaxed);
+        let time = self.settings.load_timeout;
+        match timeout(time, self.source.load(key)).await {
+            Ok(loaded) => loaded.map_err(TenantLoadError::source),
+            Err(_) => Err(TenantLoadError::new(Cause::Timeout(time))),
+        }
+    }
+
     /// Stores what the source has returned.
     fn store(&self, key: TenantKey, loaded: Option<LoadedTenant>) -> Outcome {
         let present = self.tenants.peek(&key);
         let Some(LoadedTenant { builder, version }) = loaded else {
+            if let Some(present) = &present {
+                self.kept.keep(key, present.tenant.revocations().clone());
+            }
             self.tenants.remove(&key);
             let until = Instant::now().checked_add(self.settings.unknown_ttl);
             if let Some(until) = until {
@@ -274,8 +317,12 @@ impl Shared {
             audience: Some(key.as_str()),
             mount_below: self.settings.mounts.below(key),
             replaced: present.as_ref().map(|present| &present.tenant),
+            revocations: match present {
+                Some(_) => None,
+                None => self.kept.get(key),
+            },
         };
-        let tenant = builder.build_member(&settings);
+        let tenant = builder.build_member(settings);
         let tenant = tenant.map_err(TenantLoadError::settings)?;
         self.check(key, &tenant)
             .map_err(TenantLoadError::settings)?;
@@ -283,6 +330,8 @@ impl Shared {
             log_recovery(key);
         }
         let entry = Entry::new(tenant.clone(), version, &self.settings);
+        // Before the insertion, which may evict the tenant itself.
+        self.kept.remove(key);
         self.tenants.insert(key, Arc::new(entry));
         self.unknown.remove(&key);
         Ok(Some(tenant))
@@ -301,8 +350,11 @@ impl Shared {
 }
 
 /// A sharded cache; it evicts a rarely used key if it is full.
-fn new_cache<V: Clone>(capacity: usize) -> Cache<TenantKey, V, UnitWeighter, RandomState> {
-    let (hasher, lifecycle) = (RandomState::new(), DefaultLifecycle::default());
+fn new_cache<V: Clone, L: Lifecycle<TenantKey, V> + Clone>(
+    capacity: usize,
+    lifecycle: L,
+) -> Cache<TenantKey, V, UnitWeighter, RandomState, L> {
+    let hasher = RandomState::new();
     Cache::with(capacity, capacity as u64, UnitWeighter, hasher, lifecycle)
 }
 

@@ -121,6 +121,7 @@ impl ClientInfo {
     }
 
     /// Whether a host was reported, but not a valid one. `Host` must then not replace it.
+    #[cfg(feature = "client")]
     pub(crate) fn has_invalid_host(&self) -> bool {
         self.0.has_invalid_host || (self.0.host.is_some() && self.host().is_none())
     }

@@ -82,8 +82,8 @@ impl TrustedProxies {
     /// - `X-Forwarded-Proto` and `-Host` are used if `peer` is trusted and each occurs once.
     /// - `Forwarded` is read in the same way; `proto` and `host` are those of the client's element.
     ///   A malformed header is ignored completely.
-    /// - A host that is repeated or malformed is not sent to the tenant, and
-    ///   [`TenantByHost`](crate::tenants::TenantByHost) finds no tenant: `Host` does not replace it.
+    /// - A host that is repeated or malformed is not sent to the tenant. `Host` does not replace
+    ///   it: `TenantByHost` finds no tenant.
     /// - `Via` is used if `peer` is trusted. It is copied without comments, up to 16 entries.
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> ClientInfo {
         let mut client = match self.source {

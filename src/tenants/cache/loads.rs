@@ -20,8 +20,8 @@ struct Running {
     outcome: watch::Receiver<Option<Outcome>>,
 }
 
-/// A refresh has no request that waits for it, and does not wait for a slot. Each kind has a limit of its own, so that requests
-/// with unknown keys do not stop the refreshes.
+/// A refresh has no request that waits for it, and does not wait for a slot. Each kind has a limit
+/// of its own, so that requests with unknown keys do not stop the refreshes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Load,

@@ -126,8 +126,8 @@ impl TenantCache {
         self.edit(|settings| settings.capacity = tenants)
     }
 
-    /// Replaces the time after which a tenant is loaded again. The first request after the interval
-    /// starts a refresh in the background and still uses the previous settings.
+    /// Replaces the time after which a tenant is loaded again. The first request after the
+    /// interval starts a refresh in the background and still uses the previous settings.
     ///
     /// Default is one minute.
     #[must_use]
@@ -164,9 +164,9 @@ impl TenantCache {
         self.edit(|settings| settings.load_timeout = timeout)
     }
 
-    /// Replaces the most concurrent loads. Up to 1024 further keys wait for them in their order, for
-    /// as long as the [timeout of a load](Self::with_load_timeout); then their requests are rejected
-    /// with 503. Refreshes have a limit of the same size of their own.
+    /// Replaces the most concurrent loads. Up to 1024 further keys wait in their order, for as long
+    /// as the [timeout of a load](Self::with_load_timeout); then their requests are rejected with
+    /// 503. Refreshes have a limit of the same size of their own.
     ///
     /// Default is 16.
     #[must_use]

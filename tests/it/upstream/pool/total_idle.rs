@@ -73,7 +73,9 @@ async fn both_protocols_share_the_limit_and_the_oldest_idle_connection_is_closed
     let tenant = Tenant::default();
     let pipes = tenant.clone();
     let connector = service_fn(move |origin: Uri| {
-        let is_http2 = origin.host().is_some_and(|host| number(host) % 2 == 0);
+        let is_http2 = origin
+            .host()
+            .is_some_and(|host| number(host).is_multiple_of(2));
         let (pipe, tenant_io) = pipes.pipe(PAGE, is_http2);
         match is_http2 {
             true => tokio::spawn(http2_tenant(tenant_io)),

@@ -123,8 +123,8 @@ impl Prober {
         probe
     }
 
-    /// Checks the store of ended sessions, then calls the tenant with the configured API token, over
-    /// the same connections and with the same timeouts as for requests of clients.
+    /// Checks the store of ended sessions, then calls the tenant with the configured API token,
+    /// over the same connections and with the same timeouts as for requests of clients.
     async fn probe(&self, tenant: &ServedTenant) -> Readiness {
         if let Some(readiness) = Readiness::from_sessions(&tenant.sessions) {
             return readiness;

@@ -21,7 +21,7 @@ const SHORT: &[&str] = &[
     "--idle-timeout",
     "2s",
     "--header-timeout",
-    "2s",
+    "5s",
     "--write-timeout",
     "2s",
     "--log",

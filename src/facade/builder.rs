@@ -146,7 +146,7 @@ impl OmneoIdBuilder {
         self
     }
 
-    /// Replaces the clock. Default is [`SystemClock`].
+    /// Replaces the clock. Default is [`SystemClock`](crate::clock::SystemClock).
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Some(Arc::new(clock));
         self
@@ -161,14 +161,17 @@ impl OmneoIdBuilder {
     }
 
     /// Sets how long a successful API-token check is cached for further anonymous tokens, in whole
-    /// seconds from 1 to 60: see [`TokenEndpoint::with_verify_cache`]. Default is none.
+    /// seconds from 1 to 60: see
+    /// [`TokenEndpoint::with_verify_cache`](crate::TokenEndpoint::with_verify_cache). Default is
+    /// none.
     pub fn verify_cache(mut self, life: Duration) -> Self {
         self.verify_cache = Some(life);
         self
     }
 
     /// Lets clients exchange a valid ID token of a profile for a new one, with
-    /// `POST /auth/refresh`: see [`RefreshEndpoint`]. Default is off: 404.
+    /// `POST /auth/refresh`: see [`RefreshEndpoint`](crate::token::RefreshEndpoint). Default is
+    /// off: 404.
     pub fn refresh(mut self, refresh: Refresh) -> Self {
         self.refresh = Some(refresh);
         self

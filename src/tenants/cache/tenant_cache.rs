@@ -175,7 +175,7 @@ impl TenantCache {
     }
 
     /// Mounts each tenant below its key: see
-    /// [`TenantSet::mount_below_key`](super::TenantSet::mount_below_key).
+    /// [`TenantSet::mount_below_key`](crate::tenants::TenantSet::mount_below_key).
     ///
     /// Default is the mount of each builder.
     #[must_use]

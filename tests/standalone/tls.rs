@@ -339,12 +339,13 @@ async fn responses_that_exceed_the_socket_buffers_arrive() {
     let server = start(&certificate, &["--threads", "1"]);
     let client = TlsClient::new(&[&certificate], &[HTTP2]);
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(2_048).unwrap();
+    // With less, the kernel sends a kilobyte every 200 ms.
+    socket.set_recv_buffer_size(128 * 1024).unwrap();
     let stream = socket.connect(server.address).await.unwrap();
     let io = TokioIo::new(client.over(stream).await.unwrap());
     let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
     tokio::spawn(connection);
-    let responses = (0..10).map(|_| {
+    let responses = (0..100).map(|_| {
         let mut sender = sender.clone();
         tokio::spawn(async move {
             let request = Request::get("https://id.acme.test/openapi.json");

@@ -113,6 +113,8 @@ async fn a_blocked_log_affects_neither_requests_nor_the_shutdown() {
 async fn lost_lines_are_counted_and_reported_later() {
     let (reader, stderr) = pipe().unwrap();
     let server = start(&COUNTED, stderr.into());
+    // A scrape probes the tenant, which logs the first result only.
+    assert_eq!(server.get("/readyz").await.status(), 200);
     send_requests(server.address, REQUESTS).await;
     let lost = lost(&server).await;
     assert!(lost > 0, "all lines fit: the test needs more requests");

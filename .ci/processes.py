@@ -117,7 +117,18 @@ def redis(folder):
     """A Redis server, which persists its data."""
     port = free_port()
     command = ["redis-server", "--bind", "127.0.0.1", "--port", port, "--dir", folder]
-    return port, Process(folder, "redis", [*command, "--appendonly", "yes", "--save", ""])
+    process = Process(folder, "redis", [*command, "--appendonly", "yes", "--save", ""])
+    until(lambda: accepts(port), "Redis listens")
+    return port, process
+
+
+def accepts(port):
+    """Whether a server listens on this port."""
+    try:
+        socket.create_connection(("127.0.0.1", int(port)), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def tenant(folder, name="tenant"):

@@ -113,13 +113,23 @@ class Process:
         assert code == 0, f"exit code {code}:\n{self.log()}"
 
 
-def redis(folder):
+class Redis(Process):
     """A Redis server, which persists its data."""
+
+    def __init__(self, folder, port):
+        command = ["redis-server", "--bind", "127.0.0.1", "--port", port, "--dir", folder]
+        super().__init__(folder, "redis", [*command, "--appendonly", "yes", "--save", ""])
+        self.port = port
+
+    def start(self):
+        super().start()
+        until(lambda: accepts(self.port), "Redis listens")
+
+
+def redis(folder):
+    """A Redis server and its port."""
     port = free_port()
-    command = ["redis-server", "--bind", "127.0.0.1", "--port", port, "--dir", folder]
-    process = Process(folder, "redis", [*command, "--appendonly", "yes", "--save", ""])
-    until(lambda: accepts(port), "Redis listens")
-    return port, process
+    return port, Redis(folder, port)
 
 
 def accepts(port):

@@ -1,4 +1,5 @@
-//! The stack of the server: request log, CORS, and the routes of Omneo ID and beside it.
+//! The stack of the server: request log, CORS, and the routes inside and outside the mount of
+//! Omneo ID.
 
 use std::convert::Infallible;
 use std::sync::Arc;

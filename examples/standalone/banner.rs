@@ -34,7 +34,8 @@ pub(crate) fn text(
         });
         let locations: String = locations.collect();
         return format!(
-            "Omneo ID is listening on {origin}\n{metrics}{listeners}{openapi}\nTenants:\n{locations}"
+            "Omneo ID is listening on {origin}\n{metrics}{listeners}{openapi}\n\
+             Tenants:\n{locations}"
         );
     };
     let id = format!("{origin}{}", tenant.mount());

@@ -12,7 +12,7 @@
 //! | --- | --- |
 //! | `start`, `failure` | start-up: configuration, log, threads, listeners; an error that ends it |
 //! | `reload` | reads the configuration again after SIGHUP |
-//! | `app` | the stack of layers and services |
+//! | `app`, `clients` | the stack of layers and services; the clients that call the tenants |
 //! | `banner` | the text that is printed at the start |
 //! | `request_log` | request ids, the log line of each request, and its counters |
 //! | `log_writer` | writes the log in a thread of its own |
@@ -26,6 +26,7 @@
 mod admin;
 mod app;
 mod banner;
+mod clients;
 mod config;
 mod cors;
 mod failure;

@@ -9,8 +9,6 @@ use std::sync::atomic::AtomicBool;
 use std::{env, panic, thread};
 
 use http::{Request, Response};
-use omneo_id::client::{ClientStats, HttpClient, Proxy};
-use omneo_id::error::ConfigError;
 use omneo_id::upstream::CallBudget;
 use omneo_id::{Body, OmneoId, OmneoIdTenants};
 use tokio::runtime::{Builder, Handle};
@@ -23,6 +21,7 @@ use crate::admin::openapi::OpenApi;
 use crate::admin::routes::AdminRoutes;
 use crate::admin::scrape::{self, Sources};
 use crate::admin::thread_counts::ThreadCounts;
+use crate::clients::Clients;
 use crate::config::{Config, Limits, LogFormat, Parsed, random_key};
 use crate::failure::{self, Failure};
 use crate::log_writer::LogWriter;
@@ -30,14 +29,14 @@ use crate::reload::Reload;
 use crate::request_log::RequestLogLayer;
 use crate::server::descriptors::{self, Connections};
 use crate::server::listeners::Listeners;
-use crate::server::reloader::Reloader;
+use crate::server::reload_thread::ReloadThread;
 use crate::server::serve::{ServeOptions, serve_until_signal};
 use crate::server::signals::Signals;
 use crate::server::socket_activation;
 use crate::server::tls::Tls;
 use crate::server::workers::Workers;
 use crate::storefront::Storefront;
-use crate::tenants::{Prober, ServedTenants, SharedSettings, trusted_proxies};
+use crate::tenants::{Prober, ServedTenants, SharedSettings};
 use crate::{app, banner};
 
 /// Limit for idle connections to the tenants, of all threads together: a quarter of the default
@@ -147,46 +146,16 @@ async fn run(
         max_in_flight,
         runtime: Handle::current(),
     };
-    let sandbox = config.tenants.first().and_then(|tenant| tenant.sandbox());
-    match sandbox {
+    match config.tenants.first().and_then(|tenant| tenant.sandbox()) {
         Some(sandbox) => {
-            let clients = Clients {
-                first: sandbox.clone(),
-                of_thread: Box::new(move || Ok(sandbox.clone())),
-                stats: |_| None,
-            };
+            let clients = Clients::sandbox(sandbox);
             serve(clients, config, shared, threads, limits, log).await
         }
         None => {
-            // Each thread has its own pool.
-            let max_idle = connections.tenant_idle.div_ceil(threads.get());
-            let mut client = HttpClient::builder()
-                .proxy(Proxy::from_env().map_err(Failure::usage)?)
-                .connect_timeout(config.server.connect_timeout)
-                .max_connection_age(config.server.max_connection_age)
-                .pool_max_idle(max_idle)
-                .pool_max_idle_total(max_idle);
-            for ca in &config.server.tenant_ca {
-                let added = client.add_root_certificates(&ca.pem);
-                client = added
-                    .map_err(|error| Failure::usage(format!("{}: {error}", ca.path.display())))?;
-            }
-            let clients = Clients {
-                first: client.clone().build().map_err(Failure::usage)?,
-                of_thread: Box::new(move || client.clone().build()),
-                stats: |client: &HttpClient| Some(client.stats()),
-            };
+            let clients = Clients::http(&config.server, connections.tenant_idle, threads)?;
             serve(clients, config, shared, threads, limits, log).await
         }
     }
-}
-
-/// The clients of the tenants: one for the probes, and one for each thread.
-struct Clients<C> {
-    first: C,
-    of_thread: Box<dyn Fn() -> Result<C, ConfigError>>,
-    /// Reads the statistics of a client.
-    stats: fn(&C) -> Option<ClientStats>,
 }
 
 /// Starts the workers and the listeners, and serves.
@@ -209,9 +178,9 @@ where
 {
     let server = &config.server;
     let tenants = Arc::new(ServedTenants::new(config, &shared).map_err(Failure::usage)?);
-    let service = tenants.service(clients.first.clone());
+    let service = tenants.service(clients.of_probes.clone());
     let is_draining = Arc::new(AtomicBool::new(false));
-    let prober = Arc::new(Prober::new(clients.first.clone()));
+    let prober = Arc::new(Prober::new(clients.of_probes.clone()));
     let admin = AdminRoutes::new(
         Health::new(
             Arc::clone(&tenants),
@@ -225,7 +194,7 @@ where
     );
     let admin = Arc::new(admin);
     let request_log = RequestLogLayer::new(RandomState::new(), server.log_client_address);
-    let (mut of_threads, mut counts) = (vec![clients.first], Vec::new());
+    let (mut of_threads, mut counts) = (vec![clients.of_probes], Vec::new());
     let workers = Workers::start(threads, || {
         let client = (clients.of_thread)().map_err(io::Error::other)?;
         of_threads.push(client.clone());
@@ -290,15 +259,15 @@ where
         tls: tls.clone(),
         counts,
     };
-    let reloader = Reloader::start(move || reload.run());
-    let reloader =
-        reloader.map_err(|error| Failure::serving(format!("cannot start a thread: {error}")))?;
+    let reload_thread = ReloadThread::start(move || reload.run());
+    let reload_thread = reload_thread
+        .map_err(|error| Failure::serving(format!("cannot start a thread: {error}")))?;
     let options = ServeOptions {
         limits,
         tls,
-        trusted_proxies: trusted_proxies(server).map_err(Failure::usage)?,
+        trusted_proxies: server.trusted_proxies().map_err(Failure::usage)?,
         is_draining,
-        reloader,
+        reload_thread,
     };
     serve_until_signal(listeners, signals, &workers, options).await;
     Ok(())

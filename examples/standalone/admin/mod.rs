@@ -1,4 +1,4 @@
-//! The routes beside Omneo ID: health, OpenAPI description and storefront; and `/metrics` on an
+//! The routes outside the mount of Omneo ID: health, OpenAPI description and storefront; and `/metrics` on an
 //! address of its own.
 //!
 //! | file | role |

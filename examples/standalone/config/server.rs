@@ -5,6 +5,8 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use omneo_id::client_info::TrustedProxies;
+use omneo_id::error::ConfigError;
 use tracing_subscriber::EnvFilter;
 
 use super::model::{Limits, LogFormat};
@@ -43,6 +45,19 @@ impl ServerConfig {
     /// The filter of the log.
     pub(crate) fn log_filter(&self) -> EnvFilter {
         EnvFilter::new(&self.log)
+    }
+
+    /// The proxies whose forwarding headers are trusted.
+    ///
+    /// # Errors
+    /// None for a configuration that has been checked.
+    pub(crate) fn trusted_proxies(&self) -> Result<TrustedProxies, ConfigError> {
+        let networks = self.trusted_proxies.iter().map(String::as_str);
+        let proxies = TrustedProxies::new(networks)?;
+        Ok(match self.trust_forwarded {
+            true => proxies.with_forwarded(),
+            false => proxies,
+        })
     }
 
     /// The fields of the file that differ in `other` and are applied only at a start.

@@ -5,8 +5,10 @@
 //! | --- | --- |
 //! | `serve` | the accept loop and the graceful shutdown |
 //! | `listeners`, `listener`, `unix_socket`, `socket_activation` | the listening sockets |
-//! | `accepted`, `transport`, `tls` | accepted connections; TCP, TLS and Unix streams; certificates |
-//! | `signals`, `reloader`, `descriptors` | SIGTERM, SIGINT, SIGHUP and its thread; file limits |
+//! | `accepted`, `transport` | accepted connections; TCP, TLS and Unix streams |
+//! | `tls` | the certificate and its replacement |
+//! | `host_check` | the check of the header `Host` |
+//! | `signals`, `reload_thread`, `descriptors` | SIGTERM, SIGINT, SIGHUP and its thread; file limits |
 //! | `workers` | one thread and one runtime per core |
 //! | `connection_task` | the task of one connection |
 //! | `connection`, `protocol_detection` | its states, with and without `hyper` |
@@ -22,10 +24,11 @@ pub(crate) mod connection_activity;
 pub(crate) mod connection_task;
 pub(crate) mod context;
 pub(crate) mod descriptors;
+pub(crate) mod host_check;
 pub(crate) mod listener;
 pub(crate) mod listeners;
 pub(crate) mod protocol_detection;
-pub(crate) mod reloader;
+pub(crate) mod reload_thread;
 pub(crate) mod serve;
 pub(crate) mod signals;
 pub(crate) mod socket;

@@ -17,7 +17,7 @@ use tracing::{info, warn};
 use super::connection_task::serve_connection;
 use super::context::ServerContext;
 use super::listeners::Listeners;
-use super::reloader::Reloader;
+use super::reload_thread::ReloadThread;
 use super::signals::{Signal, Signals};
 use super::tls::Tls;
 use super::workers::Workers;
@@ -32,7 +32,7 @@ pub(crate) struct ServeOptions {
     /// Set at the first signal that ends the server: it is not ready for further clients.
     pub(crate) is_draining: Arc<AtomicBool>,
     /// Called after SIGHUP.
-    pub(crate) reloader: Reloader,
+    pub(crate) reload_thread: ReloadThread,
 }
 
 /// Serves until SIGTERM or SIGINT, and for the drain delay. Then waits for requests in flight. A
@@ -76,7 +76,7 @@ pub(crate) async fn serve_until_signal<S, B>(
         tokio::select! {
             biased;
             signal = signals.next() => match signal {
-                Signal::Reload => options.reloader.request(),
+                Signal::Reload => options.reload_thread.request(),
                 Signal::Shutdown => {
                     options.is_draining.store(true, Ordering::Release);
                     if is_stopping || drain_delay.is_zero() {

@@ -1,4 +1,4 @@
-//! The tenants that are served, beside the service of the crate: their state, probes, and CORS.
+//! The state, readiness and CORS policy of each configured tenant.
 //!
 //! | file | role |
 //! | --- | --- |
@@ -21,6 +21,5 @@ mod tenant;
 pub(crate) use self::cors::TenantCorsLayer;
 pub(crate) use self::probe::Prober;
 pub(crate) use self::readiness::Readiness;
-pub(crate) use self::resolver::trusted_proxies;
 pub(crate) use self::served::{ServedTenants, SharedSettings};
 pub(crate) use self::tenant::ServedTenant;

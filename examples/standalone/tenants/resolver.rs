@@ -1,7 +1,6 @@
 //! Finds the tenant of a request, as configured.
 
-use omneo_id::client_info::TrustedProxies;
-use omneo_id::error::{BoxError, ConfigError};
+use omneo_id::error::BoxError;
 use omneo_id::tenants::{
     OneTenant, RequestHead, TenantByHeader, TenantByHost, TenantByPath, TenantKey, TenantResolver,
 };
@@ -29,7 +28,7 @@ impl Resolver {
             }
             ResolverConfig::Path => Self::Path,
             ResolverConfig::Header(name) => {
-                let proxies = trusted_proxies(server)?;
+                let proxies = server.trusted_proxies()?;
                 Self::Header(TenantByHeader::new(name.parse()?, proxies))
             }
             ResolverConfig::Hosts { exact, pattern } => {
@@ -55,17 +54,4 @@ impl TenantResolver for Resolver {
             Self::Header(header) => header.resolve(request),
         }
     }
-}
-
-/// The proxies whose forwarding headers are trusted.
-///
-/// # Errors
-/// None for a configuration that has been checked.
-pub(crate) fn trusted_proxies(server: &ServerConfig) -> Result<TrustedProxies, ConfigError> {
-    let networks = server.trusted_proxies.iter().map(String::as_str);
-    let proxies = TrustedProxies::new(networks)?;
-    Ok(match server.trust_forwarded {
-        true => proxies.with_forwarded(),
-        false => proxies,
-    })
 }

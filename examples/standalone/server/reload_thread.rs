@@ -1,5 +1,5 @@
-//! Reloads files in a thread of its own: slow files neither delay the accept loop nor the end of
-//! the process.
+//! Runs reloads in a thread of its own: a slow read of files delays neither the accept loop nor the
+//! end of the process.
 
 use std::io;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
@@ -7,10 +7,10 @@ use std::thread;
 
 use tracing::warn;
 
-/// The thread that reloads files.
-pub(crate) struct Reloader(SyncSender<()>);
+/// The thread that runs reloads.
+pub(crate) struct ReloadThread(SyncSender<()>);
 
-impl Reloader {
+impl ReloadThread {
     /// Starts the thread. It calls `reload` for one request after the other.
     pub(crate) fn start(mut reload: impl FnMut() + Send + 'static) -> io::Result<Self> {
         // One request can wait while a reload runs. It covers all later ones, as the files are

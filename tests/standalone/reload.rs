@@ -190,6 +190,25 @@ async fn a_change_between_the_sandbox_and_an_upstream_needs_a_restart() {
 }
 
 #[tokio::test]
+async fn an_upstream_whose_ended_sessions_are_in_a_store_needs_a_restart() {
+    let acme = Tenant::start("acme-token").await;
+    let moved = Tenant::start("acme-token").await;
+    // No Redis server listens there: the store is opened, and not read.
+    let store = "revocations = \"redis://127.0.0.1:1\"\n";
+    let file = ConfigFile::new(store, &[acme.section("acme", "")]);
+    let server = file.start(&[]);
+    file.replace(store, &[moved.section("acme", "")]);
+    reload(&server, FAILED).await;
+    file.replace(store, &[acme.section("acme", "token_ttl = \"10m\"")]);
+    reload(&server, RELOADED).await;
+    let log = server.terminate().stderr;
+    assert!(
+        log.contains("the upstream of tenant \"acme\" has changed"),
+        "{log}"
+    );
+}
+
+#[tokio::test]
 async fn trusted_proxies_change_with_a_restart_only() {
     let acme = Tenant::start("acme-token").await;
     let settings =

@@ -15,7 +15,7 @@ use tracing::warn;
 use super::resolver::Resolver;
 use super::retired::RetiredSessions;
 use super::tenant::{RunningSessions, ServedTenant};
-use crate::config::{Config, ResolverConfig, ServerConfig, TenantConfig, namespace};
+use crate::config::{Config, ResolverConfig, ServerConfig, TenantConfig};
 
 /// The tenants in use.
 pub(crate) struct ServedTenants(ArcSwap<Snapshot>);
@@ -30,7 +30,7 @@ struct Snapshot {
     retired: RetiredSessions,
 }
 
-/// The kinds of sets: tenants of different kinds differ in their audience or mount.
+/// The kinds of sets. A tenant of one kind has another audience or mount than of the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     /// The tenant of flags. Its tokens have no audience by default.
@@ -154,75 +154,27 @@ impl Snapshot {
         before: Option<&Self>,
     ) -> Result<(Self, Changes), BoxError> {
         let kind = Kind::new(config);
-        let before_of_kind = before.filter(|before| before.kind == kind);
-        let mut set = match before_of_kind {
-            Some(before) => before.set.clone(),
-            None => kind.empty_set(),
-        };
-        let mut retired =
-            before.map_or_else(RetiredSessions::default, |before| before.retired.current());
-        let mut changes = Changes::default();
-        let mut updates = Vec::new();
-        let mut running = BTreeMap::new();
-        let mut tenants = BTreeMap::new();
-        for config in &config.tenants {
-            let key: TenantKey = config.key.parse()?;
-            let predecessor = before.and_then(|before| before.tenants.get(&key));
-            if let (Some(tenant), Some(_)) = (predecessor, before_of_kind)
-                && tenant.config == *config
-            {
-                tenants.insert(key, Arc::clone(tenant));
-                continue;
-            }
-            let sessions = match predecessor {
-                Some(tenant) => {
-                    changes.changed.push(key);
-                    check_namespace(&tenant.config, config, shared)?;
-                    Some(tenant.ended_sessions())
-                }
-                None => {
-                    changes.added.push(key);
-                    retired.take(key)
-                }
-            };
-            let sessions = RunningSessions::new(&shared.server, config, sessions, &shared.runtime)?;
-            updates.push((key, Some(builder(config, shared, &sessions)?)));
-            running.insert(key, (config, sessions));
-        }
-        for (key, tenant) in before.iter().flat_map(|before| &before.tenants) {
-            if !tenants.contains_key(key) && !running.contains_key(key) {
-                changes.removed.push(*key);
-                retired.insert(*key, tenant.ended_sessions());
-                if before_of_kind.is_some() {
-                    updates.push((*key, None));
-                }
-            }
-        }
-        match (kind, before_of_kind) {
-            (Kind::OfFlags, None) => {
-                let builder = updates.pop().and_then(|(_, builder)| builder);
-                set = TenantSet::single(builder.ok_or("no tenant is configured")?)?;
-            }
-            _ => set.update(updates)?,
-        }
-        for (key, (config, sessions)) in running {
-            let id = set
-                .get(key)
-                .cloned()
-                .ok_or("the tenant is not in its set")?;
-            let mount = kind.mount(key, config);
-            let label = (kind != Kind::OfFlags).then_some(key);
-            let tenant = ServedTenant::new(label, mount, config, id, sessions)?;
+        let Difference {
+            kept: mut tenants,
+            new,
+            removed,
+            retired,
+            changes,
+        } = Difference::new(config, kind, shared, before)?;
+        let set = kind.set(shared, before, &new, removed)?;
+        for (key, (config, sessions)) in new {
+            let id = set.get(key).cloned();
+            let id = id.ok_or("the tenant is not in its set")?;
+            let tenant = ServedTenant::new(
+                kind.label(key),
+                kind.mount(key, config),
+                config,
+                id,
+                sessions,
+            )?;
             tenants.insert(key, Arc::new(tenant));
         }
-        let stats = shared.budget.stats();
-        if stats.members > 1 && stats.guaranteed == 0 {
-            warn!(
-                max_in_flight = shared.max_in_flight,
-                tenants = stats.members,
-                "max_in_flight is too low to guarantee each tenant a call"
-            );
-        }
+        warn_without_guarantee(shared);
         let snapshot = Self {
             kind,
             resolver: Arc::new(Resolver::new(config, &shared.server)?),
@@ -231,6 +183,80 @@ impl Snapshot {
             retired,
         };
         Ok((snapshot, changes))
+    }
+
+    /// These tenants, unless those of another kind follow.
+    fn of_kind(&self, kind: Kind) -> Option<&Self> {
+        Some(self).filter(|snapshot| snapshot.kind == kind)
+    }
+}
+
+/// The difference between the tenants in use and those of a configuration.
+struct Difference<'c> {
+    /// The tenants whose configuration is the same.
+    kept: BTreeMap<TenantKey, Arc<ServedTenant>>,
+    /// The tenants that are built, with the ended sessions of their predecessors.
+    new: BTreeMap<TenantKey, (&'c TenantConfig, RunningSessions)>,
+    removed: Vec<TenantKey>,
+    retired: RetiredSessions,
+    changes: Changes,
+}
+
+impl<'c> Difference<'c> {
+    fn new(
+        config: &'c Config,
+        kind: Kind,
+        shared: &SharedSettings,
+        before: Option<&Snapshot>,
+    ) -> Result<Self, BoxError> {
+        let mut difference = Self {
+            kept: BTreeMap::new(),
+            new: BTreeMap::new(),
+            removed: Vec::new(),
+            retired: before
+                .map(|before| before.retired.current())
+                .unwrap_or_default(),
+            changes: Changes::default(),
+        };
+        let is_same_kind = before.is_some_and(|before| before.kind == kind);
+        for config in &config.tenants {
+            let key: TenantKey = config.key.parse()?;
+            let predecessor = before.and_then(|before| before.tenants.get(&key));
+            match predecessor {
+                Some(tenant) if is_same_kind && tenant.config == *config => {
+                    difference.kept.insert(key, Arc::clone(tenant));
+                    continue;
+                }
+                Some(_) => difference.changes.changed.push(key),
+                None => difference.changes.added.push(key),
+            }
+            let ended = match predecessor {
+                Some(tenant) => Some(tenant.ended_sessions()?),
+                None => difference.retired.take(key),
+            };
+            let sessions = RunningSessions::new(&shared.server, config, ended, &shared.runtime)?;
+            difference.new.insert(key, (config, sessions));
+        }
+        for (key, tenant) in before.iter().flat_map(|before| &before.tenants) {
+            if !difference.kept.contains_key(key) && !difference.new.contains_key(key) {
+                difference.retired.insert(*key, tenant.ended_sessions()?);
+                difference.removed.push(*key);
+            }
+        }
+        difference.changes.removed.clone_from(&difference.removed);
+        Ok(difference)
+    }
+}
+
+/// Logs that the tenants outnumber the calls that can be guaranteed.
+fn warn_without_guarantee(shared: &SharedSettings) {
+    let stats = shared.budget.stats();
+    if stats.members > 1 && stats.guaranteed == 0 {
+        warn!(
+            max_in_flight = shared.max_in_flight,
+            tenants = stats.members,
+            "max_in_flight is too low to guarantee each tenant a call"
+        );
     }
 }
 
@@ -244,11 +270,35 @@ impl Kind {
         }
     }
 
-    fn empty_set(self) -> TenantSet {
-        match self {
-            Self::OfFlags | Self::OfFile => TenantSet::new(),
-            Self::BelowKeys => TenantSet::new().mount_below_key(),
+    /// The set of the crate: that of the tenants in use, changed, or a new one.
+    fn set(
+        self,
+        shared: &SharedSettings,
+        before: Option<&Snapshot>,
+        new: &BTreeMap<TenantKey, (&TenantConfig, RunningSessions)>,
+        removed: Vec<TenantKey>,
+    ) -> Result<TenantSet, BoxError> {
+        let mut set = match (before.and_then(|before| before.of_kind(self)), self) {
+            (Some(before), _) => before.set.clone(),
+            (None, Self::BelowKeys) => TenantSet::new().mount_below_key(),
+            (None, Self::OfFile) => TenantSet::new(),
+            (None, Self::OfFlags) => {
+                let (config, sessions) = new.values().next().ok_or("no tenant is configured")?;
+                return Ok(TenantSet::single(builder(config, shared, sessions)?)?);
+            }
+        };
+        let mut updates = Vec::new();
+        for (key, (config, sessions)) in new {
+            updates.push((*key, Some(builder(config, shared, sessions)?)));
         }
+        updates.extend(removed.into_iter().map(|key| (key, None)));
+        set.update(updates)?;
+        Ok(set)
+    }
+
+    /// The key for logs and metrics. `None` for the tenant of flags.
+    fn label(self, key: TenantKey) -> Option<TenantKey> {
+        (self != Self::OfFlags).then_some(key)
     }
 
     /// The path prefix of a tenant: empty, or without a slash at its end.
@@ -271,24 +321,6 @@ fn builder(
     Ok(builder
         .max_in_flight(max_in_flight.min(shared.max_in_flight))
         .call_budget(&shared.budget))
-}
-
-/// The ended sessions of a tenant stay in their store, whose namespace depends on its upstream.
-fn check_namespace(
-    before: &TenantConfig,
-    after: &TenantConfig,
-    shared: &SharedSettings,
-) -> Result<(), BoxError> {
-    let has_store = shared.server.revocations.redis.is_some();
-    if has_store && namespace(before)? != namespace(after)? {
-        return Err(format!(
-            "the upstream of tenant {:?} has changed, under which its ended sessions are stored: \
-             this change needs a restart",
-            before.key
-        )
-        .into());
-    }
-    Ok(())
 }
 
 /// The resolver of a snapshot, for the service of the crate.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use omneo_id::error::ConfigError;
+use omneo_id::error::{BoxError, ConfigError};
 use omneo_id::tenants::TenantKey;
 use omneo_id::{ApiToken, OmneoId, Revocations};
 use tokio::runtime::Handle;
@@ -11,7 +11,7 @@ use tower_http::cors::CorsLayer;
 use super::cors;
 use super::probe::ProbeState;
 use super::sessions::{self, Maintenance};
-use crate::config::{ServerConfig, Sessions, TenantConfig};
+use crate::config::{ServerConfig, Sessions, StoreKind, TenantConfig, namespace};
 
 /// A tenant with its state. A reload that does not change its configuration keeps it.
 pub(crate) struct ServedTenant {
@@ -34,6 +34,8 @@ pub(crate) struct ServedTenant {
 pub(super) struct EndedSessions {
     revocations: Revocations,
     maintenance: Arc<Maintenance>,
+    /// Where the store keeps them.
+    namespace: String,
 }
 
 /// The settings of sessions with the ended ones.
@@ -44,15 +46,23 @@ pub(super) struct RunningSessions {
 
 impl RunningSessions {
     /// The sessions of a tenant: with the ended ones of its predecessor, or none.
+    ///
+    /// # Errors
+    /// If the store keeps those of the predecessor in another namespace.
     pub(super) fn new(
         server: &ServerConfig,
         config: &TenantConfig,
         ended: Option<EndedSessions>,
         runtime: &Handle,
-    ) -> Result<Self, ConfigError> {
+    ) -> Result<Self, BoxError> {
         let mut sessions = Sessions::new(server, config)?;
         let maintenance = match ended {
             Some(ended) => {
+                if sessions.store == StoreKind::Redis && ended.namespace != namespace(config)? {
+                    let problem = "has changed, under which its ended sessions are stored: \
+                                   this change needs a restart";
+                    return Err(format!("the upstream of tenant {:?} {problem}", config.key).into());
+                }
                 sessions.revocations = ended.revocations;
                 ended.maintenance
             }
@@ -104,11 +114,15 @@ impl ServedTenant {
     }
 
     /// The ended sessions, for a tenant that replaces this one.
-    pub(super) fn ended_sessions(&self) -> EndedSessions {
-        EndedSessions {
+    ///
+    /// # Errors
+    /// None for a configuration that has been checked.
+    pub(super) fn ended_sessions(&self) -> Result<EndedSessions, ConfigError> {
+        Ok(EndedSessions {
             revocations: self.sessions.revocations.clone(),
             maintenance: Arc::clone(&self.maintenance),
-        }
+            namespace: namespace(&self.config)?,
+        })
     }
 
     /// Logs the settings of the sessions.

@@ -1,5 +1,5 @@
-//! The routes outside the mount of Omneo ID: health, OpenAPI description and storefront; and `/metrics` on an
-//! address of its own.
+//! The routes outside the mount of Omneo ID: health, OpenAPI description and storefront. And
+//! `/metrics`, on an address of its own.
 //!
 //! | file | role |
 //! | --- | --- |

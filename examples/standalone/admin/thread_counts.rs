@@ -17,13 +17,13 @@ type CountsByTenant = BTreeMap<TenantKey, Arc<RequestCounts>>;
 #[derive(Default)]
 pub(crate) struct ThreadCounts {
     pub(crate) in_flight: AtomicU64,
-    /// Requests without a tenant. With a single tenant, all requests.
+    /// Requests without a tenant, and those of the tenant of flags.
     pub(crate) without_tenant: RequestCounts,
     by_tenant: ArcSwap<CountsByTenant>,
 }
 
 impl ThreadCounts {
-    /// Replaces the tenants whose requests are counted apart. The counters of those that stay are
+    /// Replaces the tenants whose requests are counted per tenant. The counters of those that stay are
     /// kept.
     pub(crate) fn set_tenants(&self, keys: &[TenantKey]) {
         let before = self.by_tenant.load();
@@ -34,7 +34,7 @@ impl ThreadCounts {
         self.by_tenant.store(Arc::new(counts.collect()));
     }
 
-    /// The counters of a tenant, if its requests are counted apart.
+    /// The counters of a tenant, if its requests are counted per tenant.
     pub(crate) fn of_tenant(&self, key: &TenantKey) -> Option<Arc<RequestCounts>> {
         self.by_tenant.load().get(key).cloned()
     }

@@ -32,7 +32,7 @@ impl<S> Layer<S> for TenantCorsLayer {
     }
 }
 
-/// Middleware that answers preflights, and adds CORS headers, as the request's tenant allows.
+/// Middleware that responds to preflights, and adds CORS headers, as the request's tenant allows.
 #[derive(Clone)]
 pub(crate) struct TenantCors<S> {
     inner: S,

@@ -73,16 +73,8 @@ async fn the_delay_ends_by_itself() {
 #[tokio::test]
 async fn the_second_signal_after_the_delay_ends_the_server() {
     let tenant = SlowTenant::start().await;
-    let origin = tenant.origin();
-    let flags = [
-        "--upstream",
-        &origin,
-        "--api-token",
-        "t",
-        "--drain-timeout",
-        "1h",
-    ];
-    let server = Server::start(&[&flags[..], &["--drain-delay", "1h"]].concat(), &[]);
+    let flags = ["--drain-timeout", "1h", "--drain-delay", "1h"];
+    let server = tenant.server(&flags);
     let token = server.mint("t", "{}").await;
     let mut stream = connect(&server).await;
     let head = format!(

@@ -196,16 +196,7 @@ async fn an_unread_body_is_not_served_as_a_request() {
 #[tokio::test]
 async fn a_body_that_outlives_its_response_is_not_served_as_a_request() {
     let tenant = SlowTenant::start().await;
-    let origin = tenant.origin();
-    let tenant_flags = [
-        "--upstream",
-        &origin,
-        "--api-token",
-        "t",
-        "--signing-key",
-        SECRET,
-    ];
-    let server = Server::start(&[QUICK, &tenant_flags].concat(), &[]);
+    let server = tenant.server(&[QUICK, &["--signing-key", SECRET]].concat());
     let ring = Keyring::new(SigningKey::hs256(SECRET).unwrap());
     let tokens = TestTokens::new(&ring).unwrap();
     let token = tokens.valid("6513270e-269e-4d37-b2a7-4de452e6b438");

@@ -136,17 +136,8 @@ async fn a_scrape_counts_requests_by_outcome() {
 #[tokio::test]
 async fn connections_and_calls_in_flight_are_counted() {
     let tenant = SlowTenant::start().await;
-    let origin = tenant.origin();
-    let flags = [
-        "--upstream",
-        &origin,
-        "--api-token",
-        "the-api-token",
-        "--threads",
-        "2",
-    ];
-    let server = Server::start(&[&flags[..], &METRICS_FLAGS].concat(), &[]);
-    let token = server.mint("the-api-token", "{}").await;
+    let server = tenant.server(&[&["--threads", "2"][..], &METRICS_FLAGS].concat());
+    let token = server.mint("t", "{}").await;
     let request = server.send(get_as(&token, &format!("{MOUNT}/locations")));
     let meanwhile = async {
         tenant.requested.notified().await;
@@ -265,10 +256,7 @@ async fn unusual_statuses_are_counted_by_class() {
 #[tokio::test]
 async fn a_full_limit_of_calls_does_not_change_the_readiness_of_the_tenant() {
     let tenant = SlowTenant::start().await;
-    let origin = tenant.origin();
-    let flags = ["--upstream", &origin, "--api-token", "t"];
-    let flags = [&flags[..], &["--max-in-flight", "1"], &METRICS_FLAGS].concat();
-    let server = Server::start(&flags, &[]);
+    let server = tenant.server(&[&["--max-in-flight", "1"][..], &METRICS_FLAGS].concat());
     let token = server.mint("t", "{}").await;
     assert_eq!(server.get("/readyz").await.status(), 200);
     let request = server.send(get_as(&token, &format!("{MOUNT}/locations")));

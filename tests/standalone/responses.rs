@@ -108,9 +108,8 @@ async fn with_an_unreachable_tenant_the_server_is_alive_but_not_ready_and_routes
 #[tokio::test]
 async fn the_tenant_gets_the_peer_address_and_no_forwarding_headers_of_the_client() {
     let tenant = SlowTenant::start().await;
-    let origin = tenant.origin();
-    let server = Server::start(&["--upstream", &origin, "--api-token", "the-token"], &[]);
-    let token = server.mint("the-token", "{}").await;
+    let server = tenant.server(&[]);
+    let token = server.mint("t", "{}").await;
     tenant.respond.notify_one();
     let mut request = get_as(&token, &format!("{MOUNT}/locations"));
     for (name, value) in [
@@ -124,7 +123,7 @@ async fn the_tenant_gets_the_peer_address_and_no_forwarding_headers_of_the_clien
     assert_eq!(server.send(request).await.status(), 200);
     let seen = tenant.seen.lock().unwrap().pop().unwrap();
     assert_eq!(seen["x-forwarded-for"], "127.0.0.1");
-    assert_eq!(seen["authorization"], "Bearer the-token");
+    assert_eq!(seen["authorization"], "Bearer t");
     assert_eq!(seen["x-request-id"], "from-the-page");
     assert!(!seen.contains_key("cookie") && !seen.contains_key("forwarded"));
 }
@@ -132,11 +131,9 @@ async fn the_tenant_gets_the_peer_address_and_no_forwarding_headers_of_the_clien
 #[tokio::test]
 async fn via_is_sent_only_with_its_flag() {
     let tenant = SlowTenant::start().await;
-    let origin = tenant.origin();
     for (via, expected) in [(&[][..], None), (&["--via"], Some("1.1 omneo-id"))] {
-        let flags = ["--upstream", &origin, "--api-token", "the-token"];
-        let server = Server::start(&[&flags, via].concat(), &[]);
-        let token = server.mint("the-token", "{}").await;
+        let server = tenant.server(via);
+        let token = server.mint("t", "{}").await;
         let path = format!("{MOUNT}/locations/1");
         assert_eq!(server.send(get_as(&token, &path)).await.status(), 200);
         let seen = tenant.seen.lock().unwrap().pop().unwrap();

@@ -31,8 +31,7 @@ fn both_signals_end_the_server_with_code_0() {
 #[tokio::test]
 async fn a_request_in_flight_is_served_before_the_end() {
     let tenant = SlowTenant::start().await;
-    let origin = tenant.origin();
-    let server = Server::start(&["--upstream", &origin, "--api-token", "t"], &[]);
+    let server = tenant.server(&[]);
     let token = server.mint("t", "{}").await;
     let address = server.address;
     let request = server.send(get_as(&token, &format!("{MOUNT}/locations")));
@@ -53,8 +52,7 @@ async fn a_request_in_flight_is_served_before_the_end() {
 #[tokio::test]
 async fn a_second_signal_ends_the_server_at_once() {
     let tenant = SlowTenant::start().await;
-    let origin = tenant.origin();
-    let server = Server::start(&["--upstream", &origin, "--api-token", "t"], &[]);
+    let server = tenant.server(&[]);
     let token = server.mint("t", "{}").await;
     let address = server.address;
     let request = get_as(&token, &format!("{MOUNT}/locations"));
@@ -240,16 +238,7 @@ async fn connections_in_the_accept_queue_are_served_before_the_end() {
 #[tokio::test]
 async fn the_drain_timeout_bounds_the_shutdown() {
     let tenant = SlowTenant::start().await;
-    let origin = tenant.origin();
-    let flags = [
-        "--upstream",
-        &origin,
-        "--api-token",
-        "t",
-        "--drain-timeout",
-        "100ms",
-    ];
-    let server = Server::start(&flags, &[]);
+    let server = tenant.server(&["--drain-timeout", "100ms"]);
     let token = server.mint("t", "{}").await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     let head = format!(

@@ -293,8 +293,7 @@ async fn a_page_of_another_origin_cannot_sign_in() {
 #[tokio::test]
 async fn with_a_tenant_the_page_and_the_sign_in_do_not_exist() {
     let tenant = SlowTenant::start().await;
-    let origin = tenant.origin();
-    let server = Server::start(&["--upstream", &origin, "--api-token", "the-token"], &[]);
+    let server = tenant.server(&[]);
     let not_found = server.get("/nowhere").await;
     assert_eq!(not_found.status(), 404);
     assert_eq!(server.get("/").await.body(), not_found.body());

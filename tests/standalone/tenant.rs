@@ -13,6 +13,8 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
+use crate::process::Server;
+
 pub(crate) struct SlowTenant {
     pub(crate) address: SocketAddr,
     /// Notified by each request to `/locations`.
@@ -59,6 +61,13 @@ impl SlowTenant {
             }
         });
         tenant
+    }
+
+    /// Starts a server in front of this tenant.
+    pub(crate) fn server(&self, flags: &[&str]) -> Server {
+        let origin = self.origin();
+        let tenant = ["--upstream", &origin, "--api-token", "t"];
+        Server::start(&[&tenant, flags].concat(), &[])
     }
 
     pub(crate) fn origin(&self) -> String {

@@ -143,18 +143,8 @@ fn an_invalid_proxy_is_an_error_at_the_start_that_does_not_show_it() {
 async fn a_connection_is_not_reused_after_its_greatest_age() {
     for (flags, opened) in [(&[][..], 1.0), (&["--max-connection-age", "1ns"], 4.0)] {
         let tenant = SlowTenant::start().await;
-        let origin = tenant.origin();
-        let common = [
-            "--upstream",
-            &origin,
-            "--api-token",
-            "t",
-            "--threads",
-            "1",
-            METRICS_FLAGS[0],
-            METRICS_FLAGS[1],
-        ];
-        let server = Server::start(&[&common, flags].concat(), &[]);
+        let common = ["--threads", "1", METRICS_FLAGS[0], METRICS_FLAGS[1]];
+        let server = tenant.server(&[&common, flags].concat());
         for _ in 0..4 {
             server.mint("t", "{}").await;
             sleep(Duration::from_millis(5)).await;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 
 use omneo_id::auth::AuthFailure;
 use omneo_id::client::ClientStats;
-use omneo_id::revocation::{RevocationStats, StoreStats};
+use omneo_id::revocation::RevocationStats;
 use omneo_id::tenants::TenantKey;
 use omneo_id::{OmneoIdStats, RejectionKind};
 
@@ -88,9 +88,7 @@ impl Metrics {
         let counts = self.counts(tenants);
         requests(&mut text, &counts);
         tenant_calls(&mut text, &counts);
-        readiness(&mut text, tenants);
-        revocations(&mut text, tenants);
-        tokens_and_calls(&mut text, tenants);
+        tenant_metrics(&mut text, tenants);
         self.process(&mut text);
         text.into_string()
     }
@@ -223,124 +221,107 @@ fn tenant_calls(text: &mut Text, counts: &[Counts]) {
     }
 }
 
-fn readiness(text: &mut Text, tenants: &[TenantMetrics]) {
-    let name = "omneo_id_tenant_ready";
-    let help = "Whether the last probe of the tenant has succeeded.";
-    text.head(name, "gauge", help);
-    for tenant in tenants {
-        if let Some(is_ready) = tenant.is_ready {
-            text.line(name, &tenant.labels(), u64::from(is_ready));
-        }
-    }
-}
+/// A metric of each tenant: its name, type and help, and its value, if the tenant has one.
+type TenantMetric = (
+    &'static str,
+    &'static str,
+    &'static str,
+    fn(&TenantMetrics) -> Option<u64>,
+);
 
-fn revocations(text: &mut Text, tenants: &[TenantMetrics]) {
-    type Value = fn(&RevocationStats) -> u64;
-    let values: [(&str, &str, &str, Value); 3] = [
-        (
-            "omneo_id_revocations_entries",
-            "gauge",
-            "Entries in the set of ended sessions.",
-            |stats| stats.entries as u64,
-        ),
-        (
-            "omneo_id_revocations_capacity",
-            "gauge",
-            "Capacity of the set of ended sessions.",
-            |stats| stats.capacity as u64,
-        ),
-        (
-            "omneo_id_revocations_rejected_total",
-            "counter",
-            "Revocations that were rejected because the set was full.",
-            |stats| stats.rejected,
-        ),
-    ];
-    for (name, kind, help, value) in values {
-        text.head(name, kind, help);
-        for tenant in tenants {
-            text.line(name, &tenant.labels(), value(&tenant.revocations));
-        }
-    }
-    type StoreValue = fn(&StoreStats) -> Option<u64>;
-    let values: [(&str, &str, StoreValue); 3] = [
-        (
-            "omneo_id_revocations_store_up",
-            "Whether the last read of the store of ended sessions has succeeded.",
-            |store| Some(store.is_up.into()),
-        ),
-        (
-            "omneo_id_revocations_unwritten",
-            "Revocations that the store has not confirmed.",
-            |store| Some(store.unwritten as u64),
-        ),
-        (
-            "omneo_id_revocations_store_age_seconds",
-            "Time since the last successful read of the store.",
-            |store| store.last_read.map(|age| age.as_secs()),
-        ),
-    ];
-    for (name, help, value) in values {
-        let mut values = tenants
-            .iter()
-            .filter_map(|tenant| {
-                let store = tenant.revocations.store.as_ref()?;
-                Some((tenant.labels(), value(store)?))
-            })
+const TENANT_METRICS: [TenantMetric; 13] = [
+    (
+        "omneo_id_tenant_ready",
+        "gauge",
+        "Whether the last probe of the tenant has succeeded.",
+        |tenant| tenant.is_ready.map(u64::from),
+    ),
+    (
+        "omneo_id_revocations_entries",
+        "gauge",
+        "Entries in the set of ended sessions.",
+        |tenant| Some(tenant.revocations.entries as u64),
+    ),
+    (
+        "omneo_id_revocations_capacity",
+        "gauge",
+        "Capacity of the set of ended sessions.",
+        |tenant| Some(tenant.revocations.capacity as u64),
+    ),
+    (
+        "omneo_id_revocations_rejected_total",
+        "counter",
+        "Revocations that were rejected because the set was full.",
+        |tenant| Some(tenant.revocations.rejected),
+    ),
+    (
+        "omneo_id_revocations_store_up",
+        "gauge",
+        "Whether the last read of the store of ended sessions has succeeded.",
+        |tenant| Some(tenant.revocations.store.as_ref()?.is_up.into()),
+    ),
+    (
+        "omneo_id_revocations_unwritten",
+        "gauge",
+        "Revocations that the store has not confirmed.",
+        |tenant| Some(tenant.revocations.store.as_ref()?.unwritten as u64),
+    ),
+    (
+        "omneo_id_revocations_store_age_seconds",
+        "gauge",
+        "Time since the last successful read of the store.",
+        |tenant| Some(tenant.revocations.store.as_ref()?.last_read?.as_secs()),
+    ),
+    (
+        "omneo_id_token_cache_hits_total",
+        "counter",
+        "Tokens that were found in the cache.",
+        |tenant| Some(tenant.stats.token_cache.hits),
+    ),
+    (
+        "omneo_id_token_cache_misses_total",
+        "counter",
+        "Valid tokens that were not in the cache.",
+        |tenant| Some(tenant.stats.token_cache.misses),
+    ),
+    (
+        "omneo_id_token_cache_entries",
+        "gauge",
+        "Tokens in the cache.",
+        |tenant| Some(tenant.stats.token_cache.len as u64),
+    ),
+    (
+        "omneo_id_token_cache_capacity",
+        "gauge",
+        "Capacity of the token cache.",
+        |tenant| Some(tenant.stats.token_cache.capacity as u64),
+    ),
+    (
+        "omneo_id_tenant_calls_in_flight",
+        "gauge",
+        "Calls of the tenant whose response has not ended.",
+        |tenant| Some(tenant.stats.in_flight as u64),
+    ),
+    (
+        "omneo_id_tenant_calls_max",
+        "gauge",
+        "Limit of concurrent calls of the tenant.",
+        |tenant| Some(tenant.stats.max_in_flight as u64),
+    ),
+];
+
+/// Writes [`TENANT_METRICS`]. A metric without a value is omitted.
+fn tenant_metrics(text: &mut Text, tenants: &[TenantMetrics]) {
+    for (name, kind, help, value) in TENANT_METRICS {
+        let values = tenants.iter();
+        let mut values = values
+            .filter_map(|tenant| Some((tenant.labels(), value(tenant)?)))
             .peekable();
         if values.peek().is_some() {
-            text.head(name, "gauge", help);
+            text.head(name, kind, help);
         }
         for (labels, value) in values {
             text.line(name, &labels, value);
-        }
-    }
-}
-
-fn tokens_and_calls(text: &mut Text, tenants: &[TenantMetrics]) {
-    type Value = fn(&OmneoIdStats) -> u64;
-    let values: [(&str, &str, &str, Value); 6] = [
-        (
-            "omneo_id_token_cache_hits_total",
-            "counter",
-            "Tokens that were found in the cache.",
-            |stats| stats.token_cache.hits,
-        ),
-        (
-            "omneo_id_token_cache_misses_total",
-            "counter",
-            "Valid tokens that were not in the cache.",
-            |stats| stats.token_cache.misses,
-        ),
-        (
-            "omneo_id_token_cache_entries",
-            "gauge",
-            "Tokens in the cache.",
-            |stats| stats.token_cache.len as u64,
-        ),
-        (
-            "omneo_id_token_cache_capacity",
-            "gauge",
-            "Capacity of the token cache.",
-            |stats| stats.token_cache.capacity as u64,
-        ),
-        (
-            "omneo_id_tenant_calls_in_flight",
-            "gauge",
-            "Calls of the tenant whose response has not ended.",
-            |stats| stats.in_flight as u64,
-        ),
-        (
-            "omneo_id_tenant_calls_max",
-            "gauge",
-            "Limit of concurrent calls of the tenant.",
-            |stats| stats.max_in_flight as u64,
-        ),
-    ];
-    for (name, kind, help, value) in values {
-        text.head(name, kind, help);
-        for tenant in tenants {
-            text.line(name, &tenant.labels(), value(&tenant.stats));
         }
     }
 }

@@ -36,14 +36,14 @@ impl<C> Reload<C> {
     }
 
     fn replace(&mut self) -> Result<(), String> {
-        // The check of the configuration builds each service, which can log warnings. They follow
-        // when the services are built that are used.
+        // The check builds each service, which can log warnings. They are suppressed here: the
+        // services that are put into use log them again.
         let parsed = tracing::subscriber::with_default(NoSubscriber::default(), || {
             Config::parse(env::args_os(), env::vars_os())
         });
         let config = match parsed? {
             Parsed::Serve(config) => *config,
-            // `--help`, which has ended the start.
+            // With `--help` the server does not start.
             Parsed::Print(_) => return Ok(()),
         };
         if config.is_remote() != self.is_remote {

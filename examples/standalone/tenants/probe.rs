@@ -37,7 +37,7 @@ type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub(crate) struct Prober {
     #[expect(clippy::type_complexity, reason = "the type of a boxed closure")]
     call: Box<dyn Fn(&OmneoId<()>, Request<Body>) -> BoxFuture<Response<Body>> + Send + Sync>,
-    /// One permit: held by the task that probes all tenants.
+    /// A single permit, which the task of [`start_all`](Self::start_all) holds.
     all: Arc<Semaphore>,
 }
 

@@ -1,4 +1,4 @@
-//! A tenant that is served.
+//! A tenant in use: its service and its state.
 
 use std::sync::Arc;
 
@@ -13,12 +13,12 @@ use super::probe::ProbeState;
 use super::sessions::{self, Maintenance};
 use crate::config::{ServerConfig, Sessions, StoreKind, TenantConfig, namespace};
 
-/// A tenant with its state. A reload that does not change its configuration keeps it.
+/// A tenant in use. A reload that does not change its configuration keeps it.
 pub(crate) struct ServedTenant {
     /// The key for logs and metrics. `None` for the tenant of flags.
     label: Option<TenantKey>,
     pub(crate) config: TenantConfig,
-    /// Without a client.
+    /// The tenant's service, without a client.
     pub(crate) id: OmneoId<()>,
     pub(crate) api_token: ApiToken,
     pub(crate) sessions: Sessions,
@@ -34,18 +34,18 @@ pub(crate) struct ServedTenant {
 pub(super) struct EndedSessions {
     revocations: Revocations,
     maintenance: Arc<Maintenance>,
-    /// Where the store keeps them.
+    /// The part of the store's keys that belongs to the tenant.
     namespace: String,
 }
 
-/// The settings of sessions with the ended ones.
+/// The session settings of a tenant, and its ended sessions.
 pub(super) struct RunningSessions {
     sessions: Sessions,
     maintenance: Arc<Maintenance>,
 }
 
 impl RunningSessions {
-    /// The sessions of a tenant: with the ended ones of its predecessor, or none.
+    /// The sessions of a tenant, with the ended ones of its predecessor, if it has one.
     ///
     /// # Errors
     /// If the store keeps those of the predecessor in another namespace.

@@ -237,18 +237,37 @@ fn a_certificate_needs_its_key() {
     let flags = ["--tls-cert", cert, "--tls-key", key];
     assert_eq!(check(&flags, &[]).0, Some(0));
     let other = Temporary::new("other-key", crate::secret_files::ED25519.as_bytes());
+    let not_der = Temporary::new("not-der", pem("CERTIFICATE", b"abc").as_bytes());
+    let not_der = not_der.path();
+    let test_key = |name| format!("{}/tests/keys/{name}", env!("CARGO_MANIFEST_DIR"));
+    let (encrypted, rsa1024) = (test_key("encrypted.pem"), test_key("rsa1024.pem"));
     for (flags, hint) in [
         (&["--tls-cert", cert][..], "--tls-cert needs --tls-key too"),
         (&["--tls-key", key], "--tls-key needs --tls-cert too"),
         (
             &["--tls-cert", cert, "--tls-key", other.path()],
-            "--tls-key: the key is not that of the certificate",
+            &format!(
+                "--tls-key: {}: the key does not belong to {cert}",
+                other.path()
+            ),
         ),
         (&["--tls-cert", key, "--tls-key", key], "--tls-cert: "),
         (&["--tls-cert", cert, "--tls-key", cert], "--tls-key: "),
         (
             &["--tls-cert", "/no/such/file", "--tls-key", key],
             "--tls-cert: cannot read /no/such/file",
+        ),
+        (
+            &["--tls-cert", not_der, "--tls-key", key],
+            &format!("--tls-cert: {not_der}: "),
+        ),
+        (
+            &["--tls-cert", cert, "--tls-key", &encrypted],
+            &format!("--tls-key: {encrypted}: the private key is encrypted"),
+        ),
+        (
+            &["--tls-cert", cert, "--tls-key", &rsa1024],
+            &format!("--tls-key: {rsa1024}: the key is malformed or not supported"),
         ),
     ] {
         let (code, _, stderr) = check(flags, &[]);

@@ -37,16 +37,9 @@ mod values;
 mod variables;
 
 pub(crate) use self::arguments::Parsed;
+pub(crate) use self::certificates::TlsFiles;
 pub(crate) use self::keys::random_key;
-pub(crate) use self::model::{Config, Limits, LogFormat};
-pub(crate) use self::sessions::{OnOutage, Sessions, namespace};
+pub(crate) use self::model::{Config, Limits, LogFormat, ResolverConfig};
+pub(crate) use self::server::{ListenAddress, ServerConfig};
+pub(crate) use self::sessions::{OnOutage, Sessions, StoreKind, namespace};
 pub(crate) use self::tenant::TenantConfig;
-#[allow(unused_imports, reason = "the types of fields")]
-pub(crate) use self::{
-    keys::Keys,
-    model::ResolverConfig,
-    secrets::Secret,
-    server::{CaFile, ListenAddress, ServerConfig, TlsFiles},
-    sessions::{Refresh, StoreConfig, StoreKind},
-    tenant::SignUp,
-};

@@ -9,6 +9,7 @@ use omneo_id::client_info::TrustedProxies;
 use omneo_id::error::ConfigError;
 use tracing_subscriber::EnvFilter;
 
+use super::certificates::{CaFile, TlsFiles};
 use super::model::{Limits, LogFormat};
 use super::sessions::StoreConfig;
 
@@ -141,18 +142,4 @@ impl fmt::Display for ListenAddress {
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
-}
-
-/// The files of the server's certificate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct TlsFiles {
-    pub(crate) cert: PathBuf,
-    pub(crate) key: PathBuf,
-}
-
-/// Certificates of authorities.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct CaFile {
-    pub(crate) path: PathBuf,
-    pub(crate) pem: Vec<u8>,
 }

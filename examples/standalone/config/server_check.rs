@@ -6,11 +6,12 @@ use std::path::Path;
 use omneo_id::client_info::TrustedProxies;
 use tracing_subscriber::EnvFilter;
 
+use super::certificates::{self, CaFile, TlsFiles};
 use super::checker::Checker;
 use super::model::{Limits, LogFormat};
-use super::server::{CaFile, ListenAddress, ServerConfig, TlsFiles};
+use super::server::{ListenAddress, ServerConfig};
 use super::server_fields::ServerFields;
-use super::{certificates, sessions, values};
+use super::{sessions, values};
 
 /// Upper bounds against typing errors, far above useful values.
 const MAX_THREADS: usize = 1024;
@@ -104,8 +105,8 @@ fn tls(checker: &mut Checker<'_>, fields: &ServerFields) -> Option<TlsFiles> {
         }
     };
     let chain = checker.file("tls_cert", &fields.tls_cert, certificates::read_chain);
-    let key = checker.file("tls_key", &fields.tls_key, certificates::read_private_key);
-    if let Err(problem) = certificates::check_pair(chain?, &key?) {
+    let key = checker.file("tls_key", &fields.tls_key, certificates::read_signing_key);
+    if let Err(problem) = files.pair(chain?, key?) {
         checker.failed("tls_key", &problem);
         return None;
     }
@@ -120,8 +121,8 @@ fn tenant_ca(
     ssl_cert_file: Option<&Path>,
 ) -> Vec<CaFile> {
     let mut files = Vec::new();
-    files.extend(checker.file("tenant_ca", &fields.tenant_ca, ca_file));
-    match ssl_cert_file.map(ca_file) {
+    files.extend(checker.file("tenant_ca", &fields.tenant_ca, CaFile::read));
+    match ssl_cert_file.map(CaFile::read) {
         Some(Ok(file)) => files.push(file),
         Some(Err(problem)) => checker
             .warnings
@@ -129,13 +130,6 @@ fn tenant_ca(
         None => {}
     }
     files
-}
-
-fn ca_file(path: &Path) -> Result<CaFile, String> {
-    Ok(CaFile {
-        path: path.to_owned(),
-        pem: certificates::read_authorities(path)?,
-    })
 }
 
 fn limits(checker: &mut Checker<'_>, fields: &ServerFields) -> Limits {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use omneo_id::upstream::Forwarding;
 
 use crate::config::{
-    Config, ListenAddress, LogFormat, OnOutage, Secret, ServerConfig, StoreKind, TenantConfig,
+    Config, ListenAddress, LogFormat, OnOutage, ServerConfig, StoreKind, TenantConfig,
 };
 use crate::config_check::certificate_files;
 use crate::process::SECRET;
@@ -116,10 +116,6 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn exposes(secret: &Secret, expected: &str) -> bool {
-    secret.expose() == expected
-}
-
 pub(super) fn server_cases(files: &Files) -> Vec<Case<'_>> {
     use Kind::{List, Number, Switch, Text};
     let (cert, key) = (files.certificate.path(), files.key.path());
@@ -217,10 +213,10 @@ pub(super) fn tenant_cases(files: &Files) -> Vec<Case<'_>> {
             tenant.sandbox().is_some()
         }),
         tenant("api-token", Text, "t-1", |tenant| {
-            exposes(&tenant.api_token, "t-1")
+            tenant.api_token.expose() == "t-1"
         }),
         tenant("api-token-file", Text, secret, |tenant| {
-            exposes(&tenant.api_token, SECRET)
+            tenant.api_token.expose() == SECRET
         }),
         tenant("signing-key", Text, SECRET, |tenant| {
             tenant.keys.signing.as_ref().unwrap().expose() == SECRET.as_bytes()
@@ -250,7 +246,7 @@ pub(super) fn tenant_cases(files: &Files) -> Vec<Case<'_>> {
         }),
         tenant("pinned-api-token-file", Text, secret, |tenant| {
             let tokens = tenant.pinned_api_tokens.as_deref().unwrap();
-            matches!(tokens, [token] if exposes(token, SECRET))
+            matches!(tokens, [token] if token.expose() == SECRET)
         }),
         tenant("refresh", Text, "7h", |tenant| {
             tenant.refresh.unwrap().max_age == seconds(7 * 3600)
@@ -262,10 +258,10 @@ pub(super) fn tenant_cases(files: &Files) -> Vec<Case<'_>> {
             })
         },
         tenant("webhook-secret", Text, SECRET, |tenant| {
-            exposes(&tenant.webhook_secrets[0], SECRET)
+            tenant.webhook_secrets[0].expose() == SECRET
         }),
         tenant("webhook-secret-file", Text, secret, |tenant| {
-            exposes(&tenant.webhook_secrets[0], SECRET)
+            tenant.webhook_secrets[0].expose() == SECRET
         }),
         tenant("policy", Text, files.rules.path(), |tenant| {
             let policy = tenant.access.as_ref().unwrap().policy().unwrap();

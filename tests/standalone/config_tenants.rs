@@ -162,6 +162,12 @@ fn each_tenant_is_found_in_exactly_one_way() {
             "2: tenant_by ",
         ),
         (
+            "tenant_by = \"host:{tenant}.a.\"",
+            one,
+            other,
+            "2: tenant_by ",
+        ),
+        (
             "",
             "hosts = [\"a.example:80\"]",
             other,
@@ -172,6 +178,9 @@ fn each_tenant_is_found_in_exactly_one_way() {
         ("", "hosts = [\"bücher.example\"]", other, "7: hosts "),
         ("", "hosts = [\"a..example\"]", other, "7: hosts "),
         ("", "hosts = [\"[::g]\"]", other, "7: hosts "),
+        ("", "hosts = [\"[::1].\"]", other, "7: hosts "),
+        ("", "hosts = [\"[::1]:80\"]", other, "7: hosts "),
+        ("", "hosts = [\"a.example:\"]", other, "7: hosts "),
     ] {
         let problem = problem("one-way", &two(by, one, other));
         assert!(problem.contains(expected), "{by} {one} {other}: {problem}");

@@ -1,8 +1,10 @@
-//! Parsers for the values of flags.
+//! Parsers for the values of settings.
 
-use std::net::{Ipv6Addr, ToSocketAddrs};
+use std::net::ToSocketAddrs;
 use std::ops::RangeInclusive;
 use std::time::Duration;
+
+use omneo_id::tenants::{TenantByHost, TenantKey};
 
 /// An address that resolves. Returned as text: it is resolved again when it is bound.
 pub(super) fn address(text: &str) -> Result<String, String> {
@@ -46,51 +48,37 @@ pub(super) fn number(text: &str, range: RangeInclusive<usize>) -> Result<usize, 
     })
 }
 
-/// A host without a port, in lower case: a name in A-labels, or an IP address.
+/// A host without a port, in lower case and without a trailing dot, as requests are compared.
 pub(super) fn host(text: &str) -> Result<String, String> {
-    let host = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
-    let is_label = |label: &str| {
-        let mut bytes = label.bytes();
-        !label.is_empty() && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
-    };
-    let address = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'));
-    let is_valid = match address {
-        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
-        None => host.len() <= 253 && host.split('.').all(is_label),
-    };
-    match is_valid {
-        true => Ok(host),
-        false => Err(format!(
-            "{text:?} is not a host like id.shop.example, without scheme and port"
-        )),
+    let hosts = TenantByHost::new().add_host(text, TenantKey::DEFAULT);
+    hosts.map_err(|error| error.to_string())?;
+    // The library ignores a port. An IPv6 address is in brackets.
+    if text.contains(':') && !text.ends_with(']') {
+        return Err(format!(
+            "{text:?} has a port, which hosts do not distinguish"
+        ));
     }
+    Ok(text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase())
 }
 
 /// A host with `{tenant}` as one of its labels, in lower case.
 pub(super) fn host_pattern(text: &str) -> Result<String, String> {
     let pattern = text.to_ascii_lowercase();
-    let labels: Vec<_> = pattern.split('.').collect();
-    let is_label = labels.contains(&"{tenant}") && labels.len() > 1;
-    // With the placeholder once, no brace is left in the example.
-    let example = pattern.replacen("{tenant}", "acme", 1);
-    if !is_label || host(&example).is_err() {
-        return Err(format!(
-            "{text:?} is not a pattern like api.{{tenant}}.shop.example"
-        ));
+    match TenantByHost::new().with_pattern(&pattern) {
+        Ok(_) => Ok(pattern),
+        Err(error) => Err(error.to_string()),
     }
-    Ok(pattern)
 }
 
-/// The key of a tenant.
+/// The key of a tenant. The library accepts upper case and lowers it; the file has the key as it is
+/// shown in logs and metrics.
 pub(super) fn tenant_key(text: &str) -> Result<String, String> {
-    let is_key_byte =
-        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
-    match (1..=63).contains(&text.len()) && text.bytes().all(is_key_byte) {
-        true => Ok(text.to_owned()),
-        false => Err(format!(
-            "{text:?} is not a key of 1 to 63 of the characters a-z, 0-9, - and _"
+    match text.parse::<TenantKey>() {
+        Ok(key) if key.as_str() == text => Ok(text.to_owned()),
+        Ok(key) => Err(format!(
+            "{text:?} has upper case: {key:?} is meant",
+            key = key.as_str()
         )),
+        Err(error) => Err(format!("{text:?} is invalid: {error}")),
     }
 }

@@ -25,7 +25,7 @@ struct Rule {
     verb: Verb,
     methods: String,
     path: String,
-    /// Of [`Verb::Fields`].
+    /// The names of fields. Only used by [`Verb::Fields`].
     names: Vec<String>,
 }
 
@@ -71,8 +71,8 @@ impl AccessRules {
 
     /// Parses lines such as `allow GET,HEAD /addresses/**`, `deny DELETE /` and
     /// `fields PUT / first_name,last_name`. Empty lines and those that begin with `#` are skipped.
-    /// A first line such as `preset storefront` is the base of the rules; without it, a rule that
-    /// allows makes that a policy that denies everything else.
+    /// A first line such as `preset storefront` is the base of the rules. Without a preset, a
+    /// request that matches no rule is denied if a line begins with `allow`, and else allowed.
     ///
     /// # Errors
     /// The problems of all lines.

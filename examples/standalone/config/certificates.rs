@@ -67,7 +67,7 @@ pub(crate) struct CaFile {
 impl CaFile {
     /// Reads a file and checks each of its certificates.
     pub(super) fn read(path: &Path) -> Result<Self, String> {
-        let pem = secrets::bytes_of(path, MAX_FILE)?;
+        let pem = secrets::read_bytes(path, MAX_FILE)?;
         let mut roots = RootCertStore::empty();
         for certificate in certificates(path, &pem)? {
             let added = roots.add(certificate);
@@ -80,7 +80,7 @@ impl CaFile {
 
 /// The certificate chain of the server. The first certificate, that of the server, is checked.
 pub(super) fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let pem = secrets::bytes_of(path, MAX_FILE)?;
+    let pem = secrets::read_bytes(path, MAX_FILE)?;
     let chain = certificates(path, &pem)?;
     if let Some(Err(error)) = chain.first().map(ParsedCertificate::try_from) {
         return Err(format!("{}: {error}", path.display()));
@@ -90,7 +90,7 @@ pub(super) fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, St
 
 /// The first private key of a file.
 pub(super) fn read_signing_key(path: &Path) -> Result<Arc<dyn SigningKey>, String> {
-    let pem = secrets::bytes_of(path, MAX_FILE)?;
+    let pem = secrets::read_bytes(path, MAX_FILE)?;
     // The errors of the parsers are not used: they may contain a part of the key.
     let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| match is_encrypted(&pem) {
         true => "the private key is encrypted; decrypt it first, for example with `openssl pkey`",

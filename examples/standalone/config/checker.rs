@@ -1,4 +1,4 @@
-//! Checks settings one by one, and collects the problems.
+//! Checks settings one by one, and collects errors and warnings.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -17,7 +17,7 @@ pub(super) struct Checker<'a> {
     source: &'a Source,
     /// The names of the settings that have been checked, by field.
     names: BTreeMap<&'static str, String>,
-    pub(super) problems: Vec<String>,
+    pub(super) errors: Vec<String>,
     pub(super) warnings: Vec<String>,
 }
 
@@ -27,7 +27,7 @@ impl<'a> Checker<'a> {
             arguments,
             source,
             names: BTreeMap::new(),
-            problems: Vec::new(),
+            errors: Vec::new(),
             warnings: Vec::new(),
         }
     }
@@ -58,13 +58,13 @@ impl<'a> Checker<'a> {
     /// Reports a problem with the value of a field, as the end of a sentence.
     pub(super) fn invalid(&mut self, field: &str, problem: &str) {
         let name = self.name(field);
-        self.problems.push(format!("{name} {problem}"));
+        self.errors.push(format!("{name} {problem}"));
     }
 
     /// Reports an error that a field causes.
     pub(super) fn failed(&mut self, field: &str, error: &str) {
         let name = self.name(field);
-        self.problems.push(format!("{name}: {error}"));
+        self.errors.push(format!("{name}: {error}"));
     }
 
     /// The parsed value. `None` if it is not set, or is invalid and has been reported.

@@ -70,7 +70,7 @@ impl Source {
     pub(super) fn read(path: &Path) -> Result<Self, String> {
         Ok(Self {
             path: path.to_owned(),
-            text: secrets::text_of(path, MAX_FILE)?,
+            text: secrets::read_text(path, MAX_FILE)?,
         })
     }
 
@@ -109,7 +109,7 @@ impl File {
         })?;
         let span = table.span();
         let mut table = table.into_inner();
-        let fields = Fields::of(&table);
+        let fields = Fields::new(&table);
         for unknown in remove_unknown(&mut table) {
             let position = source.position(unknown.offset);
             problems.push(format!("{position}: {}", unknown.problem));
@@ -256,7 +256,7 @@ fn add_defaults(table: &mut DeTable<'_>) -> Vec<usize> {
 struct Fields(Vec<(Range<usize>, String)>);
 
 impl Fields {
-    fn of(table: &DeTable<'_>) -> Self {
+    fn new(table: &DeTable<'_>) -> Self {
         let mut fields = Self(Vec::new());
         fields.add(table);
         fields

@@ -45,7 +45,7 @@ pub(super) fn command() -> Command {
 }
 
 /// The names of the flags of a part of the configuration, such as [`TenantFields`].
-pub(super) fn names_of<T: clap::Args>() -> Vec<String> {
+pub(super) fn flag_names<T: clap::Args>() -> Vec<String> {
     let command = T::augment_args(Command::new("part"));
     let names = command.get_arguments().filter_map(|flag| flag.get_long());
     names.map(str::to_owned).collect()

@@ -71,7 +71,8 @@ fn signing_key(content: &[u8]) -> Result<SigningKey, ConfigError> {
 /// The keys in the content of a file.
 pub(super) fn verifying_keys(content: &[u8]) -> Result<Vec<VerifyingKey>, ConfigError> {
     if is_pem(content) {
-        // The content has one block: an error of the other kind is reported by `VerifyingKey`.
+        // The public part of a private key verifies. Other content is parsed as a public key, and
+        // that error is returned.
         let key = match SigningKey::from_pem(content) {
             Ok(private) => private.verifying_key(),
             Err(_) => VerifyingKey::from_pem(content)?,

@@ -9,11 +9,11 @@ use omneo_id::SigningKey;
 use super::arguments::{Arguments, Parsed};
 use super::checker::Checker;
 use super::file::{File, Source};
-use super::flags::names_of;
+use super::flags::flag_names;
 use super::model::{Config, ResolverConfig};
 use super::setting::Setting;
 use super::tenant::TenantConfig;
-use super::tenant_check::{Context, tenant};
+use super::tenant_check::tenant;
 use super::tenant_fields::TenantFields;
 use super::{keys, resolver, server_check, values};
 
@@ -70,20 +70,19 @@ impl Config {
     }
 }
 
-/// The result of a check, with what has been found.
-struct Check {
-    /// Each one once: a default is checked with each tenant.
-    problems: Vec<String>,
+/// The problems of all settings. Each one is listed once: a default is checked with each tenant.
+struct Problems {
+    errors: Vec<String>,
     warnings: Vec<String>,
 }
 
-impl Check {
+impl Problems {
     fn add(&mut self, checker: Checker<'_>) {
-        for (all, found) in [
-            (&mut self.problems, checker.problems),
+        for (all, added) in [
+            (&mut self.errors, checker.errors),
             (&mut self.warnings, checker.warnings),
         ] {
-            for text in found {
+            for text in added {
                 if !all.contains(&text) {
                     all.push(text);
                 }
@@ -93,17 +92,17 @@ impl Check {
 }
 
 fn check(mut arguments: Arguments, ssl_cert_file: Option<&Path>) -> Result<Config, String> {
-    let mut found = Check {
-        problems: Vec::new(),
+    let mut problems = Problems {
+        errors: Vec::new(),
         warnings: arguments.warnings.clone(),
     };
     let mut file = match &arguments.flags.config {
         Some(path) => {
             let source = Source::read(path);
             let source = source.map_err(|e| format!("{}: {e}", arguments.name("config")))?;
-            File::parse(source, &mut found.problems).map_err(|problem| {
-                found.problems.push(problem);
-                found.problems.join("\n")
+            File::parse(source, &mut problems.errors).map_err(|problem| {
+                problems.errors.push(problem);
+                problems.errors.join("\n")
             })?
         }
         None => File::default(),
@@ -120,12 +119,12 @@ fn check(mut arguments: Arguments, ssl_cert_file: Option<&Path>) -> Result<Confi
     }
     let mut checker = Checker::new(&arguments, &file.source);
     let server = server_check::server(&mut checker, &fields, ssl_cert_file);
-    found.add(checker);
+    problems.add(checker);
 
     let random = keys::random_key()?;
     let tenants = match file.tenants.is_empty() {
-        true => vec![of_flags(&arguments, &file, &random, &mut found)],
-        false => of_file(&arguments, &file, &random, &mut found),
+        true => vec![tenant_from_flags(&arguments, &file, &random, &mut problems)],
+        false => tenants_from_file(&arguments, &file, &random, &mut problems),
     };
     let mut checker = Checker::new(&arguments, &file.source);
     let has_proxies = !server.trusted_proxies.is_empty();
@@ -144,34 +143,30 @@ fn check(mut arguments: Arguments, ssl_cert_file: Option<&Path>) -> Result<Confi
             has_proxies,
         ),
     };
-    found.add(checker);
-    match found.problems.is_empty() {
+    problems.add(checker);
+    match problems.errors.is_empty() {
         true => Ok(Config {
             server,
             tenants,
             resolver,
-            warnings: found.warnings,
+            warnings: problems.warnings,
         }),
-        false => Err(found.problems.join("\n")),
+        false => Err(problems.errors.join("\n")),
     }
 }
 
 /// The tenant that flags and variables configure.
-fn of_flags(
+fn tenant_from_flags(
     arguments: &Arguments,
     file: &File,
     random: &SigningKey,
-    found: &mut Check,
+    problems: &mut Problems,
 ) -> TenantConfig {
-    found.problems.extend(require_tenant(arguments).err());
+    problems.errors.extend(require_tenant(arguments).err());
     let mut checker = Checker::new(arguments, &file.source);
-    let context = Context {
-        key: Config::FLAGS_KEY,
-        audience: None,
-        random,
-    };
-    let tenant = tenant(&mut checker, &arguments.flags.tenant, &context);
-    found.add(checker);
+    let fields = &arguments.flags.tenant;
+    let tenant = tenant(&mut checker, fields, Config::FLAGS_KEY, random);
+    problems.add(checker);
     tenant
 }
 
@@ -205,15 +200,15 @@ fn require_tenant(arguments: &Arguments) -> Result<(), String> {
 }
 
 /// The tenants of the file.
-fn of_file(
+fn tenants_from_file(
     arguments: &Arguments,
     file: &File,
     random: &SigningKey,
-    found: &mut Check,
+    problems: &mut Problems,
 ) -> Vec<TenantConfig> {
-    for flag in names_of::<TenantFields>() {
+    for flag in flag_names::<TenantFields>() {
         if arguments.has(&flag) {
-            found.problems.push(format!(
+            problems.errors.push(format!(
                 "{} configures a tenant, but the tenants are in {}",
                 arguments.name(&flag),
                 file.source.path()
@@ -228,7 +223,7 @@ fn of_file(
         let position = file.source.position(*offset);
         if fields.key.is_none() {
             let problem = format!("{position}: a [[tenant]] needs a key");
-            checker.problems.push(problem);
+            checker.errors.push(problem);
         }
         let is_sandbox = fields.sandbox.as_ref().is_some_and(|sandbox| sandbox.value);
         let has_token = fields.api_token.is_some() || fields.api_token_file.is_some();
@@ -240,27 +235,22 @@ fn of_file(
         };
         if let Some(problem) = missing {
             checker
-                .problems
+                .errors
                 .push(format!("{position}: the tenant {problem}"));
         }
         let key = key.unwrap_or_default();
         if key == Config::FLAGS_KEY {
             let problem = "is reserved for the tenant of flags";
             let problem = format!("{position}: the key {key:?} {problem}");
-            checker.problems.push(problem);
+            checker.errors.push(problem);
         }
         if is_sandbox && file.tenants.len() > 1 {
             let problem = "the embedded sandbox must be the only [[tenant]]";
-            checker.problems.push(format!("{position}: {problem}"));
+            checker.errors.push(format!("{position}: {problem}"));
         }
-        let context = Context {
-            key: &key,
-            audience: Some(&key).filter(|key| !key.is_empty()).map(String::as_str),
-            random,
-        };
-        let tenant = tenant(&mut checker, fields, &context);
+        let tenant = tenant(&mut checker, fields, &key, random);
         unique.check(&mut checker, &tenant, &position);
-        found.add(checker);
+        problems.add(checker);
         tenants.push(tenant);
     }
     tenants
@@ -284,7 +274,7 @@ impl Unique {
             if let Some(other) = entry {
                 // By default the audience is the key.
                 is_duplicate |= what == "key";
-                checker.problems.push(format!(
+                checker.errors.push(format!(
                     "{position}: the {what} {value:?} is also that of the tenant at {other}"
                 ));
             }

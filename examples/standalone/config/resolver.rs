@@ -47,7 +47,7 @@ pub(super) fn resolver(
                 if fields.hosts.as_ref().is_none_or(Vec::is_empty) {
                     let position = file.source.position(*offset);
                     let problem = "the tenant needs hosts: requests are resolved by host";
-                    checker.problems.push(format!("{position}: {problem}"));
+                    checker.errors.push(format!("{position}: {problem}"));
                 }
             }
             ResolverConfig::Hosts {
@@ -64,7 +64,7 @@ pub(super) fn resolver(
             ResolverConfig::Single
         }
         By::Path => {
-            // The path of the probes.
+            // `/readyz` is a route of the server.
             if tenants.iter().any(|tenant| tenant.key == "readyz") {
                 let problem = "is path, so no tenant can have the key \"readyz\"";
                 checker.invalid("tenant_by", problem);

@@ -31,13 +31,13 @@ impl<T> fmt::Debug for Secret<T> {
 
 /// The secret in a file, a text.
 pub(super) fn read(file: &Path) -> Result<Secret, String> {
-    let text = text_of(file, MAX_FILE)?;
+    let text = read_text(file, MAX_FILE)?;
     Ok(Secret::new(text.trim()))
 }
 
 /// The secrets in a file, one per line, at least one.
 pub(super) fn read_lines(file: &Path) -> Result<Vec<Secret>, String> {
-    let text = text_of(file, MAX_FILE)?;
+    let text = read_text(file, MAX_FILE)?;
     let lines = text.lines().map(str::trim);
     let secrets: Vec<_> = lines
         .filter(|line| !line.is_empty())
@@ -51,18 +51,18 @@ pub(super) fn read_lines(file: &Path) -> Result<Vec<Secret>, String> {
 
 /// The key in a file: a text, or any bytes.
 pub(super) fn read_key(file: &Path) -> Result<Secret<Vec<u8>>, String> {
-    let content = bytes_of(file, MAX_FILE)?;
+    let content = read_bytes(file, MAX_FILE)?;
     Ok(Secret::new(content.trim_ascii()))
 }
 
 /// The text of a file of at most this number of bytes.
-pub(super) fn text_of(file: &Path, max: u64) -> Result<String, String> {
-    let text = String::from_utf8(bytes_of(file, max)?);
+pub(super) fn read_text(file: &Path, max: u64) -> Result<String, String> {
+    let text = String::from_utf8(read_bytes(file, max)?);
     text.map_err(|_| format!("{} is not UTF-8", file.display()))
 }
 
 /// The content of a file of at most this number of bytes.
-pub(super) fn bytes_of(file: &Path, max: u64) -> Result<Vec<u8>, String> {
+pub(super) fn read_bytes(file: &Path, max: u64) -> Result<Vec<u8>, String> {
     let path = file.display();
     let mut content = Vec::new();
     File::open(file)

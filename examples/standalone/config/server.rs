@@ -127,7 +127,7 @@ pub(crate) enum ListenAddress {
 }
 
 impl ListenAddress {
-    /// The address without a setting. Sockets of the service manager replace it.
+    /// The address if `listen` is not set. Sockets that systemd passes replace it.
     pub(crate) const DEFAULT: &str = "127.0.0.1:8080";
 
     pub(crate) fn is_default(&self) -> bool {

@@ -18,7 +18,7 @@ const MAX_THREADS: usize = 1024;
 const MAX_CONNECTIONS: usize = 1_000_000;
 const MAX_IN_FLIGHT: usize = 1_000_000;
 
-/// Checks the settings. `ssl_cert_file` is the file of that variable.
+/// Checks the settings. `ssl_cert_file` is the file that the variable `SSL_CERT_FILE` names.
 pub(super) fn server(
     checker: &mut Checker<'_>,
     fields: &ServerFields,

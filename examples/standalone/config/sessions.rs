@@ -73,8 +73,8 @@ impl StoreConfig {
     }
 }
 
-/// The part of the keys in Redis that is the tenant's: its authority, and its key unless that is
-/// the one of a tenant of flags.
+/// The prefix of the tenant's keys in Redis: the authority of its upstream and, if the file
+/// configures the tenant, its key.
 ///
 /// # Errors
 /// None for a configuration that has been checked.
@@ -110,7 +110,7 @@ impl StoreKind {
         }
     }
 
-    /// Where a token is ended after the 204.
+    /// The processes that reject a token after the 204 to its revocation.
     pub(crate) fn scope(self) -> &'static str {
         match self {
             Self::Memory => "this process only",

@@ -137,9 +137,9 @@ impl TenantConfig {
         steps.try_fold(builder, |builder, (_, step)| step(builder, self, random))
     }
 
-    /// Builds the service on trial, and after an error step by step to find the fields with errors.
-    /// The field is `None` for an error that only the combination of fields causes.
-    pub(super) fn check(&self, random: &SigningKey) -> Vec<(Option<&'static str>, ConfigError)> {
+    /// Builds the service as a dry run, and after an error each step alone, to find the fields with
+    /// errors. The field is `None` for an error that only the combination of fields causes.
+    pub(super) fn dry_run(&self, random: &SigningKey) -> Vec<(Option<&'static str>, ConfigError)> {
         let Err(error) = self.builder(Revocations::new(), random).and_then(build) else {
             return Vec::new();
         };

@@ -12,6 +12,7 @@ use omneo_id::{SigningKey, Tenant};
 use super::access_rules::AccessRules;
 use super::checker::Checker;
 use super::keys::{self, Keys};
+use super::model::Config;
 use super::secrets::{self, Secret};
 use super::sessions::Refresh;
 use super::setting::Setting;
@@ -28,21 +29,14 @@ const MAX_TOKENS: usize = 1_000_000;
 const MAX_IN_FLIGHT: usize = 1_000_000;
 const MAX_BODY: usize = 16 * 1024 * 1024;
 
-/// The settings of a tenant that are not in its fields.
-pub(super) struct Context<'a> {
-    /// The name of the tenant if its fields do not have one.
-    pub(super) key: &'a str,
-    /// The audience if the fields do not have one.
-    pub(super) audience: Option<&'a str>,
-    /// A key for the check of tenants without a signing key.
-    pub(super) random: &'a SigningKey,
-}
-
-/// Checks the settings, and builds the service on trial.
+/// Checks the settings, and builds the service as a dry run. `key` is the tenant's name, which is
+/// empty after an error in its field. `random` is a key for the dry run of tenants without a
+/// signing key.
 pub(super) fn tenant(
     checker: &mut Checker<'_>,
     fields: &TenantFields,
-    context: &Context<'_>,
+    key: &str,
+    random: &SigningKey,
 ) -> TenantConfig {
     let is_sandbox = fields.upstream.is_none();
     let api_token = checker.secret(
@@ -61,7 +55,7 @@ pub(super) fn tenant(
     let pass = &fields.pass_response_header;
     let drop = &fields.drop_response_header;
     let tenant = TenantConfig {
-        key: context.key.to_owned(),
+        key: key.to_owned(),
         hosts: checker.parse_each("hosts", &fields.hosts, values::host),
         upstream: checker.text("upstream", &fields.upstream),
         insecure_upstream: checker.switch("insecure_upstream", &fields.insecure_upstream),
@@ -70,7 +64,7 @@ pub(super) fn tenant(
         public_token,
         keys: tenant_keys(checker, fields),
         issuer: checker.text("issuer", &fields.issuer),
-        audience: audience.or_else(|| context.audience.map(str::to_owned)),
+        audience: audience.or_else(|| default_audience(key)),
         token_ttl,
         leeway: checker.duration("leeway", &fields.leeway, 5, values::duration),
         token_cache: token_cache.unwrap_or(1024),
@@ -113,14 +107,20 @@ pub(super) fn tenant(
         cors: cors(checker, fields),
         mount: (checker.text("mount", &fields.mount)).unwrap_or_else(|| "/id/api/v1".to_owned()),
     };
-    // Fields that are already reported have their defaults here.
-    for (field, error) in tenant.check(context.random) {
+    // A field with a reported error has its default here, so it is not reported again.
+    for (field, error) in tenant.dry_run(random) {
         match field {
             Some(field) => checker.failed(field, &error.to_string()),
-            None => checker.problems.push(error.to_string()),
+            None => checker.errors.push(error.to_string()),
         }
     }
     tenant
+}
+
+/// The key of the tenant, so that tokens of one tenant are rejected by the others. `None` for the
+/// tenant of flags, which is the only one.
+fn default_audience(key: &str) -> Option<String> {
+    (!key.is_empty() && key != Config::FLAGS_KEY).then(|| key.to_owned())
 }
 
 /// The keys. Each verifying key is checked by itself.
@@ -216,7 +216,7 @@ fn access(checker: &mut Checker<'_>, policy: &Option<Setting<String>>) -> Option
         offset: setting.offset,
     });
     let (path, rules) = checker.file("policy", &file, |path| {
-        let text = secrets::text_of(path, 64 * 1024)?;
+        let text = secrets::read_text(path, 64 * 1024)?;
         Ok((path.to_owned(), AccessRules::parse(&text)))
     })?;
     match rules {
@@ -249,7 +249,7 @@ fn sign_up(checker: &mut Checker<'_>, fields: &TenantFields) -> SignUp {
     }
 }
 
-/// A name that an operation accepts.
+/// The name, if the library accepts it: `result` is that of the call with the name.
 fn named<T>(name: &str, result: Result<T, omneo_id::error::ConfigError>) -> Result<String, String> {
     match result {
         Ok(_) => Ok(name.to_owned()),

@@ -48,7 +48,7 @@ pub(super) fn number(text: &str, range: RangeInclusive<usize>) -> Result<usize, 
     })
 }
 
-/// A host without a port, in lower case and without a trailing dot, as requests are compared.
+/// A host without a port, in lower case and without a trailing dot.
 pub(super) fn host(text: &str) -> Result<String, String> {
     let hosts = TenantByHost::new().add_host(text, TenantKey::DEFAULT);
     hosts.map_err(|error| error.to_string())?;

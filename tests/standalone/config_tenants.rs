@@ -212,9 +212,9 @@ fn the_audience_of_a_tenant_is_its_key() {
 
 #[test]
 fn reserved_keys_are_refused() {
-    let of_flags = "[[tenant]]\nkey = \"default\"\nsandbox = true\n";
+    let reserved = "[[tenant]]\nkey = \"default\"\nsandbox = true\n";
     let text = "1: the key \"default\" is reserved for the tenant of flags";
-    assert_eq!(problem("reserved", of_flags), text);
+    assert_eq!(problem("reserved", reserved), text);
     let probe =
         format!("[server]\ntenant_by = \"path\"\n[[tenant]]\nkey = \"readyz\"\n{UPSTREAM}\n");
     let text = "2: tenant_by is path, so no tenant can have the key \"readyz\"";

@@ -31,11 +31,11 @@ const NOT_IN_DEFAULTS: [&str; 14] = [
     "webhook_secret_file",
 ];
 
-/// Largest Levenshtein distance, in proportion to the length of a name, at which a field is
-/// suggested for an unknown one: a third of its letters.
+/// A known field is suggested for an unknown one if the Levenshtein distance of their names is at
+/// most the length of the known name divided by this number.
 const TYPO: usize = 3;
 
-/// Limit for the configuration file: a thousand tenants with a thousand characters each.
+/// Limit for the configuration file in bytes: 1000 tenants with 1000 bytes each.
 const MAX_FILE: u64 = 1024 * 1024;
 
 /// The content of a configuration file.
@@ -59,7 +59,8 @@ pub(super) struct Source {
 #[serde(default, deny_unknown_fields)]
 struct Document {
     server: ServerFields,
-    // Its fields are added to each tenant before. Here, their types are checked.
+    // `add_defaults` has copied these fields to the tenants. They are deserialized here to check
+    // also those that each tenant overrides.
     #[allow(dead_code, reason = "deserialized to check the types")]
     defaults: TenantFields,
     tenant: Vec<TenantFields>,

@@ -20,7 +20,8 @@ impl Config {
     /// The key of the tenant that flags configure.
     pub(crate) const FLAGS_KEY: &str = "default";
 
-    /// Whether the tenants are called over the network. The embedded sandbox is the only tenant.
+    /// Whether the tenants are called over the network. If not, there is only the embedded
+    /// sandbox.
     pub(crate) fn is_remote(&self) -> bool {
         self.tenants.iter().any(|tenant| tenant.upstream.is_some())
     }
@@ -63,7 +64,7 @@ pub(crate) struct Limits {
     pub(crate) write: Duration,
     /// How long connections are accepted after SIGTERM.
     pub(crate) drain_delay: Duration,
-    /// How long requests in flight may take after SIGTERM, and after the delay.
+    /// How long requests in flight may take after SIGTERM and `drain_delay`.
     pub(crate) drain: Duration,
     /// The greatest number of concurrent connections.
     pub(crate) connections: usize,

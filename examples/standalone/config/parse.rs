@@ -261,21 +261,23 @@ fn tenants_from_file(
 struct Unique(BTreeMap<(&'static str, String), String>);
 
 impl Unique {
+    /// Reports values that an earlier tenant has.
     fn check(&mut self, checker: &mut Checker<'_>, tenant: &TenantConfig, position: &str) {
         let mut is_duplicate = false;
         let key = [("key", &tenant.key)].into_iter();
         let hosts = tenant.hosts.iter().map(|host| ("host", host));
-        let audience = tenant.audience.iter().map(|name| ("audience", name));
-        for (what, value) in key.chain(hosts).chain(audience) {
-            if value.is_empty() || what == "audience" && is_duplicate {
+        let audience = tenant.audience.iter().map(|text| ("audience", text));
+        for (name, value) in key.chain(hosts).chain(audience) {
+            if value.is_empty() || name == "audience" && is_duplicate {
                 continue;
             }
-            let entry = self.0.insert((what, value.clone()), position.to_owned());
+            let entry = self.0.insert((name, value.clone()), position.to_owned());
             if let Some(other) = entry {
-                // By default the audience is the key.
-                is_duplicate |= what == "key";
+                // The audience of a tenant with the same key is often the key, by default. One
+                // report is enough.
+                is_duplicate |= name == "key";
                 checker.errors.push(format!(
-                    "{position}: the {what} {value:?} is also that of the tenant at {other}"
+                    "{position}: the {name} {value:?} is also that of the tenant at {other}"
                 ));
             }
         }

@@ -33,14 +33,6 @@ pub(super) fn resolver(
         None if tenants.len() == 1 && !has_hosts => return ResolverConfig::Single,
         None => By::Host,
     };
-    let hosts = || {
-        let of_tenant = |tenant: &TenantConfig| {
-            let key = tenant.key.clone();
-            let hosts = tenant.hosts.clone().into_iter();
-            hosts.map(move |host| (host, key.clone()))
-        };
-        tenants.iter().flat_map(of_tenant).collect()
-    };
     match by {
         By::Host => {
             for (fields, offset) in file.tenants.iter().zip(&file.offsets) {
@@ -51,12 +43,12 @@ pub(super) fn resolver(
                 }
             }
             ResolverConfig::Hosts {
-                exact: hosts(),
+                exact: exact_hosts(tenants),
                 pattern: None,
             }
         }
         By::Pattern(pattern) => ResolverConfig::Hosts {
-            exact: hosts(),
+            exact: exact_hosts(tenants),
             pattern: Some(pattern),
         },
         By::Path | By::Header(_) if has_hosts => {
@@ -81,6 +73,16 @@ pub(super) fn resolver(
             ResolverConfig::Header(name)
         }
     }
+}
+
+/// The hosts of all tenants with the keys of their tenants.
+fn exact_hosts(tenants: &[TenantConfig]) -> Vec<(String, String)> {
+    let mut exact = Vec::new();
+    for tenant in tenants {
+        let hosts = tenant.hosts.iter().cloned();
+        exact.extend(hosts.map(|host| (host, tenant.key.clone())));
+    }
+    exact
 }
 
 fn parse(text: &str) -> Result<By, String> {

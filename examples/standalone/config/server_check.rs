@@ -84,7 +84,8 @@ fn trusted_proxy(text: &str) -> Result<String, String> {
     }
 }
 
-/// Both files of the certificate, which are read and checked.
+/// The files of the certificate and its key, which are read and checked. An error in one file does
+/// not hide an error in the other.
 fn tls(checker: &mut Checker<'_>, fields: &ServerFields) -> Option<TlsFiles> {
     let files = match (&fields.tls_cert, &fields.tls_key) {
         (None, None) => return None,

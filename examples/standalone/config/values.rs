@@ -52,7 +52,7 @@ pub(super) fn number(text: &str, range: RangeInclusive<usize>) -> Result<usize, 
 pub(super) fn host(text: &str) -> Result<String, String> {
     let hosts = TenantByHost::new().add_host(text, TenantKey::DEFAULT);
     hosts.map_err(|error| error.to_string())?;
-    // The library ignores a port. An IPv6 address is in brackets.
+    // `add_host` ignores a port. A colon is otherwise in an IPv6 address only, which ends with `]`.
     if text.contains(':') && !text.ends_with(']') {
         return Err(format!(
             "{text:?} has a port, which hosts do not distinguish"
@@ -70,8 +70,8 @@ pub(super) fn host_pattern(text: &str) -> Result<String, String> {
     }
 }
 
-/// The key of a tenant. The library accepts upper case and lowers it; the file has the key as it is
-/// shown in logs and metrics.
+/// The key of a tenant. `TenantKey` lowers upper case; here it is an error, so that the file has
+/// the key of logs and metrics.
 pub(super) fn tenant_key(text: &str) -> Result<String, String> {
     match text.parse::<TenantKey>() {
         Ok(key) if key.as_str() == text => Ok(text.to_owned()),

@@ -106,7 +106,7 @@ fn unknown<'a>(
     let current: Vec<_> = flags.iter().map(|flag| name(flag)).collect();
     let deprecated = DEPRECATED.iter().map(|(name, _)| *name);
     let known = current.iter().map(String::as_str).chain(deprecated);
-    // Variables of other programs have similar names.
+    // Other programs have variables with names similar to `RUST_LOG`.
     let known = known.filter(|known| *known != "RUST_LOG");
     let mut unknown = Vec::new();
     for given in names {

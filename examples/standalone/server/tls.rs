@@ -16,8 +16,11 @@ use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{self, AlertDescription, RootCertStore, ServerConfig};
 use tracing::warn;
 
-use super::transport::{ALPN_HTTP1, ALPN_HTTP2};
 use crate::config::TlsFiles;
+
+/// The ALPN name of HTTP/2 over TLS (RFC 9113 §3.1).
+pub(super) const ALPN_HTTP2: &[u8] = b"h2";
+const ALPN_HTTP1: &[u8] = b"http/1.1";
 
 /// The TLS configuration of new connections.
 pub(crate) struct Tls {

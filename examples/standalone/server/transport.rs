@@ -13,11 +13,8 @@ use tokio_rustls::Accept;
 use tokio_rustls::server::TlsStream;
 
 use super::protocol_detection::Protocol;
-use super::tls::Tls;
+use super::tls::{ALPN_HTTP2, Tls};
 
-/// The ALPN name of HTTP/2 over TLS (RFC 9113 §3.1).
-pub(crate) const ALPN_HTTP2: &[u8] = b"h2";
-pub(crate) const ALPN_HTTP1: &[u8] = b"http/1.1";
 /// Limit for response bytes that are encrypted and not sent, per connection: two TLS records.
 const TLS_BUFFER: usize = 32 * 1024;
 

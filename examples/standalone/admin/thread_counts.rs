@@ -23,8 +23,8 @@ pub(crate) struct ThreadCounts {
 }
 
 impl ThreadCounts {
-    /// Replaces the tenants whose requests are counted per tenant. The counters of those that stay are
-    /// kept.
+    /// Replaces the tenants whose requests have counters of their own. The counters of those that
+    /// stay are kept.
     pub(crate) fn set_tenants(&self, keys: &[TenantKey]) {
         let before = self.by_tenant.load();
         let counts = keys.iter().map(|key| {
@@ -34,7 +34,7 @@ impl ThreadCounts {
         self.by_tenant.store(Arc::new(counts.collect()));
     }
 
-    /// The counters of a tenant, if its requests are counted per tenant.
+    /// The counters of a tenant, if it has its own.
     pub(crate) fn of_tenant(&self, key: &TenantKey) -> Option<Arc<RequestCounts>> {
         self.by_tenant.load().get(key).cloned()
     }
